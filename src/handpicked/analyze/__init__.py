@@ -1,0 +1,1 @@
+"""Statistics: pure functions, records in, Estimates and tables out."""

@@ -1,0 +1,1 @@
+"""SFT files in, Examples out, and a subset back as it came."""

@@ -1,0 +1,66 @@
+"""What can go wrong, as a tree.
+
+    HandpickedError               the user's to fix: one line, exit code 2, no traceback
+    ├── PoolError                 a pool, prompt or answer file that cannot be read as what it should be
+    ├── ConfigError               mistakes in an experiment file or in options; holds all of them at once
+    ├── MissingPart               an extra, a model, a key or a device that this machine lacks
+    ├── EndpointError             a model endpoint that refused, timed out or answered nonsense
+    ├── StoreError                a run folder that is locked, read-only, full or from an incompatible version
+    └── TrainingError             settings under which training would do silent harm
+
+Anything else that escapes is a bug of ours (exit code 1).
+
+Every message says what, where, why it matters and what to do. ``did_you_mean`` supplies the last part for names.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HandpickedError(Exception):
+    """Base of every error that is the user's to fix. ``str(error)`` is the whole message."""
+
+
+class PoolError(HandpickedError):
+    """A pool, prompt or answer file cannot be read as what it should be."""
+
+
+class ConfigError(HandpickedError):
+    """Mistakes in an experiment file or in options.
+
+    ``mistakes`` holds every one found, each a complete sentence with its place.
+    """
+
+    def __init__(self, *mistakes: str) -> None:
+        self.mistakes = mistakes
+        super().__init__("\n".join(mistakes))
+
+
+class MissingPart(HandpickedError):
+    """An optional extra, a model, a key or a device that this machine lacks. The message says how to get it."""
+
+
+class EndpointError(HandpickedError):
+    """A model endpoint refused, timed out or answered nonsense, and retrying cannot help."""
+
+
+class StoreError(HandpickedError):
+    """A run folder is locked by another run, read-only, full, or from an incompatible version."""
+
+
+class TrainingError(HandpickedError):
+    """Training settings that would do silent harm, such as a template without an end-of-text token."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` for the closest known name, or a list of the known names.
+
+    The result begins with a space so that it can be appended to a sentence; it is empty when nothing is known.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Known: {', '.join(names)}." if names else ""

@@ -1,0 +1,24 @@
+"""How a stage says how far it is, without knowing who listens.
+
+A stage takes ``progress: Progress = SILENT`` and wraps its loop: ``with progress("train longest", total=120) as step:
+step(1)``. The command line passes a bar on stderr with the remaining time; tests and the Python API pass nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Opens a bar of ``total`` units (``None``: unknown) and gives the function that advances it."""
+
+    def __call__(self, label: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]: ...
+
+
+@contextmanager
+def SILENT(label: str, total: float | None) -> Iterator[Callable[[float], None]]:  # noqa: N802
+    """A progress that nobody sees."""
+    del label, total
+    yield lambda _: None

@@ -1,0 +1,270 @@
+"""The records that stages hand to each other. No IO, no torch; Arrow only in annotations.
+
+Everything joins on ``row`` (position in the pool) or on ``prompt_id`` (hash of the prompt), never on the position
+in some file. A value that cannot be computed is ``None`` with a reason; it is never 0, -1 or a default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Turns = Literal["last", "all"]
+Outcome = Literal["win", "tie", "lose", "unparsed"]
+Preference = Literal["first", "second", "tie"]
+Better = Literal["high", "low", "none"]
+Cost = Literal["text", "embedding", "model forward", "model backward", "paid API"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. ``role`` is system, user, assistant or tool."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One demonstration of a pool.
+
+    ``row`` is its position in the pool, the key everything joins on; ``id`` is the hash of its messages, equal for
+    exact duplicates. ``prompt`` and ``response`` are texts derived from the messages by the rule of ``turns``: under
+    ``last`` the response is the final assistant turn and the prompt everything before it; under ``all`` the response
+    is every assistant turn, joined by blank lines. ``original`` is the row as it came, untouched.
+    """
+
+    row: int
+    id: str
+    messages: tuple[Message, ...]
+    prompt: str
+    response: str
+    source: str
+    original: Mapping[str, Any]
+
+
+class Shard(Protocol):
+    """A contiguous run of a pool's rows that one worker reads by itself. Picklable, so that it may travel to another host.
+
+    ``first_row`` is the pool row of its first row; ``rows`` counts its rows, rejected ones included.
+    """
+
+    first_row: int
+    rows: int
+
+    def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Its readable rows in order, in batches of bounded bytes.
+
+        ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response (large_string),
+        source (string), messages (list of role and content), and any column of the original rows by its own name.
+        Rows that cannot be read are left out; ``Pool.rejected`` lists them.
+        """
+        ...
+
+
+class Pool(Protocol):
+    """A supervised fine-tuning data set that has been recognised and can be streamed. ``data.read`` makes one.
+
+    ``format`` is the recognised row format and ``why`` one sentence saying how it was recognised.
+    """
+
+    format: str
+    why: str
+    rows: int
+    shards: Sequence[Shard]
+
+    def examples(self, rows: Sequence[int] | None = None) -> Iterator[Example]:
+        """The readable rows as Examples in pool order; ``rows`` (ascending) restricts them."""
+        ...
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Every row that could not be read: where and why."""
+        ...
+
+    def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """The files read: path, bytes, sha256, rows."""
+        ...
+
+    def write(self, rows: Sequence[int], out: Path, format: str = "original") -> Path:
+        """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or ``.parquet`` and return the file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that could not be read: its place in the pool and in its file, and why. Counted, written, never silently dropped."""
+
+    row: int
+    file: str
+    place: str
+    reason: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One value of one scorer for one row. ``value`` is ``None`` when it could not be computed; then ``reason`` says why."""
+
+    row: int
+    id: str
+    name: str
+    value: float | None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is None and not self.reason:
+            raise ValueError(f"row {self.row}: a score without a value must state its reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One evaluation prompt. ``reference`` is a known good answer or ``None``; ``test_set`` and ``category`` group results."""
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    test_set: str
+    category: str | None = None
+    reference: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The prompt as one text: its turns joined by blank lines (roles are named when there are several)."""
+        return prompt_text(self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One arm's answer to one prompt. ``finished`` is false when generation stopped at its token limit."""
+
+    arm: str
+    prompt_id: str
+    text: str
+    tokens: int | None
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one prompt. Outcomes are always told from the side of ``a``."""
+
+    prompt_id: str
+    prompt: str
+    a: str
+    b: str
+    answer_a: str
+    answer_b: str
+    test_set: str = ""
+    category: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One judgement of a pair in one order.
+
+    ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second. ``preferred`` is the
+    *position* preferred, ``None`` when the reply could not be parsed, with the reason. ``scores`` are (first, second)
+    where the judge gives scores. ``raw`` is the reply, untouched.
+    """
+
+    order: Literal["ab", "ba"]
+    preferred: Preference | None
+    raw: str
+    scores: tuple[float, float] | None = None
+    reason: str | None = None
+    seconds: float | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judge on one pair in both orders, told from the side of ``a``.
+
+    ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the summed scores of
+    both orders (a preference counts 1, a tie half to each). Either is ``unparsed`` when one order could not be parsed.
+    """
+
+    prompt_id: str
+    a: str
+    b: str
+    judge: str
+    reviews: tuple[Review, Review]
+    strict: Outcome
+    summed: Outcome
+    test_set: str = ""
+    category: str | None = None
+    length_a: int = 0
+    length_b: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A reported number. ``value``, ``low`` and ``high`` are ``None`` when ``n`` is 0: an empty set has no mean.
+
+    ``low`` to ``high`` is the 95% interval by ``method``; ``missing`` counts the items left out for want of a value.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    missing: int
+    method: str
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A count of rows dropped for one reason."""
+
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class SelectionSummary:
+    """What a selection did, in counts. ``pool = kept + dropped + rejected`` always holds (asserted)."""
+
+    method: str
+    pool: int
+    kept: int
+    rejected: int
+    dropped: tuple[Dropped, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        total = self.kept + self.rejected + sum(part.rows for part in self.dropped)
+        if total != self.pool:
+            raise AssertionError(f"rows are lost: pool {self.pool}, accounted for {total}")
+
+
+def messages_id(messages: Sequence[Message]) -> str:
+    """The id of a conversation: 128 bits of BLAKE2b over its roles and contents, as 32 hex digits.
+
+    Lone surrogates, which JSON can carry and UTF-8 cannot, are hashed by their code point.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for message in messages:
+        for part in (message.role, message.content):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+    return digest.hexdigest()
+
+
+def prompt_text(messages: Sequence[Message]) -> str:
+    """Prompt turns as one text. A lone user turn is its content; several turns are labelled by their role."""
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
+
+
+def to_json(record: Any) -> str:
+    """A record as one line of JSON with its fields in order."""
+    return json.dumps(asdict(record), ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Scorers: one file each, with paper, equation, unit and direction."""

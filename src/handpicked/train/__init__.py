@@ -1,0 +1,1 @@
+"""Fine-tuning, thin over TRL, PEFT and Accelerate."""
