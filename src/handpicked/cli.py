@@ -5,18 +5,17 @@ Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no trace
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handpicked._version import __version__
-from handpicked.errors import ConfigError, HandpickedError, did_you_mean
+from handpicked.errors import HandpickedError
 
 if TYPE_CHECKING:
     from handpicked.progress import Progress
@@ -33,7 +32,8 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]
 ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML).", show_default=False)]
@@ -93,7 +93,13 @@ def _bars() -> Iterator[Progress]:
         yield SILENT
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as RichProgress
 
     columns = (

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ValidationError
 from handpicked.config import Experiment
 from handpicked.errors import ConfigError, did_you_mean
 
-Path_ = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 
 
-Check = Callable[[Experiment], Sequence[tuple[Path_, str]]]
+Check = Callable[[Experiment], Sequence[tuple[Location, str]]]
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, also: Check = lambda _: ()) -> Experiment:
@@ -31,10 +31,12 @@ def load(path: Path, overrides: Sequence[str] = (), *, also: Check = lambda _: (
     document, lines = _parse(path, text)
     document = _expand(document, path)
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: an experiment is a mapping of fields such as 'name', 'pool' and 'arms'; this is not.")
+        raise ConfigError(
+            f"{path}: an experiment is a mapping of fields such as 'name', 'pool' and 'arms'; this is not."
+        )
     origins = _override(document, overrides)
 
-    def place(location: Path_) -> str:
+    def place(location: Location) -> str:
         for length in range(len(location), 0, -1):
             if location[:length] in origins:
                 return f"--set {origins[location[:length]]}"
@@ -42,7 +44,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, also: Check = lambda _: (
                 return f"{path}, line {lines[location[:length]]}"
         return str(path)
 
-    found: list[tuple[Path_, str]] = []
+    found: list[tuple[Location, str]] = []
     experiment: Experiment | None = None
     try:
         experiment = Experiment.model_validate(document)
@@ -68,7 +70,11 @@ def _without(document: dict[str, Any], error: ValidationError) -> Experiment | N
         location = _of_document(mistake["loc"], document)
         target: Any = kept
         for part in location[:-1]:
-            target = target[part] if isinstance(target, dict) and part in target or isinstance(part, int) else None
+            target = (
+                target[part]
+                if (isinstance(target, dict) and part in target) or isinstance(part, int)
+                else None
+            )
         if not isinstance(target, dict) or not location:
             continue
         if mistake["type"] == "missing" or location == ("name",):
@@ -93,10 +99,12 @@ def _read(path: Path) -> str:
     except PermissionError:
         raise ConfigError(f"{path} cannot be read: permission denied.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); is it an experiment file?") from None
+        raise ConfigError(
+            f"{path} is not UTF-8 text (byte {error.start}); is it an experiment file?"
+        ) from None
 
 
-def _parse(path: Path, text: str) -> tuple[Any, dict[Path_, int]]:
+def _parse(path: Path, text: str) -> tuple[Any, dict[Location, int]]:
     """The YAML document and the line (from 1) of every field in it."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -104,8 +112,10 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[Path_, int]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: this is not YAML ({getattr(error, 'problem', None) or error}).") from None
-    lines: dict[Path_, int] = {}
+        raise ConfigError(
+            f"{path}{line}: this is not YAML ({getattr(error, 'problem', None) or error})."
+        ) from None
+    lines: dict[Location, int] = {}
     repeated: list[str] = []
     if node is not None:
         _note_lines(node, (), lines, repeated, path)
@@ -133,23 +143,28 @@ def _expand(value: Any, path: Path) -> Any:
     return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", of_environment, value)
 
 
-def _note_lines(node: yaml.Node, at: Path_, lines: dict[Path_, int], repeated: list[str], path: Path) -> None:
+def _note_lines(
+    node: yaml.Node, at: Location, lines: dict[Location, int], repeated: list[str], path: Path
+) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*at, str(key.value))
             if here in lines:
-                repeated.append(f"{path}, line {key.start_mark.line + 1}: '{key.value}' is given twice; keep one.")
+                repeated.append(
+                    f"{path}, line {key.start_mark.line + 1}: '{key.value}' is given twice; keep one."
+                )
             lines[here] = key.start_mark.line + 1
             _note_lines(value, here, lines, repeated, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            lines[(*at, index)] = value.start_mark.line + 1
-            _note_lines(value, (*at, index), lines, repeated, path)
+            item = (*at, index)
+            lines[item] = value.start_mark.line + 1
+            _note_lines(value, item, lines, repeated, path)
 
 
-def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Path_, str]:
+def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Location, str]:
     """Apply ``key.sub=value``; say which path came from which override. ``pool=FILE`` is short for ``pool.path=FILE``."""
-    origins: dict[Path_, str] = {}
+    origins: dict[Location, str] = {}
     mistakes = []
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -174,7 +189,7 @@ def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Path_,
                 break
         else:
             _assign(target, parts[-1], value, override, mistakes)
-        location: Path_ = tuple(int(part) if part.isdigit() else part for part in parts)
+        location: Location = tuple(int(part) if part.isdigit() else part for part in parts)
         origins[location] = override
     if mistakes:
         raise ConfigError(*mistakes)
@@ -190,15 +205,13 @@ def _assign(target: Any, key: str, value: Any, override: str, mistakes: list[str
         mistakes.append(f"--set {override}: there is no '{key}' to set.")
 
 
-def _of_document(location: Sequence[str | int], document: Any) -> Path_:
+def _of_document(location: Sequence[str | int], document: Any) -> Location:
     """Pydantic's location without the parts it adds for unions and key checks, which are not in the document."""
     kept: list[str | int] = []
     value = document
     for part in location:
-        if isinstance(value, dict) and part in value:
-            kept.append(part)
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if in_list or (isinstance(value, dict) and part in value):
             kept.append(part)
             value = value[part]
         elif value is not None and not isinstance(value, dict | list):
@@ -247,18 +260,20 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
-def _cross_check(experiment: Experiment) -> list[tuple[Path_, str]]:
+def _cross_check(experiment: Experiment) -> list[tuple[Location, str]]:
     """Mistakes that only show between fields."""
-    mistakes: list[tuple[Path_, str]] = []
+    mistakes: list[tuple[Location, str]] = []
     names = list(experiment.arms)
     for name, arm in experiment.arms.items():
-        at: Path_ = ("arms", name)
+        at: Location = ("arms", name)
         if arm.by not in ("none", "full") and (arm.size is None) == (arm.fraction is None):
             mistakes.append((at, f"arm '{name}' needs exactly one of 'size' and 'fraction'."))
         if arm.by == "length-matched" and arm.of is None:
             mistakes.append((at, f"arm '{name}' needs 'of', the arm whose lengths it matches."))
         if arm.of is not None and arm.of not in names:
-            mistakes.append(((*at, "of"), f"arm '{name}': there is no arm '{arm.of}'.{did_you_mean(arm.of, names)}"))
+            mistakes.append(
+                ((*at, "of"), f"arm '{name}': there is no arm '{arm.of}'.{did_you_mean(arm.of, names)}")
+            )
         elif arm.of is not None and (arm.of == name or experiment.arms[arm.of].of is not None):
             mistakes.append(((*at, "of"), f"arm '{name}' must match an arm that stands by itself."))
     if experiment.candidate is not None and experiment.candidate not in names:
@@ -271,7 +286,11 @@ def _cross_check(experiment: Experiment) -> list[tuple[Path_, str]]:
             mistakes.append((at, f"two test sets are named '{prompts.name}'; names must differ."))
         seen.add(prompts.name)
         if prompts.path is None and prompts.name != "held-out":
-            mistakes.append((at, f"test set '{prompts.name}' needs 'path'; only 'held-out' comes from the pool."))
+            mistakes.append(
+                (at, f"test set '{prompts.name}' needs 'path'; only 'held-out' comes from the pool.")
+            )
         if prompts.path is None and prompts.name == "held-out" and not experiment.pool.hold_out:
-            mistakes.append((at, "test set 'held-out' needs 'pool.hold_out', the number of rows to hold out."))
+            mistakes.append(
+                (at, "test set 'held-out' needs 'pool.hold_out', the number of rows to hold out.")
+            )
     return mistakes

@@ -162,7 +162,13 @@ class Run:
                 seconds = spent + time.monotonic() - started
                 _keep_time(work, fingerprint, seconds)
             (work / ".started.json").unlink()
-            entry = {"stage": name, "fingerprint": fingerprint, "seconds": round(seconds, 3), "facts": facts, **depends}
+            entry = {
+                "stage": name,
+                "fingerprint": fingerprint,
+                "seconds": round(seconds, 3),
+                "facts": facts,
+                **depends,
+            }
             write_json(work / MANIFEST, entry)
             _swap(work, final)
         log.info("%s: done in %.1f s", name, seconds)
@@ -175,7 +181,9 @@ class Run:
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Which settings, inputs or code differ, each as ``settings.learning_rate was 2e-05, is 1e-05``."""
-    old, new = (dict(_flat({key: side[key] for key in ("inputs", "settings", "code")})) for side in (before, now))
+    old, new = (
+        dict(_flat({key: side[key] for key in ("inputs", "settings", "code")})) for side in (before, now)
+    )
     changed = []
     for key in sorted(old.keys() | new.keys()):
         was, now_is = old.get(key, "unset"), new.get(key, "unset")
