@@ -6,6 +6,7 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ class FilePool:
             for shard in self.shards:
                 yield shard, None
             return
-        if any(later <= row for row, later in zip(rows, rows[1:], strict=False)):
+        if any(later <= row for row, later in pairwise(rows)):
             raise ValueError("rows must be ascending")
-        if len(rows) and not (0 <= rows[0] and rows[-1] < self.rows):
+        if len(rows) and not (rows[0] >= 0 and rows[-1] < self.rows):
             raise ValueError(f"rows go from 0 to {self.rows - 1}, not from {rows[0]} to {rows[-1]}")
         for shard in self.shards:
             begin, end = bisect_left(rows, shard.first_row), bisect_left(rows, shard.first_row + shard.rows)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import columnar, paths as where_from, stdlib, text
+from handpicked.data import columnar, stdlib, text
+from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Reading, kind_of
 from handpicked.data.container import Container, sniff
 from handpicked.data.pool import File, FilePool
