@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from handpicked import stages
+from handpicked import reporting, stages
 from handpicked.config import Experiment
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.job import Job
 from handpicked.progress import SILENT, Progress
 from handpicked.store import open_run, write_json
 
@@ -58,7 +59,7 @@ def run(
     arms = _arms(experiment, only)
     with open_run(folder, say) as store:
         write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
-        job = stages.Job(store, experiment, progress)
+        job = Job(store, experiment, progress)
 
         pool, held_out = stages.pool(job)
         subsets = stages.subsets(job, pool, arms)
@@ -79,7 +80,7 @@ def run(
         if until == "judge":
             return Outcome(folder, None)
 
-        results = stages.report(job, pool, subsets, models, prompts, losses, answers, verdicts, command)
+        results = reporting.report(job, pool, subsets, models, prompts, losses, answers, verdicts, command)
         return Outcome(folder, results)
 
 

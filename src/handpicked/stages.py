@@ -7,71 +7,38 @@ again exactly when something it reads has changed.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import platform
-import sys
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from handpicked._version import __version__
-from handpicked.config import ArmSettings, Experiment, ModelSettings, PromptSettings, SelectSettings, TrainSettings
-from handpicked.errors import ConfigError, PoolError
-from handpicked.progress import Progress
-from handpicked.records import Completion, Example, Message, Pair, Pool, Prompt, Verdict, messages_id
-from handpicked.store import Run, Stage, code_version, digest, read_json, write_text
-
-Losses = Mapping[str, float | None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every stage needs: where to put things, what is wanted, whom to tell."""
-
-    store: Run
-    experiment: Experiment
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class OpenPool:
-    """The pool that arms select from, what identifies it, and the stage that prepared it (None: the file as it is)."""
-
-    pool: Pool
-    identity: str
-    stage: Stage | None
-    held_out: int = 0
-
-
-@dataclass(frozen=True)
-class Subset:
-    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...) and the hash of its rows."""
-
-    folder: Path
-    file: Path
-    identity: str
-    stage: Stage
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The model of one arm: what to load, and its identity. An arm that is not trained has no stage and no adapter."""
-
-    model: ModelSettings
-    adapter: Path | None
-    template: str
-    identity: str
-    stage: Stage | None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one arm's model did on the prompts: its records and the stage that made them."""
-
-    records: Sequence[Any]
-    identity: str
-    stage: Stage
+from handpicked.config import (
+    BUNDLED_LM,
+    ArmSettings,
+    Experiment,
+    JudgeSettings,
+    ModelSettings,
+    PoolSettings,
+    PromptSettings,
+    ReferenceSettings,
+    SelectSettings,
+)
+from handpicked.errors import PoolError
+from handpicked.job import Job, Measured, OpenPool, Subset, Trained
+from handpicked.records import (
+    Completion,
+    Example,
+    Pair,
+    Pool,
+    Prompt,
+    messages_id,
+    to_json,
+)
+from handpicked.store import code_version, digest, write_text
 
 
 def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
@@ -101,7 +68,9 @@ def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
         code=code_version("handpicked.data.holdout", "handpicked.data.stdlib_rows"),
     )
     file = _selected(stage.folder / "rest")
-    held_out = list(_reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
+    held_out = (
+        list(_reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
+    )
     return OpenPool(_reread(settings, file), digest(file), stage, len(held_out)), held_out
 
 
@@ -163,7 +132,12 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         make,
         inputs={"subset": subset.identity, "model": base},
         settings=settings.model_dump(mode="json"),
-        code=code_version("handpicked.train.sft", "handpicked.train.encode", "handpicked.train.plan", "handpicked.train.trainer"),
+        code=code_version(
+            "handpicked.train.sft",
+            "handpicked.train.encode",
+            "handpicked.train.plan",
+            "handpicked.train.trainer",
+        ),
     )
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
@@ -177,7 +151,9 @@ def prompts(job: Job, held_out: Sequence[Example]) -> list[Prompt]:
     for settings in job.experiment.evaluate.prompts:
         for prompt in _test_set(settings, held_out):
             found.setdefault(prompt.prompt_id, prompt)
-    write_text(job.store.folder / "prompts.jsonl", "".join(to_json(prompt) + "\n" for prompt in found.values()))
+    write_text(
+        job.store.folder / "prompts.jsonl", "".join(to_json(prompt) + "\n" for prompt in found.values())
+    )
     return list(found.values())
 
 
@@ -189,7 +165,9 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
     else:
         listed = read_prompts(settings.path, settings.name, map=settings.map)
     if settings.limit is not None and settings.limit < len(listed):
-        chosen = set(sorted(prompt.prompt_id for prompt in listed)[: settings.limit])  # a hash: as good as shuffled
+        chosen = set(
+            sorted(prompt.prompt_id for prompt in listed)[: settings.limit]
+        )  # a hash: as good as shuffled
         listed = [prompt for prompt in listed if prompt.prompt_id in chosen]
     if settings.references is not None:
         known = _references(settings.references)
@@ -211,7 +189,9 @@ def _references(settings: ReferenceSettings) -> dict[str, str]:
         if all(str(example.original.get(field)) == value for field, value in settings.where.items()):
             known.setdefault(messages_id(example.messages[:-1]), example.messages[-1].content)
     if not known:
-        raise PoolError(f"{settings.path}: no row has {settings.where}, so there are no references; check 'where'.")
+        raise PoolError(
+            f"{settings.path}: no row has {settings.where}, so there are no references; check 'where'."
+        )
     return known
 
 
@@ -224,7 +204,15 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
     def make(work: Path) -> None:
         from handpicked.bench import reference_loss as measure
 
-        measure(referenced, trained.model, trained.adapter, trained.template, work / "losses.jsonl", arm=name, progress=job.progress)
+        measure(
+            referenced,
+            trained.model,
+            trained.adapter,
+            trained.template,
+            work / "losses.jsonl",
+            arm=name,
+            progress=job.progress,
+        )
 
     stage = job.store.stage(
         f"losses/{name}",
@@ -244,7 +232,16 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
     def make(work: Path) -> None:
         from handpicked.generate import generate as answer
 
-        answer(asked, trained.model, trained.adapter, settings, trained.template, work / "answers.jsonl", arm=name, progress=job.progress)
+        answer(
+            asked,
+            trained.model,
+            trained.adapter,
+            settings,
+            trained.template,
+            work / "answers.jsonl",
+            arm=name,
+            progress=job.progress,
+        )
 
     stage = job.store.stage(
         f"answers/{name}",
@@ -260,7 +257,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
 def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
     """The verdicts of every judge on every pair of arms that is to meet, by the judge's name."""
     from handpicked.judge import judge as decide
-    from handpicked.judge import read_verdicts
+    from handpicked.judge import load_judge, read_verdicts
 
     pairs = _pairs(job.experiment, asked, answers)
     under_test = [job.experiment.model.name]
@@ -268,16 +265,27 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     for settings in job.experiment.evaluate.judges:
 
         def make(work: Path, settings: JudgeSettings = settings) -> None:
-            decide(pairs, settings, work / "verdicts.jsonl", progress=job.progress, models_under_test=under_test)
+            decide(
+                pairs, settings, work / "verdicts.jsonl", progress=job.progress, models_under_test=under_test
+            )
 
         name = f"{settings.name}-{settings.model}" if settings.model else settings.name
         stage = job.store.stage(
             "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
             make,
-            inputs={"prompts": _prompts_identity(asked), **{arm: measured.identity for arm, measured in answers.items()}},
-            settings={**settings.model_dump(mode="json", include={"name", "model", "base_url"}), "pairs": job.experiment.evaluate.pairs,
-                      "candidate": job.experiment.candidate_arm, "judge": judge_identity(settings.name)},
-            code=code_version("handpicked.judge.pairwise", "handpicked.judge.outcome", "handpicked.judge.parse"),
+            inputs={
+                "prompts": _prompts_identity(asked),
+                **{arm: measured.identity for arm, measured in answers.items()},
+            },
+            settings={
+                **settings.model_dump(mode="json", include={"name", "model", "base_url"}),
+                "pairs": job.experiment.evaluate.pairs,
+                "candidate": job.experiment.candidate_arm,
+                "judge": load_judge(settings.name).model_dump(mode="json"),
+            },
+            code=code_version(
+                "handpicked.judge.pairwise", "handpicked.judge.outcome", "handpicked.judge.parse"
+            ),
         )
         file = stage.folder / "verdicts.jsonl"
         found[name] = Measured(read_verdicts(file), digest(file), stage)
@@ -286,14 +294,70 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
 
 def _pairs(experiment: Experiment, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> list[Pair]:
     """Which arms meet on which prompts, the candidate always told first. Joined by prompt id."""
-    texts = {arm: {answer.prompt_id: answer.text for answer in measured.records} for arm, measured in answers.items()}
+    texts = {
+        arm: {answer.prompt_id: answer.text for answer in measured.records}
+        for arm, measured in answers.items()
+    }
     candidate = experiment.candidate_arm
     order = [candidate, *(name for name in texts if name != candidate)]
     meetings = [
-        (a, b) for a, b in itertools.combinations(order, 2) if experiment.evaluate.pairs == "all" or a == candidate
+        (a, b)
+        for a, b in itertools.combinations(order, 2)
+        if experiment.evaluate.pairs == "all" or a == candidate
     ]
     return [
-        Pair(p.prompt_id, p.text, a, b, texts[a][p.prompt_id], texts[b][p.prompt_id], p.test_set, p.category, p.reference)
+        Pair(
+            p.prompt_id,
+            p.text,
+            a,
+            b,
+            texts[a][p.prompt_id],
+            texts[b][p.prompt_id],
+            p.test_set,
+            p.category,
+            p.reference,
+        )
         for a, b in meetings
         for p in asked
     ]
+
+
+def _read(settings: PoolSettings) -> Pool:
+    from handpicked import data
+
+    paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
+    return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
+
+
+def _reread(settings: PoolSettings, file: Path) -> Pool:
+    """A file of rows that came out of the pool: read as the pool was."""
+    return _read(settings.model_copy(update={"path": str(file)}))
+
+
+def _pool_identity(source: Pool) -> str:
+    return hashlib.sha256(" ".join(str(file["sha256"]) for file in source.inputs()).encode()).hexdigest()
+
+
+def _prompts_identity(asked: Sequence[Prompt]) -> str:
+    return hashlib.sha256(
+        "\n".join(to_json(prompt) for prompt in asked).encode("utf-8", "surrogatepass")
+    ).hexdigest()
+
+
+def _selected(folder: Path) -> Path:
+    """The rows of a subset folder, in whichever container they are."""
+    return next(path for name in ("selected.jsonl", "selected.parquet") if (path := folder / name).is_file())
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    with file.open(encoding="utf-8", errors="surrogatepass") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _tokenizer(model: ModelSettings) -> str | None:
+    """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default."""
+    if model.name == BUNDLED_LM:
+        return None
+    from handpicked.models.load import resolve
+
+    return str(resolve(model))
