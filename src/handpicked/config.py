@@ -1,0 +1,231 @@
+"""The experiment file, as strict models: every default and every unit of handpicked is written here.
+
+The line under a field says what it is and in which unit. Unknown fields are mistakes. ``experiment.py`` reads the YAML.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Measure = Literal["tokens", "nltk", "words", "chars"]
+BUNDLED_LM = "bundled:smollm2-135m-instruct"
+BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
+
+
+class Strict(BaseModel):
+    """A section of the experiment file: no unknown fields, no silent conversions of text into numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class PoolSettings(Strict):
+    """The data set to select from."""
+
+    path: str | tuple[str, ...]
+    """A file, a folder, a glob, several of them, or ``python-stdlib`` (the standard library's own documentation)."""
+    format: str | None = None
+    """Row format (alpaca, sharegpt, messages, ...); none: recognise it."""
+    map: dict[str, str] | None = None
+    """Field names for rows of an unknown shape, such as ``{prompt: question, response: answer}``."""
+    turns: Literal["last", "all"] = "last"
+    """Which assistant turns are the response."""
+    hold_out: Annotated[int, Field(ge=0)] = 0
+    """Rows taken out of the pool before selection, at random; they become prompts with references (test set ``held-out``)."""
+    hold_out_max_words: Annotated[int, Field(gt=0)] | None = None
+    """Only rows with a response of at most this many words are held out (they must be cheap to generate and to compare)."""
+
+
+class SelectSettings(Strict):
+    """Which rows to keep."""
+
+    by: str = "longest"
+    """A selector or a scorer, by the name that ``handpicked methods`` lists."""
+    size: Annotated[int, Field(ge=0)] | None = None
+    """Rows to keep. Exactly one of ``size`` and ``fraction``, except for ``full``."""
+    fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the readable rows to keep, 0 to 1, rounded down."""
+    measure: Measure = "tokens"
+    """What a length is counted in."""
+    tokenizer: str | None = None
+    """For ``tokens``: a Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the embedded one in
+    ``handpicked select``, the model's own in an experiment."""
+    seed: int = 0
+    """Seed of every random choice of this selection."""
+    of: str | None = None
+    """For ``length-matched``: the arm (or, on the command line, the folder of a subset) whose length histogram is copied."""
+    field: str | None = None
+    """For ``top``, ``bottom``, ``balanced`` and the like: the column of the pool that is ranked or balanced over."""
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """For ``window``: the lower quantile, 0 to 1."""
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """For ``window``: the upper quantile, 0 to 1."""
+    guards: tuple[str, ...] = ()
+    """Guards that drop rows before selection, each ``name`` or ``name=value``."""
+    prompts: tuple[str, ...] = ()
+    """For the ``decontaminate`` guard: files of evaluation prompts."""
+
+
+class ModelSettings(Strict):
+    """The model to start from."""
+
+    name: str = BUNDLED_LM
+    """``bundled:NAME``, a folder, or a hub name."""
+    revision: str | None = None
+    """Commit or tag of a hub model."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """``auto``: bfloat16 where the device computes in it natively, else float32."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for models whose code you have read."""
+
+
+class TrainSettings(Strict):
+    """How an arm is fine-tuned. Defaults are the family's (AlpaGasus, Cherry): the paper published none."""
+
+    method: Literal["lora", "qlora", "full"] = "lora"
+    """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
+    template: str = "auto"
+    """Chat template: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    """Passes over the training rows."""
+    budget_tokens: Annotated[int, Field(gt=0)] | None = None
+    """Training tokens an arm may spend over all its epochs. Rows are taken in seeded order until they fill it; when the
+    subset is too small to fill it, epochs are added. None: ``epochs`` passes over the whole subset."""
+    batch_size: Annotated[int, Field(gt=0)] = 128
+    """Examples per optimizer step, over all devices."""
+    micro_batch_size: Annotated[int, Field(gt=0)] = 4
+    """Examples in one forward pass on one device."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
+    """Peak learning rate."""
+    scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    """Shape of the learning rate after warm-up."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    """Share of the steps spent warming up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW weight decay."""
+    max_length: Annotated[int, Field(gt=0)] = 1024
+    """Tokens per example; longer ones are cut (and counted)."""
+    packing: bool = False
+    """Pack several examples into one sequence (best fit, isolated from each other)."""
+    lora_rank: Annotated[int, Field(gt=0)] = 16
+    lora_alpha: Annotated[int, Field(gt=0)] = 32
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    lora_targets: str | tuple[str, ...] = "all-linear"
+    """Modules that get an adapter."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, a third more time."""
+    neftune_noise: Annotated[float, Field(ge=0)] | None = None
+    """NEFTune noise alpha on the input embeddings (Jain et al., 2023)."""
+    save_every: Annotated[int, Field(gt=0)] = 10
+    """Optimizer steps between checkpoints, from which an interrupted run resumes."""
+    merge: bool = True
+    """Also save the model with the adapter merged in."""
+    seed: int = 0
+    report_to: tuple[str, ...] = ()
+    """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""
+
+
+class GenerateSettings(Strict):
+    """How answers are generated."""
+
+    engine: Literal["transformers", "vllm"] = "transformers"
+    max_new_tokens: Annotated[int, Field(gt=0)] = 512
+    """Tokens an answer may have; answers that reach it are marked unfinished."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 is greedy."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    batch_size: Annotated[int, Field(gt=0)] = 16
+    """Prompts in one forward pass."""
+    seed: int = 0
+
+
+class PromptSettings(Strict):
+    """One set of evaluation prompts."""
+
+    name: str
+    """Test set name in the report; ``held-out`` is the held-out part of the pool."""
+    path: str | None = None
+    """File of prompts, recognised like a pool. None only for ``held-out``."""
+    map: dict[str, str] | None = None
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many prompts in seeded order."""
+
+
+class JudgeSettings(Strict):
+    """One judge: a shipped name or a folder with judge.yaml and prompt.txt."""
+
+    name: str = "reference-similarity"
+    model: str | None = None
+    """Model name sent to the endpoint (LLM judges only)."""
+    base_url: str | None = None
+    """OpenAI-compatible endpoint; none: OpenAI's."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key. The key itself is never written anywhere."""
+    concurrency: Annotated[int, Field(gt=0)] = 16
+    """Requests in flight at most; fewer after a 429."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds a request may take."""
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """US dollars; the run stops, with everything paid for kept, before it would spend more."""
+    price_in: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million prompt tokens, for the estimate."""
+    price_out: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million reply tokens, for the estimate."""
+    force: bool = False
+    """Allow a judge that is also the model under test."""
+
+
+class EvaluateSettings(Strict):
+    """How arms are compared."""
+
+    prompts: tuple[PromptSettings, ...] = (PromptSettings(name="held-out"),)
+    reference_loss: bool = True
+    """Mean negative log-likelihood of the held-out references, nats per response token."""
+    generate: GenerateSettings = GenerateSettings()
+    judges: tuple[JudgeSettings, ...] = (JudgeSettings(),)
+    pairs: Literal["candidate", "all"] = "candidate"
+    """Which arms meet: the candidate against every other, or every two."""
+    benchmarks: tuple[str, ...] = ()
+    """Tasks of lm-evaluation-harness."""
+
+
+class ArmSettings(SelectSettings):
+    """One arm: a subset and how a model is trained on it. ``by: none`` is the untouched model."""
+
+    train: TrainSettings | None = None
+    """Overrides the experiment's ``train`` as a whole."""
+
+
+class Experiment(Strict):
+    """A whole experiment: one pool, several arms, one evaluation, one report."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Also the folder under runs/."""
+    why: str = ""
+    """The question, in a sentence or two; it opens the report."""
+    cost: str = ""
+    """What running it takes, in words: hardware, time, money."""
+    expected: str = ""
+    """What is expected to come out, written before it is run."""
+    pool: PoolSettings
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ArmSettings]
+    candidate: str | None = None
+    """The arm the question is about; none: the first that is trained on a subset."""
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _has_arms(self) -> Experiment:
+        if not self.arms:
+            raise ValueError("an experiment needs at least one arm")
+        return self
+
+    @property
+    def candidate_arm(self) -> str:
+        """The arm the question is about."""
+        if self.candidate is not None:
+            return self.candidate
+        trained = [name for name, arm in self.arms.items() if arm.by not in ("none", "full")]
+        return trained[0] if trained else next(iter(self.arms))
