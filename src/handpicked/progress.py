@@ -14,7 +14,9 @@ from typing import Protocol
 class Progress(Protocol):
     """Opens a bar of ``total`` units (``None``: unknown) and gives the function that advances it."""
 
-    def __call__(self, label: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]: ...
+    def __call__(
+        self, label: str, total: float | None
+    ) -> AbstractContextManager[Callable[[float], None]]: ...
 
 
 @contextmanager
