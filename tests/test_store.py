@@ -1,0 +1,196 @@
+"""The store: a stage is done exactly once, resumes after a kill, and says which setting made it run again."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handpicked import store
+from handpicked.errors import StoreError
+
+
+def make_stage(run, calls, name="model/longest", *, settings=None, inputs=None, code="1"):
+    def make(work):
+        calls.append(name)
+        (work / "weights.txt").write_text("trained")
+        return {"rows": 3}
+
+    return run.stage(
+        name, make, inputs=inputs or {"subset": "abc"}, settings=settings or {"lr": 1e-5}, code=code
+    )
+
+
+def test_a_finished_stage_is_skipped(tmp_path):
+    calls = []
+    with store.open_run(tmp_path / "r") as run:
+        first = make_stage(run, calls)
+    with store.open_run(tmp_path / "r") as run:
+        second = make_stage(run, calls)
+    assert calls == ["model/longest"]
+    assert (first.skipped, second.skipped) == (False, True)
+    assert second.facts == {"rows": 3} and (second.folder / "weights.txt").read_text() == "trained"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": {"lr": 2e-5}}, "settings.lr was 1e-05, is 2e-05"),
+        ({"settings": {"lr": 1e-5, "epochs": 3}}, "settings.epochs was unset, is 3"),
+        ({"inputs": {"subset": "abd"}}, "its input subset changed"),
+        ({"code": "2"}, "the code of this method changed"),
+    ],
+)
+def test_a_changed_setting_runs_again_and_is_named(tmp_path, change, said):
+    calls, heard = [], []
+    with store.open_run(tmp_path / "r", heard.append) as run:
+        make_stage(run, calls)
+        make_stage(run, calls, **change)
+    assert len(calls) == 2
+    assert heard == [f"model/longest: runs again because {said}"]
+
+
+def test_a_failed_stage_leaves_its_work_for_the_next_attempt(tmp_path):
+    def fail(work):
+        (work / "half").write_text("1")
+        raise RuntimeError("power cut")
+
+    def resume(work):
+        assert (work / "half").read_text() == "1"
+
+    arguments = {"inputs": {}, "settings": {"a": 1}, "code": "1"}
+    with store.open_run(tmp_path / "r") as run:
+        with pytest.raises(RuntimeError):
+            run.stage("answers/x", fail, **arguments)
+        assert not (run.folder / "answers/x").exists()
+        run.stage("answers/x", resume, **arguments)
+        assert (run.folder / "answers/x/stage.json").is_file()
+
+
+def test_half_done_work_of_other_settings_is_not_resumed(tmp_path):
+    def fail(work):
+        (work / "half").write_text("1")
+        raise RuntimeError
+
+    def check(work):
+        assert not (work / "half").exists()
+
+    with store.open_run(tmp_path / "r") as run:
+        with pytest.raises(RuntimeError):
+            run.stage("answers/x", fail, inputs={}, settings={"a": 1}, code="1")
+        run.stage("answers/x", check, inputs={}, settings={"a": 2}, code="1")
+
+
+def test_a_second_run_in_one_folder_is_told_and_stops(tmp_path):
+    with (
+        store.open_run(tmp_path / "r"),
+        pytest.raises(StoreError, match=rf"in use by process {os.getpid()}"),
+        store.open_run(tmp_path / "r"),
+    ):
+        pass
+
+
+def test_the_lock_of_a_killed_run_does_not_stay(tmp_path):
+    child = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from handpicked import store
+        with store.open_run(Path({str(tmp_path / "r")!r})):
+            print("open", flush=True)
+            time.sleep(600)
+    """)
+    with subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "open\n"
+        with pytest.raises(StoreError, match="in use by"), store.open_run(tmp_path / "r"):
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with store.open_run(tmp_path / "r"):
+        pass
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path):
+    calls = []
+    with store.open_run(tmp_path / "r") as run:
+        stage = make_stage(run, calls)
+        (run.folder / ".work/model").mkdir(parents=True, exist_ok=True)
+        stage.folder.rename(run.folder / ".work/model/longest")
+        again = make_stage(run, calls)
+    assert again.skipped and calls == ["model/longest"] and again.folder.is_dir()
+
+
+def test_a_run_folder_of_another_layout_is_refused(tmp_path):
+    (tmp_path / ".layout").write_text("0\n")
+    with pytest.raises(StoreError, match="another version of handpicked"), store.open_run(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_what_a_disk_refuses_is_a_sentence_with_the_path(tmp_path, number):
+    with pytest.raises(StoreError, match=r"Cannot write to /x/y: .*\."), store.writing(tmp_path):
+        raise OSError(number, os.strerror(number), "/x/y")
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path):
+    target = tmp_path / "results.json"
+    store.write_text(target, "old")
+    code = textwrap.dedent(f"""
+        import resource, signal
+        from pathlib import Path
+        from handpicked import store
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        store.write_text(Path({str(target)!r}), "new" * 10_000)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and "StoreError" in done.stderr
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_damaged_manifests_are_named(tmp_path):
+    (tmp_path / "stage.json").write_text("{")
+    with pytest.raises(StoreError, match=r"stage\.json is damaged"):
+        store.read_json(tmp_path / "stage.json")
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=50), min_size=1))
+def test_a_digest_tells_content_and_names_apart_and_nothing_else(tmp_path_factory, files):
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    for folder, names in ((one, list(files)), (two, list(files)[::-1])):
+        for name in names:
+            (folder / name).write_bytes(files[name])
+    assert store.digest(one) == store.digest(two)
+    (two / next(iter(files))).write_bytes(b"changed" + files[next(iter(files))])
+    assert store.digest(one) != store.digest(two)
+
+
+def test_nan_is_refused_in_json(tmp_path):
+    with pytest.raises(ValueError, match="Out of range float"):
+        store.write_json(tmp_path / "x.json", {"win_rate": float("nan")})
+
+
+def test_code_version_hears_code_and_not_comments(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    versions = []
+    for number, text in enumerate(
+        ["def f(): return 1", "# said\ndef f():\n    return 1", "def f(): return 2"]
+    ):
+        (tmp_path / f"method{number}.py").write_text(text)
+        versions.append(store.code_version(f"method{number}"))
+    assert versions[0] == versions[1] != versions[2]
+
+
+def test_the_log_is_kept_in_the_run_folder(tmp_path):
+    with store.open_run(tmp_path / "r") as run:
+        make_stage(run, [])
+    assert "model/longest: done" in (tmp_path / "r/run.log").read_text()
+    assert json.loads((tmp_path / "r/model/longest/stage.json").read_text())["facts"] == {"rows": 3}
