@@ -84,7 +84,9 @@ def _choose(runner: Runner, address: str | None) -> None:
                 raise MissingPart("--runner ray needs Ray: pip install 'handpicked[ray]'.") from error
             daft.set_runner_ray(address)
     except RuntimeError as error:
-        raise ConfigError(f"runner: this process has already run on {now}; start another one to use {runner}.") from error
+        raise ConfigError(
+            f"runner: this process has already run on {now}; start another one to use {runner}."
+        ) from error
 
 
 @dataclass

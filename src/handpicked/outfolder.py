@@ -39,7 +39,9 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
         try:
             lock.acquire()
         except Timeout:
-            raise StoreError(f"{out} is being written by another process. Wait for it, or choose another folder with -o.") from None
+            raise StoreError(
+                f"{out} is being written by another process. Wait for it, or choose another folder with -o."
+            ) from None
         complete = False
         try:
             _clear(aside)

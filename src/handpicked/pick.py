@@ -94,7 +94,9 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "shortest": lambda: Shortest(settings.measure),
         "top": lambda: Top(_field(settings)),
         "bottom": lambda: Bottom(_field(settings)),
-        "length-matched": lambda: LengthMatched(_lengths_of(settings, turns), settings.measure, settings.seed),
+        "length-matched": lambda: LengthMatched(
+            _lengths_of(settings, turns), settings.measure, settings.seed
+        ),
     }
     if settings.by not in makers:
         raise ConfigError(f"by: there is no selector {settings.by!r}.{did_you_mean(settings.by, makers)}")
@@ -181,19 +183,25 @@ def _budget(pool: Pool, selector: Selector, readable: int, size: int | None, fra
         raise ConfigError(f"size: both a size ({size:,}) and a fraction ({fraction}) are given; give one.")
     if isinstance(selector, Full):
         if size is not None or fraction is not None:
-            raise ConfigError("size: 'full' keeps every row and takes no size. Leave it out, or use 'random'.")
+            raise ConfigError(
+                "size: 'full' keeps every row and takes no size. Leave it out, or use 'random'."
+            )
         return readable
     if isinstance(selector, LengthMatched) and size is None and fraction is None:
         size = len(selector.lengths)
     if size is None and fraction is None:
-        raise ConfigError(f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool.")
+        raise ConfigError(
+            f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
+        )
     if fraction is not None:
         return int(fraction * readable + 1e-9)
     assert size is not None
     if size > readable:
         unread = pool.rows - readable
         told = f" ({pool.rows:,} rows, {unread:,} of them unreadable)" if unread else ""
-        raise ConfigError(f"size: {size:,} rows were asked for, but the pool has {readable:,} to select from{told}. Lower the size.")
+        raise ConfigError(
+            f"size: {size:,} rows were asked for, but the pool has {readable:,} to select from{told}. Lower the size."
+        )
     return size
 
 
@@ -214,7 +222,9 @@ class Selection:
     _summary: SelectionSummary | None = None
     _rejected: list[Rejected] | None = None
 
-    def write(self, out: str | Path, *, format: str = "original", container: str | None = None) -> SelectionSummary:
+    def write(
+        self, out: str | Path, *, format: str = "original", container: str | None = None
+    ) -> SelectionSummary:
         """Write the subset into folder ``out``, as ``pick`` does."""
         with filling(Path(out), FILES) as folder:
             self.fill(folder, format=format, container=container)
@@ -251,14 +261,20 @@ class Selection:
         waiting = list(self.rejected)
         for batch in self.scored.batches():
             rows = batch["row"].to_numpy()
-            chosen = np.isin(rows, self.rows[slice(*np.searchsorted(self.rows, (rows[0], rows[-1] + 1)))], assume_unique=True)
+            chosen = np.isin(
+                rows,
+                self.rows[slice(*np.searchsorted(self.rows, (rows[0], rows[-1] + 1)))],
+                assume_unique=True,
+            )
             table = self._explained(batch, chosen, reasons)
             kept += int(chosen.sum())
             before = [one for one in waiting if one.row < rows[-1]]
             waiting = waiting[len(before) :]
             yield _with_rejected(table, before)
         if waiting:
-            yield _with_rejected(self._explained(_empty(self.scored.schema), np.zeros(0, bool), reasons), waiting)
+            yield _with_rejected(
+                self._explained(_empty(self.scored.schema), np.zeros(0, bool), reasons), waiting
+            )
         self._summary = SelectionSummary(
             method=self.selector.name,
             pool=self.pool.rows,
@@ -317,7 +333,10 @@ class Selection:
         import pyarrow.parquet as pq
 
         fields = [*self.scored.schema, pa.field("kept", pa.bool_()), pa.field("reason", pa.string())]
-        with pq.ParquetWriter(file, pa.schema(fields), compression="zstd") as writer, progress("write", self.pool.rows) as step:
+        with (
+            pq.ParquetWriter(file, pa.schema(fields), compression="zstd") as writer,
+            progress("write", self.pool.rows) as step,
+        ):
             for batch in self.table():
                 writer.write_batch(batch)
                 step(len(batch))
@@ -340,7 +359,9 @@ class Selection:
                 "dropped": {part.reason: part.rows for part in summary.dropped},
             },
             "scores": [_described(scorer) for scorer in self.scorers],
-            "outputs": {name: {"sha256": digest(folder / name)} for name in FILES if (folder / name).exists()},
+            "outputs": {
+                name: {"sha256": digest(folder / name)} for name in FILES if (folder / name).exists()
+            },
             "versions": _versions(),
             **facts,
         }
@@ -370,7 +391,11 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
 
 def _fields(record: Any) -> dict[str, Any]:
     """The recorded arguments of a scorer or selector; the lengths of a matched subset are too many to repeat."""
-    return {key: value for key, value in asdict(record).items() if key != "lengths"} if is_dataclass(record) else {}
+    return (
+        {key: value for key, value in asdict(record).items() if key != "lengths"}
+        if is_dataclass(record)
+        else {}
+    )
 
 
 def _described(scorer: Scorer) -> dict[str, Any]:

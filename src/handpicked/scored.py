@@ -113,16 +113,19 @@ def _schema(pool: Pool, scorers: Sequence[BatchScorer], fields: Sequence[str]) -
     import pyarrow as pa
 
     empty = pa.array([], pa.large_string())
-    kinds: list[tuple[str, Any]] = [("row", pa.int64()), ("id", pa.string())]
+    kinds: list[tuple[str, Any]] = [("row", pa.int64()), ("id", pa.large_string())]
     for scorer in scorers:
         nothing = pa.RecordBatch.from_arrays([empty] * len(scorer.columns), names=list(scorer.columns))
         kinds.append((scorer.name, scorer(nothing).type))
     head = next((batch for shard in pool.shards if fields for batch in shard.read(fields)), None)
-    types: Mapping[str, Any] = {} if head is None else dict(zip(head.schema.names, head.schema.types, strict=True))
+    types: Mapping[str, Any] = (
+        {} if head is None else dict(zip(head.schema.names, head.schema.types, strict=True))
+    )
     for name in fields:
         if types and name not in types:
             raise PoolError(f"the pool has no field {name!r}.")
-        kinds.append((name, types.get(name, pa.large_string())))
+        kind = types.get(name, pa.large_string())
+        kinds.append((name, pa.large_string() if pa.types.is_string(kind) else kind))
     return pa.schema(kinds)
 
 

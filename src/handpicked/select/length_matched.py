@@ -22,7 +22,9 @@ def length_bins(lengths: Any) -> np.ndarray[Any, Any]:
     import numpy as np
 
     values = np.asarray(lengths, dtype=np.float64)
-    return np.where(values < 1, 0, 1 + np.floor(np.log(np.maximum(values, 1)) / np.log(WIDTH) + 1e-9)).astype(np.int64)
+    return np.where(values < 1, 0, 1 + np.floor(np.log(np.maximum(values, 1)) / np.log(WIDTH) + 1e-9)).astype(
+        np.int64
+    )
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class LengthMatched:
         for batch in scores.batches((self.measure,)):
             counts = np.bincount(length_bins(batch[self.measure].drop_null()))
             longest = max(len(available), len(counts))
-            available = np.pad(available, (0, longest - len(available))) + np.pad(counts, (0, longest - len(counts)))
+            available = np.pad(available, (0, longest - len(available))) + np.pad(
+                counts, (0, longest - len(counts))
+            )
         quotas = nearest_quotas(np.pad(wanted, (0, len(available) - len(wanted))), available)
         top = TopK(quotas)
         for batch in scores.batches((self.measure,)):

@@ -20,7 +20,12 @@ def take_top(scores: Scores, column: str, size: int, highest: bool) -> np.ndarra
     for batch in scores.batches((column,)):
         valued = batch.filter(batch[column].is_valid())
         keys = valued[column].to_numpy(zero_copy_only=False).astype(np.float64)
-        top.add(np.zeros(len(keys), np.int64), keys if highest else -keys, id_numbers(valued["id"]), valued["row"].to_numpy())
+        top.add(
+            np.zeros(len(keys), np.int64),
+            keys if highest else -keys,
+            id_numbers(valued["id"]),
+            valued["row"].to_numpy(),
+        )
     return top.rows()
 
 

@@ -25,7 +25,9 @@ class Scores:
     @staticmethod
     def of(table: pa.Table) -> Scores:
         """The scores of a table that is already in memory."""
-        return Scores(lambda columns: iter(table.select(["row", "id", *columns]).to_batches()), table.num_rows)
+        return Scores(
+            lambda columns: iter(table.select(["row", "id", *columns]).to_batches()), table.num_rows
+        )
 
 
 class Selector(Protocol):

@@ -45,7 +45,11 @@ class TopK:
         groups, keys, high, low, rows = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         order = np.lexsort((rows, low, high, -keys, groups))
         ordered = groups[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
+        starts = (
+            np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+            if len(ordered)
+            else np.empty(0, np.int64)
+        )
         sizes = np.diff(np.r_[starts, len(ordered)])
         rank = np.arange(len(ordered)) - np.repeat(starts, sizes)
         kept = order[rank < self._quotas[ordered]]
