@@ -8,13 +8,13 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-import made_run
 import pytest
-from made_run import CANDIDATE, made, usual
 
+import made_run
 from handpicked.analyze.facts import ArmFacts, PoolFacts
 from handpicked.records import Completion, Message, Prompt
 from handpicked.report import render
+from made_run import CANDIDATE, made, usual
 
 HOSTILE = [
     "</script><script>document.title='owned'</script>",

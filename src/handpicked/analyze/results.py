@@ -19,7 +19,7 @@ from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
 from handpicked.analyze.paired import paired_difference
 from handpicked.analyze.win_rate import Rule, adjusted_win_rate, counts
-from handpicked.records import Completion, Estimate, Outcome, Prompt, Review, Verdict
+from handpicked.records import Completion, Outcome, Prompt, Review, Verdict
 
 FORMAT = 1
 """Version of the shape of results.json."""
