@@ -20,7 +20,29 @@ ARMS: Mapping[str, tuple[str, float, int, float]] = {
     "length-matched": ("length-matched", 0.75, 145, 0.29),
 }
 CANDIDATE = "longest"
-WORDS = ["returns", "the", "value", "of", "an", "object", "that", "is", "given", "as", "its", "first", "argument", "and", "raises", "an", "error", "if", "there", "is", "none"]
+WORDS = [
+    "returns",
+    "the",
+    "value",
+    "of",
+    "an",
+    "object",
+    "that",
+    "is",
+    "given",
+    "as",
+    "its",
+    "first",
+    "argument",
+    "and",
+    "raises",
+    "an",
+    "error",
+    "if",
+    "there",
+    "is",
+    "none",
+]
 
 
 def experiment(judges: tuple[str, ...] = ("reference-similarity",)) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def interval(
 ) -> Markup:
     """A dot and its 95% interval on an axis from ``low`` to ``high`` with a line at ``zero``.
 
-    The mark is coloured by side: ``good`` says which side of ``zero`` is better. A ``second`` estimate is drawn hollow below.
+    The mark is coloured by side: ``good`` says which side of ``zero`` is better (high, low, none). A ``second`` estimate is drawn hollow below.
     """
     parts = [
         f'<line class="zero" x1="{_x(_at(zero, low, high))}" x2="{_x(_at(zero, low, high))}" y1="0" y2="{ROW}"/>'
@@ -71,7 +71,9 @@ def _at(value: float, low: float, high: float) -> float:
 
 
 def _side(estimate: Json, zero: float, good: str) -> str:
-    """``better`` or ``worse`` when the whole interval lies on one side, else ``open``."""
+    """``better`` or ``worse`` when the whole interval lies on one side, else (or where no side is good) ``open``."""
+    if good == "none":
+        return "open"
     if estimate["low"] > zero:
         return "better" if good == "high" else "worse"
     if estimate["high"] < zero:

@@ -47,7 +47,19 @@ def _comparisons(results: Json) -> str:
         ]
         for c in results["comparisons"]
     ]
-    head = ["Comparison", "Judge", "Test set", "Win", "Tie", "Lose", "Win rate", "95%", "At equal length", "n", "Missing"]
+    head = [
+        "Comparison",
+        "Judge",
+        "Test set",
+        "Win",
+        "Tie",
+        "Lose",
+        "Win rate",
+        "95%",
+        "At equal length",
+        "n",
+        "Missing",
+    ]
     return _table("Comparisons", head, rows, text_columns=3)
 
 
@@ -67,9 +79,18 @@ def _arms(results: Json) -> str:
         ]
         for arm in results["arms"]
     ]
-    head = (
-        ["Arm", "By", "Rows", "Median length", "Training tokens", "Loss", "To untouched", "95%", "Tokens an answer", "At the limit"]
-    )
+    head = [
+        "Arm",
+        "By",
+        "Rows",
+        "Median length",
+        "Training tokens",
+        "Loss",
+        "To untouched",
+        "95%",
+        "Tokens an answer",
+        "At the limit",
+    ]
     return _table("Arms", head, rows, text_columns=2)
 
 
