@@ -1,4 +1,4 @@
-"""What the stages of a run hand to each other: where each one's result lies, and the hash that identifies it."""
+"""What the stages of a run hand to each other: where each one's result lies, the hash that identifies it, how it is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handpicked.config import Experiment, ModelSettings
+from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings
 from handpicked.progress import Progress
 from handpicked.records import Pool
 from handpicked.store import Run, Stage
@@ -60,3 +60,25 @@ class Measured:
     records: Sequence[Any]
     identity: str
     stage: Stage
+
+
+def read_pool(settings: PoolSettings) -> Pool:
+    """The pool that the settings name."""
+    from handpicked import data
+
+    paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
+    return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
+
+
+def reread(settings: PoolSettings, file: Path) -> Pool:
+    """A file of rows that came out of the pool, read as the pool was."""
+    return read_pool(settings.model_copy(update={"path": str(file)}))
+
+
+def tokenizer(model: ModelSettings) -> str | None:
+    """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default, None."""
+    if model.name == BUNDLED_LM:
+        return None
+    from handpicked.models.load import resolve
+
+    return str(resolve(model))

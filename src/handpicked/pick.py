@@ -117,11 +117,15 @@ def _lengths_of(settings: SelectSettings, turns: Turns) -> tuple[int, ...]:
         raise ConfigError("of: 'length-matched' needs the folder of the subset whose lengths it copies.")
     folder = Path(settings.of)
     names = [name for name in ("selected.jsonl", "selected.parquet") if (folder / name).is_file()]
-    other = read(folder / names[0] if names else folder, turns=turns)
-    scorer = measure_scorer(settings.measure, settings.tokenizer)
+    found = lengths(read(folder / names[0] if names else folder, turns=turns), settings.measure, settings.tokenizer)
+    return tuple(length for length in found if length is not None)
+
+
+def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> list[int | None]:
+    """The response length of every readable row of a pool, in pool order; ``None`` where it has none."""
     with tempfile.TemporaryDirectory() as scratch:
-        scored = score_pool(other, [scorer], (), Path(scratch) / "scores.arrow")
-        return tuple(value for batch in scored.batches() for value in batch[settings.measure].to_pylist())
+        scored = score_pool(pool, [measure_scorer(measure, tokenizer)], (), Path(scratch) / "scores.arrow")
+        return [value for batch in scored.batches([measure]) for value in batch[measure].to_pylist()]
 
 
 def measure_scorer(measure: str, tokenizer: str | None = None) -> Scorer:

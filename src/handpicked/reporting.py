@@ -11,8 +11,8 @@ from typing import Any
 
 from handpicked._version import __version__
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
-from handpicked.config import Experiment
-from handpicked.job import Job, Measured, OpenPool, Subset, Trained
+from handpicked.config import Measure
+from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
 from handpicked.store import Stage
 
@@ -33,61 +33,65 @@ def report(
     from handpicked.report import write
 
     experiment = job.experiment
+    measure = experiment.arms[experiment.candidate_arm].measure
+    lengths = _lengths(job, opened, subsets, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
     results = assemble(
         experiment.model_dump(mode="json"),
-        pool_facts(job, opened, subsets),
-        [arm_facts(job, name, subsets.get(name), trained) for name, trained in models.items()],
+        experiment.candidate_arm,
+        pool_facts(job, opened, lengths["pool"], measure),
+        [
+            arm_facts(job, name, subsets.get(name), trained, lengths.get(name, ()))
+            for name, trained in models.items()
+        ],
         asked,
         [completion for measured in answers.values() for completion in measured.records],
         values,
         [verdict for measured in verdicts.values() for verdict in measured.records],
         stage_facts(opened, subsets, models, losses, answers, verdicts),
         provenance(job, opened, models, command),
-        experiment.candidate_arm,
     )
     write(results, job.store.folder)
     return results
 
 
-def pool_facts(experiment: Experiment, opened: OpenPool, subsets: Mapping[str, Subset]) -> PoolFacts:
-    first = next(iter(subsets.values()), None)
-    lengths = _lengths(first, kept_only=False) if first else []
-    measure = experiment.arms[next(iter(subsets))].measure if subsets else "tokens"
-    path = experiment.pool.path
+def pool_facts(job: Job, opened: OpenPool, lengths: Sequence[int | None], measure: Measure) -> PoolFacts:
+    """The pool as the report describes it; ``lengths`` are its response lengths in ``measure``."""
+    path = job.experiment.pool.path
+    source = path if isinstance(path, str) else ", ".join(path)
     rejected = sum(1 for _ in opened.pool.rejected())
-    return PoolFacts(
-        path if isinstance(path, str) else ", ".join(path),
-        opened.pool.rows,
-        lengths,
-        measure,
-        rejected,
-        opened.held_out,
-    )
+    return PoolFacts(source, opened.pool.rows, lengths, measure, rejected, opened.held_out)
 
 
-def _lengths(subset: Subset, *, kept_only: bool) -> list[int | None]:
-    """Response lengths from the subset's scores.parquet."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(subset.folder / "scores.parquet", columns=["length", "kept"])
-    rows = table.filter(table["kept"]) if kept_only else table
-    return [None if length is None else int(length) for length in rows["length"].to_pylist()]
-
-
-def arm_facts(experiment: Experiment, name: str, subset: Subset | None, trained: Trained) -> ArmFacts:
-    arm = experiment.arms[name]
+def arm_facts(
+    job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Sequence[int | None]
+) -> ArmFacts:
+    """One arm as the report describes it; ``lengths`` are the response lengths of its subset."""
+    arm = job.experiment.arms[name]
     if subset is None:
         return ArmFacts(name, arm.by)
-    lengths = _lengths(subset, kept_only=True)
     training = _training_facts(trained.stage.facts) if trained.stage else None
     summary = dict(subset.stage.facts)
     dropped = tuple(Dropped(**part) for part in summary.pop("dropped"))
     selection = SelectionSummary(dropped=dropped, **summary)
     settings = arm.model_dump(mode="json", exclude={"train"}, exclude_defaults=True)
-    return ArmFacts(name, arm.by, len(lengths), lengths, selection, training, settings)
+    return ArmFacts(name, arm.by, selection.kept, lengths, selection, training, settings)
+
+
+def _lengths(
+    job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure
+) -> dict[str, Sequence[int | None]]:
+    """Response lengths of the pool and of every subset, all in the candidate's measure."""
+    from handpicked.pick import lengths
+
+    pools = {
+        "pool": opened.pool,
+        **{name: reread(job.experiment.pool, subset.file) for name, subset in subsets.items()},
+    }
+    name_of = tokenizer(job.experiment.model)
+    return {name: lengths(pool, measure, name_of) for name, pool in pools.items()}
 
 
 def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:

@@ -17,18 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import (
-    BUNDLED_LM,
     ArmSettings,
     Experiment,
     JudgeSettings,
     ModelSettings,
-    PoolSettings,
     PromptSettings,
     ReferenceSettings,
     SelectSettings,
 )
 from handpicked.errors import PoolError
-from handpicked.job import Job, Measured, OpenPool, Subset, Trained
+from handpicked.job import Job, Measured, OpenPool, Subset, Trained, read_pool, reread, tokenizer
 from handpicked.records import (
     Completion,
     Example,
@@ -48,7 +46,7 @@ def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
     from handpicked.data.stdlib import NAME, write_pool
 
     settings = job.experiment.pool
-    source = None if settings.path == NAME else _read(settings)
+    source = None if settings.path == NAME else read_pool(settings)
     identity = f"python {platform.python_version()}" if source is None else _pool_identity(source)
     if source is not None and not settings.hold_out:
         return OpenPool(source, identity, None), ()
@@ -69,9 +67,9 @@ def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
     )
     file = _selected(stage.folder / "rest")
     held_out = (
-        list(_reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
+        list(reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
     )
-    return OpenPool(_reread(settings, file), digest(file), stage, len(held_out)), held_out
+    return OpenPool(reread(settings, file), digest(file), stage, len(held_out)), held_out
 
 
 def subsets(job: Job, opened: OpenPool, arms: Sequence[str]) -> dict[str, Subset]:
@@ -91,7 +89,7 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
 
     settings = SelectSettings.model_validate(arm.model_dump(exclude={"train"}))
     if settings.measure == "tokens" and settings.tokenizer is None:
-        settings = settings.model_copy(update={"tokenizer": _tokenizer(job.experiment.model)})
+        settings = settings.model_copy(update={"tokenizer": tokenizer(job.experiment.model)})
     if of is not None:
         settings = settings.model_copy(update={"of": str(of.folder)})
 
@@ -123,7 +121,7 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
     def make(work: Path) -> Mapping[str, Any]:
         from handpicked.train import train as fine_tune
 
-        examples = list(_reread(experiment.pool, subset.file).examples())
+        examples = list(reread(experiment.pool, subset.file).examples())
         result = fine_tune(examples, experiment.model, settings, work, arm=name, progress=job.progress)
         return asdict(replace(result, adapter=None, merged=None))
 
@@ -322,18 +320,6 @@ def _pairs(experiment: Experiment, asked: Sequence[Prompt], answers: Mapping[str
     ]
 
 
-def _read(settings: PoolSettings) -> Pool:
-    from handpicked import data
-
-    paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
-    return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
-
-
-def _reread(settings: PoolSettings, file: Path) -> Pool:
-    """A file of rows that came out of the pool: read as the pool was."""
-    return _read(settings.model_copy(update={"path": str(file)}))
-
-
 def _pool_identity(source: Pool) -> str:
     return hashlib.sha256(" ".join(str(file["sha256"]) for file in source.inputs()).encode()).hexdigest()
 
@@ -352,12 +338,3 @@ def _selected(folder: Path) -> Path:
 def _lines(file: Path) -> list[dict[str, Any]]:
     with file.open(encoding="utf-8", errors="surrogatepass") as lines:
         return [json.loads(line) for line in lines]
-
-
-def _tokenizer(model: ModelSettings) -> str | None:
-    """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default."""
-    if model.name == BUNDLED_LM:
-        return None
-    from handpicked.models.load import resolve
-
-    return str(resolve(model))

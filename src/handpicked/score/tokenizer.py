@@ -133,7 +133,7 @@ def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str,
 
     try:
         reference = tokenizers.Tokenizer.from_str(data.decode("utf-8"))
-    except Exception as error:  # noqa: BLE001  tokenizers raises a bare Exception for a file it cannot read
+    except Exception as error:
         raise ConfigError(
             f"tokenizer: {file} is not a tokenizer.json that Hugging Face tokenizers reads ({error})."
         ) from error
