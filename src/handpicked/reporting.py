@@ -40,18 +40,18 @@ def report(
     }
     results = assemble(
         experiment.model_dump(mode="json"),
-        experiment.candidate_arm,
-        pool_facts(job, opened, lengths["pool"], measure),
-        [
+        candidate=experiment.candidate_arm,
+        pool=pool_facts(job, opened, lengths["pool"], measure),
+        arms=[
             arm_facts(job, name, subsets.get(name), trained, lengths.get(name, ()))
             for name, trained in models.items()
         ],
-        asked,
-        [completion for measured in answers.values() for completion in measured.records],
-        values,
-        [verdict for measured in verdicts.values() for verdict in measured.records],
-        stage_facts(opened, subsets, models, losses, answers, verdicts),
-        provenance(job, opened, models, command),
+        prompts=asked,
+        completions=[completion for measured in answers.values() for completion in measured.records],
+        losses=values,
+        verdicts=[verdict for measured in verdicts.values() for verdict in measured.records],
+        stages=stage_facts(opened, subsets, models, losses, answers, verdicts),
+        provenance=provenance(job, opened, models, command),
     )
     write(results, job.store.folder)
     return results
