@@ -257,10 +257,10 @@ def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm:
 
 def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
     from handpicked.experiment import load
-    from handpicked.plan import mistakes
+    from handpicked.checks import mistakes, not_there_yet
     from handpicked.run import run as run_experiment
 
-    experiment = load(file, overrides or [], also=mistakes)
+    experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])
     folder = out or Path("runs") / experiment.name
     with _bars() as progress:
         return run_experiment(
@@ -293,17 +293,20 @@ def report(
 @app.command()
 def methods(as_json: Json = False) -> None:
     """Every selector, measure, guard and judge: what it does, its source, its cost and needs."""
-    from handpicked.plan import methods as listed
+    from handpicked.methods import listed
 
     found = listed()
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps({kind: [asdict(method) for method in kinds] for kind, kinds in found.items()}))
         return
-    for kind, rows in found.items():
-        print(f"{kind}\n")
-        width = max(len(row["name"]) for row in rows)
-        for row in rows:
-            print(f"  {row['name']:<{width}}  {row['about']}")
+    for kind, kinds in found.items():
+        print(kind)
+        width = max(len(method.name) for method in kinds)
+        for method in kinds:
+            print(f"  {method.name:<{width}}  {method.about}")
+            more = [method.source, f"cost: {method.cost}", method.needs and f"needs: {method.needs}"]
+            more.append("planned, not in this version" if method.planned else "")
+            print(" " * (width + 4) + "; ".join(part for part in more if part))
         print()
 
 
