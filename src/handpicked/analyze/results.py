@@ -53,7 +53,8 @@ def assemble(
     first, the ``candidate`` before all others.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
-    told = [_from_first(verdict, order) for verdict in sorted(verdicts, key=_verdict_key)]
+    told = [_from_first(verdict, order) for verdict in verdicts]
+    told.sort(key=lambda v: (v.judge, order.index(v.a), order.index(v.b), v.test_set, v.prompt_id))
     names = list(dict.fromkeys(judge["name"] for judge in experiment["evaluate"]["judges"]))
     names += sorted({verdict.judge for verdict in told} - set(names))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in names]
@@ -89,10 +90,6 @@ def _is_headline(comparison: Mapping[str, Any], judge: str, candidate: str) -> b
     return bool(
         comparison["judge"] == judge and comparison["test_set"] == EVERYTHING and comparison["a"] == candidate
     )
-
-
-def _verdict_key(verdict: Verdict) -> tuple[str, ...]:
-    return (verdict.judge, verdict.a, verdict.b, verdict.test_set, verdict.prompt_id)
 
 
 def _from_first(verdict: Verdict, order: Sequence[str]) -> Verdict:

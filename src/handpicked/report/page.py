@@ -33,6 +33,7 @@ def render(results: Json) -> str:
             others=_other_comparisons(results),
             loss_axis=_loss_axis(results["arms"]),
             length_axes=_length_axes(results),
+            stage_seconds=_stage_seconds(results["stages"]),
             curve_axes=_curve_axes(results["arms"]),
             settings=json.dumps(results["settings"], indent=2, ensure_ascii=False),
         )
@@ -116,3 +117,11 @@ def _curve_axes(arms: Sequence[Json]) -> tuple[float, float, float] | None:
     low, high = min(losses), max(losses)
     room = 0.05 * (high - low) or 0.1
     return max(step for step, _ in points), low - room, high + room
+
+
+def _stage_seconds(stages: Sequence[Json]) -> dict[str, float]:
+    """Seconds by stage over all arms, in the order in which the stages first ran."""
+    seconds: dict[str, float] = {}
+    for stage in stages:
+        seconds[stage["name"]] = seconds.get(stage["name"], 0.0) + stage["seconds"]
+    return seconds
