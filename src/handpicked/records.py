@@ -56,8 +56,11 @@ class Shard(Protocol):
     ``first_row`` is the pool row of its first row; ``rows`` counts its rows, rejected ones included.
     """
 
-    first_row: int
-    rows: int
+    @property
+    def first_row(self) -> int: ...
+
+    @property
+    def rows(self) -> int: ...
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Its readable rows in order, in batches of bounded bytes.
@@ -75,10 +78,17 @@ class Pool(Protocol):
     ``format`` is the recognised row format and ``why`` one sentence saying how it was recognised.
     """
 
-    format: str
-    why: str
-    rows: int
-    shards: Sequence[Shard]
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def shards(self) -> Sequence[Shard]: ...
 
     def examples(self, rows: Sequence[int] | None = None) -> Iterator[Example]:
         """The readable rows as Examples in pool order; ``rows`` (ascending) restricts them."""
@@ -252,15 +262,16 @@ class SelectionSummary:
 def messages_id(messages: Sequence[Message]) -> str:
     """The id of a conversation: 128 bits of BLAKE2b over its roles and contents, as 32 hex digits.
 
-    Lone surrogates, which JSON can carry and UTF-8 cannot, are hashed by their code point.
+    Each role and each content is framed as a netstring (``<bytes>:<UTF-8>,``), so no two conversations share their
+    bytes, and a column of plain texts can be framed in bulk (``data.batch``). Lone surrogates, which JSON can carry and
+    UTF-8 cannot, are hashed by their code point.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    parts = []
     for message in messages:
         for part in (message.role, message.content):
             encoded = part.encode("utf-8", "surrogatepass")
-            digest.update(len(encoded).to_bytes(8, "little"))
-            digest.update(encoded)
-    return digest.hexdigest()
+            parts.append(b"%d:%b," % (len(encoded), encoded))
+    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
 
 
 def prompt_text(messages: Sequence[Message]) -> str:

@@ -1,0 +1,193 @@
+"""Raw rows into Examples, into Arrow batches, or into the list of what is rejected: one rule for all three."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from handpicked.data.formats import BadRow, RowFormat, texts
+from handpicked.data.raw import Damage, Raw, excerpt
+from handpicked.errors import PoolError, did_you_mean
+from handpicked.records import Example, Message, Rejected, Turns, messages_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Kind = Literal["text", "number", "bool"]
+DERIVED = ("row", "id", "prompt", "response", "source", "messages")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the rows of one file are understood, and where it lies in the pool.
+
+    ``kinds`` gives each original field its column type: ``text`` (anything that is no text becomes JSON), ``number``
+    (float64) or ``bool``; ``source_field`` names the field that holds a row's source, else it is ``source``.
+    """
+
+    file: str
+    source: str
+    format: RowFormat
+    turns: Turns
+    kinds: Mapping[str, Kind]
+    source_field: str | None
+    place: Literal["line", "row"]
+
+    def source_of(self, row: Mapping[str, Any]) -> str:
+        value = row.get(self.source_field) if self.source_field else None
+        return value if isinstance(value, str) and value else self.source
+
+    def understood(self, value: Any) -> tuple[list[Message], str, str]:
+        """Messages, prompt and response of a raw row. Raises BadRow with the reason."""
+        if not isinstance(value, dict):
+            if isinstance(value, Damage):
+                raise BadRow(value.reason)
+            raise BadRow(f"the row is {_json_kind(value)}, not an object with fields")
+        messages = self.format.messages(value)
+        prompt, response = texts(messages, self.turns)
+        if not (prompt.isascii() and response.isascii()):
+            messages = [Message(message.role, utf8(message.content)) for message in messages]
+            prompt, response = texts(messages, self.turns)
+        return messages, prompt, response
+
+
+def utf8(text: str) -> str:
+    """A text without lone surrogates (which JSON can carry and UTF-8 cannot): they become U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("�" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+    return text
+
+
+def examples(
+    raw: Raw, first_row: int, reading: Reading, wanted: range | Sequence[int] | None = None
+) -> Iterator[Example]:
+    """The readable rows of ``raw`` as Examples; ``wanted`` restricts them to these positions within it."""
+    for index in range(len(raw.rows)) if wanted is None else wanted:
+        row = raw.rows[index]
+        try:
+            messages, prompt, response = reading.understood(row)
+        except BadRow:
+            continue
+        source = reading.source_of(row)
+        yield Example(
+            first_row + index, messages_id(messages), tuple(messages), prompt, response, source, row
+        )
+
+
+def rejects(raw: Raw, first_row: int, reading: Reading) -> Iterator[Rejected]:
+    """The rows of ``raw`` that cannot be read."""
+    for index, row in enumerate(raw.rows):
+        try:
+            reading.understood(row)
+        except BadRow as error:
+            shown = (
+                row.excerpt
+                if isinstance(row, Damage)
+                else excerpt(json.dumps(row, default=str, ensure_ascii=False))
+            )
+            yield Rejected(
+                first_row + index, reading.file, f"{reading.place} {raw.lines[index]}", str(error), shown
+            )
+
+
+def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:
+    """The readable rows of ``raw`` as one Arrow batch with ``columns`` in that order."""
+    import pyarrow as pa
+
+    rows: list[int] = []
+    kept: list[Mapping[str, Any]] = []
+    said: list[list[Message]] = []
+    prompts: list[str] = []
+    responses: list[str] = []
+    for index, value in enumerate(raw.rows):
+        try:
+            messages, prompt, response = reading.understood(value)
+        except BadRow:
+            continue
+        rows.append(first_row + index)
+        kept.append(value)
+        said.append(messages)
+        prompts.append(prompt)
+        responses.append(response)
+    arrays = []
+    for column in columns:
+        kind = column_type(column, reading.kinds)
+        if column == "row":
+            values: Sequence[Any] = rows
+        elif column == "id":
+            values = [messages_id(messages) for messages in said]
+        elif column == "prompt":
+            values = prompts
+        elif column == "response":
+            values = responses
+        elif column == "source":
+            values = [utf8(reading.source_of(row)) for row in kept]
+        elif column == "messages":
+            values = [
+                [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
+            ]
+        else:
+            convert = CONVERT[reading.kinds[column]]
+            values = [convert(row.get(column)) for row in kept]
+        arrays.append(pa.array(values, kind))
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
+    """The Arrow type of a column. Raises PoolError for one that the pool does not have."""
+    import pyarrow as pa
+
+    derived = {
+        "row": pa.int64(),
+        "id": pa.string(),
+        "prompt": pa.large_string(),
+        "response": pa.large_string(),
+        "source": pa.string(),
+        "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
+    }
+    if column in derived:
+        return derived[column]
+    if column not in kinds:
+        raise PoolError(f"the pool has no column '{column}'.{did_you_mean(column, (*DERIVED, *kinds))}")
+    return {"text": pa.large_string(), "number": pa.float64(), "bool": pa.bool_()}[kinds[column]]
+
+
+def kind_of(values: Sequence[Any]) -> Kind:
+    """The column type that these values of one field call for."""
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, bool) for value in present):
+        return "bool"
+    if present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
+        return "number"
+    return "text"
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return utf8(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+CONVERT: Mapping[Kind, Callable[[Any], Any]] = {
+    "text": _as_text,
+    "number": _as_number,
+    "bool": lambda value: value if isinstance(value, bool) else None,
+}
+
+
+def _json_kind(value: Any) -> str:
+    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    return names.get(type(value), "null")

@@ -1,0 +1,170 @@
+"""Shards of Parquet and Arrow files: only the columns that are needed, and no loop over rows where they are plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.data.batch import DERIVED, Reading, column_type, to_batch
+from handpicked.data.container import Container
+from handpicked.data.raw import Raw
+from handpicked.errors import PoolError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = 8 << 20
+ROWS = 16384
+
+
+@dataclass(frozen=True)
+class ColumnarShard:
+    """Row groups (Parquet) or record batches (Arrow) ``first_group`` to ``last_group`` (exclusive) of one file."""
+
+    path: Path
+    container: Container
+    first_group: int
+    last_group: int
+    reading: Reading
+    first_row: int
+    rows: int
+    first_in_file: int
+
+    def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See ``records.Shard``."""
+        for column in columns:
+            column_type(column, self.reading.kinds)
+        needed = self._needed(columns)
+        row = self.first_row
+        for batch in self.tables(needed):
+            yield to_batch(self._raw(batch, row), row, self.reading, columns)
+            row += batch.num_rows
+
+    def raw(self) -> Iterator[tuple[int, Raw]]:
+        """Runs of raw rows, each with the pool row of its first."""
+        row = self.first_row
+        for batch in self.tables(None):
+            yield row, self._raw(batch, row)
+            row += batch.num_rows
+
+    def tables(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """The original rows in batches of bounded bytes; ``columns`` of ``None`` means all of them."""
+        import pyarrow as pa
+
+        try:
+            if self.container.kind == "parquet":
+                yield from _parquet(self.path, range(self.first_group, self.last_group), columns)
+            else:
+                yield from _arrow(
+                    self.path, self.container, range(self.first_group, self.last_group), columns
+                )
+        except (pa.ArrowException, OSError) as error:
+            raise PoolError(f"{self.path} is damaged: {_first_line(error)}") from error
+
+    def _needed(self, columns: Sequence[str]) -> list[str]:
+        """The fields of the file that the asked columns are made of."""
+        asked = [column for column in columns if column not in DERIVED]
+        source = [self.reading.source_field] if self.reading.source_field else []
+        return list(dict.fromkeys([*self.reading.format.fields, *asked, *source]))
+
+    def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
+        first = row - self.first_row + self.first_in_file + 1
+        return Raw(batch.to_pylist(), range(first, first + batch.num_rows), 0)
+
+
+def _parquet(path: Path, groups: range, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        present = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+        bytes_, count = 0, 0
+        for group in groups:
+            part = file.metadata.row_group(group)
+            bytes_ += part.total_byte_size
+            count += part.num_rows
+        size = max(1, min(ROWS, BATCH_BYTES * count // max(bytes_, 1)))
+        yield from file.iter_batches(size, row_groups=list(groups), columns=present)
+
+
+def _arrow(
+    path: Path, container: Container, groups: range, columns: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        if container.kind == "arrow file":
+            reader = pa.ipc.open_file(source)
+            batches: Any = (reader.get_batch(group) for group in groups)
+        else:
+            batches = pa.ipc.open_stream(source)
+        for batch in batches:
+            chosen = (
+                batch
+                if columns is None
+                else batch.select([name for name in columns if name in batch.schema.names])
+            )
+            size = max(1, min(ROWS, BATCH_BYTES * batch.num_rows // max(batch.nbytes, 1)))
+            for begin in range(0, chosen.num_rows, size):
+                yield chosen.slice(begin, size)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive row groups of a file that make one shard."""
+
+    first: int
+    last: int
+    rows: int
+
+
+def groups(path: Path, container: Container, target: int = 1 << 20) -> tuple[pa.Schema, list[Group]]:
+    """The schema of a file, and its row groups gathered into shards of about ``target`` rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if container.kind == "parquet":
+            with pq.ParquetFile(path) as file:
+                counts = [
+                    file.metadata.row_group(index).num_rows for index in range(file.metadata.num_row_groups)
+                ]
+                return file.schema_arrow, _gathered(counts, target)
+        with pa.memory_map(str(path)) as source:
+            if container.kind == "arrow file":
+                reader = pa.ipc.open_file(source)
+                counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
+                return reader.schema, _gathered(counts, target)
+            stream = pa.ipc.open_stream(source)
+            return stream.schema, [Group(0, 0, sum(batch.num_rows for batch in stream))]
+    except (pa.ArrowException, OSError) as error:
+        raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
+
+
+def _gathered(counts: list[int], target: int) -> list[Group]:
+    found: list[Group] = []
+    first, rows = 0, 0
+    for index, count in enumerate(counts):
+        rows += count
+        if rows >= target or index == len(counts) - 1:
+            found.append(Group(first, index + 1, rows))
+            first, rows = index + 1, 0
+    return found or [Group(0, 0, 0)]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]
+
+
+def head(path: Path, container: Container, groups: Sequence[Group]) -> Iterator[pa.RecordBatch]:
+    """The first batches of a file, for recognising its row format."""
+    import pyarrow as pa
+
+    try:
+        if container.kind == "parquet":
+            yield from _parquet(path, range(groups[0].first, groups[0].last), None)
+        else:
+            yield from _arrow(path, container, range(groups[0].first, groups[0].last), None)
+    except (pa.ArrowException, OSError) as error:
+        raise PoolError(f"{path} is damaged: {_first_line(error)}") from error

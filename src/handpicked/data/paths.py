@@ -1,0 +1,94 @@
+"""From what the user typed to the files that hold the rows: one file, many, a glob, a folder, a saved ``datasets`` folder."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from handpicked.data.container import PACKED, SUFFIXES
+from handpicked.errors import PoolError, did_you_mean
+
+NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json", "manifest.json")
+
+
+def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
+    """The files to read, in order, and remarks on what was taken. Raises PoolError where there is nothing to read."""
+    asked = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not asked:
+        raise PoolError("no file was given to read")
+    found: list[Path] = []
+    remarks: list[str] = []
+    for name in asked:
+        found += _expand(str(name), remarks)
+    twice = (
+        next((path for index, path in enumerate(found) if path in found[:index]), None)
+        if len(found) < 1000
+        else None
+    )
+    if twice is not None:
+        raise PoolError(f"{twice} is given twice; its rows would count double")
+    return found, remarks
+
+
+def _expand(name: str, remarks: list[str]) -> list[Path]:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _folder(path, remarks)
+    if path.exists():
+        return [path]
+    if glob.has_magic(name):
+        matched = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        if not matched:
+            raise PoolError(f"{name}: no file matches this pattern")
+        return [file for file in matched if file.is_file()]
+    near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    guess = did_you_mean(path.name, near)
+    raise PoolError(f"{name}: there is no such file or folder.{guess if guess.startswith(' Did') else ''}")
+
+
+def _folder(folder: Path, remarks: list[str]) -> list[Path]:
+    if (folder / "dataset_dict.json").is_file():
+        return _splits(folder, remarks)
+    if (folder / "state.json").is_file():
+        return _saved(folder)
+    found = sorted(
+        path for path in folder.rglob("*") if path.is_file() and _is_data(path.relative_to(folder))
+    )
+    if not found:
+        seen = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
+        raise PoolError(
+            f"{folder}: no data file ({', '.join(SUFFIXES)}) in this folder; it holds {seen or 'nothing'}"
+        )
+    return found
+
+
+def _saved(folder: Path) -> list[Path]:
+    """The Arrow files of a folder written by ``Dataset.save_to_disk``, in their order."""
+    try:
+        state = json.loads((folder / "state.json").read_text("utf-8"))
+        return [folder / part["filename"] for part in state["_data_files"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise PoolError(f"{folder / 'state.json'} is not what datasets writes: {error}") from error
+
+
+def _splits(folder: Path, remarks: list[str]) -> list[Path]:
+    """The train split of a folder written by ``DatasetDict.save_to_disk``, or its only split."""
+    splits = sorted(path.parent.name for path in folder.glob("*/state.json"))
+    taken = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
+    if taken is None:
+        raise PoolError(
+            f"{folder} is a saved DatasetDict with the splits {', '.join(splits) or 'none'}; name one: {folder}/SPLIT"
+        )
+    remarks.append(f"the split '{taken}' of {', '.join(splits)} was taken")
+    return _saved(folder / taken)
+
+
+def _is_data(path: Path) -> bool:
+    name = path.name.lower()
+    if any(part.startswith((".", "_")) for part in path.parts) or name in NOT_ROWS:
+        return False
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return name.endswith(SUFFIXES)

@@ -1,0 +1,157 @@
+"""Evaluation prompts, from any of the shapes in which the usual test sets are published."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from handpicked.data import columnar, text
+from handpicked.data.container import sniff
+from handpicked.data.formats import BLANK, BadRow, Chat
+from handpicked.data.raw import Damage
+from handpicked.errors import PoolError, did_you_mean
+from handpicked.records import Message, Prompt, messages_id
+
+log = logging.getLogger(__name__)
+
+CHATS = ("messages", "conversations", "turns", "prompt")
+TEXTS = ("instruction", "prompt", "question", "text", "query", "input")
+REFERENCES = (
+    "reference", "reference_answer", "output", "response", "answer", "completion", "best answer", "ground_truth", "target",
+)  # fmt: skip
+CATEGORIES = ("category", "skill", "capability", "motivation_app", "dataset", "source")
+MAPPED = ("prompt", "input", "system", "reference", "category")
+
+
+def read_prompts(
+    path: str | Path, test_set: str, *, map: Mapping[str, str] | None = None, limit: int | None = None
+) -> list[Prompt]:
+    """The prompts of one evaluation file, in its order; ``limit`` takes the first so many.
+
+    Reads the published shapes: ``text`` (Vicuna), ``prompt`` (Koala, Arena-Hard, IFEval), ``Instruction`` (WizardLM),
+    ``instruction`` with ``instances`` (Self-Instruct) or ``input`` (Alpaca, PandaLM), ``turns`` (MT-Bench: the first
+    turn), ``conversations`` (LIMA) and ``messages`` (up to the last assistant turn, which becomes the reference), and
+    any file of prompts with references. ``map`` names fields by hand: prompt, input, system, reference, category.
+    A prompt that occurs twice is kept once, since answers are joined by ``prompt_id``; that is logged.
+    Raises PoolError for a row without a prompt.
+    """
+    for role in map or {}:
+        if role not in MAPPED:
+            raise PoolError(
+                f"map: '{role}' is nothing that a prompt field can be mapped to.{did_you_mean(role, MAPPED)}"
+            )
+    found: dict[str, Prompt] = {}
+    twice = 0
+    for place, row in _rows(Path(path).expanduser(), map or {}):
+        if limit is not None and len(found) >= limit:
+            break
+        try:
+            prompt = _prompt(row, test_set, map or {})
+        except BadRow as error:
+            raise PoolError(f"{path}, {place}: {error}") from error
+        twice += prompt.prompt_id in found
+        found.setdefault(prompt.prompt_id, prompt)
+    if twice:
+        log.warning("%s: %d prompts occur more than once and are asked once", path, twice)
+    return list(found.values())
+
+
+def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rows of the file, each with its place."""
+    container = sniff(path, (*map.values(), *TEXTS, *CHATS))
+    if container.kind in ("parquet", "arrow file", "arrow stream"):
+        _, groups = columnar.groups(path, container)
+        number = 0
+        for group in groups:
+            for batch in columnar.head(path, container, [group]) if group.rows else ():
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"row {number}", row
+        return
+    for raw in text.stream_rows(path, container):
+        for line, row in zip(raw.lines, raw.rows, strict=True):
+            if isinstance(row, Damage):
+                raise PoolError(f"{path}, line {line}: {row.reason}")
+            if not isinstance(row, dict):
+                raise PoolError(
+                    f"{path}, line {line}: a prompt is an object with fields such as prompt or instruction"
+                )
+            yield f"line {line}", row
+
+
+def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Prompt:
+    real = {str(key).lower(): key for key in row}
+    messages, reference = _asked(row, real, map)
+    if not any(message.content.strip(BLANK) for message in messages if message.role != "system"):
+        raise BadRow("the prompt is empty")
+    reference = _named(row, real, REFERENCES, map.get("reference")) or reference
+    category = _named(row, real, CATEGORIES, map.get("category"))
+    return Prompt(messages_id(messages), tuple(messages), test_set, category, reference)
+
+
+def _asked(
+    row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str]
+) -> tuple[list[Message], str | None]:
+    """The turns that ask, and the answer that the row itself may hold."""
+    for name in CHATS:
+        turns = row.get(real.get(name, name))
+        if "prompt" not in map and isinstance(turns, list) and turns:
+            return _from_turns(row, real[name], first=name == "turns")
+    if "prompt" in map and map["prompt"] not in row:
+        raise BadRow(
+            f"map names the field '{map['prompt']}' for prompt, which this row does not have.{did_you_mean(map['prompt'], row)}"
+        )
+    field = map.get("prompt") or next(
+        (real[name] for name in TEXTS if isinstance(row.get(real.get(name, name)), str)), None
+    )
+    if field is None:
+        raise BadRow(
+            f"no prompt is recognised among the fields {', '.join(map_ for map_ in row)}; name it, such as prompt=question"
+        )
+    prompt = row[field]
+    if not isinstance(prompt, str):
+        raise BadRow(f"field '{field}' is no text")
+    further, reference = _further(row, real, map, field)
+    system = row.get(map.get("system") or real.get("system_prompt") or real.get("system") or "")
+    messages = [Message("system", system)] if isinstance(system, str) and system else []
+    return [*messages, Message("user", f"{prompt}\n\n{further}" if further else prompt)], reference
+
+
+def _further(
+    row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str], field: str
+) -> tuple[str, str | None]:
+    """The further input of an instruction, and the answer beside it: of its own fields or of the first instance."""
+    instances = row.get(real.get("instances", ""))
+    if isinstance(instances, list) and instances and isinstance(instances[0], Mapping):
+        return instances[0].get("input") or "", instances[0].get("output") or None
+    name = map.get("input") or next((real[key] for key in ("input", "context") if key in real), None)
+    further = (
+        row.get(name)
+        if name and name != field and (map.get("input") or field.lower() == "instruction")
+        else None
+    )
+    return (further if isinstance(further, str) else ""), None
+
+
+def _from_turns(row: Mapping[str, Any], field: str, first: bool) -> tuple[list[Message], str | None]:
+    messages = Chat("prompts", field).messages(row)
+    if first:
+        return messages[:1], None
+    answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
+    if messages[-1].role == "assistant":
+        return messages[: answers[-1]], messages[-1].content
+    return messages, None
+
+
+def _named(
+    row: Mapping[str, Any], real: Mapping[str, str], names: tuple[str, ...], chosen: str | None
+) -> str | None:
+    """The text of the chosen field, or of the first of the usual ones that has one (MT-Bench lists one a turn)."""
+    fields = [chosen] if chosen else [real[name] for name in names if name in real]
+    for value in map(row.get, fields):
+        text = value[0] if isinstance(value, list) and value else value
+        if isinstance(text, str) and text.strip(BLANK):
+            return text
+    return None

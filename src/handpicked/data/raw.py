@@ -1,0 +1,34 @@
+"""Raw rows: what a container holds before anyone asks what its fields mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What stands in a row's place when its text cannot be parsed."""
+
+    reason: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A run of consecutive rows of one file. ``lines`` are their line numbers (or row numbers where there are no lines).
+
+    A row is an object (dict), any other JSON value, or ``Damage``. ``end`` is the byte after the run.
+    """
+
+    rows: Sequence[Any]
+    lines: Sequence[int]
+    end: int
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, safe to write as UTF-8."""
+    return text[:EXCERPT].encode("utf-8", "replace").decode("utf-8")

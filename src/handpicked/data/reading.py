@@ -1,0 +1,164 @@
+"""``read``: recognise the files of a pool and make it ready to be streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handpicked.data import columnar, stdlib, text
+from handpicked.data import paths as where_from
+from handpicked.data.batch import Kind, Reading, kind_of
+from handpicked.data.container import Container, sniff
+from handpicked.data.pool import File, FilePool
+from handpicked.data.raw import Damage, Raw
+from handpicked.data.recognise import recognise
+from handpicked.errors import PoolError
+from handpicked.records import Pool, Turns
+
+SAMPLE = 1000
+
+
+def read(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    format: str | None = None,
+    map: Mapping[str, str] | None = None,
+    turns: Turns = "last",
+) -> Pool:
+    """Recognise a pool and make it ready to be streamed. Counts its rows; does not hold them (unless it is small).
+
+    ``paths``: a file, several, a glob, a folder, a folder saved by ``datasets``, ``hf://`` or ``s3://`` (through Daft), or
+    ``python-stdlib``. ``format`` forces a row format by name and ``map`` names the fields, such as
+    ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and response are derived.
+    Raises PoolError, in one line that says what, where and what to do.
+    """
+    if turns not in ("last", "all"):
+        raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
+    if paths == "python-stdlib":
+        paths = stdlib.cached_pool()
+    found, remarks = where_from.files(paths)
+    parts = [_survey(path, format, map) for path in found]
+    kinds = _merged([part.kinds for part in parts])
+    source_field = (map or {}).get("source", "source")
+    files: list[File] = []
+    first = 0
+    for part in parts:
+        reading = Reading(
+            file=str(part.path), source=part.path.name, format=part.format, turns=turns, kinds=kinds,
+            source_field=source_field if source_field in part.kinds else None,
+            place="line" if part.spans is not None else "row",
+        )  # fmt: skip
+        shards = _shards(part, reading, first)
+        rows = sum(shard.rows for shard in shards)
+        files.append(File(part.path, part.container, reading, tuple(shards), first, rows))
+        first += rows
+    return FilePool(files, _whys(parts, remarks))
+
+
+@dataclass
+class _Part:
+    """One file, looked into."""
+
+    path: Path
+    container: Container
+    spans: list[text.Span] | None
+    groups: list[columnar.Group]
+    format: Any
+    why: str
+    kinds: dict[str, Kind]
+
+
+def _survey(path: Path, format: str | None, map: Mapping[str, str] | None) -> _Part:
+    """Look into one file: container, parts, first rows, row format."""
+    path = path.resolve()
+    container = sniff(path, tuple((map or {}).values()))
+    spans: list[text.Span] | None = None
+    groups: list[columnar.Group] = []
+    sample: Sequence[Mapping[str, Any]]
+    if container.kind in ("parquet", "arrow file", "arrow stream"):
+        schema, groups = columnar.groups(path, container)
+        sample = _columnar_sample(path, container, groups)
+        sample = sample or [dict.fromkeys(schema.names)]
+    else:
+        spans = text.spans(path, container)
+        sample = _text_sample(path, container, spans)
+    rows_format, why = recognise(sample, str(path), format, map)
+    fields = list(dict.fromkeys(str(key) for row in sample for key in row))
+    kinds = {field: kind_of([row.get(field) for row in sample]) for field in fields}
+    return _Part(path, container, spans, groups, rows_format, why, kinds)
+
+
+def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Sequence[Mapping[str, Any]]:
+    runs: Any = spans[0].held if spans[0].held is not None else text.stream_rows(path, container, spans[0])
+    run: Raw = next(iter(runs), Raw([], [], 0))
+    head = run.rows[:SAMPLE]
+    rows = [row for row in head if isinstance(row, dict)]
+    if not rows:
+        raise PoolError(_no_objects(path, head))
+    return rows
+
+
+def _no_objects(path: Path, head: Sequence[Any]) -> str:
+    damaged = next((row for row in head if isinstance(row, Damage)), None)
+    if damaged is not None:
+        return f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: {damaged.excerpt[:60]!r}"
+    if not head:
+        return f"{path} holds no rows: an empty list or a header alone"
+    names = {str: "texts", int: "numbers", float: "numbers", list: "lists"}
+    what = names.get(type(head[0]), "values")
+    return (
+        f"{path} is a list of {what}; each row must be an object with fields such as instruction and output"
+    )
+
+
+def _columnar_sample(
+    path: Path, container: Container, groups: list[columnar.Group]
+) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = []
+    if not sum(group.rows for group in groups):
+        return rows
+    for batch in columnar.head(path, container, groups):
+        rows += batch.slice(0, SAMPLE).to_pylist()
+        if len(rows) >= SAMPLE:
+            break
+    return rows[:SAMPLE]
+
+
+def _shards(part: _Part, reading: Reading, first: int) -> list[Any]:
+    shards: list[Any] = []
+    in_file = 0
+    for span in part.spans or []:
+        shards.append(text.TextShard(part.path, part.container, span, reading, first + in_file))
+        in_file += span.rows
+    for group in part.groups:
+        shards.append(
+            columnar.ColumnarShard(
+                part.path,
+                part.container,
+                group.first,
+                group.last,
+                reading,
+                first + in_file,
+                group.rows,
+                in_file,
+            )
+        )
+        in_file += group.rows
+    return shards
+
+
+def _merged(all_kinds: list[dict[str, Kind]]) -> dict[str, Kind]:
+    """One column type for each field over all files: where they differ, text."""
+    merged: dict[str, Kind] = {}
+    for kinds in all_kinds:
+        for name, kind in kinds.items():
+            merged[name] = kind if merged.get(name, kind) == kind else "text"
+    return merged
+
+
+def _whys(parts: list[_Part], remarks: list[str]) -> str:
+    """One sentence on how the files were recognised."""
+    told = dict.fromkeys(f"{part.container}: {part.why}" for part in parts)
+    return "; ".join([*told, *remarks])

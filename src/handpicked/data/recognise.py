@@ -1,0 +1,174 @@
+"""Recognising the row format of a file from its first rows, or saying why it cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handpicked.data.formats import Chat, Pairs, RowFormat
+from handpicked.errors import PoolError, did_you_mean
+
+CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
+PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
+RESPONSES = ("output", "response", "completion", "answer", "solution", "chosen")
+INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
+ROLES_OF_MAP = ("prompt", "input", "response", "system", "history", "messages", "source")
+NAMED: dict[str, RowFormat] = {
+    "alpaca": Pairs("alpaca", "instruction", "output", "input", "system", "history"),
+    "dolly": Pairs("dolly", "instruction", "response", "context"),
+    "sharegpt": Chat("sharegpt", "conversations", "system"),
+    "messages": Chat("messages", "messages"),
+    "prompt-completion": Pairs("prompt-completion", "prompt", "completion"),
+    "prompt-response": Pairs("prompt-response", "prompt", "response"),
+    "question-answer": Pairs("question-answer", "question", "answer"),
+}
+"""The formats that ``format=`` can force. Recognition also finds their relatives, such as instruction with answer."""
+
+
+def recognise(
+    rows: Sequence[Mapping[str, Any]],
+    where: str,
+    format: str | None = None,
+    map: Mapping[str, str] | None = None,
+) -> tuple[RowFormat, str]:
+    """The row format of these first rows of a file, and one sentence saying how it was told.
+
+    ``map`` names the fields by hand and wins; then ``format`` by name; then the fields decide: a list of turns before
+    a prompt and a response. Raises PoolError with the fields seen when none of that fits.
+    """
+    fields = list(dict.fromkeys(str(key) for row in rows for key in row))
+    if map:
+        return _mapped(fields, where, map)
+    if format is not None:
+        return _forced(fields, where, format)
+    found = _chat(rows, fields) or _pairs(rows, fields)
+    if found is None:
+        raise PoolError(_unrecognised(rows, fields, where))
+    return found
+
+
+def _mapped(fields: list[str], where: str, map: Mapping[str, str]) -> tuple[RowFormat, str]:
+    for role, field in map.items():
+        if role not in ROLES_OF_MAP:
+            raise PoolError(
+                f"map: '{role}' is nothing that a field can be mapped to.{did_you_mean(role, ROLES_OF_MAP)}"
+            )
+        if field not in fields:
+            raise PoolError(
+                f"{where}: map names the field '{field}' for {role}, which no row has.{_fields(field, fields)}"
+            )
+    why = "by the given map: " + ", ".join(f"{role} is '{field}'" for role, field in map.items())
+    if "messages" in map:
+        return Chat("mapped", map["messages"], map.get("system")), why
+    if "response" not in map or "prompt" not in map:
+        if set(map) == {"source"}:
+            raise PoolError("map: 'source' alone does not say where prompt and response are; map these too")
+        raise PoolError(
+            "map: give both prompt and response (or messages), such as prompt=question,response=answer"
+        )
+    pairs = Pairs(
+        "mapped", map["prompt"], map["response"], map.get("input"), map.get("system"), map.get("history")
+    )
+    return pairs, why
+
+
+def _forced(fields: list[str], where: str, format: str) -> tuple[RowFormat, str]:
+    if format not in NAMED:
+        raise PoolError(f"format '{format}' is not known.{did_you_mean(format, NAMED)}")
+    shape = NAMED[format]
+    for field in shape.required:
+        if field not in fields:
+            raise PoolError(
+                f"{where}: format '{format}' needs the field '{field}', which no row has.{_fields(field, fields)}"
+            )
+    return shape, f"{format} was asked for"
+
+
+def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+    """The first of the usual turn fields that holds lists of turns."""
+    system = "system" if "system" in fields else None
+    for field in CHATS:
+        turn = _first_turn(rows, field)
+        if turn is None or (field == "chosen" and "prompt" in fields):
+            continue
+        answer = "chosen" if field != "chosen" and "chosen" in fields else None
+        preferred = ", followed by the chosen answer" if answer else ""
+        if isinstance(turn, str):
+            return Chat(
+                field, field, system, answer
+            ), f"field '{field}' is a list of texts, read as user and assistant in turn{preferred}"
+        if "from" in turn and "value" in turn:
+            return Chat(
+                "sharegpt", field, system, answer
+            ), f"field '{field}' is a list of turns with from and value{preferred}"
+        if "role" in turn:
+            return Chat(
+                "messages", field, system, answer
+            ), f"field '{field}' is a list of turns with role and content{preferred}"
+    return None
+
+
+def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
+    """The first turn of the first row that has one, if it looks like a turn."""
+    for row in rows:
+        value = row.get(field)
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                continue
+        if isinstance(value, list) and value and isinstance(value[0], str | Mapping):
+            return value[0]
+    return None
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+    """A prompt and a response field, whatever their case. Of several response fields, the one with the most values."""
+    real = {field.lower(): field for field in reversed(fields)}
+    prompt = next((name for name in PROMPTS if name in real), None)
+    answers = [name for name in RESPONSES if name in real]
+    if prompt is None or not answers:
+        return None
+    filled = {name: sum(bool(row.get(real[name])) for row in rows) for name in answers}
+    answer = max(answers, key=lambda name: filled[name])
+    further = next((name for name in INPUTS.get(prompt, ()) if name in real), None)
+    read = [real[name] for name in (prompt, further, answer) if name]
+    pairs = Pairs(
+        _pair_name(prompt, further, answer), real[prompt], real[answer], real[further] if further else None,
+        real.get("system") or real.get("system_prompt"), real.get("history"),
+    )  # fmt: skip
+    if pairs.history:
+        read.append(pairs.history)
+    return pairs, f"rows have the fields {', '.join(read)}"
+
+
+def _pair_name(prompt: str, further: str | None, answer: str) -> str:
+    if (prompt, answer) == ("instruction", "output"):
+        return "alpaca"
+    if (prompt, answer, further) == ("instruction", "response", "context"):
+        return "dolly"
+    return f"{prompt}-{answer}"
+
+
+def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: str) -> str:
+    for field in fields:
+        inner = rows[0].get(field)
+        if len(rows) == 1 and isinstance(inner, list) and inner and isinstance(inner[0], Mapping):
+            return (
+                f"{where} holds one JSON object with the fields {', '.join(fields)[:300]}, not a list of rows. The list is in "
+                f"'{field}': take it out with  jq -c '.[\"{field}\"][]' {where} > pool.jsonl"
+            )
+    known = (*PROMPTS, *RESPONSES, *CHATS)
+    guesses = [did_you_mean(field, known) for field in fields if field not in known]
+    guess = next((text for text in guesses if text.startswith(" Did")), "")
+    return (
+        f"{where}: no prompt and response are recognised among the fields {', '.join(fields)[:300] or '(none)'}.{guess} "
+        f"Name them, such as --map prompt=question,response=answer."
+    )
+
+
+def _fields(name: str, fields: list[str]) -> str:
+    guess = did_you_mean(name, fields)
+    seen = f" Fields seen: {', '.join(fields)[:300] or 'none'}."
+    return f"{guess}{seen}" if guess.startswith(" Did") else seen

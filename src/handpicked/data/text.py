@@ -1,0 +1,164 @@
+"""Shards of text files: JSON arrays, JSON lines and CSV, read again from a byte range or held when the file is small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.data import jsonarray, lines
+from handpicked.data.batch import Reading, to_batch
+from handpicked.data.container import DAMAGED, Container, open_bytes
+from handpicked.data.raw import Raw
+from handpicked.errors import PoolError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HOLD = 64 << 20
+"""A file up to this many bytes is parsed once and held (an eighth of it where it is compressed)."""
+SHARD = 64 << 20
+HELD_SHARD = 8 << 20
+ROWS = 4096
+"""Rows a batch at most."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a file between two rows: bytes ``start`` to ``end`` (``None``: to the end), beginning in ``line``.
+
+    ``keys`` are the fields of the file's first row. ``held`` keeps the parsed rows of a small file.
+    """
+
+    start: int = 0
+    end: int | None = None
+    line: int = 1
+    rows: int = 0
+    keys: frozenset[str] = frozenset()
+    held: tuple[Raw, ...] | None = field(default=None, repr=False, compare=False)
+
+
+def stream_rows(path: Path, container: Container, span: Span | None = None) -> Iterator[Raw]:
+    """The raw rows of a text file, or of one span of it. Raises PoolError where the file cannot be read on."""
+    with open_bytes(path, container.compression) as stream:
+        try:
+            yield from _parsed(stream, str(path), container, span)
+        except DAMAGED as error:
+            raise PoolError(f"{path} cannot be read to its end: {error or 'it is cut short'}") from error
+
+
+def _parsed(stream: Any, where: str, container: Container, span: Span | None) -> Iterator[Raw]:
+    part = span or Span()
+    size = None if part.end is None else part.end - part.start
+    if part.start:
+        stream.seek(part.start)
+    if container.kind == "json lines":
+        yield from lines.json_lines(stream, part.start, part.line, size)
+    elif container.kind == "csv":
+        yield from lines.csv_rows(stream, where, container.delimiter)
+    else:
+        array = container.kind == "json array"
+        whole = span is None or (part.start == 0 and part.end is None)
+        elements = jsonarray.Elements(
+            stream,
+            where,
+            array=array,
+            whole=whole,
+            start=part.start,
+            line=part.line,
+            size=size,
+            keys=part.keys,
+        )
+        yield from elements.read()
+
+
+def spans(path: Path, container: Container) -> list[Span]:
+    """Cut a file into parts that can be read by themselves, and count their rows: one pass over it."""
+    size = path.stat().st_size
+    hold = size <= (HOLD // 8 if container.compression else HOLD)
+    if container.kind == "json lines" and not hold:
+        return _line_spans(path, container)
+    whole = container.compression is not None or container.kind == "csv"
+    found: list[Span] = []
+    start, line, count, keys = 0, 1, 0, frozenset[str]()
+    runs: list[Raw] = []
+    for raw in stream_rows(path, container):
+        if not raw.rows:
+            continue
+        keys = keys or next((frozenset(row) for row in raw.rows if isinstance(row, dict)), frozenset())
+        line = line if count else raw.lines[0]
+        count += len(raw.rows)
+        if hold:
+            runs.append(raw)
+        if not whole and raw.end - start >= (HELD_SHARD if hold else SHARD):
+            found.append(Span(start, raw.end, line, count, keys, tuple(runs) if hold else None))
+            start, count, runs = raw.end, 0, []
+    if count or not found:
+        end = None if whole or not found else size
+        found.append(Span(start, end, line, count, keys, tuple(runs) if hold else None))
+    return found
+
+
+def _line_spans(path: Path, container: Container) -> list[Span]:
+    """Spans of a large JSON lines file: its lines are counted, not parsed."""
+    found: list[Span] = []
+    start, line, count, newlines = 0, 1, 0, 0
+    with open_bytes(path, container.compression) as stream:
+        end = 0
+        try:
+            for chunk, end in lines.line_chunks(stream):
+                count += lines.count_lines(chunk)
+                newlines += chunk.count(b"\n")
+                if end - start >= SHARD and container.compression is None:
+                    found.append(Span(start, end, line, count))
+                    start, line, count, newlines = end, line + newlines, 0, 0
+        except DAMAGED as error:
+            raise PoolError(f"{path} cannot be read to its end: {error or 'it is cut short'}") from error
+    if count or not found:
+        found.append(Span(start, None if not found else end, line, count))
+    return found
+
+
+@dataclass(frozen=True)
+class TextShard:
+    """One span of a text file as a shard of the pool."""
+
+    path: Path
+    container: Container
+    span: Span
+    reading: Reading
+    first_row: int
+
+    @property
+    def rows(self) -> int:
+        """Its rows, rejected ones included."""
+        return self.span.rows
+
+    def raw(self) -> Iterator[tuple[int, Raw]]:
+        """Runs of raw rows, each with the pool row of its first."""
+        runs = (
+            self.span.held
+            if self.span.held is not None
+            else stream_rows(self.path, self.container, self.span)
+        )
+        row, count = self.first_row, 0
+        for run in runs:
+            for begin in range(0, len(run.rows), ROWS):
+                part = Raw(run.rows[begin : begin + ROWS], run.lines[begin : begin + ROWS], run.end)
+                yield row, part
+                row += len(part.rows)
+                count += len(part.rows)
+        if count != self.rows:
+            raise PoolError(
+                f"{self.path} has changed since it was read: {count} rows where there were {self.rows}; read it again"
+            )
+
+    def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See ``records.Shard``."""
+        for row, run in self.raw():
+            yield to_batch(run, row, self.reading, columns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Held rows stay at home: a worker reads its span from the file."""
+        return {**self.__dict__, "span": replace(self.span, held=None)}

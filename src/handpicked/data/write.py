@@ -1,0 +1,257 @@
+"""Write a subset back: the original rows as they came, or in the shape that a trainer asks for.
+
+Rows are written in pool order to a file aside, which takes its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import shutil
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.data.columnar import ColumnarShard
+from handpicked.errors import MissingPart, PoolError, StoreError, did_you_mean
+from handpicked.records import Example
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from handpicked.data.pool import FilePool
+
+FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+CONTAINERS = ("jsonl", "parquet", "datasets")
+BATCH = 1000
+
+
+def write(
+    pool: FilePool, rows: Sequence[int], out: Path, format: str = "original", container: str | None = None
+) -> Path:
+    """Write these rows (ascending) of a pool below ``out`` and return the file (or, for ``datasets``, the folder).
+
+    ``format``: ``original`` (the rows and fields as they came), ``alpaca``, ``sharegpt``, ``messages`` or ``trl``
+    (conversational prompt and completion). ``container``: ``jsonl``, ``parquet`` or ``datasets``; by default Parquet
+    for original rows of a pool whose files are all Parquet or Arrow, else JSON lines.
+    Raises StoreError when ``out`` cannot be written; nothing half-written stays there.
+    """
+    if format != "original" and format not in SHAPES:
+        raise PoolError(f"format '{format}' cannot be written.{did_you_mean(format, ('original', *SHAPES))}")
+    columnar = all(isinstance(shard, ColumnarShard) for shard in pool.shards)
+    container = container or ("parquet" if columnar and format == "original" else "jsonl")
+    if container not in CONTAINERS:
+        raise PoolError(f"container '{container}' cannot be written.{did_you_mean(container, CONTAINERS)}")
+    if container == "jsonl":
+        with aside(out, "selected.jsonl") as path:
+            _json_lines(path, _shaped(pool, rows, format))
+        return out / "selected.jsonl"
+    tables = (
+        _original_tables(pool, rows)
+        if columnar and format == "original"
+        else _tables(_shaped(pool, rows, format))
+    )
+    if container == "parquet":
+        with aside(out, "selected.parquet") as path:
+            _parquet(path, tables, pool, columnar and format == "original")
+        return out / "selected.parquet"
+    with aside(out, "selected") as path:
+        _datasets(path, tables, pool, columnar and format == "original")
+    return out / "selected"
+
+
+@contextmanager
+def aside(folder: Path, name: str) -> Iterator[Path]:
+    """A path beside ``folder/name`` that takes its place when the block ends well, and is removed when it does not."""
+    temporary = folder / f".{name}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        temporary.replace(folder / name)
+    except OSError as error:
+        raise StoreError(_unwritable(folder, error)) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        elif temporary.exists():
+            temporary.unlink()
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    full = error.errno == errno.ENOSPC or "No space left" in str(error)
+    if full:
+        return f"{folder}: no space left on this disk; nothing was kept of the file being written. Free some space and run again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{folder}: no permission to write there (or it is read-only); choose another output folder"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{folder} is a file, not a folder; choose another output folder"
+    return f"{folder} cannot be written: {error.strerror or error}"
+
+
+def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mapping[str, Any]]:
+    """The rows as JSON objects: the originals, or converted."""
+    count = 0
+    for example in pool.examples(rows):
+        count += 1
+        yield example.original if format == "original" else SHAPES[format](example)
+    if count != len(rows):
+        raise PoolError(
+            f"{len(rows) - count} of the {len(rows)} rows to write cannot be read; write only readable rows"
+        )
+
+
+def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
+    with path.open("wb") as file:
+        for row in rows:
+            file.write(_json(row) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _json(row: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(row, ensure_ascii=False, default=_plain).encode()
+    except UnicodeEncodeError:  # a lone surrogate: only its escape can be written
+        return json.dumps(row, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for, as text: dates and decimals by their usual spelling, bytes in hexadecimal."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
+    """The untouched Arrow rows of Parquet and Arrow files."""
+    import pyarrow as pa
+
+    for shard in pool.shards:
+        begin, end = bisect_left(rows, shard.first_row), bisect_left(rows, shard.first_row + shard.rows)
+        if begin == end or not isinstance(shard, ColumnarShard):
+            continue
+        row = shard.first_row
+        for batch in shard.tables(None):
+            low, high = (
+                bisect_left(rows, row, begin, end),
+                bisect_left(rows, row + batch.num_rows, begin, end),
+            )
+            if high > low:
+                yield pa.Table.from_batches(
+                    [batch.take(pa.array([int(each) - row for each in rows[low:high]]))]
+                )
+            row += batch.num_rows
+
+
+def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
+    """JSON rows as Arrow tables of one schema, inferred over all of them."""
+    import pyarrow as pa
+
+    try:
+        yield pa.Table.from_pylist([dict(row) for row in rows])
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+        raise PoolError(
+            f"the rows do not fit one Parquet schema ({str(error).splitlines()[0]}); write them as jsonl"
+        ) from error
+
+
+def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: bool) -> None:
+    import pyarrow.parquet as pq
+
+    schema = _schema(pool) if original else None
+    first = next(tables, None)
+    if first is None:
+        first = (schema or _empty()).empty_table()
+    schema = schema or first.schema
+    with pq.ParquetWriter(str(path), schema, compression="zstd") as writer:
+        for table in itertools.chain([first], tables):
+            writer.write_table(_cast(table, schema))
+
+
+def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: bool) -> None:
+    import pyarrow as pa
+
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingPart(
+            "container 'datasets' needs the datasets library: pip install 'handpicked[train]'"
+        ) from error
+    found = list(tables)
+    schema = _schema(pool) if original else found[0].schema if found else _empty()
+    schema = schema.remove_metadata()
+    whole = pa.concat_tables([_cast(table, schema) for table in found]) if found else schema.empty_table()
+    datasets.Dataset(whole).save_to_disk(str(path))
+
+
+def _schema(pool: FilePool) -> pa.Schema:
+    """The one schema of all files of a Parquet or Arrow pool."""
+    import pyarrow as pa
+
+    from handpicked.data import columnar
+
+    schemas = [columnar.groups(file.path, file.container)[0] for file in pool.files]
+    try:
+        merged = pa.unify_schemas([schema.remove_metadata() for schema in schemas])
+    except pa.ArrowException as error:
+        raise PoolError(
+            f"the files of the pool differ in their columns ({str(error).splitlines()[0]}); write jsonl"
+        ) from error
+    return merged.with_metadata(schemas[0].metadata) if len(schemas) == 1 else merged
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    for name in schema.names:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
+    return table.select(schema.names).cast(schema)
+
+
+def _empty() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([])
+
+
+def _alpaca(example: Example) -> dict[str, Any]:
+    """Alpaca with LLaMA-Factory's history: the last question and answer, and what came before them."""
+    system = "\n\n".join(turn.content for turn in example.messages if turn.role == "system")
+    asked: list[str] = []
+    pairs: list[list[str]] = []
+    for turn in example.messages:
+        if turn.role == "assistant":
+            pairs.append(["\n\n".join(asked), turn.content])
+            asked = []
+        elif turn.role != "system":
+            asked.append(turn.content)
+    *history, (instruction, output) = pairs
+    return {"instruction": instruction, "input": "", "output": output, "system": system, "history": history}
+
+
+def _sharegpt(example: Example) -> dict[str, Any]:
+    return {"conversations": [{"from": FROM[turn.role], "value": turn.content} for turn in example.messages]}
+
+
+def _messages(example: Example) -> dict[str, Any]:
+    return {"messages": [{"role": turn.role, "content": turn.content} for turn in example.messages]}
+
+
+def _trl(example: Example) -> dict[str, Any]:
+    """TRL's conversational prompt-completion: loss on the final assistant turn alone."""
+    turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
+    last = max(index for index, turn in enumerate(turns) if turn["role"] == "assistant")
+    return {"prompt": turns[:last], "completion": turns[last : last + 1]}
+
+
+SHAPES: Mapping[str, Callable[[Example], dict[str, Any]]] = {
+    "alpaca": _alpaca,
+    "sharegpt": _sharegpt,
+    "messages": _messages,
+    "trl": _trl,
+}
