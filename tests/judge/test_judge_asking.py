@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handpicked.analyze.health import health
-from handpicked.analyze.win_rate import adjusted_win_rate, counts, soft_win_rate
+from handpicked.analyze.win_rate import adjusted_win_rate, counts
 from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError
 from handpicked.judge import judge, load_judge, read_verdicts, shipped_judges
@@ -87,7 +87,7 @@ def test_a_win_in_one_order_and_a_tie_in_the_other_is_a_tie_or_a_win_by_the_rule
     ],
 )
 def test_an_unusable_reply_is_unparsed_with_its_text(tmp_path, reply, reason):
-    verdicts, server = run(tmp_path, lambda *_: Act(reply), pairs(2))
+    verdicts, _ = run(tmp_path, lambda *_: Act(reply), pairs(2))
     assert {v.strict for v in verdicts} == {v.summed for v in verdicts} == {"unparsed"}
     for review in verdicts[0].reviews:
         assert reason in (review.reason or "")
@@ -186,7 +186,9 @@ def test_letters_are_read_from_the_probabilities_and_kept(tmp_path):
     assert server.bodies[0]["logprobs"] is True
     assert [r.scores for r in verdicts[0].reviews] == [pytest.approx((0.9, 0.1)), pytest.approx((0.6, 0.4))]
     assert (verdicts[0].strict, verdicts[0].summed) == ("tie", "tie")  # the first letter was preferred twice
-    assert soft_win_rate(verdicts).value == pytest.approx(0.65)  # averaging the orders takes the bias out
+    assert adjusted_win_rate(verdicts, "soft").value == pytest.approx(
+        0.65
+    )  # averaging the orders takes the bias out
     assert json.loads(verdicts[0].reviews[0].raw)["text"] == "A"
 
 
