@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from handpicked.data.batch import DERIVED, Reading, column_type, to_batch
+from handpicked.data.batch import DERIVED, Reading, column_type, rejects, to_batch
+from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.raw import Raw
+from handpicked.data.raw import Damage, Raw, excerpt
 from handpicked.errors import PoolError
+from handpicked.records import Rejected
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +41,17 @@ class ColumnarShard:
         needed = self._needed(columns)
         row = self.first_row
         for batch in self.tables(needed):
-            yield to_batch(self._raw(batch, row), row, self.reading, columns)
+            whole = bulk_batch(batch, row, self.reading, columns)
+            yield to_batch(self._raw(batch, row), row, self.reading, columns) if whole is None else whole
+            row += batch.num_rows
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Its rows that cannot be read."""
+        row = self.first_row
+        for batch in self.tables(self._needed(())):
+            suspects = unreadable(batch, self.reading)
+            if suspects:
+                yield from rejects(self._raw(batch, row), row, self.reading, suspects)
             row += batch.num_rows
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
@@ -71,13 +83,31 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(batch.to_pylist(), range(first, first + batch.num_rows), 0)
+        return Raw(_rows(batch), range(first, first + batch.num_rows), 0)
+
+
+def _rows(batch: pa.RecordBatch) -> list[Any]:
+    """The rows as objects; one with bytes that are not UTF-8 is damaged."""
+    try:
+        return cast("list[Any]", batch.to_pylist())
+    except UnicodeDecodeError:
+        return [_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
+
+
+def _row(one: pa.RecordBatch) -> Any:
+    try:
+        return one.to_pylist()[0]
+    except UnicodeDecodeError as error:
+        return Damage(
+            f"it holds bytes that are not UTF-8 ({error.reason})",
+            excerpt(error.object.decode("utf-8", "replace")),
+        )
 
 
 def _parquet(path: Path, groups: range, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         present = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
         bytes_, count = 0, 0
         for group in groups:
