@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handpicked.data.batch import DERIVED, Reading, column_type, rejects, to_batch
+from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
 from handpicked.data.raw import Damage, Raw, excerpt
@@ -83,10 +83,10 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(_rows(batch), range(first, first + batch.num_rows), 0)
+        return Raw(row_objects(batch), range(first, first + batch.num_rows), 0)
 
 
-def _rows(batch: pa.RecordBatch) -> list[Any]:
+def row_objects(batch: pa.RecordBatch) -> list[Any]:
     """The rows as objects; one with bytes that are not UTF-8 is damaged."""
     try:
         return cast("list[Any]", batch.to_pylist())
@@ -104,7 +104,9 @@ def _row(one: pa.RecordBatch) -> Any:
         )
 
 
-def _parquet(path: Path, groups: range, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def _parquet(
+    path: Path, groups: range, columns: Sequence[str] | None, rows: int = ROWS
+) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -114,7 +116,7 @@ def _parquet(path: Path, groups: range, columns: Sequence[str] | None) -> Iterat
             part = file.metadata.row_group(group)
             bytes_ += part.total_byte_size
             count += part.num_rows
-        size = max(1, min(ROWS, BATCH_BYTES * count // max(bytes_, 1)))
+        size = max(1, min(rows, BATCH_BYTES * count // max(bytes_, 1)))
         yield from file.iter_batches(size, row_groups=list(groups), columns=present)
 
 
@@ -147,6 +149,18 @@ class Group:
     first: int
     last: int
     rows: int
+
+
+def kinds(schema: pa.Schema) -> dict[str, Kind]:
+    """The column type that each field is read as."""
+    import pyarrow as pa
+
+    def kind(type_: pa.DataType) -> Kind:
+        if pa.types.is_boolean(type_):
+            return "bool"
+        return "number" if pa.types.is_integer(type_) or pa.types.is_floating(type_) else "text"
+
+    return {field.name: kind(field.type) for field in schema}
 
 
 def groups(path: Path, container: Container, target: int = 1 << 20) -> tuple[pa.Schema, list[Group]]:
@@ -187,14 +201,14 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:200]
 
 
-def head(path: Path, container: Container, groups: Sequence[Group]) -> Iterator[pa.RecordBatch]:
-    """The first batches of a file, for recognising its row format."""
+def head(path: Path, container: Container, group: Group, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The batches of one group of a file, of at most ``size`` rows."""
     import pyarrow as pa
 
     try:
         if container.kind == "parquet":
-            yield from _parquet(path, range(groups[0].first, groups[0].last), None)
+            yield from _parquet(path, range(group.first, group.last), None, size)
         else:
-            yield from _arrow(path, container, range(groups[0].first, groups[0].last), None)
+            yield from _arrow(path, container, range(group.first, group.last), None)
     except (pa.ArrowException, OSError) as error:
         raise PoolError(f"{path} is damaged: {_first_line(error)}") from error
