@@ -110,7 +110,7 @@ def _not_blank(column: pa.Array) -> Any:
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int64, len(column) + 1, 8 * column.offset)
     filled = ends[1:] > ends[:-1]
-    if data is None or not len(column):
+    if not data or not len(column):
         return filled
     letters = np.frombuffer(data, np.uint8)
     first = letters[np.minimum(ends[:-1], len(letters) - 1)]

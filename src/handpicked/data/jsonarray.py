@@ -67,7 +67,7 @@ class Elements:
     def read(self) -> Iterator[Raw]:
         """Runs of rows, about a chunk of text each."""
         self._more()
-        if self._array and self._whole:
+        if self._array and not self._base:  # a part that begins elsewhere has no opening bracket
             self._at = self._text.index("[") + 1
         while True:
             rows: list[Any] = []
