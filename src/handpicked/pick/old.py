@@ -297,8 +297,8 @@ class Selection:
                 codes[batch[name].is_null().to_numpy(zero_copy_only=False)] = len(texts) - 1
         for code, count in zip(*np.unique(codes[~chosen], return_counts=True), strict=True):
             reasons[texts[code]] += int(count)
-        reason = pa.DictionaryArray.from_arrays(pa.array(codes, mask=chosen), pa.array(texts))
-        columns = [*batch.columns, pa.array(chosen), reason.cast(pa.string())]
+        reason = pa.array(texts).take(_nullable(codes, chosen))
+        columns = [*batch.columns, pa.array(chosen.tolist(), pa.bool_()), reason]
         return pa.RecordBatch.from_arrays(columns, names=[*batch.schema.names, "kept", "reason"])
 
     def _missing(self, column: str) -> str:
