@@ -59,7 +59,10 @@ def _repetition(value: str, prompts: Sequence[str | Path], tokenizer: str | None
     limit = _share(value, 0.30)
     rule = f"more than {limit:.0%} of its 5-grams are repeats"
     return GuardPlan(
-        "repetition", rule, (RepeatedNgrams(),), lambda _: Limit("repetition", "repeated_5grams", rule, high=limit)
+        "repetition",
+        rule,
+        (RepeatedNgrams(),),
+        lambda _: Limit("repetition", "repeated_5grams", rule, high=limit),
     )
 
 
@@ -67,7 +70,10 @@ def _compressibility(value: str, prompts: Sequence[str | Path], tokenizer: str |
     limit = float(value) if value else 4.0
     rule = f"it compresses more than {limit:g} times"
     return GuardPlan(
-        "compressibility", rule, (CompressionRatio(),), lambda _: Limit("compressibility", "compression_ratio", rule, high=limit)
+        "compressibility",
+        rule,
+        (CompressionRatio(),),
+        lambda _: Limit("compressibility", "compression_ratio", rule, high=limit),
     )
 
 
@@ -80,7 +86,9 @@ def _cut_off(value: str, prompts: Sequence[str | Path], tokenizer: str | None) -
 def _duplicates(value: str, prompts: Sequence[str | Path], tokenizer: str | None) -> GuardPlan:
     _no_value(value)
     rule = "an earlier row has the same messages"
-    return GuardPlan("duplicates", rule, (), lambda scores: Listed("duplicates", exact_duplicates(scores), rule))
+    return GuardPlan(
+        "duplicates", rule, (), lambda scores: Listed("duplicates", exact_duplicates(scores), rule)
+    )
 
 
 def _near_duplicates(value: str, prompts: Sequence[str | Path], tokenizer: str | None) -> GuardPlan:
@@ -97,11 +105,16 @@ def _near_duplicates(value: str, prompts: Sequence[str | Path], tokenizer: str |
 def _token_window(value: str, prompts: Sequence[str | Path], tokenizer: str | None) -> GuardPlan:
     least, colon, most = value.partition(":")
     if not colon or not (least or most):
-        raise ValueError("give the fewest and the most tokens of a response, such as token-window=20:2048 (either may be empty)")
+        raise ValueError(
+            "give the fewest and the most tokens of a response, such as token-window=20:2048 (either may be empty)"
+        )
     low, high = float(least or "0"), float(most or "inf")
     rule = f"its response has not {least or 0} to {most or 'any number of'} tokens"
     return GuardPlan(
-        "token-window", rule, (LengthTokens(tokenizer),), lambda _: Limit("token-window", "tokens", rule, low=low, high=high)
+        "token-window",
+        rule,
+        (LengthTokens(tokenizer),),
+        lambda _: Limit("token-window", "tokens", rule, low=low, high=high),
     )
 
 
@@ -109,7 +122,9 @@ def _decontaminate(value: str, prompts: Sequence[str | Path], tokenizer: str | N
     if value not in ("", "exact", "normalised"):
         raise ValueError("it takes 'exact' or 'normalised' (the default: case and punctuation are ignored)")
     if not prompts:
-        raise ValueError("name the files of evaluation prompts to keep out of the selection (--prompts, or prompts: [...])")
+        raise ValueError(
+            "name the files of evaluation prompts to keep out of the selection (--prompts, or prompts: [...])"
+        )
     scorer = PromptOverlap(tuple(_prompts(prompts)), exact=value == "exact")
     rule = f"it shares {scorer.n} words in a row with an evaluation prompt (named in column {scorer.name})"
     return GuardPlan("decontaminate", rule, (scorer,), lambda _: Present("decontaminate", scorer.name, rule))
@@ -129,9 +144,9 @@ GUARDS: Mapping[str, Callable[[str, Sequence[str | Path], str | None], GuardPlan
 def _prompts(files: Sequence[str | Path]) -> list[tuple[str, str]]:
     """Label and text of every user turn of every prompt in ``files``."""
     return [
-        (f"{Path(file).name} {prompt.prompt_id}", message.content)
+        (f"{Path(file).name} #{number}", message.content)
         for file in files
-        for prompt in read_prompts(file)
+        for number, prompt in enumerate(read_prompts(file, Path(file).stem), start=1)
         for message in prompt.messages
         if message.role == "user"
     ]

@@ -81,10 +81,10 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: LengthMatched(lengths_of(settings, turns), settings.measure, seed),
     }
-    for name, scorer in SCORERS.items():
-        makers[name] = lambda name=name, low=scorer().better == "low": Bottom(name) if low else Top(name)  # type: ignore[misc]
+    if by in SCORERS:
+        return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
     if by not in makers:
-        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, makers)}")
+        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, (*makers, *SCORERS))}")
     return makers[by]()
 
 
@@ -104,7 +104,9 @@ def lengths_of(settings: SelectSettings, turns: Turns) -> tuple[int, ...]:
     if settings.of is None:
         raise ConfigError("of: 'length-matched' needs the folder of the subset whose lengths it copies.")
     path = Path(settings.of)
-    subsets = [path / name for name in ("selected.jsonl", "selected.parquet", "selected") if (path / name).exists()]
+    subsets = [
+        path / name for name in ("selected.jsonl", "selected.parquet", "selected") if (path / name).exists()
+    ]
     other = read(subsets[0] if subsets else path, turns=turns)
     scorer = MEASURES[settings.measure](settings.tokenizer)
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:

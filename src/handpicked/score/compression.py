@@ -32,4 +32,6 @@ class CompressionRatio:
         import pyarrow as pa
 
         texts = batch["response"].cast(pa.large_binary()).to_pylist()
-        return pa.array([len(text) / len(zlib.compress(text, 6)) if text else None for text in texts], pa.float64())
+        return pa.array(
+            [len(text) / len(zlib.compress(text, 6)) if text else None for text in texts], pa.float64()
+        )

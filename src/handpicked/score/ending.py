@@ -54,4 +54,7 @@ class CutOff:
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         import pyarrow as pa
 
-        return pa.array([None if text is None else int(cut_off(text)) for text in batch["response"].to_pylist()], pa.int64())
+        return pa.array(
+            [None if text is None else int(cut_off(text)) for text in batch["response"].to_pylist()],
+            pa.int64(),
+        )

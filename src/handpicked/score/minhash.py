@@ -47,12 +47,19 @@ class MinHash:
         try:
             from rensa import RMinHash
         except ImportError as error:
-            raise MissingPart("the guard near-duplicates needs the package rensa: pip install rensa.") from error
-        texts = pc.utf8_lower(pc.binary_join_element_wise(batch["prompt"], batch["response"], " ").cast(pa.large_string()))
+            raise MissingPart(
+                "the guard near-duplicates needs the package rensa: pip install rensa."
+            ) from error
+        both = [batch[column].cast(pa.large_string()) for column in self.columns]
+        texts = pc.utf8_lower(pc.binary_join_element_wise(*both, pa.scalar(" ", pa.large_string())))
         hashes, owners = hashed_words(texts).ngrams(self.n)
         bounds = np.searchsorted(owners, np.arange(len(batch) + 1))
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, bounds.astype(np.uint64), PERMUTATIONS, self.seed)
-        signatures = np.array(matrix.to_rows(), dtype="<u4") if len(batch) else np.empty((0, PERMUTATIONS), "<u4")
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
+            hashes, bounds.astype(np.uint64), PERMUTATIONS, self.seed
+        )
+        signatures = (
+            np.array(matrix.to_rows(), dtype="<u4") if len(batch) else np.empty((0, PERMUTATIONS), "<u4")
+        )
         counts = np.diff(bounds).tolist()
         rows = [row.tobytes() if count else None for row, count in zip(signatures, counts, strict=True)]
         return pa.array(rows, pa.binary(4 * PERMUTATIONS))

@@ -48,4 +48,7 @@ class RepeatedNgrams:
         total = np.bincount(owners, minlength=len(batch))
         repeated = np.bincount(owners[again], minlength=len(batch))
         values = (repeated / np.maximum(total, 1)).tolist()
-        return pa.array([value if count else None for value, count in zip(values, total.tolist(), strict=True)], pa.float64())
+        return pa.array(
+            [value if count else None for value, count in zip(values, total.tolist(), strict=True)],
+            pa.float64(),
+        )

@@ -91,6 +91,9 @@ def hashed_words(texts: pa.Array) -> Words:
 
     words, offsets = split_words(texts)
     encoded = pc.dictionary_encode(words)
-    digests = (hashlib.blake2b(word, digest_size=8).digest() for word in encoded.dictionary.cast("large_binary").to_pylist())
+    digests = (
+        hashlib.blake2b(word, digest_size=8).digest()
+        for word in encoded.dictionary.cast("large_binary").to_pylist()
+    )
     numbers = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
     return Words(numbers[encoded.indices.to_numpy(zero_copy_only=False)], offsets)

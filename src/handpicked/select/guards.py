@@ -70,7 +70,9 @@ def exact_duplicates(scores: Scores) -> np.ndarray[Any, Any]:
 
     from handpicked.select.topk import id_numbers
 
-    parts = [(*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)]
+    parts = [
+        (*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)
+    ]
     if not parts:
         return np.empty(0, np.int64)
     high, low, rows = (np.concatenate(column) for column in zip(*parts, strict=True))

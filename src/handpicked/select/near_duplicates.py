@@ -50,7 +50,11 @@ def _bands(scores: Scores) -> Any:
         signed = batch.filter(batch["minhash"].is_valid())
         if not len(signed):
             continue
-        numbers = _matrix(signed["minhash"])[:, : BANDS * WIDTH].astype(np.uint64).reshape(len(signed), BANDS, WIDTH)
+        numbers = (
+            _matrix(signed["minhash"])[:, : BANDS * WIDTH]
+            .astype(np.uint64)
+            .reshape(len(signed), BANDS, WIDTH)
+        )
         hashes = np.zeros((len(signed), BANDS), dtype=np.uint64)
         with np.errstate(over="ignore"):
             for step in range(WIDTH):

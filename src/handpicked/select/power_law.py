@@ -49,7 +49,12 @@ class PowerLaw:
         for batch in scores.batches(self.columns):
             valued = complete(batch, self.columns)
             ids = id_numbers(valued["id"])
-            longest.add(group_codes(valued[self.field], codes), as_floats(valued[self.measure]), ids, valued["row"].to_numpy())
+            longest.add(
+                group_codes(valued[self.field], codes),
+                as_floats(valued[self.measure]),
+                ids,
+                valued["row"].to_numpy(),
+            )
         kept, _, high, low, rows = longest.entries()
         starts = np.searchsorted(kept, np.arange(len(names)))
         rank = np.arange(len(kept)) - starts[kept]

@@ -67,7 +67,13 @@ class TopK:
 
         self._prune()
         if not self._parts:
-            return np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64)
+            return (
+                np.empty(0, np.int64),
+                np.empty(0),
+                np.empty(0, np.uint64),
+                np.empty(0, np.uint64),
+                np.empty(0, np.int64),
+            )
         return self._parts[0]
 
     def rows(self) -> np.ndarray[Any, Any]:

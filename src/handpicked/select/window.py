@@ -29,7 +29,9 @@ class Window:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 1:
-            raise ConfigError(f"window: low {self.low} and high {self.high} must be quantiles, 0 <= low <= high <= 1.")
+            raise ConfigError(
+                f"window: low {self.low} and high {self.high} must be quantiles, 0 <= low <= high <= 1."
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
