@@ -34,6 +34,13 @@ def totals_by_prompt(prompts: Sequence[Hashable], values: np.ndarray) -> np.ndar
     return totals
 
 
+def with_ones(values: Sequence[float]) -> np.ndarray:
+    """Values beside a column of ones, [n, 2]: totals of it are sums and counts."""
+    import numpy as np
+
+    return np.stack([np.asarray(values, dtype=float), np.ones(len(values))], axis=1)
+
+
 def resampled_totals(totals: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Column sums of ``totals`` [prompts, k] over prompts drawn with replacement: [resamples, k].
 
@@ -75,12 +82,9 @@ def share(
     Where every value is 0, or every one is 1, all resamples are equal and the bootstrap says nothing; then
     the interval is Wilson's (1927) over prompts, and ``method`` says so. No hits: no value.
     """
-    import numpy as np
-
     if len(hits) == 0:
         return Estimate(None, None, None, 0, missing, "nothing to count")
-    values = np.stack([np.asarray(hits, dtype=float), np.ones(len(hits))], axis=1)
-    totals = totals_by_prompt(prompts, values)
+    totals = totals_by_prompt(prompts, with_ones(hits))
     value = float(totals[:, 0].sum() / totals[:, 1].sum())
     if value in (0.0, 1.0):
         low, high = wilson(value, len(totals))
@@ -101,12 +105,9 @@ def mean(
     """The mean of any numbers with a cluster-bootstrap interval over prompts. One prompt alone has no
     interval.
     """
-    import numpy as np
-
     if len(values) == 0:
         return Estimate(None, None, None, 0, missing, "nothing to average")
-    columns = np.stack([np.asarray(values, dtype=float), np.ones(len(values))], axis=1)
-    totals = totals_by_prompt(prompts, columns)
+    totals = totals_by_prompt(prompts, with_ones(values))
     value = float(totals[:, 0].sum() / totals[:, 1].sum())
     if len(totals) == 1:
         return Estimate(value, None, None, len(values), missing, "one prompt: no interval")
@@ -131,7 +132,7 @@ def wilson(value: float, n: int) -> tuple[float, float]:
     """Wilson's (1927) score interval for a proportion ``value`` of ``n``, 95%."""
     centre = (value + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(value * (1 - value) / n + Z95**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return 0.0 if value == 0 else centre - half, 1.0 if value == 1 else centre + half
 
 
 def estimate(
@@ -143,10 +144,12 @@ def estimate(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
-    """Any statistic of column totals: ``statistic`` takes [m, k] sums and gives [m] values."""
+    """Any statistic of column totals: ``statistic`` takes [m, k] sums and gives [m] values, NaN where it has none."""
     if n == 0:
         return Estimate(None, None, None, 0, missing, "nothing to count")
     value = float(statistic(totals.sum(axis=0, keepdims=True))[0])
+    if math.isnan(value):
+        return Estimate(None, None, None, n, missing, "no value on these data")
     low, high = interval(statistic(resampled_totals(totals, resamples, seed)))
     return Estimate(value, low, high, n, missing, _method(resamples, len(totals), seed))
 
