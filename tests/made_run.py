@@ -147,12 +147,8 @@ def pool() -> PoolFacts:
 def arms() -> list[ArmFacts]:
     rng = random.Random(6)
     known = sorted(length for length in pool().lengths if length is not None)
-    chosen = {
-        "none": [],
-        "longest": known[-64:],
-        "random": rng.sample(known, 64),
-        "length-matched": rng.sample(known[-256:], 64),
-    }
+    chosen = {"longest": lambda: known[-64:], "random": lambda: rng.sample(known, 64)}
+    chosen["length-matched"] = lambda: rng.sample(known[-256:], 64)
     made = []
     for name, (by, _, _, gain) in ARMS.items():
         if by == "none":
@@ -166,7 +162,9 @@ def arms() -> list[ArmFacts]:
             by, 6251, 64, 3, (Dropped("held out as prompts", 48), Dropped("not among the 64", 6136))
         )
         made.append(
-            ArmFacts(name, by, 64, chosen[by], summary, trained, {"size": 64, "measure": "tokens", "seed": 0})
+            ArmFacts(
+                name, by, 64, chosen[by](), summary, trained, {"size": 64, "measure": "tokens", "seed": 0}
+            )
         )
     return made
 
@@ -211,3 +209,10 @@ def made(**changes: Any) -> dict[str, Any]:
 @cache
 def usual() -> dict[str, Any]:
     return made()
+
+
+@cache
+def unhealthy() -> dict[str, Any]:
+    """The same run with an LLM judge that always prefers the first answer."""
+    judges = ("first-answer",)
+    return made(experiment=experiment(judges), verdicts=verdicts(judges=judges, first_bias=True))

@@ -44,7 +44,7 @@ def _unhealthy(results: Json) -> Iterator[tuple[str, str, str]]:
             yield (
                 "stop",
                 f"The judge {judge['name']} cannot be trusted",
-                f"{_sentence('; '.join(judge['reasons']))}",
+                _sentence("; ".join(judge["reasons"])),
             )
 
 

@@ -53,7 +53,8 @@ def assemble(
     first, the ``candidate`` before all others.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
-    told = [_from_first(verdict, order) for verdict in sorted(verdicts, key=_verdict_key)]
+    told = [_from_first(verdict, order) for verdict in verdicts]
+    told.sort(key=lambda v: (v.judge, order.index(v.a), order.index(v.b), v.test_set, v.prompt_id))
     names = list(dict.fromkeys(judge["name"] for judge in experiment["evaluate"]["judges"]))
     names += sorted({verdict.judge for verdict in told} - set(names))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in names]
@@ -72,7 +73,7 @@ def assemble(
         "answer": answer(candidate, tables, headline, main),
         "pool": _pool(pool),
         "length_bins": list(EDGES),
-        "prompts": _prompt_counts(prompts),
+        "prompts": _prompt_sets(prompts),
         "arms": tables,
         "comparisons": comparisons,
         "judges": judges,
@@ -89,10 +90,6 @@ def _is_headline(comparison: Mapping[str, Any], judge: str, candidate: str) -> b
     return bool(
         comparison["judge"] == judge and comparison["test_set"] == EVERYTHING and comparison["a"] == candidate
     )
-
-
-def _verdict_key(verdict: Verdict) -> tuple[str, ...]:
-    return (verdict.judge, verdict.a, verdict.b, verdict.test_set, verdict.prompt_id)
 
 
 def _from_first(verdict: Verdict, order: Sequence[str]) -> Verdict:
@@ -222,16 +219,19 @@ def _pool(pool: PoolFacts) -> Json:
     }
 
 
-def _prompt_counts(prompts: Sequence[Prompt]) -> list[Json]:
-    sets = list(dict.fromkeys(prompt.test_set for prompt in prompts))
-    of = {name: [prompt for prompt in prompts if prompt.test_set == name] for name in sets}
+def _prompt_sets(prompts: Sequence[Prompt]) -> list[Json]:
+    """Each test set with its counts and a digest of its prompts, by which two runs can tell that they share them."""
+    sets: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        sets.setdefault(prompt.test_set, []).append(prompt)
     return [
         {
             "test_set": name,
-            "prompts": len(of[name]),
-            "references": sum(p.reference is not None for p in of[name]),
+            "prompts": len(chosen),
+            "references": sum(prompt.reference is not None for prompt in chosen),
+            "digest": _digest("\n".join(sorted(prompt.prompt_id for prompt in chosen))),
         }
-        for name in sets
+        for name, chosen in sets.items()
     ]
 
 
@@ -277,8 +277,12 @@ def _verdict(verdict: Verdict) -> Json:
     return {"judge": verdict.judge, "strict": verdict.strict, "summed": verdict.summed, "reviews": reviews}
 
 
-def _draw(prompt_id: str) -> bytes:
-    return hashlib.blake2b(f"samples {prompt_id}".encode(), digest_size=8).digest()
+def _draw(prompt_id: str) -> str:
+    return _digest(f"samples {prompt_id}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _text(completion: Completion | None) -> Json | None:
