@@ -84,7 +84,7 @@ def _lengths(
     job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure
 ) -> dict[str, Sequence[int | None]]:
     """Response lengths of the pool and of every subset, all in the candidate's measure."""
-    from handpicked.pick import lengths
+    from handpicked.pick.lengths import lengths
 
     pools = {
         "pool": opened.pool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,9 +79,10 @@ def examples(
         )
 
 
-def rejects(raw: Raw, first_row: int, reading: Reading) -> Iterator[Rejected]:
-    """The rows of ``raw`` that cannot be read."""
-    for index, row in enumerate(raw.rows):
+def rejects(raw: Raw, first_row: int, reading: Reading, suspects: Sequence[int]) -> Iterator[Rejected]:
+    """The rows of ``raw`` that cannot be read, of those at the positions ``suspects``."""
+    for index in suspects:
+        row = raw.rows[index]
         try:
             reading.understood(row)
         except BadRow as error:
@@ -176,9 +178,10 @@ def _as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
         return None
+    return None if math.isnan(number) else number
 
 
 CONVERT: Mapping[Kind, Callable[[Any], Any]] = {

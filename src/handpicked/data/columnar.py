@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from handpicked.data.batch import DERIVED, Reading, column_type, to_batch
+from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
+from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.raw import Raw
+from handpicked.data.raw import Damage, Raw, excerpt
 from handpicked.errors import PoolError
+from handpicked.records import Rejected
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +41,17 @@ class ColumnarShard:
         needed = self._needed(columns)
         row = self.first_row
         for batch in self.tables(needed):
-            yield to_batch(self._raw(batch, row), row, self.reading, columns)
+            whole = bulk_batch(batch, row, self.reading, columns)
+            yield to_batch(self._raw(batch, row), row, self.reading, columns) if whole is None else whole
+            row += batch.num_rows
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Its rows that cannot be read."""
+        row = self.first_row
+        for batch in self.tables(self._needed(())):
+            suspects = unreadable(batch, self.reading)
+            if suspects:
+                yield from rejects(self._raw(batch, row), row, self.reading, suspects)
             row += batch.num_rows
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
@@ -71,20 +83,40 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(batch.to_pylist(), range(first, first + batch.num_rows), 0)
+        return Raw(row_objects(batch), range(first, first + batch.num_rows), 0)
 
 
-def _parquet(path: Path, groups: range, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def row_objects(batch: pa.RecordBatch) -> list[Any]:
+    """The rows as objects; one with bytes that are not UTF-8 is damaged."""
+    try:
+        return cast("list[Any]", batch.to_pylist())
+    except UnicodeDecodeError:
+        return [_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
+
+
+def _row(one: pa.RecordBatch) -> Any:
+    try:
+        return one.to_pylist()[0]
+    except UnicodeDecodeError as error:
+        return Damage(
+            f"it holds bytes that are not UTF-8 ({error.reason})",
+            excerpt(error.object.decode("utf-8", "replace")),
+        )
+
+
+def _parquet(
+    path: Path, groups: range, columns: Sequence[str] | None, rows: int = ROWS
+) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         present = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
         bytes_, count = 0, 0
         for group in groups:
             part = file.metadata.row_group(group)
             bytes_ += part.total_byte_size
             count += part.num_rows
-        size = max(1, min(ROWS, BATCH_BYTES * count // max(bytes_, 1)))
+        size = max(1, min(rows, BATCH_BYTES * count // max(bytes_, 1)))
         yield from file.iter_batches(size, row_groups=list(groups), columns=present)
 
 
@@ -100,6 +132,7 @@ def _arrow(
         else:
             batches = pa.ipc.open_stream(source)
         for batch in batches:
+            batch.validate(full=True)  # Arrow trusts the offsets of a file; a damaged one would read past its buffers
             chosen = (
                 batch
                 if columns is None
@@ -117,6 +150,18 @@ class Group:
     first: int
     last: int
     rows: int
+
+
+def kinds(schema: pa.Schema) -> dict[str, Kind]:
+    """The column type that each field is read as."""
+    import pyarrow as pa
+
+    def kind(type_: pa.DataType) -> Kind:
+        if pa.types.is_boolean(type_):
+            return "bool"
+        return "number" if pa.types.is_integer(type_) or pa.types.is_floating(type_) else "text"
+
+    return {field.name: kind(field.type) for field in schema}
 
 
 def groups(path: Path, container: Container, target: int = 1 << 20) -> tuple[pa.Schema, list[Group]]:
@@ -157,14 +202,14 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:200]
 
 
-def head(path: Path, container: Container, groups: Sequence[Group]) -> Iterator[pa.RecordBatch]:
-    """The first batches of a file, for recognising its row format."""
+def head(path: Path, container: Container, group: Group, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The batches of one group of a file, of at most ``size`` rows."""
     import pyarrow as pa
 
     try:
         if container.kind == "parquet":
-            yield from _parquet(path, range(groups[0].first, groups[0].last), None)
+            yield from _parquet(path, range(group.first, group.last), None, size)
         else:
-            yield from _arrow(path, container, range(groups[0].first, groups[0].last), None)
+            yield from _arrow(path, container, range(group.first, group.last), None)
     except (pa.ArrowException, OSError) as error:
         raise PoolError(f"{path} is damaged: {_first_line(error)}") from error

@@ -59,8 +59,7 @@ class FilePool:
     def rejected(self) -> Iterator[Rejected]:
         """See ``records.Pool``. Reads the pool once more."""
         for shard in self.shards:
-            for first, raw in shard.raw():
-                yield from batch.rejects(raw, first, shard.reading)
+            yield from shard.rejected()
 
     def inputs(self) -> Sequence[Mapping[str, Any]]:
         """See ``records.Pool``: path, bytes, sha256, rows, format and container of each file."""

@@ -25,8 +25,10 @@ INNER = (
     "zoneinfo", "compression", "string", "pathlib", "sys",
 )  # fmt: skip
 SUBMODULES = (
-    "collections.abc", "concurrent.futures.thread", "concurrent.futures.process", "email.message", "email.parser", "email.policy",
-    "email.headerregistry", "email.utils", "email.mime.text", "email.mime.multipart", "html.parser", "html.entities", "http.client",
+    "collections.abc",
+    "concurrent.futures.thread", "concurrent.futures.process", "email.message", "email.parser", "email.policy",
+    "email.headerregistry", "email.utils", "email.mime.text", "email.mime.multipart", "html.parser", "html.entities",
+    "http.client",
     "http.cookies", "http.cookiejar", "http.server", "importlib.abc", "importlib.machinery", "importlib.metadata",
     "importlib.resources", "importlib.util", "json.decoder", "json.encoder", "logging.config", "logging.handlers",
     "multiprocessing.managers", "multiprocessing.pool", "multiprocessing.shared_memory", "multiprocessing.connection", "os.path",

@@ -5,7 +5,6 @@ Rows are written in pool order to a file aside, which takes its name only when i
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import os
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.data.columnar import ColumnarShard
-from handpicked.errors import MissingPart, PoolError, StoreError, did_you_mean
+from handpicked.errors import MissingPart, PoolError, did_you_mean
 from handpicked.records import Example
+from handpicked.store import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,32 +66,22 @@ def write(
 
 @contextmanager
 def aside(folder: Path, name: str) -> Iterator[Path]:
-    """A path beside ``folder/name`` that takes its place when the block ends well, and is removed when it does not."""
+    """A path beside ``folder/name`` that takes its place when the block ends well, and is removed when it does not.
+
+    Raises StoreError where the disk refuses.
+    """
     temporary = folder / f".{name}.{os.getpid()}.part"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        temporary.replace(folder / name)
-    except OSError as error:
-        raise StoreError(_unwritable(folder, error)) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        elif temporary.exists():
-            temporary.unlink()
-
-
-def _unwritable(folder: Path, error: OSError) -> str:
-    full = error.errno == errno.ENOSPC or "No space left" in str(error)
-    if full:
-        return f"{folder}: no space left on this disk; nothing was kept of the file being written. Free some space and run again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{folder}: no permission to write there (or it is read-only); choose another output folder"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{folder} is a file, not a folder; choose another output folder"
-    return f"{folder} cannot be written: {error.strerror or error}"
+        try:
+            yield temporary
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            temporary.replace(folder / name)
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mapping[str, Any]]:

@@ -80,7 +80,7 @@ def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) 
             hard |= _rows_with_other_numbers(texts)
         rows = np.flatnonzero(hard)
         if len(rows):
-            result[rows] = reference(texts.take(pa.array(rows)))
+            result[rows] = reference(texts.take(pa.array(rows.tolist())))
         return result
 
     return corrected
@@ -167,12 +167,13 @@ def _other_numbers() -> str:
 
 def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
     import numpy as np
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     rows: np.ndarray[Any, Any] = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
     beyond_ascii = np.flatnonzero(rows)
     if len(beyond_ascii):
-        matches = pc.match_substring_regex(texts.take(beyond_ascii), _other_numbers())
+        matches = pc.match_substring_regex(texts.take(pa.array(beyond_ascii.tolist())), _other_numbers())
         rows[beyond_ascii] = matches.to_numpy(zero_copy_only=False)
     return rows
 

@@ -61,21 +61,26 @@ class TopK:
         full = (counts >= self._quotas) & (self._quotas > 0)
         self._floors[full] = worst[full]
 
-    def kept(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Group, key and row of every row kept, by group, best first."""
+    def entries(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Group, key, id (high and low) and row of every row kept, by group, best first."""
         import numpy as np
 
         self._prune()
         if not self._parts:
-            return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
-        groups, keys, _, _, rows = self._parts[0]
-        return groups, keys, rows
+            return (
+                np.empty(0, np.int64),
+                np.empty(0),
+                np.empty(0, np.uint64),
+                np.empty(0, np.uint64),
+                np.empty(0, np.int64),
+            )
+        return self._parts[0]
 
     def rows(self) -> np.ndarray[Any, Any]:
         """The rows kept, ascending."""
         import numpy as np
 
-        return np.sort(self.kept()[2])
+        return np.sort(self.entries()[4])
 
 
 def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -5,6 +5,7 @@ Only one batch is in memory at a time, so that memory does not grow with the poo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,5 +140,5 @@ def _by_shard(batch: pa.RecordBatch, shards: Sequence[Shard]) -> Iterator[pa.Rec
     starts = np.array([shard.first_row for shard in shards])
     owner = np.searchsorted(starts, rows, side="right")
     cuts = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(rows)]
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in itertools.pairwise(cuts):
         yield batch.slice(begin, end - begin)
