@@ -14,12 +14,14 @@ from typing import Any, Literal
 from handpicked.analyze import bootstrap
 from handpicked.analyze.answer import answer
 from handpicked.analyze.banners import banners
+from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
 from handpicked.analyze.length_control import length_controlled
 from handpicked.analyze.paired import paired_difference
+from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import Rule, adjusted_win_rate, counts
 from handpicked.records import Completion, Outcome, Prompt, Review, Verdict
 
@@ -80,6 +82,9 @@ def assemble(
         "arms": tables,
         "comparisons": comparisons,
         "judges": judges,
+        "rankings": [
+            _ranking(judge["name"], told) for judge in judges if _all_met(judge["name"], told, candidate)
+        ],
         "samples": _samples(told, prompts, completions, candidate, main),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
@@ -156,7 +161,22 @@ def _comparison(verdicts: Sequence[Verdict]) -> Json:
         for rule in rules
     }
     controlled = length_controlled(verdicts).win_rate
-    return {**found, "length_controlled": asdict(controlled) if controlled.value is not None else None}
+    found["length_controlled"] = asdict(controlled) if controlled.value is not None else None
+    return {**found, "power": asdict(power(verdicts))}
+
+
+def _all_met(judge: str, verdicts: Sequence[Verdict], candidate: str) -> bool:
+    """Whether arms met beside the candidate, so that there is more to tell than the candidate's comparisons."""
+    return any(verdict.judge == judge and verdict.a != candidate for verdict in verdicts)
+
+
+def _ranking(judge: str, verdicts: Sequence[Verdict]) -> Json:
+    """All arms by Bradley-Terry strength, strongest first."""
+    strengths = bradley_terry([verdict for verdict in verdicts if verdict.judge == judge])
+    return {
+        "judge": judge,
+        "arms": [{"arm": arm, "strength": asdict(found)} for arm, found in strengths.items()],
+    }
 
 
 def _arms(
