@@ -6,6 +6,7 @@ the function yields, so that text never travels. On the native runner as many sh
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,22 +72,27 @@ def _original(error: Exception) -> Exception:
 
 
 def _choose(runner: Runner, address: str | None) -> None:
-    """Daft holds one runner for the life of a process."""
+    """Set Daft's runner. It holds one for the life of a process.
+
+    Raises:
+        MissingPart: Ray is not installed.
+        ConfigError: this process has already worked with the other runner.
+    """
     import daft
 
+    if runner == "ray" and importlib.util.find_spec("ray") is None:
+        raise MissingPart("--runner ray needs Ray: pip install 'handpicked[ray]'.")
     try:
-        if runner == "native":
-            daft.set_runner_native()
-        else:
-            try:
-                import ray  # noqa: F401
-            except ImportError as error:
-                raise MissingPart("--runner ray needs Ray: pip install 'handpicked[ray]'.") from error
+        if runner == "ray":
             daft.set_runner_ray(address)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"runner: this process has already worked with another one and cannot change to {runner}: {error}."
-        ) from error
+        else:
+            daft.set_runner_native()
+    except daft.exceptions.DaftCoreException as error:
+        now = daft.get_or_infer_runner_type()
+        if now != runner:
+            raise ConfigError(
+                f"runner: this process has already worked with {now} and cannot change to {runner}; start another one."
+            ) from error
 
 
 def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: list[HandpickedError]) -> Any:
