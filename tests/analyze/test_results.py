@@ -165,3 +165,22 @@ def test_samples_do_not_depend_on_the_outcomes() -> None:
     ids = [sample["prompt_id"] for sample in made(verdicts=turned)["samples"]]
     assert ids == [sample["prompt_id"] for sample in usual()["samples"]]
     assert len(set(ids)) == 8
+
+
+def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
+    """The candidate is mostly longer, and the longer answer wins nine times of ten, whosever it is."""
+    outcomes: list[Any] = ["win"] * 36 + ["lose"] * 4 + ["win"] + ["lose"] * 7
+    verdicts = judged({"random-1": outcomes})
+    longer = [replace(v, length_a=400 if i < 40 else 100, length_b=250) for i, v in enumerate(verdicts)]
+    equal = [replace(v, length_a=200, length_b=200) for v in verdicts]
+    title = "The win vanishes at equal length"
+    assert title in titles(made(verdicts=longer))
+    assert title not in titles(made(verdicts=equal))
+
+
+def test_what_several_comparisons_at_once_take_away_is_said() -> None:
+    clear, close = ["win"] * 46 + ["lose"] * 2, ["win"] * 32 + ["lose"] * 16
+    both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear}))
+    assert "all that is decided stands" in both["answer"]["certainty"]
+    one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear}))
+    assert "the untouched model and random-1 are no longer decided" in one["answer"]["certainty"]

@@ -14,9 +14,11 @@ from typing import Any, Literal
 from handpicked.analyze import bootstrap
 from handpicked.analyze.answer import answer
 from handpicked.analyze.banners import banners
+from handpicked.analyze.compare import compare
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
+from handpicked.analyze.length_control import length_controlled
 from handpicked.analyze.paired import paired_difference
 from handpicked.analyze.win_rate import Rule, adjusted_win_rate, counts
 from handpicked.records import Completion, Outcome, Prompt, Review, Verdict
@@ -50,7 +52,8 @@ def assemble(
     ``experiment`` is the experiment file with its defaults resolved; ``losses`` maps arm, then prompt id, to the mean
     negative log-likelihood of the reference in nats per response token, ``None`` where it could not be computed.
     ``verdicts`` may be told from either side and by several judges: each is turned to the side of the arm that comes
-    first, the ``candidate`` before all others.
+    first, the ``candidate`` before all others. A comparison's ``holm`` is the p-value of the sign test that neither
+    arm is better, corrected for all comparisons of the candidate by that judge; ``None`` where nothing was tested.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
     told = [_from_first(verdict, order) for verdict in verdicts]
@@ -125,12 +128,22 @@ def _comparisons(judge: str, verdicts: Sequence[Verdict], order: Sequence[str]) 
     """Every two arms that met, over all prompts and then by test set where there are several."""
     mine = [verdict for verdict in verdicts if verdict.judge == judge]
     met = {(verdict.a, verdict.b) for verdict in mine}
+    tests = {(test.a, test.b): test for test in compare([v for v in mine if v.a == order[0]])}
     for a, b in sorted(met, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
         pairs = [verdict for verdict in mine if (verdict.a, verdict.b) == (a, b)]
         sets = sorted({verdict.test_set for verdict in pairs})
+        test = tests.get((a, b))
         for test_set in [EVERYTHING, *(sets if len(sets) > 1 else [])]:
             chosen = [v for v in pairs if test_set in (EVERYTHING, v.test_set)]
-            yield {"judge": judge, "test_set": test_set, "a": a, "b": b, **_comparison(chosen)}
+            adjusted = test.adjusted if test and test_set == EVERYTHING else None
+            yield {
+                "judge": judge,
+                "test_set": test_set,
+                "a": a,
+                "b": b,
+                "holm": adjusted,
+                **_comparison(chosen),
+            }
 
 
 def _comparison(verdicts: Sequence[Verdict]) -> Json:
@@ -142,7 +155,8 @@ def _comparison(verdicts: Sequence[Verdict]) -> Json:
         }
         for rule in rules
     }
-    return {**found, "length_controlled": None}
+    controlled = length_controlled(verdicts).win_rate
+    return {**found, "length_controlled": asdict(controlled) if controlled.value is not None else None}
 
 
 def _arms(
@@ -187,12 +201,11 @@ def _loss(arm: str, base: str | None, candidate: str, losses: Losses) -> Json:
 
 def _answers(completions: Sequence[Completion]) -> Json:
     """Answer lengths in the model's tokens, and the share of answers that stopped at the token limit."""
+    unfinished = {completion.prompt_id: float(not completion.finished) for completion in completions}
     return {
         "answer_lengths": summarize([completion.tokens for completion in completions]),
         "answer_tokens": _mean({completion.prompt_id: completion.tokens for completion in completions}),
-        "unfinished": _mean(
-            {completion.prompt_id: float(not completion.finished) for completion in completions}
-        ),
+        "unfinished": asdict(bootstrap.share(list(unfinished), list(unfinished.values()))),
         "empty": sum(not completion.text.strip() for completion in completions),
     }
 
