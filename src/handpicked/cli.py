@@ -229,10 +229,10 @@ def run(
 ) -> None:
     """Run an experiment from its pool to report.html, or go on where it stopped."""
     if dry_run:
-        from handpicked.plan import plan
+        from handpicked.plan import plan, text_of
 
         planned = plan(experiment, set_ or [])
-        print(json.dumps(planned.summary) if as_json else planned.text)
+        print(json.dumps(planned.summary) if as_json else text_of(planned))
         return
     outcome = _run(experiment, out, set_, "report", [])
     assert outcome.results is not None
@@ -256,8 +256,8 @@ def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm:
 
 
 def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
-    from handpicked.experiment import load
     from handpicked.checks import mistakes, not_there_yet
+    from handpicked.experiment import load
     from handpicked.run import run as run_experiment
 
     experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])

@@ -25,12 +25,22 @@ SELECTORS = (
     Method("longest", "the rows with the longest responses", PAPER),
     Method("shortest", "the rows with the shortest responses"),
     Method("random", "a seeded random subset, the same whatever the order of the pool"),
-    Method("length-matched", "random rows with the length histogram of another arm: tells length from everything else"),
+    Method(
+        "length-matched",
+        "random rows with the length histogram of another arm: tells length from everything else",
+    ),
     Method("top", "the rows with the highest value of a column (field)"),
     Method("bottom", "the rows with the lowest value of a column (field)"),
-    Method("kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True),
     Method(
-        "llm-rating", "quality as rated by a chat model", "AlpaGasus, arXiv 2307.08701", "paid API", "an endpoint", planned=True
+        "kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True
+    ),
+    Method(
+        "llm-rating",
+        "quality as rated by a chat model",
+        "AlpaGasus, arXiv 2307.08701",
+        "paid API",
+        "an endpoint",
+        planned=True,
     ),
 )
 
@@ -56,4 +66,8 @@ def listed() -> dict[str, list[Method]]:
         judge = load_judge(name)
         cost, needs = ("paid API", "an endpoint") if judge.asks else ("embedding", "embed, demo")
         judges.append(Method(name, judge.about, cost=cost, needs=needs))
-    return {"Selectors (--by)": list(SELECTORS), "Measures (--measure)": list(MEASURES), "Judges (--judge)": judges}
+    return {
+        "Selectors (--by)": list(SELECTORS),
+        "Measures (--measure)": list(MEASURES),
+        "Judges (--judge)": judges,
+    }

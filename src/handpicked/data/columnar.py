@@ -132,7 +132,9 @@ def _arrow(
         else:
             batches = pa.ipc.open_stream(source)
         for batch in batches:
-            batch.validate(full=True)  # Arrow trusts the offsets of a file; a damaged one would read past its buffers
+            batch.validate(
+                full=True
+            )  # Arrow trusts the offsets of a file; a damaged one would read past its buffers
             chosen = (
                 batch
                 if columns is None

@@ -47,8 +47,18 @@ class ScoreShard:
         for batch in shard.read(columns):
             values = [batch["row"], batch["id"], *(scorer(batch) for scorer in self.scorers)]
             values += [batch[name] for name in self.fields]
-            cast = [value.cast(kind.type) for value, kind in zip(values, self.schema, strict=True)]
+            cast = [_no_nan(value.cast(kind.type)) for value, kind in zip(values, self.schema, strict=True)]
             yield pa.RecordBatch.from_arrays(cast, schema=self.schema)
+
+
+def _no_nan(values: pa.Array) -> pa.Array:
+    """Not a number is no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
 
 
 @dataclass

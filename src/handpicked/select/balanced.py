@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
-from handpicked.select.topk import TopK, id_numbers
+from handpicked.select.topk import TopK, id_numbers, numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,11 @@ class Balanced:
         for batch in scores.batches(self.columns):
             valued = complete(batch, self.columns)
             ids = id_numbers(valued["id"])
-            keys = random_keys(ids, self.seed) if self.measure is None else as_floats(valued[self.measure])
+            keys = (
+                random_keys(ids, self.seed)
+                if self.measure is None
+                else numbers(valued[self.measure], self.measure)
+            )
             top.add(group_codes(valued[self.field], codes), keys, ids, valued["row"].to_numpy())
         return top.rows()
 
@@ -53,13 +57,6 @@ def complete(batch: Any, columns: tuple[str, ...]) -> Any:
     for column in columns:
         batch = batch.filter(batch[column].is_valid())
     return batch
-
-
-def as_floats(values: Any) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    floats: np.ndarray[Any, Any] = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    return floats
 
 
 def count_groups(scores: Scores, field: str, columns: tuple[str, ...]) -> dict[str, int]:
@@ -79,8 +76,8 @@ def group_codes(values: Any, codes: dict[str, int]) -> np.ndarray[Any, Any]:
     import pyarrow.compute as pc
 
     encoded = pc.dictionary_encode(values.cast("large_string"))
-    numbers = np.array([codes[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
-    found: np.ndarray[Any, Any] = numbers[encoded.indices.to_numpy(zero_copy_only=False)]
+    places = np.array([codes[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    found: np.ndarray[Any, Any] = places[encoded.indices.to_numpy(zero_copy_only=False)]
     return found
 
 
@@ -92,15 +89,13 @@ def even_quotas(available: list[int], size: int) -> np.ndarray[Any, Any]:
     """
     import numpy as np
 
-    quotas = np.zeros(len(available), dtype=np.int64)
     rows = np.array(available, dtype=np.int64)
-    left = min(size, int(rows.sum()))
-    while left:
-        open_groups = np.flatnonzero(quotas < rows)
-        share, rest = divmod(left, len(open_groups))
-        given = np.full(len(open_groups), share)
-        given[:rest] += 1
-        given = np.minimum(given, rows[open_groups] - quotas[open_groups])
-        quotas[open_groups] += given
-        left -= int(given.sum())
-    return quotas
+    size = min(size, int(rows.sum()))
+    level = 0
+    while level < rows.max(initial=0) and np.minimum(rows, level + 1).sum() <= size:
+        level += max(1, int((size - np.minimum(rows, level).sum()) // len(rows)))
+    quotas = np.minimum(rows, level)
+    open_groups = np.flatnonzero(rows > level)
+    quotas[open_groups[: size - int(quotas.sum())]] += 1
+    found: np.ndarray[Any, Any] = quotas
+    return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from handpicked.select.balanced import as_floats, complete, count_groups, even_quotas, group_codes
+from handpicked.select.balanced import complete, count_groups, even_quotas, group_codes
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
-from handpicked.select.topk import TopK, id_numbers
+from handpicked.select.topk import TopK, id_numbers, numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class PowerLaw:
             ids = id_numbers(valued["id"])
             longest.add(
                 group_codes(valued[self.field], codes),
-                as_floats(valued[self.measure]),
+                numbers(valued[self.measure], self.measure),
                 ids,
                 valued["row"].to_numpy(),
             )

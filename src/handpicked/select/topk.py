@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from handpicked.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -99,3 +101,23 @@ def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
     if len(pairs) != len(ids):
         raise ValueError("ids must be 32 hex digits each")
     return pairs[:, 0], pairs[:, 1]
+
+
+def numbers(values: pa.Array, column: str) -> np.ndarray[Any, Any]:
+    """The values of a column as float64, NaN where there is none.
+
+    Raises:
+        ConfigError: the column does not hold numbers.
+    """
+    import pyarrow as pa
+
+    kind = values.type
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    ):
+        raise ConfigError(f"field: the column {column!r} holds {kind}, no numbers; it cannot be ranked.")
+    found: np.ndarray[Any, Any] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from handpicked.errors import ConfigError
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
-from handpicked.select.topk import TopK, id_numbers
+from handpicked.select.topk import TopK, id_numbers, numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,21 +40,19 @@ class Window:
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        values = [batch[self.column].drop_null().to_numpy() for batch in scores.batches((self.column,))]
-        values = [part for part in values if len(part)]
-        if not values:
+        values = [numbers(batch[self.column], self.column) for batch in scores.batches((self.column,))]
+        known = np.concatenate(values) if values else np.empty(0)
+        known = known[~np.isnan(known)]
+        if not len(known):
             return np.empty(0, np.int64)
-        least, most = np.quantile(np.concatenate(values), (self.low, self.high), method="inverted_cdf")
+        least, most = np.quantile(known, (self.low, self.high), method="inverted_cdf")
         top = TopK(np.array([size]))
         for batch in scores.batches((self.column,)):
-            valued = batch.filter(batch[self.column].is_valid())
-            within = valued[self.column].to_numpy(zero_copy_only=False)
-            ids = id_numbers(valued["id"])
-            keys = random_keys(ids, self.seed)
+            within = numbers(batch[self.column], self.column)
             inside = (within >= least) & (within <= most)
-            high, low = (part[inside] for part in ids)
-            rows = valued["row"].to_numpy()[inside]
-            top.add(np.zeros(len(rows), np.int64), keys[inside], (high, low), rows)
+            high, low = (part[inside] for part in id_numbers(batch["id"]))
+            rows = batch["row"].to_numpy()[inside]
+            top.add(np.zeros(len(rows), np.int64), random_keys((high, low), self.seed), (high, low), rows)
         return top.rows()
 
     def why_not(self, size: int) -> str:
