@@ -84,7 +84,17 @@ def test_numbers_are_text_and_missing_turns_are_not(tmp_path):
 def test_a_bad_line_in_the_middle(tmp_path):
     path = tmp_path / "pool.jsonl"
     good = json.dumps(GOOD).encode()
-    path.write_bytes(b"\xef\xbb\xbf" + good + b"\r\n\r\n" + b'{"instruction": "cut\r\n' + good + b"\r\n" + good[:-5] + b"\xff" + good[-5:])
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + good
+        + b"\r\n\r\n"
+        + b'{"instruction": "cut\r\n'
+        + good
+        + b"\r\n"
+        + good[:-5]
+        + b"\xff"
+        + good[-5:]
+    )
     pool = read(path)
     assert pool.rows == 4
     assert kept(pool) == [0, 2]
@@ -118,7 +128,7 @@ def test_a_json_array_that_is_cut_is_an_error_that_says_where(tmp_path, cut):
 
 def test_rows_larger_than_the_buffer(tmp_path, monkeypatch):
     monkeypatch.setattr(jsonarray, "CHUNK", 64)
-    long = {**GOOD, "output": "é\"\\\n{}[]," * 5000}
+    long = {**GOOD, "output": 'é"\\\n{}[],' * 5000}
     path = tmp_path / "pool.json"
     path.write_text(json.dumps([GOOD, long, GOOD, long], ensure_ascii=False), encoding="utf-8")
     assert [dict(example.original) for example in read(path).examples()] == [GOOD, long, GOOD, long]
@@ -141,7 +151,10 @@ def test_ragged_csv(tmp_path):
     path = tmp_path / "pool.csv"
     path.write_bytes(b'\xef\xbb\xbfprompt,response\r\na,"b, ""c"""\r\na\r\na,b,c\r\n\r\n"x\r\ny",z\r\n')
     pool = read(path)
-    assert [(example.prompt, example.response) for example in pool.examples()] == [("a", 'b, "c"'), ("x\r\ny", "z")]
+    assert [(example.prompt, example.response) for example in pool.examples()] == [
+        ("a", 'b, "c"'),
+        ("x\r\ny", "z"),
+    ]
     assert rejected(pool) == {
         1: ("line 3", "1 fields where the header has 2"),
         2: ("line 4", "3 fields where the header has 2"),
@@ -153,7 +166,9 @@ def test_ragged_csv(tmp_path):
 
 def test_surrogates_and_nul_bytes(tmp_path):
     path = tmp_path / "odd.jsonl"
-    path.write_bytes(b'{"prompt": "a\\u0000", "response": "\\ud83d\\ude00 \\ud83d"}\n{"prompt": "a\x00", "response": "b"}\n')
+    path.write_bytes(
+        b'{"prompt": "a\\u0000", "response": "\\ud83d\\ude00 \\ud83d"}\n{"prompt": "a\x00", "response": "b"}\n'
+    )
     pool = read(path)
     assert kept(pool) == [0, 1]
     first, second = pool.examples()
@@ -161,7 +176,10 @@ def test_surrogates_and_nul_bytes(tmp_path):
     assert first.original["response"] == "😀 \ud83d"
     assert second.prompt == "a\0"
     written = pool.write([0, 1], tmp_path / "out")
-    assert [json.loads(line) for line in written.read_text().splitlines()] == [first.original, second.original]
+    assert [json.loads(line) for line in written.read_text().splitlines()] == [
+        first.original,
+        second.original,
+    ]
 
 
 def test_parquet_with_bytes_that_are_not_utf8(tmp_path):
@@ -170,7 +188,9 @@ def test_parquet_with_bytes_that_are_not_utf8(tmp_path):
     pq.write_table(pa.table({"prompt": ["a", "b", "c"], "response": broken}), tmp_path / "pool.parquet")
     pool = read(tmp_path / "pool.parquet")
     assert kept(pool) == [0, 2]
-    assert [row.reason for row in pool.rejected()] == ["it holds bytes that are not UTF-8 (invalid start byte)"]
+    assert [row.reason for row in pool.rejected()] == [
+        "it holds bytes that are not UTF-8 (invalid start byte)"
+    ]
 
 
 def test_parquet_with_nulls_and_numbers(tmp_path):
@@ -178,4 +198,7 @@ def test_parquet_with_nulls_and_numbers(tmp_path):
     pq.write_table(table, tmp_path / "pool.parquet", row_group_size=2)
     pool = read(tmp_path / "pool.parquet")
     assert kept(pool) == [0, 3]
-    assert rejected(pool) == {1: ("row 2", "field 'question' is null"), 2: ("row 3", "field 'answer' is null")}
+    assert rejected(pool) == {
+        1: ("row 2", "field 'question' is null"),
+        2: ("row 3", "field 'answer' is null"),
+    }

@@ -54,7 +54,9 @@ def test_the_format_is_recognised(tmp_path, format, row, container):
         path.write_text(json.dumps([row] if container == "json" else row))
     pool = read(path)
     assert pool.format == format
-    assert pool.why.startswith({"json": "json array: ", "jsonl": "json lines: ", "parquet": "parquet: "}[container])
+    assert pool.why.startswith(
+        {"json": "json array: ", "jsonl": "json lines: ", "parquet": "parquet: "}[container]
+    )
     example = only(pool)
     assert (example.prompt, example.response) == (ASKED, SAID)
     assert [message.role for message in example.messages] == ["user", "assistant"]
@@ -63,7 +65,11 @@ def test_the_format_is_recognised(tmp_path, format, row, container):
 TURNS = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "2+2?"},
-    {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": "{}"}}]},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": "{}"}}],
+    },
     {"role": "tool", "content": "4"},
     {"role": "assistant", "content": "Four."},
     {"role": "user", "content": "Sure?"},
@@ -85,7 +91,13 @@ def test_the_rule_of_turns(tmp_path):
 
 def test_history_and_system_come_before_the_question(tmp_path):
     path = tmp_path / "history.json"
-    row = {"instruction": "And?", "input": "", "output": "C", "system": "S", "history": [["A?", "A"], ["B?", "B"]]}
+    row = {
+        "instruction": "And?",
+        "input": "",
+        "output": "C",
+        "system": "S",
+        "history": [["A?", "A"], ["B?", "B"]],
+    }
     path.write_text(json.dumps([row]))
     roles = [(turn.role, turn.content) for turn in only(read(path)).messages]
     assert roles == [("system", "S"), ("user", "A?"), ("assistant", "A"), ("user", "B?"), ("assistant", "B"), ("user", "And?"),
@@ -122,7 +134,9 @@ def test_arrow_files_streams_and_saved_data_sets(tmp_path):
     with pa.ipc.new_stream(tmp_path / "b.arrow", table.schema) as writer:
         writer.write_table(table, max_chunksize=2)
     datasets.Dataset(table).save_to_disk(tmp_path / "saved")
-    datasets.DatasetDict({"train": datasets.Dataset(table), "test": datasets.Dataset(table)}).save_to_disk(tmp_path / "split")
+    datasets.DatasetDict({"train": datasets.Dataset(table), "test": datasets.Dataset(table)}).save_to_disk(
+        tmp_path / "split"
+    )
     for name in ("a.arrow", "b.arrow", "saved", "split", "split/test"):
         pool = read(tmp_path / name)
         assert (pool.rows, pool.format) == (5, "alpaca"), name
@@ -141,7 +155,10 @@ def test_many_files_a_glob_and_a_folder(tmp_path):
     assert [example.row for example in read(tmp_path / "pool").examples()] == [0, 1, 2]
     assert read(str(tmp_path / "pool" / "*.jsonl")).rows == 2
     both = read([tmp_path / "pool" / "b.jsonl", tmp_path / "pool" / "a.jsonl"])
-    assert [(example.response, example.source) for example in both.examples()] == [("0.", "b.jsonl"), ("1.", "a.jsonl")]
+    assert [(example.response, example.source) for example in both.examples()] == [
+        ("0.", "b.jsonl"),
+        ("1.", "a.jsonl"),
+    ]
     assert [(entry["rows"], entry["bytes"]) for entry in both.inputs()] == [(1, 34), (1, 34)]
 
 
@@ -169,12 +186,14 @@ def test_a_format_can_be_forced(tmp_path):
 
 def test_original_columns_can_be_read_by_name(tmp_path):
     path = tmp_path / "scored.jsonl"
-    path.write_text('{"prompt":"a","response":"b","score":1,"tag":"x","ok":true}\n{"prompt":"a","response":"b","score":2.5,"tag":["y"]}\n')
+    path.write_text(
+        '{"prompt":"a","response":"b","score":1,"tag":"x","ok":true}\n{"prompt":"a","response":"b","score":2.5,"tag":["y"]}\n'
+    )
     (shard,) = read(path).shards
     (batch,) = shard.read(["score", "tag", "ok", "row"])
     assert batch.to_pylist() == [
         {"score": 1.0, "tag": "x", "ok": True, "row": 0},
         {"score": 2.5, "tag": '["y"]', "ok": None, "row": 1},
     ]
-    with pytest.raises(PoolError, match="no column 'scor'. Did you mean 'score'"):
+    with pytest.raises(PoolError, match=r"no column 'scor'\. Did you mean 'score'"):
         list(shard.read(["scor"]))

@@ -71,15 +71,17 @@ def test_what_is_written_is_read_again_with_the_same_turns(chat, tmp_path, forma
     if container == "datasets":
         pytest.importorskip("datasets")
     written = read(chat.write([0, 1, 3], tmp_path / "out", format, container))
-    assert [example.id for example in written.examples()] == [example.id for example in chat.examples([0, 1, 3])]
+    assert [example.id for example in written.examples()] == [
+        example.id for example in chat.examples([0, 1, 3])
+    ]
 
 
 def test_datasets_loads_every_container(chat, tmp_path):
     datasets = pytest.importorskip("datasets")
-    for format in ("original", "messages", "trl", "sharegpt", "alpaca"):
-        jsonl = chat.write([0, 1], tmp_path / format, format)
-        parquet = chat.write([0, 1], tmp_path / format, format, "parquet")
-        saved = chat.write([0, 1], tmp_path / format, format, "datasets")
+    for shape in ("original", "messages", "trl", "sharegpt", "alpaca"):
+        jsonl = chat.write([0, 1], tmp_path / shape, shape)
+        parquet = chat.write([0, 1], tmp_path / shape, shape, "parquet")
+        saved = chat.write([0, 1], tmp_path / shape, shape, "datasets")
         cache = str(tmp_path / "cache")
         loaded = [
             datasets.load_dataset("json", data_files=str(jsonl), split="train", cache_dir=cache),
@@ -101,7 +103,9 @@ def test_trl_takes_what_is_written(chat, tmp_path):
 
 
 def test_parquet_stays_parquet(tmp_path):
-    table = pa.table({"prompt": ["a", "b", "c"], "response": ["x", "", "z"], "n": pa.array([1, 2, 3], pa.int8())})
+    table = pa.table(
+        {"prompt": ["a", "b", "c"], "response": ["x", "", "z"], "n": pa.array([1, 2, 3], pa.int8())}
+    )
     table = table.replace_schema_metadata({"licence": "CC0"})
     pq.write_table(table, tmp_path / "pool.parquet", row_group_size=1)
     pool = read(tmp_path / "pool.parquet")
@@ -192,7 +196,12 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, container):
     path, out = tmp_path / "pool.jsonl", tmp_path / "out"
     noise = [os.urandom(200).hex() for _ in range(500)]
     path.write_text("\n".join(json.dumps({"prompt": "a", "response": text}) for text in noise))
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path), str(out), container], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path), str(out), container],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Cannot write to" in done.stdout
     assert list(out.iterdir()) == []

@@ -16,15 +16,17 @@ import pytest
 from handpicked.data import read, text
 from handpicked.errors import HandpickedError
 
-JUNK = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"null", b"\\ud83d", b"1e999", b"NaN", b"},{",
-        b'"}, {"', b"[[[[", b"\xed\xa0\x80"]  # fmt: skip
+JUNK = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"null",
+        b"\\ud83d", b"1e999", b"NaN", b"},{", b'"}, {"', b"[[[[", b"\xed\xa0\x80"]  # fmt: skip
 
 
 def originals(folder):
     """Small heads of real files, in every container: name to bytes."""
     alpaca = pq.read_table(folder / "sft" / "alpaca_52k.parquet").slice(280, 12)
     chats = pq.read_table(folder / "sft" / "lima_1k_sharegpt.parquet").slice(0, 3)
-    dolly = gzip.decompress((folder / "native" / "databricks-dolly-15k.jsonl.gz").read_bytes()).split(b"\n")[:10]
+    dolly = gzip.decompress((folder / "native" / "databricks-dolly-15k.jsonl.gz").read_bytes()).split(b"\n")[
+        :10
+    ]
     rows = alpaca.to_pylist()
     yield "a.json", json.dumps(rows, indent=4).encode()
     yield "b.json", json.dumps(chats.to_pylist(), ensure_ascii=False).encode()
@@ -74,7 +76,12 @@ def check(path, out):
     """Read, count, read again as a worker would, write. Gives the number of rows, or None where the file was refused."""
     try:
         pool = read(path)
-        rows = [row for shard in pool.shards for batch in shard.read(["row", "id", "response"]) for row in batch.to_pylist()]
+        rows = [
+            row
+            for shard in pool.shards
+            for batch in shard.read(["row", "id", "response"])
+            for row in batch.to_pylist()
+        ]
         examples = list(pool.examples())
         rejected = [row.row for row in pool.rejected()]
         if rows:
@@ -87,7 +94,12 @@ def check(path, out):
     assert [row["response"] for row in rows] == [example.response for example in examples]
     assert sorted([*(row["row"] for row in rows), *rejected]) == list(range(pool.rows))
     worker = [pickle.loads(pickle.dumps(shard)) for shard in pool.shards]
-    again = [row for shard in worker for batch in shard.read(["row", "id", "response"]) for row in batch.to_pylist()]
+    again = [
+        row
+        for shard in worker
+        for batch in shard.read(["row", "id", "response"])
+        for row in batch.to_pylist()
+    ]
     assert again == rows
     return pool.rows
 
