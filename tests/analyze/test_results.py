@@ -12,7 +12,7 @@ import pytest
 import made_run
 from handpicked.analyze.answer import MIN_PAIRS
 from handpicked.records import Verdict
-from made_run import CANDIDATE, made, unhealthy, usual
+from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
 FLIP: dict[str, Any] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}
 
@@ -165,3 +165,31 @@ def test_samples_do_not_depend_on_the_outcomes() -> None:
     ids = [sample["prompt_id"] for sample in made(verdicts=turned)["samples"]]
     assert ids == [sample["prompt_id"] for sample in usual()["samples"]]
     assert len(set(ids)) == 8
+
+
+def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
+    """The candidate is mostly longer, and the longer answer wins nine times of ten, whosever it is."""
+    outcomes: list[Any] = ["win"] * 36 + ["lose"] * 4 + ["win"] + ["lose"] * 7
+    verdicts = judged({"random-1": outcomes})
+    longer = [replace(v, length_a=400 if i < 40 else 100, length_b=250) for i, v in enumerate(verdicts)]
+    equal = [replace(v, length_a=200, length_b=200) for v in verdicts]
+    title = "The win vanishes at equal length"
+    assert title in titles(made(verdicts=longer))
+    assert title not in titles(made(verdicts=equal))
+
+
+def test_what_several_comparisons_at_once_take_away_is_said() -> None:
+    clear, close = ["win"] * 46 + ["lose"] * 2, ["win"] * 32 + ["lose"] * 16
+    both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear}))
+    assert "all that is decided stands" in both["answer"]["certainty"]
+    one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear}))
+    assert "the untouched model and random-1 are no longer decided" in one["answer"]["certainty"]
+
+
+def test_arms_are_ranked_only_where_others_than_the_candidate_met() -> None:
+    assert usual()["rankings"] == []
+    (ranking,) = round_robin()["rankings"]
+    strengths = [row["strength"]["value"] for row in ranking["arms"]]
+    assert strengths == sorted(strengths, reverse=True)
+    assert {row["arm"] for row in ranking["arms"]} == set(made_run.ARMS)
+    assert round_robin()["answer"]["headline"] == usual()["answer"]["headline"]

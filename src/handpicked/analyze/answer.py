@@ -15,6 +15,8 @@ Groups = Mapping[Decision, Sequence[Json]]
 
 MIN_PAIRS = 20
 """Judged pairs below which no winner is named: with fewer prompts a bootstrap interval is narrower than its 95% says."""
+LEVEL = 0.05
+"""Corrected p-value below which a decision stands."""
 RANDOM = ("random",)
 """Selectors that choose blindly: the arms that a method must beat to be worth its name."""
 
@@ -98,16 +100,37 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     lines = [
         f"{n} prompts a comparison, judged by {judge['name']} in both orders; only a verdict that survives the swap counts."
     ]
-    if len(comparisons) > 1:
+    detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
+    if detectable:
         lines.append(
-            f"Each interval is 95% by itself: with {len(comparisons)} comparisons, "
-            f"about {1 - 0.95 ** len(comparisons):.0%} of such runs have one that misses."
+            f"So many prompts find a win rate {100 * max(detectable):.0f} points from 50% four times of five."
         )
+    if len(comparisons) > 1:
+        lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):
         lines.append(
             "Each arm was trained once: the intervals cover the choice of prompts, not of the training seed."
         )
     return " ".join(lines)
+
+
+def _corrected(comparisons: Sequence[Json], arms: Sequence[Json]) -> str:
+    """Which of the decided comparisons stand when it is reckoned with that several were made."""
+    together = (
+        f"Each interval is 95% by itself; corrected for making {len(comparisons)} comparisons at once (Holm)"
+    )
+    decided = [item for item in comparisons if decide(item) in ("beaten", "lost")]
+    falls = [item for item in decided if item["holm"] is None or item["holm"] >= LEVEL]
+    if not decided:
+        return "Each interval is 95% by itself."
+    if not falls:
+        return (
+            f"{together}, {'all that is decided stands' if len(decided) > 1 else 'what is decided stands'}."
+        )
+    if len(falls) == len(decided):
+        return f"{together}, nothing is decided."
+    names = join([arm_name(item["b"], arms) for item in falls])
+    return f"{together}, {names} {'is' if len(falls) == 1 else 'are'} no longer decided."
 
 
 def _by_loss(candidate: str, arms: Sequence[Json]) -> dict[str, str]:
