@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 
 import pyarrow as pa
@@ -71,7 +72,7 @@ def test_words_and_chars_are_those_of_python(values):
 def test_split_words_splits_as_python_does(values):
     words, offsets = split_words(pa.array(values, pa.large_string()))
     found = words.to_pylist()
-    assert [found[begin:end] for begin, end in zip(offsets, offsets[1:], strict=False)] == [
+    assert [found[begin:end] for begin, end in itertools.pairwise(offsets)] == [
         value.split() for value in values
     ]
 

@@ -144,12 +144,12 @@ def test_a_sentencepiece_model_counts_as_sentencepiece_does(tmp_path):
 
 
 def test_names_that_lead_nowhere_are_told_so(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match="neither tokenizer.json nor tokenizer.model"):
+    with pytest.raises(ConfigError, match=r"neither tokenizer\.json nor tokenizer\.model"):
         load_tokenizer(str(tmp_path))
     with pytest.raises(ConfigError, match="no file"):
         load_tokenizer(str(tmp_path / "gone.json"))
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": "none"}))
-    with pytest.raises(ConfigError, match="not a tokenizer.json"):
+    with pytest.raises(ConfigError, match=r"not a tokenizer\.json"):
         load_tokenizer(str(tmp_path / "tokenizer.json"))
     (tmp_path / "bad.model").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="not a SentencePiece model"):
