@@ -104,7 +104,7 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         response_tokens=facts["response_tokens"],
         seconds=facts["seconds"],
         curve=[(step, loss) for step, loss in facts["losses"]],
-        device=facts.get("device", ""),
+        device=facts["device"],
     )
 
 

@@ -56,7 +56,7 @@ def test_not_a_number_is_no_value():
 
 
 def test_text_cannot_be_ranked():
-    with pytest.raises(ConfigError, match="'category'.*no number"):
+    with pytest.raises(ConfigError, match=r"'category'.*no number"):
         Top("category").select(scores(category=["a", "b"]), 1)
 
 

@@ -63,20 +63,15 @@ def utf8(text: str) -> str:
     return text
 
 
-def examples(
-    raw: Raw, first_row: int, reading: Reading, wanted: range | Sequence[int] | None = None
-) -> Iterator[Example]:
-    """The readable rows of ``raw`` as Examples; ``wanted`` restricts them to these positions within it."""
-    for index in range(len(raw.rows)) if wanted is None else wanted:
-        row = raw.rows[index]
+def examples(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Example]:
+    """The readable rows of ``raw`` as Examples; ``rows`` are their numbers in the pool."""
+    for number, row in zip(rows, raw.rows, strict=True):
         try:
             messages, prompt, response = reading.understood(row)
         except BadRow:
             continue
         source = reading.source_of(row)
-        yield Example(
-            first_row + index, messages_id(messages), tuple(messages), prompt, response, source, row
-        )
+        yield Example(number, messages_id(messages), tuple(messages), prompt, response, source, row)
 
 
 def rejects(raw: Raw, first_row: int, reading: Reading, suspects: Sequence[int]) -> Iterator[Rejected]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from handpicked.data import bulk, jsonarray, lines
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
 from handpicked.data.container import DAMAGED, Container, open_bytes
-from handpicked.data.raw import Raw
+from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
 
@@ -154,6 +154,16 @@ class TextShard:
             raise PoolError(
                 f"{self.path} has changed since it was read: {count} rows where there were {self.rows}; read it again"
             )
+
+    def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
+        """The raw rows with these (ascending) numbers, each run with its numbers."""
+        for first, run in self.raw():
+            own = between(rows, first, first + len(run.rows))
+            if len(own):
+                yield (
+                    own,
+                    Raw([run.rows[row - first] for row in own], [run.lines[row - first] for row in own], 0),
+                )
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See ``records.Shard``."""

@@ -9,13 +9,13 @@ import itertools
 import json
 import os
 import shutil
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.data.columnar import ColumnarShard
+from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
 from handpicked.records import Example
 from handpicked.store import writing
@@ -121,20 +121,9 @@ def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for shard in pool.shards:
-        begin, end = bisect_left(rows, shard.first_row), bisect_left(rows, shard.first_row + shard.rows)
-        if begin == end or not isinstance(shard, ColumnarShard):
-            continue
-        row = shard.first_row
-        for batch in shard.tables(None):
-            low, high = (
-                bisect_left(rows, row, begin, end),
-                bisect_left(rows, row + batch.num_rows, begin, end),
-            )
-            if high > low:
-                yield pa.Table.from_batches(
-                    [batch.take(pa.array([int(each) - row for each in rows[low:high]]))]
-                )
-            row += batch.num_rows
+        own = between(rows, shard.first_row, shard.first_row + shard.rows)
+        if len(own) and isinstance(shard, ColumnarShard):
+            yield from (pa.Table.from_batches([batch]) for _, batch in shard.taken(own))
 
 
 def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:

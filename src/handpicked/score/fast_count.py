@@ -56,9 +56,14 @@ def encoded_lengths(tokenizer: Any) -> Counts:
         import awkward as ak
         import numpy as np
 
-        if not len(texts):
-            return np.empty(0, dtype=np.int64)
-        encoded = tokenizer.encode_batch(ak.from_arrow(texts))
+        offsets, data = text_buffers(texts)
+        if not len(data):  # gigatoken panics on a batch without a single byte.
+            return np.full(len(texts), len(tokenizer.encode("")), dtype=np.int64)
+        characters = ak.contents.NumpyArray(data, parameters={"__array__": "char"})
+        strings = ak.contents.ListOffsetArray(
+            ak.index.Index64(offsets), characters, parameters={"__array__": "string"}
+        )
+        encoded = tokenizer.encode_batch(ak.Array(strings))
         return np.diff(np.asarray(encoded.layout.offsets)).astype(np.int64, copy=False)
 
     return counts
