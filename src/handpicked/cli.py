@@ -5,20 +5,24 @@ Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no trace
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handpicked._version import __version__
-from handpicked.errors import HandpickedError
+from handpicked.errors import ConfigError, HandpickedError
 
 if TYPE_CHECKING:
     from handpicked.progress import Progress
+    from handpicked.run import Outcome, Until
 
 app = typer.Typer(
     name="handpicked",
@@ -30,12 +34,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+class TurnsOption(str, Enum):
+    """Values of --turns."""
+
+    last = "last"
+    all = "all"
+
+
+class RunnerOption(str, Enum):
+    """Values of --runner."""
+
+    native = "native"
+    ray = "ray"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]
+Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; may be given again.")]
 ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML).", show_default=False)]
 
 
@@ -130,3 +150,224 @@ def _root(
     if version:
         print(f"handpicked {__version__}")
         raise typer.Exit
+
+
+@app.command()
+def select(
+    pool: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the subset.", show_default=False)],
+    by: Annotated[str, typer.Option(help="How to select; 'handpicked methods' lists them.")] = "longest",
+    size: Annotated[int | None, typer.Option(help="Rows to keep.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Share of the rows to keep, 0 to 1.")] = None,
+    measure: Annotated[str, typer.Option(help="tokens, words, nltk or chars.")] = "tokens",
+    tokenizer: Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")] = None,
+    turns: Annotated[
+        TurnsOption, typer.Option(help="Which assistant turns are the response.")
+    ] = TurnsOption.last,
+    seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
+    guard: Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")] = None,
+    of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
+    field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
+    low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
+    high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
+    prompts: Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")] = None,
+    pool_format: Annotated[
+        str | None, typer.Option("--pool-format", help="Row format; else recognised.")
+    ] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="original, alpaca, sharegpt, messages or trl.")] = "original",
+    container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
+    runner: Annotated[
+        RunnerOption, typer.Option(help="Where to work: here, or on a Ray cluster.")
+    ] = RunnerOption.native,
+    address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
+    from handpicked.config import SelectSettings
+    from handpicked.data import read
+    from handpicked.options import mapping_of, settings_of
+    from handpicked.pick import pick
+
+    settings = settings_of(
+        SelectSettings,
+        {
+            "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
+            "guards": guard or [], "of": None if of is None else str(of), "field": field, "low": low, "high": high,
+            "prompts": prompts or [],
+        },
+    )  # fmt: skip
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    with _bars() as progress:
+        summary = pick(
+            rows, settings, out, progress, turns=turns.value, format=format, container=container,
+            runner=runner.value, address=address, command=["handpicked", *sys.argv[1:]],
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps({"out": str(out), "format": rows.format, **asdict(summary)}))
+        return
+    _say(f"{rows.format}: {rows.why}")
+    print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
+    for part in summary.dropped:
+        print(f"  {part.rows:>11,}  {part.reason}")
+
+
+@app.command()
+def run(
+    experiment: ExperimentFile,
+    out: Out = None,
+    set_: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Resolve, count, estimate; start nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment from its pool to report.html, or go on where it stopped."""
+    if dry_run:
+        from handpicked.plan import plan, text_of
+
+        planned = plan(experiment, set_ or [])
+        print(json.dumps(planned.summary) if as_json else text_of(planned))
+        return
+    outcome = _run(experiment, out, set_, "report", [])
+    assert outcome.results is not None
+    if as_json:
+        print(json.dumps({"report": str(outcome.report), **outcome.results["answer"]}))
+        return
+    print(outcome.report)
+    print(outcome.answer)
+
+
+@app.command()
+def train(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm: Arms = None) -> None:
+    """Select and train the arms of an experiment, and stop there."""
+    print(_run(experiment, out, set_, "train", arm or []).folder / "model")
+
+
+@app.command()
+def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm: Arms = None) -> None:
+    """Go on until every arm has answered the prompts, and stop there."""
+    print(_run(experiment, out, set_, "generate", arm or []).folder / "answers")
+
+
+def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
+    from handpicked.checks import mistakes, not_there_yet
+    from handpicked.experiment import load
+    from handpicked.run import run as run_experiment
+
+    experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])
+    folder = out or Path("runs") / experiment.name
+    with _bars() as progress:
+        return run_experiment(
+            experiment,
+            folder,
+            until=until,
+            only=arms,
+            progress=progress,
+            say=_say,
+            command=" ".join(sys.argv[1:]),
+        )
+
+
+@app.command()
+def judge(
+    answers: Annotated[
+        list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)
+    ] = None,
+    judge_: Annotated[
+        str, typer.Option("--judge", help="A shipped judge or a folder.")
+    ] = "reference-similarity",
+    model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
+    key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
+    concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 16,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs both prices.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
+    replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Judge two files of answers in both orders, or replay stored reviews."""
+    from handpicked.config import JudgeSettings
+    from handpicked.judging import judge_files, replay_file, text_of
+    from handpicked.options import settings_of
+
+    files = answers or []
+    if replay is not None:
+        if files:
+            raise ConfigError(
+                "--replay takes a file of reviews, not files of answers; give one or the other."
+            )
+        judged = replay_file(replay, out)
+    else:
+        if len(files) != 2:
+            raise ConfigError(
+                f"judge compares two files of answers; {len(files)} given. Or replay reviews with --replay FILE."
+            )
+        if out is None:
+            raise ConfigError("-o is missing: the folder for the verdicts.")
+        options = {
+            "name": judge_, "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+            "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
+        }  # fmt: skip
+        with _bars() as progress:
+            judged = judge_files(files[0], files[1], settings_of(JudgeSettings, options), out, progress)
+    for line in judged.said:
+        _say(line)
+    print(json.dumps(judged.results) if as_json else text_of(judged.results))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+) -> None:
+    """Render report.html again from a run's results.json."""
+    from handpicked.report import write
+    from handpicked.store import read_json
+
+    for folder in runs:
+        results = folder / "results.json"
+        if not results.is_file():
+            raise ConfigError(f"{folder} has no results.json; 'handpicked run' makes one.")
+        write(read_json(results), folder)
+        print(folder / "report.html")
+
+
+@app.command()
+def methods(as_json: Json = False) -> None:
+    """Every selector, measure, guard and judge: what it does, its source, its cost and needs."""
+    from handpicked.methods import listed
+
+    found = listed()
+    if as_json:
+        print(json.dumps({kind: [asdict(method) for method in kinds] for kind, kinds in found.items()}))
+        return
+    for kind, kinds in found.items():
+        print(kind)
+        width = max(len(method.name) for method in kinds)
+        for method in kinds:
+            print(f"  {method.name:<{width}}  {method.about}")
+            more = [method.source, f"cost: {method.cost}", method.needs and f"needs: {method.needs}"]
+            more.append("planned, not in this version" if method.planned else "")
+            print(" " * (width + 4) + "; ".join(part for part in more if part))
+        print()
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What this machine can run: extras, GPU, bundled models, keys, disk."""
+    from handpicked.doctor import examine
+
+    findings = examine(Path("runs"))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+        return
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        print(f"{'ok     ' if finding.there else 'missing'}  {finding.what:<{width}}  {finding.detail}")

@@ -102,7 +102,9 @@ class Pool(Protocol):
         """The files read: path, bytes, sha256, rows."""
         ...
 
-    def write(self, rows: Sequence[int], out: Path, format: str = "original") -> Path:
+    def write(
+        self, rows: Sequence[int], out: Path, format: str = "original", container: str | None = None
+    ) -> Path:
         """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or ``.parquet`` and return the file."""
         ...
 
@@ -179,33 +181,38 @@ class Pair:
 class Review:
     """One judgement of a pair in one order.
 
-    ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second. ``preferred`` is the
-    *position* preferred, ``None`` when the reply could not be parsed, with the reason. ``scores`` are (first, second)
-    where the judge gives scores. ``raw`` is the reply, untouched.
+    ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second; ``unknown`` is a stored
+    judgement whose order nobody wrote down: it is told with ``a`` first and takes no part in statistics of position.
+    ``preferred`` is the *position* preferred, ``None`` when the reply could not be parsed, with the reason. ``scores``
+    are (first, second) where the judge gives scores. ``raw`` is the reply, untouched. ``truncated`` says that answers
+    were cut to the judge's limit before it saw them.
     """
 
-    order: Literal["ab", "ba"]
+    order: Literal["ab", "ba", "unknown"]
     preferred: Preference | None
     raw: str
     scores: tuple[float, float] | None = None
     reason: str | None = None
     seconds: float | None = None
     cost: float | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One judge on one pair in both orders, told from the side of ``a``.
 
-    ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the summed scores of
-    both orders (a preference counts 1, a tie half to each). Either is ``unparsed`` when one order could not be parsed.
+    ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the preferences summed
+    over both orders (a preference counts 1, a tie half to each; score points are not summed). Either is ``unparsed``
+    when one order could not be parsed. A replayed judgement that was made in one order only has one review; its
+    outcome is then that review's under both rules. Lengths are in characters.
     """
 
     prompt_id: str
     a: str
     b: str
     judge: str
-    reviews: tuple[Review, Review]
+    reviews: tuple[Review, ...]
     strict: Outcome
     summed: Outcome
     test_set: str = ""
@@ -247,6 +254,8 @@ class SelectionSummary:
     rejected: int
     dropped: tuple[Dropped, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    """What each guard would find among the kept rows, their token lengths, and what truncation would cut."""
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)

@@ -1,1 +1,15 @@
 """Pairwise judging in both orders. A judge is a folder: judge.yaml and prompt.txt."""
+
+from handpicked.judge.folder import JudgeFolder, load_judge, shipped_judges
+from handpicked.judge.pairwise import judge, judge_label
+from handpicked.judge.stored import read_verdicts, write_verdicts
+
+__all__ = [
+    "JudgeFolder",
+    "judge",
+    "judge_label",
+    "load_judge",
+    "read_verdicts",
+    "shipped_judges",
+    "write_verdicts",
+]

@@ -1,1 +1,5 @@
 """Fine-tuning, thin over TRL, PEFT and Accelerate."""
+
+from handpicked.train.sft import ADAPTER, MERGED, TrainResult, train
+
+__all__ = ["ADAPTER", "MERGED", "TrainResult", "train"]

@@ -1,0 +1,36 @@
+"""Lengths as a histogram over fixed half-octave bins, so that histograms of any two sets can be laid over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+EDGES: tuple[int, ...] = (0, *dict.fromkeys(round(2 ** (step / 2)) for step in range(43)))
+"""0, 1, 2, 3, 4, 6, 8, 11, 16, ... 2,097,152: bin ``i`` holds lengths from ``EDGES[i]`` up to but not ``EDGES[i + 1]``."""
+
+PERCENTILES = (5, 25, 50, 75, 95)
+
+
+def summarize(lengths: Sequence[int | None]) -> dict[str, Any]:
+    """Counts by bin, quantiles and mean of lengths; ``missing`` counts the ``None`` among them.
+
+    ``counts`` maps the lower edge of each bin that is not empty to the number of lengths in it. The last bin is open
+    above. Quantiles (linear interpolation) and mean are ``None`` for an empty set.
+    """
+    known = np.asarray([length for length in lengths if length is not None], dtype=np.int64)
+    missing = len(lengths) - known.size
+    if not known.size:
+        return {"n": 0, "missing": missing, "counts": {}, "quantiles": None, "mean": None, "total": 0}
+    places = np.searchsorted(EDGES, known, side="right") - 1
+    bins, counts = np.unique(places, return_counts=True)
+    values = np.percentile(known, PERCENTILES)
+    return {
+        "n": int(known.size),
+        "missing": missing,
+        "counts": {str(EDGES[place]): int(count) for place, count in zip(bins, counts, strict=True)},
+        "quantiles": {f"p{p}": round(float(value), 2) for p, value in zip(PERCENTILES, values, strict=True)},
+        "mean": round(float(known.mean()), 3),
+        "total": int(known.sum()),
+    }

@@ -1,0 +1,133 @@
+"""Mistakes in an experiment that only a look at this machine and at the methods can find, before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from handpicked.config import Experiment, ModelSettings
+from handpicked.errors import ConfigError, HandpickedError, did_you_mean
+from handpicked.experiment import Location
+from handpicked.methods import selectors
+
+Mistakes = list[tuple[Location, str]]
+
+
+def mistakes(experiment: Experiment) -> Mistakes:
+    """Every name that means nothing and every file that is not there, with its place in the experiment file."""
+    return [
+        *_arms(experiment),
+        *_guards(experiment),
+        *_files(experiment),
+        *_model(experiment.model),
+        *_judges(experiment),
+        *_templates(experiment),
+    ]
+
+
+def not_there_yet(experiment: Experiment) -> Mistakes:
+    """Arms whose method is planned: a dry run lists them, a run refuses them."""
+    known = selectors()
+    return [
+        (
+            ("arms", name, "by"),
+            f"arm '{name}': the method '{arm.by}' is planned and not part of this version.",
+        )
+        for name, arm in experiment.arms.items()
+        if arm.by in known and known[arm.by].planned
+    ]
+
+
+def _arms(experiment: Experiment) -> Mistakes:
+    known = selectors()
+    return [
+        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{did_you_mean(arm.by, known)}")
+        for name, arm in experiment.arms.items()
+        if arm.by not in known
+    ]
+
+
+def _guards(experiment: Experiment) -> Mistakes:
+    from handpicked.pick.guarding import plan_guards
+
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        for guard in arm.guards:
+            try:
+                plan_guards([guard], arm.prompts)
+            except ConfigError as error:
+                found += [
+                    (("arms", name, "guards"), f"arm '{name}': {mistake}") for mistake in error.mistakes
+                ]
+    return found
+
+
+def _files(experiment: Experiment) -> Mistakes:
+    from handpicked.data.stdlib import NAME
+
+    path = experiment.pool.path
+    pools = [file for file in ([path] if isinstance(path, str) else path) if file != NAME]
+    named: list[tuple[Location, str, str]] = [(("pool", "path"), "pool", file) for file in pools]
+    for index, prompts in enumerate(experiment.evaluate.prompts):
+        at: Location = ("evaluate", "prompts", index)
+        if prompts.path is not None:
+            named.append(((*at, "path"), f"test set '{prompts.name}'", prompts.path))
+        if prompts.references is not None:
+            named.append(((*at, "references"), f"references of '{prompts.name}'", prompts.references.path))
+    return [
+        (at, f"{what}: there is no file or folder {file}.{_neighbour(file)}")
+        for at, what, file in named
+        if "://" not in file
+        and not any(mark in file for mark in "*?[")
+        and not Path(file).expanduser().exists()
+    ]
+
+
+def _neighbour(file: str) -> str:
+    path = Path(file).expanduser()
+    siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
+    return did_you_mean(path.name, siblings) if siblings and len(siblings) < 500 else ""
+
+
+def _model(settings: ModelSettings) -> Mistakes:
+    """A folder that is no model is a mistake; a part or a hub that is missing here is not the file's fault."""
+    from handpicked.models.load import resolve
+
+    try:
+        resolve(settings)
+    except ConfigError as error:
+        return [(("model", "name"), str(error))]
+    except HandpickedError:
+        return []
+    return []
+
+
+def _judges(experiment: Experiment) -> Mistakes:
+    from handpicked.judge import load_judge
+
+    found: Mistakes = []
+    for index, settings in enumerate(experiment.evaluate.judges):
+        at: Location = ("evaluate", "judges", index)
+        try:
+            judge = load_judge(settings.name)
+        except ConfigError as error:
+            found += [(at, mistake) for mistake in error.mistakes]
+            continue
+        if judge.asks and settings.model is None:
+            found.append((at, f"judge '{settings.name}' asks a model; say which one with 'model'."))
+    return found
+
+
+def _templates(experiment: Experiment) -> Mistakes:
+    from handpicked.models.template import SHIPPED
+
+    known: Sequence[str] = ("auto", *SHIPPED)
+    named: Mistakes = [(("train", "template"), experiment.train.template)]
+    named += [
+        (("arms", n, "train", "template"), a.train.template) for n, a in experiment.arms.items() if a.train
+    ]
+    return [
+        (at, f"there is no chat template '{name}'.{did_you_mean(name, known)}")
+        for at, name in named
+        if name not in known
+    ]

@@ -1,0 +1,60 @@
+"""How many requests may be in flight: halved by a 429, raised again by success."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Throttle:
+    """Additive increase, multiplicative decrease (Chiu and Jain, 1989), and a common pause after a 429.
+
+    All times are ``time.monotonic`` seconds.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.limit = float(most)
+        self._most = most
+        self._active = 0
+        self._resume_at = 0.0
+        self._cut_at = float("-inf")
+        self._changed = asyncio.Condition()
+
+    async def enter(self) -> float:
+        """Wait for a place, and out any pause; the time of entry."""
+        async with self._changed:
+            while True:
+                pause = self._resume_at - time.monotonic()
+                if pause > 0:
+                    await _released(self._changed, pause)
+                elif self._active >= int(self.limit):
+                    await self._changed.wait()
+                else:
+                    self._active += 1
+                    return time.monotonic()
+
+    async def leave(self, success: bool) -> None:
+        """Give the place back; a success makes room for a little more."""
+        async with self._changed:
+            self._active -= 1
+            if success:
+                self.limit = min(float(self._most), self.limit + 1 / self.limit)
+            self._changed.notify_all() if self.limit < self._most else self._changed.notify()
+
+    def slow_down(self, entered: float, pause: float) -> None:
+        """A 429 came: halve the limit, once for all requests that were in flight together, and pause
+        everyone.
+        """
+        if entered >= self._cut_at:
+            self.limit = max(1.0, self.limit / 2)
+            self._cut_at = time.monotonic()
+        self._resume_at = max(self._resume_at, time.monotonic() + pause)
+
+
+async def _released(condition: asyncio.Condition, seconds: float) -> None:
+    """Sleep without holding the condition's lock."""
+    condition.release()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await condition.acquire()

@@ -1,0 +1,84 @@
+"""What the stages of a run hand to each other: where each one's result lies, the hash that identifies it, how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings
+from handpicked.progress import Progress
+from handpicked.records import Pool
+from handpicked.store import Run, Stage
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every stage needs: where to put things, what is wanted, whom to tell."""
+
+    store: Run
+    experiment: Experiment
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class OpenPool:
+    """The pool that arms select from, what identifies it, and the stage that prepared it (None: the file as it is)."""
+
+    pool: Pool
+    identity: str
+    stage: Stage | None
+    held_out: int = 0
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...) and the hash of its rows."""
+
+    folder: Path
+    file: Path
+    identity: str
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of one arm: what to load, and its identity. An arm that is not trained has no stage and no adapter."""
+
+    model: ModelSettings
+    adapter: Path | None
+    template: str
+    identity: str
+    stage: Stage | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one arm's model did on the prompts: its records and the stage that made them."""
+
+    records: Sequence[Any]
+    identity: str
+    stage: Stage
+
+
+def read_pool(settings: PoolSettings) -> Pool:
+    """The pool that the settings name."""
+    from handpicked import data
+
+    paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
+    return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
+
+
+def reread(settings: PoolSettings, file: Path) -> Pool:
+    """A file of rows that came out of the pool, read as the pool was."""
+    return read_pool(settings.model_copy(update={"path": str(file)}))
+
+
+def tokenizer(model: ModelSettings) -> str | None:
+    """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default, None."""
+    if model.name == BUNDLED_LM:
+        return None
+    from handpicked.models.load import resolve
+
+    return str(resolve(model))

@@ -1,0 +1,116 @@
+"""Asking a model: the requests of a batch of pairs, and the reviews that its replies make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from handpicked.config import JudgeSettings
+from handpicked.endpoint import Reply, Request, complete
+from handpicked.judge.folder import JudgeFolder
+from handpicked.judge.outcome import mirrored
+from handpicked.judge.parse import Reading, preference, read_grade, read_letters, read_scores, read_verdict
+from handpicked.judge.prompt import cut, request_for
+from handpicked.progress import Progress
+from handpicked.records import Pair, Review
+
+ORDERS: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
+
+
+def asked_reviews(
+    pairs: Sequence[Pair], judge: JudgeFolder, settings: JudgeSettings, cache: Path, progress: Progress
+) -> list[tuple[Review, ...]]:
+    """Two reviews a pair. A pair whose prompt needs a reference and has none is not asked, and unparsed."""
+    wanted = ["{reference}" not in judge.template or bool(pair.reference) for pair in pairs]
+    requests = [r for pair, ask in zip(pairs, wanted, strict=True) if ask for r in requests_of(pair, judge)]
+    replies = complete(requests, settings, cache, progress, label=f"judge {judge.name}")
+    answers = iter(zip(replies[::2], replies[1::2], strict=True))
+    nothing = "the prompt has no reference answer, which this judge must be shown"
+    return [
+        reviews_of(pair, judge, next(answers))
+        if ask
+        else tuple(Review(o, None, "", reason=nothing) for o in ORDERS)
+        for pair, ask in zip(pairs, wanted, strict=True)
+    ]
+
+
+def requests_of(pair: Pair, judge: JudgeFolder) -> tuple[Request, Request]:
+    """Both orders of the pair; for a judge that grades answers one by one, both answers."""
+    a, b, _ = cut(pair.answer_a, pair.answer_b, judge.answer_chars)
+    graded = judge.reads == "grade"
+    shown = (
+        ({"answer": a}, {"answer": b}) if graded else ({"first": a, "second": b}, {"first": b, "second": a})
+    )
+    first, second = (request_for(judge, pair.prompt, answers, pair.reference) for answers in shown)
+    return first, second
+
+
+def reviews_of(pair: Pair, judge: JudgeFolder, replies: tuple[Reply, Reply]) -> tuple[Review, ...]:
+    """The replies to ``requests_of`` as reviews in both orders."""
+    truncated = max(len(pair.answer_a), len(pair.answer_b)) > judge.answer_chars
+    if judge.reads == "grade":
+        review = _graded(judge, replies, truncated)
+        return review, mirrored(review, "ba")
+    return tuple(
+        _review(order, judge, reply, truncated) for order, reply in zip(ORDERS, replies, strict=True)
+    )
+
+
+def _review(order: Literal["ab", "ba"], judge: JudgeFolder, reply: Reply, truncated: bool) -> Review:
+    reading = _read(judge, reply)
+    raw = reply.text or ""
+    if judge.reads == "letters" and reply.logprobs:
+        raw = json.dumps({"text": raw, "logprobs": reply.logprobs[0]}, ensure_ascii=False)
+    return Review(
+        order,
+        reading.preferred,
+        raw,
+        reading.scores,
+        _reason(reading.reason, reply, judge),
+        reply.seconds,
+        reply.cost,
+        truncated,
+    )
+
+
+def _read(judge: JudgeFolder, reply: Reply) -> Reading:
+    if reply.text is None:
+        return Reading(None, reason=reply.reason)
+    if judge.reads == "letters":
+        return read_letters(reply.logprobs, judge)
+    if not reply.text.strip():
+        return Reading(None, reason="an empty reply")
+    if judge.reads == "verdict":
+        return read_verdict(reply.text, judge)
+    return read_scores(reply.text, judge.low, judge.high, judge.tie_margin)
+
+
+def _reason(reason: str | None, reply: Reply, judge: JudgeFolder) -> str | None:
+    if reason is None or reply.finished or judge.reads == "letters":
+        return reason
+    return f"{reason} (the reply was cut at {judge.max_tokens} tokens)"
+
+
+def _graded(judge: JudgeFolder, replies: tuple[Reply, Reply], truncated: bool) -> Review:
+    grades, reasons = [], []
+    for name, reply in zip("ab", replies, strict=True):
+        grade, why = (None, reply.reason or "") if reply.text is None else read_grade(reply.text, judge)
+        grades.append(grade)
+        if grade is None:
+            reasons.append(f"answer of {name}: {_reason(why, reply, judge)}")
+    raw = json.dumps([reply.text for reply in replies], ensure_ascii=False)
+    seconds = [reply.seconds for reply in replies if reply.seconds is not None]
+    costs = [reply.cost for reply in replies if reply.cost is not None]
+    a, b = grades
+    return Review(
+        "ab",
+        None if a is None or b is None else preference(a, b, judge.tie_margin),
+        raw,
+        None if a is None or b is None else (a, b),
+        "; ".join(reasons) or None,
+        sum(seconds) if seconds else None,
+        sum(costs) if costs else None,
+        truncated,
+    )

@@ -1,0 +1,104 @@
+"""Everything one can name after ``by``, ``measure``, ``guards`` and ``judges``: what it does, its source and its cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PAPER = "Shen 2024, arXiv 2402.06094"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method. ``needs`` is what it takes beyond the light core; ``planned`` is one that is not there yet."""
+
+    name: str
+    about: str
+    source: str = ""
+    cost: str = "text"
+    needs: str = ""
+    planned: bool = False
+
+
+SELECTORS = (
+    Method("none", "the untouched model: an arm without a subset"),
+    Method("full", "every readable row"),
+    Method("longest", "the rows with the longest responses", PAPER),
+    Method("shortest", "the rows with the shortest responses"),
+    Method("random", "a seeded random subset, the same whatever the order of the pool"),
+    Method(
+        "length-matched",
+        "random rows with the length histogram of another arm: tells length from everything else",
+    ),
+    Method("top", "the rows with the highest value of a column (field)"),
+    Method("bottom", "the rows with the lowest value of a column (field)"),
+    Method("window", "random rows between two quantiles (low, high) of a length or a column (field)"),
+    Method("balanced", "equal quotas by a column (field); what a small group lacks goes to the others"),
+    Method(
+        "power-law",
+        "within groups (field), long responses are likelier by a power law",
+        "s1, Muennighoff et al. 2025, arXiv 2501.19393",
+    ),
+    Method("repeated_5grams", "the rows whose responses repeat themselves least"),
+    Method("compression_ratio", "the rows whose responses compress least"),
+    Method("cut_off", "the rows whose responses end as a sentence does"),
+    Method(
+        "kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True
+    ),
+    Method(
+        "llm-rating",
+        "quality as rated by a chat model",
+        "AlpaGasus, arXiv 2307.08701",
+        "paid API",
+        "an endpoint",
+        planned=True,
+    ),
+)
+
+MEASURES = (
+    Method("tokens", "tokens of a tokenizer, by default SmolLM2's, which needs no network"),
+    Method("nltk", "NLTK word tokens after Punkt sentence splitting", "Zhao et al. 2024, arXiv 2402.04833"),
+    Method("words", "runs of characters between white space"),
+    Method("chars", "Unicode code points"),
+)
+
+GUARDS = (
+    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
+    Method("compressibility", "drops responses that compress to a smaller share of their size"),
+    Method("cut-off", "drops responses that end in mid-sentence"),
+    Method("duplicates", "drops all but the first of exact duplicates"),
+    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
+    Method("token-window", "drops responses outside MIN:MAX tokens"),
+    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
+)
+
+GUARDS = (
+    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
+    Method("compressibility", "drops responses that compress to a smaller share of their size"),
+    Method("cut-off", "drops responses that end in mid-sentence"),
+    Method("duplicates", "drops all but the first of exact duplicates"),
+    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
+    Method("token-window", "drops responses outside MIN:MAX tokens"),
+    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
+)
+
+
+def selectors(*, planned: bool = True) -> dict[str, Method]:
+    """The selectors by name, with or without those that are not there yet."""
+    return {method.name: method for method in SELECTORS if planned or not method.planned}
+
+
+def listed() -> dict[str, list[Method]]:
+    """All methods, by kind, for ``handpicked methods``."""
+    from handpicked.judge import load_judge, shipped_judges
+
+    judges = []
+    for name in shipped_judges():
+        judge = load_judge(name)
+        cost, needs = ("paid API", "an endpoint") if judge.asks else ("embedding", "embed, demo")
+        judges.append(Method(name, judge.about, cost=cost, needs=needs))
+    return {
+        "Selectors (--by)": list(SELECTORS),
+        "Measures (--measure)": list(MEASURES),
+        "Guards (--guard)": list(GUARDS),
+        "Judges (--judge)": judges,
+    }

@@ -1,0 +1,103 @@
+"""An output folder that is either as it was or complete: files are written aside within it and renamed at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from handpicked.errors import StoreError
+from handpicked.store import writing
+
+MANIFEST = "manifest.json"
+ASIDE = ".handpicked-unfinished"
+
+
+@contextmanager
+def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A folder inside ``out`` to write files into; when the block ends well they take their place, the manifest last.
+
+    ``names`` are the files that may be written. Until the first is renamed ``out`` keeps what it held; from then on it
+    has no manifest until the last one is there, so that a half-replaced folder can be told. A folder left by a killed
+    run is cleared. When the block fails nothing of it stays.
+
+    Raises:
+        StoreError: ``out`` cannot be written, is in use by another process, or holds files of these names that are not
+            from handpicked.
+    """
+    from filelock import FileLock, Timeout
+
+    with writing(out):
+        existed = out.is_dir()
+        out.mkdir(parents=True, exist_ok=True)
+        aside = out / ASIDE
+        _refuse_foreign(out, names)
+        aside.mkdir(exist_ok=True)
+        lock = FileLock(str(aside / ".lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"{out} is being written by another process. Wait for it, or choose another folder with -o."
+            ) from None
+        complete = False
+        try:
+            _clear(aside)
+            yield aside
+            _commit(aside, out, names)
+            complete = True
+        finally:
+            lock.release()
+            shutil.rmtree(aside, ignore_errors=True)
+            if not complete and not existed:
+                _remove_if_empty(out)
+
+
+def _refuse_foreign(out: Path, names: Sequence[str]) -> None:
+    """Never overwrite what we did not write: a manifest of ours, or an unfinished run of ours, must be there."""
+    taken = [name for name in names if (out / name).exists()]
+    if taken and not (out / ASIDE).is_dir() and not _is_ours(out / MANIFEST):
+        raise StoreError(
+            f"{out} already holds {taken[0]}, which handpicked did not write there. "
+            "Choose another folder with -o, or move it away."
+        )
+
+
+def _is_ours(manifest: Path) -> bool:
+    try:
+        return "handpicked" in json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def _clear(aside: Path) -> None:
+    for path in aside.iterdir():
+        if path.name != ".lock":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _commit(aside: Path, out: Path, names: Sequence[str]) -> None:
+    (out / MANIFEST).unlink(missing_ok=True)
+    for name in names:
+        if name != MANIFEST:
+            _replace(aside / name, out / name)
+    _replace(aside / MANIFEST, out / MANIFEST)
+
+
+def _replace(new: Path, old: Path) -> None:
+    """Put ``new`` in the place of ``old``; where there is no new one, an old one of an earlier run must go."""
+    if old.is_dir():
+        shutil.rmtree(old)
+    if new.exists():
+        new.replace(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,116 @@
+"""``report.md``: the answer and its figures as plain tables, for a pull request or a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handpicked.report.text import (
+    duration,
+    number,
+    percent,
+    percent_interval,
+    signed,
+    signed_interval,
+    visible,
+)
+
+Json = Mapping[str, Any]
+Rows = Sequence[Sequence[str]]
+
+
+def render_markdown(results: Json) -> str:
+    """The short report of one run as Markdown."""
+    parts = [f"# {_plain(results['name'])}"]
+    if results["why"]:
+        parts.append(f"*Asked:* {_plain(results['why'])}")
+    parts += [f"**{_plain(results['answer']['headline'])}**", _plain(results["answer"]["sentence"])]
+    parts.append(_plain(results["answer"]["by_loss"]))
+    parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
+    parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
+    parts += [_comparisons(results), _arms(results), _stages(results)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _comparisons(results: Json) -> str:
+    rows = [
+        [
+            f"{c['a']} vs {c['b']}",
+            c["judge"],
+            c["test_set"],
+            *(str(c["strict"]["counts"][outcome]) for outcome in ("win", "tie", "lose")),
+            percent(c["strict"]["win_rate"]["value"]),
+            percent_interval(c["strict"]["win_rate"]),
+            percent((c["length_controlled"] or {}).get("value")),
+            str(c["strict"]["win_rate"]["n"]),
+            str(c["strict"]["win_rate"]["missing"]),
+        ]
+        for c in results["comparisons"]
+    ]
+    head = [
+        "Comparison",
+        "Judge",
+        "Test set",
+        "Win",
+        "Tie",
+        "Lose",
+        "Win rate",
+        "95%",
+        "At equal length",
+        "n",
+        "Missing",
+    ]
+    return _table("Comparisons", head, rows, text_columns=3)
+
+
+def _arms(results: Json) -> str:
+    rows = [
+        [
+            arm["name"],
+            arm["by"],
+            number(arm["rows"]),
+            number((arm["lengths"]["quantiles"] or {}).get("p50")),
+            number(arm["training"]["tokens"] if arm["training"] else None),
+            number((arm["loss"] or {}).get("value"), 3),
+            signed((arm["loss_above_base"] or {}).get("value")),
+            signed_interval(arm["loss_above_base"]),
+            number(arm["answer_tokens"]["value"]),
+            percent(arm["unfinished"]["value"]),
+        ]
+        for arm in results["arms"]
+    ]
+    head = [
+        "Arm",
+        "By",
+        "Rows",
+        "Median length",
+        "Training tokens",
+        "Loss",
+        "To untouched",
+        "95%",
+        "Tokens an answer",
+        "At the limit",
+    ]
+    return _table("Arms", head, rows, text_columns=2)
+
+
+def _stages(results: Json) -> str:
+    rows = [
+        [f"{stage['name']} {stage['arm']}".strip(), duration(stage["seconds"])] for stage in results["stages"]
+    ]
+    return _table("Time", ["Stage", "Time"], rows, text_columns=1)
+
+
+def _table(title: str, head: Sequence[str], rows: Rows, text_columns: int) -> str:
+    if not rows:
+        return ""
+    rule = ["---" if column < text_columns else "--:" for column in range(len(head))]
+    lines = [head, rule, *([_plain(cell) for cell in row] for row in rows)]
+    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Foreign text that Markdown and HTML leave alone."""
+    flat = " ".join(visible(text).split())
+    return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", flat)

@@ -1,0 +1,135 @@
+"""``report.html``: one self-contained page without scripts, fonts, images or network, and the same bytes every time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from handpicked.report import charts, text
+
+Json = Mapping[str, Any]
+
+
+def render(results: Json) -> str:
+    """The page of one run. It holds no script at all, and its content security policy forbids any.
+
+    ``results`` is what ``analyze.results.assemble`` gave, or the same read back from results.json.
+    """
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            results=results,
+            **shell(),
+            main=headline_comparisons(results),
+            others=_other_comparisons(results),
+            loss_axis=_loss_axis(results["arms"]),
+            strength_axis=_strength_axis(results["rankings"]),
+            length_axes=_length_axes(results),
+            stage_seconds=_stage_seconds(results["stages"]),
+            curve_axes=_curve_axes(results["arms"]),
+            settings=json.dumps(results["settings"], indent=2, ensure_ascii=False),
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with every printed text escaped and made safe to look at."""
+    made = Environment(
+        loader=PackageLoader("handpicked.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
+    made.filters.update({name: getattr(text, name) for name in names})
+    made.globals["charts"] = charts
+    return made
+
+
+def _shown(value: Any) -> Any:
+    """Every text that a template prints, made safe to look at; markup of our own (charts) passes as it is."""
+    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def shell() -> dict[str, str]:
+    """The style sheet and the policy that allows it, by its hash, and nothing else."""
+    style = resources.files("handpicked.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return {"style": style, "policy": policy}
+
+
+def headline_comparisons(results: Json) -> list[Json]:
+    """The candidate against each rival over all prompts, by the first judge: the figure of the answer."""
+    if not results["judges"]:
+        return []
+    judge = results["judges"][0]["name"]
+    return [
+        item
+        for item in results["comparisons"]
+        if (item["judge"], item["test_set"], item["a"]) == (judge, "all", results["candidate"])
+    ]
+
+
+def _other_comparisons(results: Json) -> list[Json]:
+    shown = headline_comparisons(results)
+    return [item for item in results["comparisons"] if item not in shown]
+
+
+def _loss_axis(arms: Sequence[Json]) -> tuple[float, float] | None:
+    """An axis for the losses above the candidate's, or ``None`` where there are none."""
+    differences = [arm["loss_above_candidate"] for arm in arms if arm["loss_above_candidate"]]
+    return _around_zero(differences, 0.01) if differences else None
+
+
+def _strength_axis(rankings: Sequence[Json]) -> tuple[float, float]:
+    return _around_zero([row["strength"] for ranking in rankings for row in ranking["arms"]], 0.5)
+
+
+def _around_zero(estimates: Sequence[Json], least: float) -> tuple[float, float]:
+    """A symmetric axis that holds every interval and reaches at least so far."""
+    ends = [abs(item[end]) for item in estimates for end in ("low", "high") if item[end] is not None]
+    reach = 1.1 * max([least, *ends])
+    return -reach, reach
+
+
+def _length_axes(results: Json) -> Json | None:
+    """The bins shown and the tallest share, equal for all arms so that their panels can be compared."""
+    summaries = [results["pool"]["lengths"], *(arm["lengths"] for arm in results["arms"])]
+    filled = [int(edge) for summary in summaries for edge in summary["counts"]]
+    if not filled:
+        return None
+    shares = [count / s["n"] for s in summaries if s["n"] for count in s["counts"].values()]
+    bins = [edge for edge in results["length_bins"] if min(filled) <= edge <= max(filled)]
+    return {"bins": bins, "tallest": max(shares)}
+
+
+def _curve_axes(arms: Sequence[Json]) -> tuple[float, float, float] | None:
+    """Last step, lowest and highest loss over all arms, or ``None`` where nothing was trained."""
+    points = [point for arm in arms if arm["training"] for point in arm["training"]["curve"]]
+    if not points:
+        return None
+    losses = [loss for _, loss in points]
+    low, high = min(losses), max(losses)
+    room = 0.05 * (high - low) or 0.1
+    return max(step for step, _ in points), low - room, high + room
+
+
+def _stage_seconds(stages: Sequence[Json]) -> dict[str, float]:
+    """Seconds by stage over all arms, in the order in which the stages first ran."""
+    seconds: dict[str, float] = {}
+    for stage in stages:
+        seconds[stage["name"]] = seconds.get(stage["name"], 0.0) + stage["seconds"]
+    return seconds

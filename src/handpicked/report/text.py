@@ -1,0 +1,68 @@
+"""Numbers and foreign text as a page shows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+LONGEST_TEXT = 6000
+"""Characters of a prompt or an answer that the page shows; results.json has all of them."""
+
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    """Foreign text with what must not be obeyed made visible: control characters, lone surrogates, direction overrides."""
+    return _CONTROL.sub(_picture, text.replace("\r\n", "\n"))
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return chr(0x2400 + code) if code < 0x20 else f"[U+{code:04X}]"
+
+
+def shorten(text: str, most: int = LONGEST_TEXT) -> tuple[str, int]:
+    """The start of a text and how many of its characters are left out."""
+    return text[:most], max(0, len(text) - most)
+
+
+def percent(value: float | None) -> str:
+    """``61%``; a dash for no value."""
+    return "–" if value is None else f"{100 * value:.0f}%"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """``12,345`` or ``1.234``; a dash for no value."""
+    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """``+0.120`` or ``−0.120``; a dash for no value."""
+    return "–" if value is None else f"{value:+,.{digits}f}".replace("-", "−")
+
+
+def percent_interval(estimate: Mapping[str, Any] | None) -> str:
+    """``53 to 69%``."""
+    if estimate is None or estimate["low"] is None:
+        return "–"
+    return f"{100 * estimate['low']:.0f} to {100 * estimate['high']:.0f}%"
+
+
+def signed_interval(estimate: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """``−0.020 to +0.110``."""
+    if estimate is None or estimate["low"] is None:
+        return "–"
+    return f"{signed(estimate['low'], digits)} to {signed(estimate['high'], digits)}"
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

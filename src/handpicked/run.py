@@ -1,0 +1,93 @@
+"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> report.
+
+Read this file to know the house. What each stage depends on, and where it puts its result, is in ``stages.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from handpicked import reporting, stages
+from handpicked.config import Experiment
+from handpicked.errors import ConfigError, did_you_mean
+from handpicked.job import Job
+from handpicked.progress import SILENT, Progress
+from handpicked.store import open_run, write_json
+
+log = logging.getLogger(__name__)
+
+Until = Literal["select", "train", "generate", "judge", "report"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: its folder, and the results that ``results.json`` holds (``None`` when it stopped earlier)."""
+
+    folder: Path
+    results: dict[str, Any] | None
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+    @property
+    def answer(self) -> str:
+        """The answer to the experiment's question, in a sentence."""
+        return str(self.results["answer"]["sentence"]) if self.results else ""
+
+
+def run(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    until: Until = "report",
+    only: Sequence[str] = (),
+    progress: Progress = SILENT,
+    say: Callable[[str], None] = log.info,
+    command: str = "",
+) -> Outcome:
+    """Run an experiment in ``folder``, or as much of it as is not done there yet.
+
+    ``until`` stops after a stage; ``only`` restricts selecting, training and generating to some arms. Raises
+    HandpickedError for what is the user's to fix, before any work starts where that can be known.
+    """
+    arms = _arms(experiment, only)
+    with open_run(folder, say) as store:
+        write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
+        job = Job(store, experiment, progress)
+
+        pool, held_out = stages.pool(job)
+        subsets = stages.subsets(job, pool, arms)
+        if until == "select":
+            return Outcome(folder, None)
+
+        models = {name: stages.train(job, name, subsets.get(name)) for name in arms}
+        if until == "train":
+            return Outcome(folder, None)
+
+        prompts = stages.prompts(job, held_out)
+        losses = {name: stages.reference_loss(job, name, models[name], prompts) for name in arms}
+        answers = {name: stages.generate(job, name, models[name], prompts) for name in arms}
+        if until == "generate":
+            return Outcome(folder, None)
+
+        verdicts = stages.judge(job, prompts, answers)
+        if until == "judge":
+            return Outcome(folder, None)
+
+        results = reporting.report(job, pool, subsets, models, prompts, losses, answers, verdicts, command)
+        return Outcome(folder, results)
+
+
+def _arms(experiment: Experiment, only: Sequence[str]) -> list[str]:
+    """The arms to work on, in the file's order."""
+    for name in only:
+        if name not in experiment.arms:
+            hint = did_you_mean(name, experiment.arms)
+            raise ConfigError(f"There is no arm '{name}' in experiment '{experiment.name}'.{hint}")
+    return [name for name in experiment.arms if not only or name in only]

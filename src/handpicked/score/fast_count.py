@@ -1,0 +1,242 @@
+"""gigatoken for tokenizers that it takes as they are, and for two kinds it refuses.
+
+* A byte-level vocabulary without an entry for every byte (SmolLM2's lacks some control characters): the missing bytes
+  get unused entries, and texts that contain them go to the reference.
+* Digits split one by one before GPT-2's pattern (SmolLM, StarCoder, Granite): gigatoken knows GPT-2's pattern alone.
+  No merge of such a vocabulary touches a digit, so " 42" becomes the same tokens either way, with one exception: in a run
+  of two or more white-space characters before a digit, GPT-2's pattern keeps the last one for the digit, while digits
+  split first leave the run whole. ``_run_correction`` adds the difference, which depends on the run alone. Texts with
+  other numbers than ASCII digits, or other white space in such a run, go to the reference.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    Counts = Callable[[pa.LargeStringArray], np.ndarray[Any, Any]]
+
+GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+NEVER_IN_UTF8 = bytes([0xC0, 0xC1, *range(0xF5, 0x100)])
+ASCII_SPACE = b"\t\n\v\f\r "
+
+
+def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None, str]:
+    """A fast count for the tokenizer.json ``config``, or ``None`` and why there is none.
+
+    ``reference`` counts the texts that the fast way cannot. The caller still compares both on a probe.
+    """
+    import gigatoken
+
+    digits = _splits_digits(config)
+    if digits and not _digits_stand_alone(config):
+        return None, "gigatoken cannot split digits, and this vocabulary merges them"
+    missing = _missing_bytes(config)
+    if digits or missing:
+        config = _patched(config, missing, digits)
+    try:
+        tokenizer = gigatoken.Tokenizer.from_json(json.dumps(config))
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        return None, f"gigatoken refuses it: {str(error).strip().splitlines()[0]}"
+    counts = encoded_lengths(tokenizer)
+    return (counts if not (digits or missing) else _corrected(counts, reference, missing, digits)), ""
+
+
+def encoded_lengths(tokenizer: Any) -> Counts:
+    """Token counts of a gigatoken tokenizer, straight from the Arrow buffers to its offsets."""
+
+    def counts(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
+        import awkward as ak
+        import numpy as np
+
+        offsets, data = text_buffers(texts)
+        if not len(data):  # gigatoken panics on a batch without a single byte.
+            return np.full(len(texts), len(tokenizer.encode("")), dtype=np.int64)
+        characters = ak.contents.NumpyArray(data, parameters={"__array__": "char"})
+        strings = ak.contents.ListOffsetArray(
+            ak.index.Index64(offsets), characters, parameters={"__array__": "string"}
+        )
+        encoded = tokenizer.encode_batch(ak.Array(strings))
+        return np.diff(np.asarray(encoded.layout.offsets)).astype(np.int64, copy=False)
+
+    return counts
+
+
+def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) -> Counts:
+    import numpy as np
+
+    correction = lru_cache(maxsize=65536)(lambda run: _run_correction(run, reference))
+
+    def corrected(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
+        import pyarrow as pa
+
+        result = counts(texts)
+        offsets, data = text_buffers(texts)
+        hard = _rows_with_bytes(data, offsets, missing)
+        if digits:
+            result = result + _digit_corrections(data, offsets, correction)
+            hard |= _rows_with_other_numbers(texts)
+        rows = np.flatnonzero(hard)
+        if len(rows):
+            result[rows] = reference(texts.take(pa.array(rows.tolist())))
+        return result
+
+    return corrected
+
+
+def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Offsets (int64, one more than texts, from 0) and bytes (uint8) of a large_string array, without copying the text."""
+    import numpy as np
+
+    _, offset_buffer, data = texts.buffers()
+    offsets = np.frombuffer(offset_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    if data is None or not len(offsets):
+        return np.zeros(len(texts) + 1, dtype=np.int64), np.empty(0, dtype=np.uint8)
+    return offsets - offsets[0], np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
+
+
+def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray[Any, Any]:
+    """Which texts contain one of the bytes ``wanted`` that can occur in UTF-8."""
+    import numpy as np
+
+    rows = np.zeros(len(offsets) - 1, dtype=bool)
+    for low, high in ((0x00, 0x20), (0x20, 0x80), (0x80, 0x100)):
+        group = [byte for byte in wanted if low <= byte < high and byte not in NEVER_IN_UTF8]
+        if group:
+            # Subtracting first wraps the others round, so that one comparison finds a range of bytes.
+            near = np.flatnonzero((data - np.uint8(low)) < np.uint8(high - low))
+            hits = near[np.isin(data[near], np.array(group, dtype=np.uint8))]
+            rows[np.searchsorted(offsets, hits, side="right") - 1] = True
+    return rows
+
+
+def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], int]) -> np.ndarray[Any, Any]:
+    """What to add to each text's count for its runs of two or more white-space characters before a digit."""
+    import numpy as np
+
+    added = np.zeros(len(offsets) - 1, dtype=np.int64)
+    at = np.flatnonzero((data - np.uint8(0x30)) < np.uint8(10))
+    at = at[at >= 2]
+    at = at[_is_space(data[at - 1]) & _is_space(data[at - 2])]
+    if not len(at):
+        return added
+    rows = np.searchsorted(offsets, at, side="right") - 1
+    text = data.tobytes()
+    for end, row, start in zip(at.tolist(), rows.tolist(), offsets[rows].tolist(), strict=True):
+        begin = end
+        while begin > start and text[begin - 1] in ASCII_SPACE:
+            begin -= 1
+        if end - begin > 1:
+            added[row] += correction(text[begin:end])
+    return added
+
+
+def _is_space(data: Any) -> Any:
+    return (data == 0x20) | ((data - 9) < 5)
+
+
+def _run_correction(run: bytes, reference: Counts) -> int:
+    """Tokens of a white-space run kept whole, less its tokens when its last character stands apart."""
+    import pyarrow as pa
+
+    whole, head, last = reference(
+        pa.array([run.decode(), run[:-1].decode(), run[-1:].decode()], pa.large_string())
+    )
+    return int(whole - head - last)
+
+
+@lru_cache(maxsize=1)
+def _other_numbers() -> str:
+    """RE2 pattern: a number that is no ASCII digit, or a white-space run before a digit that is not plain ASCII."""
+    numeric = [code for code in range(0x80, 0x10000) if unicodedata.category(chr(code)) in {"Nd", "Nl", "No"}]
+    spans: list[tuple[int, int]] = []
+    for code in numeric:
+        if spans and spans[-1][1] == code - 1:
+            spans[-1] = (spans[-1][0], code)
+        else:
+            spans.append((code, code))
+    # Historic scripts and enclosed numbers beyond the basic plane: whole ranges, since new digits are still added there.
+    spans += [(0x10000, 0x1EFFF), (0x1F100, 0x1F10F), (0x1FBF0, 0x1FBF9)]
+    numbers = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in spans)
+    wide = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+    space = rf"\t-\r {wide}"
+    return rf"[{numbers}]|(?:[{space}][{wide}]|[{wide}][{space}])[{space}]*[0-9]"
+
+
+def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows: np.ndarray[Any, Any] = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
+    beyond_ascii = np.flatnonzero(rows)
+    if len(beyond_ascii):
+        matches = pc.match_substring_regex(texts.take(pa.array(beyond_ascii.tolist())), _other_numbers())
+        rows[beyond_ascii] = matches.to_numpy(zero_copy_only=False)
+    return rows
+
+
+def _splits_digits(config: dict[str, Any]) -> bool:
+    """Whether the pre-tokenizer is individual digits, then GPT-2's pattern without a prefix space."""
+    steps = (config.get("pre_tokenizer") or {}).get("pretokenizers") or []
+    if len(steps) != 2 or config.get("normalizer") is not None:
+        return False
+    first, second = steps
+    return (
+        first.get("type") == "Digits"
+        and bool(first.get("individual_digits"))
+        and second.get("type") == "ByteLevel"
+        and second.get("use_regex", True) is True
+        and second.get("add_prefix_space") is False
+    )
+
+
+def _digits_stand_alone(config: dict[str, Any]) -> bool:
+    """No merge contains an ASCII digit, and no added token touches the white space or digits around it."""
+    merges = config["model"].get("merges", ())
+    merged = "".join("".join(merge) for merge in merges)
+    added = config.get("added_tokens") or []
+    return not any(digit in merged for digit in "0123456789") and not any(
+        token.get("lstrip")
+        or token.get("rstrip")
+        or token["content"][:1].isnumeric()
+        or token["content"][-1:].isspace()
+        for token in added
+    )
+
+
+def _byte_letters() -> dict[int, str]:
+    """GPT-2's printable letter for each byte."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    letters = {byte: chr(byte) for byte in printable}
+    others = [byte for byte in range(256) if byte not in letters]
+    return letters | {byte: chr(0x100 + index) for index, byte in enumerate(others)}
+
+
+def _missing_bytes(config: dict[str, Any]) -> bytes:
+    """Bytes without an entry in a byte-level BPE vocabulary."""
+    model = config.get("model") or {}
+    if (
+        model.get("type") != "BPE"
+        or model.get("byte_fallback")
+        or "ByteLevel" not in json.dumps(config.get("pre_tokenizer"))
+    ):
+        return b""
+    vocabulary = model["vocab"]
+    return bytes(byte for byte, letter in _byte_letters().items() if letter not in vocabulary)
+
+
+def _patched(config: dict[str, Any], missing: bytes, digits: bool) -> dict[str, Any]:
+    model = config["model"]
+    letters = _byte_letters()
+    taken = max([*model["vocab"].values(), *(token["id"] for token in config.get("added_tokens") or ())])
+    unused = {letters[byte]: taken + 1 + index for index, byte in enumerate(missing)}
+    patched = {**config, "model": {**model, "vocab": {**model["vocab"], **unused}}}
+    return patched | {"pre_tokenizer": GPT2} if digits else patched

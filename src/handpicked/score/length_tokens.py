@@ -1,0 +1,34 @@
+"""Response length in tokens, the measure of Rethinking Data Selection for SFT (arXiv 2402.06094)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.score.scorer import Scope
+from handpicked.score.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class LengthTokens:
+    """Tokens of the response under ``tokenizer`` (see ``load_tokenizer``; ``None`` is the embedded one).
+
+    No begin-of-text or end-of-text token is added or counted; a special token spelled out in the text counts as one.
+    """
+
+    tokenizer: str | None = None
+
+    name: ClassVar[str] = "tokens"
+    unit: ClassVar[str] = "tokens"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the row has no response"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        return load_tokenizer(self.tokenizer).count(batch["response"])

@@ -1,0 +1,55 @@
+"""What a scorer is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from handpicked.records import Better, Cost
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Scope = Literal["item", "set"]
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A frozen dataclass that is called on a batch; its fields are its recorded arguments.
+
+    It is picklable (it travels to the workers of a cluster) and safe to call from several threads at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of its score column."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What one unit of its value is, such as ``tokens``."""
+        ...
+
+    @property
+    def better(self) -> Better: ...
+
+    @property
+    def scope(self) -> Scope:
+        """``item``: a row's value depends on that row alone, so the pool may be sharded. ``set``: it may not."""
+        ...
+
+    @property
+    def cost(self) -> Cost: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a pool it reads, of those that ``Shard.read`` offers."""
+        ...
+
+    @property
+    def missing(self) -> str:
+        """Why a value is null where it is null."""
+        ...
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        """One value a row of ``batch``, in its order; null where there is none."""
+        ...

@@ -1,0 +1,123 @@
+"""The best rows of each group, from a stream: memory follows what is kept, not what is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from handpicked.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+SLACK = 1 << 18
+"""Rows buffered beyond what is kept before the worst are thrown away."""
+
+
+class TopK:
+    """Keeps the ``quotas[g]`` rows with the highest key of each group ``g``; equal keys go by id, then row, ascending.
+
+    Once a group is full, rows below its worst kept key are turned away on arrival, so that nothing is ever sorted but
+    the few that may still win.
+    """
+
+    def __init__(self, quotas: np.ndarray[Any, Any]) -> None:
+        import numpy as np
+
+        self._quotas = np.asarray(quotas, dtype=np.int64)
+        self._floors = np.where(self._quotas > 0, -np.inf, np.inf)
+        self._limit = 2 * int(self._quotas.sum()) + SLACK
+        self._parts: list[tuple[Any, ...]] = []
+        self._buffered = 0
+
+    def add(self, groups: Any, keys: Any, ids: tuple[Any, Any], rows: Any) -> None:
+        """Offers rows: their group (int), key (float64, no NaN), id (two uint64, high and low) and row (int64)."""
+        hopeful = (keys >= self._floors[groups]) & (self._quotas[groups] > 0)
+        part = tuple(column[hopeful] for column in (groups, keys, *ids, rows))
+        self._parts.append(part)
+        self._buffered += len(part[0])
+        if self._buffered > self._limit:
+            self._prune()
+
+    def _prune(self) -> None:
+        import numpy as np
+
+        if not self._parts:
+            return
+        groups, keys, high, low, rows = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        order = np.lexsort((rows, low, high, -keys, groups))
+        ordered = groups[order]
+        starts = (
+            np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+            if len(ordered)
+            else np.empty(0, np.int64)
+        )
+        sizes = np.diff(np.r_[starts, len(ordered)])
+        rank = np.arange(len(ordered)) - np.repeat(starts, sizes)
+        kept = order[rank < self._quotas[ordered]]
+        self._parts = [(groups[kept], keys[kept], high[kept], low[kept], rows[kept])]
+        self._buffered = len(kept)
+        counts = np.bincount(groups[kept], minlength=len(self._quotas))
+        worst = np.full(len(self._quotas), np.inf)
+        np.minimum.at(worst, groups[kept], keys[kept])
+        full = (counts >= self._quotas) & (self._quotas > 0)
+        self._floors[full] = worst[full]
+
+    def entries(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Group, key, id (high and low) and row of every row kept, by group, best first."""
+        import numpy as np
+
+        self._prune()
+        if not self._parts:
+            return (
+                np.empty(0, np.int64),
+                np.empty(0),
+                np.empty(0, np.uint64),
+                np.empty(0, np.uint64),
+                np.empty(0, np.int64),
+            )
+        return self._parts[0]
+
+    def rows(self) -> np.ndarray[Any, Any]:
+        """The rows kept, ascending."""
+        import numpy as np
+
+        return np.sort(self.entries()[4])
+
+
+def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Ids of 32 hex digits as two columns of uint64, high and low, that sort as the ids do."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    ids = pc.cast(ids, pa.large_string())
+    _, offsets, data = ids.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[ids.offset : ids.offset + len(ids) + 1]
+    digits = bytes(memoryview(data)[bounds[0] : bounds[-1]]) if data is not None and len(ids) else b""
+    pairs = np.frombuffer(bytes.fromhex(digits.decode("ascii")), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+    if len(pairs) != len(ids):
+        raise ValueError("ids must be 32 hex digits each")
+    return pairs[:, 0], pairs[:, 1]
+
+
+def numbers(values: pa.Array, column: str) -> np.ndarray[Any, Any]:
+    """The values of a column as float64, NaN where there is none.
+
+    Raises:
+        ConfigError: the column does not hold numbers.
+    """
+    import pyarrow as pa
+
+    kind = values.type
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    ):
+        raise ConfigError(f"field: the column {column!r} holds {kind}, no numbers; it cannot be ranked.")
+    found: np.ndarray[Any, Any] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return found

@@ -1,0 +1,333 @@
+"""The stages of an experiment: what each depends on, where it puts its result, and how the next one reads it.
+
+One function a stage, in the order of ``run.py``. Each names its inputs by the hash of their content, so that a stage runs
+again exactly when something it reads has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from handpicked.config import (
+    ArmSettings,
+    Experiment,
+    JudgeSettings,
+    ModelSettings,
+    PromptSettings,
+    ReferenceSettings,
+    SelectSettings,
+)
+from handpicked.errors import PoolError
+from handpicked.job import Job, Measured, OpenPool, Subset, Trained, read_pool, reread, tokenizer
+from handpicked.records import (
+    Completion,
+    Example,
+    Pair,
+    Pool,
+    Prompt,
+    messages_id,
+    to_json,
+)
+from handpicked.store import code_version, digest, write_text
+
+
+def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
+    """The pool to select from, and the examples held out of it. Only a pool that must be made or split is copied."""
+    from handpicked import data
+    from handpicked.data.holdout import hold_out
+    from handpicked.data.stdlib import NAME, write_pool
+
+    settings = job.experiment.pool
+    source = None if settings.path == NAME else read_pool(settings)
+    identity = f"python {platform.python_version()}" if source is None else _pool_identity(source)
+    if source is not None and not settings.hold_out:
+        return OpenPool(source, identity, None), ()
+
+    def make(work: Path) -> Mapping[str, Any]:
+        whole = source or data.read(write_pool(work / "all.jsonl"))
+        held, rest = hold_out(whole, settings.hold_out, settings.hold_out_max_words)
+        whole.write(rest, work / "rest")
+        whole.write(held, work / "held-out")
+        return {"rows": whole.rows, "rest": len(rest), "held_out": len(held)}
+
+    stage = job.store.stage(
+        "pool",
+        make,
+        inputs={"pool": identity},
+        settings=settings.model_dump(mode="json"),
+        code=code_version("handpicked.data"),
+    )
+    file = _selected(stage.folder / "rest")
+    held_out = (
+        list(reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
+    )
+    return OpenPool(reread(settings, file), digest(file), stage, len(held_out)), held_out
+
+
+def subsets(job: Job, opened: OpenPool, arms: Sequence[str]) -> dict[str, Subset]:
+    """The subset of every arm that is trained; those that match another arm's lengths come after it."""
+    wanted = {name: job.experiment.arms[name] for name in arms if job.experiment.arms[name].by != "none"}
+    needed = [arm.of for arm in wanted.values() if arm.of is not None and arm.of not in wanted]
+    order = [*needed, *sorted(wanted, key=lambda name: wanted[name].of is not None)]
+    made: dict[str, Subset] = {}
+    for name in order:
+        arm = job.experiment.arms[name]
+        made[name] = _subset(job, opened, name, arm, made.get(arm.of) if arm.of else None)
+    return made
+
+
+def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset | None) -> Subset:
+    from handpicked.pick import pick
+
+    settings = SelectSettings.model_validate(arm.model_dump(exclude={"train"}))
+    if settings.measure == "tokens" and settings.tokenizer is None:
+        settings = settings.model_copy(update={"tokenizer": tokenizer(job.experiment.model)})
+    if of is not None:
+        settings = settings.model_copy(update={"of": str(of.folder)})
+
+    def make(work: Path) -> Mapping[str, Any]:
+        summary = pick(opened.pool, settings, work, progress=job.progress)
+        return asdict(summary)
+
+    stage = job.store.stage(
+        f"subset/{name}",
+        make,
+        inputs={"pool": opened.identity, **({"of": of.identity} if of else {})},
+        settings=settings.model_dump(mode="json", exclude={"of"}),
+        code=code_version("handpicked.pick", "handpicked.select", "handpicked.score", "handpicked.data"),
+    )
+    file = _selected(stage.folder)
+    return Subset(stage.folder, file, digest(file), stage)
+
+
+def train(job: Job, name: str, subset: Subset | None) -> Trained:
+    """The arm's model: fine-tuned on its subset, or the untouched one."""
+    from handpicked.models.load import identity
+
+    experiment = job.experiment
+    settings = experiment.arms[name].train or experiment.train
+    base = identity(experiment.model)
+    if subset is None:
+        return Trained(experiment.model, None, settings.template, base, None)
+
+    def make(work: Path) -> Mapping[str, Any]:
+        from handpicked.train import train as fine_tune
+
+        examples = list(reread(experiment.pool, subset.file).examples())
+        result = fine_tune(examples, experiment.model, settings, work, arm=name, progress=job.progress)
+        return asdict(replace(result, adapter=None, merged=None))
+
+    stage = job.store.stage(
+        f"model/{name}",
+        make,
+        inputs={"subset": subset.identity, "model": base},
+        settings=settings.model_dump(mode="json"),
+        code=code_version("handpicked.train", "handpicked.models"),
+    )
+    full = settings.method == "full"
+    weights = stage.folder / ("model" if full else "adapter")
+    model = ModelSettings(name=str(weights), dtype=experiment.model.dtype) if full else experiment.model
+    return Trained(model, None if full else weights, settings.template, f"{base} {digest(weights)}", stage)
+
+
+def prompts(job: Job, held_out: Sequence[Example]) -> list[Prompt]:
+    """Every evaluation prompt, in the file's order of test sets; a prompt of two test sets belongs to the first."""
+    found: dict[str, Prompt] = {}
+    for settings in job.experiment.evaluate.prompts:
+        for prompt in _test_set(settings, held_out):
+            found.setdefault(prompt.prompt_id, prompt)
+    write_text(
+        job.store.folder / "prompts.jsonl", "".join(to_json(prompt) + "\n" for prompt in found.values())
+    )
+    return list(found.values())
+
+
+def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Prompt]:
+    from handpicked.data import read_prompts
+
+    if settings.path is None:
+        listed = [_held_out_prompt(example, settings.name) for example in held_out]
+    else:
+        listed = read_prompts(settings.path, settings.name, map=settings.map)
+    if settings.limit is not None and settings.limit < len(listed):
+        chosen = set(
+            sorted(prompt.prompt_id for prompt in listed)[: settings.limit]
+        )  # a hash: as good as shuffled
+        listed = [prompt for prompt in listed if prompt.prompt_id in chosen]
+    if settings.references is not None:
+        known = _references(settings.references)
+        listed = [replace(p, reference=p.reference or known.get(p.prompt_id)) for p in listed]
+    return listed
+
+
+def _held_out_prompt(example: Example, test_set: str) -> Prompt:
+    asked = example.messages[:-1]
+    return Prompt(messages_id(asked), asked, test_set, reference=example.messages[-1].content)
+
+
+def _references(settings: ReferenceSettings) -> dict[str, str]:
+    """Known good answers by prompt id."""
+    from handpicked import data
+
+    known: dict[str, str] = {}
+    for example in data.read(settings.path).examples():
+        if all(str(example.original.get(field)) == value for field, value in settings.where.items()):
+            known.setdefault(messages_id(example.messages[:-1]), example.messages[-1].content)
+    if not known:
+        raise PoolError(
+            f"{settings.path}: no row has {settings.where}, so there are no references; check 'where'."
+        )
+    return known
+
+
+def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured | None:
+    """How likely the arm's model finds the references, or None when the experiment does not ask."""
+    referenced = [prompt for prompt in asked if prompt.reference is not None]
+    if not job.experiment.evaluate.reference_loss or not referenced:
+        return None
+
+    def make(work: Path) -> None:
+        from handpicked.bench import reference_loss as measure
+
+        measure(
+            referenced,
+            trained.model,
+            trained.adapter,
+            trained.template,
+            work / "losses.jsonl",
+            arm=name,
+            progress=job.progress,
+        )
+
+    stage = job.store.stage(
+        f"losses/{name}",
+        make,
+        inputs={"model": trained.identity, "prompts": _prompts_identity(referenced)},
+        settings={"template": trained.template},
+        code=code_version("handpicked.bench.reference_loss", "handpicked.models"),
+    )
+    file = stage.folder / "losses.jsonl"
+    return Measured(_lines(file), digest(file), stage)
+
+
+def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured:
+    """The arm's answers to all prompts."""
+    settings = job.experiment.evaluate.generate
+
+    def make(work: Path) -> None:
+        from handpicked.generate import generate as answer
+
+        answer(
+            asked,
+            trained.model,
+            trained.adapter,
+            settings,
+            trained.template,
+            work / "answers.jsonl",
+            arm=name,
+            progress=job.progress,
+        )
+
+    stage = job.store.stage(
+        f"answers/{name}",
+        make,
+        inputs={"model": trained.identity, "prompts": _prompts_identity(asked)},
+        settings={**settings.model_dump(mode="json"), "template": trained.template},
+        code=code_version("handpicked.generate", "handpicked.models"),
+    )
+    file = stage.folder / "answers.jsonl"
+    return Measured([Completion(**line) for line in _lines(file)], digest(file), stage)
+
+
+def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
+    """The verdicts of every judge on every pair of arms that is to meet, by the judge's name."""
+    from handpicked.judge import judge as decide
+    from handpicked.judge import load_judge, read_verdicts
+
+    pairs = _pairs(job.experiment, asked, answers)
+    under_test = [job.experiment.model.name]
+    found: dict[str, Measured] = {}
+    for settings in job.experiment.evaluate.judges:
+
+        def make(work: Path, settings: JudgeSettings = settings) -> None:
+            decide(
+                pairs, settings, work / "verdicts.jsonl", progress=job.progress, models_under_test=under_test
+            )
+
+        name = f"{settings.name}-{settings.model}" if settings.model else settings.name
+        stage = job.store.stage(
+            "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
+            make,
+            inputs={
+                "prompts": _prompts_identity(asked),
+                **{arm: measured.identity for arm, measured in answers.items()},
+            },
+            settings={
+                **settings.model_dump(mode="json", include={"name", "model", "base_url"}),
+                "pairs": job.experiment.evaluate.pairs,
+                "candidate": job.experiment.candidate_arm,
+                "judge": load_judge(settings.name).model_dump(mode="json"),
+            },
+            code=code_version("handpicked.judge"),
+        )
+        file = stage.folder / "verdicts.jsonl"
+        found[name] = Measured(read_verdicts(file), digest(file), stage)
+    return found
+
+
+def _pairs(experiment: Experiment, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> list[Pair]:
+    """Which arms meet on which prompts, the candidate always told first. Joined by prompt id."""
+    texts = {
+        arm: {answer.prompt_id: answer.text for answer in measured.records}
+        for arm, measured in answers.items()
+    }
+    candidate = experiment.candidate_arm
+    order = [candidate, *(name for name in texts if name != candidate)]
+    meetings = [
+        (a, b)
+        for a, b in itertools.combinations(order, 2)
+        if experiment.evaluate.pairs == "all" or a == candidate
+    ]
+    return [
+        Pair(
+            p.prompt_id,
+            p.text,
+            a,
+            b,
+            texts[a][p.prompt_id],
+            texts[b][p.prompt_id],
+            p.test_set,
+            p.category,
+            p.reference,
+        )
+        for a, b in meetings
+        for p in asked
+    ]
+
+
+def _pool_identity(source: Pool) -> str:
+    return hashlib.sha256(" ".join(str(file["sha256"]) for file in source.inputs()).encode()).hexdigest()
+
+
+def _prompts_identity(asked: Sequence[Prompt]) -> str:
+    return hashlib.sha256(
+        "\n".join(to_json(prompt) for prompt in asked).encode("utf-8", "surrogatepass")
+    ).hexdigest()
+
+
+def _selected(folder: Path) -> Path:
+    """The rows of a subset folder, in whichever container they are."""
+    return next(path for name in ("selected.jsonl", "selected.parquet") if (path := folder / name).is_file())
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    with file.open(encoding="utf-8", errors="surrogatepass") as lines:
+        return [json.loads(line) for line in lines]

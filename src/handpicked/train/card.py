@@ -1,0 +1,50 @@
+"""The model card beside a trained adapter or model: what it was trained on, how, and by which version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handpicked._version import __version__
+from handpicked.config import ModelSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from handpicked.train.sft import TrainResult
+
+
+def write_card(
+    folder: Path, kind: str, result: TrainResult, model: ModelSettings, settings: TrainSettings, identity: str
+) -> None:
+    """Write ``README.md`` into ``folder``, replacing the generic one of PEFT. ``kind`` is adapter or model."""
+    losses = [loss for _, loss in result.losses]
+    what = "A LoRA adapter for" if kind == "adapter" else "A fine-tuning of"
+    settings_json = json.dumps(settings.model_dump(mode="json"), indent=2)
+    text = f"""---
+library_name: {"peft" if kind == "adapter" else "transformers"}
+tags: [handpicked, sft, trl]
+---
+
+# {result.arm}
+
+{what} `{model.name}`, made by handpicked {__version__} from the subset **{result.arm}**.
+
+| | |
+|---|---|
+| base model | `{identity}` |
+| rows | {result.rows_used} used of {result.rows_in_subset} in the subset |
+| steps | {result.steps} |
+| training tokens | {result.training_tokens} ({result.response_tokens} learned: responses with their end-of-text) |
+| rows cut to {settings.max_length} tokens | {result.rows_truncated} (end-of-text kept in every one) |
+| rows left out (prompt too long) | {result.rows_without_room} |
+| loss, first to last step | {f"{losses[0]:.3f} to {losses[-1]:.3f}" if losses else "none"} nats per learned token |
+| chat template | {settings.template} |
+| seed | {result.seed} |
+
+Settings:
+
+```json
+{settings_json}
+```
+"""
+    (folder / "README.md").write_text(text, encoding="utf-8")

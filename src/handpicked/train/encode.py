@@ -1,0 +1,90 @@
+"""Examples into token ids and labels: what is learned, what is cut, and the count of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from handpicked.errors import TrainingError
+from handpicked.models.head import IGNORED
+from handpicked.models.template import Encoded, Template
+from handpicked.records import Example
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The rows that can be trained on, and what happened to the others.
+
+    ``truncated`` rows were longer than ``max_length``; in ``end_readded`` of them the cut took the response's end-of-text
+    token, which was put back; ``without_room`` rows have a prompt that leaves no room for a response and are left out.
+    """
+
+    rows: tuple[Encoded, ...]
+    truncated: int
+    end_readded: int
+    without_room: int
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [len(row.ids) for row in self.rows]
+
+
+def encode(
+    examples: Sequence[Example],
+    template: Template,
+    max_length: int,
+    step: Callable[[float], None] = lambda _: None,
+) -> EncodedRows:
+    """Every example in ``max_length`` tokens at most, labelled on its response and end-of-text tokens only.
+
+    A row that is too long loses the end of its response, never the end-of-text token after it: a model that only
+    saw cut responses without an end would not learn to stop, and a selection by length makes exactly those rows common.
+    Raises TrainingError when no row is left.
+    """
+    rows, truncated, readded, without_room = [], 0, 0, 0
+    for example in examples:
+        whole = template.encode(example.messages, response_turns(example))
+        row = cut(whole, max_length, template.end_id)
+        step(1)
+        if row is None:
+            without_room += 1
+            continue
+        truncated += len(whole.ids) > max_length
+        readded += len(whole.ids) > max_length and whole.labels[max_length - 1] != IGNORED
+        rows.append(row)
+    if not rows:
+        raise TrainingError(
+            f"None of the {len(examples)} rows can be trained on: no prompt leaves room for a response within "
+            f"train.max_length = {max_length} tokens. Raise it."
+            if examples
+            else "There is no row to train on: the subset is empty."
+        )
+    return EncodedRows(tuple(rows), truncated, readded, without_room)
+
+
+def response_turns(example: Example) -> list[int]:
+    """Positions of the messages that make up ``example.response``: the final assistant turn, or all of them.
+
+    Raises TrainingError for an example without an assistant turn.
+    """
+    turns = [i for i, message in enumerate(example.messages) if message.role == "assistant"]
+    if not turns:
+        raise TrainingError(
+            f"Row {example.row} ({example.source}) has no assistant turn: there is nothing to learn in it."
+        )
+    return turns[-1:] if example.response == example.messages[turns[-1]].content else turns
+
+
+def cut(row: Encoded, max_length: int, end_id: int) -> Encoded | None:
+    """``row`` in ``max_length`` tokens, its last learned token the end of a response. None when that leaves no response."""
+    if len(row.ids) <= max_length:
+        return row
+    ids, labels = row.ids[:max_length], row.labels[:max_length]
+    if labels[-1] != IGNORED:
+        ids[-1] = labels[-1] = end_id
+    while labels and labels[-1] == IGNORED:  # the cut fell into a later prompt, from which nothing is learned
+        ids.pop()
+        labels.pop()
+    shortened = Encoded(ids, labels)
+    return shortened if shortened.learned >= 2 else None

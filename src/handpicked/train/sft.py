@@ -1,0 +1,218 @@
+"""Fine-tune a model on a subset: encode, plan, train with TRL, save. Resumes by itself after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from handpicked.config import ModelSettings, TrainSettings
+from handpicked.errors import MissingPart
+from handpicked.models.load import device, identity, load_model, load_tokenizer
+from handpicked.models.quiet import quiet
+from handpicked.models.template import load_template
+from handpicked.progress import SILENT, Progress
+from handpicked.records import Example
+from handpicked.store import read_json, write_json, writing
+from handpicked.train.card import write_card
+from handpicked.train.encode import EncodedRows, encode
+from handpicked.train.plan import Plan, plan
+
+log = logging.getLogger(__name__)
+
+ADAPTER = "adapter"
+MERGED = "model"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training one arm did.
+
+    ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``training_tokens`` counts
+    every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used; ``response_tokens`` those of them that are learned. ``seconds`` and
+    ``tokens_per_second`` are of this attempt alone, which began after step ``resumed_from``. ``adapter`` (LoRA) and ``merged``
+    (the whole model) are folders below ``out``.
+    """
+
+    arm: str
+    seed: int
+    losses: tuple[tuple[int, float], ...]
+    steps: int
+    epochs: float
+    device: str
+    rows_used: int
+    rows_in_subset: int
+    training_tokens: int
+    response_tokens: int
+    rows_truncated: int
+    rows_end_readded: int
+    rows_without_room: int
+    seconds: float
+    tokens_per_second: float
+    resumed_from: int
+    adapter: Path | None
+    merged: Path | None
+
+
+def train(
+    examples: Sequence[Example],
+    model: ModelSettings,
+    settings: TrainSettings,
+    out: Path,
+    *,
+    arm: str,
+    seed: int | None = None,
+    progress: Progress = SILENT,
+) -> TrainResult:
+    """Fine-tune ``model`` on ``examples`` into the folder ``out``: ``out/adapter`` (LoRA) and ``out/model`` (merged, or full).
+
+    ``seed`` overrides ``settings.seed``. The same examples, settings and seed on the same CPU give the same losses. Killed
+    and called again with the same arguments it goes on from its last checkpoint, with the same losses as without the kill.
+    Safe under ``accelerate launch``: every process calls it, one writes.
+
+    Raises TrainingError for settings or data that would do silent harm, ConfigError and MissingPart for a model, a part or a
+    device that is not there, StoreError for a folder that cannot be written.
+    """
+    _require_parts(settings)
+    from accelerate import PartialState
+
+    seed = settings.seed if seed is None else seed
+    tokenizer = load_tokenizer(model)
+    template = load_template(settings.template, tokenizer)
+    with progress(f"tokenise {arm}", total=len(examples)) as step:
+        rows = encode(examples, template, settings.max_length, step)
+    planned = plan(rows.lengths, settings, seed)
+    with writing(out):
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    processes = PartialState(cpu=device() == "cpu")
+    with processes.main_process_first():  # the first one tidies, the others find it tidy
+        resume = _checkpoint(out / "checkpoints", _fingerprint(rows, planned, model, settings, seed))
+
+    from handpicked.train.build import build_trainer
+    from handpicked.train.trainer import Steps
+
+    with progress(f"train {arm}", total=planned.steps) as step, quiet():
+        steps = Steps(step)
+        trainer = build_trainer(
+            rows, planned, model, settings, tokenizer, out / "checkpoints", seed, processes.num_processes
+        )
+        trainer.add_callback(steps)
+        with writing(out):
+            trainer.train(resume_from_checkpoint=resume)
+        losses = tuple(
+            (entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry
+        )
+        done = planned.order[steps.first_step * planned.batch_size :]
+        tokens = sum(len(rows.rows[row].ids) for row in done)
+        result = TrainResult(
+            arm=arm,
+            seed=seed,
+            losses=losses,
+            steps=trainer.state.global_step,
+            epochs=round(len(planned.order) / planned.rows, 2),
+            device=str(trainer.args.device),
+            rows_used=planned.rows,
+            rows_in_subset=len(examples),
+            training_tokens=planned.tokens,
+            response_tokens=sum(rows.rows[row].learned for row in planned.order),
+            rows_truncated=rows.truncated,
+            rows_end_readded=rows.end_readded,
+            rows_without_room=rows.without_room,
+            seconds=steps.seconds,
+            tokens_per_second=tokens / steps.seconds if steps.seconds else 0.0,
+            resumed_from=steps.first_step,
+            adapter=None if settings.method == "full" else out / ADAPTER,
+            merged=out / MERGED if settings.merge or settings.method == "full" else None,
+        )
+        with writing(out):
+            _save(trainer, tokenizer, result, model, settings, out)
+    return result
+
+
+def _save(
+    trainer: Any,
+    tokenizer: Any,
+    result: TrainResult,
+    model: ModelSettings,
+    settings: TrainSettings,
+    out: Path,
+) -> None:
+    """Write the adapter, the whole model and their cards; then the checkpoints have served."""
+    name = identity(model)
+    # Collective: every process takes part in gathering sharded weights, one writes.
+    folder = out / (MERGED if settings.method == "full" else ADAPTER)
+    trainer.save_model(str(folder))
+    if trainer.is_world_process_zero():
+        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nobody should have to trust
+        if result.adapter is not None:
+            write_card(result.adapter, "adapter", result, model, settings, name)
+            if settings.merge:
+                merged = load_model(model, adapter=result.adapter, on="cpu")
+                merged.save_pretrained(out / MERGED)
+                tokenizer.save_pretrained(out / MERGED)
+        if result.merged is not None:
+            write_card(result.merged, "model", result, model, settings, name)
+        shutil.rmtree(out / "checkpoints")
+    trainer.accelerator.wait_for_everyone()
+
+
+def _require_parts(settings: TrainSettings) -> None:
+    try:
+        import peft  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise MissingPart(f"Training needs {error.name}: pip install 'handpicked[train]'") from None
+    if settings.method != "qlora":
+        return
+    if device() != "cuda":
+        raise MissingPart("train.method qlora needs an NVIDIA GPU; use lora here.")
+    if find_spec("bitsandbytes") is None:
+        raise MissingPart("train.method qlora needs bitsandbytes: pip install bitsandbytes")
+
+
+def _fingerprint(
+    rows: EncodedRows, planned: Plan, model: ModelSettings, settings: TrainSettings, seed: int
+) -> str:
+    """What a checkpoint belongs to: the model, the settings and every token in its order."""
+    digest = hashlib.sha256(f"{identity(model)} {settings.model_dump_json()} {seed} {planned.order}".encode())
+    for row in rows.rows:
+        digest.update(json.dumps([row.ids, row.labels]).encode())
+    return digest.hexdigest()
+
+
+def _checkpoint(folder: Path, fingerprint: str) -> str | None:
+    """The newest whole checkpoint of the same training. Torn ones, and all of another training, are removed.
+
+    A checkpoint is whole when its trainer_state.json, which is written last, can be read.
+    """
+    mark = folder / "training.json"
+    same = mark.is_file() and read_json(mark)["fingerprint"] == fingerprint
+    newest = None
+    for path in sorted(folder.glob("checkpoint-*"), key=_step):
+        if same and _whole(path):
+            newest = path
+        else:
+            shutil.rmtree(path)
+    if not same:
+        write_json(mark, {"fingerprint": fingerprint})
+    if newest is not None:
+        log.info("training resumes from %s", newest)
+    return str(newest) if newest else None
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""The page: what it says, that it is the same every time, and that foreign text stays text."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from handpicked.analyze.facts import ArmFacts, PoolFacts
+from handpicked.report import render
+from made_run import CANDIDATE, made, round_robin, unhealthy, usual
+
+HOSTILE = [
+    "</script><script>document.title='owned'</script>",
+    "<img src=x onerror=\"document.title='owned'\">",
+    "</style></details></div></main><h1>owned</h1><iframe srcdoc='<script>parent.document.title=1</script>'>",
+    "&lt;b&gt; &amp; &#60;script&#62;alert(1)&#60;/script&#62;",
+    "{{ 7 * 7 }} {% raw %} {{ results }}",
+    "javascript:alert(1) \" onmouseover=alert(1) x='",
+    "\u202egnp.exe\u202c \u2066isolated\u2069 עברית العربية",
+    "NUL \x00, escape \x1b[31m, bell \x07, lone surrogate \ud800, DEL \x7f",
+    "x" * 50_000,
+    "]]><!-- --><svg/onload=alert(1)>",
+]
+
+
+class Tags(HTMLParser):
+    """Every tag and attribute of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def hostile(text: str) -> dict[str, Any]:
+    """The usual results with every text that comes from a model, a pool or a user replaced by ``text``."""
+    results = copy.deepcopy(usual())
+    results["why"] = results["expected"] = results["pool"]["source"] = results["settings"]["why"] = text
+    results["provenance"] = {text: [text, {text: text}]}
+    for prompts in results["prompts"]:
+        prompts["test_set"] = text
+    for sample in results["samples"]:
+        sample["prompt"] = sample["reference"] = sample["test_set"] = sample["answer"]["text"] = text
+        for rival in sample["rivals"]:
+            rival["answer"]["text"] = text
+            for verdict in rival["verdicts"]:
+                for review in verdict["reviews"]:
+                    review.update(raw=text, reason=text, preferred=None)
+    return results
+
+
+def test_it_opens_with_the_question_the_answer_and_its_certainty() -> None:
+    text = re.sub(r"\s+", " ", Tags(render(usual())).text)
+    text = text[text.index("Skip to the figures") :]
+    answer = usual()["answer"]
+    places = [
+        text.index(part)
+        for part in (usual()["why"], answer["headline"], answer["sentence"], answer["certainty"])
+    ]
+    places.append(text.index("Whose answers are preferred?"))
+    assert places == sorted(places)
+
+
+def test_rendering_twice_gives_the_same_bytes_also_from_the_stored_file() -> None:
+    page = render(usual())
+    assert render(usual()) == page
+    assert render(json.loads(json.dumps(usual()))) == page
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:24]))
+def test_foreign_text_adds_no_tag_and_no_attribute(text: str) -> None:
+    """The page of hostile text has exactly the tags and attributes of the page of the harmless word ``text``."""
+    page, harmless = render(hostile(text)), render(hostile("text"))
+    page.encode("utf-8")
+    kinds = [
+        (tag, sorted(attributes)) for tag, attributes in Tags(page).tags if "small" not in str(attributes)
+    ]
+    expected = [
+        (tag, sorted(attributes)) for tag, attributes in Tags(harmless).tags if "small" not in str(attributes)
+    ]
+    assert kinds == expected
+
+
+def test_the_page_has_no_script_no_handler_no_address_and_a_policy_that_forbids_them() -> None:
+    tags = Tags(render(hostile(HOSTILE[0]))).tags
+    assert not {tag for tag, _ in tags} & {
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "link",
+        "img",
+        "form",
+        "base",
+    }
+    for tag, attributes in tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            assert name != "style"
+            assert name not in ("src", "srcset", "action") and (
+                name != "href" or (value or "").startswith("#")
+            ), tag
+    policy = next(
+        a["content"] for t, a in tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy and policy.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_what_must_not_be_obeyed_is_shown_and_what_is_cut_is_counted() -> None:
+    text = Tags(render(hostile("a\x00b\u202ec\ud800d"))).text
+    assert "a␀b[U+202E]c[U+D800]d" in text
+    assert "44,000 more characters" in Tags(render(hostile("x" * 50_000))).text
+
+
+@pytest.mark.parametrize("run", [usual, unhealthy, round_robin])
+def test_every_id_is_unique_and_every_figure_names_its_columns(run: Callable[[], dict[str, Any]]) -> None:
+    tags = Tags(render(run())).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
+    assert {a["aria-labelledby"] for t, a in tags if t == "section"} <= set(ids)
+    assert all(attributes.get("aria-hidden") == "true" for tag, attributes in tags if tag == "svg")
+
+
+def test_the_numbers_of_the_first_figure_are_those_of_the_results() -> None:
+    text = re.sub(r"\s+", " ", Tags(render(usual())).text)
+    for comparison in usual()["comparisons"]:
+        counts = comparison["strict"]["counts"]
+        assert f"{counts['win']} wins, {counts['tie']} ties, {counts['lose']} losses" in text
+
+
+def test_a_run_with_almost_nothing_in_it_still_makes_a_page() -> None:
+    bare = made(
+        arms=[ArmFacts("base", "none"), ArmFacts(CANDIDATE, "longest")],
+        pool=PoolFacts("pool.jsonl", 0, [], "tokens"),
+        prompts=[],
+        completions=[],
+        losses={},
+        verdicts=[],
+        stages=[],
+        provenance={},
+    )
+    assert "Nothing was compared" in render(bare)
+
+
+def test_endless_answers_and_reviews_leave_the_page_under_eight_megabytes() -> None:
+    endless = "<&>" * 20_000
+    results = hostile(endless)
+    for text in ("why", "expected"):
+        results[text] = ""
+    results["settings"], results["provenance"], results["prompts"], results["pool"]["source"] = {}, {}, [], ""
+    for sample in results["samples"]:
+        sample["test_set"] = ""
+    assert len(render(results).encode()) < 8_000_000
