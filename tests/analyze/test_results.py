@@ -193,3 +193,19 @@ def test_arms_are_ranked_only_where_others_than_the_candidate_met() -> None:
     assert strengths == sorted(strengths, reverse=True)
     assert {row["arm"] for row in ranking["arms"]} == set(made_run.ARMS)
     assert round_robin()["answer"]["headline"] == usual()["answer"]["headline"]
+
+
+def test_verdicts_of_one_review_are_turned_and_shown_too() -> None:
+    single = [replace(v, reviews=(replace(v.reviews[0], order="unknown"),)) for v in made_run.verdicts()]
+    turned = [replace(from_b(v), reviews=single[i].reviews) for i, v in enumerate(made_run.verdicts())]
+    assert made(verdicts=turned)["comparisons"] == made(verdicts=single)["comparisons"]
+    assert made(verdicts=turned)["samples"][0]["rivals"][0]["verdicts"][0]["reviews"][0]["order"] == "unknown"
+
+
+def test_the_first_judge_of_the_experiment_file_answers() -> None:
+    judges = ("zebra", "apple")
+    results = made(
+        experiment=made_run.experiment(judges), verdicts=made_run.verdicts(judges=("apple", "zebra"))
+    )
+    assert [judge["name"] for judge in results["judges"]] == ["zebra", "apple"]
+    assert "judged by zebra" in results["answer"]["certainty"]

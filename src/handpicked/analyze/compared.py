@@ -24,12 +24,11 @@ def from_first(verdict: Verdict, order: Sequence[str]) -> Verdict:
     if order.index(verdict.a) < order.index(verdict.b):
         return verdict
     turned: dict[Outcome, Outcome] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}
-    first, second = verdict.reviews
     return replace(
         verdict,
         a=verdict.b,
         b=verdict.a,
-        reviews=(_other_order(second), _other_order(first)),
+        reviews=tuple(_other_order(review) for review in reversed(verdict.reviews)),
         strict=turned[verdict.strict],
         summed=turned[verdict.summed],
         length_a=verdict.length_b,

@@ -51,10 +51,7 @@ def assemble(
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
     told = [from_first(verdict, order) for verdict in verdicts]
     told.sort(key=lambda v: (v.judge, order.index(v.a), order.index(v.b), v.test_set, v.prompt_id))
-    names = list(dict.fromkeys(judge["name"] for judge in experiment["evaluate"]["judges"]))
-    names += sorted({verdict.judge for verdict in told} - set(names))
-    judges = [_judge(name, [v for v in told if v.judge == name]) for name in names]
-    judges = [judge for judge in judges if judge["pairs"]]
+    judges = [_judge(name, [v for v in told if v.judge == name]) for name in _judge_names(experiment, told)]
     tables = arm_table(arms, candidate, losses, completions)
     comparisons = [c for judge in judges for c in compare_arms(judge["name"], told, order)]
     main = judges[0] if judges else None
@@ -89,6 +86,17 @@ def _is_headline(comparison: Mapping[str, Any], judge: str, candidate: str) -> b
     return bool(
         comparison["judge"] == judge and comparison["test_set"] == EVERYTHING and comparison["a"] == candidate
     )
+
+
+def _judge_names(experiment: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[str]:
+    """The judges that gave verdicts, in the order of the experiment file: the first one answers its question.
+
+    A judge that runs on several models is told apart by ``name-model``.
+    """
+    found = {verdict.judge for verdict in verdicts}
+    settings = experiment["evaluate"]["judges"]
+    listed = [name for judge in settings for name in (f"{judge['name']}-{judge.get('model')}", judge["name"])]
+    return [name for name in dict.fromkeys([*listed, *sorted(found)]) if name in found]
 
 
 def _judge(name: str, verdicts: Sequence[Verdict]) -> Json:
