@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -147,12 +148,8 @@ def pool() -> PoolFacts:
 def arms() -> list[ArmFacts]:
     rng = random.Random(6)
     known = sorted(length for length in pool().lengths if length is not None)
-    chosen = {
-        "none": [],
-        "longest": known[-64:],
-        "random": rng.sample(known, 64),
-        "length-matched": rng.sample(known[-256:], 64),
-    }
+    chosen = {"longest": lambda: known[-64:], "random": lambda: rng.sample(known, 64)}
+    chosen["length-matched"] = lambda: rng.sample(known[-256:], 64)
     made = []
     for name, (by, _, _, gain) in ARMS.items():
         if by == "none":
@@ -166,7 +163,9 @@ def arms() -> list[ArmFacts]:
             by, 6251, 64, 3, (Dropped("held out as prompts", 48), Dropped("not among the 64", 6136))
         )
         made.append(
-            ArmFacts(name, by, 64, chosen[by], summary, trained, {"size": 64, "measure": "tokens", "seed": 0})
+            ArmFacts(
+                name, by, 64, chosen[by](), summary, trained, {"size": 64, "measure": "tokens", "seed": 0}
+            )
         )
     return made
 
@@ -182,12 +181,14 @@ def stages() -> list[StageFacts]:
 
 PROVENANCE: Mapping[str, Any] = {
     "handpicked": "0.1.0",
-    "commit": "0123abcd (clean)",
     "command": "handpicked run experiments/quickstart.yaml",
-    "python": "3.11.9, Linux x86_64",
-    "versions": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
-    "inputs": [{"path": "python-stdlib", "rows": 6251, "sha256": "9f2c…"}],
-    "seeds": {"select": 0, "train": 0, "generate": 0},
+    "python": "3.11.9",
+    "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
+    "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
+    "pool": "4b1f0e" * 10,
+    "models": {name: f"{place}a7c93e0b" * 4 for place, name in enumerate(ARMS)},
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": False,
 }
 
 
@@ -211,3 +212,19 @@ def made(**changes: Any) -> dict[str, Any]:
 @cache
 def usual() -> dict[str, Any]:
     return made()
+
+
+@cache
+def unhealthy() -> dict[str, Any]:
+    """The same run with an LLM judge that always prefers the first answer."""
+    judges = ("first-answer",)
+    return made(experiment=experiment(judges), verdicts=verdicts(judges=judges, first_bias=True))
+
+
+@cache
+def round_robin() -> dict[str, Any]:
+    """The same run in which every two arms met."""
+    names = list(ARMS)
+    met = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if CANDIDATE not in (a, b)]
+    by_rival = {name: [v for v in verdicts() if v.b == name] for name in names}
+    return made(verdicts=[*verdicts(), *(replace(v, a=a) for a, b in met for v in by_rival[b])])

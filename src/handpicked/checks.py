@@ -15,14 +15,24 @@ Mistakes = list[tuple[Location, str]]
 
 def mistakes(experiment: Experiment) -> Mistakes:
     """Every name that means nothing and every file that is not there, with its place in the experiment file."""
-    return [*_arms(experiment), *_files(experiment), *_model(experiment.model), *_judges(experiment), *_templates(experiment)]
+    return [
+        *_arms(experiment),
+        *_guards(experiment),
+        *_files(experiment),
+        *_model(experiment.model),
+        *_judges(experiment),
+        *_templates(experiment),
+    ]
 
 
 def not_there_yet(experiment: Experiment) -> Mistakes:
     """Arms whose method is planned: a dry run lists them, a run refuses them."""
     known = selectors()
     return [
-        (("arms", name, "by"), f"arm '{name}': the method '{arm.by}' is planned and not part of this version.")
+        (
+            ("arms", name, "by"),
+            f"arm '{name}': the method '{arm.by}' is planned and not part of this version.",
+        )
         for name, arm in experiment.arms.items()
         if arm.by in known and known[arm.by].planned
     ]
@@ -37,14 +47,27 @@ def _arms(experiment: Experiment) -> Mistakes:
     ]
 
 
+def _guards(experiment: Experiment) -> Mistakes:
+    from handpicked.pick.guarding import plan_guards
+
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        for guard in arm.guards:
+            try:
+                plan_guards([guard], arm.prompts)
+            except ConfigError as error:
+                found += [
+                    (("arms", name, "guards"), f"arm '{name}': {mistake}") for mistake in error.mistakes
+                ]
+    return found
+
+
 def _files(experiment: Experiment) -> Mistakes:
     from handpicked.data.stdlib import NAME
 
     path = experiment.pool.path
-    named: list[tuple[Location, str, str]] = []
-    for file in [path] if isinstance(path, str) else path:
-        if file != NAME:
-            named.append((("pool", "path"), "pool", file))
+    pools = [file for file in ([path] if isinstance(path, str) else path) if file != NAME]
+    named: list[tuple[Location, str, str]] = [(("pool", "path"), "pool", file) for file in pools]
     for index, prompts in enumerate(experiment.evaluate.prompts):
         at: Location = ("evaluate", "prompts", index)
         if prompts.path is not None:
@@ -54,7 +77,9 @@ def _files(experiment: Experiment) -> Mistakes:
     return [
         (at, f"{what}: there is no file or folder {file}.{_neighbour(file)}")
         for at, what, file in named
-        if "://" not in file and not any(mark in file for mark in "*?[") and not Path(file).expanduser().exists()
+        if "://" not in file
+        and not any(mark in file for mark in "*?[")
+        and not Path(file).expanduser().exists()
     ]
 
 
@@ -97,8 +122,12 @@ def _templates(experiment: Experiment) -> Mistakes:
     from handpicked.models.template import SHIPPED
 
     known: Sequence[str] = ("auto", *SHIPPED)
-    named = [(("train", "template"), experiment.train.template)]
-    named += [(("arms", n, "train", "template"), a.train.template) for n, a in experiment.arms.items() if a.train]
+    named: Mistakes = [(("train", "template"), experiment.train.template)]
+    named += [
+        (("arms", n, "train", "template"), a.train.template) for n, a in experiment.arms.items() if a.train
+    ]
     return [
-        (at, f"there is no chat template '{name}'.{did_you_mean(name, known)}") for at, name in named if name not in known
+        (at, f"there is no chat template '{name}'.{did_you_mean(name, known)}")
+        for at, name in named
+        if name not in known
     ]

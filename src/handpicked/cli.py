@@ -202,8 +202,6 @@ def select(
         },
     )  # fmt: skip
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
-    if not as_json:
-        _say(f"{rows.format}: {rows.why}")
     with _bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
@@ -212,6 +210,7 @@ def select(
     if as_json:
         print(json.dumps({"out": str(out), "format": rows.format, **asdict(summary)}))
         return
+    _say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
@@ -229,10 +228,10 @@ def run(
 ) -> None:
     """Run an experiment from its pool to report.html, or go on where it stopped."""
     if dry_run:
-        from handpicked.plan import plan
+        from handpicked.plan import plan, text_of
 
         planned = plan(experiment, set_ or [])
-        print(json.dumps(planned.summary) if as_json else planned.text)
+        print(json.dumps(planned.summary) if as_json else text_of(planned))
         return
     outcome = _run(experiment, out, set_, "report", [])
     assert outcome.results is not None
@@ -256,8 +255,8 @@ def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm:
 
 
 def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
-    from handpicked.experiment import load
     from handpicked.checks import mistakes, not_there_yet
+    from handpicked.experiment import load
     from handpicked.run import run as run_experiment
 
     experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])
@@ -272,6 +271,56 @@ def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until
             say=_say,
             command=" ".join(sys.argv[1:]),
         )
+
+
+@app.command()
+def judge(
+    answers: Annotated[
+        list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)
+    ] = None,
+    judge_: Annotated[
+        str, typer.Option("--judge", help="A shipped judge or a folder.")
+    ] = "reference-similarity",
+    model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
+    key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
+    concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 16,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs both prices.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
+    replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Judge two files of answers in both orders, or replay stored reviews."""
+    from handpicked.config import JudgeSettings
+    from handpicked.judging import judge_files, replay_file, text_of
+    from handpicked.options import settings_of
+
+    files = answers or []
+    if replay is not None:
+        if files:
+            raise ConfigError(
+                "--replay takes a file of reviews, not files of answers; give one or the other."
+            )
+        judged = replay_file(replay, out)
+    else:
+        if len(files) != 2:
+            raise ConfigError(
+                f"judge compares two files of answers; {len(files)} given. Or replay reviews with --replay FILE."
+            )
+        if out is None:
+            raise ConfigError("-o is missing: the folder for the verdicts.")
+        options = {
+            "name": judge_, "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+            "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
+        }  # fmt: skip
+        with _bars() as progress:
+            judged = judge_files(files[0], files[1], settings_of(JudgeSettings, options), out, progress)
+    for line in judged.said:
+        _say(line)
+    print(json.dumps(judged.results) if as_json else text_of(judged.results))
 
 
 @app.command()

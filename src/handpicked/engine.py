@@ -6,9 +6,9 @@ the function yields, so that text never travels. On the native runner as many sh
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Runner = Literal["native", "ray"]
+SMALL = 1 << 16
+"""Rows up to which a pool is read in this process."""
 Work = Callable[[Shard], "Iterator[pa.RecordBatch]"]
 
 
@@ -32,13 +34,13 @@ def map_shards(
     """Batches of ``schema`` that ``work`` yields for each shard: in any order, but each shard's own in theirs.
 
     ``work`` is called once a shard, from several threads at once; under ``ray`` it must be picklable, since it runs on
-    the workers of the cluster at ``address`` (``None``: one on this machine). A pool of one shard needs no engine: it
-    is read in this process.
+    the workers of the cluster at ``address`` (``None``: one on this machine). A small pool needs no engine: it is read
+    in this process before Daft would be imported.
 
     Raises:
         HandpickedError: what ``work`` raised, or a cluster that cannot be used.
     """
-    if runner == "native" and len(shards) < 2:
+    if runner == "native" and sum(shard.rows for shard in shards) <= SMALL:
         return (batch for shard in shards for batch in work(shard))
     return _query(shards, work, schema, runner, address)
 
@@ -70,31 +72,27 @@ def _original(error: Exception) -> Exception:
 
 
 def _choose(runner: Runner, address: str | None) -> None:
-    """Daft holds one runner for the life of a process."""
+    """Set Daft's runner. It holds one for the life of a process.
+
+    Raises:
+        MissingPart: Ray is not installed.
+        ConfigError: this process has already worked with the other runner.
+    """
     import daft
 
-    now = daft.get_or_infer_runner_type()
+    if runner == "ray" and importlib.util.find_spec("ray") is None:
+        raise MissingPart("--runner ray needs Ray: pip install 'handpicked[ray]'.")
     try:
-        if runner == "native":
-            daft.set_runner_native()
-        else:
-            try:
-                import ray  # noqa: F401
-            except ImportError as error:
-                raise MissingPart("--runner ray needs Ray: pip install 'handpicked[ray]'.") from error
+        if runner == "ray":
             daft.set_runner_ray(address)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"runner: this process has already run on {now}; start another one to use {runner}."
-        ) from error
-
-
-@dataclass
-class _Asked:
-    """What a task does; it travels to the worker with the task."""
-
-    shard: Shard
-    work: Work
+        else:
+            daft.set_runner_native()
+    except daft.exceptions.DaftCoreException as error:
+        now = daft.get_or_infer_runner_type()
+        if now != runner:
+            raise ConfigError(
+                f"runner: this process has already worked with {now} and cannot change to {runner}; start another one."
+            ) from error
 
 
 def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: list[HandpickedError]) -> Any:
@@ -107,8 +105,8 @@ def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: li
     from daft.recordbatch import RecordBatch
 
     class ShardTask(DataSourceTask):
-        def __init__(self, asked: _Asked) -> None:
-            self.asked = asked
+        def __init__(self, shard: Shard) -> None:
+            self.shard = shard
 
         @property
         def schema(self) -> daft.Schema:
@@ -118,7 +116,7 @@ def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: li
             import asyncio
 
             # In a thread, because the event loop is shared by every shard in work.
-            batches = iter(self.asked.work(self.asked.shard))
+            batches = iter(work(self.shard))
             while (batch := await asyncio.to_thread(self._next, batches)) is not None:
                 yield RecordBatch.from_arrow_record_batches([batch], schema)
 
@@ -141,6 +139,6 @@ def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: li
         async def get_tasks(self, pushdowns: Any) -> Any:
             del pushdowns
             for shard in shards:
-                yield ShardTask(_Asked(shard, work))
+                yield ShardTask(shard)
 
     return ShardSource()

@@ -25,12 +25,32 @@ SELECTORS = (
     Method("longest", "the rows with the longest responses", PAPER),
     Method("shortest", "the rows with the shortest responses"),
     Method("random", "a seeded random subset, the same whatever the order of the pool"),
-    Method("length-matched", "random rows with the length histogram of another arm: tells length from everything else"),
+    Method(
+        "length-matched",
+        "random rows with the length histogram of another arm: tells length from everything else",
+    ),
     Method("top", "the rows with the highest value of a column (field)"),
     Method("bottom", "the rows with the lowest value of a column (field)"),
-    Method("kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True),
+    Method("window", "random rows between two quantiles (low, high) of a length or a column (field)"),
+    Method("balanced", "equal quotas by a column (field); what a small group lacks goes to the others"),
     Method(
-        "llm-rating", "quality as rated by a chat model", "AlpaGasus, arXiv 2307.08701", "paid API", "an endpoint", planned=True
+        "power-law",
+        "within groups (field), long responses are likelier by a power law",
+        "s1, Muennighoff et al. 2025, arXiv 2501.19393",
+    ),
+    Method("repeated_5grams", "the rows whose responses repeat themselves least"),
+    Method("compression_ratio", "the rows whose responses compress least"),
+    Method("cut_off", "the rows whose responses end as a sentence does"),
+    Method(
+        "kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True
+    ),
+    Method(
+        "llm-rating",
+        "quality as rated by a chat model",
+        "AlpaGasus, arXiv 2307.08701",
+        "paid API",
+        "an endpoint",
+        planned=True,
     ),
 )
 
@@ -39,6 +59,26 @@ MEASURES = (
     Method("nltk", "NLTK word tokens after Punkt sentence splitting", "Zhao et al. 2024, arXiv 2402.04833"),
     Method("words", "runs of characters between white space"),
     Method("chars", "Unicode code points"),
+)
+
+GUARDS = (
+    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
+    Method("compressibility", "drops responses that compress to a smaller share of their size"),
+    Method("cut-off", "drops responses that end in mid-sentence"),
+    Method("duplicates", "drops all but the first of exact duplicates"),
+    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
+    Method("token-window", "drops responses outside MIN:MAX tokens"),
+    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
+)
+
+GUARDS = (
+    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
+    Method("compressibility", "drops responses that compress to a smaller share of their size"),
+    Method("cut-off", "drops responses that end in mid-sentence"),
+    Method("duplicates", "drops all but the first of exact duplicates"),
+    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
+    Method("token-window", "drops responses outside MIN:MAX tokens"),
+    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
 )
 
 
@@ -56,4 +96,9 @@ def listed() -> dict[str, list[Method]]:
         judge = load_judge(name)
         cost, needs = ("paid API", "an endpoint") if judge.asks else ("embedding", "embed, demo")
         judges.append(Method(name, judge.about, cost=cost, needs=needs))
-    return {"Selectors (--by)": list(SELECTORS), "Measures (--measure)": list(MEASURES), "Judges (--judge)": judges}
+    return {
+        "Selectors (--by)": list(SELECTORS),
+        "Measures (--measure)": list(MEASURES),
+        "Guards (--guard)": list(GUARDS),
+        "Judges (--judge)": judges,
+    }

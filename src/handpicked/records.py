@@ -102,7 +102,9 @@ class Pool(Protocol):
         """The files read: path, bytes, sha256, rows."""
         ...
 
-    def write(self, rows: Sequence[int], out: Path, format: str = "original") -> Path:
+    def write(
+        self, rows: Sequence[int], out: Path, format: str = "original", container: str | None = None
+    ) -> Path:
         """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or ``.parquet`` and return the file."""
         ...
 
@@ -252,6 +254,8 @@ class SelectionSummary:
     rejected: int
     dropped: tuple[Dropped, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    """What each guard would find among the kept rows, their token lengths, and what truncation would cut."""
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)

@@ -84,7 +84,7 @@ def _lengths(
     job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure
 ) -> dict[str, Sequence[int | None]]:
     """Response lengths of the pool and of every subset, all in the candidate's measure."""
-    from handpicked.pick import lengths
+    from handpicked.pick.lengths import lengths
 
     pools = {
         "pool": opened.pool,
@@ -104,7 +104,7 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         response_tokens=facts["response_tokens"],
         seconds=facts["seconds"],
         curve=[(step, loss) for step, loss in facts["losses"]],
-        device=facts.get("device", ""),
+        device=facts["device"],
     )
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-import made_run
 from handpicked.analyze.facts import ArmFacts, PoolFacts
-from handpicked.records import Completion, Message, Prompt
 from handpicked.report import render
-from made_run import CANDIDATE, made, usual
+from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
 HOSTILE = [
     "</script><script>document.title='owned'</script>",
@@ -47,17 +46,16 @@ class Tags(HTMLParser):
 
 
 def hostile(text: str) -> dict[str, Any]:
-    """Results in which every text that comes from a model, a pool or a user is ``text``."""
-    prompts = [
-        Prompt(p.prompt_id, (Message("user", text),), text, category=text, reference=text)
-        for p in made_run.prompts()
-    ]
-    answers = [Completion(c.arm, c.prompt_id, text, c.tokens, c.finished) for c in made_run.completions()]
-    results = made(prompts=prompts, completions=answers, provenance={text: [text, {text: text}]})
-    results = copy.deepcopy(results)
+    """The usual results with every text that comes from a model, a pool or a user replaced by ``text``."""
+    results = copy.deepcopy(usual())
     results["why"] = results["expected"] = results["pool"]["source"] = results["settings"]["why"] = text
+    results["provenance"] = {text: [text, {text: text}]}
+    for prompts in results["prompts"]:
+        prompts["test_set"] = text
     for sample in results["samples"]:
+        sample["prompt"] = sample["reference"] = sample["test_set"] = sample["answer"]["text"] = text
         for rival in sample["rivals"]:
+            rival["answer"]["text"] = text
             for verdict in rival["verdicts"]:
                 for review in verdict["reviews"]:
                     review.update(raw=text, reason=text, preferred=None)
@@ -127,8 +125,9 @@ def test_what_must_not_be_obeyed_is_shown_and_what_is_cut_is_counted() -> None:
     assert "44,000 more characters" in Tags(render(hostile("x" * 50_000))).text
 
 
-def test_every_id_is_unique_and_every_figure_names_its_columns() -> None:
-    tags = Tags(render(usual())).tags
+@pytest.mark.parametrize("run", [usual, unhealthy, round_robin])
+def test_every_id_is_unique_and_every_figure_names_its_columns(run: Callable[[], dict[str, Any]]) -> None:
+    tags = Tags(render(run())).tags
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
@@ -165,6 +164,4 @@ def test_endless_answers_and_reviews_leave_the_page_under_eight_megabytes() -> N
     results["settings"], results["provenance"], results["prompts"], results["pool"]["source"] = {}, {}, [], ""
     for sample in results["samples"]:
         sample["test_set"] = ""
-    for comparison in results["comparisons"]:
-        comparison["test_set"] = "all"
     assert len(render(results).encode()) < 8_000_000

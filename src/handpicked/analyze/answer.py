@@ -6,14 +6,17 @@ else *undecided*. Nothing is decided with fewer than ``MIN_PAIRS`` judged pairs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 Decision = Literal["beaten", "lost", "undecided", "thin"]
 Json = Mapping[str, Any]
+Groups = Mapping[Decision, Sequence[Json]]
 
 MIN_PAIRS = 20
-"""Judged pairs below which no winner is named: even 14 wins of 19 leave an interval that touches 50%."""
+"""Judged pairs below which no winner is named: with fewer prompts a bootstrap interval is narrower than its 95% says."""
+LEVEL = 0.05
+"""Corrected p-value below which a decision stands."""
 RANDOM = ("random",)
 """Selectors that choose blindly: the arms that a method must beat to be worth its name."""
 
@@ -31,97 +34,79 @@ def decide(comparison: Json) -> Decision:
 def answer(
     candidate: str, arms: Sequence[Json], comparisons: Sequence[Json], judge: Json | None
 ) -> dict[str, str]:
-    """``kind``, ``headline`` (no numbers), ``sentence`` (with them) and ``certainty`` (what the numbers do and do not cover).
+    """The answer in words.
 
-    ``comparisons`` are those of the candidate over all prompts by one judge, whose health ``judge`` tells. ``kind`` is
-    clear (every rival is beaten), mixed, lost, undecided, or refused (no winner may be named).
+    ``comparisons`` are those of the candidate over all prompts by one judge, whose health ``judge`` tells.
+
+    ``kind``: clear (every rival is beaten), mixed, lost, undecided, or refused (no winner may be named).
+    ``headline``: the answer without numbers. ``sentence``: the answer with them. ``certainty``: what the numbers cover
+    and what they do not. ``by_loss``: what the loss on the references says, empty where there is none.
     """
+    by_loss = _by_loss(candidate, arms)
     if not comparisons or judge is None:
-        return _by_loss(candidate, arms)
+        return {**_without_verdicts(by_loss), "by_loss": ""}
+    found = {"certainty": _certainty(comparisons, judge, arms), "by_loss": by_loss["sentence"]}
     groups: dict[Decision, list[Json]] = {"beaten": [], "lost": [], "undecided": [], "thin": []}
     for comparison in comparisons:
         groups[decide(comparison)].append(comparison)
-    certainty = _certainty(comparisons, judge, arms)
     if not judge["healthy"]:
-        why = "; ".join(judge["reasons"])
-        return {
-            "kind": "refused",
-            "headline": f"No winner is named: the judge {judge['name']} cannot be trusted.",
-            "sentence": f"The judge {judge['name']} is unhealthy: {why}. Its verdicts are shown, but they decide nothing.",
-            "certainty": certainty,
-        }
+        headline = f"No winner is named: the judge {judge['name']} cannot be trusted."
+        why = f"{'; '.join(judge['reasons'])}. Its verdicts are shown, but they decide nothing."
+        return {"kind": "refused", "headline": headline, "sentence": f"{headline[:-1]}: {why}", **found}
     if len(groups["thin"]) == len(comparisons):
         most = max(item["strict"]["win_rate"]["n"] for item in comparisons)
-        return {
-            "kind": "refused",
-            "headline": f"No winner is named: {_count(most, 'judged pair')} cannot decide it.",
-            "sentence": f"At least {MIN_PAIRS} judged pairs a comparison are needed; the largest here has {most}.",
-            "certainty": certainty,
-        }
+        headline = f"No winner is named: {most} judged {'pair' if most == 1 else 'pairs'} cannot decide it."
+        sentence = f"{headline[:-1]}; at least {MIN_PAIRS} a comparison are needed."
+        return {"kind": "refused", "headline": headline, "sentence": sentence, **found}
     return {
         "kind": _kind(groups),
-        "headline": _headline(candidate, arms, groups),
-        "sentence": _sentence(candidate, arms, groups),
-        "certainty": certainty,
+        "headline": _statement(candidate, groups, lambda item: arm_name(item["b"], arms)),
+        "sentence": _statement(candidate, groups, lambda item: _numbers(item, arms)),
+        **found,
     }
 
 
-def _kind(groups: Mapping[Decision, Sequence[Json]]) -> str:
+def _kind(groups: Groups) -> str:
     if groups["beaten"]:
-        return "clear" if not (groups["lost"] or groups["undecided"] or groups["thin"]) else "mixed"
+        return "mixed" if groups["lost"] or groups["undecided"] or groups["thin"] else "clear"
     return "lost" if groups["lost"] else "undecided"
 
 
-def _headline(candidate: str, arms: Sequence[Json], groups: Mapping[Decision, Sequence[Json]]) -> str:
-    parts: list[str] = []
-    if groups["beaten"]:
-        parts.append(f"beats {_names(groups['beaten'], arms)}")
-    if groups["lost"]:
-        parts.append(f"loses to {_names(groups['lost'], arms)}")
-    open_ones = [*groups["undecided"], *groups["thin"]]
-    if open_ones:
-        joint = "it " if parts else ""
-        parts.append(f"{joint}is not shown to differ from {_names(open_ones, arms, 'or')}")
-    if len(parts) == 1:
-        return f"{candidate} {parts[0]}."
-    return f"{candidate} {', '.join(parts[:-1])}, but {parts[-1]}."
-
-
-def _sentence(candidate: str, arms: Sequence[Json], groups: Mapping[Decision, Sequence[Json]]) -> str:
-    """The same with its numbers; each win rate is the candidate's."""
-    verbs = {"beaten": "beats", "lost": "loses to", "undecided": "is not shown to differ from"}
-    parts: list[str] = []
-    for decision, verb in verbs.items():
-        found = groups[decision]  # type: ignore[index]
-        if found:
-            parts.append(
-                f"{verb} {_join([_numbers(item, arms, first=not parts and not i) for i, item in enumerate(found)])}"
-            )
-    if groups["thin"]:
-        names = _names(groups["thin"], arms, "or")
-        parts.append(f"has too few judged pairs (under {MIN_PAIRS}) against {names}")
+def _statement(candidate: str, groups: Groups, say: Callable[[Json], str]) -> str:
+    """What became of the rivals; ``say`` names one of them, with or without its numbers."""
+    phrases: tuple[tuple[Decision, str, str], ...] = (
+        ("beaten", "beats", "and"),
+        ("lost", "loses to", "and"),
+        ("undecided", "is not shown to differ from", "or"),
+        ("thin", "has too few judged pairs against", "and"),
+    )
+    parts = [
+        f"{verb} {join([say(i) for i in groups[key]], word)}" for key, verb, word in phrases if groups[key]
+    ]
     return f"{candidate} {'; it '.join(parts)}."
 
 
-def _numbers(comparison: Json, arms: Sequence[Json], first: bool) -> str:
+def _numbers(comparison: Json, arms: Sequence[Json]) -> str:
     rate = comparison["strict"]["win_rate"]
-    label = "win rate " if first else ""
-    interval = f"{label}{rate['value']:.0%}, 95% {100 * rate['low']:.0f} to {100 * rate['high']:.0f}, n = {rate['n']}"
-    return f"{_name(comparison['b'], arms)} ({interval})"
+    name = arm_name(comparison["b"], arms)
+    if rate["value"] is None:
+        return f"{name} (n = 0)"
+    return f"{name} (win rate {rate['value']:.0%}, 95% {100 * rate['low']:.0f} to {100 * rate['high']:.0f}, n = {rate['n']})"
 
 
 def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -> str:
     pairs = [item["strict"]["win_rate"]["n"] for item in comparisons]
     n = str(pairs[0]) if min(pairs) == max(pairs) else f"{min(pairs)} to {max(pairs)}"
-    lines = [
-        f"{n} prompts a comparison, judged by {judge['name']} in both orders; only a verdict that survives the swap counts."
-    ]
-    if len(comparisons) > 1:
-        chance = 1 - 0.95 ** len(comparisons)
+    both = judge["contradictions"]["n"] > 0
+    swap = " in both orders; only a verdict that survives the swap counts" if both else ""
+    lines = [f"{n} prompts a comparison, judged by {judge['name']}{swap}."]
+    detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
+    if detectable:
         lines.append(
-            f"Each interval is 95% by itself: with {len(comparisons)} comparisons, "
-            f"up to {chance:.0%} of such runs would have one that misses."
+            f"So many prompts find a win rate {100 * max(detectable):.0f} points from 50% four times of five."
         )
+    if len(comparisons) > 1:
+        lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):
         lines.append(
             "Each arm was trained once: the intervals cover the choice of prompts, not of the training seed."
@@ -129,66 +114,73 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     return " ".join(lines)
 
 
+def _corrected(comparisons: Sequence[Json], arms: Sequence[Json]) -> str:
+    """Which of the decided comparisons stand when it is reckoned with that several were made."""
+    together = (
+        f"Each interval is 95% by itself; corrected for making {len(comparisons)} comparisons at once (Holm)"
+    )
+    decided = [item for item in comparisons if decide(item) in ("beaten", "lost")]
+    falls = [item for item in decided if item["holm"] is None or item["holm"] >= LEVEL]
+    if not decided:
+        return "Each interval is 95% by itself."
+    if not falls:
+        return (
+            f"{together}, {'all that is decided stands' if len(decided) > 1 else 'what is decided stands'}."
+        )
+    if len(falls) == len(decided):
+        return f"{together}, nothing is decided."
+    names = join([arm_name(item["b"], arms) for item in falls])
+    return f"{together}, {names} {'is' if len(falls) == 1 else 'are'} no longer decided."
+
+
 def _by_loss(candidate: str, arms: Sequence[Json]) -> dict[str, str]:
-    """Without verdicts, what the loss on the references says; never more than that."""
-    rivals = [arm for arm in arms if arm["name"] != candidate and _known(arm)]
-    certainty = "No pairs were judged: this says how well the references are predicted, not which answers people prefer."
+    """What the loss on the references says: ``kind`` and ``sentence``, both empty where nothing can be compared."""
+    rivals = [arm for arm in arms if arm["name"] != candidate and _compared(arm)]
     if not rivals:
-        headline = "Nothing was compared: there are no verdicts and no reference losses."
-        return {"kind": "refused", "headline": headline, "sentence": headline, "certainty": certainty}
+        return {"kind": "", "sentence": ""}
     better = [arm for arm in rivals if arm["loss_above_candidate"]["low"] > 0]
     worse = [arm for arm in rivals if arm["loss_above_candidate"]["high"] < 0]
     rest = [arm for arm in rivals if arm not in better and arm not in worse]
-    phrases = [
-        (better, "predicts the held-out references better than", "and"),
-        (worse, "worse than", "and"),
+    phrases = (
+        (better, "predicts the references better than", "and"),
+        (worse, "predicts them worse than" if better else "predicts the references worse than", "and"),
         (rest, "is not shown to differ from", "or"),
-    ]
+    )
     parts = [
-        f"{verb} {_join([_name(arm['name'], arms) for arm in found], word)}"
+        f"{verb} {join([_loss_numbers(arm, arms) for arm in found], word)}"
         for found, verb, word in phrases
         if found
     ]
-    kind = "undecided" if not better and not worse else "clear" if len(better) == len(rivals) else "mixed"
-    numbers = _join([f"{_name(arm['name'], arms)} {_loss_numbers(arm)}" for arm in rivals])
-    sentence = f"Loss above {candidate}'s, in nats per token: {numbers}."
-    return {
-        "kind": kind,
-        "headline": f"{candidate} {'; '.join(parts)}.",
-        "sentence": sentence,
-        "certainty": certainty,
-    }
+    kind = "clear" if len(better) == len(rivals) else "mixed" if better else "lost" if worse else "undecided"
+    return {"kind": kind, "sentence": f"By loss, {candidate} {'; it '.join(parts)}."}
 
 
-def _known(arm: Json) -> bool:
+def _without_verdicts(by_loss: Mapping[str, str]) -> dict[str, str]:
+    """No pairs were judged: the losses speak alone, and never for more than they measure."""
+    if not by_loss["sentence"]:
+        nothing = "Nothing was compared: there are no verdicts and no reference losses."
+        return {"kind": "refused", "headline": nothing, "sentence": nothing, "certainty": ""}
+    certainty = "No pairs were judged: loss says how well the references are predicted, not which answers people prefer."
+    headline = by_loss["sentence"]
+    return {"kind": by_loss["kind"], "headline": headline, "sentence": headline, "certainty": certainty}
+
+
+def _compared(arm: Json) -> bool:
     difference = arm["loss_above_candidate"]
     return difference is not None and difference["low"] is not None
 
 
-def _loss_numbers(arm: Json) -> str:
-    d = arm["loss_above_candidate"]
-    return f"{d['value']:+.3f} (95% {d['low']:+.3f} to {d['high']:+.3f}, n = {d['n']})"
+def _loss_numbers(arm: Json, arms: Sequence[Json]) -> str:
+    above = f"{arm['loss_above_candidate']['value']:+.3f}".replace("-", "−")
+    return f"{arm_name(arm['name'], arms)} ({above})"
 
 
-def _names(comparisons: Sequence[Json], arms: Sequence[Json], word: str = "and") -> str:
-    return _join([_name(item["b"], arms) for item in comparisons], word)
-
-
-def _name(name: str, arms: Sequence[Json]) -> str:
+def arm_name(name: str, arms: Sequence[Json]) -> str:
     """An arm as a reader would say it."""
     by = next((arm["by"] for arm in arms if arm["name"] == name), "")
-    return (
-        f"the untouched model ({name})"
-        if by == "none"
-        else f"the full pool ({name})"
-        if by == "full"
-        else name
-    )
+    return {"none": "the untouched model", "full": "the full pool"}.get(by, name)
 
 
-def _join(items: Sequence[str], word: str = "and") -> str:
+def join(items: Sequence[str], word: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

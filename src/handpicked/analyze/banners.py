@@ -44,7 +44,7 @@ def _unhealthy(results: Json) -> Iterator[tuple[str, str, str]]:
             yield (
                 "stop",
                 f"The judge {judge['name']} cannot be trusted",
-                f"{_sentence('; '.join(judge['reasons']))}",
+                _sentence("; ".join(judge["reasons"])),
             )
 
 
@@ -77,7 +77,7 @@ def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
         yield (
             "warn",
             "The win vanishes at equal length",
-            f"Against {', '.join(gone)} the win rate is above 50% as judged, but not once the difference in answer length "
+            f"Against {', '.join(gone)} the win rate is above 50% as judged, but no longer surely so once the difference in answer length "
             "is held at zero: the judge may be rewarding length itself.",
         )
 

@@ -25,11 +25,12 @@ class Health:
     """A judge's habits. Every share is 0 to 1 with its interval over prompts.
 
     ``first_position``: of the reviews that name a winner, how many name the first. ``contradictions``: of the
-    pairs judged in both orders, how many name a different winner in each. ``contradictions_decided``: the same of
-    the pairs in which both reviews name a winner; a coin has 0.5. ``ties`` and ``unparsed`` are shares of reviews.
-    ``longer``: of the winners under the summed rule, how many are the longer answer. ``seconds`` is the mean time of
-    a review, ``cost`` the sum in US dollars where it is known. ``position_blind``: it sees no order, so that both
-    reviews of a pair are one. ``reasons`` says why a judge is not healthy.
+    pairs judged in both orders, how many name a different winner in each. ``contradictions_decided``: the
+    same of the pairs in which both reviews name a winner; a coin has 0.5. ``ties`` and ``unparsed`` are
+    shares of reviews. ``longer``: of the winners under the summed rule, how many are the longer answer.
+    ``seconds`` is the mean time of a review, ``cost`` the sum in US dollars where it is known.
+    ``position_blind``: it sees no order, so that both reviews of a pair are one. ``reasons`` says why a judge
+    is not healthy.
     """
 
     judge: str
@@ -111,7 +112,9 @@ def _both_orders(verdict: Verdict) -> bool:
 
 
 def _one_reading(x: Review, y: Review) -> bool:
-    """The same raw text, and the same answer preferred: what a judge that names positions cannot do without a tie."""
+    """The same raw text, and the same answer preferred: what a judge that names positions cannot do without a
+    tie.
+    """
     pair = (x.preferred, y.preferred)
     return x.raw == y.raw and pair in (("first", "second"), ("second", "first"), ("tie", "tie"))
 

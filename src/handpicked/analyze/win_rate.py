@@ -1,7 +1,12 @@
-"""Wins, ties and losses of ``a``, and the rates made of them, under the strict or the summed rule.
+"""Wins, ties and losses of ``a``, and the rates made of them.
 
 All rates are told from the side of ``a``; verdicts that could not be parsed are counted as missing, never as
 ties.
+
+Three rules. ``strict``: a preference must survive the swap. ``summed``: the sign of the preferences summed
+over both orders. ``soft``: the mean probability of preferring ``a`` over the orders, for judges whose two
+scores are probabilities (AlpacaEval 2 calls it the weighted win rate); averaging the orders takes a constant
+position bias out.
 """
 
 from __future__ import annotations
@@ -16,8 +21,8 @@ from handpicked.records import Estimate, Outcome, Verdict
 if TYPE_CHECKING:
     import numpy as np
 
-Rule = Literal["strict", "summed"]
-WORTH: dict[Outcome, float] = {"win": 1.0, "tie": 0.5, "lose": 0.0}
+Rule = Literal["strict", "summed", "soft"]
+WORTH: dict[Outcome, float | None] = {"win": 1.0, "tie": 0.5, "lose": 0.0, "unparsed": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,27 @@ class Counts:
         return self.win + self.tie + self.lose
 
 
+def worth(verdict: Verdict, rule: Rule) -> float | None:
+    """What a verdict is worth to ``a``: 1 a win, 0.5 a tie, 0 a loss, ``None`` when it has no value under the
+    rule.
+    """
+    if rule == "strict":
+        return WORTH[verdict.strict]
+    if rule == "summed":
+        return WORTH[verdict.summed]
+    scores = [(r.order, r.scores) for r in verdict.reviews]
+    if not scores or any(s is None or abs(sum(s) - 1) > 1e-6 for _, s in scores):
+        return None
+    for_a = [s[order == "ba"] for order, s in scores if s is not None]
+    return sum(for_a) / len(for_a)
+
+
 def outcome(verdict: Verdict, rule: Rule) -> Outcome:
-    """The verdict under one of the two rules."""
-    return verdict.strict if rule == "strict" else verdict.summed
+    """The verdict as win, tie, lose or unparsed; under ``soft`` a win is worth more than 0.5."""
+    value = worth(verdict, rule)
+    if value is None:
+        return "unparsed"
+    return "tie" if value == 0.5 else "win" if value > 0.5 else "lose"
 
 
 def counts(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Counts:
@@ -45,24 +68,26 @@ def counts(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Counts:
     return Counts(found.count("win"), found.count("tie"), found.count("lose"), found.count("unparsed"))
 
 
-def adjusted_win_rate(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> Estimate:
-    """(W + T/2) / N, 0 to 1, 0.5 is even: FastChat's "adjusted win rate" (Zheng et al., 2023) and
-    AlpacaEval's win rate.
+def adjusted_win_rate(
+    verdicts: Sequence[Verdict],
+    rule: Rule = "strict",
+    *,
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> Estimate:
+    """(W + T/2) / N, 0 to 1, 0.5 is even: FastChat's "adjusted win rate" (Zheng et al., 2023), AlpacaEval's
+    win rate.
     """
-    parsed = [v for v in verdicts if outcome(v, rule) != "unparsed"]
-    worth = [WORTH[outcome(v, rule)] for v in parsed]
-    return bootstrap.share(
-        [v.prompt_id for v in parsed], worth, missing=len(verdicts) - len(parsed), seed=seed
-    )
+    prompts, worths = _parsed(verdicts, rule)
+    missing = len(verdicts) - len(worths)
+    return bootstrap.share(prompts, worths, missing=missing, seed=seed, resamples=resamples)
 
 
 def win_rate(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> Estimate:
     """W / N, 0 to 1: ties count against ``a`` (Zheng et al., 2023)."""
-    parsed = [v for v in verdicts if outcome(v, rule) != "unparsed"]
-    wins = [float(outcome(v, rule) == "win") for v in parsed]
-    return bootstrap.share(
-        [v.prompt_id for v in parsed], wins, missing=len(verdicts) - len(parsed), seed=seed
-    )
+    prompts, worths = _parsed(verdicts, rule)
+    wins = [float(value > 0.5) for value in worths]
+    return bootstrap.share(prompts, wins, missing=len(verdicts) - len(worths), seed=seed)
 
 
 def winning_score(verdicts: Sequence[Verdict], rule: Rule = "summed", *, seed: int = 0) -> Estimate:
@@ -76,42 +101,16 @@ def winning_score(verdicts: Sequence[Verdict], rule: Rule = "summed", *, seed: i
 
 
 def standard_error(verdicts: Sequence[Verdict], rule: Rule = "strict") -> float | None:
-    """Standard error of the adjusted win rate, 0 to 1: sample standard deviation over the root of N
-    (AlpacaEval's).
+    """Standard error of the adjusted win rate, 0 to 1: sample standard deviation over the root of N, as
+    AlpacaEval's.
 
     ``None`` below two parsed verdicts. It takes verdicts as independent; the interval of
-    ``adjusted_win_rate`` does not.
+    ``adjusted_win_rate`` takes prompts as independent.
     """
     import numpy as np
 
-    worth = np.array([WORTH[outcome(v, rule)] for v in verdicts if outcome(v, rule) != "unparsed"])
-    return float(worth.std(ddof=1) / np.sqrt(len(worth))) if len(worth) > 1 else None
-
-
-def soft_win_rate(verdicts: Sequence[Verdict], *, seed: int = 0) -> Estimate:
-    """The mean preference for ``a`` over all reviews, 0 to 1, of a judge whose two scores are probabilities.
-
-    AlpacaEval 2 calls it the weighted win rate. Both orders are averaged, which cancels a constant position
-    bias. Verdicts in which a review has no scores that sum to 1 are missing.
-    """
-    prompts, values = [], []
-    for v in verdicts:
-        scores = [r.scores for r in v.reviews]
-        if scores and all(s is not None and abs(sum(s) - 1) < 1e-6 for s in scores):
-            for_a = [s[r.order == "ba"] for s, r in zip(scores, v.reviews, strict=True) if s is not None]
-            prompts.append(v.prompt_id)
-            values.append(sum(for_a) / len(for_a))
-    return bootstrap.share(prompts, values, missing=len(verdicts) - len(values), seed=seed)
-
-
-def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]) -> dict[str, list[Verdict]]:
-    """The verdicts of each test set or category, in order of first appearance; without a category:
-    ``(none)``.
-    """
-    groups: dict[str, list[Verdict]] = {}
-    for v in verdicts:
-        groups.setdefault((v.test_set if group == "test_set" else v.category) or "(none)", []).append(v)
-    return groups
+    _, worths = _parsed(verdicts, rule)
+    return float(np.std(worths, ddof=1) / np.sqrt(len(worths))) if len(worths) > 1 else None
 
 
 def macro_average(
@@ -121,28 +120,47 @@ def macro_average(
     seed: int = 0,
     resamples: int = bootstrap.RESAMPLES,
 ) -> Estimate:
-    """The unweighted mean of the groups' adjusted win rates, each resampled by itself (stratified bootstrap).
+    """The unweighted mean of the groups' adjusted win rates, each group resampled by itself (stratified
+    bootstrap).
 
     Groups with nothing parsed are left out and their verdicts counted as missing.
     """
     import numpy as np
 
-    worths: list[np.ndarray] = []
-    sums: list[np.ndarray] = []
-    missing = 0
+    values: list[float] = []
+    draws: list[np.ndarray] = []
+    n = missing = 0
     for i, group in enumerate(groups):
-        parsed = [v for v in group if outcome(v, rule) != "unparsed"]
-        missing += len(group) - len(parsed)
-        if parsed:
-            worth = np.array([[WORTH[outcome(v, rule)], 1.0] for v in parsed])
-            totals = bootstrap.totals_by_prompt([v.prompt_id for v in parsed], worth)
-            worths.append(totals.sum(axis=0))
-            sums.append(bootstrap.resampled_totals(totals, resamples, seed + i))
-    if not worths:
+        prompts, worths = _parsed(group, rule)
+        n, missing = n + len(worths), missing + len(group) - len(worths)
+        if worths:
+            totals = bootstrap.totals_by_prompt(prompts, bootstrap.with_ones(worths))
+            sums = bootstrap.resampled_totals(totals, resamples, seed + i)
+            draws.append(sums[:, 0] / sums[:, 1])
+            values.append(float(np.mean(worths)))
+    if not values:
         return Estimate(None, None, None, 0, missing, "nothing to average")
-    value = float(np.mean([w[0] / w[1] for w in worths]))
-    low, high = bootstrap.interval(np.mean([s[:, 0] / s[:, 1] for s in sums], axis=0))
-    n = int(sum(w[1] for w in worths))
-    return Estimate(
-        value, low, high, n, missing, f"mean of {len(worths)} groups, stratified bootstrap, seed {seed}"
-    )
+    low, high = bootstrap.interval(np.mean(draws, axis=0))
+    method = f"mean of {len(values)} groups, bootstrap over prompts within each, {resamples} resamples, seed {seed}"
+    return Estimate(float(np.mean(values)), low, high, n, missing, method)
+
+
+def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]) -> dict[str, list[Verdict]]:
+    """The verdicts of each test set or category, in order of first appearance; those without one under
+    ``(none)``.
+    """
+    groups: dict[str, list[Verdict]] = {}
+    for v in verdicts:
+        groups.setdefault((v.test_set if group == "test_set" else v.category) or "(none)", []).append(v)
+    return groups
+
+
+def _parsed(verdicts: Sequence[Verdict], rule: Rule) -> tuple[list[str], list[float]]:
+    """Prompt and worth of every verdict that has one."""
+    prompts, worths = [], []
+    for v in verdicts:
+        value = worth(v, rule)
+        if value is not None:
+            prompts.append(v.prompt_id)
+            worths.append(value)
+    return prompts, worths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,25 +63,21 @@ def utf8(text: str) -> str:
     return text
 
 
-def examples(
-    raw: Raw, first_row: int, reading: Reading, wanted: range | Sequence[int] | None = None
-) -> Iterator[Example]:
-    """The readable rows of ``raw`` as Examples; ``wanted`` restricts them to these positions within it."""
-    for index in range(len(raw.rows)) if wanted is None else wanted:
-        row = raw.rows[index]
+def examples(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Example]:
+    """The readable rows of ``raw`` as Examples; ``rows`` are their numbers in the pool."""
+    for number, row in zip(rows, raw.rows, strict=True):
         try:
             messages, prompt, response = reading.understood(row)
         except BadRow:
             continue
         source = reading.source_of(row)
-        yield Example(
-            first_row + index, messages_id(messages), tuple(messages), prompt, response, source, row
-        )
+        yield Example(number, messages_id(messages), tuple(messages), prompt, response, source, row)
 
 
-def rejects(raw: Raw, first_row: int, reading: Reading) -> Iterator[Rejected]:
-    """The rows of ``raw`` that cannot be read."""
-    for index, row in enumerate(raw.rows):
+def rejects(raw: Raw, first_row: int, reading: Reading, suspects: Sequence[int]) -> Iterator[Rejected]:
+    """The rows of ``raw`` that cannot be read, of those at the positions ``suspects``."""
+    for index in suspects:
+        row = raw.rows[index]
         try:
             reading.understood(row)
         except BadRow as error:
@@ -176,9 +173,10 @@ def _as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
         return None
+    return None if math.isnan(number) else number
 
 
 CONVERT: Mapping[Kind, Callable[[Any], Any]] = {

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from handpicked.data.batch import DERIVED, Reading, column_type, to_batch
+from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
+from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.raw import Raw
+from handpicked.data.raw import Damage, Raw, between, excerpt
 from handpicked.errors import PoolError
+from handpicked.records import Rejected
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_BYTES = 8 << 20
 ROWS = 16384
+SHARD = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,36 @@ class ColumnarShard:
         needed = self._needed(columns)
         row = self.first_row
         for batch in self.tables(needed):
-            yield to_batch(self._raw(batch, row), row, self.reading, columns)
+            whole = bulk_batch(batch, row, self.reading, columns)
+            yield to_batch(self._raw(batch, row), row, self.reading, columns) if whole is None else whole
             row += batch.num_rows
 
-    def raw(self) -> Iterator[tuple[int, Raw]]:
-        """Runs of raw rows, each with the pool row of its first."""
+    def rejected(self) -> Iterator[Rejected]:
+        """Its rows that cannot be read."""
         row = self.first_row
-        for batch in self.tables(None):
-            yield row, self._raw(batch, row)
+        for batch in self.tables(self._needed(())):
+            suspects = unreadable(batch, self.reading)
+            if suspects:
+                yield from rejects(self._raw(batch, row), row, self.reading, suspects)
             row += batch.num_rows
+
+    def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
+        """The raw rows with these (ascending) numbers, each run with its numbers."""
+        for own, taken in self.taken(rows):
+            yield own, Raw(row_objects(taken), own, 0)
+
+    def taken(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], pa.RecordBatch]]:
+        """The original rows with these (ascending) numbers as Arrow batches, each with its numbers."""
+        import pyarrow as pa
+
+        first = self.first_row
+        for batch in self.tables(None):
+            own = between(rows, first, first + batch.num_rows)
+            if len(own) == batch.num_rows:
+                yield own, batch
+            elif len(own):
+                yield own, batch.take(pa.array([int(row) - first for row in own], pa.int64()))
+            first += batch.num_rows
 
     def tables(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """The original rows in batches of bounded bytes; ``columns`` of ``None`` means all of them."""
@@ -71,20 +95,40 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(batch.to_pylist(), range(first, first + batch.num_rows), 0)
+        return Raw(row_objects(batch), range(first, first + batch.num_rows), 0)
 
 
-def _parquet(path: Path, groups: range, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def row_objects(batch: pa.RecordBatch) -> list[Any]:
+    """The rows as objects; one with bytes that are not UTF-8 is damaged."""
+    try:
+        return cast("list[Any]", batch.to_pylist())
+    except UnicodeDecodeError:
+        return [_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
+
+
+def _row(one: pa.RecordBatch) -> Any:
+    try:
+        return one.to_pylist()[0]
+    except UnicodeDecodeError as error:
+        return Damage(
+            f"it holds bytes that are not UTF-8 ({error.reason})",
+            excerpt(error.object.decode("utf-8", "replace")),
+        )
+
+
+def _parquet(
+    path: Path, groups: range, columns: Sequence[str] | None, rows: int = ROWS
+) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         present = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
         bytes_, count = 0, 0
         for group in groups:
             part = file.metadata.row_group(group)
             bytes_ += part.total_byte_size
             count += part.num_rows
-        size = max(1, min(ROWS, BATCH_BYTES * count // max(bytes_, 1)))
+        size = max(1, min(rows, BATCH_BYTES * count // max(bytes_, 1)))
         yield from file.iter_batches(size, row_groups=list(groups), columns=present)
 
 
@@ -100,6 +144,9 @@ def _arrow(
         else:
             batches = pa.ipc.open_stream(source)
         for batch in batches:
+            batch.validate(
+                full=True
+            )  # Arrow trusts the offsets of a file; a damaged one would read past its buffers
             chosen = (
                 batch
                 if columns is None
@@ -119,37 +166,48 @@ class Group:
     rows: int
 
 
-def groups(path: Path, container: Container, target: int = 1 << 20) -> tuple[pa.Schema, list[Group]]:
-    """The schema of a file, and its row groups gathered into shards of about ``target`` rows."""
+def kinds(schema: pa.Schema) -> dict[str, Kind]:
+    """The column type that each field is read as."""
+    import pyarrow as pa
+
+    def kind(type_: pa.DataType) -> Kind:
+        if pa.types.is_boolean(type_):
+            return "bool"
+        return "number" if pa.types.is_integer(type_) or pa.types.is_floating(type_) else "text"
+
+    return {field.name: kind(field.type) for field in schema}
+
+
+def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
+    """The schema of a file, and its row groups gathered into shards of at least ``SHARD`` bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         if container.kind == "parquet":
             with pq.ParquetFile(path) as file:
-                counts = [
-                    file.metadata.row_group(index).num_rows for index in range(file.metadata.num_row_groups)
-                ]
-                return file.schema_arrow, _gathered(counts, target)
+                parts = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+                return file.schema_arrow, _gathered([(part.num_rows, part.total_byte_size) for part in parts])
         with pa.memory_map(str(path)) as source:
             if container.kind == "arrow file":
                 reader = pa.ipc.open_file(source)
-                counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
-                return reader.schema, _gathered(counts, target)
+                batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+                return reader.schema, _gathered([(batch.num_rows, batch.nbytes) for batch in batches])
             stream = pa.ipc.open_stream(source)
             return stream.schema, [Group(0, 0, sum(batch.num_rows for batch in stream))]
     except (pa.ArrowException, OSError) as error:
         raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
 
 
-def _gathered(counts: list[int], target: int) -> list[Group]:
+def _gathered(parts: list[tuple[int, int]]) -> list[Group]:
+    """Shards of the row groups whose rows and bytes are given."""
     found: list[Group] = []
-    first, rows = 0, 0
-    for index, count in enumerate(counts):
-        rows += count
-        if rows >= target or index == len(counts) - 1:
+    first, rows, size = 0, 0, 0
+    for index, (count, bytes_) in enumerate(parts):
+        rows, size = rows + count, size + bytes_
+        if size >= SHARD or index == len(parts) - 1:
             found.append(Group(first, index + 1, rows))
-            first, rows = index + 1, 0
+            first, rows, size = index + 1, 0, 0
     return found or [Group(0, 0, 0)]
 
 
@@ -157,14 +215,14 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:200]
 
 
-def head(path: Path, container: Container, groups: Sequence[Group]) -> Iterator[pa.RecordBatch]:
-    """The first batches of a file, for recognising its row format."""
+def head(path: Path, container: Container, group: Group, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The batches of one group of a file, of at most ``size`` rows."""
     import pyarrow as pa
 
     try:
         if container.kind == "parquet":
-            yield from _parquet(path, range(groups[0].first, groups[0].last), None)
+            yield from _parquet(path, range(group.first, group.last), None, size)
         else:
-            yield from _arrow(path, container, range(groups[0].first, groups[0].last), None)
+            yield from _arrow(path, container, range(group.first, group.last), None)
     except (pa.ArrowException, OSError) as error:
         raise PoolError(f"{path} is damaged: {_first_line(error)}") from error

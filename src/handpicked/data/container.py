@@ -26,6 +26,7 @@ HEAD = 1 << 16
 TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather")
 PACKED = (".gz", ".zst", ".bz2")
+NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json", "manifest.json")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,16 @@ def sniff(path: Path, fields: tuple[str, ...] = ()) -> Container:
         raise PoolError(f"{path} is empty: there are no rows to read")
     suffix = next((part for part in reversed(Path(path.name.lower()).suffixes) if part in TEXT_SUFFIXES), "")
     return _text_container(path, text, suffix, compression, fields)
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file of a folder is taken as data, by its name: a known suffix, not hidden, no metadata."""
+    name = path.name.lower()
+    if any(part.startswith((".", "_")) for part in path.parts) or name in NOT_ROWS:
+        return False
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return name.endswith(SUFFIXES)
 
 
 def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:

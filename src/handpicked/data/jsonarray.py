@@ -41,8 +41,18 @@ class Elements:
     known again after damage (those of the first row when empty).
     """
 
-    def __init__(self, stream: IO[bytes], where: str, *, array: bool, whole: bool, start: int = 0, line: int = 1, size: int | None = None,
-                 keys: frozenset[str] = frozenset()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        stream: IO[bytes],
+        where: str,
+        *,
+        array: bool,
+        whole: bool,
+        start: int = 0,
+        line: int = 1,
+        size: int | None = None,
+        keys: frozenset[str] = frozenset(),
+    ) -> None:
         self._stream, self._where, self._array, self._whole = stream, where, array, whole
         self._left = size
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
@@ -57,7 +67,7 @@ class Elements:
     def read(self) -> Iterator[Raw]:
         """Runs of rows, about a chunk of text each."""
         self._more()
-        if self._array and self._whole:
+        if self._array and not self._base:  # a part that begins elsewhere has no opening bracket
             self._at = self._text.index("[") + 1
         while True:
             rows: list[Any] = []
@@ -141,8 +151,8 @@ class Elements:
             if last and bool(last.group(1)) == self._array:
                 return self._mend(rows, lines, last.start() + 1)
             raise PoolError(
-                f"{self._where}: {broken.reason}; the row begins in line {broken.line} (byte {broken.byte}) and no further row is "
-                f"found after it. {self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
+                f"{self._where}: {broken.reason}; the row begins in line {broken.line} (byte {broken.byte}) and no further "
+                f"row is found after it. {self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
             )
         self._at = max(self._at, len(text) - 4096)
         return False
@@ -159,8 +169,8 @@ class Elements:
             return
         if not self._closed:
             raise PoolError(
-                f"{self._where}: the closing bracket of the list is missing after {self._rows_before} rows (byte {self._byte(self._at)}). "
-                f"Is the file complete?"
+                f"{self._where}: the closing bracket of the list is missing after {self._rows_before} rows "
+                f"(byte {self._byte(self._at)}). Is the file complete?"
             )
         while not self._text[self._at :].strip(" \t\r\n,\0") and not self._ended:
             self._more()

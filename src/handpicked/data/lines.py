@@ -83,7 +83,7 @@ def csv_rows(stream: IO[bytes], where: str, delimiter: str) -> Iterator[Raw]:
         )
     rows: list[Any] = []
     lines: list[int] = []
-    held = 0
+    held, before = 0, 0
     while True:
         first = reader.line_num + 1
         try:
@@ -93,8 +93,9 @@ def csv_rows(stream: IO[bytes], where: str, delimiter: str) -> Iterator[Raw]:
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise PoolError(
-                    f"{where}: the quote opened in the row at line {first} never closes, so the {reader.line_num - first + 1} lines from "
-                    f"there to the end cannot be told apart. {len(rows)} rows before it are sound. Close that quote."
+                    f"{where}: the quote opened in the row at line {first} never closes, so the "
+                    f"{reader.line_num - first + 1} lines from there to the end cannot be told apart. "
+                    f"{before + len(rows)} rows before it are sound. Close that quote."
                 ) from error
             rows.append(Damage(f"not valid CSV: {error}"))
             lines.append(first)
@@ -106,6 +107,7 @@ def csv_rows(stream: IO[bytes], where: str, delimiter: str) -> Iterator[Raw]:
         held += sum(map(len, cells))
         if held >= CHUNK:
             yield Raw(rows, lines, 0)
+            before += len(rows)
             rows, lines, held = [], [], 0
     yield Raw(rows, lines, 0)
 

@@ -7,10 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from handpicked.data.container import PACKED, SUFFIXES
+from handpicked.data.container import SUFFIXES, is_data
+from handpicked.data.remote import fetch, is_remote
 from handpicked.errors import PoolError, did_you_mean
-
-NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json", "manifest.json")
 
 
 def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
@@ -33,13 +32,15 @@ def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[st
 
 
 def _expand(name: str, remarks: list[str]) -> list[Path]:
+    if is_remote(name):
+        return fetch(name)
     path = Path(name).expanduser()
     if path.is_dir():
         return _folder(path, remarks)
     if path.exists():
         return [path]
     if glob.has_magic(name):
-        matched = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        matched = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (may be absolute)
         if not matched:
             raise PoolError(f"{name}: no file matches this pattern")
         return [file for file in matched if file.is_file()]
@@ -53,9 +54,7 @@ def _folder(folder: Path, remarks: list[str]) -> list[Path]:
         return _splits(folder, remarks)
     if (folder / "state.json").is_file():
         return _saved(folder)
-    found = sorted(
-        path for path in folder.rglob("*") if path.is_file() and _is_data(path.relative_to(folder))
-    )
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and is_data(path.relative_to(folder)))
     if not found:
         seen = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
         raise PoolError(
@@ -83,12 +82,3 @@ def _splits(folder: Path, remarks: list[str]) -> list[Path]:
         )
     remarks.append(f"the split '{taken}' of {', '.join(splits)} was taken")
     return _saved(folder / taken)
-
-
-def _is_data(path: Path) -> bool:
-    name = path.name.lower()
-    if any(part.startswith((".", "_")) for part in path.parts) or name in NOT_ROWS:
-        return False
-    for packed in PACKED:
-        name = name.removesuffix(packed)
-    return name.endswith(SUFFIXES)

@@ -65,9 +65,11 @@ def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str
         _, groups = columnar.groups(path, container)
         number = 0
         for group in groups:
-            for batch in columnar.head(path, container, [group]) if group.rows else ():
-                for row in batch.to_pylist():
+            for batch in columnar.head(path, container, group) if group.rows else ():
+                for row in columnar.row_objects(batch):
                     number += 1
+                    if isinstance(row, Damage):
+                        raise PoolError(f"{path}, row {number}: {row.reason}")
                     yield f"row {number}", row
         return
     for raw in text.stream_rows(path, container):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,11 @@ class Raw:
     rows: Sequence[Any]
     lines: Sequence[int]
     end: int
+
+
+def between(rows: Sequence[int], first: int, end: int) -> Sequence[int]:
+    """Of ascending row numbers those from ``first`` up to ``end`` (exclusive)."""
+    return rows[bisect_left(rows, first) : bisect_left(rows, end)]
 
 
 def excerpt(text: str) -> str:

@@ -79,14 +79,14 @@ def _survey(path: Path, format: str | None, map: Mapping[str, str] | None) -> _P
     sample: Sequence[Mapping[str, Any]]
     if container.kind in ("parquet", "arrow file", "arrow stream"):
         schema, groups = columnar.groups(path, container)
-        sample = _columnar_sample(path, container, groups)
-        sample = sample or [dict.fromkeys(schema.names)]
+        sample = _columnar_sample(path, container, groups) or [dict.fromkeys(schema.names)]
+        kinds = columnar.kinds(schema)
     else:
         spans = text.spans(path, container)
         sample = _text_sample(path, container, spans)
+        fields = dict.fromkeys(str(key) for row in sample for key in row)
+        kinds = {field: kind_of([row.get(field) for row in sample]) for field in fields}
     rows_format, why = recognise(sample, str(path), format, map)
-    fields = list(dict.fromkeys(str(key) for row in sample for key in row))
-    kinds = {field: kind_of([row.get(field) for row in sample]) for field in fields}
     return _Part(path, container, spans, groups, rows_format, why, kinds)
 
 
@@ -117,13 +117,13 @@ def _columnar_sample(
     path: Path, container: Container, groups: list[columnar.Group]
 ) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
-    if not sum(group.rows for group in groups):
-        return rows
-    for batch in columnar.head(path, container, groups):
-        rows += batch.slice(0, SAMPLE).to_pylist()
-        if len(rows) >= SAMPLE:
-            break
-    return rows[:SAMPLE]
+    first = next((group for group in groups if group.rows), None)
+    if first is not None:
+        for batch in columnar.head(path, container, first, SAMPLE):
+            rows += columnar.row_objects(batch.slice(0, SAMPLE))
+            if len(rows) >= SAMPLE:
+                break
+    return [row for row in rows[:SAMPLE] if isinstance(row, dict)]
 
 
 def _shards(part: _Part, reading: Reading, first: int) -> list[Any]:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from handpicked.data.remote import cache_folder
 from handpicked.errors import PoolError
 
 NAME = "python-stdlib"
@@ -48,7 +49,7 @@ def write_pool(out: Path) -> Path:
 
 def cached_pool() -> Path:
     """The pool of this Python version in the user's cache folder, written on first use."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "handpicked"
+    root = cache_folder()
     version = ".".join(map(str, sys.version_info[:3]))
     for folder in (root, Path(tempfile.gettempdir()) / "handpicked"):
         path = folder / f"{NAME}-{version}.jsonl"

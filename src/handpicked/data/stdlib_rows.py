@@ -19,22 +19,20 @@ SKIPPED = {
     "antigravity", "this", "idlelib", "lib2to3", "turtledemo", "turtle", "tkinter", "test", "pydoc_data", "ensurepip", "venv",
     "nt", "msvcrt", "winreg", "winsound", "msilib", "crypt", "cgi", "cgitb",
 }  # fmt: skip
-INNER = (
-    "asyncio", "collections", "concurrent.futures", "ctypes", "curses", "dbm", "email", "encodings", "html", "http", "importlib",
-    "json", "logging", "multiprocessing", "os", "re", "sqlite3", "tomllib", "unittest", "urllib", "wsgiref", "xml", "xmlrpc",
-    "zoneinfo", "compression", "string", "pathlib", "sys",
-)  # fmt: skip
 SUBMODULES = (
-    "collections.abc", "concurrent.futures.thread", "concurrent.futures.process", "email.message", "email.parser", "email.policy",
-    "email.headerregistry", "email.utils", "email.mime.text", "email.mime.multipart", "html.parser", "html.entities", "http.client",
-    "http.cookies", "http.cookiejar", "http.server", "importlib.abc", "importlib.machinery", "importlib.metadata",
-    "importlib.resources", "importlib.util", "json.decoder", "json.encoder", "logging.config", "logging.handlers",
-    "multiprocessing.managers", "multiprocessing.pool", "multiprocessing.shared_memory", "multiprocessing.connection", "os.path",
-    "unittest.mock", "unittest.case", "unittest.loader", "urllib.error", "urllib.parse", "urllib.request", "urllib.response",
-    "urllib.robotparser", "wsgiref.handlers", "wsgiref.headers", "wsgiref.util", "wsgiref.simple_server", "xml.dom.minidom",
-    "xml.dom.pulldom", "xml.etree.ElementTree", "xml.sax.handler", "xml.sax.saxutils", "xml.sax.xmlreader", "xmlrpc.client",
-    "xmlrpc.server", "ctypes.util", "asyncio.events", "asyncio.streams", "asyncio.subprocess", "asyncio.queues", "asyncio.locks",
-    "asyncio.tasks", "asyncio.futures", "curses.textpad", "dbm.dumb", "encodings.idna", "encodings.aliases",
+    "collections.abc", "concurrent.futures.thread", "concurrent.futures.process", "email.message",
+    "email.parser", "email.policy", "email.headerregistry", "email.utils", "email.mime.text",
+    "email.mime.multipart", "html.parser", "html.entities", "http.client", "http.cookies", "http.cookiejar",
+    "http.server", "importlib.abc", "importlib.machinery", "importlib.metadata", "importlib.resources",
+    "importlib.util", "json.decoder", "json.encoder", "logging.config", "logging.handlers",
+    "multiprocessing.managers", "multiprocessing.pool", "multiprocessing.shared_memory",
+    "multiprocessing.connection", "os.path", "unittest.mock", "unittest.case", "unittest.loader",
+    "urllib.error", "urllib.parse", "urllib.request", "urllib.response", "urllib.robotparser",
+    "wsgiref.handlers", "wsgiref.headers", "wsgiref.util", "wsgiref.simple_server", "xml.dom.minidom",
+    "xml.dom.pulldom", "xml.etree.ElementTree", "xml.sax.handler", "xml.sax.saxutils", "xml.sax.xmlreader",
+    "xmlrpc.client", "xmlrpc.server", "ctypes.util", "asyncio.events", "asyncio.streams",
+    "asyncio.subprocess", "asyncio.queues", "asyncio.locks", "asyncio.tasks", "asyncio.futures",
+    "curses.textpad", "dbm.dumb", "encodings.idna", "encodings.aliases",
 )  # fmt: skip
 QUESTIONS = {
     "function": (
@@ -93,8 +91,8 @@ def answer(name: str, value: Any) -> str | None:
     documentation = (
         inspect.cleandoc(value.__doc__) if isinstance(getattr(value, "__doc__", None), str) else ""
     )
-    if not documentation or (isinstance(value, type) and _inherited(value)):
-        return None
+    if " " not in documentation or (isinstance(value, type) and _inherited(value)):
+        return None  # nothing, or a bare name, as for the node types of ast
     signature = None
     if callable(value):
         with contextlib.suppress(ValueError, TypeError, NameError, AttributeError):

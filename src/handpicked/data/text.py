@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.data import jsonarray, lines
-from handpicked.data.batch import Reading, to_batch
+from handpicked.data import bulk, jsonarray, lines
+from handpicked.data.batch import Reading, column_type, rejects, to_batch
 from handpicked.data.container import DAMAGED, Container, open_bytes
-from handpicked.data.raw import Raw
+from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
+from handpicked.records import Rejected
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -154,10 +155,31 @@ class TextShard:
                 f"{self.path} has changed since it was read: {count} rows where there were {self.rows}; read it again"
             )
 
+    def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
+        """The raw rows with these (ascending) numbers, each run with its numbers."""
+        for first, run in self.raw():
+            own = between(rows, first, first + len(run.rows))
+            if len(own):
+                yield (
+                    own,
+                    Raw([run.rows[row - first] for row in own], [run.lines[row - first] for row in own], 0),
+                )
+
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See ``records.Shard``."""
+        for column in columns:
+            column_type(column, self.reading.kinds)
         for row, run in self.raw():
-            yield to_batch(run, row, self.reading, columns)
+            gathered = bulk.gathered(run, self.reading, columns)
+            whole = None if gathered is None else bulk.bulk_batch(gathered, row, self.reading, columns)
+            yield to_batch(run, row, self.reading, columns) if whole is None else whole
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Its rows that cannot be read."""
+        for row, run in self.raw():
+            gathered = bulk.gathered(run, self.reading)
+            suspects = range(len(run.rows)) if gathered is None else bulk.unreadable(gathered, self.reading)
+            yield from rejects(run, row, self.reading, suspects)
 
     def __getstate__(self) -> dict[str, Any]:
         """Held rows stay at home: a worker reads its span from the file."""

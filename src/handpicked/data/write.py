@@ -5,20 +5,20 @@ Rows are written in pool order to a file aside, which takes its name only when i
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import os
 import shutil
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.data.columnar import ColumnarShard
-from handpicked.errors import MissingPart, PoolError, StoreError, did_you_mean
+from handpicked.data.raw import between
+from handpicked.errors import MissingPart, PoolError, did_you_mean
 from handpicked.records import Example
+from handpicked.store import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,32 +66,22 @@ def write(
 
 @contextmanager
 def aside(folder: Path, name: str) -> Iterator[Path]:
-    """A path beside ``folder/name`` that takes its place when the block ends well, and is removed when it does not."""
+    """A path beside ``folder/name`` that takes its place when the block ends well, and is removed when it does not.
+
+    Raises StoreError where the disk refuses.
+    """
     temporary = folder / f".{name}.{os.getpid()}.part"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        temporary.replace(folder / name)
-    except OSError as error:
-        raise StoreError(_unwritable(folder, error)) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        elif temporary.exists():
-            temporary.unlink()
-
-
-def _unwritable(folder: Path, error: OSError) -> str:
-    full = error.errno == errno.ENOSPC or "No space left" in str(error)
-    if full:
-        return f"{folder}: no space left on this disk; nothing was kept of the file being written. Free some space and run again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{folder}: no permission to write there (or it is read-only); choose another output folder"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{folder} is a file, not a folder; choose another output folder"
-    return f"{folder} cannot be written: {error.strerror or error}"
+        try:
+            yield temporary
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            temporary.replace(folder / name)
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mapping[str, Any]]:
@@ -131,20 +121,9 @@ def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for shard in pool.shards:
-        begin, end = bisect_left(rows, shard.first_row), bisect_left(rows, shard.first_row + shard.rows)
-        if begin == end or not isinstance(shard, ColumnarShard):
-            continue
-        row = shard.first_row
-        for batch in shard.tables(None):
-            low, high = (
-                bisect_left(rows, row, begin, end),
-                bisect_left(rows, row + batch.num_rows, begin, end),
-            )
-            if high > low:
-                yield pa.Table.from_batches(
-                    [batch.take(pa.array([int(each) - row for each in rows[low:high]]))]
-                )
-            row += batch.num_rows
+        own = between(rows, shard.first_row, shard.first_row + shard.rows)
+        if len(own) and isinstance(shard, ColumnarShard):
+            yield from (pa.Table.from_batches([batch]) for _, batch in shard.taken(own))
 
 
 def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:

@@ -40,7 +40,9 @@ def requests_of(pair: Pair, judge: JudgeFolder) -> tuple[Request, Request]:
     """Both orders of the pair; for a judge that grades answers one by one, both answers."""
     a, b, _ = cut(pair.answer_a, pair.answer_b, judge.answer_chars)
     graded = judge.reads == "grade"
-    shown = ({"answer": a}, {"answer": b}) if graded else ({"first": a, "second": b}, {"first": b, "second": a})
+    shown = (
+        ({"answer": a}, {"answer": b}) if graded else ({"first": a, "second": b}, {"first": b, "second": a})
+    )
     first, second = (request_for(judge, pair.prompt, answers, pair.reference) for answers in shown)
     return first, second
 

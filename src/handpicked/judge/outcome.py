@@ -18,7 +18,9 @@ def side(review: Review) -> int | None:
 
 
 def strict(reviews: Sequence[Review]) -> Outcome:
-    """Only a preference that survives the swap counts (Shen, 2024, arXiv 2402.06094); everything else is a tie."""
+    """Only a preference that survives the swap counts (Shen, 2024, arXiv 2402.06094); everything else is a
+    tie.
+    """
     sides = [side(review) for review in reviews]
     if not sides or None in sides:
         return "unparsed"

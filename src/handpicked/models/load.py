@@ -7,6 +7,7 @@ an error, never another model.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,13 @@ def hub_commit(settings: ModelSettings) -> str:
     except ImportError:
         raise MissingPart("Models need torch and transformers: pip install 'handpicked[lm]'") from None
 
+    refused: tuple[type[Exception], ...] = (
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        OSError,
+        *_connection_errors(),
+    )
     try:
         cached = try_to_load_from_cache(settings.name, "config.json", revision=settings.revision)
         if isinstance(cached, str):
@@ -194,11 +202,17 @@ def hub_commit(settings: ModelSettings) -> str:
                 "Download it on a machine with the hub, or give a folder."
             )
         return str(HfApi().model_info(settings.name, revision=settings.revision).sha)
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+    except refused as error:
         raise MissingPart(
             f"The model '{settings.name}' is no folder here, is not cached, and the hub did not give it: "
             f"{_first_line(error)} Check the name and the connection, or give a folder."
         ) from error
+
+
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """What the hub's client raises when there is no network: its HTTP library's error, whichever it was built on."""
+    found = (sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
+    return tuple(found)
 
 
 def _first_line(error: Exception) -> str:

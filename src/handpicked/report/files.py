@@ -1,4 +1,4 @@
-"""The three files of a report, written aside and renamed so that a reader never sees half of one."""
+"""The files of a report: results.json, report.md and report.html, written aside and renamed so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,36 @@ from typing import Any
 from handpicked.errors import StoreError
 from handpicked.report.markdown import render_markdown
 from handpicked.report.page import render
+
+FORMAT = 1
+"""The shape of results.json that this version renders."""
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The results that a run left in ``folder``, to render them again.
+
+    Raises:
+        StoreError: there are none, they are damaged, or another version of handpicked wrote them.
+    """
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{folder} has no results.json: either it is no run folder or its run has not finished. "
+            "Run the experiment again with the same folder; what is done is kept."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path} cannot be read ({error}). Delete it and run the experiment again: only the report is redone."
+        ) from error
+    found = results.get("format") if isinstance(results, dict) else None
+    if found != FORMAT:
+        raise StoreError(
+            f"{path} has format {found!r}, and this version of handpicked renders format {FORMAT}. "
+            "Run the experiment again with the same folder: only the report is redone."
+        )
+    return dict(results)
 
 
 def write(results: Mapping[str, Any], folder: Path) -> Path:

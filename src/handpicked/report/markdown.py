@@ -26,6 +26,7 @@ def render_markdown(results: Json) -> str:
     if results["why"]:
         parts.append(f"*Asked:* {_plain(results['why'])}")
     parts += [f"**{_plain(results['answer']['headline'])}**", _plain(results["answer"]["sentence"])]
+    parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
     parts += [_comparisons(results), _arms(results), _stages(results)]

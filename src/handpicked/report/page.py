@@ -24,15 +24,17 @@ def render(results: Json) -> str:
     ``results`` is what ``analyze.results.assemble`` gave, or the same read back from results.json.
     """
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             results=results,
-            **_page_shell(),
-            main=_headline_comparisons(results),
+            **shell(),
+            main=headline_comparisons(results),
             others=_other_comparisons(results),
             loss_axis=_loss_axis(results["arms"]),
+            strength_axis=_strength_axis(results["rankings"]),
             length_axes=_length_axes(results),
+            stage_seconds=_stage_seconds(results["stages"]),
             curve_axes=_curve_axes(results["arms"]),
             settings=json.dumps(results["settings"], indent=2, ensure_ascii=False),
         )
@@ -40,8 +42,9 @@ def render(results: Json) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates, with every printed text escaped and made safe to look at."""
+    made = Environment(
         loader=PackageLoader("handpicked.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -50,9 +53,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
-    environment.filters.update({name: getattr(text, name) for name in names})
-    environment.globals["charts"] = charts
-    return environment
+    made.filters.update({name: getattr(text, name) for name in names})
+    made.globals["charts"] = charts
+    return made
 
 
 def _shown(value: Any) -> Any:
@@ -60,7 +63,7 @@ def _shown(value: Any) -> Any:
     return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _page_shell() -> dict[str, str]:
+def shell() -> dict[str, str]:
     """The style sheet and the policy that allows it, by its hash, and nothing else."""
     style = resources.files("handpicked.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -68,7 +71,7 @@ def _page_shell() -> dict[str, str]:
     return {"style": style, "policy": policy}
 
 
-def _headline_comparisons(results: Json) -> list[Json]:
+def headline_comparisons(results: Json) -> list[Json]:
     """The candidate against each rival over all prompts, by the first judge: the figure of the answer."""
     if not results["judges"]:
         return []
@@ -81,18 +84,24 @@ def _headline_comparisons(results: Json) -> list[Json]:
 
 
 def _other_comparisons(results: Json) -> list[Json]:
-    shown = _headline_comparisons(results)
+    shown = headline_comparisons(results)
     return [item for item in results["comparisons"] if item not in shown]
 
 
 def _loss_axis(arms: Sequence[Json]) -> tuple[float, float] | None:
-    """A symmetric axis that holds every interval of loss above the candidate's, or ``None`` where there is none."""
+    """An axis for the losses above the candidate's, or ``None`` where there are none."""
     differences = [arm["loss_above_candidate"] for arm in arms if arm["loss_above_candidate"]]
-    if not differences:
-        return None
-    reach = 1.1 * max(
-        0.01, *(abs(d[end]) for d in differences for end in ("low", "high") if d[end] is not None)
-    )
+    return _around_zero(differences, 0.01) if differences else None
+
+
+def _strength_axis(rankings: Sequence[Json]) -> tuple[float, float]:
+    return _around_zero([row["strength"] for ranking in rankings for row in ranking["arms"]], 0.5)
+
+
+def _around_zero(estimates: Sequence[Json], least: float) -> tuple[float, float]:
+    """A symmetric axis that holds every interval and reaches at least so far."""
+    ends = [abs(item[end]) for item in estimates for end in ("low", "high") if item[end] is not None]
+    reach = 1.1 * max([least, *ends])
     return -reach, reach
 
 
@@ -116,3 +125,11 @@ def _curve_axes(arms: Sequence[Json]) -> tuple[float, float, float] | None:
     low, high = min(losses), max(losses)
     room = 0.05 * (high - low) or 0.1
     return max(step for step, _ in points), low - room, high + room
+
+
+def _stage_seconds(stages: Sequence[Json]) -> dict[str, float]:
+    """Seconds by stage over all arms, in the order in which the stages first ran."""
+    seconds: dict[str, float] = {}
+    for stage in stages:
+        seconds[stage["name"]] = seconds.get(stage["name"], 0.0) + stage["seconds"]
+    return seconds

@@ -56,9 +56,14 @@ def encoded_lengths(tokenizer: Any) -> Counts:
         import awkward as ak
         import numpy as np
 
-        if not len(texts):
-            return np.empty(0, dtype=np.int64)
-        encoded = tokenizer.encode_batch(ak.from_arrow(texts))
+        offsets, data = text_buffers(texts)
+        if not len(data):  # gigatoken panics on a batch without a single byte.
+            return np.full(len(texts), len(tokenizer.encode("")), dtype=np.int64)
+        characters = ak.contents.NumpyArray(data, parameters={"__array__": "char"})
+        strings = ak.contents.ListOffsetArray(
+            ak.index.Index64(offsets), characters, parameters={"__array__": "string"}
+        )
+        encoded = tokenizer.encode_batch(ak.Array(strings))
         return np.diff(np.asarray(encoded.layout.offsets)).astype(np.int64, copy=False)
 
     return counts
@@ -80,7 +85,7 @@ def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) 
             hard |= _rows_with_other_numbers(texts)
         rows = np.flatnonzero(hard)
         if len(rows):
-            result[rows] = reference(texts.take(pa.array(rows)))
+            result[rows] = reference(texts.take(pa.array(rows.tolist())))
         return result
 
     return corrected
@@ -167,12 +172,13 @@ def _other_numbers() -> str:
 
 def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
     import numpy as np
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     rows: np.ndarray[Any, Any] = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
     beyond_ascii = np.flatnonzero(rows)
     if len(beyond_ascii):
-        matches = pc.match_substring_regex(texts.take(beyond_ascii), _other_numbers())
+        matches = pc.match_substring_regex(texts.take(pa.array(beyond_ascii.tolist())), _other_numbers())
         rows[beyond_ascii] = matches.to_numpy(zero_copy_only=False)
     return rows
 

@@ -28,10 +28,13 @@ PROBE = (
     "", " ", "\n", "  leading", "trailing  ", "The quick brown fox jumps over the lazy dog.", "I'm, you'LL, it's 'tis",
     "1234567890", "a  1", "a\n\n1. one\n\n2. two\n   3", "\t\t7\r\n\r\n8 \n 9", "x = {'a': [1, 2.5, -3e10]}  # 100%\n\n\n",
     "def f(x):\n        return x ** 2\n", "\u00e9 e\u0301 na\u00efve \u00bd \u00b2\u00b3 \u2160 \u0663\u0664 \uff11\uff12",
-    "\u00a0\u00a05 \u3000\u30006 \u2003 7", "\u4f60\u597d\uff0c\u4e16\u754c\u3002\u4e00\u4e8c\u4e09", "\u3053\u3093\u306b\u3061\u306f \uc548\ub155",
-    "\u041f\u0440\u0438\u0432\u0435\u0442 \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \u0928\u092e\u0938\u094d\u0924\u0947", "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1fa\U0001f1f3",
-    "\x00\x01\x04\x06\x13\x14\x16\x1d\x1f\x7f\x85", "\ue000\U00040000\U000e0001\U0010fffd", "<|endoftext|> <s></s> [INST] <|im_end|> 1",
-    "https://example.org/a?b=c&d=%20#e", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", " \n \t \n ", "...!!!???---___===",
+    "\u00a0\u00a05 \u3000\u30006 \u2003 7", "\u4f60\u597d\uff0c\u4e16\u754c\u3002\u4e00\u4e8c\u4e09",
+    "\u3053\u3093\u306b\u3061\u306f \uc548\ub155", "\u041f\u0440\u0438\u0432\u0435\u0442 \u05e9\u05dc\u05d5\u05dd",
+    "\u0645\u0631\u062d\u0628\u0627 \u0928\u092e\u0938\u094d\u0924\u0947",
+    "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1fa\U0001f1f3",
+    "\x00\x01\x04\x06\x13\x14\x16\x1d\x1f\x7f\x85", "\ue000\U00040000\U000e0001\U0010fffd",
+    "<|endoftext|> <s></s> [INST] <|im_end|> 1", "https://example.org/a?b=c&d=%20#e", "a" * 50, " \n \t \n ",
+    "...!!!???---___===",
 )  # fmt: skip
 
 
@@ -69,7 +72,9 @@ class Tokenizer:
             texts = texts.combine_chunks()
         present = texts.is_valid() if texts.null_count else None
         large = pc.cast(texts if present is None else pc.fill_null(texts, ""), pa.large_string())
-        counted = pa.array(self.counts(large), pa.int64())
+        # From its buffer, because pa.array of a NumPy array imports pandas where that is installed.
+        values = self.counts(large)
+        counted = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
         return counted if present is None else pc.if_else(present, counted, pa.scalar(None, pa.int64()))
 
 

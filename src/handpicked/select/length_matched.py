@@ -76,17 +76,15 @@ class LengthMatched:
         return f"not among the {size:,} drawn with seed {self.seed} to match the lengths of the other subset"
 
 
-def nearest_quotas(wanted: Any, available: Any) -> np.ndarray[Any, Any]:
+def nearest_quotas(wanted: np.ndarray[Any, Any], available: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """``wanted`` rows a bin, cut to what is ``available``, the rest moved to the nearest bins that have rows left."""
     import numpy as np
 
-    quotas = np.minimum(wanted, available)
-    for bin_index in np.flatnonzero(wanted > quotas):
-        short = int(wanted[bin_index] - quotas[bin_index]) if wanted[bin_index] > available[bin_index] else 0
-        for distance in range(1, len(wanted)):
-            for other in (bin_index - distance, bin_index + distance):
-                if short and 0 <= other < len(wanted):
-                    moved = min(short, int(available[other] - quotas[other]))
-                    quotas[other] += moved
-                    short -= moved
+    quotas: np.ndarray[Any, Any] = np.minimum(wanted, available)
+    for place in np.flatnonzero(wanted > available).tolist():
+        short = int(wanted[place] - available[place])
+        for other in sorted(range(len(wanted)), key=lambda bin_: (abs(bin_ - place), bin_)):
+            moved = min(short, int(available[other] - quotas[other]))
+            quotas[other] += moved
+            short -= moved
     return quotas

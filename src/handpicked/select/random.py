@@ -28,7 +28,8 @@ def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
     high, low = ids
     with np.errstate(over="ignore"):
         key = mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
-        return (mix(mix(high ^ key) ^ low) >> np.uint64(11)).astype(np.float64)
+        keys: np.ndarray[Any, Any] = (mix(mix(high ^ key) ^ low) >> np.uint64(11)).astype(np.float64)
+    return keys
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.select.selector import Scores
-from handpicked.select.topk import TopK, id_numbers
+from handpicked.select.topk import TopK, id_numbers, numbers
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 def take_top(scores: Scores, column: str, size: int, highest: bool) -> np.ndarray[Any, Any]:
-    """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value never win."""
+    """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value never win.
+
+    Raises:
+        ConfigError: the column does not hold numbers.
+    """
     import numpy as np
 
     top = TopK(np.array([size]))
     for batch in scores.batches((column,)):
-        valued = batch.filter(batch[column].is_valid())
-        keys = valued[column].to_numpy(zero_copy_only=False).astype(np.float64)
-        top.add(
-            np.zeros(len(keys), np.int64),
-            keys if highest else -keys,
-            id_numbers(valued["id"]),
-            valued["row"].to_numpy(),
-        )
+        keys = numbers(batch[column], column)
+        valued = ~np.isnan(keys)
+        high, low = (part[valued] for part in id_numbers(batch["id"]))
+        rows = batch["row"].to_numpy()[valued]
+        keys = keys[valued] if highest else -keys[valued]
+        top.add(np.zeros(len(rows), np.int64), keys, (high, low), rows)
     return top.rows()
 
 

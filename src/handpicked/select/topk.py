@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from handpicked.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -61,21 +63,26 @@ class TopK:
         full = (counts >= self._quotas) & (self._quotas > 0)
         self._floors[full] = worst[full]
 
-    def kept(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Group, key and row of every row kept, by group, best first."""
+    def entries(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Group, key, id (high and low) and row of every row kept, by group, best first."""
         import numpy as np
 
         self._prune()
         if not self._parts:
-            return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
-        groups, keys, _, _, rows = self._parts[0]
-        return groups, keys, rows
+            return (
+                np.empty(0, np.int64),
+                np.empty(0),
+                np.empty(0, np.uint64),
+                np.empty(0, np.uint64),
+                np.empty(0, np.int64),
+            )
+        return self._parts[0]
 
     def rows(self) -> np.ndarray[Any, Any]:
         """The rows kept, ascending."""
         import numpy as np
 
-        return np.sort(self.kept()[2])
+        return np.sort(self.entries()[4])
 
 
 def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -94,3 +101,23 @@ def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
     if len(pairs) != len(ids):
         raise ValueError("ids must be 32 hex digits each")
     return pairs[:, 0], pairs[:, 1]
+
+
+def numbers(values: pa.Array, column: str) -> np.ndarray[Any, Any]:
+    """The values of a column as float64, NaN where there is none.
+
+    Raises:
+        ConfigError: the column does not hold numbers.
+    """
+    import pyarrow as pa
+
+    kind = values.type
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    ):
+        raise ConfigError(f"field: the column {column!r} holds {kind}, no numbers; it cannot be ranked.")
+    found: np.ndarray[Any, Any] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return found

@@ -35,7 +35,7 @@ class TrainResult:
     """What training one arm did.
 
     ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``training_tokens`` counts
-    every token of every place in the plan, all epochs; ``response_tokens`` those of them that are learned. ``seconds`` and
+    every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used; ``response_tokens`` those of them that are learned. ``seconds`` and
     ``tokens_per_second`` are of this attempt alone, which began after step ``resumed_from``. ``adapter`` (LoRA) and ``merged``
     (the whole model) are folders below ``out``.
     """
@@ -44,6 +44,8 @@ class TrainResult:
     seed: int
     losses: tuple[tuple[int, float], ...]
     steps: int
+    epochs: float
+    device: str
     rows_used: int
     rows_in_subset: int
     training_tokens: int
@@ -113,6 +115,8 @@ def train(
             seed=seed,
             losses=losses,
             steps=trainer.state.global_step,
+            epochs=round(len(planned.order) / planned.rows, 2),
+            device=str(trainer.args.device),
             rows_used=planned.rows,
             rows_in_subset=len(examples),
             training_tokens=planned.tokens,

@@ -60,7 +60,8 @@ def _refuse_foreign(out: Path, names: Sequence[str]) -> None:
     taken = [name for name in names if (out / name).exists()]
     if taken and not (out / ASIDE).is_dir() and not _is_ours(out / MANIFEST):
         raise StoreError(
-            f"{out} already holds {taken[0]}, which handpicked did not write there. Choose another folder with -o, or move it away."
+            f"{out} already holds {taken[0]}, which handpicked did not write there. "
+            "Choose another folder with -o, or move it away."
         )
 
 

@@ -5,6 +5,7 @@ Only one batch is in memory at a time, so that memory does not grow with the poo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,8 +47,18 @@ class ScoreShard:
         for batch in shard.read(columns):
             values = [batch["row"], batch["id"], *(scorer(batch) for scorer in self.scorers)]
             values += [batch[name] for name in self.fields]
-            cast = [value.cast(kind.type) for value, kind in zip(values, self.schema, strict=True)]
+            cast = [_no_nan(value.cast(kind.type)) for value, kind in zip(values, self.schema, strict=True)]
             yield pa.RecordBatch.from_arrays(cast, schema=self.schema)
+
+
+def _no_nan(values: pa.Array) -> pa.Array:
+    """Not a number is no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
 
 
 @dataclass
@@ -139,5 +150,5 @@ def _by_shard(batch: pa.RecordBatch, shards: Sequence[Shard]) -> Iterator[pa.Rec
     starts = np.array([shard.first_row for shard in shards])
     owner = np.searchsorted(starts, rows, side="right")
     cuts = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(rows)]
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in itertools.pairwise(cuts):
         yield batch.slice(begin, end - begin)

@@ -1,0 +1,86 @@
+"""Paired tests of one arm against others, corrected for making several of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from handpicked.analyze.win_rate import Rule, worth
+from handpicked.records import Verdict
+
+EXACT_UP_TO = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A test of "neither is better". ``wins`` and ``losses`` count prompts; even ones say nothing.
+    ``p_value`` is two-sided.
+
+    ``adjusted`` is the p-value after Holm's correction over all comparisons that were made together.
+    ``None``: no prompt favours either side, so there is nothing to test.
+    """
+
+    a: str
+    b: str
+    wins: int
+    losses: int
+    p_value: float | None
+    adjusted: float | None
+
+    def decided(self, level: float = 0.05) -> Literal["a", "b", "undecided"]:
+        """Which arm is better at this level after correction."""
+        if self.adjusted is None or self.adjusted >= level:
+            return "undecided"
+        return "a" if self.wins > self.losses else "b"
+
+
+def compare(verdicts: Sequence[Verdict], rule: Rule = "strict") -> list[Comparison]:
+    """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every two arms that met,
+    Holm-corrected.
+
+    A prompt counts once, for the side that its verdicts favour on balance, so that several judgements on one
+    prompt do not pose as several prompts.
+    """
+    balance: dict[tuple[str, str], dict[str, float]] = {}
+    for v in verdicts:
+        value = worth(v, rule)
+        prompts = balance.setdefault((v.a, v.b), {})
+        if value is not None:
+            prompts[v.prompt_id] = prompts.get(v.prompt_id, 0.0) + value - 0.5
+    tests = []
+    for pair, prompts in balance.items():
+        wins = sum(value > 0 for value in prompts.values())
+        losses = sum(value < 0 for value in prompts.values())
+        tests.append((pair, wins, losses, sign_test(wins, losses)))
+    adjusted = holm({pair: p for pair, _, _, p in tests if p is not None})
+    return [Comparison(*pair, wins, losses, p, adjusted.get(pair)) for pair, wins, losses, p in tests]
+
+
+def sign_test(wins: int, losses: int) -> float | None:
+    """Two-sided p-value of so many wins and losses under even odds: exact binomial, normal above 5,000 of
+    them.
+    """
+    n, k = wins + losses, min(wins, losses)
+    if n == 0:
+        return None
+    if n > EXACT_UP_TO:
+        return math.erfc((n - 2 * k - 1) / math.sqrt(2 * n)) if n > 2 * k + 1 else 1.0
+    tail = sum(math.exp(_log_binomial(n, i) - n * math.log(2)) for i in range(k + 1))
+    return min(1.0, 2 * tail)
+
+
+def _log_binomial(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def holm(p_values: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Step-down adjusted p-values (Holm, 1979): they control the chance of even one false finding."""
+    ordered = sorted(p_values.items(), key=lambda item: item[1])
+    adjusted: dict[tuple[str, str], float] = {}
+    highest = 0.0
+    for i, (name, p) in enumerate(ordered):
+        highest = max(highest, min(1.0, p * (len(ordered) - i)))
+        adjusted[name] = highest
+    return adjusted

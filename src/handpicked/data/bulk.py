@@ -1,0 +1,238 @@
+"""Whole columns at once: the batch of ``batch.to_batch`` for prompt and response columns that are plain text.
+
+The rules are those of ``formats`` and ``records``, in Arrow kernels; only the hashing is a loop. Where a column is no text,
+holds bytes that are not UTF-8, or a history or system text is used, there is no batch and the rows are read one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
+from handpicked.data.formats import BLANK, Pairs
+from handpicked.data.raw import Raw
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def bulk_batch(
+    batch: pa.RecordBatch, first_row: int, reading: Reading, columns: Sequence[str]
+) -> pa.RecordBatch | None:
+    """The readable rows with ``columns`` in that order, or ``None`` where the rows must be read one by one."""
+    import numpy as np
+    import pyarrow as pa
+
+    understood = None if "messages" in columns else _understood(batch, reading)
+    if understood is None:
+        return None
+    prompt, response, readable = understood
+    rows = pa.array(np.arange(first_row, first_row + batch.num_rows))
+    if not readable.all():
+        mask = pa.array(readable)
+        rows, prompt, response, batch = (part.filter(mask) for part in (rows, prompt, response, batch))
+    made = {
+        "row": lambda: rows,
+        "id": lambda: _ids(prompt, response),
+        "prompt": lambda: prompt,
+        "response": lambda: response,
+        "source": lambda: _sources(batch, reading),
+    }
+    arrays = [made[column]() if column in made else _original(batch, column, reading) for column in columns]
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def unreadable(batch: pa.RecordBatch, reading: Reading) -> Sequence[int]:
+    """The positions of the rows that may be unreadable: exactly those, or all where rows must be read one by one."""
+    import numpy as np
+
+    understood = _understood(batch, reading)
+    if understood is None:
+        return range(batch.num_rows)
+    found: list[int] = np.flatnonzero(~understood[2]).tolist()
+    return found
+
+
+def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.RecordBatch | None:
+    """Raw rows of a text file as columns: the fields of the format and the asked ones. ``None`` where a field of the
+    format is not text throughout.
+    """
+    import pyarrow as pa
+
+    shape = reading.format
+    if not isinstance(shape, Pairs) or not all(type(row) is dict for row in raw.rows):
+        return None
+    arrays = {}
+    try:
+        for field in shape.fields:
+            values = [row.get(field) for row in raw.rows]
+            if field == shape.history:
+                if any(values):
+                    return None
+                continue
+            arrays[field] = pa.array(values, pa.large_string())
+        if reading.source_field is not None:
+            arrays[reading.source_field] = pa.array(
+                [reading.source_of(row) for row in raw.rows], pa.large_string()
+            )
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        return None  # mixed types or lone surrogates
+    for column in columns:
+        if column not in DERIVED and column not in arrays:
+            kind = column_type(column, reading.kinds)
+            convert = CONVERT[reading.kinds[column]]
+            arrays[column] = pa.array([convert(row.get(column)) for row in raw.rows], kind)
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def _understood(batch: pa.RecordBatch, reading: Reading) -> tuple[pa.Array, pa.Array, Any] | None:
+    """Prompt, response and whether each row is readable (a numpy mask), where the columns are plain text."""
+    shape = reading.format
+    if not isinstance(shape, Pairs):
+        return None
+    if not (_unused(batch, shape.system) and _unused(batch, shape.history)):
+        return None
+    asked, further, response = (
+        _text_column(batch, name) for name in (shape.prompt, shape.input, shape.response)
+    )
+    if asked is None or further is None or response is None:
+        return None
+    prompt = _joined(asked, further)
+    return prompt, response, _not_blank(prompt) & _not_blank(response)
+
+
+def _not_blank(column: pa.Array) -> Any:
+    """Which texts hold more than ASCII white space. Most show it in their first byte."""
+    import numpy as np
+
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(column) + 1, 8 * column.offset)
+    filled = ends[1:] > ends[:-1]
+    if not data or not len(column):
+        return filled
+    letters = np.frombuffer(data, np.uint8)
+    first = letters[np.minimum(ends[:-1], len(letters) - 1)]
+    for index in np.flatnonzero(filled & (first <= 32)):
+        filled[index] = bool(column[int(index)].as_py().strip(BLANK))
+    return filled
+
+
+def _unused(batch: pa.RecordBatch, field: str | None) -> bool:
+    """Whether an optional field holds nothing in this batch: absent, null, or empty texts or lists."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if field is None or field not in batch.schema.names:
+        return True
+    column = batch.column(field)
+    if column.null_count == len(column):
+        return True
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        longest = pc.max(pc.list_value_length(column)).as_py()
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        longest = pc.max(pc.binary_length(column)).as_py()
+    else:
+        return False
+    return not longest
+
+
+def _text_column(batch: pa.RecordBatch, field: str | None) -> pa.Array | None:
+    """A column as large_string with null as empty; ``None`` where it is no sound text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if field is None or field not in batch.schema.names:
+        return pa.repeat(pa.scalar("", pa.large_string()), batch.num_rows)
+    column = batch.column(field)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (
+        pa.types.is_string(column.type)
+        or pa.types.is_large_string(column.type)
+        or pa.types.is_null(column.type)
+    ):
+        return None
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    column = column.cast(pa.large_string())
+    return pc.fill_null(column, "") if column.null_count else column
+
+
+def _joined(asked: pa.Array, further: pa.Array) -> pa.Array:
+    """Prompt and further input with a blank line between them, where both are there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    alone = pc.equal(pc.binary_length(further), 0)
+    if pc.all(alone, min_count=0).as_py():
+        return asked
+    both = pc.binary_join_element_wise(asked, further, pa.scalar("\n\n", pa.large_string()))
+    return pc.case_when(pc.make_struct(alone, pc.equal(pc.binary_length(asked), 0)), asked, further, both)
+
+
+def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:
+    """``records.messages_id`` of [user prompt, assistant response]: the netstrings are framed by Arrow, then hashed."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def text(value: str) -> pa.Scalar:
+        return pa.scalar(value, pa.large_string())
+
+    def size(column: pa.Array) -> pa.Array:
+        return pc.binary_length(column).cast(pa.large_string())
+
+    parts: list[Any] = [
+        text("4:user,"),
+        size(prompt),
+        text(":"),
+        prompt,
+        text(",9:assistant,"),
+        size(response),
+        text(":"),
+        response,
+        text(","),
+    ]
+    framed = pc.binary_join_element_wise(*parts, text(""))
+    if not len(framed):
+        return pa.array([], pa.string())
+    _, offsets, data = framed.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(framed) + 1, 8 * framed.offset).tolist()
+    view = memoryview(data)
+    begin = ends[0]
+    ids = []
+    for end in ends[1:]:
+        ids.append(blake2b(view[begin:end], digest_size=16).hexdigest())
+        begin = end
+    return pa.array(ids, pa.string())
+
+
+def _sources(batch: pa.RecordBatch, reading: Reading) -> pa.Array:
+    import pyarrow as pa
+
+    if reading.source_field is None or reading.source_field not in batch.schema.names:
+        return pa.repeat(pa.scalar(reading.source, pa.string()), batch.num_rows)
+    found = batch.column(reading.source_field).to_pylist()
+    return pa.array(
+        [value if isinstance(value, str) and value else reading.source for value in found], pa.string()
+    )
+
+
+def _original(batch: pa.RecordBatch, column: str, reading: Reading) -> pa.Array:
+    """A column of the original rows as its kind; one that this file lacks is null."""
+    import pyarrow as pa
+
+    kind = column_type(column, reading.kinds)
+    if column not in batch.schema.names:
+        return pa.nulls(batch.num_rows, kind)
+    values = batch.column(column)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        if reading.kinds[column] == "text":
+            return values.cast(kind)
+    elif pa.types.is_integer(values.type) and reading.kinds[column] == "number":
+        return values.cast(kind, safe=False)
+    return pa.array([CONVERT[reading.kinds[column]](value) for value in values.to_pylist()], kind)

@@ -1,0 +1,112 @@
+"""What a person should know of a subset before training on it, whether or not a guard was on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from handpicked.pick.guarding import plan_guards
+from handpicked.records import Pool
+from handpicked.score.tokenizer import load_tokenizer
+from handpicked.select.selector import Scores
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+AUDITED = ("repetition", "compressibility", "cut-off", "duplicates", "near-duplicates")
+BATCH = 2000
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """A trainer that keeps the first ``max_length`` tokens of an example.
+
+    ``overhead``: tokens that its template adds to prompt and response, the end-of-text token included.
+    """
+
+    max_length: int
+    overhead: int = 1
+
+
+def audit(
+    pool: Pool, rows: Sequence[int], tokenizer: str | None, truncation: Truncation | None
+) -> dict[str, Any]:
+    """For each guard with its default limit how many of ``rows`` it would drop; token lengths; what truncation cuts.
+
+    A row that is cut loses its end-of-text token, so that a model trained on it does not learn to stop.
+    """
+    import pyarrow as pa
+
+    counter = load_tokenizer(tokenizer)
+    plans = plan_guards(AUDITED)
+    tables: list[pa.RecordBatch] = []
+    responses: list[int] = []
+    totals: list[int] = []
+    for batch in _texts(pool, rows):
+        counts = [counter.count(batch[column]).to_pylist() for column in ("prompt", "response")]
+        responses += counts[1]
+        totals += [prompt + response for prompt, response in zip(*counts, strict=True)]
+        scorers = {scorer.name: scorer for plan in plans for scorer in plan.scorers}
+        scored = {name: scorer(batch) for name, scorer in scorers.items()}
+        tables.append(pa.record_batch({"row": batch["row"], "id": batch["id"], **scored}))
+    scores = Scores(lambda columns: (one.select(["row", "id", *columns]) for one in tables), len(rows))
+    flagged: dict[str, Any] = {}
+    for plan in plans:
+        guard = plan.make(scores)
+        flagged[plan.name] = {"rows": sum(int(guard.drops(one).sum()) for one in tables), "rule": plan.rule}
+    found: dict[str, Any] = {"rows": len(rows), "guards": flagged, "response_tokens": _spread(responses)}
+    if truncation is not None:
+        found["truncation"] = _cut(totals, responses, truncation)
+    return found
+
+
+def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """Row, id, prompt and response of these rows."""
+    import pyarrow as pa
+
+    waiting: list[Any] = []
+    names = ("row", "id", "prompt", "response")
+    types = (pa.int64(), pa.string(), pa.large_string(), pa.large_string())
+    for example in pool.examples(rows) if rows else ():
+        waiting.append([getattr(example, name) for name in names])
+        if len(waiting) == BATCH:
+            yield _batch(waiting, names, types)
+            waiting = []
+    if waiting:
+        yield _batch(waiting, names, types)
+
+
+def _batch(values: list[Any], names: Sequence[str], types: Sequence[pa.DataType]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    columns = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), types, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, names=list(names))
+
+
+def _spread(values: Sequence[int]) -> dict[str, float | None]:
+    """Least, median, mean and most; null for no values."""
+    if not values:
+        return {"least": None, "median": None, "mean": None, "most": None}
+    return {
+        "least": min(values),
+        "median": statistics.median(values),
+        "mean": round(statistics.fmean(values), 2),
+        "most": max(values),
+    }
+
+
+def _cut(totals: Sequence[int], responses: Sequence[int], truncation: Truncation) -> dict[str, int]:
+    lengths = [total + truncation.overhead for total in totals]
+    over = [length - truncation.max_length for length in lengths]
+    return {
+        "max_length": truncation.max_length,
+        "overhead": truncation.overhead,
+        "rows": len(lengths),
+        "cut_and_lose_end_of_text": sum(excess > 0 for excess in over),
+        "lose_whole_response": sum(
+            excess > response for excess, response in zip(over, responses, strict=True)
+        ),
+        "tokens_lost": sum(max(excess, 0) for excess in over),
+    }

@@ -1,0 +1,175 @@
+"""The path of a selection: score, guard, choose, write."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from handpicked.config import SelectSettings
+from handpicked.engine import Runner
+from handpicked.errors import ConfigError
+from handpicked.pick.audit import Truncation
+from handpicked.pick.guarding import GuardPlan, plan_guards
+from handpicked.pick.methods import selector_for, text_scorer
+from handpicked.pick.outfolder import filling
+from handpicked.pick.scored import ScoredPool, score_pool
+from handpicked.pick.selection import FILES, Guarded, Selection
+from handpicked.progress import SILENT, Progress
+from handpicked.records import Pool, SelectionSummary, Turns
+from handpicked.score.scorer import Scorer
+from handpicked.select.full import Full
+from handpicked.select.length_matched import LengthMatched
+from handpicked.select.selector import Selector
+from handpicked.select.window import Window
+
+
+def pick(
+    pool: Pool,
+    settings: SelectSettings,
+    out: str | Path,
+    progress: Progress = SILENT,
+    *,
+    turns: Turns = "last",
+    format: str = "original",
+    container: str | None = None,
+    runner: Runner = "native",
+    address: str | None = None,
+    truncation: Truncation | None = None,
+    command: Sequence[str] = (),
+) -> SelectionSummary:
+    """Score ``pool``, select from it by ``settings`` and write the subset into the folder ``out``.
+
+    ``out`` gets ``selected.jsonl`` (or ``.parquet``; the original rows in pool order), ``scores.parquet`` (row, id,
+    every score, kept, reason, for every row of the pool), ``rejected.jsonl`` and, last, ``manifest.json``. It is never
+    half-written: files are made aside and renamed, and the same settings give the same bytes.
+
+    ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset; ``truncation`` asks
+    how many selected rows a maximum sequence length would cut.
+
+    Raises:
+        ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
+        StoreError: ``out`` cannot be written.
+    """
+    with filling(Path(out), FILES) as folder:
+        selection = select(
+            pool,
+            selector_for(settings, turns),
+            size=settings.size,
+            fraction=settings.fraction,
+            guards=settings.guards,
+            prompts=settings.prompts,
+            tokenizer=settings.tokenizer,
+            scratch=folder / "scores.arrow",
+            runner=runner,
+            address=address,
+            progress=progress,
+        )
+        facts = {"settings": settings.model_dump(mode="json"), "turns": turns, "command": list(command)}
+        selection.fill(folder, format, container, truncation, facts, progress)
+        return selection.summary
+
+
+def select(
+    pool: Pool,
+    selector: Selector,
+    *,
+    size: int | None = None,
+    fraction: float | None = None,
+    guards: Sequence[str] = (),
+    prompts: Sequence[str | Path] = (),
+    tokenizer: str | None = None,
+    scratch: Path | None = None,
+    runner: Runner = "native",
+    address: str | None = None,
+    progress: Progress = SILENT,
+) -> Selection:
+    """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
+
+    ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard ``decontaminate``.
+    Scores wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
+
+    Raises:
+        ConfigError: a size beyond the rows there are, an unknown guard, or a column that cannot be ranked.
+    """
+    plans = plan_guards(guards, prompts, tokenizer)
+    _check_budget(selector, size, fraction)
+    scorers, fields = _columns(selector, plans, tokenizer)
+    keep_alive: Any = None
+    if scratch is None:
+        keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
+        scratch = Path(keep_alive.name) / "scores.arrow"
+    scored = score_pool(pool, scorers, fields, scratch, runner=runner, address=address, progress=progress)
+    guarded = Guarded.by(scored, plans)
+    wanted = _budget(pool, selector, scored, guarded, size, fraction)
+    rows = selector.select(guarded.scores(), wanted)
+    if isinstance(selector, Window) and size is None and fraction is None:
+        wanted = len(rows)
+    if len(rows) < wanted:
+        raise ConfigError(
+            f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {len(rows):,}: the others have no value "
+            f"of {' or '.join(selector.columns)}, or lie outside of what it chooses from. Lower the size."
+        )
+    return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
+
+
+def _columns(
+    selector: Selector, plans: Sequence[GuardPlan], tokenizer: str | None
+) -> tuple[tuple[Scorer, ...], tuple[str, ...]]:
+    """The scorers that selector and guards need, each once, and the columns of the pool."""
+    named = {name: text_scorer(name, tokenizer) for name in selector.columns}
+    scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
+    for plan in plans:
+        for scorer in plan.scorers:
+            scorers.setdefault(scorer.name, scorer)
+    return tuple(scorers.values()), tuple(name for name, scorer in named.items() if scorer is None)
+
+
+def _check_budget(selector: Selector, size: int | None, fraction: float | None) -> None:
+    """What can be said of the size before the pool is read."""
+    if size is not None and fraction is not None:
+        raise ConfigError(f"size: both a size ({size:,}) and a fraction ({fraction}) are given; give one.")
+    if size is not None and size < 0:
+        raise ConfigError(f"size: {size:,} is less than no rows.")
+    if fraction is not None and not 0 <= fraction <= 1:
+        raise ConfigError(f"fraction: {fraction} is no share of the pool; give 0 to 1.")
+    asked = size is not None or fraction is not None
+    if isinstance(selector, Full) and asked:
+        raise ConfigError(
+            "size: 'full' keeps every row and takes no size. Leave it out, or select by 'random'."
+        )
+    if not asked and not isinstance(selector, Full | LengthMatched | Window):
+        raise ConfigError(
+            f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
+        )
+
+
+def _budget(
+    pool: Pool,
+    selector: Selector,
+    scored: ScoredPool,
+    guarded: Guarded,
+    size: int | None,
+    fraction: float | None,
+) -> int:
+    """How many rows to keep.
+
+    Raises:
+        ConfigError: more than there are, with both numbers and where the others went.
+    """
+    if fraction is not None:
+        size = int(fraction * scored.rows + 1e-9)
+    if size is None:
+        size = len(selector.lengths) if isinstance(selector, LengthMatched) else guarded.rows
+    if size > guarded.rows:
+        lost = [
+            (pool.rows - scored.rows, "cannot be read"),
+            (scored.rows - guarded.rows, "are dropped by guards"),
+        ]
+        told = ", ".join(f"{count:,} {why}" for count, why in lost if count)
+        raise ConfigError(
+            f"size: {size:,} rows were asked for, but the pool has {guarded.rows:,} to select from"
+            f"{f' ({pool.rows:,} rows, of which {told})' if told else ''}. Lower the size."
+        )
+    return size

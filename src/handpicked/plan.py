@@ -1,0 +1,269 @@
+"""A dry run: resolve every name, count rows, steps and tokens, estimate memory, time and cost, say what is missing here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handpicked import estimate
+from handpicked.checks import mistakes, not_there_yet
+from handpicked.config import ArmSettings, Experiment
+from handpicked.errors import HandpickedError
+from handpicked.experiment import load
+from handpicked.job import read_pool
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when rows are known."""
+
+    name: str
+    by: str
+    rows: int = 0
+    tokens: int = 0
+    steps: int = 0
+    memory_gib: float | None = None
+    hours: float | None = None
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made."""
+
+    name: str
+    pool: dict[str, Any]
+    model: dict[str, Any]
+    arms: tuple[PlannedArm, ...]
+    evaluation: dict[str, Any]
+    missing: tuple[str, ...]
+    assumed: tuple[str, ...] = field(default=())
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+
+def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
+    """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing, pays nothing, writes nothing.
+
+    Raises ConfigError for mistakes in the file, as a run would; what this machine lacks is listed instead.
+    """
+    experiment = load(file, overrides, also=mistakes)
+    missing = [mistake for _, mistake in not_there_yet(experiment)]
+    folder = _model_folder(experiment, missing)
+    shape = estimate.shape_of(experiment.model.name, folder)
+    gpu = _has_gpu()
+    costs = _row_costs(experiment)
+    arms = tuple(_arm(experiment, name, costs, shape, gpu) for name in experiment.arms)
+    evaluation = _evaluation(experiment, missing)
+    missing += _parts(experiment, arms, gpu)
+    rate = (
+        f"{estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s (one GPU)"
+        if gpu or _needs_gpu(arms)
+        else f"{estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s (CPU)"
+    )
+    assumed = [f"training at {rate}", "tokens of a row: prompt and response, without the template's own"]
+    if not isinstance(folder, Path):
+        assumed.append("tokens counted with the embedded tokenizer, because the model's own is not here")
+    if shape is not None:
+        assumed.append(f"the model's shape: {shape.stated}")
+    model = {
+        "name": experiment.model.name,
+        "parameters": shape.parameters if shape else None,
+        "here": folder is not None,
+    }
+    pool = {"path": experiment.pool.path, "rows": len(costs)}
+    return Plan(experiment.name, pool, model, arms, evaluation, tuple(missing), tuple(assumed))
+
+
+def _model_folder(experiment: Experiment, missing: list[str]) -> Path | None:
+    from handpicked.models.load import resolve
+
+    try:
+        found = resolve(experiment.model)
+    except HandpickedError as error:
+        missing.append(str(error))
+        return None
+    return found if isinstance(found, Path) else None
+
+
+def _row_costs(experiment: Experiment) -> list[tuple[int, int]]:
+    """(response tokens, prompt tokens) of every readable row that is not held out, by the embedded tokenizer."""
+    import pyarrow as pa
+
+    from handpicked.data.stdlib import NAME
+    from handpicked.score.tokenizer import load_tokenizer
+
+    if experiment.pool.path == NAME:
+        return _stdlib_costs(experiment)
+    count = load_tokenizer(None).count
+    found: list[tuple[int, int]] = []
+    for shard in read_pool(experiment.pool).shards:
+        for batch in shard.read(["row", "prompt", "response"]):
+            responses, prompts = (
+                count(batch[name].cast(pa.large_string())).to_pylist() for name in ("response", "prompt")
+            )
+            found += zip(responses, prompts, strict=True)
+    return found
+
+
+def _stdlib_costs(experiment: Experiment) -> list[tuple[int, int]]:
+    import tempfile
+
+    from handpicked.data.stdlib import write_pool
+
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
+        pool = experiment.pool.model_copy(update={"path": str(write_pool(Path(folder) / "pool.jsonl"))})
+        return _row_costs(experiment.model_copy(update={"pool": pool}))
+
+
+def _arm(
+    experiment: Experiment, name: str, costs: list[tuple[int, int]], shape: estimate.Shape | None, gpu: bool
+) -> PlannedArm:
+    arm = experiment.arms[name]
+    if arm.by == "none":
+        return PlannedArm(name, arm.by)
+    settings = arm.train or experiment.train
+    rows = _rows(arm, len(costs))
+    a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
+    if settings.budget_tokens is not None:
+        passes = settings.budget_tokens / max(a_pass, 1)
+        tokens = settings.budget_tokens
+    else:
+        passes, tokens = settings.epochs, round(a_pass * settings.epochs)
+    steps = max(1, round(rows * passes / settings.batch_size))
+    if shape is None:
+        return PlannedArm(name, arm.by, rows, tokens, steps, exact=exact)
+    wide = gpu or shape.parameters > 1e9
+    memory = estimate.memory_bytes(shape, settings, bytes_a_number=2 if wide else 4) / 2**30
+    hours = (
+        estimate.flops(shape, settings, tokens) / (estimate.GPU_FLOPS if wide else estimate.CPU_FLOPS) / 3600
+    )
+    return PlannedArm(name, arm.by, rows, tokens, steps, round(memory, 1), round(hours, 2), exact)
+
+
+def _rows(arm: ArmSettings, pool: int) -> int:
+    if arm.size is not None:
+        return min(arm.size, pool)
+    return int(arm.fraction * pool) if arm.fraction is not None else pool
+
+
+def _tokens(arm: ArmSettings, costs: list[tuple[int, int]], rows: int, max_length: int) -> tuple[int, bool]:
+    """Tokens of one pass over the arm's rows, and whether these are the very rows (no guard, no chance, no model)."""
+    cut = [min(response + prompt, max_length) for response, prompt in costs]
+    if rows == len(costs):
+        return sum(cut), True
+    if arm.by in ("longest", "shortest") and arm.measure == "tokens" and not arm.guards:
+        order = sorted(range(len(costs)), key=lambda row: costs[row][0], reverse=arm.by == "longest")
+        return sum(cut[row] for row in order[:rows]), True
+    return round(sum(cut) / max(len(cut), 1) * rows), False
+
+
+def _evaluation(experiment: Experiment, missing: list[str]) -> dict[str, Any]:
+    """Prompts, comparisons, and the judge's calls with their cost."""
+    from handpicked.data import read_prompts
+    from handpicked.judge import load_judge
+
+    evaluate = experiment.evaluate
+    sets = {}
+    words = 0
+    for prompts in evaluate.prompts:
+        if prompts.path is None:
+            sets[prompts.name] = min(experiment.pool.hold_out, prompts.limit or experiment.pool.hold_out)
+            continue
+        listed = read_prompts(prompts.path, prompts.name, map=prompts.map, limit=prompts.limit)
+        sets[prompts.name] = len(listed)
+        words += sum(len(prompt.text) for prompt in listed) // 4
+    asked = sum(sets.values())
+    arms = len(experiment.arms)
+    pairs = arms * (arms - 1) // 2 if evaluate.pairs == "all" else arms - 1
+    judges = []
+    for settings in evaluate.judges:
+        judge = load_judge(settings.name)
+        calls = 2 * pairs * asked if judge.asks else 0
+        prompt_tokens = (
+            calls * (len(judge.template) // 4 + 2 * evaluate.generate.max_new_tokens) + 2 * pairs * words
+        )
+        reply_tokens = calls * judge.max_tokens
+        cost = None
+        if judge.asks and settings.price_in is not None and settings.price_out is not None:
+            cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
+        if judge.asks and not os.environ.get(settings.key_env) and settings.base_url is None:
+            missing.append(
+                f"The judge '{settings.name}' needs a key in the environment variable {settings.key_env}."
+            )
+        judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})
+    return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges}
+
+
+def _parts(experiment: Experiment, arms: Sequence[PlannedArm], gpu: bool) -> list[str]:
+    found = []
+    for module, extra in (("trl", "train"), ("peft", "train")):
+        if importlib.util.find_spec(module) is None:
+            found.append(f"{module} is not installed: pip install 'handpicked[{extra}]'.")
+    if experiment.evaluate.generate.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.append(
+            "vLLM is not installed: pip install vllm, or set evaluate.generate.engine to transformers."
+        )
+    if _needs_gpu(arms) and not gpu:
+        most = max(arm.memory_gib or 0 for arm in arms)
+        found.append(f"There is no GPU here; training needs one with some {most:.0f} GiB.")
+    return found
+
+
+def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
+    return any((arm.memory_gib or 0) > 20 for arm in arms)
+
+
+def _has_gpu() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def text_of(planned: Plan) -> str:
+    """The plan for reading in a terminal."""
+    lines = [f"{planned.name}: a dry run; nothing was started.", ""]
+    lines.append(f"pool    {planned.pool['path']}: {planned.pool['rows']:,} rows to select from")
+    size = planned.model["parameters"]
+    lines.append(f"model   {planned.model['name']}" + (f": {size / 1e6:,.0f}M parameters" if size else ""))
+    lines += ["", f"{'arm':<16}{'by':<16}{'rows':>8}{'steps':>8}{'tokens':>14}{'memory':>11}{'time':>10}"]
+    for arm in planned.arms:
+        if arm.by == "none":
+            lines.append(f"{arm.name:<16}untouched")
+            continue
+        about = "" if arm.exact else "~"
+        memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
+        time = (
+            "unknown"
+            if arm.hours is None
+            else f"{arm.hours:.1f} h"
+            if arm.hours >= 1
+            else f"{arm.hours * 60:.0f} min"
+        )
+        lines.append(
+            f"{arm.name:<16}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{about + format(arm.tokens, ','):>14}{memory:>11}{time:>10}"
+        )
+    evaluation = planned.evaluation
+    sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
+    lines += [
+        "",
+        f"prompts {sets}; {evaluation['answers']:,} answers, {evaluation['comparisons']} comparisons",
+    ]
+    for judge in evaluation["judges"]:
+        model = f" ({judge['model']})" if judge["model"] else ""
+        cost = "free" if not judge["calls"] else "cost unknown: give price_in and price_out"
+        if judge["at_most_usd"] is not None:
+            cost = f"at most ${judge['at_most_usd']:,.2f}"
+        lines.append(f"judge   {judge['name']}{model}: {judge['calls']:,} calls, {cost}")
+    lines += ["", "assumed: " + "; ".join(planned.assumed)]
+    lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
+    return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
