@@ -340,6 +340,29 @@ def report(
 
 
 @app.command()
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of 'judge -o'.")],
+    size: Annotated[int, typer.Option(help="Pairs to show; all votes count, whatever it was.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the sides.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    export: Annotated[Path | None, typer.Option(help="Write all votes to a .json or .csv, and stop.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Vote blind on pairs of answers, then see where people and judge agree."""
+    from handpicked.inspecting import export_to, inspection, serve
+    from handpicked.people import text_of
+
+    inspected = inspection(folder, size, seed)
+    if export is not None:
+        export_to(inspected, export)
+    else:
+        serve(inspected, port, open_, _say)
+    summary = inspected.summary()
+    print(json.dumps(summary) if as_json else text_of(summary))
+
+
+@app.command()
 def methods(as_json: Json = False) -> None:
     """Every selector, measure, guard and judge: what it does, its source, its cost and needs."""
     from handpicked.methods import listed

@@ -9,8 +9,8 @@ from typing import Any
 
 from handpicked.config import JudgeSettings
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Verdict
-from handpicked.store import write_json, writing
+from handpicked.records import Verdict, to_json
+from handpicked.store import write_json, write_text, writing
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Judged:
 
 
 def judge_files(a: Path, b: Path, settings: JudgeSettings, out: Path, progress: Progress = SILENT) -> Judged:
-    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, unpaired.json, judgements.json.
+    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl, unpaired.json,
+    judgements.json.
 
     Raises PoolError for files that hold no answers or share no prompt, and what the judge raises.
     """
@@ -34,6 +35,7 @@ def judge_files(a: Path, b: Path, settings: JudgeSettings, out: Path, progress: 
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     names = [paired.pairs[0].a, paired.pairs[0].b]
+    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in paired.pairs))  # for inspect
     verdicts = judge(
         paired.pairs,
         settings,
