@@ -11,7 +11,8 @@ from handpicked.records import Completion, Message, Pair, Prompt, Review, Verdic
 
 CANDIDATE, RIVAL = "longest", "random"
 JUDGE = "scores/judge-model"
-WORDS = "a list is sorted in place and the function returns none so keep the old one if you need it".split()
+TEXT = "a list is sorted in place and the function returns none so keep the old one if you need it"
+WORDS = TEXT.split(" ")
 
 
 def sentence(rng: random.Random, words: int) -> str:
@@ -20,7 +21,11 @@ def sentence(rng: random.Random, words: int) -> str:
 
 def prompts(n: int) -> list[Prompt]:
     return [
-        Prompt(f"{i:032x}", (Message("user", f"Question {i}: how do I sort a list?"),), ("koala", "vicuna")[i % 3 == 0])
+        Prompt(
+            f"{i:032x}",
+            (Message("user", f"Question {i}: how do I sort a list?"),),
+            ("koala", "vicuna")[i % 3 == 0],
+        )
         for i in range(n)
     ]
 
@@ -30,11 +35,26 @@ def verdict(prompt: Prompt, a: str, b: str, outcome: str, judge: str) -> Verdict
     seen = {"win": ("first", "second"), "lose": ("second", "first"), "tie": ("first", "first")}[outcome]
     scores = {"first": (8.0, 5.0), "second": (5.0, 8.0)}
     reviews = tuple(
-        Review(order, position, f"{scores[position]}\nThe {position} answer, which is {CANDIDATE}, covers more.", scores[position])
+        Review(
+            order,
+            position,
+            f"{scores[position]}\nThe {position} answer, which is {CANDIDATE}, covers more.",
+            scores[position],
+        )
         for order, position in zip(("ab", "ba"), seen, strict=True)
     )
     return Verdict(
-        prompt.prompt_id, CANDIDATE, RIVAL, judge, reviews, outcome, outcome, prompt.test_set, None, len(a), len(b)
+        prompt.prompt_id,
+        CANDIDATE,
+        RIVAL,
+        judge,
+        reviews,
+        outcome,
+        outcome,
+        prompt.test_set,
+        None,
+        len(a),
+        len(b),
     )
 
 
@@ -55,7 +75,9 @@ def run_folder(folder: Path, n: int = 12, judges: tuple[str, ...] = (JUDGE,), ho
     write(folder / "prompts.jsonl", [to_json(prompt) for prompt in asked])
     for judge in judges:
         verdicts = [
-            verdict(prompt, texts[CANDIDATE][i], texts[RIVAL][i], rng.choice(["win", "win", "tie", "lose"]), judge)
+            verdict(
+                prompt, texts[CANDIDATE][i], texts[RIVAL][i], rng.choice(["win", "win", "tie", "lose"]), judge
+            )
             for i, prompt in enumerate(asked)
         ]
         write_verdicts(folder / "verdicts" / judge.replace("/", "-") / "verdicts.jsonl", verdicts)
@@ -65,9 +87,14 @@ def run_folder(folder: Path, n: int = 12, judges: tuple[str, ...] = (JUDGE,), ho
 def judged_folder(folder: Path, n: int = 4) -> Path:
     """What ``handpicked judge A B -o FOLDER`` leaves of ``n`` pairs."""
     asked = prompts(n)
-    pairs = [Pair(p.prompt_id, p.text, CANDIDATE, RIVAL, f"long answer {i}", "short", p.test_set) for i, p in enumerate(asked)]
+    pairs = [
+        Pair(p.prompt_id, p.text, CANDIDATE, RIVAL, f"long answer {i}", "short", p.test_set)
+        for i, p in enumerate(asked)
+    ]
     write(folder / "pairs.jsonl", [to_json(pair) for pair in pairs])
-    write_verdicts(folder / "verdicts.jsonl", [verdict(p, "long answer", "short", "win", JUDGE) for p in asked])
+    write_verdicts(
+        folder / "verdicts.jsonl", [verdict(p, "long answer", "short", "win", JUDGE) for p in asked]
+    )
     return folder
 
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from handpicked.errors import ConfigError, HandpickedError, StoreError
 from handpicked.inspect.session import Session
@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         if where is None:
             return
         session = self.server.session
-        name = parse_qs(urlsplit(self.path).query).get("annotator", [""])[0]
+        name = parse_qs(self.path.partition("?")[2]).get("annotator", [""])[0]
         asked: dict[str, Callable[[], Any]] = {
             "about": session.about,
             "state": lambda: session.state(name),
@@ -105,11 +105,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         session = self.server.session
         actions = {"vote": session.vote, "undo": session.undo, "unveil": session.unveil}
-        size = (
-            int(self.headers.get("Content-Length", ""))
-            if self.headers.get("Content-Length", "").isdigit()
-            else -1
-        )
+        length = self.headers.get("Content-Length", "")
+        size = int(length) if length.isdecimal() else -1
         if where not in actions:
             self._refuse(HTTPStatus.NOT_FOUND, "There is no such request.")
         elif self.headers.get_content_type() != "application/json":
@@ -122,14 +119,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _inside(self) -> str | None:
         """What follows the token in the path; ``None`` when the request has been answered already."""
-        _, token, *rest = urlsplit(self.path).path.split("/", 2)
+        _, _, path = self.path.partition("?")[0].partition("/")
+        token, inside, where = path.partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "Open the whole address that 'handpicked inspect' printed.")
             return None
-        if not rest:
+        if not inside:
             self._send(HTTPStatus.PERMANENT_REDIRECT, "", "text/plain", {"Location": self.server.address})
             return None
-        return rest[0]
+        return where
 
     def _answer(self, make: Callable[[], Any], kind: str = "application/json") -> None:
         """The boundary to the browser: the user's mistakes and the disk's refusals become messages on the page."""

@@ -41,7 +41,7 @@ class Session:
             "total": len(self.cases),
             "tags": list(TAGS),
             "annotators": list(names),
-            "longest_note": LONGEST_NOTE,
+            "note_limit": LONGEST_NOTE,
         }
 
     def state(self, name: str) -> Json:

@@ -168,7 +168,7 @@ function sections(summary) {
   ];
   for (const met of summary.comparisons) {
     const judges = Object.entries(met.judges).map(([judge, n]) => outcomes(`${judge} (strict)`, n));
-    made.push(make("h2", {}, `${met.a} against ${met.b}`), table(["By", "Pairs", "Wins", "Ties", "Losses"], [outcomes("people", met.people), ...judges]));
+    made.push(make("h2", { class: "name" }, `${met.a} against ${met.b}`), table(["By", "Pairs", "Wins", "Ties", "Losses"], [outcomes("people", met.people), ...judges]));
   }
   const reasons = Object.entries(summary.reasons).filter(([, n]) => n).map(([tag, n]) => [tag, `${n} of ${summary.votes}`]);
   if (reasons.length) made.push(make("h2", {}, "Reasons given"), table(["Reason", "Votes"], reasons));
@@ -193,7 +193,7 @@ function pair(found) {
       ...found.verdicts.map((verdict) => verdictOf(found, verdict))));
 }
 
-const answer = (arm, content) => make("article", {}, make("h2", {}, arm), make("div", { class: content ? "text" : "text empty", dir: "auto" }, content));
+const answer = (arm, content) => make("article", {}, make("h2", { class: "name" }, arm), make("div", { class: content ? "text" : "text empty", dir: "auto" }, content));
 
 function verdictOf(found, verdict) {
   const orders = { ab: `${found.a} shown first`, ba: `${found.b} shown first`, unknown: "order unknown" };
@@ -203,7 +203,7 @@ function verdictOf(found, verdict) {
     if (review.truncated) facts.push("answers were cut to fit");
     return make("div", { class: "review" }, make("div", { class: "by" }, facts.join(" · ")), make("div", { class: "text", dir: "auto" }, review.raw));
   });
-  return make("div", {}, make("h2", {}, `${verdict.judge}: ${preferred(found, verdict.strict)} (strict), ${preferred(found, verdict.summed)} (summed)`), ...reviews);
+  return make("div", {}, make("h2", { class: "name" }, `${verdict.judge}: ${preferred(found, verdict.strict)} (strict), ${preferred(found, verdict.summed)} (summed)`), ...reviews);
 }
 
 function only() {
@@ -243,7 +243,7 @@ function wire() {
   }
   for (const known of about.annotators) $("names").append(make("option", { value: known }));
   for (const button of document.querySelectorAll(".vote")) button.addEventListener("click", () => vote(button.dataset.choice));
-  $("note").maxLength = about.longest_note;
+  $("note").maxLength = about.note_limit;
   $("undo").addEventListener("click", undo);
   $("unveil").addEventListener("click", askToUnveil);
   $("unveil-all").addEventListener("click", askToUnveil);
