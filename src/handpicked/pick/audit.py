@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AUDITED = ("repetition", "compressibility", "cut-off", "duplicates", "near-duplicates")
-SAMPLE = 2000
+SAMPLE = 1000
 """Rows that the guards of an audit look at, at most."""
 BATCH = 2000
 
