@@ -21,7 +21,26 @@ from handpicked.run import run
 pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
 
-WORDS = "the tree sees a stone and the river takes it home before night falls over every quiet field".split()
+WORDS = [
+    "the",
+    "tree",
+    "sees",
+    "a",
+    "stone",
+    "and",
+    "the",
+    "river",
+    "takes",
+    "it",
+    "home",
+    "before",
+    "night",
+    "falls",
+    "over",
+    "every",
+    "quiet",
+    "field",
+]
 
 
 @pytest.fixture(scope="module")
