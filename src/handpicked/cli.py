@@ -169,6 +169,9 @@ def select(
     seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
     guard: Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")] = None,
     of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
+    disjoint: Annotated[
+        bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")
+    ] = False,
     field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
     low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
     high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
@@ -197,7 +200,8 @@ def select(
         SelectSettings,
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
-            "guards": guard or [], "of": None if of is None else str(of), "field": field, "low": low, "high": high,
+            "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
+            "field": field, "low": low, "high": high,
             "prompts": prompts or [],
         },
     )  # fmt: skip
