@@ -236,7 +236,7 @@ def test_guards_drop_before_the_size_is_filled():
     assert rows == [1, 3]
     assert dropped == {"repetition": 1, "not among the 2 longest": 1}
     with pytest.raises(
-        ConfigError, match="4 rows were asked for, but the pool has 3 .*1 are dropped by guards"
+        ConfigError, match=r"4 rows were asked for, but the pool has 3 .*1 are dropped by guards"
     ):
         guarded([loop, PROSE, "short.", PROSE + " More."], ["repetition"], size=4)
 
@@ -390,7 +390,7 @@ def test_kill_9_at_any_moment_leaves_no_half_written_output_and_a_rerun_gives_th
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
         if (out / "manifest.json").exists():
-            assert {name: digest for name, digest in hashes_of_files(out).items()} == expected
+            assert hashes_of_files(out) == expected
         else:
             seen = hashes_of_files(out) if out.exists() else {}
             assert all(expected[name] == digest for name, digest in seen.items())

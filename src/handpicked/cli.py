@@ -325,18 +325,21 @@ def judge(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run to render again, or several to compare.", show_default=False)
+    ],
+    out: Out = None,
 ) -> None:
-    """Render report.html again from a run's results.json."""
-    from handpicked.report import write
-    from handpicked.store import read_json
+    """Render a run's report again from its results, or compare several runs on one page."""
+    from handpicked.report import read, render_comparison, write
+    from handpicked.store import write_text
 
-    for folder in runs:
-        results = folder / "results.json"
-        if not results.is_file():
-            raise ConfigError(f"{folder} has no results.json; 'handpicked run' makes one.")
-        write(read_json(results), folder)
-        print(folder / "report.html")
+    if len(runs) == 1:
+        page = write(read(runs[0]), out or runs[0])
+    else:
+        page = (out or Path("runs")) / "comparison.html"
+        write_text(page, render_comparison([read(folder) for folder in runs]))
+    print(page)
 
 
 @app.command()

@@ -165,11 +165,12 @@ def test_a_folder_that_is_a_file(chat, tmp_path):
         chat.write([0], tmp_path / "out")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder(chat, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     folder.chmod(0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user (root) may write everywhere")
     with pytest.raises(StoreError, match="may not write"):
         chat.write([0], folder)
 

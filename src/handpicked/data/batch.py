@@ -74,21 +74,14 @@ def examples(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Exampl
         yield Example(number, messages_id(messages), tuple(messages), prompt, response, source, row)
 
 
-def rejects(raw: Raw, first_row: int, reading: Reading, suspects: Sequence[int]) -> Iterator[Rejected]:
-    """The rows of ``raw`` that cannot be read, of those at the positions ``suspects``."""
-    for index in suspects:
-        row = raw.rows[index]
+def rejects(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Rejected]:
+    """The rows of ``raw`` that cannot be read; ``rows`` are their numbers in the pool."""
+    for number, line, row in zip(rows, raw.lines, raw.rows, strict=True):
         try:
             reading.understood(row)
         except BadRow as error:
-            shown = (
-                row.excerpt
-                if isinstance(row, Damage)
-                else excerpt(json.dumps(row, default=str, ensure_ascii=False))
-            )
-            yield Rejected(
-                first_row + index, reading.file, f"{reading.place} {raw.lines[index]}", str(error), shown
-            )
+            shown = row.excerpt if isinstance(row, Damage) else _shown(row)
+            yield Rejected(number, reading.file, f"{reading.place} {line}", str(error), shown)
 
 
 def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:
@@ -184,6 +177,10 @@ CONVERT: Mapping[Kind, Callable[[Any], Any]] = {
     "number": _as_number,
     "bool": lambda value: value if isinstance(value, bool) else None,
 }
+
+
+def _shown(row: Any) -> str:
+    return excerpt(json.dumps(row, default=str, ensure_ascii=False))
 
 
 def _json_kind(value: Any) -> str:

@@ -48,17 +48,21 @@ class ColumnarShard:
 
     def rejected(self) -> Iterator[Rejected]:
         """Its rows that cannot be read."""
+        import pyarrow as pa
+
         row = self.first_row
         for batch in self.tables(self._needed(())):
             suspects = unreadable(batch, self.reading)
-            if suspects:
-                yield from rejects(self._raw(batch, row), row, self.reading, suspects)
+            objects = row_objects(batch.take(pa.array(suspects, pa.int64())))
+            in_file = row - self.first_row + self.first_in_file + 1
+            part = Raw(objects, [in_file + index for index in suspects])
+            yield from rejects(part, [row + index for index in suspects], self.reading)
             row += batch.num_rows
 
     def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
         """The raw rows with these (ascending) numbers, each run with its numbers."""
         for own, taken in self.taken(rows):
-            yield own, Raw(row_objects(taken), own, 0)
+            yield own, Raw(row_objects(taken), own)
 
     def taken(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], pa.RecordBatch]]:
         """The original rows with these (ascending) numbers as Arrow batches, each with its numbers."""
@@ -95,7 +99,7 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(row_objects(batch), range(first, first + batch.num_rows), 0)
+        return Raw(row_objects(batch), range(first, first + batch.num_rows))
 
 
 def row_objects(batch: pa.RecordBatch) -> list[Any]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 CONTAINERS = ("jsonl", "parquet", "datasets")
-BATCH = 1000
+ROW_GROUP = 4096
 
 
 def write(
@@ -147,8 +147,25 @@ def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: b
         first = (schema or _empty()).empty_table()
     schema = schema or first.schema
     with pq.ParquetWriter(str(path), schema, compression="zstd") as writer:
-        for table in itertools.chain([first], tables):
-            writer.write_table(_cast(table, schema))
+        for group in _row_groups(_cast(table, schema) for table in itertools.chain([first], tables)):
+            writer.write_table(group)
+
+
+def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of ``ROW_GROUP`` rows, so that the file does not depend on how the pool was cut."""
+    import pyarrow as pa
+
+    held: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        held.append(table)
+        count += table.num_rows
+        while count >= ROW_GROUP:
+            whole = pa.concat_tables(held)
+            yield whole.slice(0, ROW_GROUP).combine_chunks()
+            held, count = [whole.slice(ROW_GROUP)], count - ROW_GROUP
+    if count:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: bool) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+WORKERS_A_CLIENT = 16
+"""A client looks through all its connections for every request, so many small clients are faster than one."""
 HOPELESS = {
     401: "refused the key",
     403: "refused access",
@@ -161,14 +164,20 @@ class _Sender:
 
         self.throttle = Throttle(self.settings.concurrency)
         queue = iter(todo.items())
-        async with AsyncOpenAI(
-            api_key=self._key,
-            base_url=base_url_of(self.settings),
-            timeout=self.settings.timeout,
-            max_retries=0,
-        ) as client:
-            workers = min(self.settings.concurrency, len(todo))
-            await asyncio.gather(*(self._work(client, queue) for _ in range(workers)))
+        workers = min(self.settings.concurrency, len(todo))
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(
+                    AsyncOpenAI(
+                        api_key=self._key,
+                        base_url=base_url_of(self.settings),
+                        timeout=self.settings.timeout,
+                        max_retries=0,
+                    )
+                )
+                for _ in range(-(-workers // WORKERS_A_CLIENT))
+            ]
+            await asyncio.gather(*(self._work(clients[i % len(clients)], queue) for i in range(workers)))
         if self.faults:
             log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
         if self.fatal is not None:
@@ -248,8 +257,10 @@ class _Sender:
             return None
         cost, started = 0.0, time.perf_counter()
         try:
-            raw = await client.chat.completions.with_raw_response.create(**body)
-            reply = _read(raw.http_response.content, time.perf_counter() - started)
+            # The body as text: building the client's typed objects costs more than all the rest, and cannot
+            # hold garbage.
+            content = await client.post("/chat/completions", body=body, cast_to=str)
+            reply = _read(content, time.perf_counter() - started)
             if isinstance(reply, Reply):
                 self._keep(key, reply)
                 cost = price(reply.prompt_tokens, reply.reply_tokens, self.settings) or 0.0
@@ -284,7 +295,7 @@ class _Sender:
         return _Fault(f"{reason}: {detail}", again=False)
 
 
-def _read(content: bytes, seconds: float) -> Reply | _Fault:
+def _read(content: str, seconds: float) -> Reply | _Fault:
     """The body of a 200. What is not a chat completion is a fault of the way there, and is tried again."""
     try:
         body = json.loads(content)
