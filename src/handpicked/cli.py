@@ -221,6 +221,47 @@ def select(
 
 
 @app.command()
+def score(
+    pool: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
+    ],
+    scorer: Annotated[list[str], typer.Option(help="A scorer; may be given again.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)],
+    tokenizer: Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")] = None,
+    turns: Annotated[
+        TurnsOption, typer.Option(help="Which assistant turns are the response.")
+    ] = TurnsOption.last,
+    pool_format: Annotated[
+        str | None, typer.Option("--pool-format", help="Row format; else recognised.")
+    ] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")
+    ] = None,
+    runner: Annotated[
+        RunnerOption, typer.Option(help="Where to work: here, or on Ray.")
+    ] = RunnerOption.native,
+    address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
+    from handpicked.data import read
+    from handpicked.options import mapping_of
+    from handpicked.pick.scoring import score as score_rows
+
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    with _bars() as progress:
+        counts = score_rows(
+            rows, scorer, out, progress, tokenizer=tokenizer, runner=runner.value, address=address,
+            command=["handpicked", *sys.argv[1:]],
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps({"out": str(out), "format": rows.format, **counts}))
+        return
+    _say(f"{rows.format}: {rows.why}")
+    print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows scored, {counts['rejected']:,} rejected")
+
+
+@app.command()
 def run(
     experiment: ExperimentFile,
     out: Out = None,
