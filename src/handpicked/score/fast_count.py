@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -168,22 +167,23 @@ def _run_correction(run: bytes, reference: Counts) -> int:
     return int(whole - head - last)
 
 
+# The first of each ten decimal digits of the basic plane beyond ASCII (Unicode category Nd).
+DIGIT_ZEROS = (
+    0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0DE6, 0x0E50, 0x0ED0,
+    0x0F20, 0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50, 0xA620, 0xA8D0,
+    0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10,
+)  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def _other_numbers() -> str:
     """RE2 pattern: a number that is no ASCII digit, or a white-space run before a digit that is not plain ASCII."""
-    numeric = [code for code in range(0x80, 0x10000) if unicodedata.category(chr(code)) in {"Nd", "Nl", "No"}]
-    spans: list[tuple[int, int]] = []
-    for code in numeric:
-        if spans and spans[-1][1] == code - 1:
-            spans[-1] = (spans[-1][0], code)
-        else:
-            spans.append((code, code))
+    digits = "".join(f"\\x{{{zero:x}}}-\\x{{{zero + 9:x}}}" for zero in DIGIT_ZEROS)
     # Historic scripts and enclosed numbers beyond the basic plane: whole ranges, since new digits are still added there.
-    spans += [(0x10000, 0x1EFFF), (0x1F100, 0x1F10F), (0x1FBF0, 0x1FBF9)]
-    numbers = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in spans)
+    beyond = r"\x{10000}-\x{1efff}\x{1f100}-\x{1f10f}\x{1fbf0}-\x{1fbf9}"
     wide = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
     space = rf"\t-\r {wide}"
-    return rf"[{numbers}]|(?:[{space}][{wide}]|[{wide}][{space}])[{space}]*[0-9]"
+    return rf"[\p{{Nl}}\p{{No}}{digits}{beyond}]|(?:[{space}][{wide}]|[{wide}][{space}])[{space}]*[0-9]"
 
 
 def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
