@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -180,12 +181,14 @@ def stages() -> list[StageFacts]:
 
 PROVENANCE: Mapping[str, Any] = {
     "handpicked": "0.1.0",
-    "commit": "0123abcd (clean)",
     "command": "handpicked run experiments/quickstart.yaml",
-    "python": "3.11.9, Linux x86_64",
-    "versions": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
-    "inputs": [{"path": "python-stdlib", "rows": 6251, "sha256": "9f2c…"}],
-    "seeds": {"select": 0, "train": 0, "generate": 0},
+    "python": "3.11.9",
+    "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
+    "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
+    "pool": "4b1f0e" * 10,
+    "models": {name: f"{place}a7c93e0b" * 4 for place, name in enumerate(ARMS)},
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": False,
 }
 
 
@@ -216,3 +219,12 @@ def unhealthy() -> dict[str, Any]:
     """The same run with an LLM judge that always prefers the first answer."""
     judges = ("first-answer",)
     return made(experiment=experiment(judges), verdicts=verdicts(judges=judges, first_bias=True))
+
+
+@cache
+def round_robin() -> dict[str, Any]:
+    """The same run in which every two arms met."""
+    names = list(ARMS)
+    met = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if CANDIDATE not in (a, b)]
+    by_rival = {name: [v for v in verdicts() if v.b == name] for name in names}
+    return made(verdicts=[*verdicts(), *(replace(v, a=a) for a, b in met for v in by_rival[b])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class MemoryPool:
         cuts = [self.rows * index // shards for index in range(shards + 1)]
         self.shards = [
             MemoryShard(self._all[begin:end], begin, batch)
-            for begin, end in zip(cuts, cuts[1:], strict=False)
+            for begin, end in itertools.pairwise(cuts)
             if end > begin
         ]
 

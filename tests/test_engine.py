@@ -73,7 +73,7 @@ def test_a_small_pool_does_not_import_daft():
 
 @pytest.mark.parametrize("shards", [SHARDS, SHARDS[10:14]])
 def test_an_error_of_ours_comes_back_as_it_was_raised(shards):
-    with pytest.raises(PoolError, match="^part-7.parquet is damaged: download it again$"):
+    with pytest.raises(PoolError, match=r"^part-7\.parquet is damaged: download it again$"):
         list(engine.map_shards(shards, broken, SCHEMA))
 
 

@@ -17,6 +17,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
     """Every name that means nothing and every file that is not there, with its place in the experiment file."""
     return [
         *_arms(experiment),
+        *_guards(experiment),
         *_files(experiment),
         *_model(experiment.model),
         *_judges(experiment),
@@ -44,6 +45,21 @@ def _arms(experiment: Experiment) -> Mistakes:
         for name, arm in experiment.arms.items()
         if arm.by not in known
     ]
+
+
+def _guards(experiment: Experiment) -> Mistakes:
+    from handpicked.pick.guarding import plan_guards
+
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        for guard in arm.guards:
+            try:
+                plan_guards([guard], arm.prompts)
+            except ConfigError as error:
+                found += [
+                    (("arms", name, "guards"), f"arm '{name}': {mistake}") for mistake in error.mistakes
+                ]
+    return found
 
 
 def _files(experiment: Experiment) -> Mistakes:

@@ -169,6 +169,9 @@ def select(
     seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
     guard: Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")] = None,
     of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
+    disjoint: Annotated[
+        bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")
+    ] = False,
     field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
     low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
     high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
@@ -197,13 +200,12 @@ def select(
         SelectSettings,
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
-            "guards": guard or [], "of": None if of is None else str(of), "field": field, "low": low, "high": high,
+            "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
+            "field": field, "low": low, "high": high,
             "prompts": prompts or [],
         },
     )  # fmt: skip
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
-    if not as_json:
-        _say(f"{rows.format}: {rows.why}")
     with _bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
@@ -212,6 +214,7 @@ def select(
     if as_json:
         print(json.dumps({"out": str(out), "format": rows.format, **asdict(summary)}))
         return
+    _say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
@@ -275,19 +278,72 @@ def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until
 
 
 @app.command()
-def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+def judge(
+    answers: Annotated[
+        list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)
+    ] = None,
+    judge_: Annotated[
+        str, typer.Option("--judge", help="A shipped judge or a folder.")
+    ] = "reference-similarity",
+    model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
+    key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
+    concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 16,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs both prices.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
+    replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    out: Out = None,
+    as_json: Json = False,
 ) -> None:
-    """Render report.html again from a run's results.json."""
-    from handpicked.report import write
-    from handpicked.store import read_json
+    """Judge two files of answers in both orders, or replay stored reviews."""
+    from handpicked.config import JudgeSettings
+    from handpicked.judging import judge_files, replay_file, text_of
+    from handpicked.options import settings_of
 
-    for folder in runs:
-        results = folder / "results.json"
-        if not results.is_file():
-            raise ConfigError(f"{folder} has no results.json; 'handpicked run' makes one.")
-        write(read_json(results), folder)
-        print(folder / "report.html")
+    files = answers or []
+    if replay is not None:
+        if files:
+            raise ConfigError(
+                "--replay takes a file of reviews, not files of answers; give one or the other."
+            )
+        judged = replay_file(replay, out)
+    else:
+        if len(files) != 2:
+            raise ConfigError(
+                f"judge compares two files of answers; {len(files)} given. Or replay reviews with --replay FILE."
+            )
+        if out is None:
+            raise ConfigError("-o is missing: the folder for the verdicts.")
+        options = {
+            "name": judge_, "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+            "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
+        }  # fmt: skip
+        with _bars() as progress:
+            judged = judge_files(files[0], files[1], settings_of(JudgeSettings, options), out, progress)
+    for line in judged.said:
+        _say(line)
+    print(json.dumps(judged.results) if as_json else text_of(judged.results))
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run to render again, or several to compare.", show_default=False)
+    ],
+    out: Out = None,
+) -> None:
+    """Render a run's report again from its results, or compare several runs on one page."""
+    from handpicked.report import read, render_comparison, write
+    from handpicked.store import write_text
+
+    if len(runs) == 1:
+        page = write(read(runs[0]), out or runs[0])
+    else:
+        page = (out or Path("runs")) / "comparison.html"
+        write_text(page, render_comparison([read(folder) for folder in runs]))
+    print(page)
 
 
 @app.command()

@@ -31,6 +31,16 @@ SELECTORS = (
     ),
     Method("top", "the rows with the highest value of a column (field)"),
     Method("bottom", "the rows with the lowest value of a column (field)"),
+    Method("window", "random rows between two quantiles (low, high) of a length or a column (field)"),
+    Method("balanced", "equal quotas by a column (field); what a small group lacks goes to the others"),
+    Method(
+        "power-law",
+        "within groups (field), long responses are likelier by a power law",
+        "s1, Muennighoff et al. 2025, arXiv 2501.19393",
+    ),
+    Method("repeated_5grams", "the rows whose responses repeat themselves least"),
+    Method("compression_ratio", "the rows whose responses compress least"),
+    Method("cut_off", "the rows whose responses end as a sentence does"),
     Method(
         "kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True
     ),
@@ -51,6 +61,26 @@ MEASURES = (
     Method("chars", "Unicode code points"),
 )
 
+GUARDS = (
+    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
+    Method("compressibility", "drops responses that compress to a smaller share of their size"),
+    Method("cut-off", "drops responses that end in mid-sentence"),
+    Method("duplicates", "drops all but the first of exact duplicates"),
+    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
+    Method("token-window", "drops responses outside MIN:MAX tokens"),
+    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
+)
+
+GUARDS = (
+    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
+    Method("compressibility", "drops responses that compress to a smaller share of their size"),
+    Method("cut-off", "drops responses that end in mid-sentence"),
+    Method("duplicates", "drops all but the first of exact duplicates"),
+    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
+    Method("token-window", "drops responses outside MIN:MAX tokens"),
+    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
+)
+
 
 def selectors(*, planned: bool = True) -> dict[str, Method]:
     """The selectors by name, with or without those that are not there yet."""
@@ -69,5 +99,6 @@ def listed() -> dict[str, list[Method]]:
     return {
         "Selectors (--by)": list(SELECTORS),
         "Measures (--measure)": list(MEASURES),
+        "Guards (--guard)": list(GUARDS),
         "Judges (--judge)": judges,
     }

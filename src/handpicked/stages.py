@@ -63,7 +63,7 @@ def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
         make,
         inputs={"pool": identity},
         settings=settings.model_dump(mode="json"),
-        code=code_version("handpicked.data.holdout", "handpicked.data.stdlib_rows"),
+        code=code_version("handpicked.data"),
     )
     file = _selected(stage.folder / "rest")
     held_out = (
@@ -102,7 +102,7 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
         make,
         inputs={"pool": opened.identity, **({"of": of.identity} if of else {})},
         settings=settings.model_dump(mode="json", exclude={"of"}),
-        code=code_version("handpicked.pick"),
+        code=code_version("handpicked.pick", "handpicked.select", "handpicked.score", "handpicked.data"),
     )
     file = _selected(stage.folder)
     return Subset(stage.folder, file, digest(file), stage)
@@ -130,12 +130,7 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         make,
         inputs={"subset": subset.identity, "model": base},
         settings=settings.model_dump(mode="json"),
-        code=code_version(
-            "handpicked.train.sft",
-            "handpicked.train.encode",
-            "handpicked.train.plan",
-            "handpicked.train.trainer",
-        ),
+        code=code_version("handpicked.train", "handpicked.models"),
     )
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
@@ -217,7 +212,7 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
         make,
         inputs={"model": trained.identity, "prompts": _prompts_identity(referenced)},
         settings={"template": trained.template},
-        code=code_version("handpicked.bench.reference_loss"),
+        code=code_version("handpicked.bench.reference_loss", "handpicked.models"),
     )
     file = stage.folder / "losses.jsonl"
     return Measured(_lines(file), digest(file), stage)
@@ -246,7 +241,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
         make,
         inputs={"model": trained.identity, "prompts": _prompts_identity(asked)},
         settings={**settings.model_dump(mode="json"), "template": trained.template},
-        code=code_version("handpicked.generate.answers", "handpicked.generate.transformers_engine"),
+        code=code_version("handpicked.generate", "handpicked.models"),
     )
     file = stage.folder / "answers.jsonl"
     return Measured([Completion(**line) for line in _lines(file)], digest(file), stage)
@@ -281,9 +276,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 "candidate": job.experiment.candidate_arm,
                 "judge": load_judge(settings.name).model_dump(mode="json"),
             },
-            code=code_version(
-                "handpicked.judge.pairwise", "handpicked.judge.outcome", "handpicked.judge.parse"
-            ),
+            code=code_version("handpicked.judge"),
         )
         file = stage.folder / "verdicts.jsonl"
         found[name] = Measured(read_verdicts(file), digest(file), stage)

@@ -12,7 +12,7 @@ import pytest
 import made_run
 from handpicked.analyze.answer import MIN_PAIRS
 from handpicked.records import Verdict
-from made_run import CANDIDATE, made, unhealthy, usual
+from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
 FLIP: dict[str, Any] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}
 
@@ -184,3 +184,27 @@ def test_what_several_comparisons_at_once_take_away_is_said() -> None:
     assert "all that is decided stands" in both["answer"]["certainty"]
     one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear}))
     assert "the untouched model and random-1 are no longer decided" in one["answer"]["certainty"]
+
+
+def test_arms_are_ranked_only_where_others_than_the_candidate_met() -> None:
+    assert usual()["rankings"] == []
+    (ranking,) = round_robin()["rankings"]
+    strengths = [row["strength"]["value"] for row in ranking["arms"]]
+    assert strengths == sorted(strengths, reverse=True)
+    assert {row["arm"] for row in ranking["arms"]} == set(made_run.ARMS)
+    assert round_robin()["answer"]["headline"] == usual()["answer"]["headline"]
+
+
+def test_verdicts_of_one_review_are_turned_and_shown_too() -> None:
+    single = [replace(v, reviews=(replace(v.reviews[0], order="unknown"),)) for v in made_run.verdicts()]
+    turned = [replace(from_b(v), reviews=single[i].reviews) for i, v in enumerate(made_run.verdicts())]
+    assert made(verdicts=turned)["comparisons"] == made(verdicts=single)["comparisons"]
+    assert made(verdicts=turned)["samples"][0]["rivals"][0]["verdicts"][0]["reviews"][0]["order"] == "unknown"
+
+
+def test_the_first_judge_of_the_experiment_file_answers() -> None:
+    settings = made_run.experiment()
+    settings["evaluate"]["judges"] = [{"name": "my/zebra", "model": "big"}, {"name": "apple"}]
+    results = made(experiment=settings, verdicts=made_run.verdicts(judges=("apple", "zebra/big")))
+    assert [judge["name"] for judge in results["judges"]] == ["zebra/big", "apple"]
+    assert "judged by zebra/big" in results["answer"]["certainty"]

@@ -34,7 +34,8 @@ def kept(pool):
         ({"instruction": "a", "input": ""}, "field 'output' is missing (fields: instruction, input)"),
         ({"instruction": " ", "input": "", "output": "b"}, "the prompt is empty"),
         ({"instruction": None, "input": None, "output": "b"}, "field 'instruction' is null"),
-        ({"instruction": "a", "input": "", "output": ["b", 1]}, "turn 1 of 'output' is a text, not an object with a role and content"),
+        ({"instruction": "a", "input": "", "output": ["b", 1]},
+         "turn 1 of 'output' is a text, not an object with a role and content"),
         ({"instruction": "a", "input": {"x": 1}, "output": "b"}, "field 'input' is an object, not text"),
         ({"instruction": "a", "input": "", "output": True}, "field 'output' is true or false, not text"),
         ("just a text", "the row is a text, not an object with fields"),
@@ -58,7 +59,8 @@ def test_a_row_that_says_nothing(tmp_path, container, row, reason):
         ([], "field 'messages' is an empty list"),
         ([{"role": "user", "content": "a"}], "no assistant turn"),
         ([{"role": "assistant", "content": "a"}], "the prompt is empty"),
-        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": None}], "turn 2 of 'messages' has content that is null, not text"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": None}],
+         "turn 2 of 'messages' has content that is null, not text"),
         ([{"role": "wizard", "content": "a"}], "turn 1 of 'messages' has the unknown role \"wizard\""),
         ([{"content": "a"}], "turn 1 of 'messages' has no role"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}],
@@ -180,6 +182,16 @@ def test_surrogates_and_nul_bytes(tmp_path):
         first.original,
         second.original,
     ]
+
+
+@pytest.mark.parametrize("container", ["json", "jsonl"])
+def test_a_surrogate_as_bytes_is_not_utf8(tmp_path, container):
+    path = tmp_path / f"pool.{container}"
+    rows = [json.dumps(GOOD).encode(), b'{"instruction": "a", "output": "\xed\xa0\x80"}']
+    path.write_bytes(b"[" + b",".join(rows) + b"]" if container == "json" else b"\n".join(rows))
+    pool = read(path)
+    assert kept(pool) == [0]
+    assert ["UTF-8" in row.reason for row in pool.rejected()] == [True]
 
 
 def test_parquet_with_bytes_that_are_not_utf8(tmp_path):

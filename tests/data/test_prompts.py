@@ -44,7 +44,12 @@ def test_published_sets(real_data, file, count, categories, references):
 
 @pytest.mark.data
 def test_parquet_and_native_copies_ask_the_same(real_data):
-    for one, other in (("vicuna_80", "vicuna"), ("koala_180", "koala"), ("wizardlm_218", "wizardlm"), ("self_instruct_252", "sinstruct")):
+    for one, other in (
+        ("vicuna_80", "vicuna"),
+        ("koala_180", "koala"),
+        ("wizardlm_218", "wizardlm"),
+        ("self_instruct_252", "sinstruct"),
+    ):
         parquet = read_prompts(real_data / "prompts" / f"{one}.parquet", "set")
         native = read_prompts(real_data / "native" / f"{other}_test_set.jsonl.gz", "set")
         assert parquet == native
@@ -80,7 +85,9 @@ def test_shapes(tmp_path, row, text, reference, category):
 
 def test_limit_map_and_repeats(tmp_path, caplog):
     path = tmp_path / "prompts.jsonl"
-    path.write_text("\n".join(json.dumps({"q": f"{index % 3}?", "gold": "g", "kind": "k"}) for index in range(6)))
+    path.write_text(
+        "\n".join(json.dumps({"q": f"{index % 3}?", "gold": "g", "kind": "k"}) for index in range(6))
+    )
     fields = {"prompt": "q", "reference": "gold", "category": "kind"}
     prompts = read_prompts(path, "mine", map=fields)
     assert [prompt.text for prompt in prompts] == ["0?", "1?", "2?"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from handpicked.analyze.facts import ArmFacts, PoolFacts
 from handpicked.report import render
-from made_run import CANDIDATE, made, usual
+from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
 HOSTILE = [
     "</script><script>document.title='owned'</script>",
@@ -124,8 +125,9 @@ def test_what_must_not_be_obeyed_is_shown_and_what_is_cut_is_counted() -> None:
     assert "44,000 more characters" in Tags(render(hostile("x" * 50_000))).text
 
 
-def test_every_id_is_unique_and_every_figure_names_its_columns() -> None:
-    tags = Tags(render(usual())).tags
+@pytest.mark.parametrize("run", [usual, unhealthy, round_robin])
+def test_every_id_is_unique_and_every_figure_names_its_columns(run: Callable[[], dict[str, Any]]) -> None:
+    tags = Tags(render(run())).tags
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")

@@ -56,7 +56,7 @@ def test_not_a_number_is_no_value():
 
 
 def test_text_cannot_be_ranked():
-    with pytest.raises(ConfigError, match="'category'.*no number"):
+    with pytest.raises(ConfigError, match=r"'category'.*no number"):
         Top("category").select(scores(category=["a", "b"]), 1)
 
 
@@ -142,6 +142,13 @@ def test_length_matched_has_the_histogram_of_a_subset_of_the_same_pool(lengths, 
 def test_length_matched_makes_up_from_the_nearest_bins():
     rows = LengthMatched((100, 100, 100)).select(scores(tokens=[100, 1, 112, 90, 3000]), 3)
     assert rows.tolist() == [0, 2, 3]
+
+
+def test_length_matched_without_the_subset_itself_takes_others_as_near_as_there_are():
+    table = scores(tokens=[500, 1, 400, 90, 490, 380])
+    own = frozenset(hashlib.blake2b(str(row).encode(), digest_size=16).hexdigest() for row in (0, 4))
+    assert LengthMatched((500, 490)).select(table, 2).tolist() == [0, 4]
+    assert LengthMatched((500, 490), without=own).select(table, 2).tolist() == [2, 5]
 
 
 def test_length_matched_is_a_length_bin_of_ten_percent():

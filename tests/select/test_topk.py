@@ -42,7 +42,7 @@ def test_keeps_what_a_sort_of_each_group_keeps_whatever_the_batches(rows, quotas
 @given(st.lists(ids, min_size=1, max_size=20))
 def test_id_numbers_sort_as_the_ids_do(texts):
     high, low = id_numbers(pa.array(texts))
-    assert [f"{int(h):016x}{int(l):016x}" for h, l in zip(high, low, strict=True)] == texts
+    assert [f"{int(one):016x}{int(other):016x}" for one, other in zip(high, low, strict=True)] == texts
 
 
 def test_a_sliced_array_gives_its_own_ids():

@@ -97,9 +97,13 @@ def _numbers(comparison: Json, arms: Sequence[Json]) -> str:
 def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -> str:
     pairs = [item["strict"]["win_rate"]["n"] for item in comparisons]
     n = str(pairs[0]) if min(pairs) == max(pairs) else f"{min(pairs)} to {max(pairs)}"
-    lines = [
-        f"{n} prompts a comparison, judged by {judge['name']} in both orders; only a verdict that survives the swap counts."
-    ]
+    both = judge["contradictions"]["n"] > 0
+    swap = " in both orders; only a verdict that survives the swap counts" if both else ""
+    lines = [f"{n} prompts a comparison, judged by {judge['name']}{swap}."]
+    detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
+    if detectable:
+        points = f"{100 * max(detectable):.0f} points from 50%"
+        lines.append(f"With so many prompts, a true win rate {points} is found four times of five.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):

@@ -52,7 +52,11 @@ def _random_as_good(results: Json) -> Iterator[tuple[str, str, str]]:
     by = {arm["name"]: arm["by"] for arm in results["arms"]}
     if by.get(results["candidate"]) in RANDOM or any(not judge["healthy"] for judge in results["judges"][:1]):
         return
-    equal = [c["b"] for c in _headline_comparisons(results) if by[c["b"]] in RANDOM and decide(c) != "beaten"]
+    equal = [
+        c["b"]
+        for c in _headline_comparisons(results)
+        if by[c["b"]] in RANDOM and decide(c) in ("lost", "undecided")
+    ]
     if equal:
         yield (
             "warn",
@@ -77,7 +81,7 @@ def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
         yield (
             "warn",
             "The win vanishes at equal length",
-            f"Against {', '.join(gone)} the win rate is above 50% as judged, but not once the difference in answer length "
+            f"Against {', '.join(gone)} the win rate is above 50% as judged, but no longer surely so once the difference in answer length "
             "is held at zero: the judge may be rewarding length itself.",
         )
 

@@ -63,37 +63,25 @@ def utf8(text: str) -> str:
     return text
 
 
-def examples(
-    raw: Raw, first_row: int, reading: Reading, wanted: range | Sequence[int] | None = None
-) -> Iterator[Example]:
-    """The readable rows of ``raw`` as Examples; ``wanted`` restricts them to these positions within it."""
-    for index in range(len(raw.rows)) if wanted is None else wanted:
-        row = raw.rows[index]
+def examples(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Example]:
+    """The readable rows of ``raw`` as Examples; ``rows`` are their numbers in the pool."""
+    for number, row in zip(rows, raw.rows, strict=True):
         try:
             messages, prompt, response = reading.understood(row)
         except BadRow:
             continue
         source = reading.source_of(row)
-        yield Example(
-            first_row + index, messages_id(messages), tuple(messages), prompt, response, source, row
-        )
+        yield Example(number, messages_id(messages), tuple(messages), prompt, response, source, row)
 
 
-def rejects(raw: Raw, first_row: int, reading: Reading, suspects: Sequence[int]) -> Iterator[Rejected]:
-    """The rows of ``raw`` that cannot be read, of those at the positions ``suspects``."""
-    for index in suspects:
-        row = raw.rows[index]
+def rejects(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Rejected]:
+    """The rows of ``raw`` that cannot be read; ``rows`` are their numbers in the pool."""
+    for number, line, row in zip(rows, raw.lines, raw.rows, strict=True):
         try:
             reading.understood(row)
         except BadRow as error:
-            shown = (
-                row.excerpt
-                if isinstance(row, Damage)
-                else excerpt(json.dumps(row, default=str, ensure_ascii=False))
-            )
-            yield Rejected(
-                first_row + index, reading.file, f"{reading.place} {raw.lines[index]}", str(error), shown
-            )
+            shown = row.excerpt if isinstance(row, Damage) else _shown(row)
+            yield Rejected(number, reading.file, f"{reading.place} {line}", str(error), shown)
 
 
 def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:
@@ -189,6 +177,10 @@ CONVERT: Mapping[Kind, Callable[[Any], Any]] = {
     "number": _as_number,
     "bool": lambda value: value if isinstance(value, bool) else None,
 }
+
+
+def _shown(row: Any) -> str:
+    return excerpt(json.dumps(row, default=str, ensure_ascii=False))
 
 
 def _json_kind(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.raw import Damage, Raw, excerpt
+from handpicked.data.raw import Damage, Raw, between, excerpt
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 8 << 20
 ROWS = 16384
+SHARD = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,34 @@ class ColumnarShard:
 
     def rejected(self) -> Iterator[Rejected]:
         """Its rows that cannot be read."""
+        import pyarrow as pa
+
         row = self.first_row
         for batch in self.tables(self._needed(())):
             suspects = unreadable(batch, self.reading)
-            if suspects:
-                yield from rejects(self._raw(batch, row), row, self.reading, suspects)
+            objects = row_objects(batch.take(pa.array(suspects, pa.int64())))
+            in_file = row - self.first_row + self.first_in_file + 1
+            part = Raw(objects, [in_file + index for index in suspects])
+            yield from rejects(part, [row + index for index in suspects], self.reading)
             row += batch.num_rows
 
-    def raw(self) -> Iterator[tuple[int, Raw]]:
-        """Runs of raw rows, each with the pool row of its first."""
-        row = self.first_row
+    def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
+        """The raw rows with these (ascending) numbers, each run with its numbers."""
+        for own, taken in self.taken(rows):
+            yield own, Raw(row_objects(taken), own)
+
+    def taken(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], pa.RecordBatch]]:
+        """The original rows with these (ascending) numbers as Arrow batches, each with its numbers."""
+        import pyarrow as pa
+
+        first = self.first_row
         for batch in self.tables(None):
-            yield row, self._raw(batch, row)
-            row += batch.num_rows
+            own = between(rows, first, first + batch.num_rows)
+            if len(own) == batch.num_rows:
+                yield own, batch
+            elif len(own):
+                yield own, batch.take(pa.array([int(row) - first for row in own], pa.int64()))
+            first += batch.num_rows
 
     def tables(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """The original rows in batches of bounded bytes; ``columns`` of ``None`` means all of them."""
@@ -83,7 +99,7 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(row_objects(batch), range(first, first + batch.num_rows), 0)
+        return Raw(row_objects(batch), range(first, first + batch.num_rows))
 
 
 def row_objects(batch: pa.RecordBatch) -> list[Any]:
@@ -166,37 +182,36 @@ def kinds(schema: pa.Schema) -> dict[str, Kind]:
     return {field.name: kind(field.type) for field in schema}
 
 
-def groups(path: Path, container: Container, target: int = 1 << 20) -> tuple[pa.Schema, list[Group]]:
-    """The schema of a file, and its row groups gathered into shards of about ``target`` rows."""
+def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
+    """The schema of a file, and its row groups gathered into shards of at least ``SHARD`` bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         if container.kind == "parquet":
             with pq.ParquetFile(path) as file:
-                counts = [
-                    file.metadata.row_group(index).num_rows for index in range(file.metadata.num_row_groups)
-                ]
-                return file.schema_arrow, _gathered(counts, target)
+                parts = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+                return file.schema_arrow, _gathered([(part.num_rows, part.total_byte_size) for part in parts])
         with pa.memory_map(str(path)) as source:
             if container.kind == "arrow file":
                 reader = pa.ipc.open_file(source)
-                counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
-                return reader.schema, _gathered(counts, target)
+                batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+                return reader.schema, _gathered([(batch.num_rows, batch.nbytes) for batch in batches])
             stream = pa.ipc.open_stream(source)
             return stream.schema, [Group(0, 0, sum(batch.num_rows for batch in stream))]
     except (pa.ArrowException, OSError) as error:
         raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
 
 
-def _gathered(counts: list[int], target: int) -> list[Group]:
+def _gathered(parts: list[tuple[int, int]]) -> list[Group]:
+    """Shards of the row groups whose rows and bytes are given."""
     found: list[Group] = []
-    first, rows = 0, 0
-    for index, count in enumerate(counts):
-        rows += count
-        if rows >= target or index == len(counts) - 1:
+    first, rows, size = 0, 0, 0
+    for index, (count, bytes_) in enumerate(parts):
+        rows, size = rows + count, size + bytes_
+        if size >= SHARD or index == len(parts) - 1:
             found.append(Group(first, index + 1, rows))
-            first, rows = index + 1, 0
+            first, rows, size = index + 1, 0, 0
     return found or [Group(0, 0, 0)]
 
 

@@ -75,7 +75,7 @@ class Elements:
             self._available(rows, lines)
             if rows:
                 self._rows_before += len(rows)
-                yield Raw(rows, lines, self._byte(self._at))
+                yield Raw(rows, lines, self._byte(self._at), self._line_at(self._at))
             if self._closed or (self._ended and self._at >= len(self._text)):
                 break
             self._more()

@@ -55,7 +55,7 @@ def json_lines(stream: IO[bytes], start: int = 0, line: int = 1, size: int | Non
                 continue
             lines.append(number)
         line += chunk.count(b"\n")
-        yield Raw(rows, lines, end)
+        yield Raw(rows, lines, end, line)
 
 
 def count_lines(chunk: bytes) -> int:
@@ -106,10 +106,10 @@ def csv_rows(stream: IO[bytes], where: str, delimiter: str) -> Iterator[Raw]:
         lines.append(first)
         held += sum(map(len, cells))
         if held >= CHUNK:
-            yield Raw(rows, lines, 0)
+            yield Raw(rows, lines)
             before += len(rows)
             rows, lines, held = [], [], 0
-    yield Raw(rows, lines, 0)
+    yield Raw(rows, lines)
 
 
 def _row(header: list[str], cells: list[str]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +12,7 @@ from typing import Any
 from handpicked.data import batch
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.container import Container, unreadable
+from handpicked.data.raw import between
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
 from handpicked.records import Example, Rejected
@@ -47,14 +47,8 @@ class FilePool:
     def examples(self, rows: Sequence[int] | None = None) -> Iterator[Example]:
         """See ``records.Pool``. Rows that cannot be read are left out."""
         for shard, wanted in self._wanted(rows):
-            for first, raw in shard.raw():
-                if wanted is None:
-                    yield from batch.examples(raw, first, shard.reading)
-                    continue
-                begin, end = bisect_left(wanted, first), bisect_left(wanted, first + len(raw.rows))
-                yield from batch.examples(
-                    raw, first, shard.reading, [row - first for row in wanted[begin:end]]
-                )
+            for numbers, raw in shard.chosen(wanted):
+                yield from batch.examples(raw, numbers, shard.reading)
 
     def rejected(self) -> Iterator[Rejected]:
         """See ``records.Pool``. Reads the pool once more."""
@@ -85,20 +79,17 @@ class FilePool:
 
         return write.write(self, rows, Path(out), format, container)
 
-    def _wanted(self, rows: Sequence[int] | None) -> Iterator[tuple[FileShard, Sequence[int] | None]]:
-        """The shards that hold these rows, each with its own of them."""
-        if rows is None:
-            for shard in self.shards:
-                yield shard, None
-            return
-        if any(later <= row for row, later in pairwise(rows)):
+    def _wanted(self, rows: Sequence[int] | None) -> Iterator[tuple[FileShard, Sequence[int]]]:
+        """The shards that hold these rows (``None``: all), each with its own of them."""
+        wanted = range(self.rows) if rows is None else rows
+        if any(later <= row for row, later in pairwise(wanted)):
             raise ValueError("rows must be ascending")
-        if len(rows) and not (rows[0] >= 0 and rows[-1] < self.rows):
-            raise ValueError(f"rows go from 0 to {self.rows - 1}, not from {rows[0]} to {rows[-1]}")
+        if len(wanted) and (wanted[0] < 0 or wanted[-1] >= self.rows):
+            raise ValueError(f"rows go from 0 to {self.rows - 1}, not from {wanted[0]} to {wanted[-1]}")
         for shard in self.shards:
-            begin, end = bisect_left(rows, shard.first_row), bisect_left(rows, shard.first_row + shard.rows)
-            if end > begin:
-                yield shard, rows[begin:end]
+            own = between(wanted, shard.first_row, shard.first_row + shard.rows)
+            if len(own):
+                yield shard, own
 
 
 def _sha256(path: Path) -> str:

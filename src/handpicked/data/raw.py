@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,19 @@ class Damage:
 class Raw:
     """A run of consecutive rows of one file. ``lines`` are their line numbers (or row numbers where there are no lines).
 
-    A row is an object (dict), any other JSON value, or ``Damage``. ``end`` is the byte after the run.
+    A row is an object (dict), any other JSON value, or ``Damage``. ``end`` is the byte after the run and ``end_line`` the
+    line it is in, where the container knows them.
     """
 
     rows: Sequence[Any]
     lines: Sequence[int]
-    end: int
+    end: int = 0
+    end_line: int = 0
+
+
+def between(rows: Sequence[int], first: int, end: int) -> Sequence[int]:
+    """Of ascending row numbers those from ``first`` up to ``end`` (exclusive)."""
+    return rows[bisect_left(rows, first) : bisect_left(rows, end)]
 
 
 def excerpt(text: str) -> str:

@@ -92,7 +92,7 @@ def _survey(path: Path, format: str | None, map: Mapping[str, str] | None) -> _P
 
 def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Sequence[Mapping[str, Any]]:
     runs: Any = spans[0].held if spans[0].held is not None else text.stream_rows(path, container, spans[0])
-    run: Raw = next(iter(runs), Raw([], [], 0))
+    run: Raw = next(iter(runs), Raw([], []))
     head = run.rows[:SAMPLE]
     rows = [row for row in head if isinstance(row, dict)]
     if not rows:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from handpicked.data import bulk, jsonarray, lines
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
 from handpicked.data.container import DAMAGED, Container, open_bytes
-from handpicked.data.raw import Raw
+from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
 
@@ -88,13 +88,12 @@ def spans(path: Path, container: Container) -> list[Span]:
         if not raw.rows:
             continue
         keys = keys or next((frozenset(row) for row in raw.rows if isinstance(row, dict)), frozenset())
-        line = line if count else raw.lines[0]
         count += len(raw.rows)
         if hold:
             runs.append(raw)
         if not whole and raw.end - start >= (HELD_SHARD if hold else SHARD):
             found.append(Span(start, raw.end, line, count, keys, tuple(runs) if hold else None))
-            start, count, runs = raw.end, 0, []
+            start, line, count, runs = raw.end, raw.end_line, 0, []
     if count or not found:
         end = None if whole or not found else size
         found.append(Span(start, end, line, count, keys, tuple(runs) if hold else None))
@@ -155,6 +154,16 @@ class TextShard:
                 f"{self.path} has changed since it was read: {count} rows where there were {self.rows}; read it again"
             )
 
+    def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
+        """The raw rows with these (ascending) numbers, each run with its numbers."""
+        for first, run in self.raw():
+            own = between(rows, first, first + len(run.rows))
+            if len(own):
+                yield (
+                    own,
+                    Raw([run.rows[row - first] for row in own], [run.lines[row - first] for row in own]),
+                )
+
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See ``records.Shard``."""
         for column in columns:
@@ -169,7 +178,10 @@ class TextShard:
         for row, run in self.raw():
             gathered = bulk.gathered(run, self.reading)
             suspects = range(len(run.rows)) if gathered is None else bulk.unreadable(gathered, self.reading)
-            yield from rejects(run, row, self.reading, suspects)
+            part = Raw(
+                [run.rows[index] for index in suspects], [run.lines[index] for index in suspects], run.end
+            )
+            yield from rejects(part, [row + index for index in suspects], self.reading)
 
     def __getstate__(self) -> dict[str, Any]:
         """Held rows stay at home: a worker reads its span from the file."""

@@ -9,13 +9,13 @@ import itertools
 import json
 import os
 import shutil
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.data.columnar import ColumnarShard
+from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
 from handpicked.records import Example
 from handpicked.store import writing
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 CONTAINERS = ("jsonl", "parquet", "datasets")
-BATCH = 1000
+ROW_GROUP = 4096
 
 
 def write(
@@ -121,20 +121,9 @@ def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for shard in pool.shards:
-        begin, end = bisect_left(rows, shard.first_row), bisect_left(rows, shard.first_row + shard.rows)
-        if begin == end or not isinstance(shard, ColumnarShard):
-            continue
-        row = shard.first_row
-        for batch in shard.tables(None):
-            low, high = (
-                bisect_left(rows, row, begin, end),
-                bisect_left(rows, row + batch.num_rows, begin, end),
-            )
-            if high > low:
-                yield pa.Table.from_batches(
-                    [batch.take(pa.array([int(each) - row for each in rows[low:high]]))]
-                )
-            row += batch.num_rows
+        own = between(rows, shard.first_row, shard.first_row + shard.rows)
+        if len(own) and isinstance(shard, ColumnarShard):
+            yield from (pa.Table.from_batches([batch]) for _, batch in shard.taken(own))
 
 
 def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
@@ -158,8 +147,25 @@ def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: b
         first = (schema or _empty()).empty_table()
     schema = schema or first.schema
     with pq.ParquetWriter(str(path), schema, compression="zstd") as writer:
-        for table in itertools.chain([first], tables):
-            writer.write_table(_cast(table, schema))
+        for group in _row_groups(_cast(table, schema) for table in itertools.chain([first], tables)):
+            writer.write_table(group)
+
+
+def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of ``ROW_GROUP`` rows, so that the file does not depend on how the pool was cut."""
+    import pyarrow as pa
+
+    held: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        held.append(table)
+        count += table.num_rows
+        while count >= ROW_GROUP:
+            whole = pa.concat_tables(held)
+            yield whole.slice(0, ROW_GROUP).combine_chunks()
+            held, count = [whole.slice(ROW_GROUP)], count - ROW_GROUP
+    if count:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: bool) -> None:

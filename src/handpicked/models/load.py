@@ -185,6 +185,13 @@ def hub_commit(settings: ModelSettings) -> str:
     except ImportError:
         raise MissingPart("Models need torch and transformers: pip install 'handpicked[lm]'") from None
 
+    refused: tuple[type[Exception], ...] = (
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        OSError,
+        *_connection_errors(),
+    )
     try:
         cached = try_to_load_from_cache(settings.name, "config.json", revision=settings.revision)
         if isinstance(cached, str):
@@ -195,7 +202,7 @@ def hub_commit(settings: ModelSettings) -> str:
                 "Download it on a machine with the hub, or give a folder."
             )
         return str(HfApi().model_info(settings.name, revision=settings.revision).sha)
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError, *_connection_errors()) as error:
+    except refused as error:
         raise MissingPart(
             f"The model '{settings.name}' is no folder here, is not cached, and the hub did not give it: "
             f"{_first_line(error)} Check the name and the connection, or give a folder."

@@ -32,6 +32,7 @@ def render(results: Json) -> str:
             main=headline_comparisons(results),
             others=_other_comparisons(results),
             loss_axis=_loss_axis(results["arms"]),
+            strength_axis=_strength_axis(results["rankings"]),
             length_axes=_length_axes(results),
             stage_seconds=_stage_seconds(results["stages"]),
             curve_axes=_curve_axes(results["arms"]),
@@ -88,13 +89,19 @@ def _other_comparisons(results: Json) -> list[Json]:
 
 
 def _loss_axis(arms: Sequence[Json]) -> tuple[float, float] | None:
-    """A symmetric axis that holds every interval of loss above the candidate's, or ``None`` where there is none."""
+    """An axis for the losses above the candidate's, or ``None`` where there are none."""
     differences = [arm["loss_above_candidate"] for arm in arms if arm["loss_above_candidate"]]
-    if not differences:
-        return None
-    reach = 1.1 * max(
-        0.01, *(abs(d[end]) for d in differences for end in ("low", "high") if d[end] is not None)
-    )
+    return _around_zero(differences, 0.01) if differences else None
+
+
+def _strength_axis(rankings: Sequence[Json]) -> tuple[float, float]:
+    return _around_zero([row["strength"] for ranking in rankings for row in ranking["arms"]], 0.5)
+
+
+def _around_zero(estimates: Sequence[Json], least: float) -> tuple[float, float]:
+    """A symmetric axis that holds every interval and reaches at least so far."""
+    ends = [abs(item[end]) for item in estimates for end in ("low", "high") if item[end] is not None]
+    reach = 1.1 * max([least, *ends])
     return -reach, reach
 
 

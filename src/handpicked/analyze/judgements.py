@@ -1,0 +1,75 @@
+"""Everything that a set of verdicts says, judge by judge and pair of models by pair of models, as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from handpicked.analyze.bradley_terry import bradley_terry
+from handpicked.analyze.compare import compare
+from handpicked.analyze.health import health
+from handpicked.analyze.length_control import by_length, length_controlled
+from handpicked.analyze.power import power
+from handpicked.analyze.win_rate import (
+    Rule,
+    adjusted_win_rate,
+    by_group,
+    counts,
+    standard_error,
+    win_rate,
+    winning_score,
+)
+from handpicked.records import Verdict
+
+RULES: tuple[Rule, ...] = ("strict", "summed")
+
+
+def judgements(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """One entry a judge: its health, then every two models that met, and a ranking where there are three or more.
+
+    Outcomes are told from the side of ``a``. Estimates are 95% intervals; each function of ``analyze`` cites its source.
+    """
+    return [
+        _judge(name, [v for v in verdicts if v.judge == name]) for name in sorted({v.judge for v in verdicts})
+    ]
+
+
+def _judge(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    met = sorted({(v.a, v.b) for v in verdicts})
+    models = {model for pair in met for model in pair}
+    tests = {(test.a, test.b): asdict(test) for test in compare(verdicts)}
+    comparisons = [
+        {
+            "a": a,
+            "b": b,
+            **_comparison([v for v in verdicts if (v.a, v.b) == (a, b)]),
+            "test": tests.get((a, b)),
+        }
+        for a, b in met
+    ]
+    ranking = {model: asdict(e) for model, e in bradley_terry(verdicts).items()} if len(models) > 2 else None
+    return {"judge": name, "health": asdict(health(verdicts)), "comparisons": comparisons, "ranking": ranking}
+
+
+def _comparison(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    groups = by_group(verdicts, "test_set")
+    return {
+        **{rule: _rule(verdicts, rule) for rule in RULES},
+        "length_controlled": asdict(length_controlled(verdicts)),
+        "by_length": {name: asdict(found) for name, found in by_length(verdicts).items()},
+        "power": asdict(power(verdicts)),
+        "test_sets": {name: {r: _rule(g, r) for r in RULES} for name, g in sorted(groups.items())}
+        if len(groups) > 1
+        else {},
+    }
+
+
+def _rule(verdicts: Sequence[Verdict], rule: Rule) -> dict[str, Any]:
+    return {
+        "counts": asdict(counts(verdicts, rule)),
+        "winning_score": asdict(winning_score(verdicts, rule)),
+        "win_rate": asdict(win_rate(verdicts, rule)),
+        "adjusted_win_rate": asdict(adjusted_win_rate(verdicts, rule)),
+        "standard_error": standard_error(verdicts, rule),
+    }

@@ -1,0 +1,66 @@
+"""Judged prompts for a person to read, with every answer and every raw review."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from typing import Any
+
+from handpicked.records import Completion, Prompt, Verdict
+
+PROMPTS_SHOWN = 8
+
+Json = dict[str, Any]
+
+
+def samples(
+    verdicts: Sequence[Verdict],
+    prompts: Sequence[Prompt],
+    completions: Sequence[Completion],
+    candidate: str,
+    judge: Mapping[str, Any] | None,
+) -> list[Json]:
+    """Judged prompts for reading, with the candidate's answer and every rival's.
+
+    They are chosen by a hash of the prompt: blind to the outcome, and the same on every machine.
+    """
+    judged: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if judge and verdict.a == candidate:
+            judged.setdefault(verdict.prompt_id, []).append(verdict)
+    texts = {(completion.arm, completion.prompt_id): completion for completion in completions}
+    by_id = {prompt.prompt_id: prompt for prompt in prompts}
+    return [
+        {
+            "prompt_id": prompt_id,
+            "test_set": by_id[prompt_id].test_set,
+            "prompt": by_id[prompt_id].text,
+            "reference": by_id[prompt_id].reference,
+            "answer": _text(texts.get((candidate, prompt_id))),
+            "rivals": [
+                {
+                    "arm": rival,
+                    "answer": _text(texts.get((rival, prompt_id))),
+                    "verdicts": [_verdict(v) for v in judged[prompt_id] if v.b == rival],
+                }
+                for rival in dict.fromkeys(v.b for v in judged[prompt_id])
+            ],
+        }
+        for prompt_id in sorted(judged, key=_draw)[:PROMPTS_SHOWN]
+    ]
+
+
+def _verdict(verdict: Verdict) -> Json:
+    reviews = [asdict(review) for review in verdict.reviews]
+    return {"judge": verdict.judge, "strict": verdict.strict, "summed": verdict.summed, "reviews": reviews}
+
+
+def _draw(prompt_id: str) -> str:
+    return blake2b(f"samples {prompt_id}".encode(), digest_size=8).hexdigest()
+
+
+def _text(completion: Completion | None) -> Json | None:
+    if completion is None:
+        return None
+    return {"text": completion.text, "tokens": completion.tokens, "finished": completion.finished}

@@ -1,0 +1,30 @@
+"""What `handpicked methods` lists is what there is."""
+
+from __future__ import annotations
+
+from handpicked import methods
+from handpicked.config import SelectSettings
+from handpicked.judge import shipped_judges
+from handpicked.pick.guarding import GUARDS
+from handpicked.pick.methods import MEASURES, SCORERS, SELECTORS
+
+
+def names(kind):
+    return {method.name for method in kind if not method.planned}
+
+
+def test_every_method_is_listed_and_every_listed_method_is_there():
+    assert names(methods.SELECTORS) == {"none", *SELECTORS, *SCORERS}
+    assert (
+        names(methods.MEASURES)
+        == set(MEASURES)
+        == set(SelectSettings.model_fields["measure"].annotation.__args__)
+    )
+    assert names(methods.GUARDS) == set(GUARDS)
+    assert [method.name for method in methods.listed()["Judges (--judge)"]] == shipped_judges()
+
+
+def test_every_method_says_what_it_does():
+    for kind in methods.listed().values():
+        for method in kind:
+            assert method.about and method.cost

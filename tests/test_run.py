@@ -1,0 +1,243 @@
+"""A whole experiment: done once, gone on with after a kill, run again exactly where a setting asks for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from handpicked.errors import ConfigError
+from handpicked.experiment import load
+from handpicked.run import run
+
+pytest.importorskip("trl", reason="needs the train extra")
+pytestmark = pytest.mark.models
+
+WORDS = [
+    "the",
+    "tree",
+    "sees",
+    "a",
+    "stone",
+    "and",
+    "the",
+    "river",
+    "takes",
+    "it",
+    "home",
+    "before",
+    "night",
+    "falls",
+    "over",
+    "every",
+    "quiet",
+    "field",
+]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory, tiny_model):
+    """An experiment that a tiny random model runs in seconds: five arms, a held-out test set, the embedded judge."""
+    folder = tmp_path_factory.mktemp("experiment")
+    rng = random.Random(0)
+    rows = [
+        {
+            "prompt": f"Say something about {i}.",
+            "response": " ".join(rng.choices(WORDS, k=rng.randint(3, 30))),
+        }
+        for i in range(60)
+    ]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    written = {
+        "name": "tiny",
+        "why": "Does a run run?",
+        "pool": {"path": str(folder / "pool.jsonl"), "hold_out": 6},
+        "model": {"name": str(tiny_model)},
+        "train": {
+            "epochs": 2,
+            "batch_size": 4,
+            "micro_batch_size": 2,
+            "max_length": 400,
+            "save_every": 1,
+            "learning_rate": 1e-3,
+        },
+        "arms": {
+            "base": {"by": "none"},
+            "longest": {"by": "longest", "size": 8},
+            "random": {"by": "random", "size": 8, "seed": 1},
+            "matched": {"by": "length-matched", "of": "longest", "size": 8},
+        },
+        "evaluate": {"generate": {"max_new_tokens": 12, "batch_size": 2}},
+    }
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(written))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(experiment, tmp_path_factory):
+    """The experiment, run once without any interruption."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    said: list[str] = []
+    return run(load(experiment), folder, say=said.append)
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """What a run found, without how long it took."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".jsonl" and not name.startswith("."):
+            found[name] = [json.loads(line) for line in path.read_text().splitlines()]
+        if path.name == "adapter_model.safetensors":
+            found[name] = path.read_bytes()
+    return found
+
+
+CHANGES = ("command", "stages", "commit", "dirty")
+
+
+def without_times(value):
+    """Results without what may differ between two runs of the same settings: clocks, the command, the checkout."""
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if "second" not in k and k not in CHANGES}
+    return [without_times(part) for part in value] if isinstance(value, list) else value
+
+
+def test_a_run_ends_with_a_report_that_answers_the_question(finished):
+    assert {p.name for p in finished.folder.iterdir() if not p.name.startswith(".")} >= {
+        "pool", "subset", "model", "losses", "answers", "verdicts", "report.html", "report.md", "results.json", "run.log",
+    }  # fmt: skip
+    results = json.loads((finished.folder / "results.json").read_text())
+    assert results == finished.results and finished.answer == results["answer"]["sentence"]
+    assert [arm["name"] for arm in results["arms"]] == ["base", "longest", "random", "matched"]
+    assert finished.answer.split()[0].lower() in finished.report.read_text().lower()
+
+
+def test_every_arm_is_asked_every_prompt_and_all_rows_are_accounted_for(finished):
+    prompts = [
+        json.loads(line)["prompt_id"] for line in (finished.folder / "prompts.jsonl").read_text().splitlines()
+    ]
+    assert len(set(prompts)) == 6
+    for arm in ("base", "longest", "random", "matched"):
+        answers = (finished.folder / f"answers/{arm}/answers.jsonl").read_text().splitlines()
+        assert [json.loads(line)["arm"] for line in answers] == [arm] * 6
+        assert {json.loads(line)["prompt_id"] for line in answers} == set(prompts)
+    for arm in finished.results["arms"][1:]:
+        selection = arm["selection"]
+        assert selection["kept"] == 8 and selection["pool"] == 54
+        assert selection["kept"] + selection["rejected"] + sum(d["rows"] for d in selection["dropped"]) == 54
+
+
+def test_held_out_prompts_are_in_no_subset(finished):
+    held = {
+        json.loads(line)["messages"][0]["content"]
+        for line in (finished.folder / "prompts.jsonl").read_text().splitlines()
+    }
+    for arm in ("longest", "random", "matched"):
+        rows = (finished.folder / f"subset/{arm}/selected.jsonl").read_text().splitlines()
+        assert not held & {json.loads(row)["prompt"] for row in rows}
+
+
+def test_a_finished_run_is_skipped_and_renders_the_same_bytes(experiment, finished):
+    before = {
+        name: (finished.folder / name).read_bytes() for name in ("results.json", "report.html", "report.md")
+    }
+    stamps = {p: p.stat().st_mtime_ns for p in finished.folder.rglob("stage.json")}
+    said: list[str] = []
+    (finished.folder / "report.html").unlink()
+    run(load(experiment), finished.folder, say=said.append)
+    assert said == []
+    assert {p: p.stat().st_mtime_ns for p in finished.folder.rglob("stage.json")} == stamps
+    assert {name: (finished.folder / name).read_bytes() for name in before} == before
+
+
+def test_a_changed_setting_runs_again_exactly_what_depends_on_it(experiment, finished, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy)
+    said: list[str] = []
+    run(load(experiment, ["arms.random.seed=2"]), copy, say=said.append)
+    assert {line.split(":")[0] for line in said} == {
+        "subset/random", "model/random", "losses/random", "answers/random", "verdicts/reference-similarity",
+    }  # fmt: skip
+    assert said[0] == "subset/random: runs again because settings.seed was 1, is 2"
+
+    said.clear()
+    run(load(experiment, ["arms.random.seed=2", "evaluate.generate.max_new_tokens=6"]), copy, say=said.append)
+    assert {line.split(":")[0].split("/")[0] for line in said} == {"answers", "verdicts"}
+    assert "settings.max_new_tokens was 12, is 6" in said[0]
+
+
+@pytest.mark.parametrize("stage", ["subset", "model", "answers", "verdicts"])
+def test_a_killed_run_goes_on_and_comes_to_the_same_results(experiment, finished, tmp_path, stage):
+    folder = tmp_path / "killed"
+    words = [sys.executable, "-m", "handpicked", "run", str(experiment), "-o", str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (folder / ".work" / stage).exists():
+            time.sleep(0.002)
+        time.sleep(random.Random(stage).uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    outcome = run(load(experiment), folder)
+    assert contents(folder) == contents(finished.folder)
+    assert without_times(outcome.results) == without_times(finished.results)
+
+
+def test_two_runs_at_once_in_one_folder(experiment, finished):
+    from handpicked.store import open_run
+
+    words = [sys.executable, "-m", "handpicked", "run", str(experiment), "-o", str(finished.folder)]
+    with open_run(finished.folder):
+        second = subprocess.run(words, capture_output=True, text=True)
+    assert second.returncode == 2 and f"in use by process {os.getpid()}" in second.stderr
+    assert second.stderr.count("\n") == 1
+
+
+def test_an_unknown_arm_is_named_with_the_closest(experiment, tmp_path):
+    with pytest.raises(ConfigError, match="Did you mean 'random'"):
+        run(load(experiment), tmp_path / "r", only=["randon"])
+
+
+def test_a_part_of_the_run_can_be_asked_for(experiment, tmp_path):
+    outcome = run(load(experiment), tmp_path / "r", until="train", only=["matched"])
+    assert outcome.results is None
+    assert (outcome.folder / "model/matched/adapter/adapter_model.safetensors").is_file()
+    assert not (outcome.folder / "model/longest").exists() and not (outcome.folder / "answers").exists()
+
+
+def test_several_mistakes_of_one_file_are_all_told_before_anything_starts(experiment, tmp_path):
+    broken = yaml.safe_load(experiment.read_text())
+    broken["arms"]["longest"]["by"] = "longes"
+    broken["arms"]["random"]["guards"] = ["token-windo=1:2"]
+    broken["model"]["name"] = str(tmp_path / "no-such-model")
+    broken["evaluate"]["judges"] = [{"name": "scors"}]
+    broken["evaluate"]["prompts"] = [{"name": "vicuna", "path": str(tmp_path / "vicuna.jsonl")}]
+    broken["train"]["template"] = "alpaka"
+    broken["train"]["learnin_rate"] = 1
+    path = tmp_path / "broken.yaml"
+    path.write_text(yaml.safe_dump(broken))
+    words = [sys.executable, "-m", "handpicked", "run", str(path), "-o", str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and not (tmp_path / "out").exists() and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 7, done.stderr
+    for part in (
+        "'longest'",
+        "'token-window'",
+        "no-such-model",
+        "'scores'",
+        "vicuna.jsonl",
+        "'alpaca'",
+        "'learning_rate'",
+    ):
+        assert part in done.stderr
+    assert all(f"{path}, line " in line for line in done.stderr.splitlines())
