@@ -169,6 +169,9 @@ def select(
     seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
     guard: Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")] = None,
     of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
+    disjoint: Annotated[
+        bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")
+    ] = False,
     field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
     low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
     high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
@@ -197,7 +200,8 @@ def select(
         SelectSettings,
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
-            "guards": guard or [], "of": None if of is None else str(of), "field": field, "low": low, "high": high,
+            "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
+            "field": field, "low": low, "high": high,
             "prompts": prompts or [],
         },
     )  # fmt: skip
@@ -214,6 +218,47 @@ def select(
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
+
+
+@app.command()
+def score(
+    pool: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
+    ],
+    scorer: Annotated[list[str], typer.Option(help="A scorer; may be given again.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)],
+    tokenizer: Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")] = None,
+    turns: Annotated[
+        TurnsOption, typer.Option(help="Which assistant turns are the response.")
+    ] = TurnsOption.last,
+    pool_format: Annotated[
+        str | None, typer.Option("--pool-format", help="Row format; else recognised.")
+    ] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")
+    ] = None,
+    runner: Annotated[
+        RunnerOption, typer.Option(help="Where to work: here, or on Ray.")
+    ] = RunnerOption.native,
+    address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
+    from handpicked.data import read
+    from handpicked.options import mapping_of
+    from handpicked.pick.scoring import score as score_rows
+
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    with _bars() as progress:
+        counts = score_rows(
+            rows, scorer, out, progress, tokenizer=tokenizer, runner=runner.value, address=address,
+            command=["handpicked", *sys.argv[1:]],
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps({"out": str(out), "format": rows.format, **counts}))
+        return
+    _say(f"{rows.format}: {rows.why}")
+    print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows scored, {counts['rejected']:,} rejected")
 
 
 @app.command()
@@ -325,18 +370,21 @@ def judge(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run to render again, or several to compare.", show_default=False)
+    ],
+    out: Out = None,
 ) -> None:
-    """Render report.html again from a run's results.json."""
-    from handpicked.report import write
-    from handpicked.store import read_json
+    """Render a run's report again from its results, or compare several runs on one page."""
+    from handpicked.report import read, render_comparison, write
+    from handpicked.store import write_text
 
-    for folder in runs:
-        results = folder / "results.json"
-        if not results.is_file():
-            raise ConfigError(f"{folder} has no results.json; 'handpicked run' makes one.")
-        write(read_json(results), folder)
-        print(folder / "report.html")
+    if len(runs) == 1:
+        page = write(read(runs[0]), out or runs[0])
+    else:
+        page = (out or Path("runs")) / "comparison.html"
+        write_text(page, render_comparison([read(folder) for folder in runs]))
+    print(page)
 
 
 @app.command()

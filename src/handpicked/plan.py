@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
 from handpicked.checks import mistakes, not_there_yet
@@ -15,6 +15,14 @@ from handpicked.config import ArmSettings, Experiment
 from handpicked.errors import HandpickedError
 from handpicked.experiment import load
 from handpicked.job import read_pool
+
+if TYPE_CHECKING:
+    from handpicked.train.estimate import ModelSize
+
+ON_CPU = 1_000_000_000
+"""Weights beyond which training without a GPU is no plan."""
+CPU_GIB = 20
+"""Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
 
 
 @dataclass(frozen=True)
@@ -56,41 +64,35 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     """
     experiment = load(file, overrides, also=mistakes)
     missing = [mistake for _, mistake in not_there_yet(experiment)]
-    folder = _model_folder(experiment, missing)
-    shape = estimate.shape_of(experiment.model.name, folder)
+    size, stated = _size(experiment, missing)
     gpu = _has_gpu()
     costs = _row_costs(experiment)
-    arms = tuple(_arm(experiment, name, costs, shape, gpu) for name in experiment.arms)
+    arms = tuple(_arm(experiment, name, costs, size, gpu) for name in experiment.arms)
     evaluation = _evaluation(experiment, missing)
     missing += _parts(experiment, arms, gpu)
-    rate = (
-        f"{estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s (one GPU)"
-        if gpu or _needs_gpu(arms)
-        else f"{estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s (CPU)"
-    )
-    assumed = [f"training at {rate}", "tokens of a row: prompt and response, without the template's own"]
-    if not isinstance(folder, Path):
-        assumed.append("tokens counted with the embedded tokenizer, because the model's own is not here")
-    if shape is not None:
-        assumed.append(f"the model's shape: {shape.stated}")
-    model = {
-        "name": experiment.model.name,
-        "parameters": shape.parameters if shape else None,
-        "here": folder is not None,
-    }
+    rates = f"training at {estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s on a GPU, {estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s without"
+    assumed = [
+        rates,
+        "tokens of a row: prompt and response by the embedded tokenizer, without the template's own",
+    ]
+    if size is not None:
+        assumed.append(f"the model's shape: {stated}")
+    model = {"name": experiment.model.name, "weights": size.weights if size else None}
     pool = {"path": experiment.pool.path, "rows": len(costs)}
     return Plan(experiment.name, pool, model, arms, evaluation, tuple(missing), tuple(assumed))
 
 
-def _model_folder(experiment: Experiment, missing: list[str]) -> Path | None:
-    from handpicked.models.load import resolve
+def _size(experiment: Experiment, missing: list[str]) -> tuple[ModelSize | None, str]:
+    """The model's shape, from its configuration or else guessed from its name, and which of the two."""
+    from handpicked.train.estimate import model_size
 
     try:
-        found = resolve(experiment.model)
+        return model_size(experiment.model), "its configuration"
+    except ImportError as error:
+        missing.append(f"{error.name} is not installed: pip install 'handpicked[train]'.")
     except HandpickedError as error:
         missing.append(str(error))
-        return None
-    return found if isinstance(found, Path) else None
+    return estimate.guess_size(experiment.model.name), "guessed from the size in its name"
 
 
 def _row_costs(experiment: Experiment) -> list[tuple[int, int]]:
@@ -124,28 +126,27 @@ def _stdlib_costs(experiment: Experiment) -> list[tuple[int, int]]:
 
 
 def _arm(
-    experiment: Experiment, name: str, costs: list[tuple[int, int]], shape: estimate.Shape | None, gpu: bool
+    experiment: Experiment, name: str, costs: list[tuple[int, int]], size: ModelSize | None, gpu: bool
 ) -> PlannedArm:
+    from handpicked.train.estimate import estimate as estimate_training
+
     arm = experiment.arms[name]
     if arm.by == "none":
         return PlannedArm(name, arm.by)
     settings = arm.train or experiment.train
     rows = _rows(arm, len(costs))
     a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
-    if settings.budget_tokens is not None:
-        passes = settings.budget_tokens / max(a_pass, 1)
-        tokens = settings.budget_tokens
-    else:
-        passes, tokens = settings.epochs, round(a_pass * settings.epochs)
-    steps = max(1, round(rows * passes / settings.batch_size))
-    if shape is None:
-        return PlannedArm(name, arm.by, rows, tokens, steps, exact=exact)
-    wide = gpu or shape.parameters > 1e9
-    memory = estimate.memory_bytes(shape, settings, bytes_a_number=2 if wide else 4) / 2**30
-    hours = (
-        estimate.flops(shape, settings, tokens) / (estimate.GPU_FLOPS if wide else estimate.CPU_FLOPS) / 3600
+    if size is None:
+        return PlannedArm(name, arm.by, rows, round(a_pass * settings.epochs), exact=exact)
+    gpu = gpu or size.weights > ON_CPU
+    speed = estimate.tokens_per_second(size, settings, gpu=gpu)
+    found = estimate_training(
+        rows, a_pass / max(rows, 1), size, settings, bytes_per_weight=2 if gpu else 4, tokens_per_second=speed
     )
-    return PlannedArm(name, arm.by, rows, tokens, steps, round(memory, 1), round(hours, 2), exact)
+    hours = round((found.seconds or 0) / 3600, 3)
+    return PlannedArm(
+        name, arm.by, rows, found.tokens, found.steps, round(found.memory / 2**30, 1), hours, exact
+    )
 
 
 def _rows(arm: ArmSettings, pool: int) -> int:
@@ -218,7 +219,7 @@ def _parts(experiment: Experiment, arms: Sequence[PlannedArm], gpu: bool) -> lis
 
 
 def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
-    return any((arm.memory_gib or 0) > 20 for arm in arms)
+    return any((arm.memory_gib or 0) > CPU_GIB for arm in arms)
 
 
 def _has_gpu() -> bool:
@@ -233,8 +234,8 @@ def text_of(planned: Plan) -> str:
     """The plan for reading in a terminal."""
     lines = [f"{planned.name}: a dry run; nothing was started.", ""]
     lines.append(f"pool    {planned.pool['path']}: {planned.pool['rows']:,} rows to select from")
-    size = planned.model["parameters"]
-    lines.append(f"model   {planned.model['name']}" + (f": {size / 1e6:,.0f}M parameters" if size else ""))
+    size = planned.model["weights"]
+    lines.append(f"model   {planned.model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
     lines += ["", f"{'arm':<16}{'by':<16}{'rows':>8}{'steps':>8}{'tokens':>14}{'memory':>11}{'time':>10}"]
     for arm in planned.arms:
         if arm.by == "none":

@@ -36,6 +36,7 @@ _DISK_REASONS = {
     errno.EACCES: "you may not write there. Choose another folder with -o, or change its permissions.",
     errno.EPERM: "you may not write there. Choose another folder with -o, or change its permissions.",
     errno.ENOTDIR: "part of that path is a file, not a folder. Choose another folder with -o.",
+    errno.EISDIR: "a folder of that name is in the way. Move it, or choose another folder with -o.",
     errno.EEXIST: "a file of that name is in the way. Choose another folder with -o.",
     errno.EFBIG: "the file would exceed the size limit of this system or of this process.",
 }

@@ -203,9 +203,8 @@ def test_verdicts_of_one_review_are_turned_and_shown_too() -> None:
 
 
 def test_the_first_judge_of_the_experiment_file_answers() -> None:
-    judges = ("zebra", "apple")
-    results = made(
-        experiment=made_run.experiment(judges), verdicts=made_run.verdicts(judges=("apple", "zebra"))
-    )
-    assert [judge["name"] for judge in results["judges"]] == ["zebra", "apple"]
-    assert "judged by zebra" in results["answer"]["certainty"]
+    settings = made_run.experiment()
+    settings["evaluate"]["judges"] = [{"name": "my/zebra", "model": "big"}, {"name": "apple"}]
+    results = made(experiment=settings, verdicts=made_run.verdicts(judges=("apple", "zebra/big")))
+    assert [judge["name"] for judge in results["judges"]] == ["zebra/big", "apple"]
+    assert "judged by zebra/big" in results["answer"]["certainty"]

@@ -14,11 +14,13 @@ def test_a_url_is_listed_fetched_once_and_read(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "pool"
     folder.mkdir()
+    (folder / "deep").mkdir()
+    (folder / "deep" / "c.jsonl").write_text(json.dumps({"prompt": "c", "response": "ccc"}) + "\n")
     for name in "ba":
         (folder / f"{name}.jsonl").write_text(json.dumps({"prompt": name, "response": name * 3}) + "\n")
     (folder / "README.md").write_text("words")
-    for url in (f"file://{folder}", f"file://{folder}/*.jsonl"):
-        assert [example.response for example in read(url).examples()] == ["aaa", "bbb"]
+    assert [example.response for example in read(f"file://{folder}/*.jsonl").examples()] == ["aaa", "bbb"]
+    assert [example.response for example in read(f"file://{folder}").examples()] == ["aaa", "bbb", "ccc"]
     (copy,) = (tmp_path / "cache").rglob("a.jsonl")
     before = copy.stat().st_mtime_ns
     assert read(f"file://{folder}/a.jsonl").rows == 1
@@ -27,5 +29,5 @@ def test_a_url_is_listed_fetched_once_and_read(tmp_path, monkeypatch):
 
 def test_a_url_where_nothing_is(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(PoolError, match=r"nothing\.jsonl cannot be reached, or nothing is there"):
+    with pytest.raises(PoolError, match=r"nothing\.jsonl: no data file is found there"):
         read(f"file://{tmp_path}/nothing.jsonl")

@@ -102,9 +102,8 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     lines = [f"{n} prompts a comparison, judged by {judge['name']}{swap}."]
     detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
     if detectable:
-        lines.append(
-            f"So many prompts find a win rate {100 * max(detectable):.0f} points from 50% four times of five."
-        )
+        points = f"{100 * max(detectable):.0f} points from 50%"
+        lines.append(f"With so many prompts, a true win rate {points} is found four times of five.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):

@@ -52,7 +52,11 @@ def _random_as_good(results: Json) -> Iterator[tuple[str, str, str]]:
     by = {arm["name"]: arm["by"] for arm in results["arms"]}
     if by.get(results["candidate"]) in RANDOM or any(not judge["healthy"] for judge in results["judges"][:1]):
         return
-    equal = [c["b"] for c in _headline_comparisons(results) if by[c["b"]] in RANDOM and decide(c) != "beaten"]
+    equal = [
+        c["b"]
+        for c in _headline_comparisons(results)
+        if by[c["b"]] in RANDOM and decide(c) in ("lost", "undecided")
+    ]
     if equal:
         yield (
             "warn",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
+from pathlib import PurePath
 from typing import Any
 
 from handpicked.analyze.answer import answer
@@ -91,11 +92,13 @@ def _is_headline(comparison: Mapping[str, Any], judge: str, candidate: str) -> b
 def _judge_names(experiment: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[str]:
     """The judges that gave verdicts, in the order of the experiment file: the first one answers its question.
 
-    A judge that runs on several models is told apart by ``name-model``.
+    A judge that asks a model is called ``name/model`` in its verdicts; one that is a folder, by the folder's name.
     """
     found = {verdict.judge for verdict in verdicts}
-    settings = experiment["evaluate"]["judges"]
-    listed = [name for judge in settings for name in (f"{judge['name']}-{judge.get('model')}", judge["name"])]
+    listed = []
+    for judge in experiment["evaluate"]["judges"]:
+        name = PurePath(judge["name"]).name
+        listed += [f"{name}/{judge.get('model')}", name]
     return [name for name in dict.fromkeys([*listed, *sorted(found)]) if name in found]
 
 

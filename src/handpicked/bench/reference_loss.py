@@ -94,7 +94,7 @@ def _batch(model: Any, arm: str, rows: dict[str, Encoded]) -> list[ReferenceLoss
 
 
 def row_losses(model: Any, rows: Sequence[Encoded]) -> list[float]:
-    """The mean loss, in nats, over each row's labelled tokens. Rows are padded on the right, behind a causal mask."""
+    """The mean loss, in nats, over each row's labelled tokens. Rows are padded on the right, where a causal model cannot look."""
     import torch
 
     width = max(len(row.ids) for row in rows)
@@ -102,9 +102,6 @@ def row_losses(model: Any, rows: Sequence[Encoded]) -> list[float]:
     labels = torch.tensor(
         [row.labels + [IGNORED] * (width - len(row.ids)) for row in rows], device=model.device
     )
-    mask = torch.tensor(
-        [[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows], device=model.device
-    )
     with torch.inference_mode():
-        losses = label_losses(model, labels, input_ids=ids, attention_mask=mask)
+        losses = label_losses(model, labels, input_ids=ids)
     return [float(part.double().mean()) for part in losses.split([row.learned for row in rows])]

@@ -32,8 +32,8 @@ def fetch(url: str) -> list[Path]:
     if url.startswith("hf://") and any(os.environ.get(name, "") not in ("", "0") for name in OFFLINE):
         raise PoolError(f"{url} cannot be fetched: {' or '.join(OFFLINE)} says that this machine is offline")
     listed = _listed(url)
-    if not listed and not _is_pattern(url):
-        listed = _listed(url.rstrip("/") + "/**")
+    if not _is_pattern(url) and all(path != url for path, _ in listed):
+        listed = _listed(url.rstrip("/") + "/**") or listed  # a folder: below it too, as on disk
     found = sorted(
         (path, size) for path, size in listed if path == url or is_data(Path(path.split("://", 1)[1]))
     )
@@ -57,9 +57,11 @@ def _listed(url: str) -> list[tuple[str, int]]:
 
     try:
         table = daft.from_glob_path(url).to_pydict()
-    except FileNotFoundError:
-        return []
     except Exception as error:
+        if isinstance(error, FileNotFoundError) or "MicroPartition" in str(
+            error
+        ):  # Daft's words for no match
+            return []
         raise PoolError(f"{url} cannot be reached, or nothing is there: {_short(error)}") from error
     return [(path, size) for path, size in zip(table["path"], table["size"], strict=True) if size]
 

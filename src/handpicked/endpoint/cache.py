@@ -7,7 +7,6 @@ import json
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ KEYS_A_QUERY = 500
 
 
 def default_cache() -> Path:
-    """The one cache of this user: ``requests.sqlite`` in ``HANDPICKED_CACHE``, else in ``~/.cache/handpicked``."""
+    """The one cache of this user: ``requests.sqlite`` in ``HANDPICKED_CACHE``, else in
+    ``~/.cache/handpicked``.
+    """
     folder = os.environ.get("HANDPICKED_CACHE")
     return (Path(folder) if folder else Path.home() / ".cache" / "handpicked") / "requests.sqlite"
 
@@ -74,6 +75,5 @@ class ReplyCache:
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a complete reply. The first one stays: a request has one answer."""
-        fields = asdict(reply)
-        text = json.dumps({name: fields[name] for name in KEPT})
+        text = json.dumps({name: getattr(reply, name) for name in KEPT})
         self._db.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))

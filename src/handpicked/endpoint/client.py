@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+WORKERS_A_CLIENT = 16
+"""A client looks through all its connections for every request, so many small clients are faster than one."""
 HOPELESS = {
     401: "refused the key",
     403: "refused access",
@@ -57,7 +60,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
+class Fault:
     """Why an attempt failed. ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429."""
 
     reason: str
@@ -161,14 +164,20 @@ class _Sender:
 
         self.throttle = Throttle(self.settings.concurrency)
         queue = iter(todo.items())
-        async with AsyncOpenAI(
-            api_key=self._key,
-            base_url=base_url_of(self.settings),
-            timeout=self.settings.timeout,
-            max_retries=0,
-        ) as client:
-            workers = min(self.settings.concurrency, len(todo))
-            await asyncio.gather(*(self._work(client, queue) for _ in range(workers)))
+        workers = min(self.settings.concurrency, len(todo))
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(
+                    AsyncOpenAI(
+                        api_key=self._key,
+                        base_url=base_url_of(self.settings),
+                        timeout=self.settings.timeout,
+                        max_retries=0,
+                    )
+                )
+                for _ in range(-(-workers // WORKERS_A_CLIENT))
+            ]
+            await asyncio.gather(*(self._work(clients[i % len(clients)], queue) for i in range(workers)))
         if self.faults:
             log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
         if self.fatal is not None:
@@ -196,7 +205,7 @@ class _Sender:
         failures = limited = 0
         while self.fatal is None:
             entered = await self.throttle.enter()
-            outcome: Reply | _Fault | None = None
+            outcome: Reply | Fault | None = None
             try:
                 outcome = await self._attempt(client, key, request, body)
             finally:
@@ -217,7 +226,7 @@ class _Sender:
             await self._wait(outcome, entered, failures if not outcome.rate else limited)
         return None
 
-    async def _wait(self, fault: _Fault, entered: float, failures: int) -> None:
+    async def _wait(self, fault: Fault, entered: float, failures: int) -> None:
         pause = self.retry.pause(failures) if fault.after is None else fault.after
         if pause > self.retry.longest_wait:
             self.fatal = f"{base_url_of(self.settings)} asks to wait {pause:.0f} seconds ({fault.reason})."
@@ -226,7 +235,7 @@ class _Sender:
         else:
             await asyncio.sleep(pause)
 
-    def _give_up(self, fault: _Fault, attempts: int) -> Reply | None:
+    def _give_up(self, fault: Fault, attempts: int) -> Reply | None:
         """One request is lost; when nothing but losses comes, the endpoint is away and the call stops."""
         self._lost_in_a_row += 1
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
@@ -236,7 +245,7 @@ class _Sender:
 
     async def _attempt(
         self, client: AsyncOpenAI, key: str, request: Request, body: Mapping[str, Any]
-    ) -> Reply | _Fault | None:
+    ) -> Reply | Fault | None:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         reserved = self.budget.reserve(request)
@@ -248,18 +257,20 @@ class _Sender:
             return None
         cost, started = 0.0, time.perf_counter()
         try:
-            raw = await client.chat.completions.with_raw_response.create(**body)
-            reply = _read(raw.http_response.content, time.perf_counter() - started)
+            # The body as text: building the client's typed objects costs more than all the rest, and cannot
+            # hold garbage.
+            content = await client.post("/chat/completions", body=body, cast_to=str)
+            reply = read_reply(content, time.perf_counter() - started)
             if isinstance(reply, Reply):
                 self._keep(key, reply)
                 cost = price(reply.prompt_tokens, reply.reply_tokens, self.settings) or 0.0
             return reply
         except APITimeoutError:
             cost = reserved  # the endpoint may have worked for us, and will charge for it
-            return _Fault(f"no reply within {self.settings.timeout:g} seconds")
+            return Fault(f"no reply within {self.settings.timeout:g} seconds")
         except APIConnectionError as error:
             cost = reserved
-            return _Fault(f"connection failed ({_root(error)})")
+            return Fault(f"connection failed ({_root(error)})")
         except APIStatusError as error:
             return self._status(error)
         finally:
@@ -271,20 +282,20 @@ class _Sender:
         except sqlite3.Error as error:
             self.fatal = f"The request cache cannot be written ({error}), so replies would be paid for twice."
 
-    def _status(self, error: APIStatusError) -> _Fault:
+    def _status(self, error: APIStatusError) -> Fault:
         code = error.status_code
         reason = f"HTTP {code}"
         detail = _detail(error)
         if code in HOPELESS or (code == 429 and "insufficient_quota" in detail):
             why = HOPELESS.get(code, "says that the account has no credit left")
             self.fatal = f"{base_url_of(self.settings)} {why} (HTTP {code}: {detail})."
-            return _Fault(reason, again=False)
+            return Fault(reason, again=False)
         if code in RETRIED or code >= 500:
-            return _Fault(reason, rate=code == 429, after=_retry_after(error.response.headers))
-        return _Fault(f"{reason}: {detail}", again=False)
+            return Fault(reason, rate=code == 429, after=_retry_after(error.response.headers))
+        return Fault(f"{reason}: {detail}", again=False)
 
 
-def _read(content: bytes, seconds: float) -> Reply | _Fault:
+def read_reply(content: str, seconds: float | None) -> Reply | Fault:
     """The body of a 200. What is not a chat completion is a fault of the way there, and is tried again."""
     try:
         body = json.loads(content)
@@ -297,12 +308,12 @@ def _read(content: bytes, seconds: float) -> Reply | _Fault:
             text=text,
             prompt_tokens=usage.get("prompt_tokens"),
             reply_tokens=usage.get("completion_tokens"),
-            seconds=round(seconds, 4),
+            seconds=None if seconds is None else round(seconds, 4),
             logprobs=logprobs,
             finished=choice.get("finish_reason") != "length",
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return _Fault("the reply is no chat completion")
+        return Fault("the reply is no chat completion")
 
 
 def _alternatives(entry: Mapping[str, Any]) -> dict[str, float]:

@@ -45,7 +45,7 @@ def build_trainer(
         train_dataset=data,
         processing_class=tokenizer,
         data_collator=DataCollatorForLanguageModeling(tokenizer.pad_token_id, padding_free=settings.packing),
-        peft_config=None if settings.method == "full" else _lora(settings),
+        peft_config=None if settings.method == "full" else lora_config(settings),
     )
     trainer.remove_callback(PrinterCallback)
     if not any(parameter.requires_grad for parameter in trainer.model.parameters()):
@@ -83,6 +83,7 @@ def _arguments(settings: TrainSettings, folder: Path, seed: int, rows: int, pass
         save_steps=settings.save_every,
         save_total_limit=1,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # by default a loss of NaN is logged as the mean of the others
         disable_tqdm=True,
         report_to=list(settings.report_to) or "none",
         seed=seed,
@@ -90,7 +91,8 @@ def _arguments(settings: TrainSettings, folder: Path, seed: int, rows: int, pass
     )
 
 
-def _lora(settings: TrainSettings) -> Any:
+def lora_config(settings: TrainSettings) -> Any:
+    """The adapter of the settings, in PEFT's terms."""
     from peft import LoraConfig
 
     targets = settings.lora_targets

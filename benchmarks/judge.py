@@ -1,0 +1,149 @@
+"""Judging at speed: throughput against the ideal, statistics of many verdicts, hits of the request cache.
+
+    python benchmarks/judge.py [--quick]
+
+The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+DELAY, SLOTS = 0.2, 64
+
+
+def serve(port: multiprocessing.Queue[int]) -> None:
+    """Answer every request after DELAY seconds, for ever."""
+    from local_endpoint import Act, local_endpoint
+
+    with local_endpoint(lambda *_: Act("8 7\nbecause", delay=DELAY)) as server:
+        port.put(server.port)
+        time.sleep(1e6)
+
+
+def throughput(url: str, folder: Path, judgements: int) -> dict[str, float]:
+    """Judge ``judgements`` / 2 pairs in both orders through SLOTS slots."""
+    from handpicked.config import JudgeSettings
+    from handpicked.judge import judge
+    from handpicked.records import Pair
+
+    def pairs(count: int, name: str) -> list[Pair]:
+        return [Pair(f"{name}{i}", f"{name} {i}", "x", "y", "good " * 50, "bad " * 50) for i in range(count)]
+
+    settings = JudgeSettings(name="scores", model="m", base_url=url, concurrency=SLOTS)
+    judge(pairs(SLOTS, "warm"), settings, folder / "warm.jsonl", cache=folder / "c.sqlite")
+    started = time.perf_counter()
+    verdicts = judge(pairs(judgements // 2, "p"), settings, folder / "v.jsonl", cache=folder / "c.sqlite")
+    seconds = time.perf_counter() - started
+    assert all(v.strict == "tie" for v in verdicts)
+    ideal = -(-judgements // SLOTS) * DELAY
+    return {
+        "judgements": judgements,
+        "seconds": seconds,
+        "ideal seconds": ideal,
+        "share of ideal": ideal / seconds,
+    }
+
+
+def cache_hits(url: str, folder: Path, requests: int) -> dict[str, float]:
+    """Replies a second when all of them are in the cache."""
+    from handpicked.config import JudgeSettings
+    from handpicked.endpoint import Reply, ReplyCache, Request, complete, payload, request_key
+    from handpicked.records import Message
+
+    settings = JudgeSettings(model="m", base_url=url)
+    asked = [Request((Message("user", f"question {i} " + "word " * 100),), 8) for i in range(requests)]
+    with ReplyCache(folder / "hits.sqlite") as cache:
+        for request in asked:
+            cache.put(
+                request_key(url, payload(request, settings)), Reply("8 7", prompt_tokens=9, reply_tokens=3)
+            )
+    started = time.perf_counter()
+    replies = complete(asked, settings, folder / "hits.sqlite")
+    seconds = time.perf_counter() - started
+    assert all(reply.cached for reply in replies)
+    return {"hits": requests, "seconds": seconds, "hits a second": requests / seconds}
+
+
+def statistics(judgements: int) -> dict[str, float]:
+    """Everything that a report says of so many stored verdicts, with 10,000 resamples an interval."""
+    import random
+
+    from handpicked.analyze.bradley_terry import bradley_terry
+    from handpicked.analyze.compare import compare
+    from handpicked.analyze.health import health
+    from handpicked.analyze.length_control import length_controlled
+    from handpicked.analyze.power import power
+    from handpicked.analyze.win_rate import adjusted_win_rate, by_group, counts, winning_score
+    from handpicked.judge.outcome import verdict
+    from handpicked.judge.parse import preference
+    from handpicked.records import Pair, Review
+
+    rng = random.Random(0)
+    verdicts = []
+    for i in range(judgements // 2):
+        pair = Pair(
+            f"p{i % 805}",
+            "q",
+            "mine",
+            f"rival {i % 40}",
+            "x" * rng.randint(1, 999),
+            "y" * 500,
+            f"set {i % 5}",
+        )
+        reviews = []
+        for order in ("ab", "ba"):
+            scores = (float(rng.randint(6, 9)), float(rng.randint(6, 9)))
+            reviews.append(Review(order, preference(*scores), "raw", scores, seconds=1.0, cost=0.01))
+        verdicts.append(verdict(pair, "judge", reviews))
+    started = time.perf_counter()
+    for rule in ("strict", "summed"):
+        counts(verdicts, rule)
+        adjusted_win_rate(verdicts, rule)
+        winning_score(verdicts, rule)
+    health(verdicts)
+    length_controlled(verdicts)
+    compare(verdicts)
+    power(verdicts)
+    for group in by_group(verdicts, "test_set").values():
+        adjusted_win_rate(group)
+    seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    bradley_terry([v for v in verdicts if int(v.b.split()[1]) < 4])
+    return {
+        "judgements": judgements,
+        "seconds": seconds,
+        "Bradley-Terry of 5 arms, seconds": time.perf_counter() - started,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="A tenth of the size.")
+    scale = 10 if parser.parse_args().quick else 1
+    ports: multiprocessing.Queue[int] = multiprocessing.Queue()
+    server = multiprocessing.Process(target=serve, args=(ports,), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{ports.get()}/v1"
+    with tempfile.TemporaryDirectory() as folder:
+        found = {
+            "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, Python {platform.python_version()}",
+            "throughput": throughput(url, Path(folder), 2000 // scale),
+            "cache": cache_hits(url, Path(folder), 20_000 // scale),
+            "statistics": statistics(64_530 // scale),
+        }
+    server.terminate()
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

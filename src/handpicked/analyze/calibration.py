@@ -1,0 +1,36 @@
+"""A judge against people: does it say what they say?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handpicked.analyze.agreement import Agreement, agree
+from handpicked.analyze.win_rate import Rule, outcome
+from handpicked.records import Outcome, Verdict
+
+
+def calibration(
+    verdicts: Sequence[Verdict], labels: Sequence[Outcome], rule: Rule = "strict", *, seed: int = 0
+) -> dict[str, Agreement]:
+    """Agreement and kappa with people's labels (one a verdict, in their order): over all, then for each test set.
+
+    ``decided`` leaves out pairs that either side calls a tie: how often the judge picks the winner that people picked.
+    Raises ValueError when there are not as many labels as verdicts.
+    """
+    said = [outcome(v, rule) for v in verdicts]
+    rows = list(zip(verdicts, said, labels, strict=True))
+    groups: dict[str, list[tuple[Outcome, Outcome]]] = {"all": [], "decided": []}
+    for verdict, judged, label in rows:
+        groups["all"].append((judged, label))
+        if "tie" not in (judged, label):
+            groups["decided"].append((judged, label))
+        if verdict.test_set:
+            groups.setdefault(verdict.test_set, []).append((judged, label))
+    return {
+        name: agree(
+            {str(i): j for i, (j, _) in enumerate(both)},
+            {str(i): p for i, (_, p) in enumerate(both)},
+            seed=seed,
+        )
+        for name, both in groups.items()
+    }

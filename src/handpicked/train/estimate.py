@@ -1,0 +1,119 @@
+"""What a training will take, by arithmetic alone: for ``--dry-run``, before any weight is loaded.
+
+Steps and tokens are those of ``plan`` for rows of a given mean length. Memory is, in bytes, with P weights, T trained ones:
+
+* weights: 4 P in float32, 2 P in 16 bits, about 0.55 P in 4 bits with their scales; full fine-tuning keeps float32;
+* gradients 4 T and AdamW's two moments 8 T (trained weights are float32);
+* activations of a forward pass kept for the backward one: n tokens x L layers x (34 h + 6 m) values of 16 bits, twice that
+  in float32 (Korthikanti et al., 2022, eq. 2, without attention scores, which fused kernels do not keep; h hidden
+  size, m the feed-forward's), or n x L x 2 h with gradient checkpointing;
+* logits and their gradient: 8 n V in float32 for a vocabulary of V.
+
+It is a rough figure, good to a factor of about 1.5; allocator waste and framework overhead come on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from handpicked.config import ModelSettings, TrainSettings
+from handpicked.errors import MissingPart
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """A model's shape. ``weights`` counts every weight, tied ones once."""
+
+    weights: int
+    layers: int
+    hidden: int
+    feed_forward: int
+    vocabulary: int
+    linear_in_out: int
+    """Sum of input and output widths over all linear layers: LoRA of rank r trains r times as many weights."""
+
+
+@dataclass(frozen=True)
+class TrainEstimate:
+    """``tokens`` over all epochs; ``memory`` in bytes on one device; ``seconds`` is ``None`` without a stated speed."""
+
+    rows: int
+    places: int
+    steps: int
+    tokens: int
+    trained_weights: int
+    memory: int
+    seconds: float | None
+
+
+def model_size(model: ModelSettings) -> ModelSize:
+    """The shape of a model, from its configuration alone: the model is built without memory for its weights.
+
+    Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's configuration is not to be had.
+    """
+    from handpicked.models.load import resolve
+
+    place = resolve(model)
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config: Any = AutoConfig.from_pretrained(
+            place, revision=model.revision, trust_remote_code=model.trust_remote_code
+        ).get_text_config()
+    except OSError as error:
+        raise MissingPart(f"The configuration of '{model.name}' cannot be had: {error}") from error
+    with torch.device("meta"):
+        built = AutoModelForCausalLM.from_config(config)
+    head = built.get_output_embeddings()
+    linear = [m for m in built.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    return ModelSize(
+        weights=sum(weight.numel() for weight in built.parameters()),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        feed_forward=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+        vocabulary=config.vocab_size,
+        linear_in_out=sum(module.in_features + module.out_features for module in linear),
+    )
+
+
+def estimate(
+    rows: int,
+    tokens_per_row: float,
+    size: ModelSize,
+    settings: TrainSettings,
+    *,
+    bytes_per_weight: float = 2,
+    tokens_per_second: float | None = None,
+) -> TrainEstimate:
+    """What training on ``rows`` rows of ``tokens_per_row`` tokens (prompt, template and response, on average) will take.
+
+    ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it fixes the type.
+    ``tokens_per_second`` is a measured speed of the machine that will train.
+    """
+    length = min(tokens_per_row, settings.max_length)
+    if settings.budget_tokens is None:
+        places = max(1, round(settings.epochs * rows))
+    else:
+        places = max(1, int(settings.budget_tokens / length))
+    full = settings.method == "full"
+    trained = size.weights if full else settings.lora_rank * size.linear_in_out
+    held = {"full": 4.0, "lora": bytes_per_weight, "qlora": 0.55}[settings.method]
+    kept = 2 if settings.gradient_checkpointing else 34
+    feed_forward = 0 if settings.gradient_checkpointing else 6 * size.feed_forward
+    batch = min(settings.micro_batch_size, settings.batch_size) * length
+    activations = batch * size.layers * (kept * size.hidden + feed_forward) * (bytes_per_weight / 2)
+    memory = size.weights * held + 12 * trained + activations + 8 * batch * size.vocabulary
+    tokens = round(places * length)
+    return TrainEstimate(
+        rows=min(rows, places),
+        places=places,
+        steps=-(-places // settings.batch_size),
+        tokens=tokens,
+        trained_weights=trained,
+        memory=round(memory),
+        seconds=tokens / tokens_per_second if tokens_per_second else None,
+    )

@@ -1,0 +1,190 @@
+"""Training a tiny random Llama through TRL: exact, repeatable, resumable, silent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from handpicked._version import __version__
+from handpicked.config import ModelSettings, TrainSettings
+from handpicked.errors import MissingPart, StoreError, TrainingError
+from handpicked.models.load import device, load_model
+from handpicked.train import train
+
+pytest.importorskip("trl", reason="needs the train extra")
+
+SETTINGS = TrainSettings(epochs=2, batch_size=4, micro_batch_size=2, learning_rate=1e-2, save_every=1, seed=7)
+
+
+@pytest.fixture
+def model(tiny_model: Path) -> ModelSettings:
+    return ModelSettings(name=str(tiny_model))
+
+
+def test_it_learns_and_says_what_it_did(rows, model, tmp_path, capfd):
+    result = train(rows, model, SETTINGS, tmp_path / "out", arm="longest")
+    steps, losses = zip(*result.losses, strict=True)
+    assert steps == (1, 2, 3, 4, 5, 6)
+    assert losses[-1] < losses[0] - 0.5
+    assert (result.rows_used, result.rows_in_subset, result.steps, result.resumed_from) == (12, 12, 6, 0)
+    assert 0 < result.response_tokens < result.training_tokens
+    # every byte is a token: the responses and their end tokens, twice
+    assert result.response_tokens == 2 * sum(len(row.response) + 1 for row in rows)
+    assert result.tokens_per_second > 0
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", ""), "the terminal belongs to handpicked's own progress"
+
+
+def test_adapter_and_merged_model_are_safetensors_with_a_card(rows, model, tmp_path):
+    import torch
+
+    result = train(rows, model, SETTINGS, tmp_path / "out", arm="longest")
+    written = {
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+    }
+    assert {"adapter/adapter_model.safetensors", "model/model.safetensors", "model/tokenizer.json"} <= written
+    assert not [name for name in written if name.endswith((".bin", ".pt", ".pth", ".pkl"))], "pickles"
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    for folder in (result.adapter, result.merged):
+        card = (folder / "README.md").read_text()
+        assert "longest" in card and f"handpicked {__version__}" in card and '"learning_rate": 0.01' in card
+    ids = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        by_adapter = load_model(model, adapter=result.adapter)(ids).logits
+        merged = load_model(ModelSettings(name=str(result.merged)))(ids).logits
+        untouched = load_model(model)(ids).logits
+    torch.testing.assert_close(by_adapter, merged)
+    assert not torch.allclose(merged, untouched, atol=0.1)
+
+
+def test_same_seed_same_losses_other_seed_others(rows, model, tmp_path):
+    runs = [train(rows, model, SETTINGS, tmp_path / name, arm="a").losses for name in ("1", "2")]
+    assert runs[0] == runs[1]
+    assert train(rows, model, SETTINGS, tmp_path / "3", arm="a", seed=8).losses != runs[0]
+
+
+def test_full_fine_tuning_saves_the_model_itself(rows, model, tmp_path):
+    settings = SETTINGS.model_copy(update={"method": "full", "learning_rate": 1e-3})
+    result = train(rows, model, settings, tmp_path / "out", arm="a")
+    assert result.adapter is None
+    assert result.losses[-1][1] < result.losses[0][1]
+    load_model(ModelSettings(name=str(result.merged)))
+    assert not list((tmp_path / "out").rglob("*.bin"))
+
+
+def test_the_micro_batch_size_changes_no_loss(rows, model, tmp_path):
+    small = SETTINGS.model_copy(update={"micro_batch_size": 1})
+    one = train(rows, model, small, tmp_path / "1", arm="a").losses
+    two = train(rows, model, SETTINGS, tmp_path / "2", arm="a").losses
+    assert [loss for _, loss in one] == pytest.approx([loss for _, loss in two], rel=1e-4)
+
+
+def test_packed_rows_do_not_see_each_other(rows, model, tmp_path):
+    settings = SETTINGS.model_copy(update={"batch_size": 12, "epochs": 1.0, "max_length": 300})
+    apart = train(rows, model, settings, tmp_path / "apart", arm="a").losses
+    packed = train(
+        rows, model, settings.model_copy(update={"packing": True}), tmp_path / "packed", arm="a"
+    ).losses
+    assert [loss for _, loss in packed] == pytest.approx([loss for _, loss in apart], rel=1e-4)
+
+
+def test_the_loss_is_trls(rows, model, tmp_path, monkeypatch):
+    """TRL's own compute_loss over every position gives the same curve as the head on labelled positions only."""
+    from trl import SFTTrainer
+
+    from handpicked.train.trainer import ResponseTrainer
+
+    ours = train(rows, model, SETTINGS, tmp_path / "ours", arm="a").losses
+    monkeypatch.delattr(ResponseTrainer, "compute_loss")
+    assert ResponseTrainer.compute_loss is SFTTrainer.compute_loss
+    theirs = train(rows, model, SETTINGS, tmp_path / "theirs", arm="a").losses
+    assert [loss for _, loss in ours] == pytest.approx([loss for _, loss in theirs], rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_never_becomes_a_model(rows, model, tmp_path):
+    settings = SETTINGS.model_copy(update={"method": "full", "learning_rate": 1e30, "warmup_ratio": 0.0})
+    with pytest.raises(TrainingError, match="learning_rate"):
+        train(rows, model, settings, tmp_path / "out", arm="a")
+    assert not (tmp_path / "out" / "model").exists()
+
+
+def test_a_disk_that_is_too_small_is_said_before_training(rows, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 99, 1))
+    with pytest.raises(StoreError, match="are free"):
+        train(rows, model, SETTINGS, tmp_path / "out", arm="a")
+
+
+def test_qlora_without_a_gpu_is_said(rows, model, tmp_path):
+    if device() == "cuda":
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(MissingPart, match="NVIDIA GPU"):
+        train(rows, model, SETTINGS.model_copy(update={"method": "qlora"}), tmp_path / "out", arm="a")
+
+
+def job(rows, model: ModelSettings, settings: TrainSettings, out: Path) -> Path:
+    """A job file for ``python -m handpicked.train``."""
+    from handpicked.train.job import write_job
+
+    return write_job(out.with_suffix(".job"), rows, model, settings, out, arm="a")
+
+
+def test_killed_and_resumed_gives_the_same_curve(rows, model, tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 8.0})
+    whole = train(rows, model, settings, tmp_path / "whole", arm="a")
+
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handpicked.train", str(job(rows, model, settings, out))]
+    )
+    while not list(out.glob("checkpoints/checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "finished before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "model").exists()
+
+    resumed = train(rows, model, settings, out, arm="a")
+    assert 0 < resumed.resumed_from < whole.steps
+    assert resumed.losses == whole.losses
+
+
+def test_a_torn_checkpoint_and_one_of_another_training_are_not_used(rows, model, tmp_path):
+    whole = train(rows, model, SETTINGS, tmp_path / "whole", arm="a")
+    torn = tmp_path / "out" / "checkpoints" / "checkpoint-3"
+    torn.mkdir(parents=True)
+    (torn / "trainer_state.json").write_text('{"global_step": 3, "log_his')
+    (torn.parent / "training.json").write_text(json.dumps({"fingerprint": "another"}))
+    result = train(rows, model, SETTINGS, tmp_path / "out", arm="a")
+    assert result.resumed_from == 0
+    assert result.losses == whole.losses
+
+
+@pytest.mark.slow
+def test_accelerate_launch_with_two_processes_gives_the_same_curve(rows, model, tmp_path):
+    one = train(rows, model, SETTINGS, tmp_path / "one", arm="a").losses
+    launch = shutil.which("accelerate")
+    assert launch
+    command = [
+        launch,
+        "launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "-m",
+        "handpicked.train",
+    ]
+    subprocess.run(
+        [*command, str(job(rows, model, SETTINGS, tmp_path / "two"))], check=True, env={**os.environ}
+    )
+    two = json.loads((tmp_path / "two" / "train.json").read_text())["losses"]
+    assert [loss for _, loss in two] == pytest.approx([loss for _, loss in one], rel=1e-3)
