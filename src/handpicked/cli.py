@@ -193,9 +193,11 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.lean import keep_pandas_out
     from handpicked.options import mapping_of, settings_of
     from handpicked.pick import pick
 
+    keep_pandas_out()
     settings = settings_of(
         SelectSettings,
         {
