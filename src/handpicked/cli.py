@@ -203,6 +203,7 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.lean import keep_pandas_out
     from handpicked.options import mapping_of, settings_of
     from handpicked.pick import compare_measures as agreements
     from handpicked.pick import pick
@@ -210,6 +211,7 @@ def select(
     from handpicked.pick.hub import push
     from handpicked.pick.telling import agreement_table, told
 
+    keep_pandas_out()
     settings = settings_of(
         SelectSettings,
         {

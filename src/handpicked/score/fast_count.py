@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -217,7 +218,7 @@ def _splits_digits(config: dict[str, Any]) -> bool:
 def _digits_stand_alone(config: dict[str, Any]) -> bool:
     """No merge contains an ASCII digit, and no added token touches the white space or digits around it."""
     merges = config["model"].get("merges", ())
-    merged = "".join("".join(merge) for merge in merges)
+    merged = "".join(itertools.chain.from_iterable(merges))
     added = config.get("added_tokens") or []
     return not any(digit in merged for digit in "0123456789") and not any(
         token.get("lstrip")
