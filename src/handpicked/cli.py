@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handpicked._version import __version__
-from handpicked.errors import ConfigError, HandpickedError
+from handpicked.errors import ConfigError, HandpickedError, MissingPart
 
 if TYPE_CHECKING:
     from handpicked.progress import Progress
@@ -326,11 +326,14 @@ def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm:
 
 
 def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
-    from handpicked.checks import mistakes, not_there_yet
+    from handpicked.checks import missing_parts, mistakes, not_there_yet
     from handpicked.experiment import load
     from handpicked.run import run as run_experiment
 
     experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])
+    missing = missing_parts(experiment)
+    if missing:
+        raise MissingPart("\n".join(missing))
     folder = out or Path("runs") / experiment.name
     with _bars() as progress:
         return run_experiment(
