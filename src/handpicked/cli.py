@@ -188,6 +188,16 @@ def select(
         RunnerOption, typer.Option(help="Where to work: here, or on a Ray cluster.")
     ] = RunnerOption.native,
     address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Count the rows that a trainer cuts at so many tokens.")
+    ] = None,
+    overhead: Annotated[int, typer.Option(help="Tokens that the trainer's template adds to a row.")] = 1,
+    compare_measures: Annotated[
+        bool, typer.Option("--compare-measures", help="Print how far measures agree.")
+    ] = False,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="Also upload the folder to this data set on the hub.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
@@ -195,7 +205,11 @@ def select(
     from handpicked.data import read
     from handpicked.lean import keep_pandas_out
     from handpicked.options import mapping_of, settings_of
+    from handpicked.pick import compare_measures as agreements
     from handpicked.pick import pick
+    from handpicked.pick.audit import Truncation
+    from handpicked.pick.hub import push
+    from handpicked.pick.telling import agreement_table, told
 
     keep_pandas_out()
     settings = settings_of(
@@ -208,18 +222,28 @@ def select(
         },
     )  # fmt: skip
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    truncation = None if max_length is None else Truncation(max_length, overhead)
     with _bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
-            runner=runner.value, address=address, command=["handpicked", *sys.argv[1:]],
+            runner=runner.value, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
+        agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
+    if push_to_hub is not None:
+        _say(push(out, push_to_hub))
     if as_json:
-        print(json.dumps({"out": str(out), "format": rows.format, **asdict(summary)}))
+        found = {"out": str(out), "format": rows.format, **asdict(summary)}
+        print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
         return
     _say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
+    for line in told(summary.audit):
+        print(line)
+    if agreement is not None:
+        for line in agreement_table(agreement):
+            print(line)
 
 
 @app.command()
@@ -326,8 +350,8 @@ def judge(
         list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)
     ] = None,
     judge_: Annotated[
-        str, typer.Option("--judge", help="A shipped judge or a folder.")
-    ] = "reference-similarity",
+        list[str] | None, typer.Option("--judge", help="Shipped or a folder; several make a panel.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
     key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
@@ -337,37 +361,41 @@ def judge(
     price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
     replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    calibrate: Annotated[Path | None, typer.Option(help="Pairs that people have labelled.")] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Judge two files of answers in both orders, or replay stored reviews."""
+    """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
+    from handpicked import judging
     from handpicked.config import JudgeSettings
-    from handpicked.judging import judge_files, replay_file, text_of
     from handpicked.options import settings_of
 
     files = answers or []
+    if (len(files) == 2) + (replay is not None) + (calibrate is not None) != 1 or len(files) not in (0, 2):
+        raise ConfigError(
+            "judge takes two files of answers, or --replay FILE, or --calibrate FILE: one of these."
+        )
     if replay is not None:
-        if files:
-            raise ConfigError(
-                "--replay takes a file of reviews, not files of answers; give one or the other."
-            )
-        judged = replay_file(replay, out)
+        judged = judging.replay_file(replay, out)
+    elif out is None:
+        raise ConfigError("-o is missing: the folder for the verdicts.")
     else:
-        if len(files) != 2:
-            raise ConfigError(
-                f"judge compares two files of answers; {len(files)} given. Or replay reviews with --replay FILE."
-            )
-        if out is None:
-            raise ConfigError("-o is missing: the folder for the verdicts.")
-        options = {
-            "name": judge_, "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+        shared = {
+            "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
         }  # fmt: skip
+        judges = [
+            settings_of(JudgeSettings, {"name": name, **shared})
+            for name in judge_ or ["reference-similarity"]
+        ]
         with _bars() as progress:
-            judged = judge_files(files[0], files[1], settings_of(JudgeSettings, options), out, progress)
+            if calibrate is not None:
+                judged = judging.calibrate(calibrate, judges, out, progress)
+            else:
+                judged = judging.judge_files(files[0], files[1], judges, out, progress)
     for line in judged.said:
         _say(line)
-    print(json.dumps(judged.results) if as_json else text_of(judged.results))
+    print(json.dumps(judged.results) if as_json else judging.text_of(judged.results))
 
 
 @app.command()
