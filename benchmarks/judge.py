@@ -1,6 +1,6 @@
 """Judging at speed: throughput against the ideal, statistics of many verdicts, hits of the request cache.
 
-    python benchmarks/judge.py [--quick]
+    python -m benchmarks.judge [--quick]
 
 The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time.
 """

@@ -8,11 +8,18 @@
 * ``usual``: ``datasets.map`` with the fast Hugging Face tokenizer, batched, 2 processes, then sort and take.
 
 Each runs in a process of its own and is measured from start to exit: wall seconds, CPU seconds of the process and its
-children, peak resident memory of the largest of them. Figures are medians. ``bare`` and ``usual`` must find the same rows
-as ``handpicked``, up to ties at the last length.
+children, peak resident memory of the largest of them. Figures are medians. ``usual`` must find the same lengths as
+``handpicked``. ``bare`` cannot: gigatoken refuses the embedded tokenizer, so the loop counts with GPT-2's pattern, without
+the corrections that make every count exact.
 """
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Run as a script, this folder would come first, and this file would stand in for the standard library's ``select``.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
 
 import argparse
 import json
@@ -22,12 +29,10 @@ import random
 import re
 import statistics
 import subprocess
-import sys
 import sysconfig
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MEAN_CHARACTERS = 450
@@ -204,9 +209,8 @@ def main(argv: list[str] | None = None) -> None:
         report(results)
         if "handpicked" in results:
             ours = chosen(scratch / "out")
-            for name in ("bare", "usual"):
-                if name in results and results[name][0].told != ours:
-                    raise SystemExit(f"{name} found {results[name][0].told}, handpicked {ours}")
+            if "usual" in results and results["usual"][0].told != ours:
+                raise SystemExit(f"the usual way found {results['usual'][0].told}, handpicked {ours}")
         if asked.alpaca:
             small(asked.alpaca, asked.repeat, scratch)
 

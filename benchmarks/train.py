@@ -1,7 +1,7 @@
 """Training speed of handpicked against plain TRL, on the same rows, in the same run.
 
-    python benchmarks/train.py --rows 32 --repeats 3
-    python benchmarks/train.py --pool alpaca_data.json --method full
+    python -m benchmarks.train --rows 32 --repeats 3
+    python -m benchmarks.train --pool alpaca_data.json --method full
 
 Every repeat trains the same model on the same rows by each trainer, one after the other; the figures are tokens per second
 of the optimizer steps alone (loading and saving left out), and the median over repeats of the ratio within a repeat,

@@ -13,6 +13,9 @@ import pyarrow as pa
 
 from handpicked.records import Example, Message, Rejected, messages_id
 
+NUMBERS = ("quality",)
+"""Fields that hold numbers; all others hold text."""
+
 
 @dataclass(frozen=True)
 class MemoryShard:
@@ -41,8 +44,7 @@ class MemoryShard:
         if name in ("prompt", "response"):
             return pa.array([getattr(one, name) for one in part], pa.large_string())
         values = [one.original.get(name) for one in part]
-        numbers = all(isinstance(value, int | float) or value is None for value in values)
-        return pa.array(values, pa.float64() if numbers else pa.large_string())
+        return pa.array(values, pa.float64() if name in NUMBERS else pa.large_string())
 
 
 class MemoryPool:

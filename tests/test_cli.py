@@ -60,6 +60,21 @@ def test_json_summary_is_the_only_thing_on_stdout(pool, tmp_path):
     assert sum(part["rows"] for part in summary["dropped"]) == 17
 
 
+def test_score_adds_columns_and_selects_nothing(pool, tmp_path):
+    import pyarrow.parquet as pq
+
+    done = handpicked(
+        "score", pool, "--scorer", "words", "--scorer", "cut_off", "-o", tmp_path / "out", "--json"
+    )
+    counts = json.loads(done.stdout)
+    assert (counts["pool"], counts["scored"], counts["rejected"]) == (20, 20, 0)
+    table = pq.read_table(tmp_path / "out/scores.parquet")
+    assert table.column_names == ["row", "id", "words", "cut_off"]
+    assert table["words"].to_pylist() == list(range(1, 21)) and table["row"].to_pylist() == list(range(20))
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert [score["name"] for score in manifest["scores"]] == ["words", "cut_off"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -76,6 +91,7 @@ def test_json_summary_is_the_only_thing_on_stdout(pool, tmp_path):
         (["select", "{strings}", "--size", "2", "-o", "{out}"], ["strings.json"]),
         (["select", "{fields}", "--size", "2", "-o", "{out}"], ["instructoin", "instruction"]),
         (["select", "{pool}", "--size", "2", "-o", "{pool}"], ["pool.jsonl"]),
+        (["score", "{pool}", "--scorer", "wrods", "-o", "{out}"], ["'wrods'", "words"]),
         (["selec", "{pool}"], ["selec"]),
         (["run", "{pool}.yaml"], ["There is no experiment file"]),
         (["report", "{out}"], ["results.json"]),

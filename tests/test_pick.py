@@ -298,7 +298,7 @@ def test_the_audit_counts_what_guards_would_drop_even_when_they_are_off(tmp_path
 def test_truncation_counts_at_the_boundary():
     from handpicked.pick.audit import _cut
 
-    told = _cut([10, 11, 30], [5, 5, 5], Truncation(max_length=12, overhead=2))
+    told = _cut([(5, 5), (6, 5), (25, 5)], Truncation(max_length=12, overhead=2))
     assert (told["cut_and_lose_end_of_text"], told["lose_whole_response"], told["tokens_lost"]) == (2, 1, 21)
 
 

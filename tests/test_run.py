@@ -21,7 +21,26 @@ from handpicked.run import run
 pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
 
-WORDS = "the tree sees a stone and the river takes it home before night falls over every quiet field".split()
+WORDS = [
+    "the",
+    "tree",
+    "sees",
+    "a",
+    "stone",
+    "and",
+    "the",
+    "river",
+    "takes",
+    "it",
+    "home",
+    "before",
+    "night",
+    "falls",
+    "over",
+    "every",
+    "quiet",
+    "field",
+]
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +102,13 @@ def contents(folder: Path) -> dict[str, object]:
     return found
 
 
+CHANGES = ("command", "stages", "commit", "dirty")
+
+
 def without_times(value):
+    """Results without what may differ between two runs of the same settings: clocks, the command, the checkout."""
     if isinstance(value, dict):
-        return {
-            k: without_times(v)
-            for k, v in value.items()
-            if "second" not in k and k not in ("command", "stages")
-        }
+        return {k: without_times(v) for k, v in value.items() if "second" not in k and k not in CHANGES}
     return [without_times(part) for part in value] if isinstance(value, list) else value
 
 

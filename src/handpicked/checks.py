@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +38,34 @@ def not_there_yet(experiment: Experiment) -> Mistakes:
         for name, arm in experiment.arms.items()
         if arm.by in known and known[arm.by].planned
     ]
+
+
+def missing_parts(experiment: Experiment) -> list[str]:
+    """What the experiment needs and this machine lacks, each as a sentence that says how to get it."""
+    from handpicked.judge import load_judge
+
+    found = []
+    trained = [name for name, arm in experiment.arms.items() if arm.by != "none"]
+    needed = ["transformers", "torch", *(("trl", "peft", "accelerate", "datasets") if trained else ())]
+    lacking = [module for module in needed if importlib.util.find_spec(module) is None]
+    if lacking:
+        extra = "train" if trained else "lm"
+        found.append(f"{', '.join(lacking)}: not installed. pip install 'handpicked[{extra}]'")
+    if experiment.evaluate.generate.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.append(
+            "vllm: not installed. pip install vllm, or set evaluate.generate.engine to transformers."
+        )
+    for settings in experiment.evaluate.judges:
+        judge = load_judge(settings.name)
+        if not judge.asks and importlib.util.find_spec("sentence_transformers") is None:
+            found.append(
+                f"judge '{settings.name}': sentence-transformers is not installed. pip install 'handpicked[embed,demo]'"
+            )
+        if judge.asks and settings.base_url is None and not os.environ.get(settings.key_env):
+            found.append(
+                f"judge '{settings.name}': there is no key in the environment variable {settings.key_env}."
+            )
+    return found
 
 
 def _arms(experiment: Experiment) -> Mistakes:

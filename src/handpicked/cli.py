@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handpicked._version import __version__
-from handpicked.errors import ConfigError, HandpickedError
+from handpicked.errors import ConfigError, HandpickedError, MissingPart
 
 if TYPE_CHECKING:
     from handpicked.progress import Progress
@@ -169,6 +169,9 @@ def select(
     seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
     guard: Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")] = None,
     of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
+    disjoint: Annotated[
+        bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")
+    ] = False,
     field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
     low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
     high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
@@ -185,35 +188,103 @@ def select(
         RunnerOption, typer.Option(help="Where to work: here, or on a Ray cluster.")
     ] = RunnerOption.native,
     address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Count the rows that a trainer cuts at so many tokens.")
+    ] = None,
+    overhead: Annotated[int, typer.Option(help="Tokens that the trainer's template adds to a row.")] = 1,
+    compare_measures: Annotated[
+        bool, typer.Option("--compare-measures", help="Print how far measures agree.")
+    ] = False,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="Also upload the folder to this data set on the hub.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.lean import keep_pandas_out
     from handpicked.options import mapping_of, settings_of
+    from handpicked.pick import compare_measures as agreements
     from handpicked.pick import pick
+    from handpicked.pick.audit import Truncation
+    from handpicked.pick.hub import push
+    from handpicked.pick.telling import agreement_table, told
 
+    keep_pandas_out()
     settings = settings_of(
         SelectSettings,
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
-            "guards": guard or [], "of": None if of is None else str(of), "field": field, "low": low, "high": high,
+            "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
+            "field": field, "low": low, "high": high,
             "prompts": prompts or [],
         },
     )  # fmt: skip
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    truncation = None if max_length is None else Truncation(max_length, overhead)
     with _bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
-            runner=runner.value, address=address, command=["handpicked", *sys.argv[1:]],
+            runner=runner.value, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
+        agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
+    if push_to_hub is not None:
+        _say(push(out, push_to_hub))
     if as_json:
-        print(json.dumps({"out": str(out), "format": rows.format, **asdict(summary)}))
+        found = {"out": str(out), "format": rows.format, **asdict(summary)}
+        print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
         return
     _say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
+    for line in told(summary.audit):
+        print(line)
+    if agreement is not None:
+        for line in agreement_table(agreement):
+            print(line)
+
+
+@app.command()
+def score(
+    pool: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
+    ],
+    scorer: Annotated[list[str], typer.Option(help="A scorer; may be given again.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)],
+    tokenizer: Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")] = None,
+    turns: Annotated[
+        TurnsOption, typer.Option(help="Which assistant turns are the response.")
+    ] = TurnsOption.last,
+    pool_format: Annotated[
+        str | None, typer.Option("--pool-format", help="Row format; else recognised.")
+    ] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")
+    ] = None,
+    runner: Annotated[
+        RunnerOption, typer.Option(help="Where to work: here, or on Ray.")
+    ] = RunnerOption.native,
+    address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
+    from handpicked.data import read
+    from handpicked.options import mapping_of
+    from handpicked.pick.scoring import score as score_rows
+
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    with _bars() as progress:
+        counts = score_rows(
+            rows, scorer, out, progress, tokenizer=tokenizer, runner=runner.value, address=address,
+            command=["handpicked", *sys.argv[1:]],
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps({"out": str(out), "format": rows.format, **counts}))
+        return
+    _say(f"{rows.format}: {rows.why}")
+    print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows scored, {counts['rejected']:,} rejected")
 
 
 @app.command()
@@ -255,11 +326,14 @@ def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm:
 
 
 def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
-    from handpicked.checks import mistakes, not_there_yet
+    from handpicked.checks import missing_parts, mistakes, not_there_yet
     from handpicked.experiment import load
     from handpicked.run import run as run_experiment
 
     experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])
+    missing = missing_parts(experiment)
+    if missing:
+        raise MissingPart("\n".join(missing))
     folder = out or Path("runs") / experiment.name
     with _bars() as progress:
         return run_experiment(
@@ -279,8 +353,8 @@ def judge(
         list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)
     ] = None,
     judge_: Annotated[
-        str, typer.Option("--judge", help="A shipped judge or a folder.")
-    ] = "reference-similarity",
+        list[str] | None, typer.Option("--judge", help="Shipped or a folder; several make a panel.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
     key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
@@ -290,53 +364,60 @@ def judge(
     price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
     replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    calibrate: Annotated[Path | None, typer.Option(help="Pairs that people have labelled.")] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Judge two files of answers in both orders, or replay stored reviews."""
+    """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
+    from handpicked import judging
     from handpicked.config import JudgeSettings
-    from handpicked.judging import judge_files, replay_file, text_of
     from handpicked.options import settings_of
 
     files = answers or []
+    if (len(files) == 2) + (replay is not None) + (calibrate is not None) != 1 or len(files) not in (0, 2):
+        raise ConfigError(
+            "judge takes two files of answers, or --replay FILE, or --calibrate FILE: one of these."
+        )
     if replay is not None:
-        if files:
-            raise ConfigError(
-                "--replay takes a file of reviews, not files of answers; give one or the other."
-            )
-        judged = replay_file(replay, out)
+        judged = judging.replay_file(replay, out)
+    elif out is None:
+        raise ConfigError("-o is missing: the folder for the verdicts.")
     else:
-        if len(files) != 2:
-            raise ConfigError(
-                f"judge compares two files of answers; {len(files)} given. Or replay reviews with --replay FILE."
-            )
-        if out is None:
-            raise ConfigError("-o is missing: the folder for the verdicts.")
-        options = {
-            "name": judge_, "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+        shared = {
+            "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
         }  # fmt: skip
+        judges = [
+            settings_of(JudgeSettings, {"name": name, **shared})
+            for name in judge_ or ["reference-similarity"]
+        ]
         with _bars() as progress:
-            judged = judge_files(files[0], files[1], settings_of(JudgeSettings, options), out, progress)
+            if calibrate is not None:
+                judged = judging.calibrate(calibrate, judges, out, progress)
+            else:
+                judged = judging.judge_files(files[0], files[1], judges, out, progress)
     for line in judged.said:
         _say(line)
-    print(json.dumps(judged.results) if as_json else text_of(judged.results))
+    print(json.dumps(judged.results) if as_json else judging.text_of(judged.results))
 
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run to render again, or several to compare.", show_default=False)
+    ],
+    out: Out = None,
 ) -> None:
-    """Render report.html again from a run's results.json."""
-    from handpicked.report import write
-    from handpicked.store import read_json
+    """Render a run's report again from its results, or compare several runs on one page."""
+    from handpicked.report import read, render_comparison, write
+    from handpicked.store import write_text
 
-    for folder in runs:
-        results = folder / "results.json"
-        if not results.is_file():
-            raise ConfigError(f"{folder} has no results.json; 'handpicked run' makes one.")
-        write(read_json(results), folder)
-        print(folder / "report.html")
+    if len(runs) == 1:
+        page = write(read(runs[0]), out or runs[0])
+    else:
+        page = (out or Path("runs")) / "comparison.html"
+        write_text(page, render_comparison([read(folder) for folder in runs]))
+    print(page)
 
 
 @app.command()

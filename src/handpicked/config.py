@@ -55,6 +55,9 @@ class SelectSettings(Strict):
     """Seed of every random choice of this selection."""
     of: str | None = None
     """For ``length-matched``: the arm (or, on the command line, the folder of a subset) whose length histogram is copied."""
+    disjoint: bool = False
+    """For ``length-matched``: draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by
+    themselves, so their control must be other rows, as near in length as there are."""
     field: str | None = None
     """For ``top``, ``bottom``, ``balanced`` and the like: the column of the pool that is ranked or balanced over."""
     low: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -144,10 +144,10 @@ def _pairs_of_run(folder: Path) -> dict[tuple[str, str, str], Pair]:
 
 
 def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
-    """In the order of judges in the results, whose first one answers the experiment's question; then by name."""
+    """In the order of judges in the results, whose first one answers the experiment's question; else as they come."""
     results = folder / "results.json"
     listed = [judge["name"] for judge in read_json(results)["judges"]] if results.is_file() else []
-    order = [*listed, *sorted({verdict.judge for verdict in verdicts} - set(listed))]
+    order = list(dict.fromkeys([*listed, *(verdict.judge for verdict in verdicts)]))
     return sorted(verdicts, key=lambda verdict: order.index(verdict.judge))
 
 

@@ -1,15 +1,15 @@
-"""``handpicked judge``: two files of answers judged in both orders, or stored reviews replayed with no call."""
+"""``handpicked judge``: two files of answers in both orders, judges against people, or stored reviews replayed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from handpicked.config import JudgeSettings
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Verdict, to_json
+from handpicked.records import Pair, Verdict, to_json
 from handpicked.store import write_json, write_text, writing
 
 
@@ -21,31 +21,26 @@ class Judged:
     said: tuple[str, ...]
 
 
-def judge_files(a: Path, b: Path, settings: JudgeSettings, out: Path, progress: Progress = SILENT) -> Judged:
-    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl, unpaired.json,
-    judgements.json.
+def judge_files(
+    a: Path, b: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
+) -> Judged:
+    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl, unpaired.json, judgements.json.
 
-    Raises PoolError for files that hold no answers or share no prompt, and what the judge raises.
+    Several judges also make a panel. Raises PoolError for files that hold no answers or share no prompt, and what the
+    judges raise.
     """
-    from handpicked.judge import judge
+    from handpicked.analyze.panel import panel
     from handpicked.judge.answers import pair_up, read_answers
+    from handpicked.judge.stored import write_verdicts
 
     one, other = read_answers(a), read_answers(b)
     paired = pair_up(one, other)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    names = [paired.pairs[0].a, paired.pairs[0].b]
-    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in paired.pairs))  # for inspect
-    verdicts = judge(
-        paired.pairs,
-        settings,
-        out / "verdicts.jsonl",
-        progress=progress,
-        models_under_test=names,
-        cache=out / "replies.sqlite",
+    verdicts = _judged(paired.pairs, judges, out, [paired.pairs[0].a, paired.pairs[0].b], progress)
+    write_verdicts(out / "verdicts.jsonl", verdicts)
+    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in paired.pairs))
+    write_json(
+        out / "unpaired.json", {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
-    unpaired = {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
-    write_json(out / "unpaired.json", unpaired)
     said = [
         f"{a}: {one.format}, {len(one.answers)} answers",
         f"{b}: {other.format}, {len(other.answers)} answers",
@@ -54,7 +49,56 @@ def judge_files(a: Path, b: Path, settings: JudgeSettings, out: Path, progress: 
         said.append(
             f"not paired: {len(paired.only_a)} prompts only in {a.name}, {len(paired.only_b)} only in {b.name}"
         )
-    return _finished(verdicts, out, said)
+    return _finished([*verdicts, *(panel(verdicts) if len(judges) > 1 else ())], out, said)
+
+
+def calibrate(
+    labelled: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
+) -> Judged:
+    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals."""
+    from handpicked.analyze.calibration import calibration
+    from handpicked.judge.labelled import read_labelled
+    from handpicked.judge.stored import write_verdicts
+
+    people = read_labelled(labelled)
+    said = [
+        f"{labelled}: {people.format}, {len(people.pairs)} labelled pairs, {people.without} rows without a label"
+    ]
+    verdicts = _judged(people.pairs, judges, out, [], progress)
+    write_verdicts(out / "verdicts.jsonl", verdicts)
+    judged = _finished(verdicts, out, said)
+    for entry in judged.results["judges"]:
+        mine = [verdict for verdict in verdicts if verdict.judge == entry["judge"]]
+        entry["people"] = {name: asdict(found) for name, found in calibration(mine, people.labels).items()}
+    write_json(out / "judgements.json", judged.results)
+    return judged
+
+
+def _judged(
+    pairs: Sequence[Pair],
+    judges: Sequence[JudgeSettings],
+    out: Path,
+    under_test: Sequence[str],
+    progress: Progress,
+) -> list[Verdict]:
+    """The verdicts of all judges. Paid replies are kept in ``out``, so that a second run pays only for what is missing."""
+    from handpicked.judge import judge
+
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    verdicts = []
+    for settings in judges:
+        mine = judge(
+            pairs,
+            settings,
+            out / ".verdicts.jsonl",
+            progress=progress,
+            models_under_test=under_test,
+            cache=out / "replies.sqlite",
+        )
+        verdicts += mine
+    (out / ".verdicts.jsonl").unlink(missing_ok=True)
+    return verdicts
 
 
 def replay_file(reviews: Path, out: Path | None) -> Judged:
@@ -63,6 +107,10 @@ def replay_file(reviews: Path, out: Path | None) -> Judged:
 
     replayed = replay(reviews)
     said = [f"{reviews}: {replayed.format}, {len(replayed.verdicts)} pairs"]
+    for model, grades in replayed.grades.items():
+        known = [grade for grade in grades.values() if grade is not None]
+        mean = f"mean grade {sum(known) / len(known):.4f}" if known else "no grade"
+        said.append(f"{model}: {mean}, n = {len(known)}, {len(grades) - len(known)} without")
     return _finished(replayed.verdicts, out, said)
 
 
@@ -84,6 +132,9 @@ def text_of(results: Mapping[str, Any]) -> str:
         lines += [f"judge {judge['judge']}: {state}"]
         for name in ("first_position", "contradictions", "ties", "unparsed", "longer"):
             lines.append(f"  {name.replace('_', ' '):<16}{_interval(health[name])}")
+        for group, found in judge.get("people", {}).items():
+            agreement, kappa = _interval(found["agreement"]), _interval(found["kappa"])
+            lines.append(f"  people, {group:<8}agreement {agreement}; kappa {kappa}")
         for comparison in judge["comparisons"]:
             lines.append(f"  {comparison['a']} against {comparison['b']}")
             for rule in ("strict", "summed"):

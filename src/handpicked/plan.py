@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
-from handpicked.checks import mistakes, not_there_yet
+from handpicked.checks import missing_parts, mistakes, not_there_yet
 from handpicked.config import ArmSettings, Experiment
 from handpicked.errors import HandpickedError
 from handpicked.experiment import load
@@ -68,8 +67,11 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     gpu = _has_gpu()
     costs = _row_costs(experiment)
     arms = tuple(_arm(experiment, name, costs, size, gpu) for name in experiment.arms)
-    evaluation = _evaluation(experiment, missing)
-    missing += _parts(experiment, arms, gpu)
+    evaluation = _evaluation(experiment)
+    missing += missing_parts(experiment)
+    if _needs_gpu(arms) and not gpu:
+        most = max(arm.memory_gib or 0 for arm in arms)
+        missing.append(f"There is no GPU here; training needs one with some {most:.0f} GiB.")
     rates = f"training at {estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s on a GPU, {estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s without"
     assumed = [
         rates,
@@ -88,8 +90,8 @@ def _size(experiment: Experiment, missing: list[str]) -> tuple[ModelSize | None,
 
     try:
         return model_size(experiment.model), "its configuration"
-    except ImportError as error:
-        missing.append(f"{error.name} is not installed: pip install 'handpicked[train]'.")
+    except ImportError:
+        pass  # missing_parts names it
     except HandpickedError as error:
         missing.append(str(error))
     return estimate.guess_size(experiment.model.name), "guessed from the size in its name"
@@ -166,7 +168,7 @@ def _tokens(arm: ArmSettings, costs: list[tuple[int, int]], rows: int, max_lengt
     return round(sum(cut) / max(len(cut), 1) * rows), False
 
 
-def _evaluation(experiment: Experiment, missing: list[str]) -> dict[str, Any]:
+def _evaluation(experiment: Experiment) -> dict[str, Any]:
     """Prompts, comparisons, and the judge's calls with their cost."""
     from handpicked.data import read_prompts
     from handpicked.judge import load_judge
@@ -195,27 +197,8 @@ def _evaluation(experiment: Experiment, missing: list[str]) -> dict[str, Any]:
         cost = None
         if judge.asks and settings.price_in is not None and settings.price_out is not None:
             cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
-        if judge.asks and not os.environ.get(settings.key_env) and settings.base_url is None:
-            missing.append(
-                f"The judge '{settings.name}' needs a key in the environment variable {settings.key_env}."
-            )
         judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})
     return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges}
-
-
-def _parts(experiment: Experiment, arms: Sequence[PlannedArm], gpu: bool) -> list[str]:
-    found = []
-    for module, extra in (("trl", "train"), ("peft", "train")):
-        if importlib.util.find_spec(module) is None:
-            found.append(f"{module} is not installed: pip install 'handpicked[{extra}]'.")
-    if experiment.evaluate.generate.engine == "vllm" and importlib.util.find_spec("vllm") is None:
-        found.append(
-            "vLLM is not installed: pip install vllm, or set evaluate.generate.engine to transformers."
-        )
-    if _needs_gpu(arms) and not gpu:
-        most = max(arm.memory_gib or 0 for arm in arms)
-        found.append(f"There is no GPU here; training needs one with some {most:.0f} GiB.")
-    return found
 
 
 def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:

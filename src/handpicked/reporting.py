@@ -30,7 +30,7 @@ def report(
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
     from handpicked.analyze.results import assemble
-    from handpicked.report import write
+    from handpicked.report import read, write
 
     experiment = job.experiment
     measure = experiment.arms[experiment.candidate_arm].measure
@@ -54,7 +54,7 @@ def report(
         provenance=provenance(job, opened, models, command),
     )
     write(results, job.store.folder)
-    return results
+    return read(job.store.folder)
 
 
 def pool_facts(job: Job, opened: OpenPool, lengths: Sequence[int | None], measure: Measure) -> PoolFacts:

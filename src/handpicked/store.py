@@ -36,6 +36,7 @@ _DISK_REASONS = {
     errno.EACCES: "you may not write there. Choose another folder with -o, or change its permissions.",
     errno.EPERM: "you may not write there. Choose another folder with -o, or change its permissions.",
     errno.ENOTDIR: "part of that path is a file, not a folder. Choose another folder with -o.",
+    errno.EISDIR: "a folder of that name is in the way. Move it, or choose another folder with -o.",
     errno.EEXIST: "a file of that name is in the way. Choose another folder with -o.",
     errno.EFBIG: "the file would exceed the size limit of this system or of this process.",
 }
@@ -97,9 +98,8 @@ def digest(path: Path) -> str:
 
 
 def code_version(*modules: str) -> str:
-    """Hash of the code of modules, and of all modules of packages, deaf to comments and layout.
-
-    So that a fingerprint changes when the method does.
+    """Hash of the code of modules, and of everything in packages (templates, prompts), so that a fingerprint changes
+    when the method does. Deaf to comments and layout of Python code.
     """
     total = hashlib.sha256()
     for name in modules:
@@ -107,8 +107,11 @@ def code_version(*modules: str) -> str:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(name)
         package = spec.submodule_search_locations is not None
-        for file in sorted(Path(spec.origin).parent.rglob("*.py")) if package else [Path(spec.origin)]:
-            total.update(ast.dump(ast.parse(file.read_text(encoding="utf-8"))).encode())
+        for file in sorted(Path(spec.origin).parent.rglob("*.*")) if package else [Path(spec.origin)]:
+            if file.suffix == ".py":
+                total.update(ast.dump(ast.parse(file.read_text(encoding="utf-8"))).encode())
+            elif file.suffix in (".jinja", ".txt", ".yaml", ".json"):
+                total.update(file.read_bytes())
     return total.hexdigest()[:16]
 
 

@@ -184,6 +184,16 @@ def test_surrogates_and_nul_bytes(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("container", ["json", "jsonl"])
+def test_a_surrogate_as_bytes_is_not_utf8(tmp_path, container):
+    path = tmp_path / f"pool.{container}"
+    rows = [json.dumps(GOOD).encode(), b'{"instruction": "a", "output": "\xed\xa0\x80"}']
+    path.write_bytes(b"[" + b",".join(rows) + b"]" if container == "json" else b"\n".join(rows))
+    pool = read(path)
+    assert kept(pool) == [0]
+    assert ["UTF-8" in row.reason for row in pool.rejected()] == [True]
+
+
 def test_parquet_with_bytes_that_are_not_utf8(tmp_path):
     data = pa.array([b"good", b"\xff\xfe", b"good"], pa.binary())
     broken = pa.StringArray.from_buffers(3, data.buffers()[1], data.buffers()[2])

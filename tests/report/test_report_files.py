@@ -36,7 +36,7 @@ def test_text_that_utf8_cannot_hold_is_stored_and_read_back(tmp_path: Path) -> N
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_one_clear_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="Cannot write to"):
         write(usual(), tmp_path)
 
 
@@ -44,9 +44,9 @@ def test_a_folder_in_place_of_the_page_is_one_clear_error_and_leaves_nothing_hal
     tmp_path: Path,
 ) -> None:
     (tmp_path / "report.html" / "in the way").mkdir(parents=True)
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="Cannot write to"):
         write(usual(), tmp_path)
-    assert not list(tmp_path.glob(".*.tmp"))
+    assert not list(tmp_path.glob(".*.part"))
 
 
 @pytest.mark.parametrize(

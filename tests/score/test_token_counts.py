@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +68,21 @@ def test_null_stays_null_and_slices_count_their_own_texts(texts, start):
     part = LengthTokens()(pa.record_batch({"response": pa.array(texts, pa.string()).slice(start)}))
     assert whole.to_pylist()[start:] == part.to_pylist()
     assert [value is None for value in whole.to_pylist()] == [text is None for text in texts]
+
+
+def test_every_number_of_unicode_goes_to_the_reference():
+    from handpicked.score.fast_count import _rows_with_other_numbers
+
+    numbers = [
+        chr(code) for code in range(0x80, 0x110000) if unicodedata.category(chr(code)) in ("Nd", "Nl", "No")
+    ]
+    assert len(numbers) > 1500
+    found = _rows_with_other_numbers(pa.array(numbers, pa.large_string()))
+    assert [number for number, one in zip(numbers, found, strict=True) if not one] == []
+    plain = _rows_with_other_numbers(
+        pa.array(["caf\u00e9 12", "\u4f60\u597d 3", "\U0001f600 4", "\u00a05"], pa.large_string())
+    )
+    assert not plain.any()
 
 
 def trained_bpe(folder, pre_tokenizer):

@@ -144,6 +144,13 @@ def test_length_matched_makes_up_from_the_nearest_bins():
     assert rows.tolist() == [0, 2, 3]
 
 
+def test_length_matched_without_the_subset_itself_takes_others_as_near_as_there_are():
+    table = scores(tokens=[500, 1, 400, 90, 490, 380])
+    own = frozenset(hashlib.blake2b(str(row).encode(), digest_size=16).hexdigest() for row in (0, 4))
+    assert LengthMatched((500, 490)).select(table, 2).tolist() == [0, 4]
+    assert LengthMatched((500, 490), without=own).select(table, 2).tolist() == [2, 5]
+
+
 def test_length_matched_is_a_length_bin_of_ten_percent():
     assert length_bins([0, 1, 100]).tolist()[0] == 0
     assert length_bins([100])[0] == length_bins([102])[0] != length_bins([111])[0]

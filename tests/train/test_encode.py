@@ -14,8 +14,6 @@ from handpicked.models.template import Template, load_template
 from handpicked.records import Example, Message
 from handpicked.train.encode import encode, response_turns
 
-from .conftest import example
-
 pytest.importorskip("transformers", reason="needs the train extra")
 
 
@@ -30,7 +28,7 @@ def learned_text(template: Template, encoded) -> str:
     return template.tokenizer.decode([label for label in encoded.labels if label != IGNORED])
 
 
-def test_a_long_response_is_cut_and_its_end_stays(template):
+def test_a_long_response_is_cut_and_its_end_stays(template, example):
     long, short = example(0, "Hi", "x" * 500), example(1, "Hi", "yes")
     encoded = encode([long, short], template, 100)
     assert (encoded.truncated, encoded.end_readded, encoded.without_room) == (1, 1, 0)
@@ -40,7 +38,7 @@ def test_a_long_response_is_cut_and_its_end_stays(template):
     assert learned_text(template, second) == "yes<|im_end|>"
 
 
-def test_a_prompt_without_room_for_a_response_is_left_out_and_counted(template):
+def test_a_prompt_without_room_for_a_response_is_left_out_and_counted(template, example):
     encoded = encode([example(0, "q" * 500, "a"), example(1, "Hi", "yes")], template, 100)
     assert (len(encoded.rows), encoded.without_room, encoded.truncated) == (1, 1, 0)
     with pytest.raises(TrainingError, match="Raise it"):
@@ -49,7 +47,7 @@ def test_a_prompt_without_room_for_a_response_is_left_out_and_counted(template):
         encode([], template, 100)
 
 
-def test_a_cut_in_a_later_prompt_keeps_the_earlier_response_whole(template):
+def test_a_cut_in_a_later_prompt_keeps_the_earlier_response_whole(template, example):
     row = example(0, "a", "first", "q" * 400, "second", response="first\n\nsecond")
     (encoded,) = encode([row], template, 150).rows
     assert learned_text(template, encoded) == "first<|im_end|>"
@@ -61,7 +59,7 @@ def test_a_cut_in_a_later_prompt_keeps_the_earlier_response_whole(template):
 @given(
     prompt=st.text("ab ", max_size=80), response=st.text("xyz", max_size=200), max_length=st.integers(20, 250)
 )
-def test_every_kept_row_ends_learning_with_the_end_token(template, prompt, response, max_length):
+def test_every_kept_row_ends_learning_with_the_end_token(template, example, prompt, response, max_length):
     try:
         encoded = encode([example(0, prompt, response)], template, max_length)
     except TrainingError:
@@ -74,7 +72,7 @@ def test_every_kept_row_ends_learning_with_the_end_token(template, prompt, respo
     assert encoded.truncated == (not text.startswith(response + "<"))
 
 
-def test_the_turns_learned_are_those_of_the_response():
+def test_the_turns_learned_are_those_of_the_response(example):
     assert response_turns(example(0, "a", "one", "b", "two")) == [3]
     assert response_turns(example(0, "a", "one", "b", "two", response="one\n\ntwo")) == [1, 3]
     nothing = Example(7, "", (Message("user", "hi"),), "hi", "", "pool.json", {})

@@ -15,7 +15,7 @@ import pytest
 
 from handpicked._version import __version__
 from handpicked.config import ModelSettings, TrainSettings
-from handpicked.errors import MissingPart, TrainingError
+from handpicked.errors import MissingPart, StoreError, TrainingError
 from handpicked.models.load import device, load_model
 from handpicked.train import train
 
@@ -114,6 +114,12 @@ def test_a_loss_that_is_no_number_never_becomes_a_model(rows, model, tmp_path):
     with pytest.raises(TrainingError, match="learning_rate"):
         train(rows, model, settings, tmp_path / "out", arm="a")
     assert not (tmp_path / "out" / "model").exists()
+
+
+def test_a_disk_that_is_too_small_is_said_before_training(rows, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 99, 1))
+    with pytest.raises(StoreError, match="are free"):
+        train(rows, model, SETTINGS, tmp_path / "out", arm="a")
 
 
 def test_qlora_without_a_gpu_is_said(rows, model, tmp_path):

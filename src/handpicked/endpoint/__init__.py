@@ -5,12 +5,14 @@ code.
 order.
 """
 
+from handpicked.endpoint.batch import Collected, collect_batch, store_results, submit_batch, write_batch
 from handpicked.endpoint.cache import ReplyCache, default_cache, request_key
 from handpicked.endpoint.client import Retry, complete
 from handpicked.endpoint.cost import Expense, estimate
 from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, payload
 
 __all__ = [
+    "Collected",
     "Endpoint",
     "Expense",
     "Reply",
@@ -18,9 +20,13 @@ __all__ = [
     "Request",
     "Retry",
     "base_url_of",
+    "collect_batch",
     "complete",
     "default_cache",
     "estimate",
     "payload",
     "request_key",
+    "store_results",
+    "submit_batch",
+    "write_batch",
 ]

@@ -60,7 +60,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
+class Fault:
     """Why an attempt failed. ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429."""
 
     reason: str
@@ -160,43 +160,46 @@ class _Sender:
         """Send everything once, with ``concurrency`` workers at most; what is in flight when one gives up is
         kept.
         """
-        from openai import AsyncOpenAI
-
         self.throttle = Throttle(self.settings.concurrency)
         queue = iter(todo.items())
         workers = min(self.settings.concurrency, len(todo))
         async with AsyncExitStack() as stack:
-            clients = [
-                await stack.enter_async_context(
-                    AsyncOpenAI(
-                        api_key=self._key,
-                        base_url=base_url_of(self.settings),
-                        timeout=self.settings.timeout,
-                        max_retries=0,
-                    )
-                )
-                for _ in range(-(-workers // WORKERS_A_CLIENT))
-            ]
+            count = -(-workers // WORKERS_A_CLIENT)
+            clients = [await stack.enter_async_context(self._client()) for _ in range(count)]
             await asyncio.gather(*(self._work(clients[i % len(clients)], queue) for i in range(workers)))
         if self.faults:
             log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
         if self.fatal is not None:
             message = self.fatal.replace(self._key, "***")
+            came = sum(reply.text is not None for reply in self.replies.values())
             raise EndpointError(
-                f"{message} {len(self.replies)} of {len(todo)} replies came and are kept: "
+                f"{message} {came} of {len(todo)} replies came and are kept: "
                 f"run the same command again and only the others are sent."
             )
         return self.replies
+
+    def _client(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+        url = base_url_of(self.settings)
+        # Certificates take longer to load than a local server to answer, and plain HTTP has no use for them.
+        plain = url.startswith("http://")
+        http = DefaultAsyncHttpxClient(verify=False, follow_redirects=False) if plain else None
+        return AsyncOpenAI(
+            api_key=self._key, base_url=url, timeout=self.settings.timeout, max_retries=0, http_client=http
+        )
 
     async def _work(
         self, client: AsyncOpenAI, queue: Iterator[tuple[str, tuple[Request, dict[str, Any]]]]
     ) -> None:
         for key, (request, body) in queue:
             reply = await self._one(client, key, request, body)
-            if reply is None or self.fatal is not None:
+            if reply is None:
                 return
             self.replies[key] = reply
             self.step(self.copies[key])
+            if self.fatal is not None:
+                return
 
     async def _one(
         self, client: AsyncOpenAI, key: str, request: Request, body: Mapping[str, Any]
@@ -205,7 +208,7 @@ class _Sender:
         failures = limited = 0
         while self.fatal is None:
             entered = await self.throttle.enter()
-            outcome: Reply | _Fault | None = None
+            outcome: Reply | Fault | None = None
             try:
                 outcome = await self._attempt(client, key, request, body)
             finally:
@@ -226,7 +229,7 @@ class _Sender:
             await self._wait(outcome, entered, failures if not outcome.rate else limited)
         return None
 
-    async def _wait(self, fault: _Fault, entered: float, failures: int) -> None:
+    async def _wait(self, fault: Fault, entered: float, failures: int) -> None:
         pause = self.retry.pause(failures) if fault.after is None else fault.after
         if pause > self.retry.longest_wait:
             self.fatal = f"{base_url_of(self.settings)} asks to wait {pause:.0f} seconds ({fault.reason})."
@@ -235,7 +238,7 @@ class _Sender:
         else:
             await asyncio.sleep(pause)
 
-    def _give_up(self, fault: _Fault, attempts: int) -> Reply | None:
+    def _give_up(self, fault: Fault, attempts: int) -> Reply | None:
         """One request is lost; when nothing but losses comes, the endpoint is away and the call stops."""
         self._lost_in_a_row += 1
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
@@ -245,7 +248,7 @@ class _Sender:
 
     async def _attempt(
         self, client: AsyncOpenAI, key: str, request: Request, body: Mapping[str, Any]
-    ) -> Reply | _Fault | None:
+    ) -> Reply | Fault | None:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         reserved = self.budget.reserve(request)
@@ -260,17 +263,17 @@ class _Sender:
             # The body as text: building the client's typed objects costs more than all the rest, and cannot
             # hold garbage.
             content = await client.post("/chat/completions", body=body, cast_to=str)
-            reply = _read(content, time.perf_counter() - started)
+            reply = read_reply(content, time.perf_counter() - started)
             if isinstance(reply, Reply):
                 self._keep(key, reply)
                 cost = price(reply.prompt_tokens, reply.reply_tokens, self.settings) or 0.0
             return reply
         except APITimeoutError:
             cost = reserved  # the endpoint may have worked for us, and will charge for it
-            return _Fault(f"no reply within {self.settings.timeout:g} seconds")
+            return Fault(f"no reply within {self.settings.timeout:g} seconds")
         except APIConnectionError as error:
             cost = reserved
-            return _Fault(f"connection failed ({_root(error)})")
+            return Fault(f"connection failed ({_root(error)})")
         except APIStatusError as error:
             return self._status(error)
         finally:
@@ -282,20 +285,20 @@ class _Sender:
         except sqlite3.Error as error:
             self.fatal = f"The request cache cannot be written ({error}), so replies would be paid for twice."
 
-    def _status(self, error: APIStatusError) -> _Fault:
+    def _status(self, error: APIStatusError) -> Fault:
         code = error.status_code
         reason = f"HTTP {code}"
         detail = _detail(error)
         if code in HOPELESS or (code == 429 and "insufficient_quota" in detail):
             why = HOPELESS.get(code, "says that the account has no credit left")
             self.fatal = f"{base_url_of(self.settings)} {why} (HTTP {code}: {detail})."
-            return _Fault(reason, again=False)
+            return Fault(reason, again=False)
         if code in RETRIED or code >= 500:
-            return _Fault(reason, rate=code == 429, after=_retry_after(error.response.headers))
-        return _Fault(f"{reason}: {detail}", again=False)
+            return Fault(reason, rate=code == 429, after=_retry_after(error.response.headers))
+        return Fault(f"{reason}: {detail}", again=False)
 
 
-def _read(content: str, seconds: float) -> Reply | _Fault:
+def read_reply(content: str, seconds: float | None) -> Reply | Fault:
     """The body of a 200. What is not a chat completion is a fault of the way there, and is tried again."""
     try:
         body = json.loads(content)
@@ -308,12 +311,12 @@ def _read(content: str, seconds: float) -> Reply | _Fault:
             text=text,
             prompt_tokens=usage.get("prompt_tokens"),
             reply_tokens=usage.get("completion_tokens"),
-            seconds=round(seconds, 4),
+            seconds=None if seconds is None else round(seconds, 4),
             logprobs=logprobs,
             finished=choice.get("finish_reason") != "length",
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return _Fault("the reply is no chat completion")
+        return Fault("the reply is no chat completion")
 
 
 def _alternatives(entry: Mapping[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Literal
 from handpicked.config import JudgeSettings
 from handpicked.endpoint import Reply, Request, complete
 from handpicked.judge.folder import JudgeFolder
+from handpicked.judge.local import local_replies, runs_here
 from handpicked.judge.outcome import mirrored
 from handpicked.judge.parse import Reading, preference, read_grade, read_letters, read_scores, read_verdict
 from handpicked.judge.prompt import cut, request_for
@@ -23,17 +24,31 @@ def asked_reviews(
     pairs: Sequence[Pair], judge: JudgeFolder, settings: JudgeSettings, cache: Path, progress: Progress
 ) -> list[tuple[Review, ...]]:
     """Two reviews a pair. A pair whose prompt needs a reference and has none is not asked, and unparsed."""
-    wanted = ["{reference}" not in judge.template or bool(pair.reference) for pair in pairs]
-    requests = [r for pair, ask in zip(pairs, wanted, strict=True) if ask for r in requests_of(pair, judge)]
-    replies = complete(requests, settings, cache, progress, label=f"judge {judge.name}")
+    requests = all_requests(pairs, judge)
+    label = f"judge {judge.name}"
+    if runs_here(settings):
+        replies = local_replies(requests, judge, settings, progress, label)
+    else:
+        replies = complete(requests, settings, cache, progress, label=label)
     answers = iter(zip(replies[::2], replies[1::2], strict=True))
     nothing = "the prompt has no reference answer, which this judge must be shown"
     return [
         reviews_of(pair, judge, next(answers))
-        if ask
-        else tuple(Review(o, None, "", reason=nothing) for o in ORDERS)
-        for pair, ask in zip(pairs, wanted, strict=True)
+        if _shown(pair, judge)
+        else tuple(Review(order, None, "", reason=nothing) for order in ORDERS)
+        for pair in pairs
     ]
+
+
+def all_requests(pairs: Sequence[Pair], judge: JudgeFolder) -> list[Request]:
+    """Two requests for every pair that can be shown, one after the other: what a batch file is written
+    from.
+    """
+    return [request for pair in pairs if _shown(pair, judge) for request in requests_of(pair, judge)]
+
+
+def _shown(pair: Pair, judge: JudgeFolder) -> bool:
+    return "{reference}" not in judge.template or bool(pair.reference)
 
 
 def requests_of(pair: Pair, judge: JudgeFolder) -> tuple[Request, Request]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AUDITED = ("repetition", "compressibility", "cut-off", "duplicates", "near-duplicates")
+SAMPLE = 1000
+"""Rows that the guards of an audit look at, at most."""
 BATCH = 2000
 
 
@@ -35,31 +38,61 @@ def audit(
 ) -> dict[str, Any]:
     """For each guard with its default limit how many of ``rows`` it would drop; token lengths; what truncation cuts.
 
-    A row that is cut loses its end-of-text token, so that a model trained on it does not learn to stop.
+    Of more than ``SAMPLE`` rows the guards look at so many, drawn at random with a fixed seed, and say so; truncation is
+    counted on every row. A row that is cut loses its end-of-text token: a model trained on it does not learn to stop.
     """
-    import pyarrow as pa
-
-    counter = load_tokenizer(tokenizer)
-    plans = plan_guards(AUDITED)
-    tables: list[pa.RecordBatch] = []
-    responses: list[int] = []
-    totals: list[int] = []
-    for batch in _texts(pool, rows):
-        counts = [counter.count(batch[column]).to_pylist() for column in ("prompt", "response")]
-        responses += counts[1]
-        totals += [prompt + response for prompt, response in zip(*counts, strict=True)]
-        scorers = {scorer.name: scorer for plan in plans for scorer in plan.scorers}
-        scored = {name: scorer(batch) for name, scorer in scorers.items()}
-        tables.append(pa.record_batch({"row": batch["row"], "id": batch["id"], **scored}))
-    scores = Scores(lambda columns: (one.select(["row", "id", *columns]) for one in tables), len(rows))
+    sample = _sample(rows)
+    tables, lengths = _scored(pool, sample, tokenizer)
+    scores = Scores(lambda columns: (one.select(["row", "id", *columns]) for one in tables), len(sample))
     flagged: dict[str, Any] = {}
-    for plan in plans:
+    for plan in plan_guards(AUDITED):
         guard = plan.make(scores)
         flagged[plan.name] = {"rows": sum(int(guard.drops(one).sum()) for one in tables), "rule": plan.rule}
-    found: dict[str, Any] = {"rows": len(rows), "guards": flagged, "response_tokens": _spread(responses)}
+    found: dict[str, Any] = {
+        "rows": len(sample),
+        "of": len(rows),
+        "guards": flagged,
+        "response_tokens": _spread([response for _, response in lengths]),
+    }
     if truncation is not None:
-        found["truncation"] = _cut(totals, responses, truncation)
+        found["truncation"] = _cut(
+            _lengths(pool, rows, tokenizer) if len(sample) < len(rows) else lengths, truncation
+        )
     return found
+
+
+def _sample(rows: Sequence[int]) -> Sequence[int]:
+    if len(rows) <= SAMPLE:
+        return rows
+    return sorted(random.Random(0).sample(rows, SAMPLE))
+
+
+def _scored(
+    pool: Pool, rows: Sequence[int], tokenizer: str | None
+) -> tuple[list[pa.RecordBatch], list[tuple[int, int]]]:
+    """The scores that the guards need of these rows, and the tokens of each row's prompt and response."""
+    import pyarrow as pa
+
+    scorers = {scorer.name: scorer for plan in plan_guards(AUDITED) for scorer in plan.scorers}
+    tables: list[pa.RecordBatch] = []
+    lengths: list[tuple[int, int]] = []
+    for batch in _texts(pool, rows):
+        lengths += _counted(batch, tokenizer)
+        scored = {name: scorer(batch) for name, scorer in scorers.items()}
+        tables.append(pa.record_batch({"row": batch["row"], "id": batch["id"], **scored}))
+    return tables, lengths
+
+
+def _lengths(pool: Pool, rows: Sequence[int], tokenizer: str | None) -> list[tuple[int, int]]:
+    return [one for batch in _texts(pool, rows) for one in _counted(batch, tokenizer)]
+
+
+def _counted(batch: pa.RecordBatch, tokenizer: str | None) -> list[tuple[int, int]]:
+    """Tokens of prompt and response of each row."""
+    counter = load_tokenizer(tokenizer)
+    return list(
+        zip(*(counter.count(batch[column]).to_pylist() for column in ("prompt", "response")), strict=True)
+    )
 
 
 def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
@@ -97,16 +130,16 @@ def _spread(values: Sequence[int]) -> dict[str, float | None]:
     }
 
 
-def _cut(totals: Sequence[int], responses: Sequence[int], truncation: Truncation) -> dict[str, int]:
-    lengths = [total + truncation.overhead for total in totals]
-    over = [length - truncation.max_length for length in lengths]
+def _cut(lengths: Sequence[tuple[int, int]], truncation: Truncation) -> dict[str, int]:
+    over = [
+        (prompt + response + truncation.overhead - truncation.max_length, response)
+        for prompt, response in lengths
+    ]
     return {
         "max_length": truncation.max_length,
         "overhead": truncation.overhead,
         "rows": len(lengths),
-        "cut_and_lose_end_of_text": sum(excess > 0 for excess in over),
-        "lose_whole_response": sum(
-            excess > response for excess, response in zip(over, responses, strict=True)
-        ),
-        "tokens_lost": sum(max(excess, 0) for excess in over),
+        "cut_and_lose_end_of_text": sum(excess > 0 for excess, _ in over),
+        "lose_whole_response": sum(excess > response for excess, response in over),
+        "tokens_lost": sum(max(excess, 0) for excess, _ in over),
     }

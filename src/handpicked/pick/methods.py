@@ -79,7 +79,7 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "window": lambda: Window(settings.field or settings.measure, settings.low, settings.high, seed),
         "balanced": lambda: Balanced(_field(settings), seed=seed),
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
-        "length-matched": lambda: LengthMatched(lengths_of(settings, turns), settings.measure, seed),
+        "length-matched": lambda: length_matched(settings, turns),
     }
     if by in SCORERS:
         return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
@@ -94,8 +94,8 @@ def _field(settings: SelectSettings) -> str:
     return settings.field
 
 
-def lengths_of(settings: SelectSettings, turns: Turns) -> tuple[int, ...]:
-    """The response lengths, in the same measure, of the subset in the folder (or file) ``settings.of``.
+def length_matched(settings: SelectSettings, turns: Turns) -> LengthMatched:
+    """The control for the subset in the folder (or file) ``settings.of``, in the same measure.
 
     Raises:
         ConfigError: no subset is named.
@@ -108,7 +108,12 @@ def lengths_of(settings: SelectSettings, turns: Turns) -> tuple[int, ...]:
         path / name for name in ("selected.jsonl", "selected.parquet", "selected") if (path / name).exists()
     ]
     other = read(subsets[0] if subsets else path, turns=turns)
-    scorer = MEASURES[settings.measure](settings.tokenizer)
+    measure = settings.measure
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
-        scored = score_pool(other, [scorer], (), Path(scratch) / "scores.arrow")
-        return tuple(value for batch in scored.batches() for value in batch[settings.measure].to_pylist())
+        scored = score_pool(
+            other, [MEASURES[measure](settings.tokenizer)], (), Path(scratch) / "scores.arrow"
+        )
+        batches = list(scored.batches())
+    lengths = tuple(value for batch in batches for value in batch[measure].to_pylist())
+    own = (name for batch in batches for name in batch["id"].to_pylist()) if settings.disjoint else ()
+    return LengthMatched(lengths, measure, settings.seed, frozenset(own))

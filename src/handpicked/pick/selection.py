@@ -240,12 +240,12 @@ class Selection:
                 "rejected": summary.rejected,
                 "dropped": {part.reason: part.rows for part in summary.dropped},
             },
-            "scores": [_described(scorer) for scorer in self.scorers],
+            "scores": [described(scorer) for scorer in self.scorers],
             "guards": [{"name": guard.name, "rule": guard.why} for guard in self.guarded.guards],
             "audit": dict(summary.audit),
             **facts,
             "outputs": {name: digest(folder / name) for name in FILES if (folder / name).exists()},
-            "versions": _versions(),
+            "versions": versions(),
         }
 
 
@@ -274,10 +274,13 @@ def _arguments(record: Any) -> dict[str, Any]:
     """The recorded arguments of a scorer or selector, without those too long to repeat (lengths, prompts)."""
     if not is_dataclass(record) or isinstance(record, type):
         return {}
-    return {key: value for key, value in asdict(record).items() if key not in ("lengths", "prompts")}
+    return {
+        key: value for key, value in asdict(record).items() if key not in ("lengths", "prompts", "without")
+    }
 
 
-def _described(scorer: Scorer) -> dict[str, Any]:
+def described(scorer: Scorer) -> dict[str, Any]:
+    """A scorer as a manifest names it: unit, direction, what null means, its arguments and its tokenizer's identity."""
     from handpicked.score.tokenizer import load_tokenizer
 
     described = {
@@ -292,7 +295,8 @@ def _described(scorer: Scorer) -> dict[str, Any]:
     return described
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions that a selection may depend on."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from handpicked.errors import StoreError
 from handpicked.report.markdown import render_markdown
 from handpicked.report.page import render
+from handpicked.store import write_text
 
 FORMAT = 1
 """The shape of results.json that this version renders."""
@@ -49,25 +49,7 @@ def write(results: Mapping[str, Any], folder: Path) -> Path:
     Raises:
         StoreError: the folder cannot be written to.
     """
-    page = folder / "report.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
-        _replace(folder / "report.md", render_markdown(results))
-        _replace(page, render(results))
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: the report cannot be written ({error.strerror or error}). The results of the stages are kept: "
-            "free some space or change the permissions, then run the same command again."
-        ) from error
-    return page
-
-
-def _replace(path: Path, text: str) -> None:
-    """UTF-8 with bare newlines on every system."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "report.md", render_markdown(results))
+    write_text(folder / "report.html", render(results))
+    return folder / "report.html"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TAIL = 2000
 """Characters of the end that are looked at."""
+LINES = 8
 _LIST_ITEM = re.compile(r"\s*([-*+\u2022#|>]|\(?\w{1,3}[.):])")
 _OPEN_ENDS = ",;-\u2013\u2014(["
 
@@ -25,7 +26,7 @@ def cut_off(text: str) -> bool:
     begins like a list item, is indented, or follows a line that ends the same way. A heuristic, for English and for
     scripts with letter case or none; it says nothing about content.
     """
-    lines = [line for line in text[-TAIL:].splitlines() if line.strip()]
+    lines = [line for line in text[-TAIL:].rstrip().rsplit("\n", LINES) if line.strip()]
     if not lines or not _open(lines[-1]):
         return False
     last = lines[-1]

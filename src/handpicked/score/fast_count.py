@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -107,34 +107,50 @@ def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray[Any, 
     import numpy as np
 
     rows = np.zeros(len(offsets) - 1, dtype=bool)
-    for low, high in ((0x00, 0x20), (0x20, 0x80), (0x80, 0x100)):
-        group = [byte for byte in wanted if low <= byte < high and byte not in NEVER_IN_UTF8]
-        if group:
-            # Subtracting first wraps the others round, so that one comparison finds a range of bytes.
+    table = np.zeros(256, dtype=bool)
+    table[[byte for byte in wanted if byte not in NEVER_IN_UTF8]] = True
+    # Spans that leave out tab, line feed, carriage return and space, so that hardly any byte needs a second look.
+    for low, high in ((0x00, 0x09), (0x0B, 0x0D), (0x0E, 0x20), (0x09, 0x0E), (0x20, 0x80), (0x80, 0x100)):
+        if table[low:high].any():
+            # Subtracting first wraps the others round, so that one comparison finds a span.
             near = np.flatnonzero((data - np.uint8(low)) < np.uint8(high - low))
-            hits = near[np.isin(data[near], np.array(group, dtype=np.uint8))]
-            rows[np.searchsorted(offsets, hits, side="right") - 1] = True
+            rows[np.searchsorted(offsets, near[table[data[near]]], side="right") - 1] = True
     return rows
 
 
 def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], int]) -> np.ndarray[Any, Any]:
-    """What to add to each text's count for its runs of two or more white-space characters before a digit."""
+    """What to add to each text's count for its runs of two or more white-space characters before a digit.
+
+    Runs of up to seven bytes, nearly all, are packed into one number each and looked up once a batch.
+    """
     import numpy as np
 
     added = np.zeros(len(offsets) - 1, dtype=np.int64)
-    at = np.flatnonzero((data - np.uint8(0x30)) < np.uint8(10))
-    at = at[at >= 2]
-    at = at[_is_space(data[at - 1]) & _is_space(data[at - 2])]
-    if not len(at):
+    ends = np.flatnonzero((data - np.uint8(0x30)) < np.uint8(10))
+    ends = ends[ends >= 2]
+    ends = ends[_is_space(data[ends - 1]) & _is_space(data[ends - 2])]
+    if not len(ends):
         return added
-    rows = np.searchsorted(offsets, at, side="right") - 1
-    text = data.tobytes()
-    for end, row, start in zip(at.tolist(), rows.tolist(), offsets[rows].tolist(), strict=True):
-        begin = end
-        while begin > start and text[begin - 1] in ASCII_SPACE:
+    rows = np.searchsorted(offsets, ends, side="right") - 1
+    room = ends - offsets[rows]
+    lengths = np.zeros(len(ends), dtype=np.int64)
+    packed = np.zeros(len(ends), dtype=np.uint64)
+    for back in range(1, 9):
+        at = ends - back
+        grows = (lengths == back - 1) & (room >= back) & _is_space(data[np.maximum(at, 0)])
+        lengths += grows
+        packed = np.where(
+            grows, packed | (data[np.maximum(at, 0)].astype(np.uint64) << np.uint64(8 * (back - 1))), packed
+        )
+    short = (lengths > 1) & (lengths < 8)
+    runs, which = np.unique(packed[short], return_inverse=True)
+    amounts = [correction(int(run).to_bytes(8, "big").lstrip(b"\0")) for run in runs.tolist()]
+    np.add.at(added, rows[short], np.array(amounts, dtype=np.int64)[which] if amounts else 0)
+    for end, row in zip(ends[lengths == 8].tolist(), rows[lengths == 8].tolist(), strict=True):
+        begin = end - 8
+        while begin > offsets[row] and data[begin - 1] in ASCII_SPACE:
             begin -= 1
-        if end - begin > 1:
-            added[row] += correction(text[begin:end])
+        added[row] += correction(data[begin:end].tobytes())
     return added
 
 
@@ -152,22 +168,23 @@ def _run_correction(run: bytes, reference: Counts) -> int:
     return int(whole - head - last)
 
 
+# The first of each ten decimal digits of the basic plane beyond ASCII (Unicode category Nd).
+DIGIT_ZEROS = (
+    0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0DE6, 0x0E50, 0x0ED0,
+    0x0F20, 0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50, 0xA620, 0xA8D0,
+    0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10,
+)  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def _other_numbers() -> str:
     """RE2 pattern: a number that is no ASCII digit, or a white-space run before a digit that is not plain ASCII."""
-    numeric = [code for code in range(0x80, 0x10000) if unicodedata.category(chr(code)) in {"Nd", "Nl", "No"}]
-    spans: list[tuple[int, int]] = []
-    for code in numeric:
-        if spans and spans[-1][1] == code - 1:
-            spans[-1] = (spans[-1][0], code)
-        else:
-            spans.append((code, code))
+    digits = "".join(f"\\x{{{zero:x}}}-\\x{{{zero + 9:x}}}" for zero in DIGIT_ZEROS)
     # Historic scripts and enclosed numbers beyond the basic plane: whole ranges, since new digits are still added there.
-    spans += [(0x10000, 0x1EFFF), (0x1F100, 0x1F10F), (0x1FBF0, 0x1FBF9)]
-    numbers = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in spans)
+    beyond = r"\x{10000}-\x{1efff}\x{1f100}-\x{1f10f}\x{1fbf0}-\x{1fbf9}"
     wide = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
     space = rf"\t-\r {wide}"
-    return rf"[{numbers}]|(?:[{space}][{wide}]|[{wide}][{space}])[{space}]*[0-9]"
+    return rf"[\p{{Nl}}\p{{No}}{digits}{beyond}]|(?:[{space}][{wide}]|[{wide}][{space}])[{space}]*[0-9]"
 
 
 def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
@@ -201,7 +218,7 @@ def _splits_digits(config: dict[str, Any]) -> bool:
 def _digits_stand_alone(config: dict[str, Any]) -> bool:
     """No merge contains an ASCII digit, and no added token touches the white space or digits around it."""
     merges = config["model"].get("merges", ())
-    merged = "".join("".join(merge) for merge in merges)
+    merged = "".join(itertools.chain.from_iterable(merges))
     added = config.get("added_tokens") or []
     return not any(digit in merged for digit in "0123456789") and not any(
         token.get("lstrip")

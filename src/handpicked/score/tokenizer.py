@@ -78,7 +78,6 @@ class Tokenizer:
         return counted if present is None else pc.if_else(present, counted, pa.scalar(None, pa.int64()))
 
 
-@lru_cache(maxsize=4)
 def load_tokenizer(spec: str | None = None) -> Tokenizer:
     """The tokenizer named ``spec``: a folder, a tokenizer.json, a SentencePiece .model or a Hugging Face name.
 
@@ -88,6 +87,11 @@ def load_tokenizer(spec: str | None = None) -> Tokenizer:
         ConfigError: a path that holds no tokenizer.
         MissingPart: a hub name that cannot be fetched, or a library that the file needs.
     """
+    return _load(spec)
+
+
+@lru_cache(maxsize=4)
+def _load(spec: str | None) -> Tokenizer:
     name, file = (EMBEDDED_NAME, EMBEDDED) if spec is None else (spec, _find(spec))
     data = file.read_bytes()
     digest = hashlib.sha256(data).hexdigest()

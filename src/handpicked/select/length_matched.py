@@ -11,7 +11,10 @@ from handpicked.select.selector import Scores
 from handpicked.select.topk import TopK, id_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
+    import pyarrow as pa
 
 WIDTH = 1.1
 """A length bin reaches from one length to 10% above it."""
@@ -32,13 +35,15 @@ class LengthMatched:
     """As many random rows in each length bin as ``lengths``, the response lengths of the subset to match, has there.
 
     A bin with too few rows in the pool gives what it has, and the rest is made up from the nearest bins (the shorter
-    first). Against the longest rows of the same pool this control must choose mostly the same rows: nothing else is
-    that long. Match a subset that was chosen by something else, or draw from a pool without it.
+    first). Against the longest rows of the same pool it must choose mostly these same rows: nothing else is that long.
+    ``without`` are ids of rows not to draw, such as those of the subset itself: then the control is other rows, as near
+    in length as the pool has them.
     """
 
     lengths: tuple[int, ...]
     measure: str = "tokens"
     seed: int = 0
+    without: frozenset[str] = frozenset()
     name: ClassVar[str] = "length-matched"
 
     @property
@@ -57,20 +62,33 @@ class LengthMatched:
             return np.empty(0, np.int64)
         wanted = np.bincount(length_bins(self.lengths))
         available = np.zeros(len(wanted), dtype=np.int64)
-        for batch in scores.batches((self.measure,)):
-            counts = np.bincount(length_bins(batch[self.measure].drop_null()))
+        for batch in self._eligible(scores):
+            counts = np.bincount(length_bins(batch[self.measure]))
             longest = max(len(available), len(counts))
             available = np.pad(available, (0, longest - len(available))) + np.pad(
                 counts, (0, longest - len(counts))
             )
         quotas = nearest_quotas(np.pad(wanted, (0, len(available) - len(wanted))), available)
         top = TopK(quotas)
+        for batch in self._eligible(scores):
+            ids = id_numbers(batch["id"])
+            bins = length_bins(batch[self.measure])
+            top.add(bins, random_keys(ids, self.seed), ids, batch["row"].to_numpy())
+        return top.rows()
+
+    def _eligible(self, scores: Scores) -> Iterator[pa.RecordBatch]:
+        """The rows that have a length and may be drawn."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        without = pa.array(sorted(self.without), pa.large_string())
         for batch in scores.batches((self.measure,)):
             valued = batch.filter(batch[self.measure].is_valid())
-            ids = id_numbers(valued["id"])
-            bins = length_bins(valued[self.measure])
-            top.add(bins, random_keys(ids, self.seed), ids, valued["row"].to_numpy())
-        return top.rows()
+            if self.without:
+                valued = valued.filter(
+                    pc.invert(pc.is_in(valued["id"].cast(pa.large_string()), value_set=without))
+                )
+            yield valued
 
     def why_not(self, size: int) -> str:
         return f"not among the {size:,} drawn with seed {self.seed} to match the lengths of the other subset"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import ModelSettings, TrainSettings
-from handpicked.errors import MissingPart
+from handpicked.errors import MissingPart, StoreError
 from handpicked.models.load import device, identity, load_model, load_tokenizer
 from handpicked.models.quiet import quiet
 from handpicked.models.template import load_template
@@ -103,36 +103,62 @@ def train(
             rows, planned, model, settings, tokenizer, out / "checkpoints", seed, processes.num_processes
         )
         trainer.add_callback(steps)
+        _require_space(trainer.model, settings, out)
         with writing(out):
             trainer.train(resume_from_checkpoint=resume)
-        losses = tuple(
-            (entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry
-        )
-        done = planned.order[steps.first_step * planned.batch_size :]
-        tokens = sum(len(rows.rows[row].ids) for row in done)
-        result = TrainResult(
-            arm=arm,
-            seed=seed,
-            losses=losses,
-            steps=trainer.state.global_step,
-            epochs=round(len(planned.order) / planned.rows, 2),
-            device=str(trainer.args.device),
-            rows_used=planned.rows,
-            rows_in_subset=len(examples),
-            training_tokens=planned.tokens,
-            response_tokens=sum(rows.rows[row].learned for row in planned.order),
-            rows_truncated=rows.truncated,
-            rows_end_readded=rows.end_readded,
-            rows_without_room=rows.without_room,
-            seconds=steps.seconds,
-            tokens_per_second=tokens / steps.seconds if steps.seconds else 0.0,
-            resumed_from=steps.first_step,
-            adapter=None if settings.method == "full" else out / ADAPTER,
-            merged=out / MERGED if settings.merge or settings.method == "full" else None,
-        )
-        with writing(out):
+            result = _result(trainer, steps, rows, planned, settings, out, arm, seed)
             _save(trainer, tokenizer, result, model, settings, out)
     return result
+
+
+def _result(
+    trainer: Any,
+    steps: Any,
+    rows: EncodedRows,
+    planned: Plan,
+    settings: TrainSettings,
+    out: Path,
+    arm: str,
+    seed: int,
+) -> TrainResult:
+    last = trainer.state.global_step
+    tokens = planned.tokens * (last - steps.first_step) / last
+    return TrainResult(
+        arm=arm,
+        seed=seed,
+        losses=tuple(
+            (entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry
+        ),
+        steps=last,
+        epochs=round(len(planned.order) / planned.rows, 2),
+        device=str(trainer.args.device),
+        rows_used=planned.rows,
+        rows_in_subset=len(rows.rows) + rows.without_room,
+        training_tokens=planned.tokens,
+        response_tokens=sum(rows.rows[row].learned for row in planned.order),
+        rows_truncated=rows.truncated,
+        rows_end_readded=rows.end_readded,
+        rows_without_room=rows.without_room,
+        seconds=steps.seconds,
+        tokens_per_second=tokens / steps.seconds if steps.seconds else 0.0,
+        resumed_from=steps.first_step,
+        adapter=None if settings.method == "full" else out / ADAPTER,
+        merged=out / MERGED if settings.merge or settings.method == "full" else None,
+    )
+
+
+def _require_space(model: Any, settings: TrainSettings, out: Path) -> None:
+    """Raise StoreError now, not after hours, when the disk cannot hold two checkpoints and what is saved at the end."""
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    # A checkpoint holds the trained weights and AdamW's two moments in float32; the newest is written before the last one goes.
+    need = 2 * 12 * trained + (weights if settings.merge or settings.method == "full" else 4 * trained)
+    free = shutil.disk_usage(out).free
+    if free < need:
+        raise StoreError(
+            f"Training into {out} needs up to {need / 1e9:.1f} GB for checkpoints and the trained model, and {free / 1e9:.1f} GB "
+            "are free. Free some, choose another folder with -o, or set train.merge: false."
+        )
 
 
 def _save(

@@ -1,0 +1,34 @@
+"""What a selection found, in lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def told(audit: Mapping[str, Any]) -> Iterator[str]:
+    """What a user should see before training: which guards the kept rows would fail, and what truncation cuts."""
+    if not audit or not audit["rows"]:
+        return
+    sample = f", in a sample of {audit['rows']:,}" if audit["rows"] < audit["of"] else ""
+    flagged = [
+        (guard["rows"], name, guard["rule"]) for name, guard in audit["guards"].items() if guard["rows"]
+    ]
+    if flagged:
+        yield f"Of the rows kept{sample}, look at these before training (--guard NAME drops them):"
+    for rows, name, rule in flagged:
+        yield f"  {rows:>11,}  {name}: {rule}"
+    cut = audit.get("truncation")
+    if cut:
+        share = f"{cut['cut_and_lose_end_of_text']:,} of {cut['rows']:,}"
+        yield f"At {cut['max_length']:,} tokens a trainer cuts {share} kept rows: they lose their end-of-text, and"
+        yield f"  {cut['lose_whole_response']:>11,}  of them the whole response; {cut['tokens_lost']:,} tokens in all"
+
+
+def agreement_table(agreement: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
+    """How much of the longest rows by one measure (line) are the longest by another (column), in percent."""
+    yield "Share of the longest rows by one measure that are so by the other:"
+    yield f"{'':<8}" + "".join(f"{name:>8}" for name in agreement)
+    for name, others in agreement.items():
+        shares = (f"{share:>8.1%}" if share is not None else f"{'none':>8}" for share in others.values())
+        yield f"{name:<8}" + "".join(shares)
