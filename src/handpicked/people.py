@@ -49,7 +49,7 @@ def together(raters: Sequence[Labels]) -> dict[str, Outcome]:
 
 def _counts(labels: Labels) -> dict[str, int]:
     found = Counter(labels.values())
-    return {"n": len(labels), **{label: found[label] for label in ("win", "tie", "lose")}}
+    return {"n": len(labels), **{label: found[label] for label in ("win", "tie", "lose", "unparsed")}}
 
 
 def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ def text_of(summary: Mapping[str, Any]) -> str:
     for found in summary["comparisons"]:
         lines.append(f"{found['a']} against {found['b']}")
         for name, n in {"people": found["people"], **found["judges"]}.items():
-            lines.append(f"  {name:<24}{n['win']} wins, {n['tie']} ties, {n['lose']} losses")
+            lines.append(f"  {name:<24}{n['win']} wins, {n['tie']} ties, {n['lose']} losses{_unparsed(n)}")
     if summary["agreement"]:
         lines.append("agreement, and Cohen's kappa with its 95% interval")
     lines += [
@@ -136,6 +136,10 @@ def text_of(summary: Mapping[str, Any]) -> str:
         for pair in summary["agreement"]
     ]
     return "\n".join(lines)
+
+
+def _unparsed(counts: Mapping[str, int]) -> str:
+    return f", {counts['unparsed']} unparsed" if counts["unparsed"] else ""
 
 
 def _number(estimate: Mapping[str, Any]) -> str:

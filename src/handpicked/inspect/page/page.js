@@ -156,19 +156,20 @@ function showResults(results, found) {
 
 function headline(summary) {
   const main = summary.agreement.find((found) => found.other === "all people");
-  if (!main || main.agreement.value === null) return "There is nothing to compare yet.";
+  if (!main) return "There are no votes yet.";
+  if (main.agreement.value === null) return "The judge gave no verdict on these pairs, so there is nothing to compare.";
   return `${main.one} and people agree on ${estimate(main.agreement, true)} of ${main.agreement.n} pairs; Cohen's kappa ${estimate(main.kappa)}, where 0 is chance and 1 is perfect.`;
 }
 
 function sections(summary) {
-  const outcomes = (label, n) => [label, String(n.n), String(n.win), String(n.tie), String(n.lose)];
+  const outcomes = (label, n) => [label, n.n, n.win, n.tie, n.lose, n.unparsed].map(String);
   const made = [
     make("h2", {}, "Agreement"),
     table(["Between", "Same label", "Kappa", "Pairs"], summary.agreement.map((found) => [`${found.one} and ${found.other}`, estimate(found.agreement, true), estimate(found.kappa), String(found.agreement.n)])),
   ];
   for (const met of summary.comparisons) {
     const judges = Object.entries(met.judges).map(([judge, n]) => outcomes(`${judge} (strict)`, n));
-    made.push(make("h2", { class: "name" }, `${met.a} against ${met.b}`), table(["By", "Pairs", "Wins", "Ties", "Losses"], [outcomes("people", met.people), ...judges]));
+    made.push(make("h2", { class: "name" }, `${met.a} against ${met.b}`), table(["By", "Pairs", "Wins", "Ties", "Losses", "Unparsed"], [outcomes("people", met.people), ...judges]));
   }
   const reasons = Object.entries(summary.reasons).filter(([, n]) => n).map(([tag, n]) => [tag, `${n} of ${summary.votes}`]);
   if (reasons.length) made.push(make("h2", {}, "Reasons given"), table(["Reason", "Votes"], reasons));
@@ -180,7 +181,8 @@ function sections(summary) {
 const preferred = (found, outcome) => ({ win: `${found.a} is better`, tie: "tie", lose: `${found.b} is better`, unparsed: "unparsed" })[outcome];
 
 function pair(found) {
-  const differs = found.verdicts.length > 0 && found.verdicts[0].strict !== found.vote.outcome;
+  const judged = found.verdicts.length ? found.verdicts[0].strict : "unparsed";
+  const differs = judged !== "unparsed" && judged !== found.vote.outcome;
   const said = found.verdicts.map((verdict) => `${verdict.judge}: ${preferred(found, verdict.strict)}`);
   const reasons = [...found.vote.tags, found.vote.note].filter(Boolean).join("; ");
   return make("details", { class: "pair", ...(differs ? { "data-differs": "" } : {}) },
