@@ -60,6 +60,20 @@ def test_json_summary_is_the_only_thing_on_stdout(pool, tmp_path):
     assert sum(part["rows"] for part in summary["dropped"]) == 17
 
 
+def test_a_selection_tells_what_a_trainer_would_cut(pool, tmp_path):
+    words = ("select", pool, "--size", 5, "-o", tmp_path / "out", "--json", "--compare-measures")
+    plain = json.loads(handpicked(*words, "--max-length", 22).stdout)
+    alpaca = json.loads(handpicked(*words, "--max-length", 22, "--template", "alpaca").stdout)
+    cut, more = plain["audit"]["truncation"], alpaca["audit"]["truncation"]
+    assert (cut["overhead"], cut["rows"]) == (1, 5) and more["overhead"] > 20
+    assert 0 < cut["cut_and_lose_end_of_text"] <= more["cut_and_lose_end_of_text"] == 5
+    assert plain["agreement"]["tokens"] == {"tokens": 1.0, "nltk": 1.0, "words": 1.0, "chars": 1.0}
+    told = handpicked(*words[:-2], "--max-length", 22).stdout
+    assert "At 22 tokens a trainer cuts" in told
+    wrong = handpicked(*words, "--max-length", 22, "--template", "alpac")
+    assert wrong.returncode == 2 and "Did you mean 'alpaca'?" in wrong.stderr
+
+
 def test_score_adds_columns_and_selects_nothing(pool, tmp_path):
     import pyarrow.parquet as pq
 

@@ -191,7 +191,9 @@ def select(
     max_length: Annotated[
         int | None, typer.Option(help="Count the rows that a trainer cuts at so many tokens.")
     ] = None,
-    overhead: Annotated[int, typer.Option(help="Tokens that the trainer's template adds to a row.")] = 1,
+    template: Annotated[
+        str | None, typer.Option(help="With --max-length: the chat template of the trainer.")
+    ] = None,
     compare_measures: Annotated[
         bool, typer.Option("--compare-measures", help="Print how far measures agree.")
     ] = False,
@@ -210,6 +212,7 @@ def select(
     from handpicked.pick.audit import Truncation
     from handpicked.pick.hub import push
     from handpicked.pick.telling import agreement_table, told
+    from handpicked.pick.template import overhead
 
     keep_pandas_out()
     settings = settings_of(
@@ -222,7 +225,8 @@ def select(
         },
     )  # fmt: skip
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
-    truncation = None if max_length is None else Truncation(max_length, overhead)
+    added = 1 if template is None else overhead(template, tokenizer)
+    truncation = None if max_length is None else Truncation(max_length, added)
     with _bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
