@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -18,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handpicked._version import __version__
+from handpicked.bars import bars
 from handpicked.errors import ConfigError, HandpickedError, MissingPart
 
 if TYPE_CHECKING:
-    from handpicked.progress import Progress
     from handpicked.run import Outcome, Until
 
 app = typer.Typer(
@@ -104,45 +102,6 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    """Progress bars with the remaining time on stderr; silence when that is no terminal."""
-    from handpicked.progress import SILENT
-
-    if not sys.stderr.isatty():
-        yield SILENT
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
-
-        @contextmanager
-        def bar(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-            task = bars.add_task(label, total=total)
-            try:
-                yield lambda done: bars.advance(task, done)
-            finally:
-                bars.remove_task(task)
-
-        yield bar
-
-
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -157,7 +116,7 @@ def select(
     pool: Annotated[
         list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the subset.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the subset.")] = None,
     by: Annotated[str, typer.Option(help="How to select; 'handpicked methods' lists them.")] = "longest",
     size: Annotated[int | None, typer.Option(help="Rows to keep.")] = None,
     fraction: Annotated[float | None, typer.Option(help="Share of the rows to keep, 0 to 1.")] = None,
@@ -224,10 +183,19 @@ def select(
             "prompts": prompts or [],
         },
     )  # fmt: skip
+    if out is None and not (compare_measures and size is not None):
+        raise ConfigError(
+            "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
+        )
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
+    if out is None:
+        with bars() as progress:
+            agreed = agreements(rows, size or 0, tokenizer, progress)
+        print(json.dumps({"agreement": agreed}) if as_json else "\n".join(agreement_table(agreed)))
+        return
     added = 1 if template is None else overhead(template, tokenizer)
     truncation = None if max_length is None else Truncation(max_length, added)
-    with _bars() as progress:
+    with bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
             runner=runner.value, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
@@ -279,7 +247,7 @@ def score(
     from handpicked.pick.scoring import score as score_rows
 
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
-    with _bars() as progress:
+    with bars() as progress:
         counts = score_rows(
             rows, scorer, out, progress, tokenizer=tokenizer, runner=runner.value, address=address,
             command=["handpicked", *sys.argv[1:]],
@@ -339,7 +307,7 @@ def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until
     if missing:
         raise MissingPart("\n".join(missing))
     folder = out or Path("runs") / experiment.name
-    with _bars() as progress:
+    with bars() as progress:
         return run_experiment(
             experiment,
             folder,
@@ -395,7 +363,7 @@ def judge(
             settings_of(JudgeSettings, {"name": name, **shared})
             for name in judge_ or ["reference-similarity"]
         ]
-        with _bars() as progress:
+        with bars() as progress:
             if calibrate is not None:
                 judged = judging.calibrate(calibrate, judges, out, progress)
             else:
