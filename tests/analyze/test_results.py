@@ -178,12 +178,21 @@ def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
     assert title not in titles(made(verdicts=equal))
 
 
-def test_what_several_comparisons_at_once_take_away_is_said() -> None:
+def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:
     clear, close = ["win"] * 46 + ["lose"] * 2, ["win"] * 32 + ["lose"] * 16
-    both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear}))
-    assert "all that is decided stands" in both["answer"]["certainty"]
-    one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear}))
-    assert "the untouched model and random-1 are no longer decided" in one["answer"]["certainty"]
+    both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear}))["answer"]
+    assert "stands corrected for making 3 comparisons" in both["certainty"]
+    assert both["headline"].startswith("longest beats the untouched model, random-1 and random-2")
+    one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear}))["answer"]
+    assert (
+        one["headline"]
+        == "longest beats random-2; it is not shown to differ from the untouched model or random-1."
+    )
+    assert (
+        "By itself the interval against the untouched model and random-1 leaves 50% out" in one["certainty"]
+    )
+    alone = made(verdicts=judged({"base": close}))["answer"]
+    assert alone["headline"] == "longest beats the untouched model."
 
 
 def test_arms_are_ranked_only_where_others_than_the_candidate_met() -> None:

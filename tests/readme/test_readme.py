@@ -33,7 +33,11 @@ def folder(tmp_path):
     (tmp_path / "alpaca_data.json").write_text(json.dumps(rows))
     for model in ("a", "b"):
         answers = [
-            {"prompt": f"What is {i}?", "answer": f"{i} is number {i} of {model}.", "reference": f"{i} is a number."}
+            {
+                "prompt": f"What is {i}?",
+                "answer": f"{i} is number {i} of {model}.",
+                "reference": f"{i} is a number.",
+            }
             for i in range(4)
         ]
         (tmp_path / f"answers-{model}.json").write_text(json.dumps(answers))

@@ -1,7 +1,8 @@
 """The answer of an experiment in one sentence, how sure it is, and when no winner may be named.
 
 A rival is *beaten* when the whole 95% interval of the candidate's win rate lies above 50%, *lost to* when it lies below,
-else *undecided*. Nothing is decided with fewer than ``MIN_PAIRS`` judged pairs or by a judge that is not healthy.
+and in either case only if that stands when it is corrected for making several comparisons at once (Holm); else it is
+*undecided*. Nothing is decided with fewer than ``MIN_PAIRS`` judged pairs or by a judge that is not healthy.
 """
 
 from __future__ import annotations
@@ -26,9 +27,19 @@ def decide(comparison: Json) -> Decision:
     rate = comparison["strict"]["win_rate"]
     if rate["value"] is None or rate["n"] < MIN_PAIRS:
         return "thin"
-    if rate["low"] > 0.5:
-        return "beaten"
-    return "lost" if rate["high"] < 0.5 else "undecided"
+    if not _excludes_half(comparison) or not _stands(comparison):
+        return "undecided"
+    return "beaten" if rate["low"] > 0.5 else "lost"
+
+
+def _excludes_half(comparison: Json) -> bool:
+    rate = comparison["strict"]["win_rate"]
+    return bool(rate["low"] > 0.5 or rate["high"] < 0.5)
+
+
+def _stands(comparison: Json) -> bool:
+    """Whether it is significant when corrected; only comparisons over all prompts are tested, the others show detail."""
+    return comparison["test_set"] != "all" or (comparison["holm"] is not None and comparison["holm"] < LEVEL)
 
 
 def answer(
@@ -104,32 +115,31 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     if detectable:
         points = f"{100 * max(detectable):.0f} points from 50%"
         lines.append(f"With so many prompts, a true win rate {points} is found four times of five.")
+    lines.append("Each interval is 95% by itself.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):
         lines.append(
             "Each arm was trained once: the intervals cover the choice of prompts, not of the training seed."
         )
-    return " ".join(lines)
+    return " ".join(line for line in lines if line)
 
 
 def _corrected(comparisons: Sequence[Json], arms: Sequence[Json]) -> str:
-    """Which of the decided comparisons stand when it is reckoned with that several were made."""
-    together = (
-        f"Each interval is 95% by itself; corrected for making {len(comparisons)} comparisons at once (Holm)"
+    """How the correction for several comparisons was reckoned with, and what it undid."""
+    rule = f"What is decided stands corrected for making {len(comparisons)} comparisons at once (Holm)."
+    undone = [
+        item
+        for item in comparisons
+        if decide(item) == "undecided" and _excludes_half(item) and not _stands(item)
+    ]
+    if not undone:
+        return rule if any(decide(item) in ("beaten", "lost") for item in comparisons) else ""
+    names = join([arm_name(item["b"], arms) for item in undone])
+    return (
+        f"By itself the interval against {names} leaves 50% out; corrected for making {len(comparisons)} comparisons at once "
+        "(Holm) that is not enough."
     )
-    decided = [item for item in comparisons if decide(item) in ("beaten", "lost")]
-    falls = [item for item in decided if item["holm"] is None or item["holm"] >= LEVEL]
-    if not decided:
-        return "Each interval is 95% by itself."
-    if not falls:
-        return (
-            f"{together}, {'all that is decided stands' if len(decided) > 1 else 'what is decided stands'}."
-        )
-    if len(falls) == len(decided):
-        return f"{together}, nothing is decided."
-    names = join([arm_name(item["b"], arms) for item in falls])
-    return f"{together}, {names} {'is' if len(falls) == 1 else 'are'} no longer decided."
 
 
 def _by_loss(candidate: str, arms: Sequence[Json]) -> dict[str, str]:
