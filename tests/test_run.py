@@ -78,7 +78,7 @@ def experiment(tmp_path_factory, tiny_model):
         "evaluate": {"generate": {"max_new_tokens": 12, "batch_size": 2}},
     }
     path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(written))
+    path.write_text(yaml.safe_dump(written, sort_keys=False))
     return path
 
 

@@ -135,7 +135,12 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
     model = ModelSettings(name=str(weights), dtype=experiment.model.dtype) if full else experiment.model
-    return Trained(model, None if full else weights, settings.template, f"{base} {digest(weights)}", stage)
+    return Trained(model, None if full else weights, settings.template, f"{base} {_weights_identity(weights)}", stage)
+
+
+def _weights_identity(folder: Path) -> str:
+    """The hash of the weights alone: the files beside them hold sets in no fixed order, and times."""
+    return " ".join(digest(file) for file in sorted(folder.glob("*.safetensors")))
 
 
 def prompts(job: Job, held_out: Sequence[Example]) -> list[Prompt]:
