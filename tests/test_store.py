@@ -75,6 +75,26 @@ def test_a_failed_stage_leaves_its_work_for_the_next_attempt(tmp_path):
         assert (run.folder / "answers/x/stage.json").is_file()
 
 
+def test_the_time_of_a_killed_attempt_counts(tmp_path):
+    code = textwrap.dedent(f"""
+        import os, signal, time
+        from pathlib import Path
+        from handpicked import store
+
+        def die(work):
+            time.sleep(0.3)
+            (work / "half").write_text("1")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with store.open_run(Path({str(tmp_path / "r")!r})) as run:
+            run.stage("answers/x", die, inputs={{}}, settings={{}}, code="1")
+    """)
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    with store.open_run(tmp_path / "r") as run:
+        stage = run.stage("answers/x", lambda work: None, inputs={}, settings={}, code="1")
+    assert stage.seconds >= 0.3
+
+
 def test_half_done_work_of_other_settings_is_not_resumed(tmp_path):
     def fail(work):
         (work / "half").write_text("1")

@@ -167,7 +167,7 @@ class Run:
                 facts = dict(make(work) or {})
             finally:
                 seconds = spent + time.monotonic() - started
-                _keep_time(work, fingerprint, seconds)
+                _keep_time(work, fingerprint, seconds, since=None)
             (work / ".started.json").unlink()
             entry = {
                 "stage": name,
@@ -225,19 +225,23 @@ def _prepare(work: Path, fingerprint: str) -> float:
     """Keep the work folder of an interrupted attempt with this fingerprint; clear any other. Seconds already spent."""
     with writing(work):
         note = work / ".started.json"
-        if note.is_file():
-            started = read_json(note)
-            if started["fingerprint"] == fingerprint:
-                log.info("%s: resumes after %.1f s of earlier work", work.name, started["seconds"])
-                return float(started["seconds"])
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True, exist_ok=True)
-        _keep_time(work, fingerprint, 0.0)
-        return 0.0
+        spent = 0.0
+        if note.is_file() and (started := read_json(note))["fingerprint"] == fingerprint:
+            spent = float(started["seconds"])
+            if started["since"] is not None:  # killed: it worked at least until the last file it wrote
+                newest = max(path.stat().st_mtime for path in work.rglob("*"))
+                spent += max(0.0, newest - started["since"])
+            log.info("%s: resumes after %.1f s of earlier work", work.name, spent)
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True, exist_ok=True)
+        _keep_time(work, fingerprint, spent, since=time.time())
+        return spent
 
 
-def _keep_time(work: Path, fingerprint: str, seconds: float) -> None:
-    write_json(work / ".started.json", {"fingerprint": fingerprint, "seconds": seconds})
+def _keep_time(work: Path, fingerprint: str, seconds: float, *, since: float | None) -> None:
+    """Note how long was worked here; ``since`` when the present attempt began, None when it has ended."""
+    write_json(work / ".started.json", {"fingerprint": fingerprint, "seconds": seconds, "since": since})
 
 
 def _swap(work: Path, final: Path) -> None:
