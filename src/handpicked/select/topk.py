@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 SLACK = 1 << 18
 """Rows buffered beyond what is kept before the worst are thrown away."""
 
+PASSES = 8
+"""Groups that overflow at once up to which their cuts are looked for one by one."""
+
 
 class TopK:
     """Keeps the ``quotas[g]`` rows with the highest key of each group ``g``; equal keys go by id, then row, ascending.
@@ -44,7 +47,9 @@ class TopK:
 
         if not self._parts:
             return
-        groups, keys, high, low, rows = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
+        hopeful = self._hopeful(columns[0], columns[1])
+        groups, keys, high, low, rows = (column[hopeful] for column in columns)
         order = np.lexsort((rows, low, high, -keys, groups))
         ordered = groups[order]
         starts = (
@@ -62,6 +67,23 @@ class TopK:
         np.minimum.at(worst, groups[kept], keys[kept])
         full = (counts >= self._quotas) & (self._quotas > 0)
         self._floors[full] = worst[full]
+
+    def _hopeful(self, groups: np.ndarray[Any, Any], keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Which rows can still be kept by their key alone, so that few are left to sort with all their ties.
+
+        Finding a group's cut costs a pass over all rows, so that it is done where few groups overflow.
+        """
+        import numpy as np
+
+        hopeful = np.ones(len(groups), dtype=bool)
+        counts = np.bincount(groups, minlength=len(self._quotas))
+        over = np.flatnonzero((counts > self._quotas) & (self._quotas > 0))
+        for group in over.tolist() if len(over) <= PASSES else ():
+            members = groups == group
+            quota = int(self._quotas[group])
+            cut = np.partition(keys[members], -quota)[-quota]
+            hopeful &= ~members | (keys >= cut)
+        return hopeful
 
     def entries(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Group, key, id (high and low) and row of every row kept, by group, best first."""
