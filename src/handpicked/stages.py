@@ -135,7 +135,9 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
     model = ModelSettings(name=str(weights), dtype=experiment.model.dtype) if full else experiment.model
-    return Trained(model, None if full else weights, settings.template, f"{base} {_weights_identity(weights)}", stage)
+    return Trained(
+        model, None if full else weights, settings.template, f"{base} {_weights_identity(weights)}", stage
+    )
 
 
 def _weights_identity(folder: Path) -> str:
