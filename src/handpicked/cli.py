@@ -33,6 +33,9 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+
+
 class TurnsOption(str, Enum):
     """Values of --turns."""
 
@@ -70,11 +73,16 @@ def main() -> None:
         _complain(error.format_message() + _option_hint(error))
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        _complain("stopped. What was finished is kept; the same command goes on from there.")
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    if code == INTERRUPTED:  # Typer makes this of Ctrl-C
+        _complain("stopped. What was finished is kept; the same command goes on from there.")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Everything is cleaned up. Threads of the data engine may still run, and would abort a process that shuts down.
+        os._exit(INTERRUPTED)
     sys.exit(code or 0)
 
 
