@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from enum import Enum
@@ -62,6 +63,7 @@ ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML)
 
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         _quiet_libraries()
         code = app(standalone_mode=False)
@@ -84,6 +86,12 @@ def main() -> None:
         # Everything is cleaned up. Threads of the data engine may still run, and would abort a process that shuts down.
         os._exit(INTERRUPTED)
     sys.exit(code or 0)
+
+
+def _interrupted(*_: object) -> None:
+    """Ctrl-C. Generators of the data engine that are torn down by it may complain on stderr: nobody needs to read that."""
+    sys.unraisablehook = lambda _: None
+    raise KeyboardInterrupt
 
 
 def _complain(message: str) -> None:
