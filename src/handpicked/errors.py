@@ -54,6 +54,11 @@ class TrainingError(HandpickedError):
     """Training settings that would do silent harm, such as a template without an end-of-text token."""
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what another's error says, or its type's name: enough to quote in a sentence of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the closest known name, or a list of the known names.
 

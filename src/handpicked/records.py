@@ -121,21 +121,6 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """One value of one scorer for one row. ``value`` is ``None`` when it could not be computed; then ``reason`` says why."""
-
-    row: int
-    id: str
-    name: str
-    value: float | None
-    reason: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.value is None and not self.reason:
-            raise ValueError(f"row {self.row}: a score without a value must state its reason")
-
-
-@dataclass(frozen=True, slots=True)
 class Prompt:
     """One evaluation prompt. ``reference`` is a known good answer or ``None``; ``test_set`` and ``category`` group results."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import ModelSettings
-from handpicked.errors import ConfigError, MissingPart
+from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder, bundled_source
 from handpicked.models.digest import sha256_of_file, sha256_of_folder
 from handpicked.models.quiet import quiet
@@ -123,7 +123,7 @@ def load_model(
             )
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"The model '{settings.name}' cannot be loaded: {_first_line(error)} handpicked reads safetensors only."
+                f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
             ) from error
         if adapter is not None:
             model = _with_adapter(model, adapter)
@@ -181,17 +181,9 @@ def hub_commit(settings: ModelSettings) -> str:
     """The commit of a hub model: from the local cache, else asked of the hub. Raises MissingPart when neither has it."""
     try:
         from huggingface_hub import HfApi, constants, try_to_load_from_cache
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
     except ImportError:
         raise MissingPart("Models need torch and transformers: pip install 'handpicked[lm]'") from None
 
-    refused: tuple[type[Exception], ...] = (
-        HfHubHTTPError,
-        HFValidationError,
-        OfflineModeIsEnabled,
-        OSError,
-        *_connection_errors(),
-    )
     try:
         cached = try_to_load_from_cache(settings.name, "config.json", revision=settings.revision)
         if isinstance(cached, str):
@@ -202,18 +194,16 @@ def hub_commit(settings: ModelSettings) -> str:
                 "Download it on a machine with the hub, or give a folder."
             )
         return str(HfApi().model_info(settings.name, revision=settings.revision).sha)
-    except refused as error:
+    except hub_errors() as error:
         raise MissingPart(
             f"The model '{settings.name}' is no folder here, is not cached, and the hub did not give it: "
-            f"{_first_line(error)} Check the name and the connection, or give a folder."
+            f"{first_line(error)} Check the name and the connection, or give a folder."
         ) from error
 
 
-def _connection_errors() -> tuple[type[Exception], ...]:
-    """What the hub's client raises when there is no network: its HTTP library's error, whichever it was built on."""
-    found = (sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
-    return tuple(found)
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What the hub's client raises when it refuses or is out of reach, whichever HTTP library it was built on."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    unreachable = (sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
+    return (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError, *unreachable)

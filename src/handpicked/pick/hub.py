@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handpicked.errors import MissingPart
+from handpicked.errors import MissingPart, first_line
+from handpicked.models.load import hub_errors
 
 
 def push(folder: Path, name: str) -> str:
@@ -14,21 +15,15 @@ def push(folder: Path, name: str) -> str:
     """
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
     except ImportError:
         raise MissingPart("--push-to-hub needs huggingface_hub: pip install 'handpicked[train]'") from None
-    import sys
-
-    # Whichever HTTP library the hub's client is built on.
-    unreachable = tuple(sys.modules[lib].HTTPError for lib in ("httpx", "httpx2") if lib in sys.modules)
     try:
         api = HfApi()
         api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
         api.upload_folder(repo_id=name, folder_path=folder, repo_type="dataset", ignore_patterns=".*")
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError, *unreachable) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except hub_errors() as error:
         raise MissingPart(
-            f"The subset is written to {folder}, but the hub did not take it as '{name}': {said} "
+            f"The subset is written to {folder}, but the hub did not take it as '{name}': {first_line(error)} "
             "Check the name, the token (HF_TOKEN) and the connection, then upload the folder."
         ) from error
     return f"uploaded to the private data set {name}"

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.errors import ConfigError, MissingPart
+from handpicked.errors import ConfigError, MissingPart, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -192,7 +192,7 @@ def _sentencepiece(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, 
     try:
         fast = encoded_lengths(gigatoken.Tokenizer.from_sentencepiece(data))
     except (RuntimeError, ValueError, NotImplementedError) as error:
-        return slow, engine, f"gigatoken refuses it: {_first_line(error)}"
+        return slow, engine, f"gigatoken refuses it: {first_line(error)}"
     different = _disagreement(fast, slow)
     if different is not None:
         return slow, engine, f"gigatoken counts the probe text {different!r} differently"
@@ -214,7 +214,3 @@ def _gigatoken_version() -> str:
     from importlib.metadata import version
 
     return f"gigatoken {version('gigatoken')}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
