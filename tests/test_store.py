@@ -82,7 +82,7 @@ def test_the_time_of_a_killed_attempt_counts(tmp_path):
         from handpicked import store
 
         def die(work):
-            time.sleep(0.3)
+            time.sleep(0.5)
             (work / "half").write_text("1")
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -92,7 +92,7 @@ def test_the_time_of_a_killed_attempt_counts(tmp_path):
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     with store.open_run(tmp_path / "r") as run:
         stage = run.stage("answers/x", lambda work: None, inputs={}, settings={}, code="1")
-    assert stage.seconds >= 0.3
+    assert stage.seconds >= 0.4  # file times are coarser than the clock
 
 
 def test_half_done_work_of_other_settings_is_not_resumed(tmp_path):

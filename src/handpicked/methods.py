@@ -71,16 +71,6 @@ GUARDS = (
     Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
 )
 
-GUARDS = (
-    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
-    Method("compressibility", "drops responses that compress to a smaller share of their size"),
-    Method("cut-off", "drops responses that end in mid-sentence"),
-    Method("duplicates", "drops all but the first of exact duplicates"),
-    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
-    Method("token-window", "drops responses outside MIN:MAX tokens"),
-    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
-)
-
 
 def selectors(*, planned: bool = True) -> dict[str, Method]:
     """The selectors by name, with or without those that are not there yet."""
