@@ -11,7 +11,7 @@ from handpicked.records import SelectionSummary
 
 @dataclass(frozen=True)
 class PoolFacts:
-    """The pool that every arm selects from.
+    """A pool that arms select from; ``name`` is empty for the experiment's own.
 
     ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...); ``None`` where a row
     has none. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as prompts before selection.
@@ -23,6 +23,7 @@ class PoolFacts:
     measure: str
     rejected: int = 0
     held_out: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,13 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """One arm: which subset it was given and what became of it.
+    """One model of the experiment: which subset it was given and what became of it.
 
     ``by`` is the selector (``none``: the untouched model). ``rows`` counts the subset; ``lengths`` are the response
-    lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not trained.
+    lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not trained. ``refined`` says
+    how its responses were rewritten, if they were. ``arm`` is the arm of the results it belongs to (empty: its own; the
+    seeds of one arm share it), ``family`` the arm of the file, ``base`` the base model and ``pool`` the pool by name
+    (empty: the experiment's only one).
     """
 
     name: str
@@ -61,6 +65,11 @@ class ArmFacts:
     selection: SelectionSummary | None = None
     training: TrainingFacts | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    arm: str = ""
+    family: str = ""
+    base: str = ""
+    pool: str = ""
+    refined: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
