@@ -88,7 +88,7 @@ def finished(folder, tiny_model, tmp_path_factory):
         arms={
             "base": {"by": "none"},
             "longest": {"by": "longest", "sizes": [4, 8]},
-            "random": {"by": "random", "size": 8, "seeds": [1, 2]},
+            "random": {"by": "random", "size": 8, "seeds": [1, 2], "model": "one"},
             "domain": {"by": "longest", "size": 4, "pool": "medical", "model": "one"},
         },
         evaluate={
