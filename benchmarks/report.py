@@ -29,7 +29,12 @@ POOL = 52_000
 
 def prompts_of(count: int, rng: random.Random) -> list[Prompt]:
     return [
-        Prompt(f"{i:032x}", (Message("user", f"Question {i}? " + "why " * rng.randint(3, 60)),), SETS[i % 5], reference="word " * 60)
+        Prompt(
+            f"{i:032x}",
+            (Message("user", f"Question {i}? " + "why " * rng.randint(3, 60)),),
+            SETS[i % 5],
+            reference="word " * 60,
+        )
         for i in range(count)
     ]
 
@@ -53,7 +58,9 @@ def arm_of(name: str, by: str, rows: int, rng: random.Random, **place: str) -> A
     curve = [(step, 2.0 + rng.random()) for step in range(1, 121)]
     training = TrainingFacts(rows, 3, 120, 15.0, 4_000_000, 3_000_000, 900.0, curve, "cuda")
     summary = SelectionSummary(by, rows, rows, 0, ())
-    return ArmFacts(name, by, rows, [rng.randint(1, 900) for _ in range(rows)], summary, training, {}, **place)  # type: ignore[arg-type]
+    return ArmFacts(
+        name, by, rows, [rng.randint(1, 900) for _ in range(rows)], summary, training, {}, **place
+    )  # type: ignore[arg-type]
 
 
 def stored(arms: int, prompts: int, judges: int, *, curves: bool) -> dict[str, Any]:
@@ -63,7 +70,9 @@ def stored(arms: int, prompts: int, judges: int, *, curves: bool) -> dict[str, A
     if curves:
         made = [arm_of("base", "none", 0, rng)]
         made += [arm_of(f"longest-{n}", "longest", n, rng, family="longest") for n in (100, 300, 1000)]
-        made += [arm_of(f"random-s{s}", "random", 1000, rng, arm="random", family="random") for s in (1, 2, 3)]
+        made += [
+            arm_of(f"random-s{s}", "random", 1000, rng, arm="random", family="random") for s in (1, 2, 3)
+        ]
         made += [arm_of(f"rival-{i}", "random", 1000, rng) for i in range(arms - 7)]
         met = [("longest-1000", arm.name) for arm in made if not arm.name.startswith("longest")]
         met += [("longest-100", "base"), ("longest-300", "base")]
@@ -115,7 +124,8 @@ def main() -> None:
     parser.add_argument("--judges", type=int, default=5)
     options = parser.parse_args()
     plain, curves = (
-        timed(stored(options.arms, options.prompts, options.judges, curves=curves)) for curves in (False, True)
+        timed(stored(options.arms, options.prompts, options.judges, curves=curves))
+        for curves in (False, True)
     )
     found = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",

@@ -89,7 +89,7 @@ class TrainSettings(Strict):
     method: Literal["lora", "qlora", "full"] = "lora"
     """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
     template: str = "auto"
-    """Chat template: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    """Chat template: ``auto`` is the tokenizer's own (alpaca's where it has none, which is said), alpaca, vicuna, chatml or plain."""
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Passes over the training rows."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None

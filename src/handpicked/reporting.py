@@ -129,6 +129,7 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         seconds=facts["seconds"],
         curve=[(step, loss) for step, loss in facts["losses"]],
         device=facts["device"],
+        template=facts.get("template", ""),
     )
 
 

@@ -164,6 +164,11 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         settings=settings.model_dump(mode="json"),
         code=code_version("handpicked.train", "handpicked.models"),
     )
+    used = stage.facts.get("template", settings.template)
+    if used != settings.template and not stage.skipped:
+        job.store.say(
+            f"model/{name}: the model's tokenizer has no chat template of its own; '{used}' was used"
+        )
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
     model = ModelSettings(name=str(weights), dtype=start.dtype) if full else start

@@ -78,6 +78,7 @@ def _training(facts: Sequence[TrainingFacts]) -> Json | None:
         **{name: sum(getattr(one, name) for one in facts) / len(facts) for name in names},
         "curve": [(step, sum(curve[step] for curve in curves) / len(curves)) for step in steps],
         "device": facts[0].device,
+        "template": facts[0].template,
     }
 
 

@@ -33,7 +33,7 @@ class TrainingFacts:
     ``rows`` counts the distinct examples trained on (a token budget may leave some of the subset out); ``truncated``
     those of them that were cut to ``max_length`` tokens. ``tokens`` is every token that went through the model and
     ``response_tokens`` those among them that carried loss, both over all epochs. ``curve`` is (optimizer step, mean
-    loss in nats per response token), in step order. ``seconds`` is wall time spent training, without loading the model.
+    loss in nats per response token), in step order. ``seconds`` is wall time spent training, without loading the model. ``template`` is the chat template's name.
     """
 
     rows: int
@@ -45,6 +45,7 @@ class TrainingFacts:
     seconds: float
     curve: Sequence[tuple[int, float]]
     device: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True)

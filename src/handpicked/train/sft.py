@@ -32,7 +32,7 @@ MERGED = "model"
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training one arm did.
+    """What training one arm did. ``template`` is the chat template's name, alpaca where ``auto`` found none.
 
     ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``training_tokens`` counts
     every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used; ``response_tokens`` those of them that are learned. ``seconds`` and
@@ -42,6 +42,7 @@ class TrainResult:
 
     arm: str
     seed: int
+    template: str
     losses: tuple[tuple[int, float], ...]
     steps: int
     epochs: float
@@ -106,7 +107,7 @@ def train(
         _require_space(trainer.model, settings, out)
         with writing(out):
             trainer.train(resume_from_checkpoint=resume)
-            result = _result(trainer, steps, rows, planned, settings, out, arm, seed)
+            result = _result(trainer, steps, rows, planned, settings, out, arm, seed, template.name)
             _save(trainer, tokenizer, result, model, settings, out)
     return result
 
@@ -120,12 +121,14 @@ def _result(
     out: Path,
     arm: str,
     seed: int,
+    template: str,
 ) -> TrainResult:
     last = trainer.state.global_step
     tokens = planned.tokens * (last - steps.first_step) / last
     return TrainResult(
         arm=arm,
         seed=seed,
+        template=template,
         losses=tuple(
             (entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry
         ),
