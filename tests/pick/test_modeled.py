@@ -143,9 +143,7 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
 def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(tmp_path):
     rows = [{"prompt": "ask", "response": text, "wordy": n} for n, text in enumerate(["one two", "x"])]
     file = tmp_path / "pool.jsonl"
-    file.write_text(
-        "".join(json.dumps({"wordy": 1, **row, "wordy": place}) + "\n" for place, row in enumerate(rows))
-    )
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     pool = hp.read(file)
     assert hp.select(pool, hp.Top("wordy"), size=1).rows.tolist() == [1]
     with pytest.raises(ConfigError, match="has a field 'wordy' of its own"):
