@@ -54,7 +54,28 @@ SELECTORS = (
     ),
 )
 
-SCORERS: tuple[Method, ...] = ()
+SCORERS = (
+    Method(
+        "perplexity",
+        "perplexity of the response given the prompt, by a causal LM; name the end yourself",
+        cost="model forward",
+        needs="lm; demo for the bundled model",
+    ),
+    Method(
+        "ifd",
+        "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities",
+        "Li et al. 2024, arXiv 2308.12032",
+        "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+    Method(
+        "superfiltering",
+        "IFD by a small causal LM, without a chat template",
+        "Li et al. 2024, arXiv 2402.00530",
+        "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+)
 
 MEASURES = (
     Method("tokens", "tokens of a tokenizer, by default SmolLM2's, which needs no network"),

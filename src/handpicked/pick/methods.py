@@ -14,13 +14,18 @@ from handpicked.pick.scored import score_pool
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
 from handpicked.score.ending import CutOff
+from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
 from handpicked.score.length_nltk import LengthNltk
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
+from handpicked.score.likelihood import READS as LM_READS
+from handpicked.score.likelihood import LanguageModel
+from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
 from handpicked.score.scorer import Scorer
+from handpicked.score.superfiltering import Superfiltering
 from handpicked.select.balanced import Balanced
 from handpicked.select.full import Full
 from handpicked.select.length_matched import LengthMatched
@@ -52,7 +57,14 @@ class Making:
     reads: tuple[str, ...]
 
 
-POOL_SCORERS: Mapping[str, Making] = {}
+POOL_SCORERS: Mapping[str, Making] = {
+    "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
+    "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
+    "superfiltering": Making(
+        lambda s: Superfiltering(LanguageModel.of(s, "plain")),
+        tuple(name for name in LM_READS if name != "template"),
+    ),
+}
 EVERY_SCORER_READS = ("sample", "prefilter", "seed")
 
 SELECTORS = {
@@ -149,7 +161,7 @@ def _better_end(name: str, scorer: PoolScorer) -> Selector:
             f"by: '{name}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "
             f"'bottom' (the lowest) with field '{name}'."
         )
-    return Bottom(name) if scorer.better == "low" else Top(name)
+    return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
 
 
 def _field(settings: SelectSettings) -> str:
