@@ -8,7 +8,25 @@ from dataclasses import dataclass
 
 from handpicked.records import Example, Message, messages_id
 
-WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "thought", "of", "rain", "while", "seven", "dogs", "ran", "past", "it", "twice"]
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "thought",
+    "of",
+    "rain",
+    "while",
+    "seven",
+    "dogs",
+    "ran",
+    "past",
+    "it",
+    "twice",
+]
 
 
 @dataclass(frozen=True)

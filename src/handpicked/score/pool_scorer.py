@@ -84,3 +84,11 @@ def write_scores(work: Path, table: pa.Table) -> None:
     table = table.sort_by("row")
     with pa.OSFile(str(work / SCORES), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
+
+
+def read_scores(work: Path) -> pa.Table:
+    """What ``write_scores`` left in ``work``, by row, ascending."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(work / SCORES), "rb") as source:
+        return pa.ipc.open_file(source).read_all()
