@@ -69,8 +69,7 @@ class DeitaRating:
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time."""
         encode = self._encoder()
-        told = forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model.name)
-        return f"{self.name}: {told}."
+        return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model.name)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """The rating of every row; null for an empty prompt (complexity) or response (quality)."""
@@ -194,15 +193,15 @@ class Deita:
     complexity: DeitaRating
     quality: DeitaRating
     name: ClassVar[str] = "deita"
+    values: ClassVar[tuple[str, ...]] = (
+        "deita",
+        *("deita_complexity", "deita_complexity_truncated"),
+        *("deita_quality", "deita_quality_truncated"),
+    )
     unit: ClassVar[str] = "points squared, 1 to 36"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
-
-    @property
-    def values(self) -> tuple[str, ...]:
-        """The product, then what each rating has."""
-        return ("deita", *self.complexity.values, *self.quality.values)
 
     def identity(self) -> str:
         """Those of both."""
@@ -210,7 +209,7 @@ class Deita:
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Both, one after the other."""
-        return f"{self.complexity.estimate(pool, rows)} {self.quality.estimate(pool, rows)}"
+        return f"complexity: {self.complexity.estimate(pool, rows)}; quality: {self.quality.estimate(pool, rows)}"
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Both ratings in folders of their own, then their product; null where either is."""
@@ -224,7 +223,9 @@ class Deita:
             rating.score(pool, rows, folder, progress)
             tables.append(read_scores(folder))
         complexity, quality = tables
-        columns = {name: table[name] for table in tables for name in table.column_names}
-        columns["deita"] = pc.multiply(complexity["deita-complexity"], quality["deita-quality"])
+        columns = {
+            name.replace("deita-", "deita_"): table[name] for table in tables for name in table.column_names
+        }
+        columns["deita"] = pc.multiply(columns["deita_complexity"], columns["deita_quality"])
         columns["reason"] = pc.coalesce(complexity["reason"], quality["reason"])
         write_scores(work, pa.table({name: columns[name] for name in ("row", *self.values, "reason")}))
