@@ -124,6 +124,8 @@ class TrainSettings(Strict):
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
     merge: bool = True
     """Also save the model with the adapter merged in."""
+    keep_optimizer: bool = False
+    """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three adapters' worth of disk each."""
     seed: int = 0
     report_to: tuple[str, ...] = ()
     """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""
