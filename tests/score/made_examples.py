@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import pytest
 
 from handpicked.records import Example, Message, messages_id
 
@@ -69,6 +72,32 @@ def made_pool(rows: int = 12, *, seed: int = 0, longest: int = 30) -> MadePool:
         for _ in range(rows)
     ]  # fmt: skip
     return MadePool(tuple(example(row, *text) for row, text in enumerate(texts)))
+
+
+def dying(after: int):
+    """A progress whose step number ``after`` is never reached: the process is stopped there."""
+    left = iter(range(after))
+
+    @contextmanager
+    def progress(label, total):
+        def step(_):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+
+        yield step
+
+    return progress
+
+
+def stopped(scorer, pool, work, after: int) -> None:
+    """An attempt that is stopped after some steps, in the middle of writing a line."""
+    work.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(KeyboardInterrupt):
+        scorer.score(pool, None, work, dying(after))
+    journals = list(work.rglob("*.jsonl"))
+    assert journals and all(one.stat().st_size for one in journals), "something was done"
+    with journals[-1].open("a") as journal:
+        journal.write('{"row": 3, "val')
 
 
 def scores(work, *names):

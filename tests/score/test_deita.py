@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_examples import MadePool, example, made_pool, scores
+from made_examples import MadePool, example, made_pool, scores, stopped
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.load import load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.score.deita import Deita, DeitaRating, rating_ids
-from handpicked.score.model_rows import JOURNAL
+from handpicked.score.pool_scorer import SCORES
 
 torch = pytest.importorskip("torch", reason="needs the lm extra")
 
@@ -107,13 +107,11 @@ def test_braces_in_a_row_are_its_own(rate, model, tmp_path):
 
 
 def test_after_a_kill_the_values_are_the_same(rate, tmp_path):
-    scorer = rate("deita-complexity", batch_tokens=80)
-    whole = run(scorer, tmp_path / "whole")
-    torn = tmp_path / "torn"
-    torn.mkdir()
-    lines = (tmp_path / "whole" / JOURNAL).read_bytes()
-    (torn / JOURNAL).write_bytes(lines[: len(lines) * 2 // 3])
-    assert run(scorer, torn) == whole
+    both = Deita(rate("deita-complexity", batch_tokens=80), rate("deita-quality", batch_tokens=80))
+    whole = run(both, tmp_path / "whole")
+    stopped(both, POOL, tmp_path / "torn", after=4)
+    assert run(both, tmp_path / "torn") == whole
+    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
 
 
 def test_ratings_are_single_tokens_or_it_is_refused(model):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_examples import MadePool, example, made_pool, scores
+from made_examples import MadePool, example, made_pool, scores, stopped
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import ConfigError, TrainingError
@@ -16,6 +16,7 @@ from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
 from handpicked.score.gradients import AdamStep, Projection
 from handpicked.score.less import Less
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.target import TargetSet
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -153,9 +154,10 @@ def test_other_rows_order_and_a_kill_change_nothing(less, tmp_path):
     again, *_ = run(less, tmp_path / "b", moved, rows=[0, 2, 3, 5])
     by_id = dict(zip((one.id for one in POOL.found), whole[0], strict=True))
     assert again == pytest.approx([by_id[moved.found[row].id] for row in (0, 2, 3, 5)], abs=1e-6)
-    journal = tmp_path / "a" / "step-5.jsonl"
-    journal.write_bytes(journal.read_bytes()[:200])
-    assert run(less, tmp_path / "a") == whole
+    stopped(less, POOL, tmp_path / "torn", after=11)
+    assert (tmp_path / "torn" / "step-5.jsonl").is_file(), "it was at the second state"
+    assert run(less, tmp_path / "torn") == whole
+    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
 
 
 def test_rows_that_have_no_value_say_why_and_cut_ones_are_counted(less, tmp_path):

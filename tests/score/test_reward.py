@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_examples import MadePool, example, made_pool, scores
+from made_examples import MadePool, dying, example, made_pool, scores, stopped
 
 from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.progress import SILENT
 from handpicked.score.model_rows import JOURNAL
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.reward import Reward
 
 torch = pytest.importorskip("torch", reason="needs the lm extra")
@@ -102,17 +103,16 @@ def test_some_rows_only(reward, tmp_path):
     assert some == pytest.approx([all_rows[2], all_rows[5], all_rows[7]], abs=1e-4)
 
 
-def test_after_a_kill_only_what_is_missing_is_computed(reward, tmp_path, monkeypatch):
-    whole = run(replace(reward, batch_tokens=300), tmp_path / "whole")
-    torn = tmp_path / "torn"
-    torn.mkdir()
-    lines = (tmp_path / "whole" / JOURNAL).read_bytes()
-    (torn / JOURNAL).write_bytes(lines[: len(lines) // 2])  # in the middle of a line
-    assert run(replace(reward, batch_tokens=300), torn) == whole
-    monkeypatch.setattr(
-        "handpicked.score.reward.load_classifier", lambda _: pytest.fail("nothing was left to do")
-    )
-    assert run(replace(reward, batch_tokens=300), torn) == whole
+def test_after_a_kill_only_what_is_missing_is_computed(reward, tmp_path):
+    scorer = replace(reward, batch_tokens=300)
+    whole = run(scorer, tmp_path / "whole")
+    stopped(scorer, POOL, tmp_path / "torn", after=3)
+    started = (tmp_path / "torn" / JOURNAL).read_bytes().rpartition(b"\n")[0]
+    with pytest.raises(KeyboardInterrupt):
+        scorer.score(POOL, None, tmp_path / "torn", dying(2))
+    assert (tmp_path / "torn" / JOURNAL).read_bytes().startswith(started), "what was done stays as it was"
+    assert run(scorer, tmp_path / "torn") == whole
+    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
 
 
 def test_the_estimate_names_rows_tokens_and_time_without_weights(reward, monkeypatch):

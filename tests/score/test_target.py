@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_examples import MadePool, example, made_pool, scores
+from made_examples import MadePool, example, made_pool, scores, stopped
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.rds import Rds, weighted_means
 from handpicked.score.target import TargetSet
 from handpicked.score.target_similarity import TargetSimilarity
-from handpicked.score.vectors import DONE
 
 torch = pytest.importorskip("torch", reason="needs the lm extra")
 
@@ -101,9 +101,9 @@ def test_neither_order_nor_sample_nor_kill_changes_rds(rds, tmp_path):
         assert other == [by_id[one.id] for one in moved.found]
     some, *_ = run(scorer, tmp_path / "c", rows=[1, 4, 9])
     assert some == pytest.approx([whole[0][row] for row in (1, 4, 9)], abs=1e-4)
-    done = (tmp_path / "a" / DONE).read_bytes()
-    (tmp_path / "a" / DONE).write_bytes(done[: len(done) // 2])
-    assert run(scorer, tmp_path / "a") == whole
+    stopped(scorer, POOL, tmp_path / "torn", after=3)
+    assert run(scorer, tmp_path / "torn") == whole
+    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
 
 
 def test_empty_and_long_rows(rds, tmp_path):

@@ -13,6 +13,7 @@ follow instructions.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -28,7 +29,7 @@ from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import config_of, context_of, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
-from handpicked.score.pool_scorer import read_scores, write_scores
+from handpicked.score.pool_scorer import SCORES, read_scores, write_scores
 from handpicked.score.scorer import Scope
 
 RATINGS = ("1", "2", "3", "4", "5", "6")
@@ -73,11 +74,14 @@ class DeitaRating:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """The rating of every row; null for an empty prompt (complexity) or response (quality)."""
+        if (work / SCORES).is_file():
+            return
         encode = self._encoder()
         items = [encode(example) for example in pool.examples(rows)]
         plan = batches(items, self.batch_tokens)
         values = compute_rows(plan, work / JOURNAL, lambda: self._load(encode.ratings), progress, self.name)
         write_rows(work, self.values, items, values)
+        (work / JOURNAL).unlink(missing_ok=True)
 
     def _load(self, ratings: Sequence[int]) -> Compute:
         import torch
@@ -216,6 +220,8 @@ class Deita:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        if (work / SCORES).is_file():
+            return
         tables = []
         for rating in (self.complexity, self.quality):
             folder = work / rating.name
@@ -229,3 +235,5 @@ class Deita:
         columns["deita"] = pc.multiply(columns["deita_complexity"], columns["deita_quality"])
         columns["reason"] = pc.coalesce(complexity["reason"], quality["reason"])
         write_scores(work, pa.table({name: columns[name] for name in ("row", *self.values, "reason")}))
+        for rating in (self.complexity, self.quality):
+            shutil.rmtree(work / rating.name)

@@ -32,6 +32,7 @@ from handpicked.score.causal import config_of, context_of, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.gradients import AdamStep, Projection, adapter_weights, gradient
 from handpicked.score.model_rows import Compute, ModelRow, batches, compute_rows, write_rows
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.scorer import Scope
 from handpicked.score.target import TargetSet, encode_example, encode_target
 
@@ -95,6 +96,8 @@ class Less:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """The influence of every row; null for an empty response, or one for which its prompt leaves no room."""
+        if (work / SCORES).is_file():
+            return
         self._check_target()
         states = find_states(self.checkpoint)
         encode = Encoder(states[0])
@@ -106,6 +109,8 @@ class Less:
                 encoded[row.row] = whole
         similar = self._similarities(states, encode, batches(items, 1), encoded, work, progress)
         write_rows(work, self.values, items, {row: [float(one.max())] for row, one in similar.items()})
+        for kept in (*work.glob("step-*.jsonl"), *work.glob("target-*.npy")):
+            kept.unlink()
 
     def _similarities(
         self,

@@ -22,10 +22,11 @@ from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import config_of, context_of, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.model_rows import ModelRow, batches
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.resemblance import Compared, write_resemblance
 from handpicked.score.scorer import Scope
 from handpicked.score.target import TargetSet, encode_example, encode_target
-from handpicked.score.vectors import Embed, compute_vectors
+from handpicked.score.vectors import Embed, compute_vectors, forget_vectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +73,8 @@ class Rds:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Similarity and rank of every row; null for an empty response."""
+        if (work / SCORES).is_file():
+            return
         template, limit = self._template()
         found, items = [], []
         for example in pool.examples(rows):
@@ -94,6 +97,7 @@ class Rds:
         )
         assert vectors is not None  # there is a target
         write_resemblance(work, self.values, found, vectors[: len(items)], vectors[len(items) :])
+        forget_vectors(work)
 
     def _template(self) -> tuple[Template, int]:
         limit = context_of(config_of(self.model), self.max_length)

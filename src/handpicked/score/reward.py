@@ -26,6 +26,7 @@ from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.forecast import forecast, weights_of
 from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.scorer import Scope
 
 
@@ -67,6 +68,8 @@ class Reward:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """The reward of every row, null for an empty response."""
+        if (work / SCORES).is_file():
+            return
         encode = self._encoder()
         items = [encode(example) for example in pool.examples(rows)]
         # Without a padding token the model takes the last place for the end of the text: one row at a time, then.
@@ -74,6 +77,7 @@ class Reward:
         plan = batches(items, self.batch_tokens if padded else 1)
         values = compute_rows(plan, work / JOURNAL, self._load, progress, self.name)
         write_rows(work, self.values, items, values)
+        (work / JOURNAL).unlink(missing_ok=True)
 
     def _load(self) -> Compute:
         import torch

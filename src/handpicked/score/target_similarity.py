@@ -16,10 +16,11 @@ from handpicked.models.embed import embed, embedder, embedder_identity, tokens_r
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.score.forecast import forecast
+from handpicked.score.pool_scorer import SCORES
 from handpicked.score.resemblance import Compared, write_resemblance
 from handpicked.score.scorer import Scope
 from handpicked.score.target import TargetSet, example_text, target_text
-from handpicked.score.vectors import Embed, compute_vectors
+from handpicked.score.vectors import Embed, compute_vectors, forget_vectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +72,8 @@ class TargetSimilarity:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Similarity and rank of every row; null for an empty response."""
+        if (work / SCORES).is_file():
+            return
         whole = self.target.whole
         examples = [(one.row, one.id, one.response, example_text(one, whole)) for one in pool.examples(rows)]
         valued = [text for _, _, response, text in examples if response.strip()]
@@ -89,6 +92,7 @@ class TargetSimilarity:
             for row, name, response, _ in examples
         ]
         write_resemblance(work, self.values, compared, vectors[: len(valued)], vectors[len(valued) :])
+        forget_vectors(work)
 
     def _targets(self) -> list[str]:
         return [target_text(prompt, self.target.whole) for prompt in self.target]

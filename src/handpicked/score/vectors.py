@@ -66,6 +66,12 @@ def compute_vectors(
     return found
 
 
+def forget_vectors(work: Path) -> None:
+    """Remove what ``compute_vectors`` keeps, once the scores are written."""
+    (work / DONE).unlink(missing_ok=True)
+    (work / VECTORS).unlink(missing_ok=True)
+
+
 def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Each vector divided by its length, float32; one of length 0 stays 0 and is as similar to any other as a right angle."""
     import numpy as np
