@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.config import BUNDLED_EMBEDDER
-from handpicked.errors import MissingPart
+from handpicked.config import BUNDLED_EMBEDDER, ModelSettings
+from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.bundled import PREFIX, bundled_folder
+from handpicked.models.digest import sha256_of_folder
+from handpicked.models.load import hub_commit, is_folder
 from handpicked.models.quiet import quiet
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
     """
     import numpy as np
 
-    model = _model(name)
+    model = embedder(name)
     if not texts:
         return np.zeros((0, model.get_embedding_dimension()), dtype=np.float32)
     with quiet():
@@ -38,7 +41,8 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
 
 
 @lru_cache(maxsize=2)
-def _model(name: str) -> Any:
+def embedder(name: str) -> Any:
+    """The SentenceTransformer of that name, loaded once. Raises MissingPart as ``embed`` does."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
@@ -51,3 +55,26 @@ def _model(name: str) -> Any:
             raise MissingPart(
                 f"The embedding model '{name}' cannot be loaded: {str(error).splitlines()[0]}"
             ) from error
+
+
+def embedder_identity(name: str) -> str:
+    """What a fingerprint says the embedder is: the sha256 of its files, or ``name@commit`` on the hub."""
+    if name.startswith(PREFIX):
+        return f"{name}@sha256:{sha256_of_folder(bundled_folder(name))}"
+    if is_folder(name):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
+        return f"sha256:{sha256_of_folder(folder)}"
+    return f"{name}@{hub_commit(ModelSettings(name=name))}"
+
+
+def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tuple[int, int]]:
+    """For each text how many tokens the embedder reads, its special ones included, and how many it cuts off."""
+    model = embedder(name)
+    limit = model.max_seq_length or 1 << 30
+    with quiet():
+        counts = (
+            [len(ids) for ids in model.tokenizer(list(texts), truncation=False)["input_ids"]] if texts else []
+        )
+    return [(min(count, limit), max(0, count - limit)) for count in counts]
