@@ -37,6 +37,51 @@ class PoolSettings(Strict):
     """Only rows with a response of at most this many words are held out (they must be cheap to generate and to compare)."""
 
 
+class ScoreSettings(Strict):
+    """How a scorer that needs a model, an endpoint or a target set works. A setting that the scorer does not use is refused."""
+
+    model: str | None = None
+    """``bundled:NAME``, a folder or a hub name; for an endpoint the name that it knows. None: the scorer's own default."""
+    revision: str | None = None
+    """Commit or tag of a hub model."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for models whose code you have read."""
+    template: str = "auto"
+    """Chat template of the prompt: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
+    compile: bool = False
+    """Compile the model (torch.compile): minutes at the start, faster from then on."""
+    target: str | None = None
+    """File of target examples, for scorers by similarity to them."""
+    embedder: str | None = None
+    """Sentence embedder: ``bundled:NAME``, a folder or a hub name. None: the bundled one."""
+    dimension: str | None = None
+    """What a chat model rates, such as accuracy or helpfulness."""
+    prompt: str | None = None
+    """File with a prompt of your own, for scorers that ask a chat model."""
+    base_url: str | None = None
+    """OpenAI-compatible endpoint; none: OpenAI's."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key. The key itself is never written anywhere."""
+    concurrency: Annotated[int, Field(gt=0)] = 16
+    """Requests in flight at most; fewer after a 429."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds a request may take."""
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """US dollars; scoring stops, with everything paid for kept, before it would spend more."""
+    price_in: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million prompt tokens, for the estimate."""
+    price_out: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million reply tokens, for the estimate."""
+    sample: Annotated[int, Field(gt=0)] | None = None
+    """Score only so many random rows; the others have no value, with this reason. Every scorer takes it."""
+    prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
+    """Score only what a cheap selector keeps, such as ``longest:5000``; before ``sample``. Every scorer takes it."""
+    seed: int = 0
+    """Seed of ``sample`` and of whatever the scorer draws."""
+
+
 class SelectSettings(Strict):
     """Which rows to keep."""
 
@@ -68,6 +113,8 @@ class SelectSettings(Strict):
     """Guards that drop rows before selection, each ``name`` or ``name=value``."""
     prompts: tuple[str, ...] = ()
     """For the ``decontaminate`` guard: files of evaluation prompts."""
+    score: ScoreSettings = ScoreSettings()
+    """How ``by`` or ``field`` is computed where it names a scorer that needs a model, an endpoint or a target set."""
 
 
 class ModelSettings(Strict):

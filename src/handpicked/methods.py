@@ -1,4 +1,4 @@
-"""Everything one can name after ``by``, ``measure``, ``guards`` and ``judges``: what it does, its source and its cost."""
+"""Everything one can name after ``by``, ``scorer``, ``measure``, ``guards`` and ``judges``: what it does, its source and its cost."""
 
 from __future__ import annotations
 
@@ -54,6 +54,29 @@ SELECTORS = (
     ),
 )
 
+SCORERS = (
+    Method(
+        "perplexity",
+        "perplexity of the response given the prompt, by a causal LM; name the end yourself",
+        cost="model forward",
+        needs="lm; demo for the bundled model",
+    ),
+    Method(
+        "ifd",
+        "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities",
+        "Li et al. 2024, arXiv 2308.12032",
+        "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+    Method(
+        "superfiltering",
+        "IFD by a small causal LM, without a chat template",
+        "Li et al. 2024, arXiv 2402.00530",
+        "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+)
+
 MEASURES = (
     Method("tokens", "tokens of a tokenizer, by default SmolLM2's, which needs no network"),
     Method("nltk", "NLTK word tokens after Punkt sentence splitting", "Zhao et al. 2024, arXiv 2402.04833"),
@@ -73,8 +96,8 @@ GUARDS = (
 
 
 def selectors(*, planned: bool = True) -> dict[str, Method]:
-    """The selectors by name, with or without those that are not there yet."""
-    return {method.name: method for method in SELECTORS if planned or not method.planned}
+    """What ``by`` may name: selectors and scorers, with or without those that are not there yet."""
+    return {method.name: method for method in (*SELECTORS, *SCORERS) if planned or not method.planned}
 
 
 def listed() -> dict[str, list[Method]]:
@@ -88,6 +111,9 @@ def listed() -> dict[str, list[Method]]:
         judges.append(Method(name, judge.about, cost=cost, needs=needs))
     return {
         "Selectors (--by)": list(SELECTORS),
+        "Scorers (--scorer; --by keeps the better end, --by top or bottom with --field the one you name)": list(
+            SCORERS
+        ),
         "Measures (--measure)": list(MEASURES),
         "Guards (--guard)": list(GUARDS),
         "Judges (--judge)": judges,

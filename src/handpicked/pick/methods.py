@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from handpicked.config import SelectSettings
+from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.pick.scored import score_pool
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
 from handpicked.score.ending import CutOff
+from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
 from handpicked.score.length_nltk import LengthNltk
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
+from handpicked.score.likelihood import READS as LM_READS
+from handpicked.score.likelihood import LanguageModel
+from handpicked.score.perplexity import Perplexity
+from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
 from handpicked.score.scorer import Scorer
+from handpicked.score.superfiltering import Superfiltering
 from handpicked.select.balanced import Balanced
 from handpicked.select.full import Full
 from handpicked.select.length_matched import LengthMatched
@@ -41,6 +48,25 @@ SCORERS: Mapping[str, Callable[[], Scorer]] = {
     "cut_off": CutOff,
 }
 
+
+@dataclass(frozen=True)
+class Making:
+    """How a pool scorer is made of the settings, and which of them it reads (beside sample, prefilter and seed)."""
+
+    make: Callable[[ScoreSettings], PoolScorer]
+    reads: tuple[str, ...]
+
+
+POOL_SCORERS: Mapping[str, Making] = {
+    "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
+    "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
+    "superfiltering": Making(
+        lambda s: Superfiltering(LanguageModel.of(s, "plain")),
+        tuple(name for name in LM_READS if name != "template"),
+    ),
+}
+EVERY_SCORER_READS = ("sample", "prefilter", "seed")
+
 SELECTORS = {
     "full": Full,
     "random": Random,
@@ -60,6 +86,44 @@ def text_scorer(name: str, tokenizer: str | None = None) -> Scorer | None:
     if name in MEASURES:
         return MEASURES[name](tokenizer)
     return SCORERS[name]() if name in SCORERS else None
+
+
+def pool_scorers(names: Sequence[str], settings: ScoreSettings) -> list[PoolScorer]:
+    """The pool scorers of these names, made of ``settings``.
+
+    Raises:
+        ConfigError: a setting is given that none of them reads, or one lacks a setting that it needs.
+    """
+    read = {*EVERY_SCORER_READS, *(name for scorer in names for name in POOL_SCORERS[scorer].reads)}
+    given = [
+        name
+        for name, field in ScoreSettings.model_fields.items()
+        if getattr(settings, name) != field.get_default()
+    ]
+    asked = " and ".join(f"'{name}'" for name in names) or "what is asked for"
+    mistakes = [
+        f"score.{name}: {asked} does not use this setting, only {', '.join(sorted(read))}."
+        for name in given
+        if names and name not in read
+    ]
+    if given and not names:
+        mistakes = [
+            f"score.{given[0]}: nothing here is scored by a model, an endpoint or a target set. Leave it out."
+        ]
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return [POOL_SCORERS[name].make(settings) for name in names]
+
+
+def pool_scorer_of(column: str, settings: ScoreSettings) -> str | None:
+    """The name of the pool scorer that makes this column, its main one or a companion; ``None``: no scorer does."""
+    if column in POOL_SCORERS:
+        return column
+    for name in sorted(POOL_SCORERS, key=len, reverse=True):
+        if column.startswith(f"{name}_"):
+            made = POOL_SCORERS[name].make(settings)
+            return name if column in (*made.values, f"{name}_reason") else None
+    return None
 
 
 def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
@@ -83,9 +147,21 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
     }
     if by in SCORERS:
         return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
+    if by in POOL_SCORERS:
+        return _better_end(by, POOL_SCORERS[by].make(settings.score))
     if by not in makers:
-        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, (*makers, *SCORERS))}")
+        known = (*makers, *SCORERS, *POOL_SCORERS)
+        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, known)}")
     return makers[by]()
+
+
+def _better_end(name: str, scorer: PoolScorer) -> Selector:
+    if scorer.better == "none":
+        raise ConfigError(
+            f"by: '{name}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "
+            f"'bottom' (the lowest) with field '{name}'."
+        )
+    return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
 
 
 def _field(settings: SelectSettings) -> str:

@@ -19,6 +19,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, to_json
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.scorer import Scorer
+from handpicked.score.stored import Stored
 from handpicked.select.guards import Guard
 from handpicked.select.selector import Scores, Selector
 from handpicked.store import digest, write_json, writing
@@ -169,8 +170,10 @@ class Selection:
         codes = np.zeros(len(batch), dtype=np.int32)
         for name in self.selector.columns:
             if batch[name].null_count:
-                codes[batch[name].is_null().to_numpy(zero_copy_only=False)] = len(texts)
-                texts.append(self._missing(name))
+                nulls = batch[name].is_null()
+                for reason, of_reason in self._missing(name, batch, nulls):
+                    codes[of_reason] = len(texts)
+                    texts.append(reason)
         if self.guarded.guards:
             first = self.guarded.first_drop(batch)
             codes[first >= 0] = first[first >= 0] + len(texts)
@@ -183,11 +186,21 @@ class Selection:
         columns = [*(batch[name] for name in shown), pa.array(kept.tolist(), pa.bool_()), reason]
         return pa.RecordBatch.from_arrays(columns, names=[*shown, "kept", "reason"])
 
-    def _missing(self, column: str) -> str:
-        for scorer in self.scorers:
-            if scorer.name == column:
-                return f"no {column}: {scorer.missing}"
-        return f"no {column}: the field is empty"
+    def _missing(
+        self, column: str, batch: pa.RecordBatch, nulls: pa.Array
+    ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        """Each reason why a value of ``column`` is null, and (boolean) of which rows."""
+        import pyarrow.compute as pc
+
+        scorer = next((one for one in self.scorers if one.name == column), None)
+        if isinstance(scorer, Stored) and scorer.reasons is not None:
+            reasons = batch[scorer.reasons]
+            for why in reasons.filter(nulls).unique().to_pylist():
+                of_reason = pc.and_(nulls, pc.fill_null(pc.equal(reasons, why), False))
+                yield f"no {column}: {why}", of_reason.to_numpy(zero_copy_only=False)
+            return
+        why = "the field is empty" if scorer is None else scorer.missing
+        yield f"no {column}: {why}", nulls.to_numpy(zero_copy_only=False)
 
     def fill(
         self,
@@ -275,7 +288,9 @@ def _arguments(record: Any) -> dict[str, Any]:
     if not is_dataclass(record) or isinstance(record, type):
         return {}
     return {
-        key: value for key, value in asdict(record).items() if key not in ("lengths", "prompts", "without")
+        key: value
+        for key, value in asdict(record).items()
+        if key not in ("lengths", "prompts", "without", "file", "missing")
     }
 
 
@@ -300,7 +315,17 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
-    for name in ("pyarrow", "numpy", "gigatoken", "tokenizers", "daft", "nltk", "rensa"):
+    for name in (
+        "pyarrow",
+        "numpy",
+        "gigatoken",
+        "tokenizers",
+        "daft",
+        "nltk",
+        "rensa",
+        "torch",
+        "transformers",
+    ):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
+FACTS = "facts.json"
+"""A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests."""
 
 
 @runtime_checkable
@@ -32,7 +34,8 @@ class PoolScorer(Protocol):
 
     @property
     def values(self) -> tuple[str, ...]:
-        """All value columns it makes, ``name`` first (such as ``ifd``, ``perplexity``, ``truncated_tokens``)."""
+        """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so that no two
+        scorers make columns of one name."""
         ...
 
     @property
