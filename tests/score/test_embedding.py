@@ -20,7 +20,7 @@ from handpicked.models import embed as models
 from handpicked.progress import SILENT
 from handpicked.score import embedding
 from handpicked.score.embedding import Embedding
-from handpicked.score.pool_scorer import SCORES, PoolScorer
+from handpicked.score.pool_scorer import FACTS, SCORES, PoolScorer
 from handpicked.select.embeddings import Embeddings
 from memory_pool import MemoryPool
 
@@ -73,8 +73,8 @@ def test_the_text_that_is_embedded_is_a_setting(tmp_path, text):
     expected = {"prompt": "A cat sat.", "response": "On a mat.", "both": "A cat sat.\n\nOn a mat."}[text]
     folder = made(tmp_path, MemoryPool(rows), text=text)
     assert np.allclose(Embeddings.load(folder).vectors[0], models.embed([expected])[0], atol=1e-6)
-    about = json.loads((folder / "embedding.json").read_text())
-    assert about == {"model": "bundled:all-minilm-l6-v2", "text": text, "limit": 256, "dimensions": 384}
+    facts = json.loads((folder / FACTS).read_text())
+    assert facts == {"limit": 256, "dimensions": 384, "texts that were cut": 0}
 
 
 def test_tokens_read_and_tokens_cut_are_told_of_each_row(tmp_path):
@@ -128,7 +128,9 @@ def test_what_was_embedded_before_a_failure_is_not_embedded_again(tmp_path, monk
     for _ in range(2):
         with contextlib.suppress(KeyboardInterrupt):
             made(tmp_path, pool, name="again")
-    assert len(asked) == 21  # a block of 16 and a chunk of 5: the chunk that failed, and nothing else, is to be done
+    assert (
+        len(asked) == 21
+    )  # a block of 16 and a chunk of 5: the chunk that failed, and nothing else, is to be done
     monkeypatch.setattr(embedding, "embed", lambda t, *r, **m: asked.extend(t) or models.embed(t, *r, **m))
     again = Embeddings.load(made(tmp_path, pool, name="again"))
     assert len(asked) == 40 and len(set(asked)) == 40
@@ -181,7 +183,7 @@ def test_the_estimate_names_rows_and_time():
     assert Embedding().estimate(MemoryPool(ROWS), None).startswith("embedding 40 texts of some ")
     assert "embedding 2 texts" in Embedding().estimate(MemoryPool(ROWS), [1, 2])
     many = MemoryPool([{"prompt": "p", "response": "word " * 300}] * 1500)
-    assert Embedding().estimate(many, None).endswith("about 1 minutes on two cores")
+    assert Embedding().estimate(many, None).endswith("about 1 min on two cores")
 
 
 def test_it_is_a_pool_scorer_whose_identity_is_its_model(tmp_path):

@@ -59,10 +59,10 @@ def groups_of_three():
 
 def test_kmeans_takes_the_middle_the_longest_or_a_random_one_of_each_group():
     scores, embeddings = table(groups_of_three(), tokens=[9, 1, 2, 1, 1, 7, 4, 5, 3])
-    assert KMeans(embeddings, seed=1).select(scores, 3).tolist() == [1, 4, 7]
-    assert KMeans(embeddings, take="longest", seed=1).select(scores, 3).tolist() == [0, 5, 7]
+    assert KMeans(seed=1, embeddings=embeddings).select(scores, 3).tolist() == [1, 4, 7]
+    assert KMeans(take="longest", seed=1, embeddings=embeddings).select(scores, 3).tolist() == [0, 5, 7]
     drawn = {
-        tuple(KMeans(embeddings, clusters=3, take="random", seed=s).select(scores, 3).tolist())
+        tuple(KMeans(clusters=3, take="random", seed=s, embeddings=embeddings).select(scores, 3).tolist())
         for s in range(20)
     }
     assert len(drawn) > 3 and all([row // 3 for row in rows] == [0, 1, 2] for rows in drawn)
@@ -71,19 +71,19 @@ def test_kmeans_takes_the_middle_the_longest_or_a_random_one_of_each_group():
 def test_what_a_small_cluster_lacks_the_others_give():
     vectors = unit([[1, 0, 0]] * 5 + [[0, 1, 0]] * 5 + [[0, 0, 1]])
     scores, embeddings = table(vectors)
-    rows = KMeans(embeddings, clusters=3, seed=0).select(scores, 9)
+    rows = KMeans(clusters=3, seed=0, embeddings=embeddings).select(scores, 9)
     assert len(rows) == 9 and 10 in rows and abs(sum(rows < 5) - sum((rows >= 5) & (rows < 10))) == 0
 
 
 def test_more_clusters_than_distinct_rows_still_fill_the_budget():
     scores, embeddings = table(unit([[1, 0]] * 6 + [[0, 1]] * 6))
-    assert len(KMeans(embeddings).select(scores, 8)) == 8
+    assert len(KMeans(embeddings=embeddings).select(scores, 8)) == 8
 
 
 def test_more_clusters_than_rows_are_refused():
     scores, embeddings = table(groups_of_three())
     with pytest.raises(ConfigError, match="clusters: 5 clusters cannot each give one of 4 rows"):
-        KMeans(embeddings, clusters=5).select(scores, 4)
+        KMeans(clusters=5, embeddings=embeddings).select(scores, 4)
 
 
 def test_car_is_the_best_of_each_cluster_and_the_best_of_all():
@@ -91,11 +91,15 @@ def test_car_is_the_best_of_each_cluster_and_the_best_of_all():
     quality = [9.0, 8.0, 7.0, 1.0, 3.0, 2.0, 4.0, 4.0, 0.0]
     scores, embeddings = table(groups_of_three(), quality=quality)
     tie = min((6, 7), key=lambda row: table(groups_of_three())[0] and _id(row))
-    assert Car(embeddings, "quality", clusters=3, seed=1).select(scores, 5).tolist() == sorted(
+    assert Car("quality", clusters=3, seed=1, embeddings=embeddings).select(scores, 5).tolist() == sorted(
         [0, 1, 2, 4, tie]
     )
-    assert Car(embeddings, "quality", clusters=3, seed=1).select(scores, 3).tolist() == sorted([0, 4, tie])
-    lowest = Car(embeddings, "quality", highest=False, clusters=3, seed=1).select(scores, 4).tolist()
+    assert Car("quality", clusters=3, seed=1, embeddings=embeddings).select(scores, 3).tolist() == sorted(
+        [0, 4, tie]
+    )
+    lowest = (
+        Car("quality", highest=False, clusters=3, seed=1, embeddings=embeddings).select(scores, 4).tolist()
+    )
     assert lowest == [2, 3, 5, 8]
 
 
@@ -109,7 +113,7 @@ def test_car_equals_the_papers_union_of_two_lists():
     """The n1 best of all and the best of each cluster, where n1 is such that the union has the size asked for."""
     vectors, quality = clustered(200, seed=5), np.random.default_rng(5).permutation(200).astype(float)
     scores, embeddings = table(vectors, quality=quality)
-    rows = Car(embeddings, "quality", seed=2).select(scores, 40)
+    rows = Car("quality", seed=2, embeddings=embeddings).select(scores, 40)
     order = np.argsort([_id(row) for row in range(200)])  # the order that the selector works in
     labels = np.empty(200, int)
     labels[order] = cluster(principal(vectors[order]), 10, seed=2).labels
@@ -146,17 +150,19 @@ def test_semdedup_drops_what_is_similar_to_a_row_ranked_before_it():
     scores, embeddings = table(unit([[np.cos(a), np.sin(a)] for a in angles]), quality=[1.0, 9.0, 2.0, 0.0])
     threshold = np.cos(0.1)
     # Centroid of the first three is near 0.083: 0.2 is farthest, then 0.0, then 0.05 (which is within 0.1 of 0.0).
-    rows = SemDeDup(embeddings, threshold=threshold, clusters=2).select(scores, 4)
+    rows = SemDeDup(threshold=threshold, clusters=2, embeddings=embeddings).select(scores, 4)
     assert rows.tolist() == [0, 2, 3]
-    rows = SemDeDup(embeddings, column="quality", threshold=threshold, clusters=2).select(scores, 4)
+    rows = SemDeDup(column="quality", threshold=threshold, clusters=2, embeddings=embeddings).select(
+        scores, 4
+    )
     assert rows.tolist() == [1, 2, 3]
 
 
 def test_a_size_is_the_threshold_that_leaves_so_many():
     vectors = clustered(120, groups=6, spread=0.2, seed=9)
     scores, embeddings = table(vectors)
-    by_threshold = SemDeDup(embeddings, threshold=0.95, clusters=6).select(scores, 120)
-    by_size = SemDeDup(embeddings, clusters=6).select(scores, len(by_threshold))
+    by_threshold = SemDeDup(threshold=0.95, clusters=6, embeddings=embeddings).select(scores, 120)
+    by_size = SemDeDup(clusters=6, embeddings=embeddings).select(scores, len(by_threshold))
     assert 1 < len(by_threshold) < 120 and by_size.tolist() == by_threshold.tolist()
 
 
@@ -164,7 +170,7 @@ def test_a_size_is_the_threshold_that_leaves_so_many():
 def test_no_two_rows_of_a_cluster_that_semdedup_keeps_are_duplicates(clusters):
     vectors = clustered(100, groups=4, spread=0.15, seed=10)
     scores, embeddings = table(vectors)
-    rows = SemDeDup(embeddings, threshold=0.9, clusters=clusters, seed=1).select(scores, 100)
+    rows = SemDeDup(threshold=0.9, clusters=clusters, seed=1, embeddings=embeddings).select(scores, 100)
     order = np.argsort([_id(row) for row in range(100)])
     labels = np.empty(100, int)
     labels[order] = cluster(vectors[order], clusters, seed=1).labels

@@ -26,16 +26,16 @@ def test_the_best_first_and_none_too_similar_to_a_better_one():
     # By quality: 0, 1 (a twin of 0), 2, 3 (a twin of 1 and so of 0), 4.
     vectors = unit([[1, 0], [1, 0.1], [0, 1], [1, 0.2], [-1, 0]])
     scores, embeddings = table(vectors, quality=[9.0, 8.0, 7.0, 6.0, 5.0])
-    assert Deita(embeddings, "quality").select(scores, 3).tolist() == [0, 2, 4]
-    assert Deita(embeddings, "quality", highest=False).select(scores, 3).tolist() == [2, 3, 4]
-    assert Deita(embeddings, "quality", threshold=1).select(scores, 4).tolist() == [0, 1, 2, 3]
+    assert Deita("quality", embeddings=embeddings).select(scores, 3).tolist() == [0, 2, 4]
+    assert Deita("quality", highest=False, embeddings=embeddings).select(scores, 3).tolist() == [2, 3, 4]
+    assert Deita("quality", threshold=1, embeddings=embeddings).select(scores, 4).tolist() == [0, 1, 2, 3]
 
 
 def test_a_row_that_was_refused_refuses_no_other():
     """The chain 0 - 10 - 20 degrees: 1 is too similar to 0, 2 is too similar to 1 only, so 2 stays."""
     angles = np.radians([0, 10, 20])
     scores, embeddings = table(unit([[np.cos(a), np.sin(a)] for a in angles]), quality=[3.0, 2.0, 1.0])
-    rows = Deita(embeddings, "quality", threshold=np.cos(np.radians(15))).select(scores, 2)
+    rows = Deita("quality", threshold=np.cos(np.radians(15)), embeddings=embeddings).select(scores, 2)
     assert rows.tolist() == [0, 2]
 
 
@@ -50,7 +50,7 @@ def test_it_is_the_papers_loop_whatever_the_batch(seed, threshold, at_once):
         patch.setattr(deita, "AT_ONCE", at_once)
         if len(expected) < 10:
             with pytest.raises(ConfigError, match=f"only {len(expected)} of 60"):
-                Deita(embeddings, "quality", threshold=threshold).select(scores, 10)
+                Deita("quality", threshold=threshold, embeddings=embeddings).select(scores, 10)
         else:
-            rows = Deita(embeddings, "quality", threshold=threshold).select(scores, 10)
+            rows = Deita("quality", threshold=threshold, embeddings=embeddings).select(scores, 10)
             assert rows.tolist() == expected

@@ -25,18 +25,18 @@ from handpicked.select.semdedup import SemDeDup
 pytest.importorskip("faiss", reason="needs the embed extra")
 
 MAKERS = {
-    "kmeans": lambda e: KMeans(e, seed=3),
-    "kmeans-few": lambda e: KMeans(e, clusters=4, seed=3),
-    "kmeans-random": lambda e: KMeans(e, clusters=4, take="random", seed=3),
-    "kmeans-longest": lambda e: KMeans(e, clusters=4, take="longest", measure="quality"),
-    "k-center": lambda e: KCenter(e, seed=3),
-    "facility-location": FacilityLocation,
-    "facility-location-sparse": lambda e: FacilityLocation(e, neighbours=8),
-    "deita": lambda e: Deita(e, "quality", threshold=0.97),
-    "qdit": lambda e: Qdit(e, "quality", alpha=0.7),
-    "car": lambda e: Car(e, "quality", clusters=5, seed=3),
-    "semdedup": lambda e: SemDeDup(e, seed=3),
-    "semdedup-best": lambda e: SemDeDup(e, column="quality", clusters=3),
+    "kmeans": lambda e: KMeans(seed=3, embeddings=e),
+    "kmeans-few": lambda e: KMeans(clusters=4, seed=3, embeddings=e),
+    "kmeans-random": lambda e: KMeans(clusters=4, take="random", seed=3, embeddings=e),
+    "kmeans-longest": lambda e: KMeans(clusters=4, take="longest", measure="quality", embeddings=e),
+    "k-center": lambda e: KCenter(seed=3, embeddings=e),
+    "facility-location": lambda e: FacilityLocation(embeddings=e),
+    "facility-location-sparse": lambda e: FacilityLocation(neighbours=8, embeddings=e),
+    "deita": lambda e: Deita("quality", threshold=0.97, embeddings=e),
+    "qdit": lambda e: Qdit("quality", alpha=0.7, embeddings=e),
+    "car": lambda e: Car("quality", clusters=5, seed=3, embeddings=e),
+    "semdedup": lambda e: SemDeDup(seed=3, embeddings=e),
+    "semdedup-best": lambda e: SemDeDup(column="quality", clusters=3, embeddings=e),
 }
 RATED = {name: maker for name, maker in MAKERS.items() if "quality" in maker(None).columns}
 

@@ -106,18 +106,18 @@ def test_too_many_rows_are_refused_with_the_variant_to_use(monkeypatch):
     monkeypatch.setattr(facility_location, "MOST", 50)
     scores, embeddings = table(clustered(60))
     with pytest.raises(ConfigError, match=r"too many to compare every two.*Set neighbours to 100"):
-        FacilityLocation(embeddings).select(scores, 5)
+        FacilityLocation(embeddings=embeddings).select(scores, 5)
     with pytest.raises(ConfigError, match="Set neighbours to 100"):
-        Qdit(embeddings, "quality").select(table(clustered(60), quality=range(60))[0], 5)
+        Qdit("quality", embeddings=embeddings).select(table(clustered(60), quality=range(60))[0], 5)
     pytest.importorskip("faiss", reason="needs the embed extra")
-    assert len(FacilityLocation(embeddings, neighbours=5).select(scores, 5)) == 5
+    assert len(FacilityLocation(neighbours=5, embeddings=embeddings).select(scores, 5)) == 5
 
 
 def test_one_row_stands_for_a_group():
     near = [[1, 0], [1, 0.1], [1, -0.1]]
     vectors = unit([*([*v, 0, 0] for v in near), *([0, 0, *v] for v in near)])
     scores, embeddings = table(vectors)
-    assert FacilityLocation(embeddings).select(scores, 2).tolist() == [0, 3]
+    assert FacilityLocation(embeddings=embeddings).select(scores, 2).tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
@@ -126,24 +126,24 @@ def test_qdit_maximises_its_equation_step_by_step(alpha):
     scores, embeddings = table(vectors, quality=quality)
     scaled = (quality - quality.min()) / (quality.max() - quality.min())
     expected = plain_greedy(vectors, 15, lambda gain, place: (1 - alpha) * gain + alpha * scaled[place])
-    assert Qdit(embeddings, "quality", alpha=alpha).select(scores, 15).tolist() == sorted(expected)
+    assert Qdit("quality", alpha=alpha, embeddings=embeddings).select(scores, 15).tolist() == sorted(expected)
 
 
 def test_the_ends_of_alpha_are_diversity_and_quality():
     vectors, quality = clustered(60, seed=11), np.random.default_rng(11).permutation(60).astype(float)
     scores, embeddings = table(vectors, quality=quality)
-    diverse = FacilityLocation(embeddings).select(scores, 9)
-    assert Qdit(embeddings, "quality", alpha=0).select(scores, 9).tolist() == diverse.tolist()
+    diverse = FacilityLocation(embeddings=embeddings).select(scores, 9)
+    assert Qdit("quality", alpha=0, embeddings=embeddings).select(scores, 9).tolist() == diverse.tolist()
     best = np.sort(np.argsort(-quality)[:9])
-    assert Qdit(embeddings, "quality", alpha=1).select(scores, 9).tolist() == best.tolist()
+    assert Qdit("quality", alpha=1, embeddings=embeddings).select(scores, 9).tolist() == best.tolist()
     worst = np.sort(np.argsort(quality)[:9])
-    low = Qdit(embeddings, "quality", highest=False, alpha=1).select(scores, 9)
+    low = Qdit("quality", highest=False, alpha=1, embeddings=embeddings).select(scores, 9)
     assert low.tolist() == worst.tolist()
 
 
 def test_alpha_is_a_share():
     with pytest.raises(ConfigError, match=r"alpha: 1\.5"):
-        Qdit(table(clustered(3))[1], "quality", alpha=1.5)
+        Qdit("quality", alpha=1.5, embeddings=table(clustered(3))[1])
 
 
 def test_equal_quality_has_no_say_and_infinite_quality_no_scale():

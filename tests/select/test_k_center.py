@@ -58,7 +58,7 @@ def test_duplicates_are_taken_last_and_each_once():
 
 def test_the_seed_draws_the_first():
     scores, embeddings = table(clustered(200, groups=50, seed=2))
-    found = {int(KCenter(embeddings, seed=seed).select(scores, 1)[0]) for seed in range(10)}
+    found = {int(KCenter(seed=seed, embeddings=embeddings).select(scores, 1)[0]) for seed in range(10)}
     assert len(found) > 5
 
 

@@ -27,7 +27,7 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
     """
     import numpy as np
 
-    model = _model(name)
+    model = embedder(name)
     if not texts:
         return np.zeros((0, model.get_embedding_dimension()), dtype=np.float32)
     with quiet():
@@ -41,19 +41,15 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
     return np.asarray(vectors, dtype=np.float32)
 
 
-def token_counts(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[int]:
-    """Tokens of each text by the model's own tokenizer, its special ones included, before any is cut."""
+def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tuple[int, int]]:
+    """For each text how many tokens the embedder reads, its special ones included, and how many it cuts off."""
     if not texts:
         return []
+    model = embedder(name)
+    limit = model.max_seq_length or 1 << 30
     with quiet():
-        found = _model(name).tokenizer(list(texts), truncation=False, verbose=False)
-    return [len(ids) for ids in found["input_ids"]]
-
-
-def shape(name: str = BUNDLED_EMBEDDER) -> tuple[int, int | None]:
-    """The dimensions of the model's embeddings, and the tokens of a text that it reads (None: all)."""
-    model = _model(name)
-    return model.get_embedding_dimension(), model.max_seq_length
+        counts = [len(ids) for ids in model.tokenizer(list(texts), truncation=False)["input_ids"]]
+    return [(min(count, limit), max(0, count - limit)) for count in counts]
 
 
 def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
@@ -66,6 +62,8 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
     if not name.startswith(PREFIX) and not is_folder(name):
         return f"{name}@{hub_commit(ModelSettings(name=name))}"
     folder = bundled_folder(name) if name.startswith(PREFIX) else Path(name).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
     if not (folder / "modules.json").is_file():
         raise ConfigError(
             f"'{name}' is no sentence-transformers model: there is no modules.json in {folder.absolute()}. What it says, how "
@@ -78,7 +76,8 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
 
 
 @lru_cache(maxsize=2)
-def _model(name: str) -> Any:
+def embedder(name: str) -> Any:
+    """The SentenceTransformer of that name, loaded once. Raises MissingPart as ``embed`` does."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.config import BUNDLED_EMBEDDER, ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.pick.scored import score_pool
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
+from handpicked.score.embedding import Embedding
 from handpicked.score.ending import CutOff
 from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
@@ -27,12 +28,19 @@ from handpicked.score.repetition import RepeatedNgrams
 from handpicked.score.scorer import Scorer
 from handpicked.score.superfiltering import Superfiltering
 from handpicked.select.balanced import Balanced
+from handpicked.select.car import Car
+from handpicked.select.deita import Deita
+from handpicked.select.facility_location import FacilityLocation
 from handpicked.select.full import Full
+from handpicked.select.k_center import KCenter
+from handpicked.select.kmeans import KMeans
 from handpicked.select.length_matched import LengthMatched
 from handpicked.select.power_law import PowerLaw
+from handpicked.select.qdit import Qdit
 from handpicked.select.random import Random
 from handpicked.select.ranked import Bottom, Longest, Shortest, Top
 from handpicked.select.selector import Selector
+from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
 
 MEASURES: Mapping[str, Callable[[str | None], Scorer]] = {
@@ -64,6 +72,7 @@ POOL_SCORERS: Mapping[str, Making] = {
         lambda s: Superfiltering(LanguageModel.of(s, "plain")),
         tuple(name for name in LM_READS if name != "template"),
     ),
+    "embedding": Making(lambda s: Embedding(s.embedder or BUNDLED_EMBEDDER, s.text), ("embedder", "text")),
 }
 EVERY_SCORER_READS = ("sample", "prefilter", "seed")
 
@@ -78,6 +87,13 @@ SELECTORS = {
     "balanced": Balanced,
     "power-law": PowerLaw,
     "length-matched": LengthMatched,
+    "kmeans": KMeans,
+    "k-center": KCenter,
+    "facility-location": FacilityLocation,
+    "deita": Deita,
+    "qdit": Qdit,
+    "car": Car,
+    "semdedup": SemDeDup,
 }
 
 
@@ -144,6 +160,15 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "balanced": lambda: Balanced(_field(settings), seed=seed),
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: length_matched(settings, turns),
+        "kmeans": lambda: KMeans(settings.clusters, settings.take, settings.measure, seed),
+        "k-center": lambda: KCenter(seed),
+        "facility-location": lambda: FacilityLocation(settings.neighbours),
+        "deita": lambda: Deita(
+            *_quality(settings), 0.9 if settings.threshold is None else settings.threshold
+        ),
+        "qdit": lambda: Qdit(*_quality(settings), settings.alpha, settings.neighbours),
+        "car": lambda: Car(*_quality(settings), settings.clusters, seed),
+        "semdedup": lambda: _semdedup(settings),
     }
     if by in SCORERS:
         return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
@@ -162,6 +187,24 @@ def _better_end(name: str, scorer: PoolScorer) -> Selector:
             f"'bottom' (the lowest) with field '{name}'."
         )
     return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
+
+
+def _semdedup(settings: SelectSettings) -> SemDeDup:
+    column, highest, ceiling = (None, True, None) if settings.field is None else _quality(settings)
+    return SemDeDup(column, highest, ceiling, settings.threshold, settings.clusters, settings.seed)
+
+
+def _quality(settings: SelectSettings) -> tuple[str, bool, float | None]:
+    """The column that says how good a row is, whether its higher values are better, and the highest that counts."""
+    column = _field(settings)
+    scorer: Scorer | PoolScorer | None = text_scorer(column)
+    if column in POOL_SCORERS:
+        scorer = POOL_SCORERS[column].make(settings.score)
+    if column in POOL_SCORERS and scorer is not None and scorer.better == "none":
+        raise ConfigError(
+            f"field: '{column}' says of no end that it is the better one, so '{settings.by}' cannot rank by it."
+        )
+    return column, getattr(scorer, "better", "high") != "low", getattr(scorer, "ceiling", None)
 
 
 def _field(settings: SelectSettings) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from handpicked.config import BUNDLED_EMBEDDER
-from handpicked.models.embed import embed, embedder_identity, shape, token_counts
+from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.score.pool_scorer import write_scores
+from handpicked.score.pool_scorer import FACTS, write_scores
 from handpicked.score.scorer import Scope
 from handpicked.store import read_json, write_json, writing
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 Text = Literal["prompt", "response", "both"]
 
-VECTORS, ROWS, ABOUT = "embeddings.npy", "rows.npy", "embedding.json"
+VECTORS, ROWS = "embeddings.npy", "rows.npy"
 COUNTS, STARTED, DONE = "counts.npy", "started.json", "done"
-"""Tokens of each text; a note, written once the arrays are laid out; one byte for each chunk that is done."""
+"""Tokens of each text that the model reads and that it cuts; a note, written once the arrays are laid out; one byte for each chunk that is done."""
 BLOCK = 8192
 """Rows held in memory and sorted by length together."""
 CHUNK = 256
 """Texts between two notes of what is done: a kill costs at most so many."""
 BATCH = 32
-"""Texts in one forward pass, of like length."""
+"""Texts in one forward pass on a CPU, of like length; elsewhere a whole chunk."""
 TOKENS_PER_SECOND = 4500
 """Of the bundled model on two cores: 18 texts of 250 tokens a second."""
 CHARACTERS_PER_TOKEN = 4
@@ -47,8 +47,7 @@ class Embedding:
     ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and answer alike.
     The model reads a text up to its limit (the bundled MiniLM: 256 tokens, special ones included) and ignores the rest;
     the column ``embedding`` is the tokens that it read, ``embedding_cut`` those that it did not. The folder gets
-    ``embeddings.npy`` (float32 [n, dimensions], each of length 1), ``rows.npy`` (the pool row of each, int64, ascending) and
-    ``embedding.json`` (model, text, limit). A row without text has no embedding.
+    ``embeddings.npy`` (float32 [n, dimensions], each of length 1) and ``rows.npy`` (the pool row of each, int64, ascending). A row without text has no embedding.
     """
 
     model: str = BUNDLED_EMBEDDER
@@ -74,11 +73,7 @@ class Embedding:
         if self.model != BUNDLED_EMBEDDER:
             return f"{told} by {self.model}; the bundled model does {TOKENS_PER_SECOND:,} tokens a second on two cores"
         minutes = tokens / TOKENS_PER_SECOND / 60
-        return (
-            f"{told}: about {minutes:,.0f} minutes on two cores"
-            if minutes >= 1
-            else f"{told}: under a minute"
-        )
+        return f"{told}: about {minutes:,.0f} min on two cores" if minutes >= 1 else f"{told}: under a minute"
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Embed the rows into ``work``. What an interrupted attempt embedded is kept.
@@ -111,7 +106,8 @@ class _Arrays:
         """What an earlier attempt left, or empty arrays of the right size."""
         import numpy as np
 
-        dimensions, limit = shape(scorer.model)
+        model = embedder(scorer.model)
+        limit = model.max_seq_length
         files = [folder / name for name in (ROWS, VECTORS, COUNTS)]
         if not (folder / STARTED).is_file():
             found, tokens = [], 0
@@ -119,8 +115,10 @@ class _Arrays:
                 found.append(row.row)
                 tokens += _guess(row.text, limit)
             np.save(files[0], np.array(found, np.int64))
-            np.lib.format.open_memmap(files[1], "w+", np.float32, (len(found), dimensions))
-            np.lib.format.open_memmap(files[2], "w+", np.int32, (len(found),))
+            np.lib.format.open_memmap(
+                files[1], "w+", np.float32, (len(found), model.get_embedding_dimension())
+            )
+            np.lib.format.open_memmap(files[2], "w+", np.int32, (len(found), 2))
             (folder / DONE).write_bytes(b"")
             write_json(folder / STARTED, {"tokens": tokens})
         return _Arrays(
@@ -138,6 +136,7 @@ class _Arrays:
         import numpy as np
 
         chunk = 0
+        batch = BATCH if embedder(model).device.type == "cpu" else CHUNK
         for first in range(0, len(self.rows), BLOCK):
             block = [row.text for row in itertools.islice(texts, BLOCK)]
             begins = range(0, len(block), CHUNK)
@@ -145,13 +144,13 @@ class _Arrays:
                 chunk += len(begins)
                 step(sum(_guess(text, self.limit) for text in block))
                 continue
-            counts = token_counts(block, model)
-            order = np.argsort(counts, kind="stable")
+            counts = np.array(tokens_read(block, model))
+            order = np.argsort(counts.sum(axis=1), kind="stable")
             for begin in begins:
                 places = order[begin : begin + CHUNK]
                 if chunk >= self.done:
-                    self.vectors[first + places] = embed([block[p] for p in places], model, batch_size=BATCH)
-                    self.counts[first + places] = [counts[p] for p in places]
+                    self.vectors[first + places] = embed([block[p] for p in places], model, batch_size=batch)
+                    self.counts[first + places] = counts[places]
                     self._note()
                 chunk += 1
                 step(sum(_guess(block[p], self.limit) for p in places))
@@ -168,19 +167,18 @@ class _Arrays:
         import numpy as np
         import pyarrow as pa
 
-        read = self.counts if self.limit is None else np.minimum(self.counts, self.limit)
         every = _rows(pool, rows)
         there = np.isin(every, self.rows, assume_unique=True)
         table = {"row": pa.array(every)}
-        for name, known in zip(scorer.values, (read, self.counts - read), strict=True):
+        for name, known in zip(scorer.values, self.counts.T, strict=True):
             values = np.zeros(len(every))
             values[there] = known
             table[name] = pa.array(values, mask=~there)
         reasons = np.where(there, "", f"there is no text to embed ({scorer.text})")
-        table["reason"] = pa.array(reasons.tolist(), mask=there)
-        write_json(
-            self.folder / ABOUT, {**asdict(scorer), "limit": self.limit, "dimensions": self.vectors.shape[1]}
-        )
+        table["reason"] = pa.array(reasons.tolist(), pa.string(), mask=there)
+        cut = int((self.counts[:, 1] > 0).sum())
+        facts = {"limit": self.limit, "dimensions": self.vectors.shape[1], "texts that were cut": cut}
+        write_json(self.folder / FACTS, facts)
         write_scores(self.folder, pa.table(table))
 
 

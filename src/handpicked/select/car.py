@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
 from handpicked.select.clusters import cluster
-from handpicked.select.embeddings import BLOCK, EMBEDDING, Embeddings, afford, candidates
+from handpicked.select.embeddings import BLOCK, Embeddings, afford, candidates, columns_of
 from handpicked.select.selector import Scores
 
 if TYPE_CHECKING:
@@ -24,24 +24,25 @@ class Car:
 
     The paper takes the n1 = 1,000 best of all and the n2 = 1 best of each of k = sqrt(n / 2) K-Means clusters of reduced
     embeddings, and removes what is in both. Here the budget is exact: n1 is what makes the union ``size`` rows. ``clusters``
-    None is the paper's k.
+    None is the paper's k. A value over ``ceiling`` is none (IFD over 1).
     """
 
-    embeddings: Embeddings = field(repr=False)
     column: str
     highest: bool = True
+    ceiling: float | None = None
     clusters: int | None = None
     seed: int = 0
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "car"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING, self.column)
+        return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        rows = candidates(scores, self.embeddings, (self.column,))
+        rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if len(rows) <= size:
             return np.sort(rows.rows)
         if not size:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
-from handpicked.select.embeddings import DECIMALS, EMBEDDING, Candidates, Embeddings, candidates
+from handpicked.select.embeddings import DECIMALS, Candidates, Embeddings, candidates, columns_of
 from handpicked.select.selector import Scores
 
 if TYPE_CHECKING:
@@ -23,23 +23,24 @@ class Deita:
     Rows go by ``column``, best first (the paper's is complexity times quality; any score will do); one is taken unless its
     cosine to a row already taken is above ``threshold``, until ``size`` are taken. The paper's threshold is 0.9. Rows are
     compared with every row taken before them; the authors' code also compares with rejected ones of the same batch, so that
-    there the batch size shows.
+    there the batch size shows. A value over ``ceiling`` is none (IFD over 1).
     """
 
-    embeddings: Embeddings = field(repr=False)
     column: str
     highest: bool = True
+    ceiling: float | None = None
     threshold: float = 0.9
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "deita"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING, self.column)
+        return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        rows = candidates(scores, self.embeddings, (self.column,))
+        rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         sign = -1 if self.highest else 1
         order = np.argsort(sign * rows.values[self.column], kind="stable")
         taken = apart(rows, order, size, self.threshold)

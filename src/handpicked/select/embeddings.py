@@ -124,21 +124,35 @@ class Candidates:
         return found
 
 
-def candidates(scores: Scores, embeddings: Embeddings, columns: Sequence[str]) -> Candidates:
-    """The rows of ``scores`` that have an embedding and a value in each of ``columns``.
+def columns_of(embeddings: Embeddings | None, *values: str | None) -> tuple[str, ...]:
+    """The columns that a selector needs: those of ``values`` that it names, and, unless it has its embeddings already, the
+    one whose scorer makes them."""
+    return (*(() if embeddings is not None else (EMBEDDING,)), *(name for name in values if name is not None))
+
+
+def candidates(
+    scores: Scores, embeddings: Embeddings | None, columns: Sequence[str], ceiling: float | None = None
+) -> Candidates:
+    """The rows of ``scores`` that have an embedding and a value in each of ``columns``, none over ``ceiling``.
 
     Raises:
-        ConfigError: a column cannot be ranked.
+        ConfigError: a column cannot be ranked, or there are no embeddings.
     """
     import numpy as np
 
-    wanted = (EMBEDDING, *columns)
+    if embeddings is None:
+        raise ConfigError(
+            "embeddings: this selector compares meanings and has no embeddings. handpicked.select makes them; otherwise give "
+            "embeddings=Embeddings.load(folder)."
+        )
     parts: list[list[Any]] = [[np.empty(0, np.int64)], [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]]
     parts += [[np.empty(0)] for _ in columns]
-    for batch in scores.batches(wanted):
-        valued = complete(batch, wanted)
+    for batch in scores.batches(columns):
+        valued = complete(batch, tuple(columns))
         found = [numbers(valued[name], name) for name in columns]
         whole = ~np.isnan(found).any(axis=0) if columns else np.ones(len(valued), bool)
+        if ceiling is not None:
+            whole &= ~(np.array(found) > ceiling).any(axis=0)
         whole &= np.isin(valued["row"].to_numpy(), embeddings.rows)
         for part, values in zip(
             parts, [valued["row"].to_numpy(), *id_numbers(valued["id"]), *found], strict=True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
 from handpicked.select.coverage import Coverage, Dense, Sparse, lazy_greedy
-from handpicked.select.embeddings import EMBEDDING, Candidates, Embeddings, afford, candidates
+from handpicked.select.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.select.neighbours import nearest
 from handpicked.select.selector import Scores
 
@@ -27,13 +27,13 @@ class FacilityLocation:
     Submodular Functions for Document Summarization.
     """
 
-    embeddings: Embeddings = field(repr=False)
     neighbours: int | None = None
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "facility-location"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING,)
+        return columns_of(self.embeddings)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from handpicked.select.embeddings import BLOCK, EMBEDDING, Embeddings, afford, candidates
+from handpicked.select.embeddings import BLOCK, Embeddings, afford, candidates, columns_of
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
 
@@ -25,13 +25,13 @@ class KCenter:
     on unit vectors. The farthest rows are outliers by construction: in a pool with broken rows they come first.
     """
 
-    embeddings: Embeddings = field(repr=False)
     seed: int = 0
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "k-center"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING,)
+        return columns_of(self.embeddings)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np

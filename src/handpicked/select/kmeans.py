@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from handpicked.errors import ConfigError
 from handpicked.select.balanced import even_quotas
 from handpicked.select.clusters import cluster
-from handpicked.select.embeddings import EMBEDDING, Candidates, Embeddings, afford, candidates
+from handpicked.select.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
 from handpicked.select.topk import TopK
@@ -29,21 +29,25 @@ class KMeans:
     shared out among the others as evenly as they can.
     """
 
-    embeddings: Embeddings = field(repr=False)
     clusters: int | None = None
     take: Take = "nearest"
     measure: str = "tokens"
     seed: int = 0
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "kmeans"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING, self.measure) if self.take == "longest" else (EMBEDDING,)
+        return columns_of(self.embeddings, *self._lengths)
+
+    @property
+    def _lengths(self) -> tuple[str, ...]:
+        return (self.measure,) if self.take == "longest" else ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        rows = candidates(scores, self.embeddings, self.columns[1:])
+        rows = candidates(scores, self.embeddings, self._lengths)
         if len(rows) <= size:
             return np.sort(rows.rows)
         if not size:

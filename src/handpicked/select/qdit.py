@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
 from handpicked.select.coverage import lazy_greedy
-from handpicked.select.embeddings import EMBEDDING, Embeddings, candidates
+from handpicked.select.embeddings import Embeddings, candidates, columns_of
 from handpicked.select.facility_location import coverage_of
 from handpicked.select.selector import Scores
 
@@ -24,14 +24,16 @@ class Qdit:
     where d is what a adds to the facility location function of the rows A taken before it, and q its quality by
     ``column``. alpha 0 is facility location, alpha 1 the best by quality. The scale of q against d is ours, so that alpha
     means the same for every score: q runs from 0 to 1 (its least and greatest value among the rows), d is in rows (the sum of
-    cosines gained). d falls as rows are taken, q does not: first comes diversity, then quality.
+    cosines gained). d falls as rows are taken, q does not: first comes diversity, then quality. A value over
+    ``ceiling`` is none (IFD over 1).
     """
 
-    embeddings: Embeddings = field(repr=False)
     column: str
     highest: bool = True
+    ceiling: float | None = None
     alpha: float = 0.5
     neighbours: int | None = None
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "qdit"
 
     def __post_init__(self) -> None:
@@ -42,12 +44,12 @@ class Qdit:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING, self.column)
+        return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        rows = candidates(scores, self.embeddings, (self.column,))
+        rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if not size or not len(rows):
             return np.empty(0, np.int64)
         quality = unit_range(rows.values[self.column] * (1 if self.highest else -1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
 from handpicked.select.clusters import cluster
-from handpicked.select.embeddings import BLOCK, DECIMALS, EMBEDDING, Embeddings, afford, candidates
+from handpicked.select.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
 from handpicked.select.selector import Scores
 from handpicked.select.topk import TopK
 
@@ -25,22 +25,24 @@ class SemDeDup:
     ``clusters`` None is sqrt(n).
     """
 
-    embeddings: Embeddings = field(repr=False)
     column: str | None = None
     highest: bool = True
+    ceiling: float | None = None
     threshold: float | None = None
     clusters: int | None = None
     seed: int = 0
+    embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "semdedup"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (EMBEDDING,) if self.column is None else (EMBEDDING, self.column)
+        return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        rows = candidates(scores, self.embeddings, self.columns[1:])
+        columns = () if self.column is None else (self.column,)
+        rows = candidates(scores, self.embeddings, columns, self.ceiling)
         if not len(rows):
             return np.empty(0, np.int64)
         count = max(1, round(len(rows) ** 0.5)) if self.clusters is None else self.clusters
