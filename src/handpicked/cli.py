@@ -159,9 +159,18 @@ def select(
     disjoint: Annotated[
         bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")
     ] = False,
-    field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
+    field: Annotated[
+        str | None, typer.Option(help="For top, bottom, balanced, deita, qdit, car: the column or scorer.")
+    ] = None,
     low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
     high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
+    clusters: Annotated[int | None, typer.Option(help="For kmeans, car, semdedup: how many.")] = None,
+    take: Annotated[str, typer.Option(help="For kmeans: nearest, random or longest.")] = "nearest",
+    threshold: Annotated[float | None, typer.Option(help="For deita, semdedup: highest cosine.")] = None,
+    alpha: Annotated[float, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = 0.5,
+    neighbours: Annotated[
+        int | None, typer.Option(help="For facility-location, qdit: nearest rows only.")
+    ] = None,
     prompts: Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")] = None,
     pool_format: Annotated[
         str | None, typer.Option("--pool-format", help="Row format; else recognised.")
@@ -212,7 +221,8 @@ def select(
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
             "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
-            "field": field, "low": low, "high": high,
+            "field": field, "low": low, "high": high, "clusters": clusters, "take": take, "threshold": threshold,
+            "alpha": alpha, "neighbours": neighbours,
             "prompts": prompts or [],
             "score": score_settings(set_ or [], model=model, target=target, sample=sample, prefilter=prefilter),
         },
