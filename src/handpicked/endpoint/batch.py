@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpicked.endpoint.cache import ReplyCache, request_key
-from handpicked.endpoint.client import read_reply
 from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
+from handpicked.endpoint.wire import read_reply
 from handpicked.errors import EndpointError
 
 ENDPOINT = "/v1/chat/completions"
