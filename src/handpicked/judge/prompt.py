@@ -10,6 +10,7 @@ from handpicked.judge.folder import JudgeFolder
 from handpicked.records import Message
 
 SHORTEST_FENCE = 8
+FIELD = re.compile(r"\{(\w+)\}")
 
 
 def fence(*texts: str) -> str:
@@ -17,7 +18,8 @@ def fence(*texts: str) -> str:
 
     It depends on the texts alone: equal pairs give equal prompts in every run.
     """
-    longest = max((len(run) for text in texts for run in re.findall("=+", text)), default=0)
+    runs = (run for text in texts if "=" in text for run in re.findall("=+", text))
+    longest = max(map(len, runs), default=0)
     return "=" * max(SHORTEST_FENCE, longest + 1)
 
 
@@ -41,7 +43,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """``{name}`` replaced by its value, in one pass: braces inside the values, or of other names, stay as
     they are.
     """
-    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), template)
+    return FIELD.sub(lambda match: values.get(match[1], match[0]), template)
 
 
 def request_for(
