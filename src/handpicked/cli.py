@@ -396,12 +396,13 @@ def report(
     ],
     out: Out = None,
 ) -> None:
-    """Render a run's report again from its results, or compare several runs on one page."""
+    """Render a run's report again from its results and votes, or compare several runs on one page."""
+    from handpicked.inspecting import with_votes
     from handpicked.report import read, render_comparison, write
     from handpicked.store import write_text
 
     if len(runs) == 1:
-        page = write(read(runs[0]), out or runs[0])
+        page = write(with_votes(read(runs[0]), runs[0]), out or runs[0])
     else:
         page = (out or Path("runs")) / "comparison.html"
         write_text(page, render_comparison([read(folder) for folder in runs]))
@@ -427,6 +428,8 @@ def inspect(
         export_to(inspected, export)
     else:
         serve(inspected, port, open_, _say)
+        if (folder / "results.json").is_file():
+            _say(f"'handpicked report {folder}' takes the votes into the report.")
     summary = inspected.summary()
     print(json.dumps(summary) if as_json else text_of(summary))
 

@@ -18,6 +18,9 @@ from handpicked.people import summarize
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
 from handpicked.store import read_json, write_text
 
+Key = tuple[str, str, str]
+"""Prompt id and both arms."""
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -104,28 +107,61 @@ def cases_of(folder: Path) -> list[Case]:
             f"{folder} holds no pairs of answers with verdicts: neither verdicts/ nor pairs.jsonl. "
             f"'handpicked run' makes the one when it has judged, 'handpicked judge A B -o FOLDER' the other."
         )
-    verdicts: dict[tuple[str, str, str], list[Verdict]] = {}
-    for verdict in _main_first([v for file in files for v in read_verdicts(file)], folder):
-        verdicts.setdefault(_key(verdict), []).append(verdict)
-    missing = next((key for key in verdicts if key not in pairs), None)
+    verdicts = _main_first([v for file in files for v in read_verdicts(file)], folder)
+    missing = next((_key(verdict) for verdict in verdicts if _key(verdict) not in pairs), None)
     if missing is not None:
         raise PoolError(
             f"{folder}: there is a verdict on prompt {missing[0]} with {missing[1]} against {missing[2]}, but no such "
             f"answers. Let 'handpicked run' finish, then inspect again."
         )
-    return [Case(pairs[key], tuple(found)) for key, found in verdicts.items()]
+    return _cases(pairs, verdicts)
 
 
-def _pairs_of_run(folder: Path) -> dict[tuple[str, str, str], Pair]:
-    """Every two answers to a prompt, in both tellings: verdicts say which of them met."""
+def _cases(pairs: Mapping[Key, Pair], verdicts: Sequence[Verdict]) -> list[Case]:
+    """Every pair that has a verdict, with its verdicts in their order."""
+    found: dict[Key, list[Verdict]] = {}
+    for verdict in verdicts:
+        if _key(verdict) in pairs:
+            found.setdefault(_key(verdict), []).append(verdict)
+    return [Case(pairs[key], tuple(on_it)) for key, on_it in found.items()]
+
+
+def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
+    """What the votes in ``folder`` say of these pairs and verdicts, as plain JSON; ``None`` where nobody has voted.
+
+    Raises PoolError for a damaged file of votes.
+    """
+    standing = VoteFile(folder / "votes.jsonl").standing()
+    if not standing.votes:
+        return None
+    cases = _cases({_key(pair): pair for pair in pairs}, verdicts)
+    return summarize(standing, {case.id: case for case in cases})
+
+
+def with_votes(results: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The results of the run in ``folder`` with what its votes say by now."""
+    if not (folder / "votes.jsonl").is_file() or not (folder / "verdicts").is_dir():
+        return results
+    cases = cases_of(folder)
+    verdicts = [verdict for case in cases for verdict in case.verdicts]
+    return {**results, "people": votes_on(folder, [case.pair for case in cases], verdicts)}
+
+
+def _pairs_of_run(folder: Path) -> dict[Key, Pair]:
+    """Every two answers of a run to a prompt."""
     prompts = [_prompt(line) for line in _lines(folder / "prompts.jsonl")]
     answers = [
         Completion(**line) for file in sorted(folder.glob("answers/*/answers.jsonl")) for line in _lines(file)
     ]
+    return {_key(pair): pair for pair in every_pair(prompts, answers)}
+
+
+def every_pair(prompts: Sequence[Prompt], answers: Sequence[Completion]) -> list[Pair]:
+    """Every two answers to a prompt, in both tellings: verdicts say which of them met."""
     texts = {(answer.arm, answer.prompt_id): answer.text for answer in answers}
     arms = sorted({answer.arm for answer in answers})
-    return {
-        (p.prompt_id, a, b): Pair(
+    return [
+        Pair(
             p.prompt_id,
             p.text,
             a,
@@ -140,7 +176,7 @@ def _pairs_of_run(folder: Path) -> dict[tuple[str, str, str], Pair]:
         for a in arms
         for b in arms
         if a != b and (a, p.prompt_id) in texts and (b, p.prompt_id) in texts
-    }
+    ]
 
 
 def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
@@ -151,7 +187,7 @@ def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: order.index(verdict.judge))
 
 
-def _key(item: Pair | Verdict) -> tuple[str, str, str]:
+def _key(item: Pair | Verdict) -> Key:
     return item.prompt_id, item.a, item.b
 
 

@@ -84,7 +84,9 @@ def base_url_of(settings: Endpoint) -> str:
     """
     url = (settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"base_url: {url!r} is no address of an endpoint; such as http://localhost:8000/v1.")
+        raise ConfigError(
+            f"base_url: {url!r} is no address of an endpoint; such as http://localhost:8000/v1."
+        )
     return url
 
 
