@@ -12,7 +12,10 @@ import multiprocessing
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "8 7\nbecause"}, "finish_reason": "stop"}
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 BODY = json.dumps({"id": "x", "object": "chat.completion", "choices": [CHOICE], "usage": USAGE}).encode()
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY)
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(BODY),
+    BODY,
+)
 
 
 class Answering(asyncio.Protocol):

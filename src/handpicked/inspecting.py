@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.cases import Key, join, key
 from handpicked.errors import ConfigError, PoolError
 from handpicked.inspect import Case, InspectServer, Session, VoteFile, sample
 from handpicked.inspect.export import as_csv, as_json
-from handpicked.people import summarize
+from handpicked.people import summarize, votes_on
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
 from handpicked.store import read_json, write_text
-
-Key = tuple[str, str, str]
-"""Prompt id and both arms."""
 
 
 @dataclass(frozen=True)
@@ -101,41 +99,20 @@ def cases_of(folder: Path) -> list[Case]:
         pairs = _pairs_of_run(folder)
     elif (folder / "pairs.jsonl").is_file():
         files = [folder / "verdicts.jsonl"]
-        pairs = {_key(pair): pair for line in _lines(folder / "pairs.jsonl") if (pair := Pair(**line))}
+        pairs = {key(pair): pair for line in _lines(folder / "pairs.jsonl") if (pair := Pair(**line))}
     else:
         raise ConfigError(
             f"{folder} holds no pairs of answers with verdicts: neither verdicts/ nor pairs.jsonl. "
             f"'handpicked run' makes the one when it has judged, 'handpicked judge A B -o FOLDER' the other."
         )
     verdicts = _main_first([v for file in files for v in read_verdicts(file)], folder)
-    missing = next((_key(verdict) for verdict in verdicts if _key(verdict) not in pairs), None)
+    missing = next((key(verdict) for verdict in verdicts if key(verdict) not in pairs), None)
     if missing is not None:
         raise PoolError(
             f"{folder}: there is a verdict on prompt {missing[0]} with {missing[1]} against {missing[2]}, but no such "
             f"answers. Let 'handpicked run' finish, then inspect again."
         )
-    return _cases(pairs, verdicts)
-
-
-def _cases(pairs: Mapping[Key, Pair], verdicts: Sequence[Verdict]) -> list[Case]:
-    """Every pair that has a verdict, with its verdicts in their order."""
-    found: dict[Key, list[Verdict]] = {}
-    for verdict in verdicts:
-        if _key(verdict) in pairs:
-            found.setdefault(_key(verdict), []).append(verdict)
-    return [Case(pairs[key], tuple(on_it)) for key, on_it in found.items()]
-
-
-def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
-    """What the votes in ``folder`` say of these pairs and verdicts, as plain JSON; ``None`` where nobody has voted.
-
-    Raises PoolError for a damaged file of votes.
-    """
-    standing = VoteFile(folder / "votes.jsonl").standing()
-    if not standing.votes:
-        return None
-    cases = _cases({_key(pair): pair for pair in pairs}, verdicts)
-    return summarize(standing, {case.id: case for case in cases})
+    return join(pairs, verdicts)
 
 
 def with_votes(results: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -148,20 +125,15 @@ def with_votes(results: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _pairs_of_run(folder: Path) -> dict[Key, Pair]:
-    """Every two answers of a run to a prompt."""
+    """Every two answers to a prompt, in both tellings: verdicts say which of them met."""
     prompts = [_prompt(line) for line in _lines(folder / "prompts.jsonl")]
     answers = [
         Completion(**line) for file in sorted(folder.glob("answers/*/answers.jsonl")) for line in _lines(file)
     ]
-    return {_key(pair): pair for pair in every_pair(prompts, answers)}
-
-
-def every_pair(prompts: Sequence[Prompt], answers: Sequence[Completion]) -> list[Pair]:
-    """Every two answers to a prompt, in both tellings: verdicts say which of them met."""
     texts = {(answer.arm, answer.prompt_id): answer.text for answer in answers}
     arms = sorted({answer.arm for answer in answers})
-    return [
-        Pair(
+    return {
+        (p.prompt_id, a, b): Pair(
             p.prompt_id,
             p.text,
             a,
@@ -176,7 +148,7 @@ def every_pair(prompts: Sequence[Prompt], answers: Sequence[Completion]) -> list
         for a in arms
         for b in arms
         if a != b and (a, p.prompt_id) in texts and (b, p.prompt_id) in texts
-    ]
+    }
 
 
 def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
@@ -185,10 +157,6 @@ def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
     listed = [judge["name"] for judge in read_json(results)["judges"]] if results.is_file() else []
     order = list(dict.fromkeys([*listed, *(verdict.judge for verdict in verdicts)]))
     return sorted(verdicts, key=lambda verdict: order.index(verdict.judge))
-
-
-def _key(item: Pair | Verdict) -> Key:
-    return item.prompt_id, item.a, item.b
 
 
 def _prompt(line: Mapping[str, Any]) -> Prompt:

@@ -135,11 +135,10 @@ def _finished(
 ) -> Judged:
     """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
     from handpicked.analyze.judgements import judgements
-    from handpicked.inspecting import votes_on
 
     results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
     if out is not None:
-        votes = votes_on(out, pairs, verdicts)
+        votes = people.votes_on(out, pairs, verdicts)
         results |= {"people": votes} if votes else {}
         write_json(out / "judgements.json", results)
     return Judged(results, tuple(said))

@@ -29,8 +29,9 @@ def report(
     command: str,
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
+    from handpicked.analyze.compared import judged_pairs
     from handpicked.analyze.results import assemble
-    from handpicked.inspecting import every_pair, votes_on
+    from handpicked.people import votes_on
     from handpicked.report import read, write
 
     experiment = job.experiment
@@ -55,7 +56,7 @@ def report(
         verdicts=decided,
         stages=stage_facts(opened, subsets, models, losses, answers, verdicts),
         provenance=provenance(job, opened, models, command),
-        people=votes_on(job.store.folder, every_pair(asked, completions), decided),
+        people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
     )
     write(results, job.store.folder)
     return read(job.store.folder)
