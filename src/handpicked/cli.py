@@ -1,6 +1,7 @@
 """The command line: parse, call, show progress. No logic.
 
-Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no traceback); 130 stopped by Ctrl-C; 1 a bug of ours.
+Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no traceback); 75 not done yet, run it
+again (a batch is being worked on); 130 stopped by Ctrl-C; 1 a bug of ours.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import typer
 
 from handpicked._version import __version__
 from handpicked.bars import bars
-from handpicked.errors import ConfigError, HandpickedError, MissingPart
+from handpicked.errors import ConfigError, HandpickedError, MissingPart, NotYet
 
 if TYPE_CHECKING:
     from handpicked.run import Outcome, Until
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 
 INTERRUPTED = 130
+NOT_YET = 75
 
 
 class TurnsOption(str, Enum):
@@ -70,7 +72,7 @@ def main() -> None:
         sys.stdout.flush()
     except HandpickedError as error:
         _complain(str(error))
-        code = 2
+        code = NOT_YET if isinstance(error, NotYet) else 2
     except typer.TyperException as error:
         _complain(error.format_message() + _option_hint(error))
         code = 2
@@ -351,6 +353,12 @@ def judge(
     price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
     price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="By batch files: half the price; run again to collect.")
+    ] = False,
+    batch_write: Annotated[
+        bool, typer.Option("--batch-write", help="Only write the batch files; needs no key.")
+    ] = False,
     replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
     calibrate: Annotated[Path | None, typer.Option(help="Pairs that people have labelled.")] = None,
     out: Out = None,
@@ -374,11 +382,16 @@ def judge(
         shared = {
             "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
+            "batch": batch,
         }  # fmt: skip
         judges = [
             settings_of(JudgeSettings, {"name": name, **shared})
             for name in judge_ or ["reference-similarity"]
         ]
+        if batch_write:
+            for file in judging.write_batches(files, calibrate, judges, out):
+                print(file)
+            return
         with bars() as progress:
             if calibrate is not None:
                 judged = judging.calibrate(calibrate, judges, out, progress)

@@ -9,10 +9,13 @@ from typing import Any
 
 from handpicked import people
 from handpicked.config import JudgeSettings
+from handpicked.errors import NotYet
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pair, Verdict, to_json
 from handpicked.store import write_json, write_text, writing
 
+CACHE = "replies.sqlite"
+"""Paid replies, in the folder of the results."""
 KINDS = {"test_sets": "test set", "categories": "category"}
 
 
@@ -96,18 +99,40 @@ def _judged(
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     verdicts = []
+    waiting: list[str] = []
     for settings in judges:
-        mine = judge(
-            pairs,
-            settings,
-            out / ".verdicts.jsonl",
-            progress=progress,
-            models_under_test=under_test,
-            cache=out / "replies.sqlite",
-        )
-        verdicts += mine
+        try:
+            verdicts += judge(
+                pairs,
+                settings,
+                out / ".verdicts.jsonl",
+                progress=progress,
+                models_under_test=under_test,
+                cache=out / CACHE,
+            )
+        except NotYet as error:  # the batches of the other judges are submitted all the same
+            waiting.append(str(error))
     (out / ".verdicts.jsonl").unlink(missing_ok=True)
+    if waiting:
+        raise NotYet("\n".join(waiting))
     return verdicts
+
+
+def write_batches(
+    files: Sequence[Path], labelled: Path | None, judges: Sequence[JudgeSettings], out: Path
+) -> list[Path]:
+    """Only write the batch files for two files of answers, or for labelled pairs. Nothing is sent, no key is needed."""
+    from handpicked.judge import write_requests
+    from handpicked.judge.answers import pair_up, read_answers
+    from handpicked.judge.labelled import read_labelled
+
+    pairs = (
+        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
+    )
+    with writing(out):
+        return [
+            file for settings in judges for file in write_requests(pairs, settings, out, cache=out / CACHE)
+        ]
 
 
 def replay_file(reviews: Path, out: Path | None) -> Judged:
