@@ -9,10 +9,11 @@ from handpicked.endpoint.batch import Collected, collect_batch, store_results, s
 from handpicked.endpoint.batched import complete_batched, write_batched
 from handpicked.endpoint.cache import ReplyCache, default_cache, request_key
 from handpicked.endpoint.client import Retry, complete
-from handpicked.endpoint.cost import Expense, estimate
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, payload
+from handpicked.endpoint.cost import Budget, Expense, estimate
+from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
 
 __all__ = [
+    "Budget",
     "Collected",
     "Endpoint",
     "Expense",
@@ -26,6 +27,7 @@ __all__ = [
     "complete_batched",
     "default_cache",
     "estimate",
+    "key_of",
     "payload",
     "request_key",
     "store_results",

@@ -55,6 +55,7 @@ def complete(
     *,
     label: str = "requests",
     retry: Retry = Retry(),
+    budget: Budget | None = None,
 ) -> list[Reply]:
     """One Reply a request, in order; what ``cache`` (a SQLite file) holds is not sent again.
 
@@ -73,7 +74,7 @@ def complete(
         todo = {k: (r, b) for k, r, b in zip(keys, requests, bodies, strict=True) if k not in replies}
         step(sum(k in replies for k in keys))
         if todo:
-            sender = _Sender(settings, store, retry, step, Counter(keys), key)
+            sender = _Sender(settings, store, retry, step, Counter(keys), key, budget or Budget(settings))
             sender.announce([request for request, _ in todo.values()])
             replies |= _run(sender.send_all(todo))
     return [_priced(replies[k], settings) for k in keys]
@@ -104,10 +105,11 @@ class _Sender:
         step: Callable[[float], None],
         copies: Mapping[str, int],
         key: str,
+        budget: Budget,
     ) -> None:
         self.settings, self.store, self.retry, self.step, self.copies = settings, store, retry, step, copies
         self._key = key
-        self.budget = Budget(settings)
+        self.budget = budget
         self.replies: dict[str, Reply] = {}
         self.faults: Counter[str] = Counter()
         self.fatal: str | None = None
@@ -116,7 +118,8 @@ class _Sender:
 
     def announce(self, requests: Sequence[Request]) -> None:
         """Log the estimate, and refuse what must pass ``max_cost`` even if every reply were empty."""
-        expense, limit = estimate(requests, self.settings), self.settings.max_cost
+        expense = estimate(requests, self.settings)
+        limit = None if self.settings.max_cost is None else self.settings.max_cost - self.budget.spent
         dollars = "" if expense.high is None else f", {expense.low:.2f} to {expense.high:.2f} US dollars"
         log.info(
             "%d requests to %s (%s): about %d prompt tokens, at most %d reply tokens%s",
