@@ -15,7 +15,7 @@ from typing import Any
 from handpicked.analyze.answer import answers
 from handpicked.analyze.arm_table import Losses, arm_table, by_arm
 from handpicked.analyze.banners import banners
-from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, ranking
+from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, judged_pairs, ranking
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
@@ -45,6 +45,7 @@ def assemble(
     verdicts: Sequence[Verdict],
     stages: Sequence[StageFacts],
     provenance: Mapping[str, Any],
+    people: Mapping[str, Any] | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -55,6 +56,7 @@ def assemble(
     arm is better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
     ``candidates`` are those of each base model, ``candidate`` the first; ``curves`` the arms of each size curve; completions,
     losses and verdicts name models, which ``arms`` tells the arms of.
+    ``people`` is what ``people.summarize`` makes of the votes cast on this run, ``None`` where nobody has voted.
     """
     candidates = tuple(candidates) or (candidate,)
     groups = by_arm(arms)
@@ -65,8 +67,9 @@ def assemble(
     told.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in _judge_names(experiment, told)]
     tables = arm_table(arms, candidates, losses, completions)
+    pairs = judged_pairs(told, prompts, completions)
     comparisons = [
-        c for judge in judges for c in compare_arms(judge["name"], told, order, candidates, arm_of)
+        c for judge in judges for c in compare_arms(judge["name"], told, order, candidates, arm_of, pairs)
     ]
     main = judges[0] if judges else None
     headline = [c for c in comparisons if main and _is_headline(c, main["name"], candidates)]
@@ -97,6 +100,7 @@ def assemble(
         ],
         "short_answers": short_answers(groups, prompts, completions),
         "samples": samples(told, prompts, completions, groups[candidate][0].name, main),
+        "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
         "provenance": dict(provenance),
