@@ -23,10 +23,10 @@ from typing import Any, ClassVar, Literal
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.head import head_only_at
-from handpicked.models.load import identity, load_model, load_tokenizer
+from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.score.causal import config_of, context_of, size_of
+from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
 from handpicked.score.pool_scorer import SCORES, read_scores, write_scores
@@ -65,7 +65,7 @@ class DeitaRating:
     def identity(self) -> str:
         """The model's files or commit and the prompt."""
         text = self._text()
-        return f"{identity(self.model)} prompt sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        return f"{made_of(self.model)}, prompt sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time."""

@@ -28,7 +28,7 @@ from handpicked.models.quiet import quiet
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.score.causal import config_of, context_of, size_of
+from handpicked.score.causal import config_of, context_of, number_type, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.gradients import AdamStep, Projection, adapter_weights, gradient
 from handpicked.score.model_rows import Compute, ModelRow, batches, compute_rows, write_rows
@@ -76,7 +76,10 @@ class Less:
         for state in states:
             for file in sorted(state.folder.glob("*.safetensors")):
                 files.update(f"{file.name} {sha256_of_file(file)}\n".encode())
-        return f"{states[0].made_of} states sha256:{files.hexdigest()} target sha256:{self.target.sha256}"
+        return (
+            f"{states[0].made_of}, {number_type(states[0].model)}, states sha256:{files.hexdigest()}, "
+            f"target sha256:{self.target.sha256}"
+        )
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, of all states and those of the target included."""
