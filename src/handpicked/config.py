@@ -60,6 +60,8 @@ class ScoreSettings(Strict):
     """For ``less``: numbers that a gradient is projected to."""
     embedder: str | None = None
     """Sentence embedder: ``bundled:NAME``, a folder or a hub name. None: the bundled one."""
+    text: Literal["prompt", "response", "both"] = "both"
+    """What is embedded: the prompt, the response, or both as one text."""
     dimension: str | None = None
     """What a chat model rates, such as accuracy or helpfulness."""
     prompt: str | None = None
@@ -112,11 +114,22 @@ class SelectSettings(Strict):
     """For ``length-matched``: draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by
     themselves, so their control must be other rows, as near in length as there are."""
     field: str | None = None
-    """For ``top``, ``bottom``, ``balanced`` and the like: the column of the pool that is ranked or balanced over."""
+    """For ``top``, ``bottom``, ``balanced``, ``deita``, ``qdit``, ``car`` and the like: the scorer, or the column of the pool,
+    that is ranked or balanced over."""
     low: Annotated[float, Field(ge=0, le=1)] = 0.0
     """For ``window``: the lower quantile, 0 to 1."""
     high: Annotated[float, Field(ge=0, le=1)] = 1.0
     """For ``window``: the upper quantile, 0 to 1."""
+    clusters: Annotated[int, Field(gt=0)] | None = None
+    """For ``kmeans``, ``car``, ``semdedup``: how many clusters. None: one a row kept; sqrt(n / 2); sqrt(n)."""
+    take: Literal["nearest", "random", "longest"] = "nearest"
+    """For ``kmeans``: which rows of a cluster, those nearest to its centroid, random ones, or the longest by ``measure``."""
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """For ``deita`` (None: 0.9) and ``semdedup`` (None: as ``size`` asks): rows with a higher cosine are too similar."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """For ``qdit``: the weight of quality (``field``) against diversity, 0 to 1."""
+    neighbours: Annotated[int, Field(gt=0)] | None = None
+    """For ``facility-location`` and ``qdit``: nearest rows that may stand for a row. None: all, up to 200,000 rows."""
     guards: tuple[str, ...] = ()
     """Guards that drop rows before selection, each ``name`` or ``name=value``."""
     prompts: tuple[str, ...] = ()
@@ -243,6 +256,9 @@ class JudgeSettings(Strict):
     """US dollars per million prompt tokens, for the estimate."""
     price_out: Annotated[float, Field(ge=0)] | None = None
     """US dollars per million reply tokens, for the estimate."""
+    batch: bool = False
+    """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
+    again, it collects them and goes on."""
     force: bool = False
     """Allow a judge that is also the model under test."""
 

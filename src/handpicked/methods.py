@@ -42,8 +42,48 @@ SELECTORS = (
     Method("repeated_5grams", "the rows whose responses repeat themselves least"),
     Method("compression_ratio", "the rows whose responses compress least"),
     Method("cut_off", "the rows whose responses end as a sentence does"),
+    Method("kmeans", "diversity: rows of each K-Means cluster of meaning", PAPER, "embedding", "embed; demo"),
     Method(
-        "kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True
+        "k-center",
+        "diversity: again and again the row farthest from those taken",
+        "Sener & Savarese 2018, arXiv 1708.00489",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "facility-location",
+        "the rows that together stand best for all",
+        "Lin & Bilmes 2011",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "deita",
+        "the best by a score (field) that are not too similar to a better one",
+        "DEITA, Liu et al. 2024, arXiv 2312.15685",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "qdit",
+        "quality (field) and facility location blended (alpha)",
+        "Bukharin et al. 2024, arXiv 2311.14736",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "car",
+        "the best by a score (field) of each cluster of meaning, and of all",
+        "CaR, Ge et al. 2024, arXiv 2402.18191",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "semdedup",
+        "the rows that are least similar to one ranked before them in their cluster",
+        "Abbas et al. 2023, arXiv 2303.09540",
+        "embedding",
+        "embed; demo",
     ),
     Method(
         "llm-rating",
@@ -97,7 +137,7 @@ SCORERS = (
         "model forward",
         "lm, a scorer model",
     ),
-    Method("deita", "complexity times quality", DEITA, "model forward, twice", "lm, two scorer models"),
+    Method("deita-score", "complexity times quality", DEITA, "model forward, twice", "lm, two scorer models"),
     Method(
         "rds",
         "similarity to a target set in a causal LM's hidden states, round robin over the targets (RDS+)",
@@ -118,6 +158,13 @@ SCORERS = (
         "Xia et al. 2024, arXiv 2402.04333",
         "model backward",
         "train, a target set, a training with keep_optimizer",
+    ),
+    Method(
+        "embedding",
+        "a sentence embedding of each row, which the selectors by meaning need; its column is the tokens read",
+        "Sentence-BERT, Reimers & Gurevych 2019, arXiv 1908.10084",
+        "embedding",
+        "embed; demo for the bundled model",
     ),
 )
 

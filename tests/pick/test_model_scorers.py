@@ -82,7 +82,7 @@ def test_every_one_from_the_command_line(files, tiny_model, reward_model, arm, t
     pool, target = files
     asked = {
         "reward": ["--model", reward_model],
-        "deita": ["--model", tiny_model, "--set", "score.max_length=500"],
+        "deita-score": ["--model", tiny_model, "--set", "score.max_length=500"],
         "rds": ["--model", tiny_model, "--target", target],
         "less": ["--target", target, "--set", f"score.checkpoint={arm}", "--set", "score.projection=64"],
     }
@@ -138,7 +138,7 @@ def test_an_experiment_file_is_checked_before_it_runs(files, tiny_model, arm):
         ({"by": "less", "target": str(target), "checkpoint": str(pool.parent)}, "holds no optimizer"),
         ({"by": "reward"}, "needs a model that was trained for it"),
         ({"by": "reward", "model": str(tiny_model)}, "no reward model"),
-        ({"by": "deita", "model": "/no/such/model"}, "no model folder"),
+        ({"by": "deita-score", "model": "/no/such/model"}, "no model folder"),
         ({"by": "reward", "model": str(tiny_model), "target": str(target)}, "does not use this setting"),
     ):
         told = " ".join(
@@ -163,7 +163,15 @@ def test_scorers_are_what_their_contract_says(files, tiny_model, arm):
     from handpicked.score.pool_scorer import PoolScorer
 
     settings = ScoreSettings(model=str(tiny_model), target=str(files[1]), checkpoint=str(arm))
-    for name in ("reward", "deita", "deita-complexity", "deita-quality", "rds", "target-similarity", "less"):
+    for name in (
+        "reward",
+        "deita-score",
+        "deita-complexity",
+        "deita-quality",
+        "rds",
+        "target-similarity",
+        "less",
+    ):
         reads = {
             key: value for key, value in settings.model_dump().items() if key in POOL_SCORERS[name].reads
         }

@@ -15,7 +15,7 @@ from typing import Any
 from handpicked.analyze.answer import answer
 from handpicked.analyze.arm_table import Losses, arm_table
 from handpicked.analyze.banners import banners
-from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, ranking
+from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, judged_pairs, ranking
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
@@ -40,6 +40,7 @@ def assemble(
     verdicts: Sequence[Verdict],
     stages: Sequence[StageFacts],
     provenance: Mapping[str, Any],
+    people: Mapping[str, Any] | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -48,13 +49,15 @@ def assemble(
     ``verdicts`` may be told from either side and by several judges: each is turned to the side of the arm that comes
     first, the ``candidate`` before all others. A comparison's ``holm`` is the p-value of the sign test that neither
     arm is better, corrected for all comparisons of the candidate by that judge; ``None`` where nothing was tested.
+    ``people`` is what ``people.summarize`` makes of the votes cast on this run, ``None`` where nobody has voted.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
     told = [from_first(verdict, order) for verdict in verdicts]
     told.sort(key=lambda v: (v.judge, order.index(v.a), order.index(v.b), v.test_set, v.prompt_id))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in _judge_names(experiment, told)]
     tables = arm_table(arms, candidate, losses, completions)
-    comparisons = [c for judge in judges for c in compare_arms(judge["name"], told, order)]
+    pairs = judged_pairs(told, prompts, completions)
+    comparisons = [c for judge in judges for c in compare_arms(judge["name"], told, order, pairs)]
     main = judges[0] if judges else None
     headline = [c for c in comparisons if main and _is_headline(c, main["name"], candidate)]
     results: Json = {
@@ -75,6 +78,7 @@ def assemble(
             ranking(judge["name"], told) for judge in judges if all_met(judge["name"], told, candidate)
         ],
         "samples": samples(told, prompts, completions, candidate, main),
+        "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
         "provenance": dict(provenance),

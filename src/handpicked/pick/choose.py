@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.engine import Runner
@@ -22,9 +23,12 @@ from handpicked.pick.selection import FILES, Guarded, Selection
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, SelectionSummary, Turns
 from handpicked.score.scorer import Scorer
+from handpicked.select.clusters import load_faiss
+from handpicked.select.embeddings import EMBEDDING, Embeddings
 from handpicked.select.full import Full
 from handpicked.select.length_matched import LengthMatched
 from handpicked.select.selector import Selector
+from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
 from handpicked.store import Run
 
@@ -123,6 +127,8 @@ def select(
     )
     texts, fields, names = _columns(pool, selector, plans, tokenizer, settings)
     _check_scored(size, settings, names)
+    if hasattr(selector, "embeddings"):
+        load_faiss()  # which most of them need: to find it missing after an hour of embedding would be late
     if names and runner == "ray":
         say(f"{' and '.join(names)}: computed in this process; only the rest of the work goes to Ray")
     by_models = modeled(pool, names, settings, run=run, say=say, progress=progress)
@@ -134,8 +140,8 @@ def select(
     scored = score_pool(pool, scorers, fields, scratch, runner=runner, address=address, progress=progress)
     guarded = Guarded.by(scored, plans)
     wanted = _budget(pool, selector, scored, guarded, size, fraction)
-    rows = selector.select(guarded.scores(), wanted)
-    if isinstance(selector, Window) and size is None and fraction is None:
+    rows = _seeing(selector, by_models).select(guarded.scores(), wanted)
+    if isinstance(selector, Window | SemDeDup) and size is None and fraction is None:
         wanted = len(rows)
     if len(rows) < wanted:
         raise ConfigError(
@@ -143,6 +149,18 @@ def select(
             f"of {' or '.join(selector.columns)}, or lie outside of what it chooses from. Lower the size."
         )
     return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
+
+
+def _seeing(selector: Selector, by_models: Sequence[Modeled]) -> Selector:
+    """The selector with the embeddings that were made for it, where it asks for some."""
+    for one in by_models:
+        if (
+            one.columns[0].name == EMBEDDING
+            and EMBEDDING in selector.columns
+            and hasattr(selector, "embeddings")
+        ):
+            return cast("Selector", replace(cast("Any", selector), embeddings=Embeddings.load(one.folder)))
+    return selector
 
 
 def modeled_for(
@@ -200,6 +218,8 @@ def _check_budget(selector: Selector, size: int | None, fraction: float | None) 
         raise ConfigError(
             "size: 'full' keeps every row and takes no size. Leave it out, or select by 'random'."
         )
+    if isinstance(selector, SemDeDup) and selector.threshold is not None:
+        return
     if not asked and not isinstance(selector, Full | LengthMatched | Window):
         raise ConfigError(
             f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."

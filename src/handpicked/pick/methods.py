@@ -15,6 +15,7 @@ from handpicked.pick.scored import score_pool
 from handpicked.pick.target import target_of
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
+from handpicked.score.embedding import Embedding
 from handpicked.score.ending import CutOff
 from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
@@ -31,12 +32,19 @@ from handpicked.score.scorer import Scorer
 from handpicked.score.superfiltering import Superfiltering
 from handpicked.score.target_similarity import TargetSimilarity
 from handpicked.select.balanced import Balanced
+from handpicked.select.car import Car
+from handpicked.select.deita import Deita
+from handpicked.select.facility_location import FacilityLocation
 from handpicked.select.full import Full
+from handpicked.select.k_center import KCenter
+from handpicked.select.kmeans import KMeans
 from handpicked.select.length_matched import LengthMatched
 from handpicked.select.power_law import PowerLaw
+from handpicked.select.qdit import Qdit
 from handpicked.select.random import Random
 from handpicked.select.ranked import Bottom, Longest, Shortest, Top
 from handpicked.select.selector import Selector
+from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
 
 MEASURES: Mapping[str, Callable[[str | None], Scorer]] = {
@@ -74,13 +82,14 @@ POOL_SCORERS: Mapping[str, Making] = {
     "reward": Making(lambda s: Reward(model_of(s, "reward"), s.max_length), (*MODEL_READS, "max_length")),
     "deita-complexity": Making(lambda s: deita_rating("deita-complexity", s), DEITA_READS),
     "deita-quality": Making(lambda s: deita_rating("deita-quality", s), DEITA_READS),
-    "deita": Making(lambda s: deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
+    "deita-score": Making(lambda s: deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
     "rds": Making(lambda s: rds(s), (*MODEL_READS, "template", "max_length", "target")),
     "target-similarity": Making(
         lambda s: TargetSimilarity(target_of(s, "target-similarity"), s.embedder or BUNDLED_EMBEDDER),
         ("embedder", "target"),
     ),
     "less": Making(lambda s: less(s), ("target", "checkpoint", "projection")),
+    "embedding": Making(lambda s: Embedding(s.embedder or BUNDLED_EMBEDDER, s.text), ("embedder", "text")),
 }
 """Each scorer that needs a model, an endpoint or a target set, by the name that users type."""
 EVERY_SCORER_READS = ("sample", "prefilter", "seed")
@@ -96,6 +105,13 @@ SELECTORS = {
     "balanced": Balanced,
     "power-law": PowerLaw,
     "length-matched": LengthMatched,
+    "kmeans": KMeans,
+    "k-center": KCenter,
+    "facility-location": FacilityLocation,
+    "deita": Deita,
+    "qdit": Qdit,
+    "car": Car,
+    "semdedup": SemDeDup,
 }
 
 
@@ -162,6 +178,15 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "balanced": lambda: Balanced(_field(settings), seed=seed),
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: length_matched(settings, turns),
+        "kmeans": lambda: KMeans(settings.clusters, settings.take, settings.measure, seed),
+        "k-center": lambda: KCenter(seed),
+        "facility-location": lambda: FacilityLocation(settings.neighbours),
+        "deita": lambda: Deita(
+            *_quality(settings), 0.9 if settings.threshold is None else settings.threshold
+        ),
+        "qdit": lambda: Qdit(*_quality(settings), settings.alpha, settings.neighbours),
+        "car": lambda: Car(*_quality(settings), settings.clusters, seed),
+        "semdedup": lambda: _semdedup(settings),
     }
     if by in SCORERS:
         return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
@@ -182,6 +207,24 @@ def _better_end(name: str, scorer: PoolScorer) -> Selector:
             f"'bottom' (the lowest) with field '{name}'."
         )
     return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
+
+
+def _semdedup(settings: SelectSettings) -> SemDeDup:
+    column, highest, ceiling = (None, True, None) if settings.field is None else _quality(settings)
+    return SemDeDup(column, highest, ceiling, settings.threshold, settings.clusters, settings.seed)
+
+
+def _quality(settings: SelectSettings) -> tuple[str, bool, float | None]:
+    """The column that says how good a row is, whether its higher values are better, and the highest that counts."""
+    column = _field(settings)
+    scorer: Scorer | PoolScorer | None = text_scorer(column)
+    if column in POOL_SCORERS:
+        scorer = POOL_SCORERS[column].make(settings.score)
+    if column in POOL_SCORERS and scorer is not None and scorer.better == "none":
+        raise ConfigError(
+            f"field: '{column}' says of no end that it is the better one, so '{settings.by}' cannot rank by it."
+        )
+    return column, getattr(scorer, "better", "high") != "low", getattr(scorer, "ceiling", None)
 
 
 def _field(settings: SelectSettings) -> str:

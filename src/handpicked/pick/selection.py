@@ -6,7 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -315,10 +315,11 @@ def _arguments(record: Any) -> dict[str, Any]:
     """The recorded arguments of a scorer or selector, without those too long to repeat (lengths, prompts)."""
     if not is_dataclass(record) or isinstance(record, type):
         return {}
+    left_out = ("lengths", "prompts", "without", "file", "missing", "embeddings")
+    found = {one.name: getattr(record, one.name) for one in fields(record) if one.name not in left_out}
     return {
-        key: value
-        for key, value in asdict(record).items()
-        if key not in ("lengths", "prompts", "without", "file", "missing")
+        key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for key, value in found.items()
     }
 
 
@@ -353,6 +354,8 @@ def versions() -> dict[str, str]:
         "rensa",
         "torch",
         "transformers",
+        "sentence-transformers",
+        "faiss-cpu",
     ):
         try:
             found[name] = version(name)

@@ -196,11 +196,11 @@ class Deita:
 
     complexity: DeitaRating
     quality: DeitaRating
-    name: ClassVar[str] = "deita"
+    name: ClassVar[str] = "deita-score"
     values: ClassVar[tuple[str, ...]] = (
-        "deita",
-        *("deita_complexity", "deita_complexity_truncated"),
-        *("deita_quality", "deita_quality_truncated"),
+        "deita-score",
+        *("deita-score_complexity", "deita-score_complexity_truncated"),
+        *("deita-score_quality", "deita-score_quality_truncated"),
     )
     unit: ClassVar[str] = "points squared, 1 to 36"
     better: ClassVar[Better] = "high"
@@ -230,9 +230,11 @@ class Deita:
             tables.append(read_scores(folder))
         complexity, quality = tables
         columns = {
-            name.replace("deita-", "deita_"): table[name] for table in tables for name in table.column_names
+            name.replace("deita-", "deita-score_"): table[name]
+            for table in tables
+            for name in table.column_names
         }
-        columns["deita"] = pc.multiply(columns["deita_complexity"], columns["deita_quality"])
+        columns[self.name] = pc.multiply(columns["deita-score_complexity"], columns["deita-score_quality"])
         columns["reason"] = pc.coalesce(complexity["reason"], quality["reason"])
         write_scores(work, pa.table({name: columns[name] for name in ("row", *self.values, "reason")}))
         for rating in (self.complexity, self.quality):
