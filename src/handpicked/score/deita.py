@@ -1,6 +1,6 @@
 """Complexity and quality as a language model rates them from 1 to 6, and their product.
 
-Source: Liu et al., 2024, What Makes Good Data for Alignment?, arXiv 2312.15685 (DEITA), section 2.3 and 2.4. The score is the
+Source: Liu et al., 2024, What Makes Good Data for Alignment?, arXiv 2312.15685 (DEITA). The score is the
 expectation over the six ratings, each with its probability as the next token after the prompt, among the six:
 ``sum of k p(k) / sum of p(k)``, k from 1 to 6. The published code has the token ids of LLaMA and Mistral written into it and gives
 3.0 where something fails; here they come from the model's own tokenizer, each must be a single token, and what fails is null.
@@ -188,7 +188,7 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Deita:
-    """Complexity times quality, 1 to 36: the evol score by which DEITA sorts (section 2.5, before its diversity filter).
+    """Complexity times quality, 1 to 36: the evol score by which DEITA sorts rows before its diversity filter.
 
     A conversation of several turns is rated as a whole, by the pool's rule for prompt and response; the published code adds up
     the products of its turns. Cost: two forward passes a row, by two models.

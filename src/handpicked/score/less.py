@@ -1,7 +1,7 @@
 """LESS: whether a training step on a row would lower the loss on a target set.
 
-Source: Xia et al., 2024, LESS: Selecting Influential Data for Targeted Instruction Tuning, arXiv 2402.04333, definition 3.1 and
-section 4. At states i = 1 .. N of a short LoRA training with mean learning rates eta_i, with D_j the j-th subset of the target:
+Source: Xia et al., 2024, LESS: Selecting Influential Data for Targeted Instruction Tuning, arXiv 2402.04333, definition 3.1.
+At states i = 1 .. N of a short LoRA training with mean learning rates eta_i, with D_j the j-th subset of the target:
 
     less(z) = max over j of  sum over i of  eta_i cos(mean over D_j of grad loss_i, Adam step_i(z)) / sum of eta_i
 

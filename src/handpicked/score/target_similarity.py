@@ -1,6 +1,6 @@
 """Similarity to a target set in the space of a sentence embedder.
 
-Source: the embedding baselines of Ivison et al., 2025, arXiv 2503.01807, section 3: the largest cosine to a target, rows taken in
+Source: the embedding baselines of Ivison et al., 2025, arXiv 2503.01807: the largest cosine to a target, rows taken in
 round robin over the targets, as for ``rds``, but with sentence embeddings (Reimers and Gurevych, 2019, arXiv 1908.10084).
 """
 
