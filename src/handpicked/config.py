@@ -67,9 +67,9 @@ class ScoreSettings(Strict):
     prompt: str | None = None
     """File with a prompt of your own, for scorers that ask a chat model."""
     quality_model: str | None = None
-    """For ``deita``: the model that rates quality. None: ``model``, which rates complexity."""
+    """For ``deita-score``: the model that rates quality. None: ``model``, which rates complexity."""
     quality_prompt: str | None = None
-    """For ``deita``: the file with the prompt for quality; ``prompt`` is that for complexity."""
+    """For ``deita-score``: the file with the prompt for quality; ``prompt`` is that for complexity."""
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
     key_env: str = "OPENAI_API_KEY"
