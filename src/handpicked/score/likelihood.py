@@ -28,7 +28,7 @@ from handpicked.models.load import device, dtype_of, identity, load_model, load_
 from handpicked.models.template import SHIPPED, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Pool
-from handpicked.score.forward import token_losses
+from handpicked.score.forward import Prefix, shared_prefix, token_losses
 from handpicked.score.tokenized import FOLDER, REASONS, Tokenized, tokenize
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
 EVEN = 0.9
 """A batch of some size ends where the next pass is shorter than this share of its longest."""
+SHARED = 8
+"""Tokens of a prefix common to all rows from which on its states are kept."""
 JOURNAL = "losses.jsonl"
 READS = ("model", "revision", "trust_remote_code", "template", "max_length", "compile")
 """The settings that a scorer by likelihood reads."""
@@ -269,12 +271,18 @@ class _Run:
     beginning: int
     neighbours: int = 0
     noise: Noise | None = None
+    prefix: Prefix | None = None
+    planned: int = 0
+    skipped: int = 0
 
     def go(self, journal: Path, progress: Progress, name: str) -> Losses:
         rows = self.tokenized.rows
         done = {_key(one): one for one in (Pass(**record) for record in recover(journal))}
         budget = BATCH_TOKENS[device()]
-        plan = [batch for window in self._windows() for batch in batches(window, budget)]
+        common = self.tokenized.common_prefix()
+        shared = len(common) >= SHARED and self.noise is None and not self.lm.compile
+        self.planned = len(common) if shared else 0
+        plan = [batch for window in self._windows(self.planned) for batch in batches(window, budget)]
         tokens = sum(todo.length for batch in plan for todo in batch)
         padded = sum(len(batch) * max(todo.length for todo in batch) for batch in plan)
         waiting = [
@@ -285,6 +293,8 @@ class _Run:
         with progress(f"{name} (tokens)", tokens) as step:
             step(tokens - sum(todo.length for batch in waiting for todo in batch))
             model = self._load() if waiting else None
+            if self.planned and waiting and (prefix := shared_prefix(model, common.tolist())) is not None:
+                self.prefix, self.skipped = prefix, len(common)
             for batch in waiting:
                 found = self._forward(model, batch)
                 append(journal, found)
@@ -293,12 +303,14 @@ class _Run:
         cut = self.tokenized.cut
         facts = {
             "tokens": tokens,
+            "shared_prefix": self.planned,
             "padding": round((padded - tokens) / padded, 4) if padded else 0.0,
             "truncated": {"rows": int((cut > 0).sum()), "tokens": int(cut.sum())},
         }
         return Losses(self.tokenized, done, self.alone, facts)
 
-    def _windows(self) -> Iterator[list[_Todo]]:
+    def _windows(self, prefix: int) -> Iterator[list[_Todo]]:
+        """The passes, window by window, without the ``prefix`` tokens that are computed once for all."""
         places = (self.tokenized.reason == 0).nonzero()[0].tolist()
         lengths = self.tokenized.start[1:] - self.tokenized.start[:-1]
         for begin in range(0, len(places), WINDOW):
@@ -306,7 +318,7 @@ class _Run:
             for place in places[begin : begin + WINDOW]:
                 response = int(self.tokenized.tokens(place)[1].sum()) + 1
                 for neighbour in range(self.neighbours + 1):
-                    window.append(_Todo(place, False, int(lengths[place]), neighbour))
+                    window.append(_Todo(place, False, int(lengths[place]) - prefix, neighbour))
                     if self.alone:
                         window.append(_Todo(place, True, response, neighbour))
             yield window
@@ -325,7 +337,7 @@ class _Run:
         import numpy as np
         import torch
 
-        width = max(todo.length for todo in batch)
+        width = max(todo.length + (0 if todo.alone else self.planned - self.skipped) for todo in batch)
         ids = np.zeros((len(batch), width), np.int64)
         labels = np.full((len(batch), width), IGNORED, np.int64)
         for line, todo in enumerate(batch):
@@ -333,13 +345,16 @@ class _Run:
             if todo.alone:
                 tokens = np.concatenate([[self.beginning], tokens[scored]])
                 scored = np.arange(len(tokens)) > 0
+            else:
+                tokens, scored = tokens[self.skipped :], scored[self.skipped :]
             ids[line, : len(tokens)] = tokens
             labels[line, : len(tokens)] = np.where(scored, tokens, IGNORED)
         with torch.inference_mode():
             inputs = torch.from_numpy(ids).to(model.device)
             embedded = None if self.noise is None else self._noisy(model, inputs, batch)
             wanted = torch.from_numpy(labels).to(model.device)
-            losses = token_losses(model, inputs, wanted, embedded).cpu()
+            prefix = None if batch[0].alone else self.prefix
+            losses = token_losses(model, inputs, wanted, embedded=embedded, prefix=prefix).cpu()
         parts = losses.split((labels[:, 1:] != IGNORED).sum(1).tolist())
         return [self._passed(todo, part.numpy()) for todo, part in zip(batch, parts, strict=True)]
 
@@ -371,12 +386,12 @@ def _key(one: Pass) -> tuple[int, bool, int]:
 
 
 def batches(window: Sequence[_Todo], budget: int) -> Iterator[list[_Todo]]:
-    """The passes of a window, longest first, in batches of at most ``budget`` tokens with padding, or one pass."""
+    """The passes of a window, those with their prompts before those without, each longest first, in batches of at most ``budget`` tokens with padding, or one pass."""
     batch: list[_Todo] = []
-    for todo in sorted(window, key=lambda one: (-one.length, one.place, one.alone, one.neighbour)):
+    for todo in sorted(window, key=lambda one: (one.alone, -one.length, one.place, one.neighbour)):
         full = (len(batch) + 1) * (batch[0].length if batch else 0) > budget
         uneven = batch and todo.length < EVEN * batch[0].length and sum(t.length for t in batch) > budget // 8
-        if batch and (full or uneven):
+        if batch and (full or uneven or todo.alone != batch[0].alone):
             yield batch
             batch = []
         batch.append(todo)
