@@ -52,6 +52,8 @@ class ScoreSettings(Strict):
     """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
     compile: bool = False
     """Compile the model (torch.compile): minutes at the start, faster from then on."""
+    neighbours: Annotated[int, Field(ge=0)] | None = None
+    """For ``t-shirt``: noisy copies of each row that are scored too, each as dear as the row itself. None: 30, as its authors."""
     target: str | None = None
     """File of target examples, for scorers by similarity to them."""
     checkpoint: str | None = None

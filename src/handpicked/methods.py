@@ -117,6 +117,13 @@ SCORERS = (
         "lm; demo for the bundled model",
     ),
     Method(
+        "t-shirt",
+        "IFD over the tokens that the prompt moves, for rows whose noisy neighbours agree",
+        "T-SHIRT, Fu et al. 2025, arXiv 2506.01317",
+        "model forward, twice, 31 times (score.neighbours)",
+        "lm; demo for the bundled model",
+    ),
+    Method(
         "reward",
         "what a reward model gives the response",
         "Ouyang et al. 2022, arXiv 2203.02155",

@@ -30,6 +30,7 @@ from handpicked.score.repetition import RepeatedNgrams
 from handpicked.score.reward import Reward
 from handpicked.score.scorer import Scorer
 from handpicked.score.superfiltering import Superfiltering
+from handpicked.score.t_shirt import NEIGHBOURS, TShirt
 from handpicked.score.target_similarity import TargetSimilarity
 from handpicked.select.balanced import Balanced
 from handpicked.select.car import Car
@@ -45,6 +46,7 @@ from handpicked.select.random import Random
 from handpicked.select.ranked import Bottom, Longest, Shortest, Top
 from handpicked.select.selector import Selector
 from handpicked.select.semdedup import SemDeDup
+from handpicked.select.t_shirt import Steady
 from handpicked.select.window import Window
 
 MEASURES: Mapping[str, Callable[[str | None], Scorer]] = {
@@ -78,6 +80,12 @@ POOL_SCORERS: Mapping[str, Making] = {
     "superfiltering": Making(
         lambda s: Superfiltering(LanguageModel.of(s, "plain")),
         tuple(name for name in LM_READS if name != "template"),
+    ),
+    "t-shirt": Making(
+        lambda s: TShirt(
+            LanguageModel.of(s), NEIGHBOURS if s.neighbours is None else s.neighbours, seed=s.seed
+        ),
+        (*LM_READS, "neighbours"),
     ),
     "reward": Making(lambda s: Reward(model_of(s, "reward"), s.max_length), (*MODEL_READS, "max_length")),
     "deita-complexity": Making(lambda s: deita_rating("deita-complexity", s), DEITA_READS),
@@ -187,10 +195,11 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "qdit": lambda: Qdit(*_quality(settings), settings.alpha, settings.neighbours),
         "car": lambda: Car(*_quality(settings), settings.clusters, seed),
         "semdedup": lambda: _semdedup(settings),
+        "t-shirt": lambda: Steady(spread=settings.score.neighbours != 0),
     }
     if by in SCORERS:
         return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
-    if by in POOL_SCORERS:
+    if by in POOL_SCORERS and by not in makers:
         return _better_end(by, POOL_SCORERS[by].make(settings.score))
     if by not in makers:
         known = (*makers, *SCORERS, *POOL_SCORERS)
