@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no trace
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -72,6 +73,9 @@ ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML)
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
     signal.signal(signal.SIGINT, _interrupted)
+    gc.set_threshold(
+        100_000, 20, 20
+    )  # rows of a pool are many objects and no cycles: looking for these costs a tenth
     try:
         _quiet_libraries()
         code = app(standalone_mode=False)

@@ -17,7 +17,7 @@ BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 class Strict(BaseModel):
     """A section of the experiment file: no unknown fields. Numbers may come as text, because YAML reads 2e-5 as text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PoolSettings(Strict):
