@@ -54,6 +54,10 @@ class ScoreSettings(Strict):
     """Compile the model (torch.compile): minutes at the start, faster from then on."""
     target: str | None = None
     """File of target examples, for scorers by similarity to them."""
+    checkpoint: str | None = None
+    """For ``less``: the folder of an arm that was trained with ``train.keep_optimizer``, or of one of its states."""
+    projection: Annotated[int, Field(gt=0)] = 8192
+    """For ``less``: numbers that a gradient is projected to."""
     embedder: str | None = None
     """Sentence embedder: ``bundled:NAME``, a folder or a hub name. None: the bundled one."""
     text: Literal["prompt", "response", "both"] = "both"
@@ -62,6 +66,10 @@ class ScoreSettings(Strict):
     """What a chat model rates, such as accuracy or helpfulness."""
     prompt: str | None = None
     """File with a prompt of your own, for scorers that ask a chat model."""
+    quality_model: str | None = None
+    """For ``deita``: the model that rates quality. None: ``model``, which rates complexity."""
+    quality_prompt: str | None = None
+    """For ``deita``: the file with the prompt for quality; ``prompt`` is that for complexity."""
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
     key_env: str = "OPENAI_API_KEY"
@@ -184,6 +192,8 @@ class TrainSettings(Strict):
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
     merge: bool = True
     """Also save the model with the adapter merged in."""
+    keep_optimizer: bool = False
+    """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three adapters' worth of disk each."""
     seed: int = 0
     report_to: tuple[str, ...] = ()
     """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEITA = "Liu et al. 2024, arXiv 2312.15685"
 PAPER = "Shen 2024, arXiv 2402.06094"
 
 
@@ -114,6 +115,49 @@ SCORERS = (
         "Li et al. 2024, arXiv 2402.00530",
         "model forward, twice",
         "lm; demo for the bundled model",
+    ),
+    Method(
+        "reward",
+        "what a reward model gives the response",
+        "Ouyang et al. 2022, arXiv 2203.02155",
+        "model forward",
+        "lm, a reward model",
+    ),
+    Method(
+        "deita-complexity",
+        "how complex a scorer model rates the prompt, 1 to 6",
+        DEITA,
+        "model forward",
+        "lm, a scorer model",
+    ),
+    Method(
+        "deita-quality",
+        "how good a scorer model rates the response, 1 to 6",
+        DEITA,
+        "model forward",
+        "lm, a scorer model",
+    ),
+    Method("deita-score", "complexity times quality", DEITA, "model forward, twice", "lm, two scorer models"),
+    Method(
+        "rds",
+        "similarity to a target set in a causal LM's hidden states, round robin over the targets (RDS+)",
+        "Ivison et al. 2025, arXiv 2503.01807",
+        "model forward",
+        "lm, a target set; demo for the bundled model",
+    ),
+    Method(
+        "target-similarity",
+        "similarity to a target set in sentence embeddings, round robin over the targets",
+        "Ivison et al. 2025, arXiv 2503.01807",
+        "embedding",
+        "embed, a target set; demo for the bundled model",
+    ),
+    Method(
+        "less",
+        "whether a training step on the row would lower the loss on a target set",
+        "Xia et al. 2024, arXiv 2402.04333",
+        "model backward",
+        "train, a target set, a training with keep_optimizer",
     ),
     Method(
         "embedding",

@@ -10,7 +10,9 @@ from pathlib import Path
 from handpicked.config import BUNDLED_EMBEDDER, ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.pick.model_scorers import deita, deita_rating, less, model_of, rds
 from handpicked.pick.scored import score_pool
+from handpicked.pick.target import target_of
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
 from handpicked.score.embedding import Embedding
@@ -25,8 +27,10 @@ from handpicked.score.likelihood import LanguageModel
 from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
+from handpicked.score.reward import Reward
 from handpicked.score.scorer import Scorer
 from handpicked.score.superfiltering import Superfiltering
+from handpicked.score.target_similarity import TargetSimilarity
 from handpicked.select.balanced import Balanced
 from handpicked.select.car import Car
 from handpicked.select.deita import Deita
@@ -65,6 +69,9 @@ class Making:
     reads: tuple[str, ...]
 
 
+MODEL_READS = ("model", "revision", "trust_remote_code")
+DEITA_READS = (*MODEL_READS, "max_length", "prompt")
+
 POOL_SCORERS: Mapping[str, Making] = {
     "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
     "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
@@ -72,8 +79,19 @@ POOL_SCORERS: Mapping[str, Making] = {
         lambda s: Superfiltering(LanguageModel.of(s, "plain")),
         tuple(name for name in LM_READS if name != "template"),
     ),
+    "reward": Making(lambda s: Reward(model_of(s, "reward"), s.max_length), (*MODEL_READS, "max_length")),
+    "deita-complexity": Making(lambda s: deita_rating("deita-complexity", s), DEITA_READS),
+    "deita-quality": Making(lambda s: deita_rating("deita-quality", s), DEITA_READS),
+    "deita-score": Making(lambda s: deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
+    "rds": Making(lambda s: rds(s), (*MODEL_READS, "template", "max_length", "target")),
+    "target-similarity": Making(
+        lambda s: TargetSimilarity(target_of(s, "target-similarity"), s.embedder or BUNDLED_EMBEDDER),
+        ("embedder", "target"),
+    ),
+    "less": Making(lambda s: less(s), ("target", "checkpoint", "projection")),
     "embedding": Making(lambda s: Embedding(s.embedder or BUNDLED_EMBEDDER, s.text), ("embedder", "text")),
 }
+"""Each scorer that needs a model, an endpoint or a target set, by the name that users type."""
 EVERY_SCORER_READS = ("sample", "prefilter", "seed")
 
 SELECTORS = {
@@ -181,6 +199,8 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
 
 
 def _better_end(name: str, scorer: PoolScorer) -> Selector:
+    if f"{name}_rank" in scorer.values:  # rows were ranked as a set, 1 the first to be taken
+        return Bottom(f"{name}_rank")
     if scorer.better == "none":
         raise ConfigError(
             f"by: '{name}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.models.bundled import cache_folder
@@ -97,11 +99,9 @@ def _modeled(
     say: Callable[[str], None],
     progress: Progress,
 ) -> Modeled:
-    arguments = asdict(scorer)  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+    arguments = json.loads(json.dumps(asdict(scorer), default=_plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
     inputs = {"pool": chosen.pool, "rows": chosen.identity, "scorer": scorer.identity()}
-    key = hashlib.sha256(json.dumps([inputs, arguments], sort_keys=True, default=str).encode()).hexdigest()[
-        :12
-    ]
+    key = hashlib.sha256(json.dumps([inputs, arguments], sort_keys=True).encode()).hexdigest()[:12]
 
     def make(work: Path) -> Mapping[str, Any]:
         say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
@@ -121,6 +121,13 @@ def _modeled(
         stage.folder,
         stage.fingerprint,
     )
+
+
+def _plain(value: Any) -> Any:
+    """Settings of a scorer, such as its model's, as JSON has them."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be an argument of a scorer")
 
 
 @contextmanager
