@@ -85,17 +85,16 @@ SELECTORS = (
         "embedding",
         "embed; demo",
     ),
-    Method(
-        "llm-rating",
-        "quality as rated by a chat model",
-        "AlpaGasus, arXiv 2307.08701",
-        "paid API",
-        "an endpoint",
-        planned=True,
-    ),
 )
 
 SCORERS = (
+    Method(
+        "llm-rating",
+        "rated from 0 to 5 in half points by a chat model, in a dimension of your choice",
+        "AlpaGasus, arXiv 2307.08701",
+        "paid API",
+        "an endpoint",
+    ),
     Method(
         "perplexity",
         "perplexity of the response given the prompt, by a causal LM; name the end yourself",
