@@ -55,6 +55,8 @@ def test_llama_factory_reads_the_same_turns(pool, tmp_path, format, formatting, 
     for row, turns in zip(written(pool, tmp_path, format), TURNS, strict=True):
         found = convert(row)
         system = [{"role": "system", "content": found["_system"]}] if found["_system"] else []
+        if formatting == "openai" and turns[0]["role"] != "system":
+            system = []  # it puts one of its own there
         assert system + found["_prompt"] + found["_response"] == turns
 
 
