@@ -15,8 +15,9 @@ from typing import Any
 from handpicked.analyze.answer import answer
 from handpicked.analyze.arm_table import Losses, arm_table
 from handpicked.analyze.banners import banners
+from handpicked.analyze.benchmarks import benchmark_table
 from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, ranking
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
+from handpicked.analyze.facts import ArmFacts, BenchFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
 from handpicked.analyze.samples import samples
@@ -40,6 +41,8 @@ def assemble(
     verdicts: Sequence[Verdict],
     stages: Sequence[StageFacts],
     provenance: Mapping[str, Any],
+    benchmarks: Sequence[BenchFacts] = (),
+    averages: Mapping[str, Sequence[str]] | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -48,6 +51,7 @@ def assemble(
     ``verdicts`` may be told from either side and by several judges: each is turned to the side of the arm that comes
     first, the ``candidate`` before all others. A comparison's ``holm`` is the p-value of the sign test that neither
     arm is better, corrected for all comparisons of the candidate by that judge; ``None`` where nothing was tested.
+    ``averages`` names the benchmarks that each average is taken over.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
     told = [from_first(verdict, order) for verdict in verdicts]
@@ -74,6 +78,12 @@ def assemble(
         "rankings": [
             ranking(judge["name"], told) for judge in judges if all_met(judge["name"], told, candidate)
         ],
+        "benchmarks": benchmark_table(
+            benchmarks,
+            base=next((arm.name for arm in arms if arm.by == "none"), None),
+            full=next((arm.name for arm in arms if arm.by == "full"), None),
+            averages=averages,
+        ),
         "samples": samples(told, prompts, completions, candidate, main),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
