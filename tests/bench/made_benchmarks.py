@@ -7,7 +7,20 @@ import random
 from pathlib import Path
 from typing import Any
 
-WORDS = ["stone", "river", "tree", "night", "field", "bird", "cloud", "house", "road", "lamp", "bread", "snow"]
+WORDS = [
+    "stone",
+    "river",
+    "tree",
+    "night",
+    "field",
+    "bird",
+    "cloud",
+    "house",
+    "road",
+    "lamp",
+    "bread",
+    "snow",
+]
 SUBJECTS = ("anatomy", "astronomy", "virology")
 
 
@@ -18,7 +31,12 @@ def write_benchmarks(folder: Path, rows: int = 6) -> Path:
     some = range(rows)
     files: dict[str, list[dict[str, Any]]] = {
         "arc_challenge_test": [
-            {"id": str(i), "question": f"{say(4)}?", "choices": rng.sample(WORDS, 4), "answerKey": "ABCD"[i % 4]}
+            {
+                "id": str(i),
+                "question": f"{say(4)}?",
+                "choices": rng.sample(WORDS, 4),
+                "answerKey": "ABCD"[i % 4],
+            }
             for i in some
         ],
         "arc_challenge_val": [
@@ -54,7 +72,12 @@ def write_benchmarks(folder: Path, rows: int = 6) -> Path:
             for _ in some
         ],
         "winogrande_xl_val": [
-            {"sentence": f"The {say(2)} saw the _ {say(2)}.", "option1": "bird", "option2": "lamp", "answer": str(1 + i % 2)}
+            {
+                "sentence": f"The {say(2)} saw the _ {say(2)}.",
+                "option1": "bird",
+                "option2": "lamp",
+                "answer": str(1 + i % 2),
+            }
             for i in range(max(rows, 8))
         ],
         "gsm8k_test": [{"question": f"{say(5)} {i}?", "answer": f"{say(3)}\n#### {i}"} for i in some],

@@ -23,7 +23,7 @@ from handpicked.analyze.histogram import EDGES, summarize
 from handpicked.analyze.samples import samples
 from handpicked.records import Completion, Prompt, Verdict
 
-FORMAT = 1
+FORMAT = 2
 """Version of the shape of results.json."""
 
 Json = dict[str, Any]

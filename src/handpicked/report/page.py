@@ -53,6 +53,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
+    names += ("points", "signed_points", "points_interval")
     made.filters.update({name: getattr(text, name) for name in names})
     made.globals["charts"] = charts
     return made
