@@ -13,7 +13,7 @@ from pathlib import Path
 EXTRAS = {
     "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets"),
     "lm": ("torch", "transformers"),
-    "embed": ("torch", "sentence_transformers"),
+    "embed": ("torch", "sentence_transformers", "faiss"),
     "bench": ("lm_eval", "torch", "transformers"),
     "ray": ("ray",),
 }

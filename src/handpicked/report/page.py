@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from handpicked.report import charts, text
+from handpicked.report.control import control_rows, group_rows
 
 Json = Mapping[str, Any]
 
@@ -30,6 +31,8 @@ def render(results: Json) -> str:
             results=results,
             **shell(),
             main=headline_comparisons(results),
+            groups=group_rows(results, headline_comparisons(results)),
+            control_rows=control_rows,
             others=_other_comparisons(results),
             loss_axis=_loss_axis(results["arms"]),
             strength_axis=_strength_axis(results["rankings"]),
@@ -52,8 +55,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
-    names += ("points", "signed_points", "points_interval")
+    names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
+    names += ["points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
     made.globals["charts"] = charts
     return made
