@@ -52,6 +52,8 @@ class ScoreSettings(Strict):
     """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
     compile: bool = False
     """Compile the model (torch.compile): minutes at the start, faster from then on."""
+    neighbours: Annotated[int, Field(ge=0)] | None = None
+    """For ``t-shirt``: noisy copies of each row that are scored too, each as dear as the row itself. None: 30, as its authors."""
     target: str | None = None
     """File of target examples, for scorers by similarity to them."""
     checkpoint: str | None = None
@@ -67,9 +69,9 @@ class ScoreSettings(Strict):
     prompt: str | None = None
     """File with a prompt of your own, for scorers that ask a chat model."""
     quality_model: str | None = None
-    """For ``deita``: the model that rates quality. None: ``model``, which rates complexity."""
+    """For ``deita-score``: the model that rates quality. None: ``model``, which rates complexity."""
     quality_prompt: str | None = None
-    """For ``deita``: the file with the prompt for quality; ``prompt`` is that for complexity."""
+    """For ``deita-score``: the file with the prompt for quality; ``prompt`` is that for complexity."""
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
     key_env: str = "OPENAI_API_KEY"
@@ -265,6 +267,21 @@ class JudgeSettings(Strict):
     """Allow a judge that is also the model under test."""
 
 
+class BenchSettings(Strict):
+    """How benchmarks are run."""
+
+    data: str | None = None
+    """A folder of benchmark files, recognised by their names (``docs/benchmarks.md`` lists them); none: the hub."""
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many documents of each task; none: all of them."""
+    batch_size: Annotated[int, Field(gt=0)] = 8
+    """Requests in one forward pass."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    chat_template: Literal["never", "free-text", "always"] = "free-text"
+    """Which benchmarks are asked in the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose answers are read
+    as a person would; the others are completed as they stand, as published numbers are."""
+
+
 class EvaluateSettings(Strict):
     """How arms are compared."""
 
@@ -276,7 +293,8 @@ class EvaluateSettings(Strict):
     pairs: Literal["candidate", "all"] = "candidate"
     """Which arms meet: the candidate against every other, or every two."""
     benchmarks: tuple[str, ...] = ()
-    """Tasks of lm-evaluation-harness."""
+    """Benchmarks by the names that ``handpicked methods`` lists, averages (avg1, avg2), and tasks of lm-evaluation-harness."""
+    bench: BenchSettings = BenchSettings()
 
 
 class RefineSettings(Strict):
