@@ -129,9 +129,10 @@ def _below_zero(estimate: Json) -> bool:
 
 def _fallen(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
     """Benchmarks on which an arm lies below the untouched model, its whole interval below zero."""
-    for row in (results.get("benchmarks") or {}).get("differences", ()):
-        if row["arm"] == arm and row.get("above_base") and _below_zero(row["above_base"]):
-            yield row["task"], row["above_base"]
+    for row in results["benchmarks"]:
+        for cell in row["arms"]:
+            if cell["arm"] == arm and cell["to_base"] and _below_zero(cell["to_base"]):
+                yield row["benchmark"], cell["to_base"]
 
 
 def _left_out(results: Json) -> Iterator[tuple[str, str, str]]:
