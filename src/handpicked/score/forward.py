@@ -47,7 +47,11 @@ def shared_prefix(model: Any, ids: Sequence[int]) -> Prefix | None:
     with torch.inference_mode():
         outputs = body(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=True)
     cache = getattr(outputs, "past_key_values", None)
-    if cache is None or type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
+    if (
+        cache is None
+        or type(cache) is not DynamicCache
+        or any(type(layer) is not DynamicLayer for layer in cache.layers)
+    ):
         return None
     return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers))
 
