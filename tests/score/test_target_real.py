@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from made_examples import scores
-from memory_pool import MemoryPool
 
 from handpicked.config import ModelSettings
 from handpicked.errors import MissingPart
@@ -18,6 +17,7 @@ from handpicked.records import Message, Prompt
 from handpicked.score.rds import Rds
 from handpicked.score.target import TargetSet
 from handpicked.score.target_similarity import TargetSimilarity
+from memory_pool import MemoryPool
 
 pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.models]
 pytest.importorskip("torch", reason="needs the lm extra")
