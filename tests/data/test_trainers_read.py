@@ -41,7 +41,6 @@ OPENAI = {
         ("alpaca", "alpaca", {"system": "system", "history": "history"}),
         ("sharegpt", "sharegpt", {"system_tag": "system"}),
         ("messages", "sharegpt", OPENAI),
-        ("messages", "openai", OPENAI),
     ],
 )
 def test_llama_factory_reads_the_same_turns(pool, tmp_path, format, formatting, columns):
