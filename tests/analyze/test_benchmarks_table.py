@@ -9,6 +9,7 @@ import pytest
 
 from handpicked.analyze.banners import banners
 from handpicked.analyze.benchmarks import benchmark_table
+from handpicked.analyze.bootstrap import wilson
 from handpicked.analyze.facts import BenchFacts
 
 
@@ -54,6 +55,17 @@ def test_documents_of_one_side_only_are_missing():
     assert cells(table, "gsm8k")["longest"]["to_base"]["missing"] == 1
 
 
+def test_documents_that_are_all_alike_prove_little():
+    table = benchmark_table([fact("base", values=(0, 0, 0)), fact("longest", values=(0, 0, 0))], base="base")
+    difference = cells(table, "gsm8k")["longest"]["to_base"]
+    assert (
+        difference["value"] == 0
+        and difference["high"] == pytest.approx(wilson(0.0, 3)[1])
+        and difference["high"] > 0.5
+    )
+    assert "Wilson" in difference["method"]
+
+
 def test_an_average_wants_every_member():
     facts = [fact("base", "a", (1, 0)), fact("base", "b", (1, 1)), fact("other", "a", (0, 0))]
     found = cells(benchmark_table(facts, base="base", averages={"avg": ("a", "b")}), "avg")
@@ -74,6 +86,7 @@ def test_nothing_is_no_number():
 def told(facts):
     results = {
         "benchmarks": benchmark_table(facts, base="base"), "judges": [], "comparisons": [], "arms": [], "candidate": "longest",
+        "candidates": ["longest"], "short_answers": [],
     }  # fmt: skip
     return [banner["title"] for banner in banners(results)]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from handpicked.analyze.bootstrap import Z95
+from handpicked.analyze.bootstrap import Z95, wilson
 from handpicked.analyze.facts import BenchFacts
 from handpicked.records import Estimate
 
@@ -90,13 +90,21 @@ def _mean(values: Sequence[float], missing: int = 0, what: str = "mean over docu
 
 
 def _estimate(value: float | None, stderr: float | None, n: int, what: str, missing: int = 0) -> Estimate:
-    """``value`` with 1.96 standard errors to either side; no interval where there is no standard error."""
+    """``value`` with 1.96 standard errors to either side; no interval where there is no standard error.
+
+    Where all documents are alike the standard error is 0 and says nothing; then, for shares, the interval reaches as far as
+    Wilson's (1927) for a kind of document of which ``n`` showed none.
+    """
     if value is None:
         return Estimate(None, None, None, n, missing, "no value")
-    if stderr is None:
+    half = None if stderr is None else Z95 * stderr
+    method = f"{what}, 1.96 standard errors"
+    if half == 0 and n:
+        half = wilson(0.0, n)[1] if abs(value) <= 1 else None
+        method = f"{what}, all alike: Wilson's interval over {n} documents"
+    if half is None:
         return Estimate(value, None, None, n, missing, f"{what}, no standard error")
-    low, high = value - Z95 * stderr, value + Z95 * stderr
-    return Estimate(value, low, high, n, missing, f"{what}, 1.96 standard errors")
+    return Estimate(value, value - half, value + half, n, missing, method)
 
 
 def _average_row(
