@@ -73,9 +73,8 @@ def test_a_benchmark_that_falls_counts_where_there_are_benchmarks():
             "characters_to_base": None,
             "failed": False,
         }
-        found = banners(
-            {**results, "benchmarks": [{"benchmark": "gsm8k", "short_answer": True, "arms": [cell]}]}
-        )
+        row = {"benchmark": "gsm8k", "higher_is_better": True, "short_answer": False, "arms": [cell]}
+        found = banners({**results, "benchmarks": [row]})
         assert (SHORT in {banner["title"] for banner in found}) is raised
 
 

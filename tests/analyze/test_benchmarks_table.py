@@ -86,7 +86,7 @@ def test_nothing_is_no_number():
 def told(facts):
     results = {
         "benchmarks": benchmark_table(facts, base="base"), "judges": [], "comparisons": [], "arms": [], "candidate": "longest",
-        "candidates": ["longest"], "short_answers": [],
+        "candidates": [], "short_answers": [],
     }  # fmt: skip
     return [banner["title"] for banner in banners(results)]
 
