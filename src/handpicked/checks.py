@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
-from handpicked.errors import ConfigError, HandpickedError, MissingPart, did_you_mean
+from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
 from handpicked.experiment import Location
 from handpicked.methods import selectors
 
@@ -26,6 +26,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
         *_prompts_of_refinement(experiment),
         *_judges(experiment),
         *_templates(experiment),
+        *_benchmarks(experiment),
     ]
 
 
@@ -58,6 +59,10 @@ def missing_parts(experiment: Experiment) -> list[str]:
         found.append(
             "vllm: not installed. pip install vllm, or set evaluate.generate.engine to transformers."
         )
+    if experiment.evaluate.benchmarks and importlib.util.find_spec("lm_eval") is None:
+        found.append("benchmarks: lm-eval is not installed. pip install 'handpicked[bench]'")
+    if experiment.evaluate.bench.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.append("vllm: not installed. pip install vllm, or set evaluate.bench.engine to transformers.")
     for name, arm in experiment.arms.items():
         try:
             _scorer_identities(arm)
@@ -235,3 +240,19 @@ def _templates(experiment: Experiment) -> Mistakes:
         for at, name in named
         if name not in known
     ]
+
+
+def _benchmarks(experiment: Experiment) -> Mistakes:
+    """Names that nobody knows, and local files that are missing or hold something else."""
+    from handpicked.bench import check_files, tasks_of
+
+    evaluate = experiment.evaluate
+    try:
+        check_files(tasks_of(evaluate.benchmarks), evaluate.bench.data)
+    except ConfigError as error:
+        return [(("evaluate", "benchmarks"), mistake) for mistake in error.mistakes]
+    except MissingPart:
+        return []
+    except PoolError as error:
+        return [(("evaluate", "bench", "data"), str(error))]
+    return []

@@ -267,6 +267,21 @@ class JudgeSettings(Strict):
     """Allow a judge that is also the model under test."""
 
 
+class BenchSettings(Strict):
+    """How benchmarks are run."""
+
+    data: str | None = None
+    """A folder of benchmark files, recognised by their names (``docs/benchmarks.md`` lists them); none: the hub."""
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many documents of each task; none: all of them."""
+    batch_size: Annotated[int, Field(gt=0)] = 8
+    """Requests in one forward pass."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    chat_template: Literal["never", "free-text", "always"] = "free-text"
+    """Which benchmarks are asked in the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose answers are read
+    as a person would; the others are completed as they stand, as published numbers are."""
+
+
 class EvaluateSettings(Strict):
     """How arms are compared."""
 
@@ -278,7 +293,8 @@ class EvaluateSettings(Strict):
     pairs: Literal["candidate", "all"] = "candidate"
     """Which arms meet: the candidate against every other, or every two."""
     benchmarks: tuple[str, ...] = ()
-    """Tasks of lm-evaluation-harness."""
+    """Benchmarks by the names that ``handpicked methods`` lists, averages (avg1, avg2), and tasks of lm-evaluation-harness."""
+    bench: BenchSettings = BenchSettings()
 
 
 class RefineSettings(Strict):

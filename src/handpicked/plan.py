@@ -80,7 +80,8 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     gpu = _has_gpu()
     pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
     arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
-    evaluation = _evaluation(expanded)
+    size = next(iter(sizes.values()))[0]
+    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(experiment, size, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
         most = max(arm.memory_gib or 0 for arm in arms)
@@ -263,6 +264,20 @@ def _evaluation(expanded: Lineup) -> dict[str, Any]:
     return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges}
 
 
+def _benchmarks(experiment: Experiment, size: ModelSize | None, gpu: bool) -> list[dict[str, Any]]:
+    """Requests, tokens and hours of each benchmark on one arm."""
+    from handpicked.bench import planned
+
+    found = []
+    for one in planned(experiment.evaluate.benchmarks, experiment.evaluate.bench):
+        hours = None
+        if size is not None and one.tokens is not None:
+            flops = estimate.GPU_FLOPS if gpu or size.weights > ON_CPU else estimate.CPU_FLOPS
+            hours = round(2.0 * size.weights * one.tokens / flops / 3600, 3)  # 2 operations a weight a token
+        found.append({**asdict(one), "hours": hours})
+    return found
+
+
 def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
     return any((arm.memory_gib or 0) > CPU_GIB for arm in arms)
 
@@ -292,13 +307,7 @@ def text_of(planned: Plan) -> str:
             continue
         about = "" if arm.exact else "~"
         memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
-        time = (
-            "unknown"
-            if arm.hours is None
-            else f"{arm.hours:.1f} h"
-            if arm.hours >= 1
-            else f"{arm.hours * 60:.0f} min"
-        )
+        time = _time(arm.hours)
         lines.append(
             f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{about + format(arm.tokens, ','):>14}{memory:>11}{time:>10}"
         )
@@ -319,6 +328,19 @@ def text_of(planned: Plan) -> str:
         if judge["at_most_usd"] is not None:
             cost = f"at most ${judge['at_most_usd']:,.2f}"
         lines.append(f"judge   {judge['name']}{asked}: {judge['calls']:,} calls, {cost}")
+    arms = len(planned.arms)
+    for one in evaluation["benchmarks"]:
+        known = one["requests"] is not None
+        requests = (
+            f"{one['requests'] * arms:,} requests on {arms} arms" if known else "of lm-eval: size unknown"
+        )
+        lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'] and one['hours'] * arms)}")
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
+
+
+def _time(hours: float | None) -> str:
+    if hours is None:
+        return "unknown"
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"

@@ -11,6 +11,7 @@ from typing import Any
 
 from handpicked._version import __version__
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.benched import Benched, averages_of, bench_facts
 from handpicked.config import Measure
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
@@ -26,6 +27,7 @@ def report(
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
+    benched: Sequence[Benched],
     command: str,
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
@@ -58,9 +60,11 @@ def report(
         completions=completions,
         losses=values,
         verdicts=decided,
-        stages=stage_facts(pools, subsets, models, losses, answers, verdicts),
+        stages=stage_facts(pools, subsets, models, losses, answers, verdicts, benched),
         provenance=provenance(job, pools, models, command),
         people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
+        benchmarks=[bench_facts(one) for one in benched],
+        averages=averages_of(lineup.written.evaluate.benchmarks),
     )
     write(results, job.store.folder)
     return read(job.store.folder)
@@ -145,6 +149,7 @@ def stage_facts(
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
+    benched: Sequence[Benched],
 ) -> list[StageFacts]:
     """Every stage that ran, in the order of the path."""
     ran: list[tuple[str, str, Stage | None]] = [
@@ -156,6 +161,7 @@ def stage_facts(
     ran += [("reference loss", name, measured.stage) for name, measured in losses.items() if measured]
     ran += [("generate", name, measured.stage) for name, measured in answers.items()]
     ran += [(f"judge {name}", "", measured.stage) for name, measured in verdicts.items()]
+    ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in benched]
     costs: dict[tuple[str, str], float | None] = {
         ("refine", name): subset.refined.facts["cost"] for name, subset in subsets.items() if subset.refined
     }
@@ -176,7 +182,16 @@ def provenance(
     job: Job, pools: Mapping[str | None, OpenPool], models: Mapping[str, Trained], command: str
 ) -> dict[str, Any]:
     """Where the numbers come from. No clock: a report rendered again from the same results is the same."""
-    packages = ("torch", "transformers", "trl", "peft", "daft", "gigatoken", "sentence-transformers")
+    packages = (
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "daft",
+        "gigatoken",
+        "sentence-transformers",
+        "lm-eval",
+    )
     return {
         "handpicked": __version__,
         "command": command,

@@ -1,4 +1,4 @@
-"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> report.
+"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> benchmarks -> report.
 
 Read this file to know the house. What each stage depends on, and where it puts its result, is in ``stages.py``.
 """
@@ -6,22 +6,23 @@ Read this file to know the house. What each stage depends on, and where it puts 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from handpicked import reporting, stages
+from handpicked import benchmarking, reporting, stages
 from handpicked.arms import Lineup, lineup
+from handpicked.benched import Benched
 from handpicked.config import Experiment
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.job import Job
+from handpicked.job import Job, Trained
 from handpicked.progress import SILENT, Progress
 from handpicked.store import open_run, write_json
 
 log = logging.getLogger(__name__)
 
-Until = Literal["select", "train", "generate", "judge", "report"]
+Until = Literal["select", "train", "generate", "judge", "bench", "report"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Outcome:
 
     folder: Path
     results: dict[str, Any] | None
+    benched: Sequence[Benched] = ()
+    benchmarks: Sequence[str] = ()
 
     @property
     def report(self) -> Path:
@@ -73,6 +76,9 @@ def run(
         if until == "train":
             return Outcome(folder, None)
 
+        if until == "bench":
+            return Outcome(folder, None, _benchmarks(job, models), experiment.evaluate.benchmarks)
+
         prompts = stages.prompts(job, pools)
         losses = {name: stages.reference_loss(job, name, models[name], prompts) for name in arms}
         answers = {name: stages.generate(job, name, models[name], prompts) for name in arms}
@@ -83,8 +89,15 @@ def run(
         if until == "judge":
             return Outcome(folder, None)
 
-        results = reporting.report(job, pools, subsets, models, prompts, losses, answers, verdicts, command)
-        return Outcome(folder, results)
+        benched = _benchmarks(job, models)
+        results = reporting.report(
+            job, pools, subsets, models, prompts, losses, answers, verdicts, benched, command
+        )
+        return Outcome(folder, results, benched)
+
+
+def _benchmarks(job: Job, models: Mapping[str, Trained]) -> list[Benched]:
+    return [one for name, trained in models.items() for one in benchmarking.benchmarks(job, name, trained)]
 
 
 def _members(expanded: Lineup, only: Sequence[str]) -> list[str]:

@@ -27,6 +27,8 @@ def banners(results: Json) -> list[dict[str, str]]:
         *_truncated(results),
         *_left_out(results),
         *_unfinished(results),
+        *_longer_and_worse(results),
+        *_broken_benchmarks(results),
     ]
     return [{"level": level, "title": title, "text": text} for level, title, text in found]
 
@@ -127,9 +129,10 @@ def _below_zero(estimate: Json) -> bool:
 
 def _fallen(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
     """Benchmarks on which an arm lies below the untouched model, its whole interval below zero."""
-    for row in (results.get("benchmarks") or {}).get("differences", ()):
-        if row["arm"] == arm and row.get("above_base") and _below_zero(row["above_base"]):
-            yield row["task"], row["above_base"]
+    for row in results["benchmarks"]:
+        for cell in row["arms"]:
+            if cell["arm"] == arm and cell["to_base"] and _below_zero(cell["to_base"]):
+                yield row["benchmark"], cell["to_base"]
 
 
 def _left_out(results: Json) -> Iterator[tuple[str, str, str]]:
@@ -176,6 +179,41 @@ def _unfinished(results: Json) -> Iterator[tuple[str, str, str]]:
             "Answers stop at the token limit",
             f"Unfinished answers: {', '.join(shares)}. They are compared as they are; raise "
             "evaluate.generate.max_new_tokens to see whole ones.",
+        )
+
+
+def _longer_and_worse(results: Json) -> Iterator[tuple[str, str, str]]:
+    """Answers that should be a number or a word grow, beyond their interval, while accuracy falls beyond its own."""
+    found = [
+        f"{cell['arm']} on {row['benchmark']} ({cell['characters_to_base']['value']:+,.0f} characters, "
+        f"{100 * cell['to_base']['value']:+.1f} points)"
+        for row in results["benchmarks"]
+        if row["short_answer"]
+        for cell in row["arms"]
+        if cell["to_base"] and cell["characters_to_base"]
+        if (cell["characters_to_base"]["low"] or 0) > 0 and (cell["to_base"]["high"] or 0) < 0
+    ]
+    if found:
+        yield (
+            "warn",
+            "Answers grow where short ones are right, and accuracy falls",
+            f"Against the untouched model: {'; '.join(found)}. Training on long responses has taught length where none was "
+            "asked for.",
+        )
+
+
+def _broken_benchmarks(results: Json) -> Iterator[tuple[str, str, str]]:
+    broken = [
+        f"{row['benchmark']} of {cell['arm']} ({cell['reason']})"
+        for row in results["benchmarks"]
+        for cell in row["arms"]
+        if cell["failed"]
+    ]
+    if broken:
+        yield (
+            "warn",
+            "Benchmarks broke off",
+            f"{'; '.join(broken)}. The others are whole; the same command runs these again.",
         )
 
 

@@ -85,3 +85,32 @@ class StageFacts:
     arm: str
     seconds: float
     cost: float | None = None
+
+
+@dataclass(frozen=True)
+class BenchFacts:
+    """One benchmark on one arm.
+
+    ``value`` is a mean over ``n`` documents in the unit of ``metric`` (accuracies 0 to 1), ``stderr`` its standard error.
+    ``values`` and ``characters`` are, by document, that metric's value and the length of the generated answer: arms are
+    compared document by document. ``value`` is ``None`` with a ``reason`` for an empty set and, with ``failed``, for a
+    benchmark that broke off. ``short_answer`` says that a right answer is a number or a word.
+    """
+
+    arm: str
+    benchmark: str
+    metric: str = ""
+    value: float | None = None
+    stderr: float | None = None
+    n: int = 0
+    higher_is_better: bool = True
+    shots: int = 0
+    chat: bool = False
+    short_answer: bool = False
+    values: Mapping[str, float] = field(default_factory=dict)
+    characters: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    subtasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    reason: str | None = None
+    failed: bool = False

@@ -15,8 +15,9 @@ from typing import Any
 from handpicked.analyze.answer import answers
 from handpicked.analyze.arm_table import Losses, arm_table, by_arm
 from handpicked.analyze.banners import banners
+from handpicked.analyze.benchmarks import benchmark_table
 from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, judged_pairs, ranking
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
+from handpicked.analyze.facts import ArmFacts, BenchFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
 from handpicked.analyze.samples import samples
@@ -45,6 +46,8 @@ def assemble(
     verdicts: Sequence[Verdict],
     stages: Sequence[StageFacts],
     provenance: Mapping[str, Any],
+    benchmarks: Sequence[BenchFacts] = (),
+    averages: Mapping[str, Sequence[str]] | None = None,
     people: Mapping[str, Any] | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
@@ -56,6 +59,7 @@ def assemble(
     arm is better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
     ``candidates`` are those of each base model, ``candidate`` the first; ``curves`` the arms of each size curve; completions,
     losses and verdicts name models, which ``arms`` tells the arms of.
+    ``averages`` names the benchmarks that each average is taken over.
     ``people`` is what ``people.summarize`` makes of the votes cast on this run, ``None`` where nobody has voted.
     """
     candidates = tuple(candidates) or (candidate,)
@@ -99,6 +103,12 @@ def assemble(
             for base, met in _ranked(judge["name"], told, tables, candidates, arm_of).items()
         ],
         "short_answers": short_answers(groups, prompts, completions),
+        "benchmarks": benchmark_table(
+            benchmarks,
+            base=next((arm.name for arm in arms if arm.by == "none"), None),
+            full=next((arm.name for arm in arms if arm.by == "full"), None),
+            averages=averages,
+        ),
         "samples": samples(told, prompts, completions, groups[candidate][0].name, main),
         "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],

@@ -13,8 +13,11 @@ from handpicked.report.text import (
     number,
     percent,
     percent_interval,
+    points,
+    points_interval,
     signed,
     signed_interval,
+    signed_points,
     visible,
 )
 
@@ -32,7 +35,7 @@ def render_markdown(results: Json) -> str:
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
     parts += [_comparisons(results), _control(results), _people(results), _sizes(results), _seeds(results)]
-    parts += [_arms(results), _stages(results)]
+    parts += [_arms(results), _benchmarks(results), _stages(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -184,6 +187,27 @@ def _arms(results: Json) -> str:
         "At the limit",
     ]
     return _table("Arms", head, rows, text_columns=2)
+
+
+def _benchmarks(results: Json) -> str:
+    rows = [
+        [
+            row["benchmark"],
+            cell["arm"],
+            "broke off" if cell["failed"] else points(cell["score"]["value"]),
+            points_interval(cell["score"]).replace("+", ""),
+            signed_points((cell["to_base"] or {}).get("value")),
+            points_interval(cell["to_base"]),
+            signed_points((cell["to_full"] or {}).get("value")),
+            points_interval(cell["to_full"]),
+            number((cell["characters"] or {}).get("value")),
+            number(cell["score"]["n"]),
+        ]
+        for row in results["benchmarks"]
+        for cell in row["arms"]
+    ]
+    head = ["Benchmark", "Arm", "Score", "95%", "To untouched", "95%", "To full", "95%", "Characters", "n"]
+    return _table("Benchmarks", head, rows, text_columns=2)
 
 
 def _stages(results: Json) -> str:

@@ -59,7 +59,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
+    names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
+    names += ["points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
     made.globals["charts"] = charts
     made.globals["size_chart"] = size_chart
