@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge", "bench")
+BENCHMARKS = ("select", "train", "judge", "bench", "report")
 
 
 def main() -> int:

@@ -89,17 +89,16 @@ SELECTORS = (
         "embedding",
         "embed; demo",
     ),
-    Method(
-        "llm-rating",
-        "quality as rated by a chat model",
-        "AlpaGasus, arXiv 2307.08701",
-        "paid API",
-        "an endpoint",
-        planned=True,
-    ),
 )
 
 SCORERS = (
+    Method(
+        "llm-rating",
+        "rated from 0 to 5 in half points by a chat model, in a dimension of your choice",
+        "AlpaGasus, arXiv 2307.08701",
+        "paid API",
+        "an endpoint",
+    ),
     Method(
         "perplexity",
         "perplexity of the response given the prompt, by a causal LM; name the end yourself",
@@ -118,6 +117,13 @@ SCORERS = (
         "IFD by a small causal LM, without a chat template",
         "Li et al. 2024, arXiv 2402.00530",
         "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+    Method(
+        "t-shirt",
+        "IFD over the tokens that the prompt moves, for rows whose noisy neighbours agree",
+        "T-SHIRT, Fu et al. 2025, arXiv 2506.01317",
+        "model forward, twice, 31 times (score.neighbours)",
         "lm; demo for the bundled model",
     ),
     Method(

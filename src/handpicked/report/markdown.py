@@ -34,8 +34,8 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _control(results), _people(results), _arms(results)]
-    parts += [_benchmarks(results), _stages(results)]
+    parts += [_comparisons(results), _control(results), _people(results), _sizes(results), _seeds(results)]
+    parts += [_arms(results), _benchmarks(results), _stages(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -70,12 +70,54 @@ def _comparisons(results: Json) -> str:
     return _table("Comparisons", head, rows, text_columns=3)
 
 
+def _sizes(results: Json) -> str:
+    """Size curves: their sentences, then every size."""
+    found = [(curve, measure) for curve in results["size_curves"] for measure in curve["measures"]]
+    rows = [
+        [
+            point["arm"],
+            measure["name"],
+            number(point["rows"]),
+            number(point["value"]["value"], 3),
+            f"{number(point['value']['low'], 3)} to {number(point['value']['high'], 3)}",
+            signed((point["to_best"] or {}).get("value")),
+            signed_interval(point["to_best"]),
+            "yes" if point["enough"] else "no",
+        ]
+        for _, measure in found
+        for point in measure["points"]
+    ]
+    head = ["Arm", "Measure", "Rows", "Value", "95%", "To the best", "Simultaneous 95%", "Enough"]
+    said = "\n\n".join(_plain(measure["sentence"]) for _, measure in found)
+    table = _table("Sizes", head, rows, text_columns=2)
+    return f"{table}\n\n{said}" if table else ""
+
+
+def _seeds(results: Json) -> str:
+    rows = [
+        [
+            one["a"],
+            one["b"],
+            c["judge"],
+            percent(one["win_rate"]["value"]),
+            percent_interval(one["win_rate"]),
+            str(one["win_rate"]["n"]),
+        ]
+        for c in results["comparisons"]
+        if c["test_set"] == "all"
+        for one in c.get("seeds", ())
+    ]
+    return _table(
+        "Each seed by itself", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3
+    )
+
+
 def _control(results: Json) -> str:
     """The win rates with length and style held equal, over all prompts and by group."""
     everything = [("", "all", c) for c in headline_comparisons(results)]
     rows = [
         [
-            f"{results['candidate']} vs {c['b']}",
+            f"{c.get('a', results['candidate'])} vs {c['b']}",
             f"{kind} {name}".strip(),
             label,
             percent(estimate["value"]),
