@@ -64,7 +64,7 @@ def report(
         provenance=provenance(job, pools, models, command),
         people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
         benchmarks=[bench_facts(one) for one in benched],
-        averages=averages_of(job.experiment.evaluate.benchmarks),
+        averages=averages_of(lineup.written.evaluate.benchmarks),
     )
     write(results, job.store.folder)
     return read(job.store.folder)

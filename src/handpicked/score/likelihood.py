@@ -390,7 +390,7 @@ def batches(window: Sequence[_Todo], budget: int) -> Iterator[list[_Todo]]:
     batch: list[_Todo] = []
     for todo in sorted(window, key=lambda one: (one.alone, -one.length, one.place, one.neighbour)):
         full = (len(batch) + 1) * (batch[0].length if batch else 0) > budget
-        uneven = batch and todo.length < EVEN * batch[0].length and sum(t.length for t in batch) > budget // 8
+        uneven = batch and todo.length < EVEN * batch[0].length and sum(t.length for t in batch) > budget // 4
         if batch and (full or uneven or todo.alone != batch[0].alone):
             yield batch
             batch = []
