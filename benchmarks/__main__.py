@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge", "score")
+BENCHMARKS = ("select", "train", "judge", "score", "report", "bench")
 
 
 def main() -> int:

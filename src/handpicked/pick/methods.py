@@ -24,6 +24,8 @@ from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
 from handpicked.score.likelihood import READS as LM_READS
 from handpicked.score.likelihood import LanguageModel
+from handpicked.score.llm_rating import READS as RATING_READS
+from handpicked.score.llm_rating import LLMRating
 from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
@@ -75,6 +77,7 @@ MODEL_READS = ("model", "revision", "trust_remote_code")
 DEITA_READS = (*MODEL_READS, "max_length", "prompt")
 
 POOL_SCORERS: Mapping[str, Making] = {
+    "llm-rating": Making(LLMRating.of, RATING_READS),
     "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
     "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
     "superfiltering": Making(
