@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge", "embed")
+BENCHMARKS = ("select", "train", "judge", "report", "bench", "embed")
 
 
 def main() -> int:

