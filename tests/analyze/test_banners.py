@@ -73,7 +73,13 @@ def test_a_benchmark_that_falls_counts_where_there_are_benchmarks():
             "characters_to_base": None,
             "failed": False,
         }
-        row = {"benchmark": "gsm8k", "higher_is_better": True, "short_answer": False, "arms": [cell]}
+        row = {
+            "benchmark": "gsm8k",
+            "higher_is_better": True,
+            "members": [],
+            "short_answer": True,
+            "arms": [cell],
+        }
         found = banners({**results, "benchmarks": [row]})
         assert (SHORT in {banner["title"] for banner in found}) is raised
 

@@ -15,7 +15,7 @@ from typing import Any
 from handpicked.analyze.answer import answers
 from handpicked.analyze.arm_table import Losses, arm_table, by_arm
 from handpicked.analyze.banners import banners
-from handpicked.analyze.bench_arms import table_of_arms
+from handpicked.analyze.benchmarks import benchmark_table, lines_of
 from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, judged_pairs, ranking
 from handpicked.analyze.facts import ArmFacts, BenchFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
@@ -105,8 +105,8 @@ def assemble(
             for judge in judges
             for base, met in _ranked(judge["name"], told, tables, candidates, arm_of).items()
         ],
+        "benchmarks": benchmark_table(benchmarks, lines_of(groups), averages),
         "short_answers": short_answers(groups, prompts, completions),
-        "benchmarks": table_of_arms(benchmarks, groups, averages),
         "samples": samples(told, prompts, completions, groups[candidate][0].name, main),
         "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],
