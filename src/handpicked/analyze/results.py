@@ -65,7 +65,8 @@ def assemble(
     candidates = tuple(candidates) or (candidate,)
     groups = by_arm(arms)
     arm_of = {arm.name: name for name, members in groups.items() for arm in members}
-    order = [*candidates, *(name for name in groups if name not in candidates)]
+    rest = [name for name in groups if name not in candidates]
+    order = [*candidates, *sorted(rest, key=lambda name: groups[name][0].by == "none")]
     place = {arm.name: (order.index(arm_of[arm.name]), i) for i, arm in enumerate(arms)}
     told = [from_first(verdict, place) for verdict in verdicts]
     told.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from handpicked.analyze.compared import worths
 from handpicked.analyze.facts import ArmFacts, BenchFacts
 from handpicked.analyze.seeds import Values
-from handpicked.analyze.size_curve import sentence, size_curve
+from handpicked.analyze.size_curve import Say, sentence, size_curve
 from handpicked.records import Verdict
 
 Json = dict[str, Any]
@@ -52,8 +52,8 @@ def _entry(
     rows = {name: groups[name][0].rows for name in curve}
     family = first.family or first.name
     found = [
-        _measure("win rate against the untouched model", by_win, rows, "high", _points, family),
-        _measure("reference loss", by_loss, rows, "low", _number, family),
+        _measure("win rate against the untouched model", by_win, rows, "high", _share, _points, family),
+        _measure("reference loss", by_loss, rows, "low", _number, _number, family),
         *(_of_benchmark(name, members, rows, benchmarks, family) for name in _benchmarks(benchmarks)),
     ]
     return {"family": family, "base": first.base, "measures": [part for part in found if part is not None]}
@@ -82,7 +82,7 @@ def _of_benchmark(
     by_model = {fact.arm: fact for fact in facts if fact.benchmark == name}
     better: Literal["high", "low"] = "high" if next(iter(by_model.values())).higher_is_better else "low"
     values = {arm: [by_model[m].values for m in own if m in by_model] for arm, own in members.items()}
-    return _measure(name, values, rows, better, _number, family)
+    return _measure(name, values, rows, better, _number, _number, family)
 
 
 def _measure(
@@ -90,13 +90,19 @@ def _measure(
     values: Mapping[str, Sequence[Values]],
     rows: Mapping[str, int],
     better: Literal["high", "low"],
-    say: Callable[[float | None], str],
+    say: Say,
+    gap: Say,
     family: str,
 ) -> Json | None:
     found = size_curve(values, rows, better, share=name.startswith("win rate"))
     if found is None:
         return None
-    return {"name": name, "better": better, "sentence": sentence(found, family, name, say), **asdict(found)}
+    return {
+        "name": name,
+        "better": better,
+        "sentence": sentence(found, family, name, say, gap),
+        **asdict(found),
+    }
 
 
 def _against(model: str, untouched: Sequence[str], verdicts: Sequence[Verdict]) -> dict[str, float | None]:
@@ -106,8 +112,12 @@ def _against(model: str, untouched: Sequence[str], verdicts: Sequence[Verdict]) 
     return {**mine, **{prompt: None if value is None else 1 - value for prompt, value in theirs.items()}}
 
 
+def _share(value: float | None) -> str:
+    return "no value" if value is None else f"{value:.0%}"
+
+
 def _points(value: float | None) -> str:
-    return "no value" if value is None else f"{100 * value:.0f}%"
+    return "no value" if value is None else f"{100 * value:.0f} points"
 
 
 def _number(value: float | None) -> str:
