@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge", "score", "report", "bench")
+BENCHMARKS = ("select", "train", "judge", "report", "bench", "score", "embed")
 
 
 def main() -> int:

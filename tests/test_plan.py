@@ -45,7 +45,7 @@ def test_every_arm_of_sizes_seeds_models_and_pools_is_listed_with_what_it_takes(
     cost = {arm.name: arm for arm in planned.arms}
     assert cost["longest-large-10"].memory_gib > cost["longest-small-10"].memory_gib
     assert cost["longest-large-10"].tokens == cost["longest-small-10"].tokens
-    assert planned.evaluation["comparisons"] == 7 + 3, (
+    assert planned.evaluation["comparisons"] == 6 + 2, (
         "within each base only; random seed by seed; sizes against base"
     )
     assert planned.evaluation["answers"] == 10 * 4
@@ -78,4 +78,4 @@ def test_the_papers_experiments_resolve_every_name_and_say_what_they_take(
     (judge,) = planned.evaluation["judges"]
     asked = sum(planned.evaluation["prompts"].values())
     assert asked > 1000 and judge["calls"] == 2 * 4 * asked and judge["at_most_usd"] > 100
-    assert not [part for part in planned.missing if "there is no" in part and "method" in part]
+    assert not any("planned" in part for part in planned.missing)

@@ -49,7 +49,8 @@ def _extra(name: str, modules: tuple[str, ...]) -> Finding:
         return Finding(
             f"extra {name}", False, f"missing {', '.join(missing)}: pip install 'handpicked[{name}]'"
         )
-    versions = ", ".join(f"{m} {importlib.metadata.version(m.replace('_', '-'))}" for m in modules)
+    packages = importlib.metadata.packages_distributions()  # faiss may come as faiss-cpu or faiss-gpu
+    versions = ", ".join(f"{m} {importlib.metadata.version(packages[m][0])}" for m in modules)
     return Finding(f"extra {name}", True, versions)
 
 

@@ -80,8 +80,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     gpu = _has_gpu()
     pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
     arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
-    size = next(iter(sizes.values()))[0]
-    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(experiment, size, gpu)}
+    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
         most = max(arm.memory_gib or 0 for arm in arms)
@@ -264,18 +263,41 @@ def _evaluation(expanded: Lineup) -> dict[str, Any]:
     return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges}
 
 
-def _benchmarks(experiment: Experiment, size: ModelSize | None, gpu: bool) -> list[dict[str, Any]]:
-    """Requests, tokens and hours of each benchmark on one arm."""
+def _benchmarks(
+    expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], gpu: bool
+) -> list[dict[str, Any]]:
+    """Documents of each benchmark; its requests, tokens and hours on all arms together."""
     from handpicked.bench import planned
 
+    evaluate = expanded.experiment.evaluate
+    bases = [sizes[arm.model or ""][0] for arm in expanded.experiment.arms.values()]
+    weights = [None if size is None else size.weights for size in bases]
     found = []
-    for one in planned(experiment.evaluate.benchmarks, experiment.evaluate.bench):
-        hours = None
-        if size is not None and one.tokens is not None:
-            flops = estimate.GPU_FLOPS if gpu or size.weights > ON_CPU else estimate.CPU_FLOPS
-            hours = round(2.0 * size.weights * one.tokens / flops / 3600, 3)  # 2 operations a weight a token
-        found.append({**asdict(one), "hours": hours})
+    for one in planned(evaluate.benchmarks, evaluate.bench):
+        entry: dict[str, Any] = {
+            "benchmark": one.benchmark,
+            "documents": one.documents,
+            "requests": None,
+            "tokens": None,
+            "hours": None,
+        }
+        if one.requests is not None and one.tokens is not None:
+            entry |= {"requests": one.requests * len(bases), "tokens": one.tokens * len(bases)}
+            entry["hours"] = _forward_hours(one.tokens, weights, gpu)
+        found.append(entry)
     return found
+
+
+def _forward_hours(tokens: int, weights: Sequence[int | None], gpu: bool) -> float | None:
+    """2 operations a weight a token (Kaplan et al., 2020), for each of the models; None where one's size is unknown."""
+    known = [each for each in weights if each is not None]
+    if len(known) < len(weights):
+        return None
+    seconds = [
+        2.0 * each * tokens / (estimate.GPU_FLOPS if gpu or each > ON_CPU else estimate.CPU_FLOPS)
+        for each in known
+    ]
+    return round(sum(seconds) / 3600, 3)
 
 
 def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
@@ -328,13 +350,10 @@ def text_of(planned: Plan) -> str:
         if judge["at_most_usd"] is not None:
             cost = f"at most ${judge['at_most_usd']:,.2f}"
         lines.append(f"judge   {judge['name']}{asked}: {judge['calls']:,} calls, {cost}")
-    arms = len(planned.arms)
     for one in evaluation["benchmarks"]:
         known = one["requests"] is not None
-        requests = (
-            f"{one['requests'] * arms:,} requests on {arms} arms" if known else "of lm-eval: size unknown"
-        )
-        lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'] and one['hours'] * arms)}")
+        requests = f"{one['requests']:,} requests on all arms" if known else "of lm-eval: size unknown"
+        lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'])}")
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])

@@ -67,8 +67,20 @@ def test_a_benchmark_that_falls_counts_where_there_are_benchmarks():
     assert SHORT not in titles(results)
     fallen = {"value": -0.1, "low": -0.15, "high": -0.05, "n": 99, "missing": 0, "method": "m"}
     for high, raised in ((-0.05, True), (0.01, False)):
-        rows = [{"arm": CANDIDATE, "task": "gsm8k", "above_base": {**fallen, "high": high}}]
-        found = banners({**results, "benchmarks": {"differences": rows}})
+        cell = {
+            "arm": CANDIDATE,
+            "to_base": {**fallen, "high": high},
+            "characters_to_base": None,
+            "failed": False,
+        }
+        row = {
+            "benchmark": "gsm8k",
+            "higher_is_better": True,
+            "members": [],
+            "short_answer": True,
+            "arms": [cell],
+        }
+        found = banners({**results, "benchmarks": [row]})
         assert (SHORT in {banner["title"] for banner in found}) is raised
 
 

@@ -198,7 +198,7 @@ def test_missing_and_ambiguous_files(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("helaswag", "hellaswag"), ("arc_challange", "arc"), ("truthfulqa_mc3", "truthfulqa_mc")],
+    [("helaswag", "hellaswag"), ("arc_challange", "arc"), ("arc_easyy", "arc_easy")],
 )
 def test_unknown_names(name, meant):
     with pytest.raises(ConfigError, match=f"There is no benchmark '{name}'. Did you mean '{meant}"):

@@ -129,9 +129,11 @@ def _below_zero(estimate: Json) -> bool:
 
 def _fallen(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
     """Benchmarks on which an arm lies below the untouched model, its whole interval below zero."""
-    for row in (results.get("benchmarks") or {}).get("differences", ()):
-        if row["arm"] == arm and row.get("above_base") and _below_zero(row["above_base"]):
-            yield row["task"], row["above_base"]
+    for row in results["benchmarks"]:
+        for cell in row["arms"]:
+            known = cell["arm"] == arm and row["higher_is_better"] and not row["members"] and cell["to_base"]
+            if known and _below_zero(cell["to_base"]):
+                yield row["benchmark"], cell["to_base"]
 
 
 def _left_out(results: Json) -> Iterator[tuple[str, str, str]]:

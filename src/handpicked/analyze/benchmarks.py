@@ -8,43 +8,79 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from handpicked.analyze.bootstrap import Z95
-from handpicked.analyze.facts import BenchFacts
+from handpicked.analyze import seeds
+from handpicked.analyze.bootstrap import Z95, wilson
+from handpicked.analyze.facts import ArmFacts, BenchFacts
 from handpicked.records import Estimate
 
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Line:
+    """One arm of the table: the models in it (one, or one a seed), and the arms it is compared with on the same base model."""
+
+    arm: str
+    members: Sequence[str]
+    base: str | None = None
+    full: str | None = None
+
+
+def lines_of(groups: Mapping[str, Sequence[ArmFacts]]) -> list[Line]:
+    """The arms with what each is compared with: the untouched model, and training on all of the same pool."""
+    lines = []
+    for name, members in groups.items():
+        same = {other: found[0] for other, found in groups.items() if found[0].base == members[0].base}
+        base = next((other for other, arm in same.items() if arm.by == "none"), None)
+        fulls = [other for other, arm in same.items() if arm.by == "full" and arm.pool == members[0].pool]
+        lines.append(Line(name, [arm.name for arm in members], base, next(iter(fulls), None)))
+    return lines
+
+
 def benchmark_table(
     facts: Sequence[BenchFacts],
-    *,
-    base: str | None = None,
-    full: str | None = None,
+    lines: Sequence[Line] = (),
     averages: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Json]:
     """A row for each benchmark in the order of ``facts``, then one for each average (its name to the benchmarks in it).
 
-    Each row holds a cell for each arm: ``score`` (an Estimate), ``to_base`` and ``to_full`` (paired differences, ``None`` for
-    the arm itself or where there is no such arm), ``characters`` and ``characters_to_base`` for generated answers, and
-    ``failed`` or ``reason`` where there is no score.
+    Each row holds a cell for each of ``lines`` (default: each model alone): ``score`` (an Estimate), ``to_base`` and
+    ``to_full`` (paired differences, ``None`` for the arm itself or where there is no such arm), ``characters`` and
+    ``characters_to_base`` for generated answers, and ``failed`` or ``reason`` where there is no score. Several seeds of an arm
+    are pooled and their spread is part of the interval (``seeds``).
     """
     names = list(dict.fromkeys(fact.benchmark for fact in facts))
-    arms = list(dict.fromkeys(fact.arm for fact in facts))
+    lines = lines or [Line(arm, [arm]) for arm in dict.fromkeys(fact.arm for fact in facts)]
     found = {(fact.benchmark, fact.arm): fact for fact in facts}
-    rows = [_row([found[name, arm] for arm in arms if (name, arm) in found], base, full) for name in names]
-    for average, members in (averages or {}).items():
-        rows.append(_average_row(average, members, arms, found, base, full))
-    return rows
+    sides = {
+        (name, line.arm): [found[name, member] for member in line.members if (name, member) in found]
+        for name in names
+        for line in lines
+    }
+    rows = [_row(name, lines, sides) for name in names]
+    by_name = {row["benchmark"]: {cell["arm"]: cell for cell in row["arms"]} for row in rows}
+    return [
+        *rows,
+        *(_average_row(name, members, lines, by_name) for name, members in (averages or {}).items()),
+    ]
 
 
-def _row(facts: Sequence[BenchFacts], base: str | None, full: str | None) -> Json:
-    by_arm = {fact.arm: fact for fact in facts}
+def _row(name: str, lines: Sequence[Line], sides: Mapping[tuple[str, str], Sequence[BenchFacts]]) -> Json:
+    facts = [fact for line in lines for fact in sides[name, line.arm]]
     told = next((fact for fact in facts if not fact.failed), facts[0])
+    cells = []
+    for line in lines:
+        if mine := sides[name, line.arm]:
+            base, full = (
+                sides[name, other] if other is not None and other != line.arm else ()
+                for other in (line.base, line.full)
+            )
+            cells.append(_cell(line.arm, mine, base, full))
     return {
-        "benchmark": told.benchmark,
+        "benchmark": name,
         "metric": told.metric,
         "higher_is_better": told.higher_is_better,
         "shots": told.shots,
@@ -52,32 +88,56 @@ def _row(facts: Sequence[BenchFacts], base: str | None, full: str | None) -> Jso
         "short_answer": told.short_answer,
         "notes": list(told.notes),
         "members": [],
-        "arms": [_cell(fact, by_arm.get(base or ""), by_arm.get(full or "")) for fact in facts],
+        "arms": cells,
     }
 
 
-def _cell(fact: BenchFacts, base: BenchFacts | None, full: BenchFacts | None) -> Json:
+def _cell(
+    arm: str, facts: Sequence[BenchFacts], base: Sequence[BenchFacts], full: Sequence[BenchFacts]
+) -> Json:
+    broken = [
+        f"{fact.arm}: {fact.reason}" if len(facts) > 1 else fact.reason for fact in facts if fact.reason
+    ]
+    whole = [fact for fact in facts if not fact.failed]
     return {
-        "arm": fact.arm,
-        "score": asdict(_estimate(fact.value, fact.stderr, fact.n, "mean over documents")),
-        "to_base": _above(fact, base, "values"),
-        "to_full": _above(fact, full, "values"),
-        "characters": asdict(_mean(list(fact.characters.values()))) if fact.characters else None,
-        "characters_to_base": _above(fact, base, "characters"),
-        "metrics": dict(fact.metrics),
-        "subtasks": dict(fact.subtasks),
-        "reason": fact.reason,
-        "failed": fact.failed,
+        "arm": arm,
+        "score": asdict(_score(whole)),
+        "to_base": _above(whole, base, "values"),
+        "to_full": _above(whole, full, "values"),
+        "characters": asdict(_of_seeds([fact.characters for fact in whole]))
+        if any(f.characters for f in whole)
+        else None,
+        "characters_to_base": _above(whole, base, "characters"),
+        "metrics": {fact.arm: dict(fact.metrics) for fact in whole},
+        "subtasks": {fact.arm: dict(fact.subtasks) for fact in whole},
+        "reason": "; ".join(reason for reason in broken if reason) or None,
+        "failed": not whole,
     }
 
 
-def _above(fact: BenchFacts, other: BenchFacts | None, what: Literal["values", "characters"]) -> Json | None:
-    """How far the arm lies above ``other``: the mean difference over the documents that both have."""
-    mine, theirs = getattr(fact, what), getattr(other, what, {})
-    if other is None or other.arm == fact.arm or not mine or not theirs:
+def _score(facts: Sequence[BenchFacts]) -> Estimate:
+    if len(facts) == 1:
+        return _estimate(facts[0].value, facts[0].stderr, facts[0].n, "mean over documents")
+    return _of_seeds([fact.values for fact in facts])
+
+
+def _above(
+    facts: Sequence[BenchFacts], others: Sequence[BenchFacts], what: Literal["values", "characters"]
+) -> Json | None:
+    """How far the arm lies above another: the mean difference over the documents that both have."""
+    mine, theirs = ([getattr(fact, what) for fact in side if getattr(fact, what)] for side in (facts, others))
+    if not mine or not theirs:
         return None
-    shared = [mine[doc] - theirs[doc] for doc in mine if doc in theirs]
-    return asdict(_mean(shared, len(mine.keys() ^ theirs.keys()), "mean of paired differences"))
+    if len(mine) == len(theirs) == 1:
+        shared = [mine[0][doc] - theirs[0][doc] for doc in mine[0] if doc in theirs[0]]
+        return asdict(_mean(shared, len(mine[0].keys() ^ theirs[0].keys()), "mean of paired differences"))
+    return asdict(seeds.mean(seeds.differences(mine, theirs)))
+
+
+def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
+    if len(values) == 1:
+        return _mean(list(values[0].values()))
+    return seeds.mean(values)
 
 
 def _mean(values: Sequence[float], missing: int = 0, what: str = "mean over documents") -> Estimate:
@@ -90,25 +150,27 @@ def _mean(values: Sequence[float], missing: int = 0, what: str = "mean over docu
 
 
 def _estimate(value: float | None, stderr: float | None, n: int, what: str, missing: int = 0) -> Estimate:
-    """``value`` with 1.96 standard errors to either side; no interval where there is no standard error."""
+    """``value`` with 1.96 standard errors to either side; no interval where there is no standard error.
+
+    Where all documents are alike the standard error is 0 and says nothing; then, for shares, the interval reaches as far as
+    Wilson's (1927) for a kind of document of which ``n`` showed none.
+    """
     if value is None:
         return Estimate(None, None, None, n, missing, "no value")
-    if stderr is None:
+    half = None if stderr is None else Z95 * stderr
+    method = f"{what}, 1.96 standard errors"
+    if half == 0 and n:
+        half = wilson(0.0, n)[1] if abs(value) <= 1 else None
+        method = f"{what}, all alike: Wilson's interval over {n} documents"
+    if half is None:
         return Estimate(value, None, None, n, missing, f"{what}, no standard error")
-    low, high = value - Z95 * stderr, value + Z95 * stderr
-    return Estimate(value, low, high, n, missing, f"{what}, 1.96 standard errors")
+    return Estimate(value, value - half, value + half, n, missing, method)
 
 
 def _average_row(
-    name: str,
-    members: Sequence[str],
-    arms: Sequence[str],
-    found: Mapping[tuple[str, str], BenchFacts],
-    base: str | None,
-    full: str | None,
+    name: str, members: Sequence[str], lines: Sequence[Line], rows: Mapping[str, Mapping[str, Json]]
 ) -> Json:
     """The unweighted mean of the members' scores; no value for an arm that lacks one of them."""
-    cells = {arm: [_cell_of(member, arm, found, base, full) for member in members] for arm in arms}
     return {
         "benchmark": name,
         "metric": "mean",
@@ -118,34 +180,24 @@ def _average_row(
         "short_answer": False,
         "notes": [],
         "members": list(members),
-        "arms": [_average(arm, members, cells[arm]) for arm in arms],
+        "arms": [
+            _average(line.arm, {member: rows.get(member, {}).get(line.arm) for member in members})
+            for line in lines
+        ],
     }
 
 
-def _cell_of(
-    member: str,
-    arm: str,
-    found: Mapping[tuple[str, str], BenchFacts],
-    base: str | None,
-    full: str | None,
-) -> Json | None:
-    fact = found.get((member, arm))
-    if fact is None or fact.value is None:
-        return None
-    return _cell(fact, found.get((member, base or "")), found.get((member, full or "")))
-
-
-def _average(arm: str, members: Sequence[str], cells: Sequence[Json | None]) -> Json:
-    lacking = [member for member, cell in zip(members, cells, strict=True) if cell is None]
-    known = [cell for cell in cells if cell is not None]
+def _average(arm: str, cells: Mapping[str, Json | None]) -> Json:
+    lacking = [member for member, cell in cells.items() if cell is None or cell["score"]["value"] is None]
+    known = [cell for cell in cells.values() if cell is not None]
+    means = {
+        key: None if lacking else _mean_of([cell[key] for cell in known])
+        for key in ("score", "to_base", "to_full")
+    }
     return {
         "arm": arm,
-        **{
-            key: _mean_of([cell[key] for cell in known]) if not lacking else None
-            for key in ("to_base", "to_full")
-        },
-        "score": (not lacking and _mean_of([cell["score"] for cell in known]))
-        or asdict(Estimate(None, None, None, 0, 0, "no value")),
+        **means,
+        "score": means["score"] or asdict(Estimate(None, None, None, 0, 0, "no value")),
         "characters": None,
         "characters_to_base": None,
         "metrics": {},

@@ -26,10 +26,10 @@ def totals_by_prompt(prompts: Sequence[Hashable], values: np.ndarray) -> np.ndar
     """Sums of ``values`` [n, k] over each prompt: [prompts, k], in order of first appearance."""
     import numpy as np
 
-    index: dict[Hashable, int] = {}
-    place = np.fromiter(
-        (index.setdefault(p, len(index)) for p in prompts), dtype=np.int64, count=len(prompts)
-    )
+    index = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
+    if len(index) == len(prompts):
+        return values
+    place = np.fromiter((index[p] for p in prompts), dtype=np.int64, count=len(prompts))
     totals = np.zeros((len(index), values.shape[1]))
     np.add.at(totals, place, values)
     return totals

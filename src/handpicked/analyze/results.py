@@ -15,7 +15,7 @@ from typing import Any
 from handpicked.analyze.answer import answers
 from handpicked.analyze.arm_table import Losses, arm_table, by_arm
 from handpicked.analyze.banners import banners
-from handpicked.analyze.benchmarks import benchmark_table
+from handpicked.analyze.benchmarks import benchmark_table, lines_of
 from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, judged_pairs, ranking
 from handpicked.analyze.facts import ArmFacts, BenchFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
@@ -65,7 +65,8 @@ def assemble(
     candidates = tuple(candidates) or (candidate,)
     groups = by_arm(arms)
     arm_of = {arm.name: name for name, members in groups.items() for arm in members}
-    order = [*candidates, *(name for name in groups if name not in candidates)]
+    rest = [name for name in groups if name not in candidates]
+    order = [*candidates, *sorted(rest, key=lambda name: groups[name][0].by == "none")]
     place = {arm.name: (order.index(arm_of[arm.name]), i) for i, arm in enumerate(arms)}
     told = [from_first(verdict, place) for verdict in verdicts]
     told.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))
@@ -94,7 +95,7 @@ def assemble(
         "members": _members(groups, losses, completions),
         "comparisons": comparisons,
         "size_curves": size_curves(
-            curves, groups, losses, [v for v in told if main and v.judge == main["name"]]
+            curves, groups, losses, [v for v in told if main and v.judge == main["name"]], benchmarks
         ),
         "judges": judges,
         "rankings": [
@@ -102,13 +103,8 @@ def assemble(
             for judge in judges
             for base, met in _ranked(judge["name"], told, tables, candidates, arm_of).items()
         ],
+        "benchmarks": benchmark_table(benchmarks, lines_of(groups), averages),
         "short_answers": short_answers(groups, prompts, completions),
-        "benchmarks": benchmark_table(
-            benchmarks,
-            base=next((arm.name for arm in arms if arm.by == "none"), None),
-            full=next((arm.name for arm in arms if arm.by == "full"), None),
-            averages=averages,
-        ),
         "samples": samples(told, prompts, completions, groups[candidate][0].name, main),
         "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],

@@ -46,6 +46,8 @@ class ReplyCache:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            # A checkpoint waits for the disk, and every reply in flight for it: once in 40 MB of log is enough.
+            self._db.execute("PRAGMA wal_autocheckpoint=10000")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
             )

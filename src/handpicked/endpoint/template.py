@@ -15,8 +15,7 @@ def fence(*texts: str) -> str:
 
     It depends on the texts alone: equal texts give equal prompts in every run.
     """
-    runs = (run for text in texts if "=" in text for run in re.findall("=+", text))
-    longest = max(map(len, runs), default=0)
+    longest = max((len(run) for text in texts if "=" in text for run in re.findall("=+", text)), default=0)
     return "=" * max(SHORTEST_FENCE, longest + 1)
 
 

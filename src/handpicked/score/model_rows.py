@@ -9,7 +9,8 @@ from pathlib import Path
 
 from handpicked.models.journal import append, recover
 from handpicked.progress import Progress
-from handpicked.score.pool_scorer import write_scores
+from handpicked.score.pool_scorer import FACTS, truncation, write_scores
+from handpicked.store import write_json
 
 JOURNAL = "rows.jsonl"
 
@@ -111,4 +112,5 @@ def write_rows(
         truncated: cut,
         "reason": pa.array(reasons, pa.string()),
     }
+    write_json(work / FACTS, truncation([row.truncated for row in rows if row.reason is None]))
     write_scores(work, pa.table(table))

@@ -67,7 +67,7 @@ class Rds:
             rows,
             lambda one: len(self._row(template, limit, one).ids),
             size_of(self.model),
-            self.model.name,
+            self.model,
             more_tokens=sum(len(row.ids) for row in self._targets(template, limit)),
         )
 

@@ -65,7 +65,7 @@ class Reward:
                 config, trust_remote_code=self.model.trust_remote_code
             )
         )
-        return forecast(pool, rows, lambda one: len(encode(one).ids), weights, self.model.name)
+        return forecast(pool, rows, lambda one: len(encode(one).ids), weights, self.model)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """The reward of every row, null for an empty response."""
