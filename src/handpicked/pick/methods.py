@@ -13,6 +13,7 @@ from handpicked.pick.scored import score_pool
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
 from handpicked.score.ending import CutOff
+from handpicked.score.features import FEATURES
 from handpicked.score.length_chars import LengthChars
 from handpicked.score.length_nltk import LengthNltk
 from handpicked.score.length_tokens import LengthTokens
@@ -39,6 +40,7 @@ SCORERS: Mapping[str, Callable[[], Scorer]] = {
     "repeated_5grams": RepeatedNgrams,
     "compression_ratio": CompressionRatio,
     "cut_off": CutOff,
+    **FEATURES,
 }
 
 SELECTORS = {
@@ -81,6 +83,11 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: length_matched(settings, turns),
     }
+    if by in FEATURES:
+        raise ConfigError(
+            f"by: more or less of '{by}' is neither better nor worse, so say which end: by 'top' or 'bottom' with field "
+            f"'{by}' (or 'window', 'balanced')."
+        )
     if by in SCORERS:
         return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
     if by not in makers:
