@@ -85,6 +85,13 @@ FEATURES = (
     ),
     Method("reading_ease", "how easily English reads, in points", "Flesch 1948, J. Applied Psychology 32(3)"),
     Method("sentences", "number of sentences"),
+    Method(
+        "root_verb",
+        "the verb that says what the instruction asks for: a column for balanced",
+        "Self-Instruct, Wang et al. 2023, arXiv 2212.10560",
+        "model forward",
+        "english",
+    ),
 )
 """Linguistic features of the response, most of them per 100 words: scorers without a better end."""
 

@@ -19,6 +19,7 @@ from handpicked.score.length_nltk import LengthNltk
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
 from handpicked.score.repetition import RepeatedNgrams
+from handpicked.score.root_verb import RootVerb
 from handpicked.score.scorer import Scorer
 from handpicked.select.balanced import Balanced
 from handpicked.select.full import Full
@@ -41,6 +42,7 @@ SCORERS: Mapping[str, Callable[[], Scorer]] = {
     "compression_ratio": CompressionRatio,
     "cut_off": CutOff,
     **FEATURES,
+    "root_verb": RootVerb,
 }
 
 SELECTORS = {
@@ -83,7 +85,7 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: length_matched(settings, turns),
     }
-    if by in FEATURES:
+    if by in SCORERS and SCORERS[by]().better == "none":
         raise ConfigError(
             f"by: more or less of '{by}' is neither better nor worse, so say which end: by 'top' or 'bottom' with field "
             f"'{by}' (or 'window', 'balanced')."
