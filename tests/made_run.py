@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.histogram import summarize
 from handpicked.analyze.results import assemble
 from handpicked.records import Completion, Dropped, Message, Prompt, Review, SelectionSummary, Verdict
 
@@ -139,15 +140,18 @@ def losses(n: int = 48) -> dict[str, dict[str, float | None]]:
     }
 
 
-def pool() -> PoolFacts:
+def pool_lengths() -> list[int]:
     rng = random.Random(5)
-    lengths = [max(1, round(rng.lognormvariate(3.6, 1.1))) for _ in range(6200)]
-    return PoolFacts("python-stdlib", 6251, lengths, "tokens", rejected=3, held_out=48)
+    return [max(1, round(rng.lognormvariate(3.6, 1.1))) for _ in range(6200)]
+
+
+def pool() -> PoolFacts:
+    return PoolFacts("python-stdlib", 6251, summarize(pool_lengths()), "tokens", rejected=3, held_out=48)
 
 
 def arms() -> list[ArmFacts]:
     rng = random.Random(6)
-    known = sorted(length for length in pool().lengths if length is not None)
+    known = sorted(pool_lengths())
     chosen = {"longest": lambda: known[-64:], "random": lambda: rng.sample(known, 64)}
     chosen["length-matched"] = lambda: rng.sample(known[-256:], 64)
     made = []
@@ -164,7 +168,13 @@ def arms() -> list[ArmFacts]:
         )
         made.append(
             ArmFacts(
-                name, by, 64, chosen[by](), summary, trained, {"size": 64, "measure": "tokens", "seed": 0}
+                name,
+                by,
+                64,
+                summarize(chosen[by]()),
+                summary,
+                trained,
+                {"size": 64, "measure": "tokens", "seed": 0},
             )
         )
     return made

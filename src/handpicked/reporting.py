@@ -6,13 +6,15 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked import auditing
 from handpicked._version import __version__
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts, TrainingFacts
 from handpicked.config import Measure
-from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
+from handpicked.job import Job, Measured, OpenPool, Subset, Trained
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
 from handpicked.store import Stage
 
@@ -34,30 +36,33 @@ def report(
 
     experiment = job.experiment
     measure = experiment.arms[experiment.candidate_arm].measure
-    lengths = _lengths(job, opened, subsets, measure)
+    looked = _looked(job, opened, subsets, asked, answers, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
     results = assemble(
         experiment.model_dump(mode="json"),
         candidate=experiment.candidate_arm,
-        pool=pool_facts(job, opened, lengths["pool"], measure),
+        pool=pool_facts(job, opened, looked.lengths[auditing.POOL], measure),
         arms=[
-            arm_facts(job, name, subsets.get(name), trained, lengths.get(name, ()))
+            arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name))
             for name, trained in models.items()
         ],
         prompts=asked,
         completions=[completion for measured in answers.values() for completion in measured.records],
         losses=values,
         verdicts=[verdict for measured in verdicts.values() for verdict in measured.records],
-        stages=stage_facts(opened, subsets, models, losses, answers, verdicts),
+        stages=[*stage_facts(opened, subsets, models, losses, answers, verdicts), *looked.stages],
+        audit=looked.audit,
+        instructions=looked.instructions,
+        answer_features=looked.answer_features,
         provenance=provenance(job, opened, models, command),
     )
     write(results, job.store.folder)
     return read(job.store.folder)
 
 
-def pool_facts(job: Job, opened: OpenPool, lengths: Sequence[int | None], measure: Measure) -> PoolFacts:
+def pool_facts(job: Job, opened: OpenPool, lengths: Mapping[str, Any], measure: Measure) -> PoolFacts:
     """The pool as the report describes it; ``lengths`` are its response lengths in ``measure``."""
     path = job.experiment.pool.path
     source = path if isinstance(path, str) else ", ".join(path)
@@ -66,7 +71,7 @@ def pool_facts(job: Job, opened: OpenPool, lengths: Sequence[int | None], measur
 
 
 def arm_facts(
-    job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Sequence[int | None]
+    job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Mapping[str, Any] | None
 ) -> ArmFacts:
     """One arm as the report describes it; ``lengths`` are the response lengths of its subset."""
     arm = job.experiment.arms[name]
@@ -80,18 +85,52 @@ def arm_facts(
     return ArmFacts(name, arm.by, selection.kept, lengths, selection, training, settings)
 
 
-def _lengths(
-    job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure
-) -> dict[str, Sequence[int | None]]:
-    """Response lengths of the pool and of every subset, all in the candidate's measure."""
-    from handpicked.pick.lengths import lengths
+@dataclass(frozen=True)
+class Looked:
+    """What the audit stages found, as ``assemble`` takes it."""
 
-    pools = {
-        "pool": opened.pool,
-        **{name: reread(job.experiment.pool, subset.file) for name, subset in subsets.items()},
-    }
-    name_of = tokenizer(job.experiment.model)
-    return {name: lengths(pool, measure, name_of) for name, pool in pools.items()}
+    lengths: Mapping[str, Mapping[str, Any]]
+    audit: dict[str, Any]
+    instructions: InstructionFacts
+    answer_features: Mapping[tuple[str, str], Mapping[str, float | None]]
+    stages: Sequence[StageFacts]
+
+
+def _looked(
+    job: Job,
+    opened: OpenPool,
+    subsets: Mapping[str, Subset],
+    asked: Sequence[Prompt],
+    answers: Mapping[str, Measured],
+    measure: Measure,
+) -> Looked:
+    """Look at what was selected and at what was answered, each as a stored stage."""
+    from handpicked.analyze.selection_audit import selection_audit
+    from handpicked.score.features import FEATURES
+    from handpicked.score.root_verb import missing
+
+    lengths, counted = auditing.lengths(job, opened, subsets, measure)
+    found = auditing.audit(job, opened, subsets, measure)
+    prompts = auditing.prompt_verbs(job, asked)
+    features, written = auditing.answer_features(job, answers)
+    audit = selection_audit(
+        found.rows,
+        found.sets,
+        found.overlap,
+        pool=auditing.POOL,
+        measure=measure,
+        features=[name for name in FEATURES if name != measure],
+        scores=found.scores,
+    )
+    verbs = found.verbs
+    instructions = InstructionFacts(
+        missing=missing(),
+        sets={name: [verbs[row] for row in one["rows"]] for name, one in found.sets.items()} if verbs else {},
+        prompts=prompts[0] if prompts else {},
+    )
+    ran = [*counted, *found.stages, *([prompts[1]] if prompts else []), written]
+    stages = StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3))
+    return Looked(lengths, audit, instructions, features, [stages])
 
 
 def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:

@@ -31,7 +31,7 @@ def arm_table(
             "rows": arm.rows,
             "settings": dict(arm.settings),
             "selection": asdict(arm.selection) if arm.selection else None,
-            "lengths": summarize(arm.lengths),
+            "lengths": dict(arm.lengths) if arm.lengths is not None else summarize(()),
             "training": asdict(arm.training) if arm.training else None,
             **_loss(arm.name, base, candidate, losses),
             **_answers(answers[arm.name]),

@@ -13,13 +13,13 @@ from handpicked.records import SelectionSummary
 class PoolFacts:
     """The pool that every arm selects from.
 
-    ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...); ``None`` where a row
-    has none. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as prompts before selection.
+    ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...), as
+    ``histogram.summarize`` counts them. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as prompts before selection.
     """
 
     source: str
     rows: int
-    lengths: Sequence[int | None]
+    lengths: Mapping[str, Any]
     measure: str
     rejected: int = 0
     held_out: int = 0
@@ -51,13 +51,13 @@ class ArmFacts:
     """One arm: which subset it was given and what became of it.
 
     ``by`` is the selector (``none``: the untouched model). ``rows`` counts the subset; ``lengths`` are the response
-    lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not trained.
+    lengths of its rows in the pool's measure, as ``histogram.summarize`` counts them (``None``: no rows). ``training`` is ``None`` for an arm that was not trained.
     """
 
     name: str
     by: str
     rows: int = 0
-    lengths: Sequence[int | None] = ()
+    lengths: Mapping[str, Any] | None = None
     selection: SelectionSummary | None = None
     training: TrainingFacts | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -75,3 +75,14 @@ class StageFacts:
     arm: str
     seconds: float
     cost: float | None = None
+
+
+@dataclass(frozen=True)
+class InstructionFacts:
+    """Instructions, parsed: (root verb, direct object, why there is no verb), of the sampled rows of the pool and of each arm
+    (``sets``), and the root verb of each evaluation prompt by its id. ``missing`` says what to install where none was parsed.
+    """
+
+    missing: str | None = None
+    sets: Mapping[str, Sequence[Sequence[str | None]]] = field(default_factory=dict)
+    prompts: Mapping[str, str | None] = field(default_factory=dict)

@@ -16,10 +16,12 @@ from handpicked.analyze.answer import answer
 from handpicked.analyze.arm_table import Losses, arm_table
 from handpicked.analyze.banners import banners
 from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, ranking
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts
+from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
-from handpicked.analyze.histogram import EDGES, summarize
+from handpicked.analyze.histogram import EDGES
+from handpicked.analyze.preference import Answers, preference
 from handpicked.analyze.samples import samples
+from handpicked.analyze.verb_noun import by_type, verb_table
 from handpicked.records import Completion, Prompt, Verdict
 
 FORMAT = 1
@@ -40,6 +42,9 @@ def assemble(
     verdicts: Sequence[Verdict],
     stages: Sequence[StageFacts],
     provenance: Mapping[str, Any],
+    audit: Mapping[str, Any] | None = None,
+    instructions: InstructionFacts | None = None,
+    answer_features: Answers | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -48,6 +53,8 @@ def assemble(
     ``verdicts`` may be told from either side and by several judges: each is turned to the side of the arm that comes
     first, the ``candidate`` before all others. A comparison's ``holm`` is the p-value of the sign test that neither
     arm is better, corrected for all comparisons of the candidate by that judge; ``None`` where nothing was tested.
+    ``audit`` is what ``selection_audit`` found, ``answer_features`` the linguistic features of each answer by (arm, prompt
+    id); what is not given is not told.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
     told = [from_first(verdict, order) for verdict in verdicts]
@@ -75,12 +82,43 @@ def assemble(
             ranking(judge["name"], told) for judge in judges if all_met(judge["name"], told, candidate)
         ],
         "samples": samples(told, prompts, completions, candidate, main),
+        "audit": dict(audit) if audit is not None else None,
+        "instructions": _instructions(instructions, told, candidate, losses, arms, main),
+        "preference": _preference(told, answer_features or {}, main),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
         "provenance": dict(provenance),
     }
     results["banners"] = banners(results)
     return results
+
+
+def _instructions(
+    found: InstructionFacts | None,
+    told: Sequence[Verdict],
+    candidate: str,
+    losses: Losses,
+    arms: Sequence[ArmFacts],
+    main: Json | None,
+) -> Json | None:
+    """What the instructions of pool and subsets ask for, and how the candidate does by type of evaluation prompt."""
+    if found is None:
+        return None
+    base = next((arm.name for arm in arms if arm.by == "none"), None)
+    mine = [verdict for verdict in told if main and verdict.judge == main["name"]]
+    return {
+        "missing": found.missing,
+        "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
+        "by_type": by_type(found.prompts, mine, candidate, losses, base) if found.prompts else [],
+    }
+
+
+def _preference(told: Sequence[Verdict], answers: Answers, main: Json | None) -> Json | None:
+    """The first judge's preference against the features of the answers, at equal length."""
+    if main is None or not answers:
+        return None
+    features = list(dict.fromkeys(name for values in answers.values() for name in values))
+    return preference([verdict for verdict in told if verdict.judge == main["name"]], answers, features)
 
 
 def _is_headline(comparison: Mapping[str, Any], judge: str, candidate: str) -> bool:
@@ -115,7 +153,7 @@ def _pool(pool: PoolFacts) -> Json:
         "rejected": pool.rejected,
         "held_out": pool.held_out,
         "measure": pool.measure,
-        "lengths": summarize(pool.lengths),
+        "lengths": dict(pool.lengths),
     }
 
 

@@ -17,12 +17,12 @@ from handpicked.analyze.win_rate import adjusted_win_rate
 from handpicked.records import Estimate, Verdict
 
 VERBS, NOUNS = 20, 4
-FEWEST = 5
-"""Prompts of one type below which it is counted among the others."""
+FEWEST, TYPES = 5, 12
+"""Prompts of one type below which it is counted among the others, and how many types are told apart."""
 OTHERS, NONE = "other verbs", "no root verb"
 
 Json = dict[str, Any]
-Parsed = tuple[str | None, str | None, str | None]
+Parsed = Sequence[str | None]
 """Root verb, direct object, and why there is no verb."""
 
 
@@ -69,11 +69,13 @@ def proportion(count: int, n: int) -> Estimate:
 
 
 def types_of(verbs: Mapping[str, str | None]) -> dict[str, str]:
-    """The type of each prompt: its root verb where at least ``FEWEST`` prompts share it, else ``OTHERS`` or ``NONE``."""
+    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common and at least ``FEWEST`` prompts
+    share it, else ``OTHERS`` or ``NONE``.
+    """
     counts = Counter(verb for verb in verbs.values() if verb is not None)
+    shown = {verb for verb, count in _most_common(counts, TYPES) if count >= FEWEST}
     return {
-        prompt: NONE if verb is None else verb if counts[verb] >= FEWEST else OTHERS
-        for prompt, verb in verbs.items()
+        prompt: NONE if verb is None else verb if verb in shown else OTHERS for prompt, verb in verbs.items()
     }
 
 
