@@ -216,12 +216,11 @@ def _look(
 
 def _kept(subset: Subset) -> np.ndarray[Any, Any]:
     """The pool rows of a subset, ascending."""
+    import numpy as np
     import pyarrow.dataset as ds
 
     found = ds.dataset(subset.folder / "scores.parquet").to_table(columns=["row"], filter=ds.field("kept"))
-    rows: np.ndarray[Any, Any] = found["row"].to_numpy()
-    rows.sort()
-    return rows
+    return np.sort(found["row"].to_numpy())
 
 
 def _sample(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handpicked.report.selected_tables import selected_tables
 from handpicked.report.text import (
     duration,
     number,
@@ -29,7 +30,8 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _arms(results), _stages(results)]
+    parts += [_comparisons(results), _arms(results), *(_table(*one) for one in selected_tables(results))]
+    parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from handpicked.report import charts, text
+from handpicked.report.selected import selected_view, words
+from handpicked.report.sunburst import sunburst
 
 Json = Mapping[str, Any]
 
@@ -36,6 +38,7 @@ def render(results: Json) -> str:
             length_axes=_length_axes(results),
             stage_seconds=_stage_seconds(results["stages"]),
             curve_axes=_curve_axes(results["arms"]),
+            **selected_view(results),
             settings=json.dumps(results["settings"], indent=2, ensure_ascii=False),
         )
     )
@@ -54,7 +57,9 @@ def environment() -> Environment:
     )
     names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
     made.filters.update({name: getattr(text, name) for name in names})
+    made.filters["words"] = words
     made.globals["charts"] = charts
+    made.globals["sunburst"] = sunburst
     return made
 
 
