@@ -6,7 +6,7 @@ from handpicked import methods
 from handpicked.config import SelectSettings
 from handpicked.judge import shipped_judges
 from handpicked.pick.guarding import GUARDS
-from handpicked.pick.methods import MEASURES, SCORERS, SELECTORS
+from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, SELECTORS
 from handpicked.score.features import FEATURES
 
 
@@ -17,6 +17,7 @@ def names(kind):
 def test_every_method_is_listed_and_every_listed_method_is_there():
     assert names(methods.SELECTORS) == {"none", *SELECTORS, *SCORERS} - {*FEATURES, "root_verb"}
     assert names(methods.FEATURES) == {*FEATURES, "root_verb"} <= set(SCORERS)
+    assert names(methods.SCORERS) == set(POOL_SCORERS)
     assert (
         names(methods.MEASURES)
         == set(MEASURES)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -276,6 +277,22 @@ def test_decontamination_names_the_prompt(tmp_path):
     assert summary.kept == 1
     scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pylist()
     assert scores[0]["overlap"] == "eval.jsonl #2" and scores[1]["overlap"] is None
+
+
+@pytest.mark.parametrize("container", ["jsonl", "parquet"])
+def test_the_audit_of_the_written_subset_is_that_of_the_pool(tmp_path, container, monkeypatch):
+    rows = [{"q": f"ask {n}?", "a": "word " * (n % 7) + f"end {n}.", "x": n} for n in range(60)]
+    file = tmp_path / f"pool.{container}"
+    if container == "jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    pool = read(file, map={"prompt": "q", "response": "a"})
+    subset = select(pool, Longest(), size=30)
+    truncation = Truncation(12)
+    quick = subset.write(tmp_path / "quick", truncation=truncation).audit
+    monkeypatch.setattr("handpicked.pick.selection.read_back", lambda *_: None)
+    assert subset.write(tmp_path / "slow", truncation=truncation).audit == quick
 
 
 def test_the_audit_counts_what_guards_would_drop_even_when_they_are_off(tmp_path):

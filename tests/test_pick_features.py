@@ -71,7 +71,7 @@ def test_a_window_of_a_feature_and_its_control_at_matched_length(pool, tmp_path)
 
 
 def test_a_feature_alone_names_no_end(pool, tmp_path):
-    with pytest.raises(ConfigError, match="by 'top' or 'bottom' with field 'hedges'"):
+    with pytest.raises(ConfigError, match="with field 'hedges'"):
         chosen(pool, tmp_path / "out", by="hedges", size=5)
 
 

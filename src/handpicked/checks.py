@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from handpicked.config import Experiment, ModelSettings
-from handpicked.errors import ConfigError, HandpickedError, did_you_mean
+from handpicked.config import ArmSettings, Experiment, ModelSettings
+from handpicked.errors import ConfigError, HandpickedError, MissingPart, did_you_mean
 from handpicked.experiment import Location
 from handpicked.methods import FEATURES, selectors
 
@@ -19,6 +19,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
     """Every name that means nothing and every file that is not there, with its place in the experiment file."""
     return [
         *_arms(experiment),
+        *_scorers(experiment),
         *_guards(experiment),
         *_files(experiment),
         *_model(experiment.model),
@@ -55,6 +56,13 @@ def missing_parts(experiment: Experiment) -> list[str]:
         found.append(
             "vllm: not installed. pip install vllm, or set evaluate.generate.engine to transformers."
         )
+    for name, arm in experiment.arms.items():
+        try:
+            _scorer_identities(arm)
+        except MissingPart as error:
+            found.append(f"arm '{name}': {error}")
+        except HandpickedError:
+            continue  # a mistake: told with the others
     for settings in experiment.evaluate.judges:
         judge = load_judge(settings.name)
         if not judge.asks and importlib.util.find_spec("sentence_transformers") is None:
@@ -84,6 +92,39 @@ def _arms(experiment: Experiment) -> Mistakes:
         for name, arm in experiment.arms.items()
         if arm.by not in known
     ]
+
+
+def _scorers(experiment: Experiment) -> Mistakes:
+    """Settings of scorers by models that contradict each other or name what is not there."""
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        try:
+            _scorer_identities(arm)
+        except MissingPart:
+            continue  # no mistake of the file; missing_parts names it
+        except ConfigError as error:
+            found += [(("arms", name, "score"), f"arm '{name}': {mistake}") for mistake in error.mistakes]
+        except HandpickedError as error:
+            found.append((("arms", name, "score"), f"arm '{name}': {error}"))
+    return found
+
+
+def _scorer_identities(arm: ArmSettings) -> list[str]:
+    """What the scorers that an arm ranks by are made of, which looks at every file that they need."""
+    from handpicked.pick.methods import POOL_SCORERS, SELECTORS, pool_scorers, selector_for
+    from handpicked.pick.modeled import prefilter_of
+    from handpicked.select.clusters import load_faiss
+
+    if arm.score.prefilter is not None:
+        prefilter_of(arm.score.prefilter)
+    names = [name for name in (arm.by, arm.field) if name in POOL_SCORERS]
+    names += ["embedding"] if hasattr(SELECTORS.get(arm.by), "embeddings") else []
+    scorers = pool_scorers([str(name) for name in names], arm.score)
+    if "embedding" in names:
+        load_faiss()
+    if arm.by in POOL_SCORERS or "embedding" in names:
+        selector_for(arm)
+    return [scorer.identity() for scorer in scorers]
 
 
 def _guards(experiment: Experiment) -> Mistakes:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no trace
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -57,6 +58,14 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]
+ScoreSet = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="score.NAME=VALUE", help="A setting of the scorer; may be given again."),
+]
+ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]
+Target = Annotated[str | None, typer.Option(help="For scorers by similarity: a file of target examples.")]
+Sample = Annotated[int | None, typer.Option(help="Score by a model only so many random rows.")]
+Prefilter = Annotated[str | None, typer.Option(help="Score by a model only these, e.g. longest:5000.")]
 Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; may be given again.")]
 ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML).", show_default=False)]
 
@@ -64,6 +73,9 @@ ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML)
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
     signal.signal(signal.SIGINT, _interrupted)
+    gc.set_threshold(
+        100_000, 20, 20
+    )  # rows of a pool are many objects and no cycles: looking for these costs a tenth
     try:
         _quiet_libraries()
         code = app(standalone_mode=False)
@@ -147,9 +159,18 @@ def select(
     disjoint: Annotated[
         bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")
     ] = False,
-    field: Annotated[str | None, typer.Option(help="For top, bottom, balanced: the column.")] = None,
+    field: Annotated[
+        str | None, typer.Option(help="For top, bottom, balanced, deita, qdit, car: the column or scorer.")
+    ] = None,
     low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
     high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
+    clusters: Annotated[int | None, typer.Option(help="For kmeans, car, semdedup: how many.")] = None,
+    take: Annotated[str, typer.Option(help="For kmeans: nearest, random or longest.")] = "nearest",
+    threshold: Annotated[float | None, typer.Option(help="For deita, semdedup: highest cosine.")] = None,
+    alpha: Annotated[float, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = 0.5,
+    neighbours: Annotated[
+        int | None, typer.Option(help="For facility-location, qdit: nearest rows only.")
+    ] = None,
     prompts: Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")] = None,
     pool_format: Annotated[
         str | None, typer.Option("--pool-format", help="Row format; else recognised.")
@@ -172,6 +193,11 @@ def select(
     compare_measures: Annotated[
         bool, typer.Option("--compare-measures", help="Print how far measures agree.")
     ] = False,
+    model: ScoreModel = None,
+    target: Target = None,
+    sample: Sample = None,
+    prefilter: Prefilter = None,
+    set_: ScoreSet = None,
     push_to_hub: Annotated[
         str | None, typer.Option(help="Also upload the folder to this data set on the hub.")
     ] = None,
@@ -181,7 +207,7 @@ def select(
     from handpicked.config import SelectSettings
     from handpicked.data import read
     from handpicked.lean import keep_pandas_out
-    from handpicked.options import mapping_of, settings_of
+    from handpicked.options import mapping_of, score_settings, settings_of
     from handpicked.pick import compare_measures as agreements
     from handpicked.pick import pick
     from handpicked.pick.audit import Truncation
@@ -195,8 +221,10 @@ def select(
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
             "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
-            "field": field, "low": low, "high": high,
+            "field": field, "low": low, "high": high, "clusters": clusters, "take": take, "threshold": threshold,
+            "alpha": alpha, "neighbours": neighbours,
             "prompts": prompts or [],
+            "score": score_settings(set_ or [], model=model, target=target, sample=sample, prefilter=prefilter),
         },
     )  # fmt: skip
     if out is None and not (compare_measures and size is not None):
@@ -214,7 +242,7 @@ def select(
     with bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns.value, format=format, container=container,
-            runner=runner.value, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
+            runner=runner.value, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]], say=_say,
         )  # fmt: skip
         agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
     if push_to_hub is not None:
@@ -255,18 +283,24 @@ def score(
         RunnerOption, typer.Option(help="Where to work: here, or on Ray.")
     ] = RunnerOption.native,
     address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
+    model: ScoreModel = None,
+    target: Target = None,
+    sample: Sample = None,
+    prefilter: Prefilter = None,
+    set_: ScoreSet = None,
     as_json: Json = False,
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
-    from handpicked.options import mapping_of
+    from handpicked.options import mapping_of, score_settings
     from handpicked.pick.scoring import score as score_rows
 
+    settings = score_settings(set_ or [], model=model, target=target, sample=sample, prefilter=prefilter)
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns.value)
     with bars() as progress:
         counts = score_rows(
             rows, scorer, out, progress, tokenizer=tokenizer, runner=runner.value, address=address,
-            command=["handpicked", *sys.argv[1:]],
+            command=["handpicked", *sys.argv[1:]], settings=settings, say=_say,
         )  # fmt: skip
     if as_json:
         print(json.dumps({"out": str(out), "format": rows.format, **counts}))

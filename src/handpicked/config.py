@@ -17,7 +17,7 @@ BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 class Strict(BaseModel):
     """A section of the experiment file: no unknown fields. Numbers may come as text, because YAML reads 2e-5 as text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PoolSettings(Strict):
@@ -35,6 +35,61 @@ class PoolSettings(Strict):
     """Rows taken out of the pool before selection, at random; they become prompts with references (test set ``held-out``)."""
     hold_out_max_words: Annotated[int, Field(gt=0)] | None = None
     """Only rows with a response of at most this many words are held out (they must be cheap to generate and to compare)."""
+
+
+class ScoreSettings(Strict):
+    """How a scorer that needs a model, an endpoint or a target set works. A setting that the scorer does not use is refused."""
+
+    model: str | None = None
+    """``bundled:NAME``, a folder or a hub name; for an endpoint the name that it knows. None: the scorer's own default."""
+    revision: str | None = None
+    """Commit or tag of a hub model."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for models whose code you have read."""
+    template: str = "auto"
+    """Chat template of the prompt: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
+    compile: bool = False
+    """Compile the model (torch.compile): minutes at the start, faster from then on."""
+    target: str | None = None
+    """File of target examples, for scorers by similarity to them."""
+    checkpoint: str | None = None
+    """For ``less``: the folder of an arm that was trained with ``train.keep_optimizer``, or of one of its states."""
+    projection: Annotated[int, Field(gt=0)] = 8192
+    """For ``less``: numbers that a gradient is projected to."""
+    embedder: str | None = None
+    """Sentence embedder: ``bundled:NAME``, a folder or a hub name. None: the bundled one."""
+    text: Literal["prompt", "response", "both"] = "both"
+    """What is embedded: the prompt, the response, or both as one text."""
+    dimension: str | None = None
+    """What a chat model rates, such as accuracy or helpfulness."""
+    prompt: str | None = None
+    """File with a prompt of your own, for scorers that ask a chat model."""
+    quality_model: str | None = None
+    """For ``deita``: the model that rates quality. None: ``model``, which rates complexity."""
+    quality_prompt: str | None = None
+    """For ``deita``: the file with the prompt for quality; ``prompt`` is that for complexity."""
+    base_url: str | None = None
+    """OpenAI-compatible endpoint; none: OpenAI's."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key. The key itself is never written anywhere."""
+    concurrency: Annotated[int, Field(gt=0)] = 16
+    """Requests in flight at most; fewer after a 429."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds a request may take."""
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """US dollars; scoring stops, with everything paid for kept, before it would spend more."""
+    price_in: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million prompt tokens, for the estimate."""
+    price_out: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million reply tokens, for the estimate."""
+    sample: Annotated[int, Field(gt=0)] | None = None
+    """Score only so many random rows; the others have no value, with this reason. Every scorer takes it."""
+    prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
+    """Score only what a cheap selector keeps, such as ``longest:5000``; before ``sample``. Every scorer takes it."""
+    seed: int = 0
+    """Seed of ``sample`` and of whatever the scorer draws."""
 
 
 class SelectSettings(Strict):
@@ -59,15 +114,28 @@ class SelectSettings(Strict):
     """For ``length-matched``: draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by
     themselves, so their control must be other rows, as near in length as there are."""
     field: str | None = None
-    """For ``top``, ``bottom``, ``balanced`` and the like: the column of the pool that is ranked or balanced over."""
+    """For ``top``, ``bottom``, ``balanced``, ``deita``, ``qdit``, ``car`` and the like: the scorer, or the column of the pool,
+    that is ranked or balanced over."""
     low: Annotated[float, Field(ge=0, le=1)] = 0.0
     """For ``window``: the lower quantile, 0 to 1."""
     high: Annotated[float, Field(ge=0, le=1)] = 1.0
     """For ``window``: the upper quantile, 0 to 1."""
+    clusters: Annotated[int, Field(gt=0)] | None = None
+    """For ``kmeans``, ``car``, ``semdedup``: how many clusters. None: one a row kept; sqrt(n / 2); sqrt(n)."""
+    take: Literal["nearest", "random", "longest"] = "nearest"
+    """For ``kmeans``: which rows of a cluster, those nearest to its centroid, random ones, or the longest by ``measure``."""
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """For ``deita`` (None: 0.9) and ``semdedup`` (None: as ``size`` asks): rows with a higher cosine are too similar."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """For ``qdit``: the weight of quality (``field``) against diversity, 0 to 1."""
+    neighbours: Annotated[int, Field(gt=0)] | None = None
+    """For ``facility-location`` and ``qdit``: nearest rows that may stand for a row. None: all, up to 200,000 rows."""
     guards: tuple[str, ...] = ()
     """Guards that drop rows before selection, each ``name`` or ``name=value``."""
     prompts: tuple[str, ...] = ()
     """For the ``decontaminate`` guard: files of evaluation prompts."""
+    score: ScoreSettings = ScoreSettings()
+    """How ``by`` or ``field`` is computed where it names a scorer that needs a model, an endpoint or a target set."""
 
 
 class ModelSettings(Strict):
@@ -124,6 +192,8 @@ class TrainSettings(Strict):
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
     merge: bool = True
     """Also save the model with the adapter merged in."""
+    keep_optimizer: bool = False
+    """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three adapters' worth of disk each."""
     seed: int = 0
     report_to: tuple[str, ...] = ()
     """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""

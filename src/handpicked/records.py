@@ -6,7 +6,6 @@ in some file. A value that cannot be computed is ``None`` with a reason; it is n
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -249,18 +248,20 @@ class SelectionSummary:
 
 
 def messages_id(messages: Sequence[Message]) -> str:
-    """The id of a conversation: 128 bits of BLAKE2b over its roles and contents, as 32 hex digits.
+    """The id of a conversation: XXH3 (128 bits) over its roles and contents, as 32 hex digits.
 
     Each role and each content is framed as a netstring (``<bytes>:<UTF-8>,``), so no two conversations share their
     bytes, and a column of plain texts can be framed in bulk (``data.batch``). Lone surrogates, which JSON can carry and
     UTF-8 cannot, are hashed by their code point.
     """
+    from xxhash import xxh3_128_hexdigest
+
     parts = []
     for message in messages:
         for part in (message.role, message.content):
             encoded = part.encode("utf-8", "surrogatepass")
             parts.append(b"%d:%b," % (len(encoded), encoded))
-    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
+    return xxh3_128_hexdigest(b"".join(parts))
 
 
 def prompt_text(messages: Sequence[Message]) -> str:

@@ -86,6 +86,7 @@ def subsets(job: Job, opened: OpenPool, arms: Sequence[str]) -> dict[str, Subset
 
 def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset | None) -> Subset:
     from handpicked.pick import pick
+    from handpicked.pick.choose import modeled_for
 
     settings = SelectSettings.model_validate(arm.model_dump(exclude={"train"}))
     if settings.measure == "tokens" and settings.tokenizer is None:
@@ -93,14 +94,20 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     if of is not None:
         settings = settings.model_copy(update={"of": str(of.folder)})
 
+    scores = modeled_for(opened.pool, settings, run=job.store, say=job.store.say, progress=job.progress)
+
     def make(work: Path) -> Mapping[str, Any]:
-        summary = pick(opened.pool, settings, work, progress=job.progress)
+        summary = pick(opened.pool, settings, work, progress=job.progress, run=job.store, say=job.store.say)
         return asdict(summary)
 
     stage = job.store.stage(
         f"subset/{name}",
         make,
-        inputs={"pool": opened.identity, **({"of": of.identity} if of else {})},
+        inputs={
+            "pool": opened.identity,
+            **({"of": of.identity} if of else {}),
+            **{f"scores {one.columns[0].name}": one.fingerprint for one in scores},
+        },
         settings=settings.model_dump(mode="json", exclude={"of"}),
         code=code_version("handpicked.pick", "handpicked.select", "handpicked.score", "handpicked.data"),
     )

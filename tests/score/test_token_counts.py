@@ -24,6 +24,12 @@ HARD = (
 )
 
 
+@pytest.fixture(params=[-1, 1 << 60], ids=["awkward", "matrix"])
+def both_ways(request, monkeypatch):
+    """Text goes into gigatoken by one of its two ways in."""
+    monkeypatch.setattr("handpicked.score.fast_count.PAYS", request.param)
+
+
 @pytest.fixture(scope="module")
 def embedded():
     return tokenizers.Tokenizer.from_file(str(EMBEDDED))
@@ -55,7 +61,10 @@ def test_known_counts_of_smollm2():
 )
 @example(["a\n\n1. b", "\u00a0\u00a05", "  \u30006", "\n \n 7", "1  ", "  1  2   3", "\x04  5"])
 def test_embedded_counts_equal_hugging_face_on_any_text(embedded, texts):
-    assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
+    for pays in (-1, 1 << 60):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("handpicked.score.fast_count.PAYS", pays)
+            assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
 
 
 @given(
@@ -85,18 +94,18 @@ def test_every_number_of_unicode_goes_to_the_reference():
     assert not plain.any()
 
 
-def trained_bpe(folder, pre_tokenizer):
+def trained_bpe(
+    folder, pre_tokenizer, texts=("the cat sat on the mat and the dog sat on the log " * 20,), size=600
+):
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizer
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=600,
+        vocab_size=size,
         special_tokens=["<|end|>"],
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(
-        [*PROBE, "the cat sat on the mat and the dog sat on the log " * 20], trainer
-    )
+    tokenizer.train_from_iterator([*PROBE, *texts], trainer)
     tokenizer.save(str(folder / "tokenizer.json"))
     return tokenizer
 
@@ -108,17 +117,17 @@ def byte_level(use_regex):
     return tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
 
 
-@pytest.mark.parametrize(
-    ("family", "pre_tokenizer"),
-    [
-        ("gpt2", byte_level(True)),
-        ("llama3", tokenizers.pre_tokenizers.Sequence([
-            tokenizers.pre_tokenizers.Split(tokenizers.Regex(LLAMA_3), "isolated"), byte_level(False)])),
-        ("smollm", tokenizers.pre_tokenizers.Sequence([
-            tokenizers.pre_tokenizers.Digits(individual_digits=True), byte_level(True)])),
-    ],
-)  # fmt: skip
-def test_byte_level_families_are_fast_and_exact(tmp_path, family, pre_tokenizer):
+FAMILIES = [
+    ("gpt2", byte_level(True)),
+    ("llama3", tokenizers.pre_tokenizers.Sequence([
+        tokenizers.pre_tokenizers.Split(tokenizers.Regex(LLAMA_3), "isolated"), byte_level(False)])),
+    ("smollm", tokenizers.pre_tokenizers.Sequence([
+        tokenizers.pre_tokenizers.Digits(individual_digits=True), byte_level(True)])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "pre_tokenizer"), FAMILIES)
+def test_byte_level_families_are_fast_and_exact(both_ways, tmp_path, family, pre_tokenizer):
     reference = trained_bpe(tmp_path, pre_tokenizer)
     loaded = load_tokenizer(str(tmp_path))
     assert loaded.identity.engine.startswith("gigatoken "), loaded.identity
@@ -146,7 +155,7 @@ def test_truncation_and_padding_in_a_tokenizer_file_do_not_change_a_length(tmp_p
     assert count(load_tokenizer(str(tmp_path)), ["one two three four five six seven"]) == [7]
 
 
-def test_a_sentencepiece_model_counts_as_sentencepiece_does(tmp_path):
+def test_a_sentencepiece_model_counts_as_sentencepiece_does(both_ways, tmp_path):
     sentencepiece = pytest.importorskip("sentencepiece")
     corpus = [text for text in PROBE if text.strip() and "\x00" not in text] + ["the cat sat on the mat"] * 50
     (tmp_path / "corpus.txt").write_text("\n".join(corpus), encoding="utf-8")
@@ -174,23 +183,56 @@ def test_names_that_lead_nowhere_are_told_so(tmp_path, monkeypatch):
         load_tokenizer("no-such-organisation/no-such-model")
 
 
-@pytest.mark.data
-@pytest.mark.slow
-def test_embedded_counts_equal_hugging_face_on_every_text_of_the_real_data(real_data, embedded):
-    compared = 0
+def all_texts(real_data):
+    """Every text column of the data folder, column by column."""
     for file in sorted(real_data.glob("*/*.parquet")):
         for column in pq.read_table(file).columns:
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                texts = column.drop_null().to_pylist()
-                compared += len(texts)
-                different = np.flatnonzero(
-                    np.array(count(load_tokenizer(), texts)) != np.array(reference_counts(embedded, texts))
-                )
-                assert not len(different), (file, texts[different[0]])
+                yield file, column.drop_null().to_pylist()
+
+
+def assert_equal_on_every_text(real_data, loaded, reference):
+    compared = 0
+    for file, texts in all_texts(real_data):
+        compared += len(texts)
+        different = np.flatnonzero(np.array(count(loaded, texts)) != np.array(reference(texts)))
+        assert not len(different), (file, texts[different[0]])
     assert compared > 500_000
 
 
 @pytest.mark.data
-def test_embedded_counts_equal_hugging_face_on_alpaca(real_data, embedded):
+@pytest.mark.slow
+def test_embedded_counts_equal_hugging_face_on_every_text_of_the_real_data(real_data, embedded):
+    assert_equal_on_every_text(real_data, load_tokenizer(), lambda texts: reference_counts(embedded, texts))
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "pre_tokenizer"), FAMILIES[:2])
+def test_families_trained_on_alpaca_count_every_text_alike(real_data, tmp_path, family, pre_tokenizer):
+    texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::10]
+    reference = trained_bpe(tmp_path, pre_tokenizer, texts, size=8000)
+    loaded = load_tokenizer(str(tmp_path))
+    assert loaded.identity.engine.startswith("gigatoken "), loaded.identity
+    assert_equal_on_every_text(real_data, loaded, lambda texts: reference_counts(reference, texts))
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_sentencepiece_model_trained_on_alpaca_counts_every_text_alike(real_data, tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::10]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_prefix=str(tmp_path / "spm"), vocab_size=8000, model_type="bpe",
+        byte_fallback=True, hard_vocab_limit=False, minloglevel=9, max_sentence_length=100_000,
+    )  # fmt: skip
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model"))
+    loaded = load_tokenizer(str(tmp_path / "spm.model"))
+    assert loaded.identity.engine.startswith("gigatoken "), loaded.identity
+    assert_equal_on_every_text(real_data, loaded, lambda texts: [len(ids) for ids in reference.encode(texts)])
+
+
+@pytest.mark.data
+def test_embedded_counts_equal_hugging_face_on_alpaca(real_data, both_ways, embedded):
     texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::5]
     assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)

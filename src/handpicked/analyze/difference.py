@@ -26,7 +26,7 @@ def standardised(subset: Values, pool: Values) -> Estimate:
     missing = len(subset) - len(mine)
     spread = float(whole.std(ddof=1)) if len(whole) > 1 else 0.0
     if len(mine) < 2 or spread == 0:
-        return Estimate(None, None, None, len(mine), missing, "too few values, or none that differ")
+        return Estimate(None, None, None, 0, len(subset), "too few values, or none that differ")
     value = float(mine.mean() - whole.mean()) / spread
     half = Z95 * math.sqrt((len(mine) + len(whole)) / (len(mine) * len(whole)) + value**2 / (2 * len(whole)))
     return Estimate(
@@ -46,7 +46,7 @@ def spearman(a: Values, b: Values) -> Estimate:
     n, missing = len(pairs), len(a) - len(pairs)
     ranks = [_ranks(np.array([pair[side] for pair in pairs], dtype=float)) for side in (0, 1)]
     if n < 4 or any(np.ptp(one) == 0 for one in ranks):
-        return Estimate(None, None, None, n, missing, "too few values, or none that differ")
+        return Estimate(None, None, None, 0, len(a), "too few values, or none that differ")
     value = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     if abs(value) > 1 - 1e-12:
         return Estimate(value, value, value, n, missing, "a perfect rank correlation has no interval")

@@ -91,13 +91,16 @@ def _alone(
     """The effect of one feature with length held fixed, and its p-value."""
     told = [(v, value, d) for (v, value), d in zip(kept, differences, strict=True) if d is not None]
     missing = total - len(told)
+    nothing = Estimate(
+        None, None, None, 0, total, "too few verdicts, or answers or verdicts that do not differ"
+    )
     if len({v.prompt_id for v, _, _ in told}) < ENOUGH or not any(d for _, _, d in told):
-        return Estimate(
-            None, None, None, len(told), missing, "too few verdicts, or answers that do not differ"
-        ), None
+        return nothing, None
     beta, errors = _fitted(
         [v for v, _, _ in told], [value for _, value, _ in told], [[d] for _, _, d in told]
     )
+    if not errors[-1]:
+        return nothing, None
     p = math.erfc(abs(beta[-1] / errors[-1]) / math.sqrt(2))
     return _effect(beta[-1], errors[-1], len(told), missing), p
 

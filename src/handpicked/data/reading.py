@@ -11,6 +11,7 @@ from handpicked.data import columnar, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Reading, kind_of
 from handpicked.data.container import Container, sniff
+from handpicked.data.formats import Chat, Pairs, RowFormat
 from handpicked.data.pool import File, FilePool
 from handpicked.data.raw import Damage, Raw
 from handpicked.data.recognise import recognise
@@ -40,14 +41,30 @@ def read(
         paths = stdlib.cached_pool()
     found, remarks = where_from.files(paths)
     parts = [_survey(path, format, map) for path in found]
+    return _pool(parts, remarks, (map or {}).get("source", "source"), turns)
+
+
+def read_back(pool: Pool, file: Path) -> Pool | None:
+    """The original rows of ``pool`` that its ``write`` left in ``file``, understood as they are in the pool.
+
+    None where one file cannot hold what tells them apart: the pool's files are of several row formats.
+    """
+    if not isinstance(pool, FilePool) or len({one.reading.format for one in pool.files}) != 1:
+        return None
+    reading = pool.files[0].reading
+    part = _survey(file, reading.format, None)
+    return _pool([part], [], reading.source_field or "source", reading.turns)
+
+
+def _pool(parts: list[_Part], remarks: list[str], source: str, turns: Turns) -> FilePool:
+    """The pool of these files; ``source`` is the field that names a row's source, where there is one."""
     kinds = _merged([part.kinds for part in parts])
-    source_field = (map or {}).get("source", "source")
     files: list[File] = []
     first = 0
     for part in parts:
         reading = Reading(
             file=str(part.path), source=part.path.name, format=part.format, turns=turns, kinds=kinds,
-            source_field=source_field if source_field in part.kinds else None,
+            source_field=source if source in part.kinds else None,
             place="line" if part.spans is not None else "row",
         )  # fmt: skip
         shards = _shards(part, reading, first)
@@ -70,7 +87,7 @@ class _Part:
     kinds: dict[str, Kind]
 
 
-def _survey(path: Path, format: str | None, map: Mapping[str, str] | None) -> _Part:
+def _survey(path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None) -> _Part:
     """Look into one file: container, parts, first rows, row format."""
     path = path.resolve()
     container = sniff(path, tuple((map or {}).values()))
@@ -86,7 +103,10 @@ def _survey(path: Path, format: str | None, map: Mapping[str, str] | None) -> _P
         sample = _text_sample(path, container, spans)
         fields = dict.fromkeys(str(key) for row in sample for key in row)
         kinds = {field: kind_of([row.get(field) for row in sample]) for field in fields}
-    rows_format, why = recognise(sample, str(path), format, map)
+    if isinstance(format, Pairs | Chat):
+        rows_format, why = format, "as the pool that it came from"
+    else:
+        rows_format, why = recognise(sample, str(path), format, map)
     return _Part(path, container, spans, groups, rows_format, why, kinds)
 
 

@@ -117,13 +117,27 @@ def _plain(value: Any) -> Any:
 
 
 def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
-    """The untouched Arrow rows of Parquet and Arrow files."""
+    """The untouched Arrow rows of Parquet and Arrow files, as many shards at once as there are cores."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    parts = [
+        (shard, own)
+        for shard in pool.shards
+        if isinstance(shard, ColumnarShard)
+        and len(own := between(rows, shard.first_row, shard.first_row + shard.rows))
+    ]
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as threads:
+        for begin in range(0, len(parts), cores):  # no further ahead: a subset may be as large as the pool
+            for tables in threads.map(_taken, parts[begin : begin + cores]):
+                yield from tables
+
+
+def _taken(part: tuple[ColumnarShard, Sequence[int]]) -> list[pa.Table]:
     import pyarrow as pa
 
-    for shard in pool.shards:
-        own = between(rows, shard.first_row, shard.first_row + shard.rows)
-        if len(own) and isinstance(shard, ColumnarShard):
-            yield from (pa.Table.from_batches([batch]) for _, batch in shard.taken(own))
+    shard, rows = part
+    return [pa.Table.from_batches([batch]) for _, batch in shard.taken(rows)]
 
 
 def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:

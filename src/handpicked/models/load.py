@@ -32,7 +32,7 @@ def resolve(settings: ModelSettings) -> Path | str:
     if settings.name.startswith(PREFIX):
         folder = bundled_folder(settings.name)
         return _checked(folder, settings.name)
-    if _is_folder(settings.name):
+    if is_folder(settings.name):
         return _checked(Path(settings.name).expanduser(), settings.name)
     hub_commit(settings)
     return settings.name
@@ -43,7 +43,7 @@ def identity(settings: ModelSettings) -> str:
     if settings.name.startswith(PREFIX):
         source = bundled_source(settings.name)
         return f"{settings.name}@sha256:{sha256_of_folder(source) if source.is_dir() else sha256_of_file(source)}"
-    if _is_folder(settings.name):
+    if is_folder(settings.name):
         folder = _checked(Path(settings.name).expanduser(), settings.name)
         return f"sha256:{sha256_of_folder(folder)}"
     return f"{settings.name}@{hub_commit(settings)}"
@@ -144,7 +144,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
 
 
-def _is_folder(name: str) -> bool:
+def is_folder(name: str) -> bool:
     """Hub names are ``name`` or ``owner/name``; everything else, and whatever exists here, is a folder."""
     return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
 

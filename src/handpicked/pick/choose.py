@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from handpicked.config import SelectSettings
+from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.engine import Runner
 from handpicked.errors import ConfigError
+from handpicked.options import settings_of
 from handpicked.pick.audit import Truncation
 from handpicked.pick.guarding import GuardPlan, plan_guards
-from handpicked.pick.methods import selector_for, text_scorer
+from handpicked.pick.methods import POOL_SCORERS, pool_scorer_of, selector_for, text_scorer
+from handpicked.pick.modeled import Modeled, modeled, prefilter_of
 from handpicked.pick.outfolder import filling
 from handpicked.pick.scored import ScoredPool, score_pool
 from handpicked.pick.selection import FILES, Guarded, Selection
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, SelectionSummary, Turns
 from handpicked.score.scorer import Scorer
+from handpicked.select.clusters import load_faiss
+from handpicked.select.embeddings import EMBEDDING, Embeddings
 from handpicked.select.full import Full
 from handpicked.select.length_matched import LengthMatched
 from handpicked.select.selector import Selector
+from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
+from handpicked.store import Run
+
+log = logging.getLogger(__name__)
 
 
 def pick(
@@ -38,6 +48,8 @@ def pick(
     address: str | None = None,
     truncation: Truncation | None = None,
     command: Sequence[str] = (),
+    run: Run | None = None,
+    say: Callable[[str], None] = log.info,
 ) -> SelectionSummary:
     """Score ``pool``, select from it by ``settings`` and write the subset into the folder ``out``.
 
@@ -46,21 +58,31 @@ def pick(
     half-written: files are made aside and renamed, and the same settings give the same bytes.
 
     ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset; ``truncation`` asks
-    how many selected rows a maximum sequence length would cut.
+    how many selected rows a maximum sequence length would cut. Scores by a model, an endpoint or a target set are kept in
+    ``run`` (an experiment's store), by default in the cache folder; ``say`` is told beforehand what they will take.
 
     Raises:
         ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
         StoreError: ``out`` cannot be written.
     """
+    selector = selector_for(settings, turns)
+    if settings.by in POOL_SCORERS and settings.by in getattr(pool, "fields", ()):
+        raise ConfigError(
+            f"by: the pool has a field '{settings.by}' of its own. To rank by it, say top or bottom with field "
+            f"'{settings.by}'; to have it computed, rename that field of the pool."
+        )
     with filling(Path(out), FILES) as folder:
         selection = select(
             pool,
-            selector_for(settings, turns),
+            selector,
             size=settings.size,
             fraction=settings.fraction,
             guards=settings.guards,
             prompts=settings.prompts,
             tokenizer=settings.tokenizer,
+            score=settings.score,
+            run=run,
+            say=say,
             scratch=folder / "scores.arrow",
             runner=runner,
             address=address,
@@ -80,6 +102,9 @@ def select(
     guards: Sequence[str] = (),
     prompts: Sequence[str | Path] = (),
     tokenizer: str | None = None,
+    score: ScoreSettings | Mapping[str, Any] | None = None,
+    run: Run | None = None,
+    say: Callable[[str], None] = log.info,
     scratch: Path | None = None,
     runner: Runner = "native",
     address: str | None = None,
@@ -88,6 +113,8 @@ def select(
     """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
 
     ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard ``decontaminate``.
+    A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``; ``score`` says how it is computed
+    (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are as for ``pick``.
     Scores wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
 
     Raises:
@@ -95,7 +122,17 @@ def select(
     """
     plans = plan_guards(guards, prompts, tokenizer)
     _check_budget(selector, size, fraction)
-    scorers, fields = _columns(selector, plans, tokenizer)
+    settings = (
+        score if isinstance(score, ScoreSettings) else settings_of(ScoreSettings, score or {}, "score.")
+    )
+    texts, fields, names = _columns(pool, selector, plans, tokenizer, settings)
+    _check_scored(size, settings, names)
+    if hasattr(selector, "embeddings"):
+        load_faiss()  # which most of them need: to find it missing after an hour of embedding would be late
+    if names and runner == "ray":
+        say(f"{' and '.join(names)}: computed in this process; only the rest of the work goes to Ray")
+    by_models = modeled(pool, names, settings, run=run, say=say, progress=progress)
+    scorers = (*texts, *(column for one in by_models for column in one.columns))
     keep_alive: Any = None
     if scratch is None:
         keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
@@ -103,8 +140,8 @@ def select(
     scored = score_pool(pool, scorers, fields, scratch, runner=runner, address=address, progress=progress)
     guarded = Guarded.by(scored, plans)
     wanted = _budget(pool, selector, scored, guarded, size, fraction)
-    rows = selector.select(guarded.scores(), wanted)
-    if isinstance(selector, Window) and size is None and fraction is None:
+    rows = _seeing(selector, by_models).select(guarded.scores(), wanted)
+    if isinstance(selector, Window | SemDeDup) and size is None and fraction is None:
         wanted = len(rows)
     if len(rows) < wanted:
         raise ConfigError(
@@ -114,16 +151,58 @@ def select(
     return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
 
 
+def _seeing(selector: Selector, by_models: Sequence[Modeled]) -> Selector:
+    """The selector with the embeddings that were made for it, where it asks for some."""
+    for one in by_models:
+        if (
+            one.columns[0].name == EMBEDDING
+            and EMBEDDING in selector.columns
+            and hasattr(selector, "embeddings")
+        ):
+            return cast("Selector", replace(cast("Any", selector), embeddings=Embeddings.load(one.folder)))
+    return selector
+
+
+def modeled_for(
+    pool: Pool,
+    settings: SelectSettings,
+    *,
+    run: Run | None = None,
+    say: Callable[[str], None] = log.info,
+    progress: Progress = SILENT,
+) -> list[Modeled]:
+    """The scores by models that a selection by ``settings`` ranks by, computed now unless they are kept already."""
+    if settings.by == "length-matched":
+        return []
+    _, _, names = _columns(pool, selector_for(settings), (), settings.tokenizer, settings.score)
+    return modeled(pool, names, settings.score, run=run, say=say, progress=progress)
+
+
 def _columns(
-    selector: Selector, plans: Sequence[GuardPlan], tokenizer: str | None
-) -> tuple[tuple[Scorer, ...], tuple[str, ...]]:
-    """The scorers that selector and guards need, each once, and the columns of the pool."""
-    named = {name: text_scorer(name, tokenizer) for name in selector.columns}
-    scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
+    pool: Pool,
+    selector: Selector,
+    plans: Sequence[GuardPlan],
+    tokenizer: str | None,
+    settings: ScoreSettings,
+) -> tuple[tuple[Scorer, ...], tuple[str, ...], tuple[str, ...]]:
+    """What selector and guards need, each once: text scorers, columns of the pool, and names of pool scorers.
+
+    A column that the pool has itself is the pool's.
+    """
+    own = getattr(pool, "fields", ())
+    texts: dict[str, Scorer] = {}
+    fields, names = [], []
+    for column in selector.columns:
+        if (scorer := text_scorer(column, tokenizer)) is not None:
+            texts[column] = scorer
+        elif column not in own and (name := pool_scorer_of(column, settings)) is not None:
+            names.append(name)
+        else:
+            fields.append(column)
     for plan in plans:
         for scorer in plan.scorers:
-            scorers.setdefault(scorer.name, scorer)
-    return tuple(scorers.values()), tuple(name for name, scorer in named.items() if scorer is None)
+            texts.setdefault(scorer.name, scorer)
+    return tuple(texts.values()), tuple(fields), tuple(dict.fromkeys(names))
 
 
 def _check_budget(selector: Selector, size: int | None, fraction: float | None) -> None:
@@ -139,10 +218,25 @@ def _check_budget(selector: Selector, size: int | None, fraction: float | None) 
         raise ConfigError(
             "size: 'full' keeps every row and takes no size. Leave it out, or select by 'random'."
         )
+    if isinstance(selector, SemDeDup) and selector.threshold is not None:
+        return
     if not asked and not isinstance(selector, Full | LengthMatched | Window):
         raise ConfigError(
             f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
         )
+
+
+def _check_scored(size: int | None, settings: ScoreSettings, names: Sequence[str]) -> None:
+    """Hours of scoring must not end with too few rows."""
+    limits = {"score.sample": settings.sample}
+    if settings.prefilter is not None:
+        limits["score.prefilter"] = prefilter_of(settings.prefilter).size
+    for name, limit in limits.items():
+        if names and size is not None and limit is not None and size > limit:
+            raise ConfigError(
+                f"size: {size:,} rows were asked for, but {name} leaves {limit:,} to be scored by "
+                f"{' and '.join(names)}. Lower the size, or score more rows."
+            )
 
 
 def _budget(

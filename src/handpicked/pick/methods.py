@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from handpicked.config import SelectSettings
+from handpicked.config import BUNDLED_EMBEDDER, ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.pick.model_scorers import deita, deita_rating, less, model_of, rds
 from handpicked.pick.scored import score_pool
+from handpicked.pick.target import target_of
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
+from handpicked.score.embedding import Embedding
 from handpicked.score.ending import CutOff
 from handpicked.score.features import FEATURES
+from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
 from handpicked.score.length_nltk import LengthNltk
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
+from handpicked.score.likelihood import READS as LM_READS
+from handpicked.score.likelihood import LanguageModel
+from handpicked.score.perplexity import Perplexity
+from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
+from handpicked.score.reward import Reward
 from handpicked.score.root_verb import RootVerb
 from handpicked.score.scorer import Scorer
+from handpicked.score.superfiltering import Superfiltering
+from handpicked.score.target_similarity import TargetSimilarity
 from handpicked.select.balanced import Balanced
+from handpicked.select.car import Car
+from handpicked.select.deita import Deita
+from handpicked.select.facility_location import FacilityLocation
 from handpicked.select.full import Full
+from handpicked.select.k_center import KCenter
+from handpicked.select.kmeans import KMeans
 from handpicked.select.length_matched import LengthMatched
 from handpicked.select.power_law import PowerLaw
+from handpicked.select.qdit import Qdit
 from handpicked.select.random import Random
 from handpicked.select.ranked import Bottom, Longest, Shortest, Top
 from handpicked.select.selector import Selector
+from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
 
 MEASURES: Mapping[str, Callable[[str | None], Scorer]] = {
@@ -45,6 +64,40 @@ SCORERS: Mapping[str, Callable[[], Scorer]] = {
     "root_verb": RootVerb,
 }
 
+
+@dataclass(frozen=True)
+class Making:
+    """How a pool scorer is made of the settings, and which of them it reads (beside sample, prefilter and seed)."""
+
+    make: Callable[[ScoreSettings], PoolScorer]
+    reads: tuple[str, ...]
+
+
+MODEL_READS = ("model", "revision", "trust_remote_code")
+DEITA_READS = (*MODEL_READS, "max_length", "prompt")
+
+POOL_SCORERS: Mapping[str, Making] = {
+    "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
+    "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
+    "superfiltering": Making(
+        lambda s: Superfiltering(LanguageModel.of(s, "plain")),
+        tuple(name for name in LM_READS if name != "template"),
+    ),
+    "reward": Making(lambda s: Reward(model_of(s, "reward"), s.max_length), (*MODEL_READS, "max_length")),
+    "deita-complexity": Making(lambda s: deita_rating("deita-complexity", s), DEITA_READS),
+    "deita-quality": Making(lambda s: deita_rating("deita-quality", s), DEITA_READS),
+    "deita-score": Making(lambda s: deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
+    "rds": Making(lambda s: rds(s), (*MODEL_READS, "template", "max_length", "target")),
+    "target-similarity": Making(
+        lambda s: TargetSimilarity(target_of(s, "target-similarity"), s.embedder or BUNDLED_EMBEDDER),
+        ("embedder", "target"),
+    ),
+    "less": Making(lambda s: less(s), ("target", "checkpoint", "projection")),
+    "embedding": Making(lambda s: Embedding(s.embedder or BUNDLED_EMBEDDER, s.text), ("embedder", "text")),
+}
+"""Each scorer that needs a model, an endpoint or a target set, by the name that users type."""
+EVERY_SCORER_READS = ("sample", "prefilter", "seed")
+
 SELECTORS = {
     "full": Full,
     "random": Random,
@@ -56,6 +109,13 @@ SELECTORS = {
     "balanced": Balanced,
     "power-law": PowerLaw,
     "length-matched": LengthMatched,
+    "kmeans": KMeans,
+    "k-center": KCenter,
+    "facility-location": FacilityLocation,
+    "deita": Deita,
+    "qdit": Qdit,
+    "car": Car,
+    "semdedup": SemDeDup,
 }
 
 
@@ -64,6 +124,44 @@ def text_scorer(name: str, tokenizer: str | None = None) -> Scorer | None:
     if name in MEASURES:
         return MEASURES[name](tokenizer)
     return SCORERS[name]() if name in SCORERS else None
+
+
+def pool_scorers(names: Sequence[str], settings: ScoreSettings) -> list[PoolScorer]:
+    """The pool scorers of these names, made of ``settings``.
+
+    Raises:
+        ConfigError: a setting is given that none of them reads, or one lacks a setting that it needs.
+    """
+    read = {*EVERY_SCORER_READS, *(name for scorer in names for name in POOL_SCORERS[scorer].reads)}
+    given = [
+        name
+        for name, field in ScoreSettings.model_fields.items()
+        if getattr(settings, name) != field.get_default()
+    ]
+    asked = " and ".join(f"'{name}'" for name in names) or "what is asked for"
+    mistakes = [
+        f"score.{name}: {asked} does not use this setting, only {', '.join(sorted(read))}."
+        for name in given
+        if names and name not in read
+    ]
+    if given and not names:
+        mistakes = [
+            f"score.{given[0]}: nothing here is scored by a model, an endpoint or a target set. Leave it out."
+        ]
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return [POOL_SCORERS[name].make(settings) for name in names]
+
+
+def pool_scorer_of(column: str, settings: ScoreSettings) -> str | None:
+    """The name of the pool scorer that makes this column, its main one or a companion; ``None``: no scorer does."""
+    if column in POOL_SCORERS:
+        return column
+    for name in sorted(POOL_SCORERS, key=len, reverse=True):
+        if column.startswith(f"{name}_"):
+            made = POOL_SCORERS[name].make(settings)
+            return name if column in (*made.values, f"{name}_reason") else None
+    return None
 
 
 def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
@@ -84,17 +182,53 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "balanced": lambda: Balanced(_field(settings), seed=seed),
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: length_matched(settings, turns),
+        "kmeans": lambda: KMeans(settings.clusters, settings.take, settings.measure, seed),
+        "k-center": lambda: KCenter(seed),
+        "facility-location": lambda: FacilityLocation(settings.neighbours),
+        "deita": lambda: Deita(
+            *_quality(settings), 0.9 if settings.threshold is None else settings.threshold
+        ),
+        "qdit": lambda: Qdit(*_quality(settings), settings.alpha, settings.neighbours),
+        "car": lambda: Car(*_quality(settings), settings.clusters, seed),
+        "semdedup": lambda: _semdedup(settings),
     }
-    if by in SCORERS and SCORERS[by]().better == "none":
-        raise ConfigError(
-            f"by: more or less of '{by}' is neither better nor worse, so say which end: by 'top' or 'bottom' with field "
-            f"'{by}' (or 'window', 'balanced')."
-        )
     if by in SCORERS:
-        return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
+        return _better_end(by, SCORERS[by]())
+    if by in POOL_SCORERS:
+        return _better_end(by, POOL_SCORERS[by].make(settings.score))
     if by not in makers:
-        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, (*makers, *SCORERS))}")
+        known = (*makers, *SCORERS, *POOL_SCORERS)
+        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, known)}")
     return makers[by]()
+
+
+def _better_end(name: str, scorer: Scorer | PoolScorer) -> Selector:
+    if f"{name}_rank" in getattr(scorer, "values", ()):  # rows were ranked as a set, 1 the first to be taken
+        return Bottom(f"{name}_rank")
+    if scorer.better == "none":
+        raise ConfigError(
+            f"by: '{name}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "
+            f"'bottom' (the lowest) with field '{name}'."
+        )
+    return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
+
+
+def _semdedup(settings: SelectSettings) -> SemDeDup:
+    column, highest, ceiling = (None, True, None) if settings.field is None else _quality(settings)
+    return SemDeDup(column, highest, ceiling, settings.threshold, settings.clusters, settings.seed)
+
+
+def _quality(settings: SelectSettings) -> tuple[str, bool, float | None]:
+    """The column that says how good a row is, whether its higher values are better, and the highest that counts."""
+    column = _field(settings)
+    scorer: Scorer | PoolScorer | None = text_scorer(column)
+    if column in POOL_SCORERS:
+        scorer = POOL_SCORERS[column].make(settings.score)
+    if scorer is not None and scorer.better == "none":
+        raise ConfigError(
+            f"field: '{column}' says of no end that it is the better one, so '{settings.by}' cannot rank by it."
+        )
+    return column, getattr(scorer, "better", "high") != "low", getattr(scorer, "ceiling", None)
 
 
 def _field(settings: SelectSettings) -> str:

@@ -100,7 +100,10 @@ def score_pool(
     import pyarrow as pa
 
     schema = _schema(pool, scorers, fields)
-    work = ScoreShard(tuple(scorers), tuple(fields), schema)
+    # What needs only a row's number looks it up in a file of this machine, and so it does not travel to others.
+    here = {scorer.name: scorer for scorer in scorers if scorer.columns == ("row",)}
+    away = pa.schema([one for one in schema if one.name not in here])
+    work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away)
     scored = ScoredPool(file, schema)
     starts: list[int] = []
     with (
@@ -109,7 +112,8 @@ def score_pool(
         pa.OSFile(str(file), "wb") as sink,
         pa.ipc.new_file(sink, schema) as writer,
     ):
-        for batch in map_shards(pool.shards, work, schema, runner=runner, address=address):
+        for part in map_shards(pool.shards, work, away, runner=runner, address=address):
+            batch = _with_stored(part, here, schema)
             for piece in _by_shard(batch, pool.shards):
                 starts.append(piece["row"][0].as_py())
                 writer.write_batch(piece)
@@ -117,6 +121,16 @@ def score_pool(
             step(len(batch))
     scored.order = sorted(range(len(starts)), key=starts.__getitem__)
     return scored
+
+
+def _with_stored(part: pa.RecordBatch, here: Mapping[str, BatchScorer], schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with its columns of ``here``, in the order of ``schema``."""
+    import pyarrow as pa
+
+    if not here:
+        return part
+    columns = [here[name](part) if name in here else part[name] for name in schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _schema(pool: Pool, scorers: Sequence[BatchScorer], fields: Sequence[str]) -> pa.Schema:

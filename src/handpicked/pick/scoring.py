@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from handpicked._version import __version__
+from handpicked.config import ScoreSettings
 from handpicked.engine import Runner
 from handpicked.errors import ConfigError, PoolError, did_you_mean
-from handpicked.pick.methods import MEASURES, SCORERS, text_scorer
+from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, text_scorer
+from handpicked.pick.modeled import modeled
 from handpicked.pick.outfolder import MANIFEST, filling
 from handpicked.pick.scored import ScoredPool, score_pool
 from handpicked.pick.selection import described, versions
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Rejected, to_json
 from handpicked.score.scorer import Scorer
+from handpicked.score.stored import Stored, StoredReason
 from handpicked.store import digest, write_json, writing
+
+log = logging.getLogger(__name__)
 
 FILES = ("scores.parquet", "rejected.jsonl", MANIFEST)
 
@@ -28,30 +35,46 @@ def score(
     progress: Progress = SILENT,
     *,
     tokenizer: str | None = None,
+    settings: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
     runner: Runner = "native",
     address: str | None = None,
     command: Sequence[str] = (),
+    say: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
     """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into ``out``; return the counts.
 
     ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is null, and the
-    manifest counts these and says why. Rows = scored + rejected, always.
+    manifest counts these and says why. Rows = scored + rejected, always. A scorer that needs a model, an endpoint or a target
+    set works by ``settings`` and has several columns, of which NAME_reason says why a value is null; ``say`` is told
+    beforehand what it will take. What it computes is kept in the cache: a killed job takes up where it stopped.
 
     Raises:
         ConfigError: an unknown scorer, or one named twice.
         StoreError: ``out`` cannot be written.
     """
-    scorers = _scorers(names, tokenizer)
+    texts = _checked(names, tokenizer)
+    by_models = modeled(
+        pool, [name for name in names if name in POOL_SCORERS], settings, say=say, progress=progress
+    )
+    if by_models and runner == "ray":
+        say("scores by models are computed in this process; only the rest of the work goes to Ray")
+    scorers = [*texts, *(column for one in by_models for column in one.columns)]
     with filling(Path(out), FILES) as folder, writing(folder):
         scored = score_pool(
             pool, scorers, (), folder / "scores.arrow", runner=runner, address=address, progress=progress
         )
-        nulls = _write(scored, folder / "scores.parquet", [scorer.name for scorer in scorers])
+        nulls, reasons = _write(scored, folder / "scores.parquet", scorers)
         rejected = _rejected(pool, scored.rows)
         with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="surrogatepass") as file:
             file.writelines(to_json(one) + "\n" for one in rejected)
         (folder / "scores.arrow").unlink()
-        counts = {"pool": pool.rows, "scored": scored.rows, "rejected": len(rejected), "null": nulls}
+        counts = {
+            "pool": pool.rows,
+            "scored": scored.rows,
+            "rejected": len(rejected),
+            "null": nulls,
+            **({"reasons": reasons} if reasons else {}),
+        }
         manifest = {
             "handpicked": __version__,
             "pool": {
@@ -70,36 +93,47 @@ def score(
     return counts
 
 
-def _scorers(names: Sequence[str], tokenizer: str | None) -> list[Scorer]:
-    found: list[Scorer] = []
-    mistakes = []
-    known = (*MEASURES, *SCORERS)
-    for name in names:
-        scorer = text_scorer(name, tokenizer)
-        if scorer is None:
-            mistakes.append(f"--scorer: there is no scorer '{name}'.{did_you_mean(name, known)}")
-        elif any(scorer.name == other.name for other in found):
-            mistakes.append(f"--scorer: '{name}' is named twice; columns of scores.parquet must differ.")
-        else:
-            found.append(scorer)
+def _checked(names: Sequence[str], tokenizer: str | None) -> list[Scorer]:
+    """The text scorers among ``names``. Raises ConfigError for an unknown name, one given twice, or none at all."""
+    known = (*MEASURES, *SCORERS, *POOL_SCORERS)
+    counts = Counter(names)
+    mistakes = [
+        f"--scorer: there is no scorer '{name}'.{did_you_mean(name, known)}"
+        for name in counts
+        if name not in known
+    ]
+    mistakes += [
+        f"--scorer: '{name}' is named twice; columns of scores.parquet must differ."
+        for name, count in counts.items()
+        if count > 1 and name in known
+    ]
     if not names:
         mistakes.append(f"--scorer is missing: name at least one of {', '.join(known)}.")
     if mistakes:
         raise ConfigError(*mistakes)
-    return found
+    return [scorer for name in names if (scorer := text_scorer(name, tokenizer)) is not None]
 
 
-def _write(scored: ScoredPool, file: Path, names: Sequence[str]) -> dict[str, int]:
-    """Write the scores; the number of nulls of each."""
+def _write(
+    scored: ScoredPool, file: Path, scorers: Sequence[Scorer]
+) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Write the scores; the number of nulls of each, and of those by a model how many for which reason."""
     import pyarrow.parquet as pq
 
-    nulls = dict.fromkeys(names, 0)
-    with pq.ParquetWriter(file, scored.schema, compression="zstd", use_dictionary=list(names)) as writer:
+    names = [scorer.name for scorer in scorers]
+    nulls = {scorer.name: 0 for scorer in scorers if not isinstance(scorer, StoredReason)}
+    reasons: dict[str, Counter[str]] = {
+        scorer.name: Counter() for scorer in scorers if isinstance(scorer, Stored) and scorer.about
+    }
+    of = {scorer.name: scorer.reasons for scorer in scorers if isinstance(scorer, Stored)}
+    with pq.ParquetWriter(file, scored.schema, compression="zstd", use_dictionary=names) as writer:
         for batch in scored.batches():
             writer.write_batch(batch)
-            for name in names:
+            for name in nulls:
                 nulls[name] += batch[name].null_count
-    return nulls
+            for name, counts in reasons.items():
+                counts.update(batch[of[name]].filter(batch[name].is_null()).to_pylist())
+    return nulls, {name: dict(counts) for name, counts in reasons.items() if counts}
 
 
 def _rejected(pool: Pool, scored: int) -> list[Rejected]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked._version import __version__
+from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
 from handpicked.pick.audit import Truncation, audit
 from handpicked.pick.guarding import GuardPlan
@@ -19,6 +21,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, to_json
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.scorer import Scorer
+from handpicked.score.stored import Stored
 from handpicked.select.guards import Guard
 from handpicked.select.selector import Scores, Selector
 from handpicked.store import digest, write_json, writing
@@ -169,25 +172,40 @@ class Selection:
         codes = np.zeros(len(batch), dtype=np.int32)
         for name in self.selector.columns:
             if batch[name].null_count:
-                codes[batch[name].is_null().to_numpy(zero_copy_only=False)] = len(texts)
-                texts.append(self._missing(name))
+                nulls = batch[name].is_null()
+                for reason, of_reason in self._missing(name, batch, nulls):
+                    codes[of_reason] = len(texts)
+                    texts.append(reason)
         if self.guarded.guards:
             first = self.guarded.first_drop(batch)
             codes[first >= 0] = first[first >= 0] + len(texts)
             texts += [f"{guard.name}: {guard.why}" for guard in self.guarded.guards]
         for code, count in enumerate(np.bincount(codes[~kept], minlength=len(texts)).tolist()):
             reasons.update({texts[code]: count} if count else {})
-        chosen = [None if keep else code for keep, code in zip(kept.tolist(), codes.tolist(), strict=True)]
-        reason = pa.array(texts, pa.string()).take(pa.array(chosen, pa.int32()))
+        # From their buffers: pa.array of a NumPy array imports pandas where that is installed.
+        bits, dropped = (pa.py_buffer(np.packbits(mask, bitorder="little")) for mask in (kept, ~kept))
+        chosen = pa.Array.from_buffers(pa.int32(), len(batch), [dropped, pa.py_buffer(codes)])
+        reason = pa.array(texts, pa.string()).take(chosen)
         shown = [name for name in batch.schema.names if name not in SKETCHES]
-        columns = [*(batch[name] for name in shown), pa.array(kept.tolist(), pa.bool_()), reason]
+        marked = pa.Array.from_buffers(pa.bool_(), len(batch), [None, bits])
+        columns = [*(batch[name] for name in shown), marked, reason]
         return pa.RecordBatch.from_arrays(columns, names=[*shown, "kept", "reason"])
 
-    def _missing(self, column: str) -> str:
-        for scorer in self.scorers:
-            if scorer.name == column:
-                return f"no {column}: {scorer.missing}"
-        return f"no {column}: the field is empty"
+    def _missing(
+        self, column: str, batch: pa.RecordBatch, nulls: pa.Array
+    ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        """Each reason why a value of ``column`` is null, and (boolean) of which rows."""
+        import pyarrow.compute as pc
+
+        scorer = next((one for one in self.scorers if one.name == column), None)
+        if isinstance(scorer, Stored) and scorer.reasons is not None:
+            reasons = batch[scorer.reasons]
+            for why in reasons.filter(nulls).unique().to_pylist():
+                of_reason = pc.and_(nulls, pc.fill_null(pc.equal(reasons, why), False))
+                yield f"no {column}: {why}", of_reason.to_numpy(zero_copy_only=False)
+            return
+        why = "the field is empty" if scorer is None else scorer.missing
+        yield f"no {column}: {why}", nulls.to_numpy(zero_copy_only=False)
 
     def fill(
         self,
@@ -199,13 +217,30 @@ class Selection:
         progress: Progress = SILENT,
     ) -> None:
         """Write the files of the selection into ``folder``, the manifest last."""
-        with writing(folder):
-            self.pool.write(self.rows.tolist(), folder, format, container)
-            self._write_scores(folder / "scores.parquet", progress)
+        with writing(folder), ThreadPoolExecutor(1) as beside:
             with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="surrogatepass") as file:
                 file.writelines(to_json(one) + "\n" for one in self.rejected)
-            self._audit = audit(self.pool, self.rows.tolist(), self.tokenizer, truncation)
+            inputs = beside.submit(
+                self.pool.inputs
+            )  # hashes the pool's files, which the manifest will ask for
+            scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
+            written = self.pool.write(self.rows.tolist(), folder, format, container)
+            self._audit = audit(*self._to_audit(written, format), self.tokenizer, truncation)
+            for half in (inputs, scores):
+                half.result()
             write_json(folder / MANIFEST, self._manifest(folder, facts or {}))
+
+    def _to_audit(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
+        """A pool and the rows of it that were kept: the written subset where it can be read as the pool is, else the pool.
+
+        The subset is small; reading its rows out of a large pool costs as much as reading all of it.
+        """
+        subset = (
+            read_back(self.pool, written)
+            if format == "original" and written.is_file() and len(self.rows)
+            else None
+        )
+        return (self.pool, self.rows.tolist()) if subset is None else (subset, range(subset.rows))
 
     def _write_scores(self, file: Path, progress: Progress) -> None:
         import pyarrow as pa
@@ -213,10 +248,16 @@ class Selection:
 
         fields = [one for one in self.guarded.scored.schema if one.name not in SKETCHES]
         schema = pa.schema([*fields, pa.field("kept", pa.bool_()), pa.field("reason", pa.string())])
-        # A hash has no two equal values: looking for them costs time and gains nothing.
-        repeats = [name for name in schema.names if name != "id"]
+        # No two rows have equal numbers, and hashes seldom: looking for repeats costs time and gains nothing.
+        repeats = [name for name in schema.names if name not in ("row", "id")]
         with (
-            pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeats) as writer,
+            pq.ParquetWriter(
+                file,
+                schema,
+                compression="zstd",
+                use_dictionary=repeats,
+                column_encoding={"row": "DELTA_BINARY_PACKED"},
+            ) as writer,
             progress("write", self.pool.rows) as step,
         ):
             for batch in self.table():
@@ -274,8 +315,11 @@ def _arguments(record: Any) -> dict[str, Any]:
     """The recorded arguments of a scorer or selector, without those too long to repeat (lengths, prompts)."""
     if not is_dataclass(record) or isinstance(record, type):
         return {}
+    left_out = ("lengths", "prompts", "without", "file", "missing", "embeddings")
+    found = {one.name: getattr(record, one.name) for one in fields(record) if one.name not in left_out}
     return {
-        key: value for key, value in asdict(record).items() if key not in ("lengths", "prompts", "without")
+        key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for key, value in found.items()
     }
 
 
@@ -300,7 +344,19 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
-    for name in ("pyarrow", "numpy", "gigatoken", "tokenizers", "daft", "nltk", "rensa"):
+    for name in (
+        "pyarrow",
+        "numpy",
+        "gigatoken",
+        "tokenizers",
+        "daft",
+        "nltk",
+        "rensa",
+        "torch",
+        "transformers",
+        "sentence-transformers",
+        "faiss-cpu",
+    ):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

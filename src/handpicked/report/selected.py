@@ -14,7 +14,7 @@ def selected_view(results: Json) -> dict[str, Any]:
     return {
         "instructions": _instructions(results),
         "difference_axis": _axis([_of(row, results) for row in audit["differences"]] if audit else []),
-        "differences": _by_size(audit["differences"], results["candidate"]) if audit else [],
+        "differences": _by_size(audit["differences"], results["candidate"]) if audit else None,
         "guard_names": _guard_names(results),
         "effects": sorted(
             (row for row in preference["rows"] if row["p"] is not None), key=lambda row: row["p"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
+FACTS = "facts.json"
+"""A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests."""
 
 
 @runtime_checkable
@@ -32,7 +34,8 @@ class PoolScorer(Protocol):
 
     @property
     def values(self) -> tuple[str, ...]:
-        """All value columns it makes, ``name`` first (such as ``ifd``, ``perplexity``, ``truncated_tokens``)."""
+        """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so that no two
+        scorers make columns of one name."""
         ...
 
     @property
@@ -71,7 +74,7 @@ class PoolScorer(Protocol):
 
 
 def write_scores(work: Path, table: pa.Table) -> None:
-    """Write the scores of a pool scorer: ``row`` (int64), one float64 column a value, ``reason`` (string).
+    """Write the scores of a pool scorer, whole or not at all: ``row`` (int64), one float64 column a value, ``reason`` (string).
 
     Rows ascend. A value is null where there is none, never NaN; ``reason`` says why and is null otherwise.
     """
@@ -82,5 +85,15 @@ def write_scores(work: Path, table: pa.Table) -> None:
         if pa.types.is_floating(table[name].type) and pc.any(pc.is_nan(table[name])).as_py():
             raise AssertionError(f"{name} has NaN where it should have null and a reason")
     table = table.sort_by("row")
-    with pa.OSFile(str(work / SCORES), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    aside = work / f".{SCORES}.part"
+    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
+    aside.replace(work / SCORES)
+
+
+def read_scores(work: Path) -> pa.Table:
+    """What ``write_scores`` left in ``work``, by row, ascending."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(work / SCORES), "rb") as source:
+        return pa.ipc.open_file(source).read_all()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.records import Better, Cost
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stored:
-    """The column ``name`` of the scores in ``file`` (``pool_scorer.write_scores``). A row that is not there is null."""
+    """The column ``name`` of the scores in ``file`` (``pool_scorer.write_scores``). A row that is not there is null.
+
+    ``reasons`` names the column (of ``StoredReason``) that says why a value is null; ``about`` is what a manifest tells
+    of how the scores were made.
+    """
 
     name: str
     file: str
@@ -24,6 +30,8 @@ class Stored:
     scope: Scope = "item"
     cost: Cost = "text"
     missing: str = "it was not scored (outside the sample), or its score could not be computed"
+    reasons: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -32,21 +40,54 @@ class Stored:
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         """The stored values of the batch's rows, float64."""
-        import numpy as np
-        import pyarrow as pa
+        return _lookup(self.file, self.name, batch)[1]
 
-        rows, values = _column(self.file, self.name)
-        wanted = np.asarray(batch["row"].cast(pa.int64()))
-        places = np.searchsorted(rows, wanted)
-        found = np.isin(wanted, rows, assume_unique=True)
-        return values.take(pa.array(np.where(found, places, 0), mask=~found))
+
+@dataclass(frozen=True)
+class StoredReason:
+    """Why the values of a pool scorer are null, row by row; null where they are not. ``outside``: why a row is not in ``file``."""
+
+    name: str
+    file: str
+    outside: str
+    unit: str = "text"
+    better: Better = "none"
+    scope: Scope = "item"
+    cost: Cost = "text"
+    missing: str = "the row has a value"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """It needs the rows' numbers only."""
+        return ("row",)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        """The reason of each of the batch's rows, string."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found, reasons = _lookup(self.file, "reason", batch)
+        return pc.if_else(pa.array(found), reasons, pa.scalar(self.outside, reasons.type))
+
+
+def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[Any, pa.Array]:
+    """Which of the batch's rows are in ``file``, and their values of column ``name``, null where they are not."""
+    import numpy as np
+    import pyarrow as pa
+
+    rows, values = _column(file, name, Path(file).stat().st_mtime_ns)
+    wanted = np.asarray(batch["row"].cast(pa.int64()))
+    places = np.searchsorted(rows, wanted)
+    found = np.isin(wanted, rows, assume_unique=True)
+    return found, values.take(pa.array(np.where(found, places, 0), mask=~found))
 
 
 @lru_cache(maxsize=8)
-def _column(file: str, name: str) -> tuple[Any, pa.ChunkedArray]:
+def _column(file: str, name: str, modified: int) -> tuple[Any, pa.ChunkedArray]:
     """(rows, values), memory-mapped."""
     import pyarrow as pa
 
+    del modified  # part of the cache's key: the file may be made anew
     with pa.memory_map(file) as source:
         table = pa.ipc.open_file(source).read_all()
     return table["row"].to_numpy(), table[name].combine_chunks()

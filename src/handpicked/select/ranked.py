@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def take_top(scores: Scores, column: str, size: int, highest: bool) -> np.ndarray[Any, Any]:
-    """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value never win.
+def take_top(
+    scores: Scores, column: str, size: int, highest: bool, ceiling: float | None = None
+) -> np.ndarray[Any, Any]:
+    """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value, or over ``ceiling``, never win.
 
     Raises:
         ConfigError: the column does not hold numbers.
@@ -23,7 +25,7 @@ def take_top(scores: Scores, column: str, size: int, highest: bool) -> np.ndarra
     top = TopK(np.array([size]))
     for batch in scores.batches((column,)):
         keys = numbers(batch[column], column)
-        valued = ~np.isnan(keys)
+        valued = ~np.isnan(keys) if ceiling is None else keys <= ceiling
         high, low = (part[valued] for part in id_numbers(batch["id"]))
         rows = batch["row"].to_numpy()[valued]
         keys = keys[valued] if highest else -keys[valued]
@@ -69,9 +71,10 @@ class Shortest:
 
 @dataclass(frozen=True)
 class Top:
-    """The highest values of ``column``, a score or a numeric field of the pool."""
+    """The highest values of ``column``, a score or a numeric field of the pool; none over ``ceiling``, where there is one."""
 
     column: str
+    ceiling: float | None = None
     name: ClassVar[str] = "top"
 
     @property
@@ -79,10 +82,11 @@ class Top:
         return (self.column,)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        return take_top(scores, self.column, size, highest=True)
+        return take_top(scores, self.column, size, highest=True, ceiling=self.ceiling)
 
     def why_not(self, size: int) -> str:
-        return f"not among the {size:,} highest by {self.column}"
+        limit = "" if self.ceiling is None else f" that are not over {self.ceiling:g}"
+        return f"not among the {size:,} highest by {self.column}{limit}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from handpicked.errors import TrainingError
+from handpicked.models.encode import cut, response_turns
 from handpicked.models.head import IGNORED
 from handpicked.models.template import Encoded, Template
 from handpicked.records import Example
@@ -61,30 +62,3 @@ def encode(
             else "There is no row to train on: the subset is empty."
         )
     return EncodedRows(tuple(rows), truncated, readded, without_room)
-
-
-def response_turns(example: Example) -> list[int]:
-    """Positions of the messages that make up ``example.response``: the final assistant turn, or all of them.
-
-    Raises TrainingError for an example without an assistant turn.
-    """
-    turns = [i for i, message in enumerate(example.messages) if message.role == "assistant"]
-    if not turns:
-        raise TrainingError(
-            f"Row {example.row} ({example.source}) has no assistant turn: there is nothing to learn in it."
-        )
-    return turns[-1:] if example.response == example.messages[turns[-1]].content else turns
-
-
-def cut(row: Encoded, max_length: int, end_id: int) -> Encoded | None:
-    """``row`` in ``max_length`` tokens, its last learned token the end of a response. None when that leaves no response."""
-    if len(row.ids) <= max_length:
-        return row
-    ids, labels = row.ids[:max_length], row.labels[:max_length]
-    if labels[-1] != IGNORED:
-        ids[-1] = labels[-1] = end_id
-    while labels and labels[-1] == IGNORED:  # the cut fell into a later prompt, from which nothing is learned
-        ids.pop()
-        labels.pop()
-    shortened = Encoded(ids, labels)
-    return shortened if shortened.learned >= 2 else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import MissingPart, StoreError
+from handpicked.models.adam_state import STATES
 from handpicked.models.load import device, identity, load_model, load_tokenizer
 from handpicked.models.quiet import quiet
 from handpicked.models.template import load_template
@@ -93,8 +94,11 @@ def train(
     processes = PartialState(cpu=device() == "cpu")
     with processes.main_process_first():  # the first one tidies, the others find it tidy
         resume = _checkpoint(out / "checkpoints", _fingerprint(rows, planned, model, settings, seed))
+        if resume is None:
+            shutil.rmtree(out / STATES, ignore_errors=True)  # of another training
 
     from handpicked.train.build import build_trainer
+    from handpicked.train.states import KeepStates, refuse_states
     from handpicked.train.trainer import Steps
 
     with progress(f"train {arm}", total=planned.steps) as step, quiet():
@@ -103,7 +107,10 @@ def train(
             rows, planned, model, settings, tokenizer, out / "checkpoints", seed, processes.num_processes
         )
         trainer.add_callback(steps)
-        _require_space(trainer.model, settings, out)
+        if settings.keep_optimizer:
+            refuse_states(trainer, settings)
+            trainer.add_callback(KeepStates(out / STATES, planned, model, settings))
+        _require_space(trainer.model, settings, out, planned)
         with writing(out):
             trainer.train(resume_from_checkpoint=resume)
             result = _result(trainer, steps, rows, planned, settings, out, arm, seed)
@@ -147,12 +154,14 @@ def _result(
     )
 
 
-def _require_space(model: Any, settings: TrainSettings, out: Path) -> None:
+def _require_space(model: Any, settings: TrainSettings, out: Path, planned: Plan) -> None:
     """Raise StoreError now, not after hours, when the disk cannot hold two checkpoints and what is saved at the end."""
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     # A checkpoint holds the trained weights and AdamW's two moments in float32; the newest is written before the last one goes.
     need = 2 * 12 * trained + (weights if settings.merge or settings.method == "full" else 4 * trained)
+    if settings.keep_optimizer:
+        need += 12 * trained * round(len(planned.order) / planned.rows)
     free = shutil.disk_usage(out).free
     if free < need:
         raise StoreError(

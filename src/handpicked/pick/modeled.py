@@ -1,0 +1,250 @@
+"""Scores by a model, an endpoint or a target set: computed once, kept, resumed, and then read like any other column.
+
+They take hours or money. So they are a stage of a store: of the experiment's run folder, or of a cache folder of their own,
+named after the pool's content, for the command line. A killed job takes up where it stopped, and selecting after scoring
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.errors import ConfigError, did_you_mean
+from handpicked.models.bundled import cache_folder
+from handpicked.pick.imported import modules_behind
+from handpicked.pick.methods import SCORERS, pool_scorers, selector_for, text_scorer
+from handpicked.pick.scored import score_pool
+from handpicked.progress import SILENT, Progress
+from handpicked.records import Pool
+from handpicked.score.pool_scorer import FACTS, SCORES, PoolScorer
+from handpicked.score.scorer import Scorer
+from handpicked.score.stored import Stored, StoredReason
+from handpicked.select.random import Random
+from handpicked.select.selector import Scores
+from handpicked.store import Run, Stage, code_version, open_run, read_json
+
+log = logging.getLogger(__name__)
+
+PREFILTERS = (
+    "longest",
+    "shortest",
+    "random",
+    *(name for name, make in SCORERS.items() if make().better != "none"),
+)
+
+
+@dataclass(frozen=True)
+class Modeled:
+    """What a pool scorer left: its value columns (main one first) and their reasons, and the folder with all its files."""
+
+    columns: tuple[Scorer, ...]
+    folder: Path
+    fingerprint: str
+
+
+def modeled(
+    pool: Pool,
+    names: Sequence[str],
+    settings: ScoreSettings,
+    *,
+    run: Run | None = None,
+    say: Callable[[str], None] = log.info,
+    progress: Progress = SILENT,
+) -> list[Modeled]:
+    """The scores of ``pool`` by the pool scorers ``names``: those that are kept already, else computed now.
+
+    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``). ``say`` is told
+    before the work begins what it will take.
+
+    Raises:
+        ConfigError: settings that a scorer does not take; MissingPart, EndpointError: as the scorer says;
+        StoreError: another process computes the same scores just now, or they cannot be written.
+    """
+    scorers = pool_scorers(names, settings)
+    if not scorers:
+        return []
+    chosen = _chosen(pool, settings)
+    return [_modeled(pool, scorer, settings, chosen, run, say, progress) for scorer in scorers]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The rows to be scored (None: all that can be read), how many these are, why the others are not, and what identifies all this."""
+
+    rows: Sequence[int] | None
+    count: int
+    outside: str
+    pool: str
+
+    @property
+    def identity(self) -> str:
+        return (
+            "all" if self.rows is None else hashlib.sha256(json.dumps(list(self.rows)).encode()).hexdigest()
+        )
+
+
+def _modeled(
+    pool: Pool,
+    scorer: PoolScorer,
+    settings: ScoreSettings,
+    chosen: _Chosen,
+    run: Run | None,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> Modeled:
+    arguments = json.loads(json.dumps(asdict(scorer), default=_plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+    inputs = {"pool": chosen.pool, "rows": chosen.identity, "scorer": scorer.identity()}
+    key = hashlib.sha256(json.dumps([inputs, arguments], sort_keys=True).encode()).hexdigest()[:12]
+
+    def make(work: Path) -> Mapping[str, Any]:
+        say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
+        scorer.score(pool, chosen.rows, work, progress)
+        return _facts(scorer, work, chosen.count)
+
+    with _store(run, say, chosen.pool, f"{scorer.name}-{key}") as (store, name):
+        stage = store.stage(
+            name,
+            make,
+            inputs=inputs,
+            settings=arguments,
+            code=code_version(*modules_behind(type(scorer).__module__)),
+        )
+    return Modeled(
+        _columns(scorer, stage, settings, arguments, inputs["scorer"], chosen),
+        stage.folder,
+        stage.fingerprint,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Settings of a scorer, such as its model's, as JSON has them."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be an argument of a scorer")
+
+
+@contextmanager
+def _store(run: Run | None, say: Callable[[str], None], pool: str, name: str) -> Iterator[tuple[Run, str]]:
+    """Where the scores are kept. In the cache each has a folder, so that other settings neither wait nor replace it."""
+    if run is not None:
+        yield run, f"scores/{name}"
+        return
+    with open_run(cache_folder() / "scores" / pool[:16] / name, say) as store:
+        yield store, "done"
+
+
+def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
+    """Rows, nulls by reason, and whatever the scorer itself noted."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(work / SCORES)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    if len(table) != expected:
+        raise AssertionError(f"{scorer.name} left {len(table)} rows where {expected} were to be scored")
+    nulls = Counter(table["reason"].filter(table[scorer.name].is_null()).to_pylist())
+    if None in nulls:
+        raise AssertionError(f"{scorer.name} left {nulls[None]} nulls without a reason")
+    noted = read_json(work / FACTS) if (work / FACTS).is_file() else {}
+    return {"rows": len(table), "null": dict(nulls), **noted}
+
+
+def _columns(
+    scorer: PoolScorer,
+    stage: Stage,
+    settings: ScoreSettings,
+    arguments: Mapping[str, Any],
+    identity: str,
+    chosen: _Chosen,
+) -> tuple[Scorer, ...]:
+    file, reasons = str(stage.folder / SCORES), f"{scorer.name}_reason"
+    limits = {key: value for key in ("sample", "prefilter", "seed") if (value := getattr(settings, key))}
+    about = {"scorer": dict(arguments), "made of": identity, **limits, **stage.facts}
+    missing = f"see {reasons}" + (f"; {chosen.outside}" if chosen.rows is not None else "")
+    main = Stored(
+        scorer.name, file, scorer.unit, scorer.better, scorer.scope, scorer.cost, missing, reasons, about
+    )
+    others = [
+        Stored(name, file, f"goes with {scorer.name}", "none", scorer.scope, scorer.cost, missing, reasons)
+        for name in scorer.values[1:]
+    ]
+    return (main, *others, StoredReason(reasons, file, chosen.outside))
+
+
+def _chosen(pool: Pool, settings: ScoreSettings) -> _Chosen:
+    """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the pool's order does not matter."""
+    content, readable = _identity(pool)
+    rows: Sequence[int] | None = None
+    outside = []
+    if settings.prefilter is not None:
+        rows = _prefiltered(pool, settings)
+        outside.append(f"not among the rows of the prefilter {settings.prefilter}")
+    if settings.sample is not None:
+        rows = _sampled(pool, rows, settings)
+        outside.append(f"not in the random sample of {len(rows):,} rows")
+    return _Chosen(
+        rows, readable if rows is None else len(rows), " or ".join(outside) or "not scored", content
+    )
+
+
+def _identity(pool: Pool) -> tuple[str, int]:
+    """A hash of the pool's content as it was read (rows, messages, response lengths), and its readable rows."""
+    import pyarrow.compute as pc
+
+    total, readable = hashlib.sha256(), 0
+    for shard in pool.shards:
+        for batch in shard.read(["row", "id", "response"]):
+            lengths = pc.binary_length(batch["response"]).to_numpy(zero_copy_only=False)
+            total.update(batch["row"].to_numpy().tobytes() + lengths.astype("int64").tobytes())
+            total.update("".join(batch["id"].to_pylist()).encode())
+            readable += len(batch)
+    return total.hexdigest(), readable
+
+
+def prefilter_of(text: str) -> SelectSettings:
+    """``longest:5000`` as settings. Raises ConfigError for a selector that is no cheap one."""
+    by, _, size = text.partition(":")
+    if by not in PREFILTERS:
+        raise ConfigError(f"score.prefilter: '{by}' is no cheap selector.{did_you_mean(by, PREFILTERS)}")
+    return SelectSettings(by=by, size=int(size))
+
+
+def _prefiltered(pool: Pool, settings: ScoreSettings) -> Sequence[int]:
+    assert settings.prefilter is not None
+    wanted = prefilter_of(settings.prefilter)
+    selector = selector_for(wanted.model_copy(update={"seed": settings.seed}))
+    scorers = [scorer for name in selector.columns if (scorer := text_scorer(name)) is not None]
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
+        scored = score_pool(pool, scorers, (), Path(scratch) / "scores.arrow")
+        rows: list[int] = selector.select(Scores(scored.batches, scored.rows), wanted.size or 0).tolist()
+    return rows
+
+
+def _sampled(pool: Pool, among: Sequence[int] | None, settings: ScoreSettings) -> Sequence[int]:
+    import pyarrow as pa
+
+    assert settings.sample is not None
+    kept = None if among is None else pa.array(among, pa.int64())
+    batches = []
+    for shard in pool.shards:
+        for batch in shard.read(["row", "id"]):
+            few = batch if kept is None else batch.filter(pa.compute.is_in(batch["row"], kept))
+            batches.append(
+                pa.record_batch([few["row"], few["id"].cast(pa.large_string())], names=["row", "id"])
+            )
+    table = pa.Table.from_batches(batches)
+    rows: list[int] = (
+        Random(settings.seed).select(Scores.of(table), min(settings.sample, len(table))).tolist()
+    )
+    return rows

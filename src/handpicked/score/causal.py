@@ -1,0 +1,44 @@
+"""What is known of a causal language model before its weights are read: its configuration, its context, its size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from handpicked.config import ModelSettings
+from handpicked.errors import MissingPart, first_line
+from handpicked.models.load import resolve
+from handpicked.score.forecast import weights_of
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+def config_of(model: ModelSettings) -> PretrainedConfig:
+    """The model's configuration. Raises ConfigError and MissingPart as ``resolve`` does."""
+    place = resolve(model)
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(
+            place, revision=model.revision, trust_remote_code=model.trust_remote_code
+        ).get_text_config()
+    except OSError as error:
+        raise MissingPart(
+            f"The configuration of '{model.name}' cannot be had: {first_line(error)}"
+        ) from error
+
+
+def context_of(config: Any, max_length: int | None = None) -> int:
+    """Tokens of a row at most: ``max_length``, but no more than the model can read."""
+    context = int(getattr(config, "max_position_embeddings", None) or 1 << 30)
+    return min(context, max_length or context)
+
+
+def size_of(model: ModelSettings) -> int:
+    """How many weights the model has."""
+    config = config_of(model)
+    from transformers import AutoModelForCausalLM
+
+    return weights_of(
+        lambda: AutoModelForCausalLM.from_config(config, trust_remote_code=model.trust_remote_code)
+    )

@@ -1,0 +1,83 @@
+"""A target set: the few examples, or prompts alone, that selected rows shall resemble."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import InitVar, dataclass, field
+
+from handpicked.errors import ConfigError
+from handpicked.models.encode import response_turns
+from handpicked.models.template import Encoded, Template
+from handpicked.records import Example, Message, Prompt, to_json
+
+
+@dataclass(frozen=True)
+class TargetSet:
+    """The prompts of the file ``path``, with their responses as ``reference`` where it has any. ``pick.target`` reads one.
+
+    ``sha256`` is of the prompts, responses and categories, in their order. The prompts themselves are no recorded argument.
+
+    Raises:
+        ConfigError: it holds no prompt.
+    """
+
+    path: str
+    prompts: InitVar[tuple[Prompt, ...]]
+    sha256: str = field(init=False)
+
+    def __post_init__(self, prompts: tuple[Prompt, ...]) -> None:
+        if not prompts:
+            raise ConfigError(f"target: {self.path} holds no example, so nothing can resemble it.")
+        text = "\n".join(to_json(prompt) for prompt in prompts)
+        object.__setattr__(self, "sha256", hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+        object.__setattr__(self, "_prompts", prompts)
+
+    def __iter__(self) -> Iterator[Prompt]:
+        yield from getattr(self, "_prompts")  # noqa: B009  (no field, so that no manifest repeats it)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every prompt has a response. If not, prompts are compared with prompts, so that like meets like."""
+        return all(prompt.reference is not None for prompt in self)
+
+    @property
+    def subsets(self) -> list[str]:
+        """The category of each prompt, in its order; all prompts without one are one subset."""
+        return [prompt.category or "" for prompt in self]
+
+
+def target_text(prompt: Prompt, whole: bool) -> str:
+    """What an embedder reads of a target: its prompt, and with ``whole`` its response."""
+    return f"{prompt.text}\n\n{prompt.reference}" if whole else prompt.text
+
+
+def example_text(example: Example, whole: bool) -> str:
+    """What an embedder reads of a row, in the same way."""
+    return f"{example.prompt}\n\n{example.response}" if whole else example.prompt
+
+
+def encode_target(template: Template, prompt: Prompt, whole: bool) -> Encoded:
+    """The tokens of a target's conversation up to the end of its response, or of its prompt alone (with nothing learned)."""
+    if whole and prompt.reference is not None:
+        messages = (*prompt.messages, Message("assistant", prompt.reference))
+        return template.encode(messages, [len(prompt.messages)])
+    return _prompt_only(template, prompt.messages)
+
+
+def encode_example(template: Template, example: Example, whole: bool) -> Encoded:
+    """The tokens of a row in the same way. Raises TrainingError where the template refuses its turns."""
+    turns = response_turns(example)
+    return (
+        template.encode(example.messages, turns)
+        if whole
+        else _prompt_only(template, example.messages[: turns[-1]])
+    )
+
+
+def _prompt_only(template: Template, messages: tuple[Message, ...]) -> Encoded:
+    ids = template.encode_prompt(messages)
+    return Encoded(ids, [-100] * len(ids))

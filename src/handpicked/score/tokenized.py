@@ -1,0 +1,135 @@
+"""A pool's rows as tokens of a model, on disk: encoded once, counted exactly, read a few at a time."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.errors import TrainingError
+from handpicked.models.head import IGNORED
+from handpicked.models.template import Template
+from handpicked.progress import Progress
+from handpicked.records import Example, Pool
+from handpicked.store import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FOLDER = "tokens"
+REASONS = (
+    "",
+    "the response is empty",
+    "the prompt leaves no room for the response within max_length",
+    "the chat template refuses or changes this conversation",
+)
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """The encoded rows, ascending. Row ``i`` has the tokens ``ids[start[i]:start[i+1]]``; ``scored`` marks its response's.
+
+    ``cut`` counts response tokens beyond the limit, ``reason`` is a place in ``REASONS`` (0: it can be scored).
+    """
+
+    rows: np.ndarray[Any, Any]
+    start: np.ndarray[Any, Any]
+    cut: np.ndarray[Any, Any]
+    reason: np.ndarray[Any, Any]
+    ids: np.ndarray[Any, Any]
+    scored: np.ndarray[Any, Any]
+
+    def tokens(self, place: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Token ids of the row at ``place`` and which of them are its response's (boolean)."""
+        span = slice(int(self.start[place]), int(self.start[place + 1]))
+        return self.ids[span], self.scored[span]
+
+
+def tokenize(
+    pool: Pool, rows: Sequence[int] | None, template: Template, limit: int, work: Path, progress: Progress
+) -> Tokenized:
+    """The rows (None: all) of ``pool`` as ``template`` writes them, of at most ``limit`` tokens each.
+
+    The response is cut at its end. A row's tokens end with its response: the end-of-text token is no part of it. What an
+    earlier attempt left complete in ``work`` is taken as it is.
+    """
+    folder = work / FOLDER
+    if not folder.is_dir():
+        aside = work / f".{FOLDER}"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        with writing(aside):
+            _write(aside, pool, rows, template, limit, progress)
+        aside.rename(folder)
+    return _open(folder)
+
+
+def _open(folder: Path) -> Tokenized:
+    import numpy as np
+
+    index = np.load(folder / "index.npz")
+    empty = index["start"][-1] == 0  # an empty file cannot be mapped
+    ids, scored = (
+        np.empty(0, kind) if empty else np.memmap(folder / name, kind, "r")
+        for name, kind in (("ids", np.int32), ("scored", np.bool_))
+    )
+    return Tokenized(index["rows"], index["start"], index["cut"], index["reason"], ids, scored)
+
+
+def _write(
+    folder: Path, pool: Pool, rows: Sequence[int] | None, template: Template, limit: int, progress: Progress
+) -> None:
+    import numpy as np
+
+    index: list[tuple[int, int, int, int]] = []
+    with (
+        (folder / "ids").open("wb") as ids_file,
+        (folder / "scored").open("wb") as scored_file,
+        progress("tokenize", pool.rows if rows is None else len(rows)) as step,
+    ):
+        for example in pool.examples(rows):
+            ids, scored, cut, reason = _encoded(example, template, limit)
+            ids_file.write(np.asarray(ids, np.int32).tobytes())
+            scored_file.write(np.asarray(scored, np.bool_).tobytes())
+            index.append((example.row, len(ids), cut, reason))
+            step(1)
+    columns = np.asarray(index, np.int64).reshape(-1, 4).T
+    start = np.concatenate([[0], np.cumsum(columns[1])])
+    np.savez(folder / "index.npz", rows=columns[0], start=start, cut=columns[2], reason=columns[3])
+
+
+def _encoded(example: Example, template: Template, limit: int) -> tuple[list[int], list[bool], int, int]:
+    """Token ids, which are scored, response tokens cut off, and the reason (of ``REASONS``) why there is none."""
+    if not example.response.strip():
+        return [], [], 0, 1
+    try:
+        encoded = template.encode(example.messages, _turns(example))
+    except TrainingError:
+        return [], [], 0, 3
+    scored = [label != IGNORED for label in encoded.labels]
+    for place in _ends(scored):  # the end-of-text token that the template sets after a response
+        scored[place] = False
+    wanted = sum(scored)
+    scored = scored[:limit]
+    last = max(itertools.compress(range(len(scored)), scored), default=-1)
+    kept = sum(scored)
+    if not kept:
+        return [], [], wanted, 2 if wanted else 1
+    return encoded.ids[: last + 1], scored[: last + 1], wanted - kept, 0
+
+
+def _ends(scored: Sequence[bool]) -> Iterator[int]:
+    """The last place of every run of true."""
+    yield from (
+        i for i, (here, after) in enumerate(itertools.pairwise([*scored, False])) if here and not after
+    )
+
+
+def _turns(example: Example) -> list[int]:
+    """The turns that are the response: the last answer, or all where the pool was read so."""
+    answers = [turn for turn, message in enumerate(example.messages) if message.role == "assistant"]
+    last = answers[-1]
+    return [last] if example.response == example.messages[last].content else answers

@@ -1,0 +1,81 @@
+"""A vector for each row, computed batch by batch into a memory-mapped file, so that a kill loses one batch at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.models.journal import append, recover
+from handpicked.progress import Progress
+from handpicked.store import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VECTORS = "vectors.npy"
+DONE = "batches.jsonl"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A line of the journal: a batch whose vectors are in the file."""
+
+    batch: int
+
+
+Embed = Callable[[Sequence[int]], "np.ndarray[Any, Any]"]
+"""The vectors of the rows at these places, float32 [len, width]."""
+
+
+def compute_vectors(
+    work: Path,
+    plan: Sequence[Sequence[int]],
+    costs: Sequence[int],
+    load: Callable[[], Embed],
+    progress: Progress,
+    label: str,
+) -> np.ndarray[Any, Any] | None:
+    """float32 [rows, width], memory-mapped: one vector for each place that ``plan`` names. ``None``: it names none.
+
+    ``costs`` are the units of progress of each place, such as tokens. ``plan`` must be that of the attempt whose file is
+    found in ``work``; whatever that attempt finished is not computed again.
+    """
+    import numpy as np
+
+    done = {line["batch"] for line in recover(work / DONE)}
+    spent = [sum(costs[place] for place in batch) for batch in plan]
+    file = work / VECTORS
+    found = np.lib.format.open_memmap(file, mode="r+") if done else None
+    with progress(label, total=sum(spent)) as step, writing(work):
+        step(sum(spent[number] for number in done))
+        embed = load() if len(done) < len(plan) else None
+        for number, batch in enumerate(plan):
+            if number in done:
+                continue
+            assert embed is not None
+            vectors = np.asarray(embed(batch), dtype=np.float32)
+            if found is None:
+                shape = (len(costs), vectors.shape[1])
+                found = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+            found[list(batch)] = vectors
+            found.flush()
+            append(work / DONE, [Done(number)])
+            step(spent[number])
+    return found
+
+
+def forget_vectors(work: Path) -> None:
+    """Remove what ``compute_vectors`` keeps, once the scores are written."""
+    (work / DONE).unlink(missing_ok=True)
+    (work / VECTORS).unlink(missing_ok=True)
+
+
+def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Each vector divided by its length, float32; one of length 0 stays 0 and is as similar to any other as a right angle."""
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    scaled: np.ndarray[Any, Any] = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return scaled

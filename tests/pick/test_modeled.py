@@ -1,0 +1,151 @@
+"""Scores that take hours are computed once, kept, resumed, and then are a column like any other."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import word_scorer
+
+import handpicked as hp
+from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.errors import ConfigError, EndpointError
+from handpicked.options import score_settings
+from handpicked.pick import pick
+from handpicked.pick.methods import POOL_SCORERS, Making
+from handpicked.pick.modeled import modeled
+from handpicked.pick.scoring import score
+from handpicked.store import open_run
+from memory_pool import MemoryPool
+
+
+@pytest.fixture(autouse=True)
+def wordy(monkeypatch, tmp_path):
+    monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(
+        POOL_SCORERS, "wordy", Making(lambda s: word_scorer.Words(s.model or "none"), ("model",))
+    )
+    word_scorer.done.clear()
+    word_scorer.stop_after.clear()
+    return word_scorer
+
+
+@pytest.fixture
+def pool():
+    rows = [{"prompt": f"ask {n}", "response": "word " * n, "quality": 0.0} for n in (3, 0, 5, 1, 4, 2)]
+    return MemoryPool([*rows, None])
+
+
+def test_select_by_a_pool_scorer_and_score_share_the_work(pool, tmp_path, wordy):
+    counts = score(pool, ["wordy", "chars"], tmp_path / "scores")
+    table = pq.read_table(tmp_path / "scores" / "scores.parquet").to_pydict()
+    assert table["wordy"] == [3, None, 5, 1, 4, 2]
+    assert table["wordy_half"] == [1.5, None, 2.5, 0.5, 2, 1]
+    assert table["wordy_reason"] == [None, "the response is empty", None, None, None, None]
+    assert counts["null"] == {"chars": 0, "wordy": 1, "wordy_half": 1}
+    assert counts["reasons"] == {"wordy": {"the response is empty": 1}}
+
+    summary = pick(pool, SelectSettings(by="wordy", size=2), tmp_path / "two")
+    assert len(wordy.done) == 6  # nothing was computed again
+    assert [json.loads(line)["response"] for line in (tmp_path / "two" / "selected.jsonl").open()] == [
+        "word " * 5,
+        "word " * 4,
+    ]
+    assert {part.reason: part.rows for part in summary.dropped} == {
+        "no wordy: the response is empty": 1,
+        "not among the 2 highest by wordy": 3,
+    }
+    manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
+    main = manifest["scores"][0]
+    assert main["about"]["scorer"] == {"model": "none"}
+    assert main["about"]["made of"] == "counted by none"
+    assert str(tmp_path) not in json.dumps(manifest["scores"])
+
+
+def test_from_python_and_by_the_lower_end(pool):
+    assert hp.select(pool, hp.Top("wordy"), size=1).rows.tolist() == [2]
+    assert hp.select(pool, hp.Bottom("wordy_half"), size=2, score={"model": "none"}).rows.tolist() == [3, 5]
+
+
+def test_what_was_paid_for_is_kept_when_it_fails(pool, tmp_path, wordy):
+    wordy.stop_after.append(2)
+    with pytest.raises(EndpointError):
+        pick(pool, SelectSettings(by="wordy", size=2), tmp_path / "two")
+    assert not (tmp_path / "two").exists()
+    wordy.stop_after.clear()
+    pick(pool, SelectSettings(by="wordy", size=2), tmp_path / "two")
+    assert wordy.done == [0, 1, 2, 3, 4, 5]
+
+
+def test_only_a_sample_or_a_prefilter_is_scored(pool, tmp_path, wordy):
+    score(pool, ["wordy"], tmp_path / "sampled", settings=ScoreSettings(sample=3, seed=1))
+    table = pq.read_table(tmp_path / "sampled" / "scores.parquet").to_pydict()
+    outside = [row for row, reason in enumerate(table["wordy_reason"]) if reason and "sample" in reason]
+    assert sorted(wordy.done + outside) == [0, 1, 2, 3, 4, 5] and len(outside) == 3
+    about = json.loads((tmp_path / "sampled" / "manifest.json").read_text())["scores"][0]["about"]
+    assert about["sample"] == 3 and about["rows"] == 3
+
+    wordy.done.clear()
+    settings = SelectSettings(by="wordy", size=2, score=ScoreSettings(prefilter="longest:3"))
+    pick(pool, settings, tmp_path / "two")
+    assert wordy.done == [0, 2, 4]
+    chosen = pq.read_table(tmp_path / "two" / "scores.parquet").to_pydict()
+    assert chosen["reason"][3] == "no wordy: not among the rows of the prefilter longest:3"
+    with pytest.raises(ConfigError, match=r"score\.prefilter leaves 3"):
+        pick(pool, settings.model_copy(update={"size": 4}), tmp_path / "four")
+
+
+def test_the_sample_does_not_depend_on_the_pools_order(pool):
+    settings = ScoreSettings(sample=3)
+    rows = [one.original for one in pool.examples()]
+    backwards = MemoryPool(rows[::-1], shards=3, batch=2)
+    word_scorer.done.clear()
+    modeled(pool, ["wordy"], settings)
+    forth = {rows[row]["prompt"] for row in word_scorer.done}
+    word_scorer.done.clear()
+    modeled(backwards, ["wordy"], settings)
+    assert {rows[::-1][row]["prompt"] for row in word_scorer.done} == forth
+
+
+def test_a_run_folder_keeps_its_scores_and_says_what_it_takes_first(pool, tmp_path):
+    said: list[str] = []
+    with open_run(tmp_path / "run") as run:
+        first = modeled(pool, ["wordy"], ScoreSettings(), run=run, say=said.append)
+        again = modeled(pool, ["wordy"], ScoreSettings(), run=run, say=said.append)
+        other = modeled(pool, ["wordy"], ScoreSettings(model="x"), run=run, say=said.append)
+    assert said == ["wordy: 7 rows, no time"] * 2
+    assert first[0].fingerprint == again[0].fingerprint != other[0].fingerprint
+    assert first[0].folder.parent == tmp_path / "run" / "scores" and len(word_scorer.done) == 12
+
+
+def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="Did you mean 'wordy'"):
+        score(pool, ["wordi"], tmp_path / "x")
+    with pytest.raises(ConfigError, match="named twice"):
+        score(pool, ["wordy", "wordy"], tmp_path / "x")
+    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' does not use"):
+        pick(pool, SelectSettings(by="wordy", size=1, score={"target": "t.jsonl"}), tmp_path / "x")
+    with pytest.raises(ConfigError, match=r"score\.model: nothing here"):
+        pick(pool, SelectSettings(by="longest", size=1, score={"model": "m"}), tmp_path / "x")
+    with pytest.raises(ConfigError, match=r"'longesd' is no cheap selector.* Did you mean 'longest'"):
+        pick(pool, SelectSettings(by="wordy", size=1, score={"prefilter": "longesd:3"}), tmp_path / "x")
+    with pytest.raises(ConfigError, match=r"score\.modle is no setting. Did you mean 'model'"):
+        score_settings(["score.modle=x"])
+    with pytest.raises(ConfigError, match=r"score\.NAME=VALUE"):
+        score_settings(["model=x"])
+    monkeypatch.setattr(word_scorer.Words, "better", "none")
+    with pytest.raises(ConfigError, match=r"'top' .* or 'bottom'"):
+        pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")
+    assert word_scorer.done == []
+
+
+def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(tmp_path):
+    rows = [{"prompt": "ask", "response": text, "wordy": n} for n, text in enumerate(["one two", "x"])]
+    file = tmp_path / "pool.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pool = hp.read(file)
+    assert hp.select(pool, hp.Top("wordy"), size=1).rows.tolist() == [1]
+    with pytest.raises(ConfigError, match="has a field 'wordy' of its own"):
+        pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")
+    assert word_scorer.done == []
