@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge")
+BENCHMARKS = ("select", "train", "judge", "english")
 
 
 def main() -> int:
