@@ -11,10 +11,15 @@ Json = Mapping[str, Any]
 def selected_view(results: Json) -> dict[str, Any]:
     """For the page: instruction types, the audit's differences and the preference's effects, each with its axis."""
     audit, preference = results.get("audit"), results.get("preference")
+    candidate = results["candidate"]
+    told = [row for row in audit["differences"] if candidate in row["arms"]] if audit else []
+    # Length has its own figure, and of the longest rows it would press all others together.
+    features = [row for row in told if row["feature"] != results["pool"]["measure"]]
     return {
         "instructions": _instructions(results),
-        "difference_axis": _axis([_of(row, results) for row in audit["differences"]] if audit else []),
-        "differences": _by_size(audit["differences"], results["candidate"]) if audit else None,
+        "difference_axis": _axis([row["arms"][candidate] for row in features]),
+        "differences": sorted(features, key=lambda row: -abs(row["arms"][candidate]["value"] or 0)),
+        "longer": next((row["arms"][candidate] for row in told if row not in features), None),
         "guard_names": _guard_names(results),
         "effects": sorted(
             (row for row in preference["rows"] if row["p"] is not None), key=lambda row: row["p"]
@@ -41,17 +46,6 @@ def _instructions(results: Json) -> dict[str, Any] | None:
     order = list(dict.fromkeys(verb["verb"] for one in (*first, *others) for verb in one["verbs"]))
     rivals = list(found["by_type"][0]["win_rates"]) if found["by_type"] else []
     return {**found, "first": first, "others": others, "order": order, "rivals": rivals}
-
-
-def _of(row: Json, results: Json) -> Json | None:
-    estimate: Json | None = row["arms"].get(results["candidate"])
-    return estimate
-
-
-def _by_size(differences: Sequence[Json], candidate: str) -> list[Json]:
-    """The candidate's differences, the largest first and those without a value last."""
-    told = [row for row in differences if candidate in row["arms"]]
-    return sorted(told, key=lambda row: -abs(row["arms"][candidate]["value"] or 0))
 
 
 def _axis(estimates: Sequence[Json | None]) -> tuple[float, float]:
