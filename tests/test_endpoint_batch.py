@@ -1,96 +1,202 @@
-"""Batch files: written, submitted to a real HTTP server that speaks OpenAI's batch API, collected into the cache."""
+"""Batch files, against a real HTTP server that speaks OpenAI's batch API: written, submitted, collected, never paid twice."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from handpicked.config import JudgeSettings
-from handpicked.endpoint import Request, collect_batch, complete, submit_batch, write_batch
-from handpicked.errors import EndpointError
+from handpicked.endpoint import (
+    Request,
+    batched,
+    collect_batch,
+    complete,
+    complete_batched,
+    submit_batch,
+    write_batch,
+    write_batched,
+)
+from handpicked.errors import EndpointError, MissingPart, NotYet
 from handpicked.records import Message
-from local_endpoint import Act
+from local_batches import answered, expired, local_batches, refused
 
 
-class BatchServer(BaseHTTPRequestHandler):
-    """Keeps the uploaded file; answers every line of it but those that ask for trouble, last line first."""
-
-    uploaded = ""
-    status = "in_progress"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.path.endswith("/files"):
-            start = body.index(b'{"custom_id"')
-            BatchServer.uploaded = body[start : body.index(b"\r\n--", start)].decode()
-            self.reply({"id": "file-in", "object": "file"})
-        else:
-            assert json.loads(body)["input_file_id"] == "file-in"
-            self.reply({"id": "batch-1", "object": "batch", "status": "validating"})
-
-    def do_GET(self) -> None:
-        if self.path.endswith("/batches/batch-1"):
-            files = {"output_file_id": "out", "error_file_id": "err"} if self.status == "completed" else {}
-            self.reply({"id": "batch-1", "object": "batch", "status": self.status, **files})
-        elif "/files/" in self.path:
-            good = "out" in self.path
-            rows = [json.loads(line) for line in self.uploaded.splitlines()][::-1]
-            rows = [row for row in rows if ("trouble" in json.dumps(row)) != good]
-            self.reply_raw("\n".join(json.dumps(self.line(row, good)) for row in rows).encode())
-        else:
-            self.send_error(404)
-
-    def line(self, row: dict, good: bool) -> dict:
-        if not good:
-            return {"custom_id": row["custom_id"], "response": None, "error": {"message": "expired"}}
-        text = row["body"]["messages"][-1]["content"]
-        body = json.loads(Act(f"re: {text}").content())
-        return {"custom_id": row["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
-
-    def reply(self, fields: dict) -> None:
-        self.reply_raw(json.dumps(fields).encode())
-
-    def reply_raw(self, content: bytes) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def asks(*texts: str) -> list[Request]:
+    return [Request((Message("user", text),), 8) for text in texts]
 
 
-@pytest.fixture
-def settings() -> Iterator[JudgeSettings]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BatchServer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield JudgeSettings(model="m", base_url=f"http://127.0.0.1:{server.server_port}/v1")
-    server.shutdown()
-    server.server_close()
+def at(server, **fields) -> JudgeSettings:
+    return JudgeSettings(model="m", base_url=server.url, **fields)
 
 
-def test_a_batch_fills_the_cache_and_only_its_failures_are_asked_again(tmp_path, settings):
-    requests = [Request((Message("user", text),), 8) for text in ("one", "two", "trouble", "two")]
-    cache, file = tmp_path / "c.sqlite", tmp_path / "batch.jsonl"
-    assert write_batch(requests, settings, cache, file) == 3  # equal requests are one
-    batch = submit_batch(file, settings)
-    BatchServer.status = "in_progress"
-    assert collect_batch(batch, settings, cache).waiting
-    BatchServer.status = "completed"
-    collected = collect_batch(batch, settings, cache)
-    assert (collected.stored, list(collected.failed.values())) == (2, ["{'message': 'expired'}"])
-    assert collect_batch(batch, settings, cache).stored == 2  # again: nothing changes
-    assert write_batch(requests, settings, cache, file) == 1
-    replies = complete([requests[0], requests[1], requests[3]], settings, cache)
+def trouble(as_: object):
+    """Answers everything but requests that ask for trouble."""
+    return lambda row: as_(row) if "trouble" in json.dumps(row) else answered(row)
+
+
+def test_a_batch_fills_the_cache_and_only_its_failures_are_asked_again(tmp_path):
+    requests, cache, file = (
+        asks("one", "two", "trouble", "two"),
+        tmp_path / "c.sqlite",
+        tmp_path / "batch.jsonl",
+    )
+    with local_batches(trouble(expired)) as server:
+        settings = at(server)
+        assert write_batch(requests, settings, cache, file) == 3  # equal requests are one
+        batch = submit_batch(file, settings)
+        assert collect_batch(batch, settings, cache).waiting
+        server.status = "completed"
+        collected = collect_batch(batch, settings, cache)
+        assert collected.stored == 2
+        assert next(iter(collected.failed.values())).startswith("This request could not be executed")
+        assert collect_batch(batch, settings, cache).stored == 2  # again: nothing changes
+        assert write_batch(requests, settings, cache, file) == 1
+        replies = complete([requests[0], requests[1], requests[3]], settings, cache)
     assert [r.text for r in replies] == ["re: one", "re: two", "re: two"]
     assert all(r.cached for r in replies)
 
 
-def test_an_unknown_batch_is_one_clear_error(tmp_path, settings):
-    with pytest.raises(EndpointError, match="batch-9 could not be collected"):
-        collect_batch("batch-9", settings, tmp_path / "c.sqlite")
+def test_an_unknown_batch_is_one_clear_error(tmp_path):
+    with local_batches() as server, pytest.raises(EndpointError, match="batch-9 could not be collected"):
+        collect_batch("batch-9", at(server), tmp_path / "c.sqlite")
+
+
+def test_one_call_submits_the_next_looks_and_the_last_has_every_reply(tmp_path):
+    requests, cache, folder = asks("one", "two", "one"), tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches() as server:
+        settings = at(server, price_in=1.0, price_out=2.0)
+        with pytest.raises(NotYet, match="2 requests were submitted"):
+            complete_batched(requests, settings, cache, folder)
+        with pytest.raises(NotYet, match=r"batch-0 in_progress \(1 of 2\)"):
+            complete_batched(requests, settings, cache, folder)
+        server.status = "completed"
+        replies = complete_batched(requests, settings, cache, folder)
+        assert [r.text for r in replies] == ["re: one", "re: two", "re: one"]
+        assert replies[0].cost == pytest.approx((10 * 1 + 5 * 2) / 1e6)
+        calls = len(server.calls)
+        assert complete_batched(requests, settings, cache, folder) == replies
+        assert len(server.calls) == calls  # everything is here: nobody is called
+    assert len(server.made) == 1
+
+
+def test_what_expired_goes_into_another_batch_and_what_is_wrong_is_told(tmp_path):
+    requests, cache, folder = asks("one", "trouble", "wrong"), tmp_path / "c.sqlite", tmp_path / "batches"
+
+    def line(row):
+        text = json.dumps(row)
+        if "wrong" in text:
+            return refused(row)
+        return expired(row) if "trouble" in text and len(server.made) == 1 else answered(row)
+
+    with local_batches(line) as server:
+        with pytest.raises(NotYet, match="3 requests were submitted"):
+            complete_batched(requests, at(server), cache, folder)
+        server.status = "expired"
+        with pytest.raises(NotYet, match="1 requests were submitted"):
+            complete_batched(requests, at(server), cache, folder)
+        assert [row["body"]["messages"][0]["content"] for row in server.rows("batch-1")] == ["trouble"]
+        server.status = "completed"
+        replies = complete_batched(requests, at(server), cache, folder)
+    assert [r.text for r in replies] == ["re: one", "re: trouble", None]
+    assert replies[2].reason == "HTTP 400: context too long"
+
+
+def test_three_batches_are_enough_and_the_rest_is_judged_without_what_never_came(tmp_path):
+    requests, cache, folder = asks("one", "trouble"), tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches(trouble(expired)) as server:
+        server.status = "completed"
+        for _ in range(3):
+            with pytest.raises(NotYet):
+                complete_batched(requests, at(server), cache, folder)
+        replies = complete_batched(requests, at(server), cache, folder)
+        assert replies[0].text == "re: one"
+        assert replies[1].text is None
+        assert "no reply from 3 batches (This request could not be executed" in str(replies[1].reason)
+        assert len(server.made) == 3
+
+
+def test_lines_that_are_cut_short_or_missing_are_asked_again(tmp_path):
+    requests, cache, folder = asks("one", "two"), tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches(
+        lambda row: None if "two" in json.dumps(row) and len(server.made) == 1 else answered(row)
+    ) as server:
+        with pytest.raises(NotYet):
+            complete_batched(requests, at(server), cache, folder)
+        server.status = "completed"
+        with pytest.raises(NotYet, match="1 requests were submitted"):
+            complete_batched(requests, at(server), cache, folder)
+        assert [r.text for r in complete_batched(requests, at(server), cache, folder)] == [
+            "re: one",
+            "re: two",
+        ]
+
+
+def test_a_batch_that_is_refused_says_why_and_the_next_call_submits_it_anew(tmp_path):
+    requests, cache, folder = asks("one"), tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches() as server:
+        with pytest.raises(NotYet):
+            complete_batched(requests, at(server), cache, folder)
+        server.status = "failed"
+        with pytest.raises(EndpointError, match="refused the batch batch-0: Enqueued token limit reached"):
+            complete_batched(requests, at(server), cache, folder)
+        server.status = "completed"
+        with pytest.raises(NotYet):
+            complete_batched(requests, at(server), cache, folder)
+        assert complete_batched(requests, at(server), cache, folder)[0].text == "re: one"
+
+
+def test_a_submission_whose_answer_was_lost_is_found_again_and_not_paid_twice(tmp_path):
+    requests, cache, folder = asks("one"), tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches() as server:
+        with pytest.raises(NotYet):
+            complete_batched(requests, at(server), cache, folder)
+        state = json.loads((folder / "batches.json").read_text())
+        state["batches"][0] |= {"id": "", "status": "submitting"}  # as a kill in the middle leaves it
+        (folder / "batches.json").write_text(json.dumps(state))
+        with pytest.raises(NotYet, match="batch-0 in_progress"):
+            complete_batched(requests, at(server), cache, folder)
+        server.made[0]["metadata"] = {}  # as if it had never come through
+        (folder / "batches.json").write_text(json.dumps(state))
+        with pytest.raises(NotYet, match="1 requests were submitted"):
+            complete_batched(requests, at(server), cache, folder)
+        server.status = "completed"
+        assert complete_batched(requests, at(server), cache, folder)[0].text == "re: one"
+    assert len(server.made) == 2
+
+
+def test_files_are_written_without_a_key_and_results_from_elsewhere_are_taken(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(batched, "MOST_REQUESTS", 2)
+    requests, cache, folder = asks("one", "two", "three"), tmp_path / "c.sqlite", tmp_path / "batches"
+    settings = JudgeSettings(model="m", base_url="https://api.example.com/v1")
+    files = write_batched(requests, settings, cache, folder)
+    assert [file.name for file in files] == ["requests-001.jsonl", "requests-002.jsonl"]
+    assert write_batched(requests, settings, cache, folder) == files  # again: the same files
+    with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
+        complete_batched(requests, settings, cache, folder)
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    assert [row["url"] for row in rows] == ["/v1/chat/completions"] * 3
+    (folder / "results-1.jsonl").write_text("".join(json.dumps(answered(row)) + "\n" for row in rows))
+    replies = complete_batched(requests, settings, cache, folder)
+    assert [r.text for r in replies] == ["re: one", "re: two", "re: three"]
+
+
+def test_a_batch_that_could_cost_too_much_is_not_sent(tmp_path):
+    with local_batches() as server:
+        settings = at(server, price_in=1.0, price_out=1e6, max_cost=5.0)
+        with pytest.raises(EndpointError, match=r"could cost up to 8\.00 US dollars.*Nothing was sent"):
+            complete_batched(asks("one"), settings, tmp_path / "c.sqlite", tmp_path / "b")
+        assert not server.calls
+
+
+def test_other_requests_in_the_same_folder_start_anew(tmp_path):
+    cache, folder = tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches(trouble(expired)) as server:
+        server.status = "completed"
+        for _ in range(3):
+            with pytest.raises(NotYet):
+                complete_batched(asks("trouble"), at(server), cache, folder)
+        with pytest.raises(NotYet):
+            complete_batched(asks("two"), at(server), cache, folder)
+        assert complete_batched(asks("two"), at(server), cache, folder)[0].text == "re: two"

@@ -1,6 +1,7 @@
 """The command line: parse, call, show progress. No logic.
 
-Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no traceback); 130 stopped by Ctrl-C; 1 a bug of ours.
+Exit codes: 0 done; 2 the user's mistake (one line a mistake on stderr, no traceback); 75 not done yet, run it
+again (a batch is being worked on); 130 stopped by Ctrl-C; 1 a bug of ours.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import typer
 
 from handpicked._version import __version__
 from handpicked.bars import bars
-from handpicked.errors import ConfigError, HandpickedError, MissingPart
+from handpicked.errors import ConfigError, HandpickedError, MissingPart, NotYet
 
 if TYPE_CHECKING:
     from handpicked.run import Outcome, Until
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 
 INTERRUPTED = 130
+NOT_YET = 75
 
 
 class TurnsOption(str, Enum):
@@ -82,7 +84,7 @@ def main() -> None:
         sys.stdout.flush()
     except HandpickedError as error:
         _complain(str(error))
-        code = 2
+        code = NOT_YET if isinstance(error, NotYet) else 2
     except typer.TyperException as error:
         _complain(error.format_message() + _option_hint(error))
         code = 2
@@ -385,6 +387,12 @@ def judge(
     price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
     price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="By batch files: half the price; run again to collect.")
+    ] = False,
+    batch_write: Annotated[
+        bool, typer.Option("--batch-write", help="Only write the batch files; needs no key.")
+    ] = False,
     replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
     calibrate: Annotated[Path | None, typer.Option(help="Pairs that people have labelled.")] = None,
     out: Out = None,
@@ -408,11 +416,16 @@ def judge(
         shared = {
             "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
+            "batch": batch,
         }  # fmt: skip
         judges = [
             settings_of(JudgeSettings, {"name": name, **shared})
             for name in judge_ or ["reference-similarity"]
         ]
+        if batch_write:
+            for file in judging.write_batches(files, calibrate, judges, out):
+                print(file)
+            return
         with bars() as progress:
             if calibrate is not None:
                 judged = judging.calibrate(calibrate, judges, out, progress)
@@ -430,12 +443,13 @@ def report(
     ],
     out: Out = None,
 ) -> None:
-    """Render a run's report again from its results, or compare several runs on one page."""
+    """Render a run's report again from its results and votes, or compare several runs on one page."""
+    from handpicked.inspecting import with_votes
     from handpicked.report import read, render_comparison, write
     from handpicked.store import write_text
 
     if len(runs) == 1:
-        page = write(read(runs[0]), out or runs[0])
+        page = write(with_votes(read(runs[0]), runs[0]), out or runs[0])
     else:
         page = (out or Path("runs")) / "comparison.html"
         write_text(page, render_comparison([read(folder) for folder in runs]))
@@ -461,6 +475,8 @@ def inspect(
         export_to(inspected, export)
     else:
         serve(inspected, port, open_, _say)
+        if (folder / "results.json").is_file():
+            _say(f"'handpicked report {folder}' takes the votes into the report.")
     summary = inspected.summary()
     print(json.dumps(summary) if as_json else text_of(summary))
 

@@ -256,6 +256,9 @@ class JudgeSettings(Strict):
     """US dollars per million prompt tokens, for the estimate."""
     price_out: Annotated[float, Field(ge=0)] | None = None
     """US dollars per million reply tokens, for the estimate."""
+    batch: bool = False
+    """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
+    again, it collects them and goes on."""
     force: bool = False
     """Allow a judge that is also the model under test."""
 

@@ -6,7 +6,8 @@
     ├── MissingPart               an extra, a model, a key or a device that this machine lacks
     ├── EndpointError             a model endpoint that refused, timed out or answered nonsense
     ├── StoreError                a run folder that is locked, read-only, full or from an incompatible version
-    └── TrainingError             settings under which training would do silent harm
+    ├── TrainingError             settings under which training would do silent harm
+    └── NotYet                    nothing is wrong: a batch is still being worked on; exit code 75, run it again
 
 Anything else that escapes is a bug of ours (exit code 1).
 
@@ -52,6 +53,10 @@ class StoreError(HandpickedError):
 
 class TrainingError(HandpickedError):
     """Training settings that would do silent harm, such as a template without an end-of-text token."""
+
+
+class NotYet(HandpickedError):
+    """Nothing is wrong: the work lies with somebody else (a batch at an endpoint). The same command later goes on."""
 
 
 def first_line(error: Exception) -> str:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.cases import Key, join, key
 from handpicked.errors import ConfigError, PoolError
 from handpicked.inspect import Case, InspectServer, Session, VoteFile, sample
 from handpicked.inspect.export import as_csv, as_json
-from handpicked.people import summarize
+from handpicked.people import summarize, votes_on
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
 from handpicked.store import read_json, write_text
 
@@ -98,25 +99,32 @@ def cases_of(folder: Path) -> list[Case]:
         pairs = _pairs_of_run(folder)
     elif (folder / "pairs.jsonl").is_file():
         files = [folder / "verdicts.jsonl"]
-        pairs = {_key(pair): pair for line in _lines(folder / "pairs.jsonl") if (pair := Pair(**line))}
+        pairs = {key(pair): pair for line in _lines(folder / "pairs.jsonl") if (pair := Pair(**line))}
     else:
         raise ConfigError(
             f"{folder} holds no pairs of answers with verdicts: neither verdicts/ nor pairs.jsonl. "
             f"'handpicked run' makes the one when it has judged, 'handpicked judge A B -o FOLDER' the other."
         )
-    verdicts: dict[tuple[str, str, str], list[Verdict]] = {}
-    for verdict in _main_first([v for file in files for v in read_verdicts(file)], folder):
-        verdicts.setdefault(_key(verdict), []).append(verdict)
-    missing = next((key for key in verdicts if key not in pairs), None)
+    verdicts = _main_first([v for file in files for v in read_verdicts(file)], folder)
+    missing = next((key(verdict) for verdict in verdicts if key(verdict) not in pairs), None)
     if missing is not None:
         raise PoolError(
             f"{folder}: there is a verdict on prompt {missing[0]} with {missing[1]} against {missing[2]}, but no such "
             f"answers. Let 'handpicked run' finish, then inspect again."
         )
-    return [Case(pairs[key], tuple(found)) for key, found in verdicts.items()]
+    return join(pairs, verdicts)
 
 
-def _pairs_of_run(folder: Path) -> dict[tuple[str, str, str], Pair]:
+def with_votes(results: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The results of the run in ``folder`` with what its votes say by now."""
+    if not (folder / "votes.jsonl").is_file() or not (folder / "verdicts").is_dir():
+        return results
+    cases = cases_of(folder)
+    verdicts = [verdict for case in cases for verdict in case.verdicts]
+    return {**results, "people": votes_on(folder, [case.pair for case in cases], verdicts)}
+
+
+def _pairs_of_run(folder: Path) -> dict[Key, Pair]:
     """Every two answers to a prompt, in both tellings: verdicts say which of them met."""
     prompts = [_prompt(line) for line in _lines(folder / "prompts.jsonl")]
     answers = [
@@ -149,10 +157,6 @@ def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
     listed = [judge["name"] for judge in read_json(results)["judges"]] if results.is_file() else []
     order = list(dict.fromkeys([*listed, *(verdict.judge for verdict in verdicts)]))
     return sorted(verdicts, key=lambda verdict: order.index(verdict.judge))
-
-
-def _key(item: Pair | Verdict) -> tuple[str, str, str]:
-    return item.prompt_id, item.a, item.b
 
 
 def _prompt(line: Mapping[str, Any]) -> Prompt:

@@ -7,10 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked import people
 from handpicked.config import JudgeSettings
+from handpicked.errors import NotYet
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pair, Verdict, to_json
 from handpicked.store import write_json, write_text, writing
+
+CACHE = "replies.sqlite"
+"""Paid replies, in the folder of the results."""
+KINDS = {"test_sets": "test set", "categories": "category"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ def judge_files(
     paired = pair_up(one, other)
     verdicts = _judged(paired.pairs, judges, out, [paired.pairs[0].a, paired.pairs[0].b], progress)
     write_verdicts(out / "verdicts.jsonl", verdicts)
-    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in paired.pairs))
+    _write_pairs(out, paired.pairs)
     write_json(
         out / "unpaired.json", {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
@@ -49,7 +55,13 @@ def judge_files(
         said.append(
             f"not paired: {len(paired.only_a)} prompts only in {a.name}, {len(paired.only_b)} only in {b.name}"
         )
-    return _finished([*verdicts, *(panel(verdicts) if len(judges) > 1 else ())], out, said)
+    panels = panel(verdicts) if len(judges) > 1 else []
+    return _finished([*verdicts, *panels], paired.pairs, out, said)
+
+
+def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
+    """What was judged, for ``handpicked inspect``."""
+    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs))
 
 
 def calibrate(
@@ -60,16 +72,16 @@ def calibrate(
     from handpicked.judge.labelled import read_labelled
     from handpicked.judge.stored import write_verdicts
 
-    people = read_labelled(labelled)
+    known = read_labelled(labelled)
     said = [
-        f"{labelled}: {people.format}, {len(people.pairs)} labelled pairs, {people.without} rows without a label"
+        f"{labelled}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
     ]
-    verdicts = _judged(people.pairs, judges, out, [], progress)
+    verdicts = _judged(known.pairs, judges, out, [], progress)
     write_verdicts(out / "verdicts.jsonl", verdicts)
-    judged = _finished(verdicts, out, said)
+    judged = _finished(verdicts, known.pairs, out, said)
     for entry in judged.results["judges"]:
         mine = [verdict for verdict in verdicts if verdict.judge == entry["judge"]]
-        entry["people"] = {name: asdict(found) for name, found in calibration(mine, people.labels).items()}
+        entry["people"] = {name: asdict(found) for name, found in calibration(mine, known.labels).items()}
     write_json(out / "judgements.json", judged.results)
     return judged
 
@@ -87,22 +99,48 @@ def _judged(
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     verdicts = []
+    waiting: list[str] = []
     for settings in judges:
-        mine = judge(
-            pairs,
-            settings,
-            out / ".verdicts.jsonl",
-            progress=progress,
-            models_under_test=under_test,
-            cache=out / "replies.sqlite",
-        )
-        verdicts += mine
+        try:
+            verdicts += judge(
+                pairs,
+                settings,
+                out / ".verdicts.jsonl",
+                progress=progress,
+                models_under_test=under_test,
+                cache=out / CACHE,
+            )
+        except NotYet as error:  # the batches of the other judges are submitted all the same
+            waiting.append(str(error))
     (out / ".verdicts.jsonl").unlink(missing_ok=True)
+    if waiting:
+        raise NotYet("\n".join(waiting))
     return verdicts
 
 
+def write_batches(
+    files: Sequence[Path], labelled: Path | None, judges: Sequence[JudgeSettings], out: Path
+) -> list[Path]:
+    """Only write the batch files for two files of answers, or for labelled pairs. Nothing is sent, no key is needed."""
+    from handpicked.judge import write_requests
+    from handpicked.judge.answers import pair_up, read_answers
+    from handpicked.judge.labelled import read_labelled
+
+    pairs = (
+        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
+    )
+    with writing(out):
+        return [
+            file for settings in judges for file in write_requests(pairs, settings, out, cache=out / CACHE)
+        ]
+
+
 def replay_file(reviews: Path, out: Path | None) -> Judged:
-    """Everything that can be known of stored reviews, with no call. With ``out``, also written there."""
+    """Everything that can be known of stored reviews, with no call.
+
+    With ``out``, also written there; where the reviews come with the answers, ``handpicked inspect`` can open it.
+    """
+    from handpicked.judge import write_verdicts
     from handpicked.judge.replay import replay
 
     replayed = replay(reviews)
@@ -111,14 +149,22 @@ def replay_file(reviews: Path, out: Path | None) -> Judged:
         known = [grade for grade in grades.values() if grade is not None]
         mean = f"mean grade {sum(known) / len(known):.4f}" if known else "no grade"
         said.append(f"{model}: {mean}, n = {len(known)}, {len(grades) - len(known)} without")
-    return _finished(replayed.verdicts, out, said)
+    if out is not None and replayed.pairs:
+        write_verdicts(out / "verdicts.jsonl", replayed.verdicts)
+        _write_pairs(out, replayed.pairs)
+    return _finished(replayed.verdicts, replayed.pairs, out, said)
 
 
-def _finished(verdicts: Sequence[Verdict], out: Path | None, said: Sequence[str]) -> Judged:
+def _finished(
+    verdicts: Sequence[Verdict], pairs: Sequence[Pair], out: Path | None, said: Sequence[str]
+) -> Judged:
+    """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
     from handpicked.analyze.judgements import judgements
 
-    results = {"pairs": len(verdicts), "judges": judgements(verdicts)}
+    results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
     if out is not None:
+        votes = people.votes_on(out, pairs, verdicts)
+        results |= {"people": votes} if votes else {}
         write_json(out / "judgements.json", results)
     return Judged(results, tuple(said))
 
@@ -142,9 +188,27 @@ def text_of(results: Mapping[str, Any]) -> str:
                 tally = ", ".join(f"{count} {name}" for name, count in found["counts"].items())
                 lines.append(f"    {rule:<8}{tally}; winning score {_interval(found['winning_score'], 4)}")
                 lines.append(f"    {'':<8}win rate {_interval(found['win_rate'])}")
-            controlled = comparison["length_controlled"]["win_rate"]
-            lines.append(f"    length-controlled win rate {_interval(controlled)}")
+            lines += [f"    {line}" for line in _controlled(comparison)]
+            for kind in KINDS:
+                for name, group in comparison[kind].items():
+                    lines.append(f"    {KINDS[kind]} {name}")
+                    lines += [f"      {line}" for line in [_rate(group), *_controlled(group)]]
+    if "people" in results:
+        lines.append(people.text_of(results["people"]))
     return "\n".join(lines)
+
+
+def _rate(group: Mapping[str, Any]) -> str:
+    return f"adjusted win rate {_interval(group['strict']['adjusted_win_rate'])}"
+
+
+def _controlled(group: Mapping[str, Any]) -> list[str]:
+    """The win rate with length, then style too, held equal; and where the answer was the longer or the shorter one."""
+    lines = [f"length-controlled win rate {_interval(group['length_controlled']['win_rate'])}"]
+    if group["style_controlled"]:
+        lines.append(f"style-controlled win rate {_interval(group['style_controlled']['win_rate'])}")
+    lengths = group["by_length"]
+    return [*lines, *(f"when {name} {_interval(lengths[name])}" for name in ("longer", "shorter"))]
 
 
 def _interval(estimate: Mapping[str, Any], digits: int = 3) -> str:

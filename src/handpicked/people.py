@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from handpicked.inspect import TAGS, Case, Standing
-from handpicked.records import Outcome
+from handpicked.cases import join, key
+from handpicked.inspect import TAGS, Case, Standing, VoteFile
+from handpicked.records import Outcome, Pair, Verdict
 
 RULES = ("strict", "summed")
 Labels = Mapping[str, Outcome]
+
+
+def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
+    """What the votes in ``folder`` say of these pairs and verdicts, as plain JSON; ``None`` where nobody has voted.
+
+    Raises PoolError for a damaged file of votes.
+    """
+    standing = VoteFile(folder / "votes.jsonl").standing()
+    if not standing.votes:
+        return None
+    cases = join({key(pair): pair for pair in pairs}, verdicts)
+    return summarize(standing, {case.id: case for case in cases})
 
 
 def summarize(standing: Standing, known: Mapping[str, Case]) -> dict[str, Any]:

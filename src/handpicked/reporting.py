@@ -31,7 +31,9 @@ def report(
     command: str,
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
+    from handpicked.analyze.compared import judged_pairs
     from handpicked.analyze.results import assemble
+    from handpicked.people import votes_on
     from handpicked.report import read, write
 
     experiment = job.experiment
@@ -40,6 +42,8 @@ def report(
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
+    completions = [completion for measured in answers.values() for completion in measured.records]
+    decided = [verdict for measured in verdicts.values() for verdict in measured.records]
     results = assemble(
         experiment.model_dump(mode="json"),
         candidate=experiment.candidate_arm,
@@ -49,14 +53,15 @@ def report(
             for name, trained in models.items()
         ],
         prompts=asked,
-        completions=[completion for measured in answers.values() for completion in measured.records],
+        completions=completions,
         losses=values,
-        verdicts=[verdict for measured in verdicts.values() for verdict in measured.records],
+        verdicts=decided,
         stages=[*stage_facts(opened, subsets, models, losses, answers, verdicts), *looked.stages],
         audit=looked.audit,
         instructions=looked.instructions,
         answer_features=looked.answer_features,
         provenance=provenance(job, opened, models, command),
+        people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
     )
     write(results, job.store.folder)
     return read(job.store.folder)

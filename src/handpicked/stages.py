@@ -25,7 +25,7 @@ from handpicked.config import (
     ReferenceSettings,
     SelectSettings,
 )
-from handpicked.errors import PoolError
+from handpicked.errors import NotYet, PoolError
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, read_pool, reread, tokenizer
 from handpicked.records import (
     Completion,
@@ -269,31 +269,44 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     pairs = _pairs(job.experiment, asked, answers)
     under_test = [job.experiment.model.name]
     found: dict[str, Measured] = {}
+    waiting: list[str] = []
     for settings in job.experiment.evaluate.judges:
 
         def make(work: Path, settings: JudgeSettings = settings) -> None:
             decide(
-                pairs, settings, work / "verdicts.jsonl", progress=job.progress, models_under_test=under_test
+                pairs,
+                settings,
+                work / "verdicts.jsonl",
+                progress=job.progress,
+                models_under_test=under_test,
+                batches=job.store.folder
+                / "batches",  # not below work, which a new version of the code clears
             )
 
         name = f"{settings.name}-{settings.model}" if settings.model else settings.name
-        stage = job.store.stage(
-            "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
-            make,
-            inputs={
-                "prompts": _prompts_identity(asked),
-                **{arm: measured.identity for arm, measured in answers.items()},
-            },
-            settings={
-                **settings.model_dump(mode="json", include={"name", "model", "base_url"}),
-                "pairs": job.experiment.evaluate.pairs,
-                "candidate": job.experiment.candidate_arm,
-                "judge": load_judge(settings.name).model_dump(mode="json"),
-            },
-            code=code_version("handpicked.judge"),
-        )
+        try:
+            stage = job.store.stage(
+                "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
+                make,
+                inputs={
+                    "prompts": _prompts_identity(asked),
+                    **{arm: measured.identity for arm, measured in answers.items()},
+                },
+                settings={
+                    **settings.model_dump(mode="json", include={"name", "model", "base_url"}),
+                    "pairs": job.experiment.evaluate.pairs,
+                    "candidate": job.experiment.candidate_arm,
+                    "judge": load_judge(settings.name).model_dump(mode="json"),
+                },
+                code=code_version("handpicked.judge"),
+            )
+        except NotYet as error:  # the batches of the other judges are submitted all the same
+            waiting.append(str(error))
+            continue
         file = stage.folder / "verdicts.jsonl"
         found[name] = Measured(read_verdicts(file), digest(file), stage)
+    if waiting:
+        raise NotYet("\n".join(waiting))
     return found
 
 

@@ -13,7 +13,9 @@ from made_folder import CANDIDATE, JUDGE, RIVAL, judged_folder, run_folder, writ
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.inspect import Vote
-from handpicked.inspecting import cases_of, export_to, inspection
+from handpicked.inspecting import cases_of, export_to, inspection, with_votes
+from handpicked.judging import replay_file
+from handpicked.judging import text_of as judgements_text
 from handpicked.people import text_of, together
 
 
@@ -143,3 +145,32 @@ def test_exports_hold_every_vote_that_stands(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"must end in .json or .csv"):
         export_to(inspected, tmp_path / "votes.xlsx")
+
+
+def test_votes_become_part_of_the_results_of_their_run(tmp_path):
+    folder = run_folder(tmp_path / "run", 8)
+    assert with_votes({"people": None}, folder) == {"people": None}
+    inspected = inspection(folder)
+    vote_all(inspected, "ann", lambda case: case.verdicts[0].strict)
+    results = with_votes({"name": "x", "people": None}, folder)
+    assert results == {"name": "x", "people": inspected.summary()}
+    (folder / "votes.jsonl").write_text("no vote\n")
+    with pytest.raises(PoolError, match=r"votes\.jsonl, line 1 is no vote"):
+        with_votes(results, folder)
+
+
+def test_stored_reviews_that_come_with_answers_can_be_voted_on_and_replayed_with_the_votes(tmp_path):
+    rows = [
+        {"text": f"question {i}", "Answer1": "yes " * (i + 1), "Answer2": "no", "review": "8 7", "review_reverse": "6 9"}
+        for i in range(6)
+    ]  # fmt: skip
+    write(tmp_path / "reviews.jsonl", [json.dumps(row) for row in rows])
+    out = tmp_path / "out"
+    assert "people" not in replay_file(tmp_path / "reviews.jsonl", out).results
+    inspected = inspection(out)
+    assert len(inspected.session.cases) == 6
+    vote_all(inspected, "ann", lambda case: "win")
+    results = replay_file(tmp_path / "reviews.jsonl", out).results
+    assert (results["people"]["pairs"], results["people"]["stale"]) == (6, 0)
+    assert results["people"]["agreement"][0]["agreement"]["value"] == 1.0
+    assert "6 votes on 6 pairs by 1 annotators" in judgements_text(results)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from handpicked.analyze.health import health
 from handpicked.analyze.win_rate import adjusted_win_rate, counts
 from handpicked.config import JudgeSettings
+from handpicked.endpoint.template import fence, fill
 from handpicked.errors import ConfigError
 from handpicked.judge import judge, load_judge, read_verdicts, shipped_judges
 from handpicked.judge.ask import requests_of
-from handpicked.judge.prompt import cut, fence, fill
+from handpicked.judge.prompt import cut
 from handpicked.records import Pair
 from local_endpoint import Act, local_endpoint
 

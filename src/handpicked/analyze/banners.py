@@ -67,23 +67,28 @@ def _random_as_good(results: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
-    gone = []
-    for comparison in _headline_comparisons(results):
-        controlled = comparison["length_controlled"]
-        if (
-            decide(comparison) == "beaten"
-            and controlled
-            and controlled["low"] is not None
-            and controlled["low"] <= 0.5
-        ):
-            gone.append(comparison["b"])
-    if gone:
+    """A win that is no longer sure at equal length; or, if it still is, at equal length and style."""
+    beaten = [c for c in _headline_comparisons(results) if decide(c) == "beaten"]
+    by_length = [c["b"] for c in beaten if _undone(c["length_controlled"])]
+    by_style = [c["b"] for c in beaten if c["b"] not in by_length and _undone(c["style_controlled"])]
+    if by_length:
         yield (
             "warn",
             "The win vanishes at equal length",
-            f"Against {', '.join(gone)} the win rate is above 50% as judged, but no longer surely so once the difference in answer length "
+            f"Against {', '.join(by_length)} the win rate is above 50% as judged, but no longer surely so once the difference in answer length "
             "is held at zero: the judge may be rewarding length itself.",
         )
+    if by_style:
+        yield (
+            "warn",
+            "The win vanishes at equal style",
+            f"Against {', '.join(by_style)} the win rate is above 50% also at equal length, but no longer surely so once headings, lists, bold "
+            "and code are held equal too: the judge may be rewarding form itself.",
+        )
+
+
+def _undone(controlled: Json | None) -> bool:
+    return bool(controlled and controlled["low"] is not None and controlled["low"] <= 0.5)
 
 
 def _truncated(results: Json) -> Iterator[tuple[str, str, str]]:

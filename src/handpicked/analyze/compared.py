@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
-from handpicked.analyze.length_control import length_controlled
+from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
 from handpicked.analyze.power import power
-from handpicked.analyze.win_rate import Rule, adjusted_win_rate, counts
-from handpicked.records import Outcome, Review, Verdict
+from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts
+from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 
 EVERYTHING = "all"
 """The test set that holds every prompt."""
@@ -41,17 +41,37 @@ def _other_order(review: Review) -> Review:
     return replace(review, order=other.get(review.order, "unknown"))
 
 
-def compare_arms(judge: str, verdicts: Sequence[Verdict], order: Sequence[str]) -> Iterable[Json]:
-    """Every two arms that met, over all prompts and then by test set where there are several."""
+def judged_pairs(
+    verdicts: Sequence[Verdict], prompts: Sequence[Prompt], completions: Sequence[Completion]
+) -> list[Pair]:
+    """What was judged, as far as both answers are known: the texts that style is counted in."""
+    asked = {prompt.prompt_id: prompt.text for prompt in prompts}
+    texts = {(answer.arm, answer.prompt_id): answer.text for answer in completions}
+    met = dict.fromkeys((v.prompt_id, v.a, v.b) for v in verdicts)
+    return [
+        Pair(prompt, asked.get(prompt, ""), a, b, texts[a, prompt], texts[b, prompt])
+        for prompt, a, b in met
+        if (a, prompt) in texts and (b, prompt) in texts
+    ]
+
+
+def compare_arms(
+    judge: str, verdicts: Sequence[Verdict], order: Sequence[str], pairs: Sequence[Pair] = ()
+) -> Iterable[Json]:
+    """Every two arms that met, over all prompts and then by test set where there are several.
+
+    The comparison over all prompts holds ``categories`` too. ``pairs`` are the answers, for the control of style.
+    """
     mine = [verdict for verdict in verdicts if verdict.judge == judge]
     met = {(verdict.a, verdict.b) for verdict in mine}
     tests = {(test.a, test.b): test for test in compare([v for v in mine if v.a == order[0]])}
     for a, b in sorted(met, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
-        pairs = [verdict for verdict in mine if (verdict.a, verdict.b) == (a, b)]
-        sets = sorted({verdict.test_set for verdict in pairs})
+        met_here = [verdict for verdict in mine if (verdict.a, verdict.b) == (a, b)]
+        sets = sorted({verdict.test_set for verdict in met_here})
+        shown = [pair for pair in pairs if (pair.a, pair.b) == (a, b)]
         test = tests.get((a, b))
         for test_set in [EVERYTHING, *(sets if len(sets) > 1 else [])]:
-            chosen = [v for v in pairs if test_set in (EVERYTHING, v.test_set)]
+            chosen = [v for v in met_here if test_set in (EVERYTHING, v.test_set)]
             adjusted = test.adjusted if test and test_set == EVERYTHING else None
             yield {
                 "judge": judge,
@@ -59,11 +79,12 @@ def compare_arms(judge: str, verdicts: Sequence[Verdict], order: Sequence[str]) 
                 "a": a,
                 "b": b,
                 "holm": adjusted,
-                **_comparison(chosen),
+                **_comparison(chosen, shown),
+                "categories": _categories(chosen, shown) if test_set == EVERYTHING else {},
             }
 
 
-def _comparison(verdicts: Sequence[Verdict]) -> Json:
+def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
     rules: tuple[Rule, ...] = ("strict", "summed")
     found: Json = {
         rule: {
@@ -72,9 +93,21 @@ def _comparison(verdicts: Sequence[Verdict]) -> Json:
         }
         for rule in rules
     }
-    controlled = length_controlled(verdicts).win_rate
-    found["length_controlled"] = asdict(controlled) if controlled.value is not None else None
-    return {**found, "power": asdict(power(verdicts))}
+    length, style = length_controlled(verdicts), style_controlled(verdicts, pairs)
+    return {
+        **found,
+        "length_controlled": asdict(length.win_rate) if length.win_rate.value is not None else None,
+        "style_controlled": asdict(style.win_rate) if style.win_rate.value is not None else None,
+        "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
+        "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
+        "power": asdict(power(verdicts)),
+    }
+
+
+def _categories(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
+    """The same by category, where prompts have several of them."""
+    groups = by_group(verdicts, "category")
+    return {name: _comparison(groups[name], pairs) for name in sorted(groups)} if len(groups) > 1 else {}
 
 
 def all_met(judge: str, verdicts: Sequence[Verdict], candidate: str) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.health import health
-from handpicked.analyze.length_control import by_length, length_controlled
+from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
 from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import (
     Rule,
@@ -20,22 +20,24 @@ from handpicked.analyze.win_rate import (
     win_rate,
     winning_score,
 )
-from handpicked.records import Verdict
+from handpicked.records import Pair, Verdict
 
 RULES: tuple[Rule, ...] = ("strict", "summed")
 
 
-def judgements(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> list[dict[str, Any]]:
     """One entry a judge: its health, then every two models that met, and a ranking where there are three or more.
 
     Outcomes are told from the side of ``a``. Estimates are 95% intervals; each function of ``analyze`` cites its source.
+    ``pairs`` are the answers that were judged, where they are known: without them style cannot be controlled.
     """
     return [
-        _judge(name, [v for v in verdicts if v.judge == name]) for name in sorted({v.judge for v in verdicts})
+        _judge(name, [v for v in verdicts if v.judge == name], pairs)
+        for name in sorted({v.judge for v in verdicts})
     ]
 
 
-def _judge(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
     met = sorted({(v.a, v.b) for v in verdicts})
     models = {model for pair in met for model in pair}
     tests = {(test.a, test.b): asdict(test) for test in compare(verdicts)}
@@ -43,7 +45,9 @@ def _judge(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         {
             "a": a,
             "b": b,
-            **_comparison([v for v in verdicts if (v.a, v.b) == (a, b)]),
+            **_comparison(
+                [v for v in verdicts if (v.a, v.b) == (a, b)], [p for p in pairs if (p.a, p.b) == (a, b)]
+            ),
             "test": tests.get((a, b)),
         }
         for a, b in met
@@ -52,16 +56,25 @@ def _judge(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {"judge": name, "health": asdict(health(verdicts)), "comparisons": comparisons, "ranking": ranking}
 
 
-def _comparison(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    groups = by_group(verdicts, "test_set")
+def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
+    return {
+        **_group(verdicts, pairs),
+        "power": asdict(power(verdicts)),
+        "test_sets": _groups(by_group(verdicts, "test_set"), pairs),
+        "categories": _groups(by_group(verdicts, "category"), pairs),
+    }
+
+
+def _groups(groups: Mapping[str, Sequence[Verdict]], pairs: Sequence[Pair]) -> dict[str, Any]:
+    return {name: _group(groups[name], pairs) for name in sorted(groups)} if len(groups) > 1 else {}
+
+
+def _group(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
     return {
         **{rule: _rule(verdicts, rule) for rule in RULES},
         "length_controlled": asdict(length_controlled(verdicts)),
+        "style_controlled": asdict(style_controlled(verdicts, pairs)) if pairs else None,
         "by_length": {name: asdict(found) for name, found in by_length(verdicts).items()},
-        "power": asdict(power(verdicts)),
-        "test_sets": {name: {r: _rule(g, r) for r in RULES} for name, g in sorted(groups.items())}
-        if len(groups) > 1
-        else {},
     }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from handpicked.analyze.answer import answer
 from handpicked.analyze.arm_table import Losses, arm_table
 from handpicked.analyze.banners import banners
-from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, ranking
+from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, judged_pairs, ranking
 from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES
@@ -45,6 +45,7 @@ def assemble(
     audit: Mapping[str, Any] | None = None,
     instructions: InstructionFacts | None = None,
     answer_features: Answers | None = None,
+    people: Mapping[str, Any] | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -55,13 +56,15 @@ def assemble(
     arm is better, corrected for all comparisons of the candidate by that judge; ``None`` where nothing was tested.
     ``audit`` is what ``selection_audit`` found, ``answer_features`` the linguistic features of each answer by (arm, prompt
     id); what is not given is not told.
+    ``people`` is what ``people.summarize`` makes of the votes cast on this run, ``None`` where nobody has voted.
     """
     order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
     told = [from_first(verdict, order) for verdict in verdicts]
     told.sort(key=lambda v: (v.judge, order.index(v.a), order.index(v.b), v.test_set, v.prompt_id))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in _judge_names(experiment, told)]
     tables = arm_table(arms, candidate, losses, completions)
-    comparisons = [c for judge in judges for c in compare_arms(judge["name"], told, order)]
+    pairs = judged_pairs(told, prompts, completions)
+    comparisons = [c for judge in judges for c in compare_arms(judge["name"], told, order, pairs)]
     main = judges[0] if judges else None
     headline = [c for c in comparisons if main and _is_headline(c, main["name"], candidate)]
     results: Json = {
@@ -85,6 +88,7 @@ def assemble(
         "audit": dict(audit) if audit is not None else None,
         "instructions": _instructions(instructions, told, candidate, losses, arms, main),
         "preference": _preference(told, answer_features or {}, main),
+        "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
         "provenance": dict(provenance),

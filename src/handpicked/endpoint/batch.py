@@ -1,37 +1,47 @@
-"""OpenAI's batch files: half the price within a day. Write, submit, collect; then ``complete`` finds every
-reply cached.
-"""
+"""OpenAI's batch files: half the price within a day. Write, submit, collect; ``batched`` makes one command of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from handpicked.endpoint.cache import ReplyCache, request_key
-from handpicked.endpoint.client import read_reply
 from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
+from handpicked.endpoint.wire import RETRIED, read_reply
 from handpicked.errors import EndpointError
+from handpicked.store import write_text
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 ENDPOINT = "/v1/chat/completions"
+WORKING = ("validating", "in_progress", "finalizing", "cancelling")
+TAG = "handpicked"
+"""Metadata of our batches: the digest of their file, by which one is found again whose id was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a batch gave. ``waiting`` says that it is not finished (``status``); ``failed`` maps request keys
-    to reasons.
+    """What a batch gave. ``waiting`` says that it is not finished (``status``, ``done`` of its requests).
+
+    ``failed`` maps the keys of requests that can be sent again to reasons (expired, 500), ``refused`` those of requests
+    that the endpoint calls wrong. ``problem`` is why a whole batch was refused.
     """
 
     status: str
     waiting: bool
-    stored: int
-    failed: dict[str, str]
+    done: int = 0
+    stored: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
 
 
-def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, file: Path) -> int:
-    """Write every request that the cache lacks, once, as OpenAI's batch input (JSON lines); how many there
-    are.
+def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) -> dict[str, str]:
+    """The lines of OpenAI's batch input for every request that the cache lacks, once, by cache key.
 
     A request's ``custom_id`` is its cache key, so that replies find their place whatever their order.
     """
@@ -39,32 +49,52 @@ def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, fi
     bodies = {request_key(base_url, body): body for body in (payload(r, settings) for r in requests)}
     with ReplyCache(cache) as store:
         held = store.get(list(bodies))
-    lines = [
-        json.dumps({"custom_id": key, "method": "POST", "url": ENDPOINT, "body": body})
+    return {
+        key: json.dumps({"custom_id": key, "method": "POST", "url": ENDPOINT, "body": body})
         for key, body in bodies.items()
         if key not in held
-    ]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    }
+
+
+def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, file: Path) -> int:
+    """Write every request that the cache lacks as one batch input file (JSON lines); how many there are."""
+    lines = batch_lines(requests, settings, cache)
+    write_text(file, "".join(f"{line}\n" for line in lines.values()))
     return len(lines)
 
 
-def submit_batch(file: Path, settings: Endpoint) -> str:
-    """Upload the file and start the batch; its id, to be kept for ``collect_batch``."""
-    from openai import OpenAI, OpenAIError
+def submit_batch(file: Path, settings: Endpoint, tag: str = "") -> str:
+    """Upload the file and start the batch; its id, to be kept for ``collect_batch``.
+
+    ``tag`` is kept with the batch, so that ``find_batch`` can tell it from others.
+    """
+    from openai import OpenAIError
 
     try:
-        with OpenAI(
-            api_key=key_of(settings), base_url=base_url_of(settings), timeout=settings.timeout
-        ) as client:
+        with _client(settings) as client:
             with file.open("rb") as data:
                 uploaded = client.files.create(file=data, purpose="batch")
             batch = client.batches.create(
-                input_file_id=uploaded.id, endpoint="/v1/chat/completions", completion_window="24h"
+                input_file_id=uploaded.id,
+                endpoint=ENDPOINT,  # type: ignore[arg-type]
+                completion_window="24h",
+                metadata={TAG: tag} if tag else None,
             )
     except OpenAIError as error:
         raise EndpointError(f"The batch {file} could not be submitted: {error}") from error
     return batch.id
+
+
+def find_batch(settings: Endpoint, tag: str) -> str | None:
+    """The id of the newest batch with this tag, among the account's last hundred; ``None`` when there is none."""
+    from openai import OpenAIError
+
+    try:
+        with _client(settings) as client:
+            page = client.batches.list(limit=100)
+            return next((b.id for b in page.data if (b.metadata or {}).get(TAG) == tag), None)
+    except OpenAIError as error:
+        raise EndpointError(f"The batches at {base_url_of(settings)} could not be listed: {error}") from error
 
 
 def collect_batch(batch_id: str, settings: Endpoint, cache: Path) -> Collected:
@@ -72,39 +102,67 @@ def collect_batch(batch_id: str, settings: Endpoint, cache: Path) -> Collected:
 
     A batch that was cancelled or expired halfway is collected too: what it did was paid for.
     """
-    from openai import OpenAI, OpenAIError
+    from openai import OpenAIError
 
     try:
-        with OpenAI(
-            api_key=key_of(settings), base_url=base_url_of(settings), timeout=settings.timeout
-        ) as client:
+        with _client(settings) as client:
             batch = client.batches.retrieve(batch_id)
-            if batch.status in ("validating", "in_progress", "finalizing", "cancelling"):
-                return Collected(batch.status, True, 0, {})
+            if batch.status in WORKING:
+                counts = batch.request_counts
+                return Collected(batch.status, True, counts.completed if counts else 0)
             texts = [client.files.content(i).text for i in (batch.output_file_id, batch.error_file_id) if i]
     except OpenAIError as error:
         raise EndpointError(f"The batch {batch_id} could not be collected: {error}") from error
-    stored, failed = store_results("\n".join(texts), cache)
-    return Collected(batch.status, False, stored, failed)
+    stored, failed, refused = store_results("\n".join(texts), cache)
+    said = [error.message or "" for error in (batch.errors.data or [])] if batch.errors else []
+    return Collected(batch.status, False, stored, stored, failed, refused, "; ".join(said[:3]))
 
 
-def store_results(text: str, cache: Path) -> tuple[int, dict[str, str]]:
-    """Replies of a batch's output and error files (JSON lines) into the cache: how many, and the failed by
-    key.
+def _client(settings: Endpoint) -> OpenAI:
+    from openai import DefaultHttpxClient, OpenAI
+
+    url = base_url_of(settings)
+    # Certificates take a quarter of a second to load, and plain HTTP has no use for them.
+    http = DefaultHttpxClient(verify=False) if url.startswith("http://") else None
+    return OpenAI(api_key=key_of(settings), base_url=url, timeout=settings.timeout, http_client=http)
+
+
+def store_results(text: str, cache: Path) -> tuple[int, dict[str, str], dict[str, str]]:
+    """Replies of a batch's output and error files (JSON lines) into the cache.
+
+    How many there were; the reasons by key of those to be sent again; and of those that the endpoint refused.
     """
-    stored, failed = 0, {}
+    stored = 0
+    failed: dict[str, str] = {}
+    refused: dict[str, str] = {}
     with ReplyCache(cache) as store:
-        for line in filter(str.strip, text.splitlines()):
-            row = json.loads(line)
-            key, response = row["custom_id"], row.get("response") or {}
-            reply = (
-                read_reply(json.dumps(response.get("body")), None)
-                if response.get("status_code") == 200
-                else None
-            )
+        for row in map(_row, filter(str.strip, text.splitlines())):
+            if row is None:
+                continue  # a line that is none was not delivered; its request has no reply, and is sent again
+            key, response = str(row["custom_id"]), row.get("response") or {}
+            status = response.get("status_code")
+            reply = read_reply(json.dumps(response.get("body")), None) if status == 200 else None
             if isinstance(reply, Reply):
                 store.put(key, reply)
                 stored += 1
+            elif isinstance(status, int) and 400 <= status < 500 and status not in RETRIED:
+                refused[key] = f"HTTP {status}: {_reason(row, response)}"
             else:
-                failed[key] = str(row.get("error") or response.get("body") or "no chat completion")[:300]
-    return stored, failed
+                failed[key] = _reason(row, response)
+    return stored, failed, refused
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "custom_id" in row else None
+
+
+def _reason(row: dict[str, Any], response: dict[str, Any]) -> str:
+    """What a batch says of a request that failed, on one line."""
+    body = response.get("body")
+    error = row.get("error") or (body.get("error", body) if isinstance(body, dict) else body)
+    text = error.get("message") or error.get("code") if isinstance(error, dict) else error
+    return " ".join(str(text or "no chat completion").split())[:300]

@@ -1,17 +1,13 @@
-"""Sending: the openai client, with retries that change the timing of a request and never its sampling."""
+"""Sending many requests at once, with retries that change the timing of a request and never its sampling."""
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import json
 import logging
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,23 +16,15 @@ from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import Budget, estimate, price
 from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
 from handpicked.endpoint.throttle import Throttle
+from handpicked.endpoint.wire import Fault, post, session
 from handpicked.errors import EndpointError
 from handpicked.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from aiohttp import ClientSession
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-WORKERS_A_CLIENT = 16
-"""A client looks through all its connections for every request, so many small clients are faster than one."""
-HOPELESS = {
-    401: "refused the key",
-    403: "refused access",
-    404: "does not know this model or address",
-}
-RETRIED = frozenset({408, 409, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +47,6 @@ class Retry:
         return float(min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1)))
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why an attempt failed. ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429."""
-
-    reason: str
-    again: bool = True
-    rate: bool = False
-    after: float | None = None
-
-
 def complete(
     requests: Sequence[Request],
     settings: Endpoint,
@@ -77,6 +55,7 @@ def complete(
     *,
     label: str = "requests",
     retry: Retry = Retry(),
+    budget: Budget | None = None,
 ) -> list[Reply]:
     """One Reply a request, in order; what ``cache`` (a SQLite file) holds is not sent again.
 
@@ -95,7 +74,7 @@ def complete(
         todo = {k: (r, b) for k, r, b in zip(keys, requests, bodies, strict=True) if k not in replies}
         step(sum(k in replies for k in keys))
         if todo:
-            sender = _Sender(settings, store, retry, step, Counter(keys), key)
+            sender = _Sender(settings, store, retry, step, Counter(keys), key, budget or Budget(settings))
             sender.announce([request for request, _ in todo.values()])
             replies |= _run(sender.send_all(todo))
     return [_priced(replies[k], settings) for k in keys]
@@ -126,10 +105,11 @@ class _Sender:
         step: Callable[[float], None],
         copies: Mapping[str, int],
         key: str,
+        budget: Budget,
     ) -> None:
         self.settings, self.store, self.retry, self.step, self.copies = settings, store, retry, step, copies
         self._key = key
-        self.budget = Budget(settings)
+        self.budget = budget
         self.replies: dict[str, Reply] = {}
         self.faults: Counter[str] = Counter()
         self.fatal: str | None = None
@@ -138,7 +118,8 @@ class _Sender:
 
     def announce(self, requests: Sequence[Request]) -> None:
         """Log the estimate, and refuse what must pass ``max_cost`` even if every reply were empty."""
-        expense, limit = estimate(requests, self.settings), self.settings.max_cost
+        expense = estimate(requests, self.settings)
+        limit = None if self.settings.max_cost is None else self.settings.max_cost - self.budget.spent
         dollars = "" if expense.high is None else f", {expense.low:.2f} to {expense.high:.2f} US dollars"
         log.info(
             "%d requests to %s (%s): about %d prompt tokens, at most %d reply tokens%s",
@@ -163,10 +144,8 @@ class _Sender:
         self.throttle = Throttle(self.settings.concurrency)
         queue = iter(todo.items())
         workers = min(self.settings.concurrency, len(todo))
-        async with AsyncExitStack() as stack:
-            count = -(-workers // WORKERS_A_CLIENT)
-            clients = [await stack.enter_async_context(self._client()) for _ in range(count)]
-            await asyncio.gather(*(self._work(clients[i % len(clients)], queue) for i in range(workers)))
+        async with session(self.settings, self._key) as http:
+            await asyncio.gather(*(self._work(http, queue) for _ in range(workers)))
         if self.faults:
             log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
         if self.fatal is not None:
@@ -178,22 +157,11 @@ class _Sender:
             )
         return self.replies
 
-    def _client(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-        url = base_url_of(self.settings)
-        # Certificates take longer to load than a local server to answer, and plain HTTP has no use for them.
-        plain = url.startswith("http://")
-        http = DefaultAsyncHttpxClient(verify=False, follow_redirects=False) if plain else None
-        return AsyncOpenAI(
-            api_key=self._key, base_url=url, timeout=self.settings.timeout, max_retries=0, http_client=http
-        )
-
     async def _work(
-        self, client: AsyncOpenAI, queue: Iterator[tuple[str, tuple[Request, dict[str, Any]]]]
+        self, http: ClientSession, queue: Iterator[tuple[str, tuple[Request, dict[str, Any]]]]
     ) -> None:
         for key, (request, body) in queue:
-            reply = await self._one(client, key, request, body)
+            reply = await self._one(http, key, request, body)
             if reply is None:
                 return
             self.replies[key] = reply
@@ -202,7 +170,7 @@ class _Sender:
                 return
 
     async def _one(
-        self, client: AsyncOpenAI, key: str, request: Request, body: Mapping[str, Any]
+        self, http: ClientSession, key: str, request: Request, body: Mapping[str, Any]
     ) -> Reply | None:
         """Try until there is a reply or no more patience; ``None`` when the whole call must stop."""
         failures = limited = 0
@@ -210,7 +178,7 @@ class _Sender:
             entered = await self.throttle.enter()
             outcome: Reply | Fault | None = None
             try:
-                outcome = await self._attempt(client, key, request, body)
+                outcome = await self._attempt(http, key, request, body)
             finally:
                 await self.throttle.leave(success=isinstance(outcome, Reply))
             if outcome is None:
@@ -221,6 +189,8 @@ class _Sender:
                 self._lost_in_a_row = 0
                 return replace(outcome, attempts=attempts)
             self.faults[outcome.reason] += 1
+            if outcome.hopeless:
+                self.fatal = f"{base_url_of(self.settings)} {outcome.hopeless}."
             failures, limited = failures + (not outcome.rate), limited + outcome.rate
             if not outcome.again:
                 return Reply(None, outcome.reason, attempts=attempts)
@@ -247,10 +217,8 @@ class _Sender:
         return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts)
 
     async def _attempt(
-        self, client: AsyncOpenAI, key: str, request: Request, body: Mapping[str, Any]
+        self, http: ClientSession, key: str, request: Request, body: Mapping[str, Any]
     ) -> Reply | Fault | None:
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
-
         reserved = self.budget.reserve(request)
         if reserved is None:
             self.fatal = (
@@ -258,24 +226,15 @@ class _Sender:
                 f"({self.budget.spent:.2f} spent by this command)."
             )
             return None
-        cost, started = 0.0, time.perf_counter()
+        cost = reserved  # until it is known better
         try:
-            # The body as text: building the client's typed objects costs more than all the rest, and cannot
-            # hold garbage.
-            content = await client.post("/chat/completions", body=body, cast_to=str)
-            reply = read_reply(content, time.perf_counter() - started)
-            if isinstance(reply, Reply):
-                self._keep(key, reply)
-                cost = price(reply.prompt_tokens, reply.reply_tokens, self.settings) or 0.0
-            return reply
-        except APITimeoutError:
-            cost = reserved  # the endpoint may have worked for us, and will charge for it
-            return Fault(f"no reply within {self.settings.timeout:g} seconds")
-        except APIConnectionError as error:
-            cost = reserved
-            return Fault(f"connection failed ({_root(error)})")
-        except APIStatusError as error:
-            return self._status(error)
+            outcome = await post(http, self.settings, body)
+            if isinstance(outcome, Reply):
+                self._keep(key, outcome)
+                cost = price(outcome.prompt_tokens, outcome.reply_tokens, self.settings) or 0.0
+            elif not outcome.maybe_paid:
+                cost = 0.0
+            return outcome
         finally:
             self.budget.settle(reserved, cost)
 
@@ -284,73 +243,3 @@ class _Sender:
             self.store.put(key, reply)
         except sqlite3.Error as error:
             self.fatal = f"The request cache cannot be written ({error}), so replies would be paid for twice."
-
-    def _status(self, error: APIStatusError) -> Fault:
-        code = error.status_code
-        reason = f"HTTP {code}"
-        detail = _detail(error)
-        if code in HOPELESS or (code == 429 and "insufficient_quota" in detail):
-            why = HOPELESS.get(code, "says that the account has no credit left")
-            self.fatal = f"{base_url_of(self.settings)} {why} (HTTP {code}: {detail})."
-            return Fault(reason, again=False)
-        if code in RETRIED or code >= 500:
-            return Fault(reason, rate=code == 429, after=_retry_after(error.response.headers))
-        return Fault(f"{reason}: {detail}", again=False)
-
-
-def read_reply(content: str, seconds: float | None) -> Reply | Fault:
-    """The body of a 200. What is not a chat completion is a fault of the way there, and is tried again."""
-    try:
-        body = json.loads(content)
-        choice = body["choices"][0]
-        message, usage = choice["message"], body.get("usage") or {}
-        text = message.get("content") or ""
-        entries = (choice.get("logprobs") or {}).get("content")
-        logprobs = None if entries is None else tuple(_alternatives(entry) for entry in entries)
-        return Reply(
-            text=text,
-            prompt_tokens=usage.get("prompt_tokens"),
-            reply_tokens=usage.get("completion_tokens"),
-            seconds=None if seconds is None else round(seconds, 4),
-            logprobs=logprobs,
-            finished=choice.get("finish_reason") != "length",
-        )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return Fault("the reply is no chat completion")
-
-
-def _alternatives(entry: Mapping[str, Any]) -> dict[str, float]:
-    found = {str(e["token"]): float(e["logprob"]) for e in entry.get("top_logprobs") or ()}
-    return found or {str(entry["token"]): float(entry["logprob"])}
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date); ``None`` when absent or
-    senseless.
-    """
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            return max(0.0, float(value) * unit)
-        except ValueError:
-            parsed = email.utils.parsedate_tz(value)
-            if parsed is not None:
-                return max(0.0, email.utils.mktime_tz(parsed) - time.time())
-    return None
-
-
-def _detail(error: APIStatusError) -> str:
-    body = error.body
-    text = (
-        str(body.get("message") or body.get("code") or body) if isinstance(body, dict) else str(body or error)
-    )
-    code = body.get("code") if isinstance(body, dict) else None
-    return " ".join((f"{code}: {text}" if code else text).split())[:300]
-
-
-def _root(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return type(error).__name__

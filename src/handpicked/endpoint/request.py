@@ -79,8 +79,15 @@ class Reply:
 def base_url_of(settings: Endpoint) -> str:
     """The endpoint's address: the settings', else ``OPENAI_BASE_URL`` (as the client reads it), else
     OpenAI's.
+
+    Raises ConfigError when it is no HTTP address.
     """
-    return (settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
+    url = (settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"base_url: {url!r} is no address of an endpoint; such as http://localhost:8000/v1."
+        )
+    return url
 
 
 def key_of(settings: Endpoint) -> str:

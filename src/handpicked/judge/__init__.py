@@ -1,7 +1,7 @@
 """Pairwise judging in both orders. A judge is a folder: judge.yaml and prompt.txt."""
 
 from handpicked.judge.folder import JudgeFolder, load_judge, shipped_judges
-from handpicked.judge.pairwise import judge, judge_label
+from handpicked.judge.pairwise import judge, judge_label, write_requests
 from handpicked.judge.stored import read_verdicts, write_verdicts
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "load_judge",
     "read_verdicts",
     "shipped_judges",
+    "write_requests",
     "write_verdicts",
 ]

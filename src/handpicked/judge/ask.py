@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from handpicked.config import JudgeSettings
-from handpicked.endpoint import Reply, Request, complete
+from handpicked.endpoint import Reply, Request, complete, complete_batched
 from handpicked.judge.folder import JudgeFolder
 from handpicked.judge.local import local_replies, runs_here
 from handpicked.judge.outcome import mirrored
@@ -21,13 +21,23 @@ ORDERS: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
 
 
 def asked_reviews(
-    pairs: Sequence[Pair], judge: JudgeFolder, settings: JudgeSettings, cache: Path, progress: Progress
+    pairs: Sequence[Pair],
+    judge: JudgeFolder,
+    settings: JudgeSettings,
+    cache: Path,
+    batches: Path,
+    progress: Progress,
 ) -> list[tuple[Review, ...]]:
-    """Two reviews a pair. A pair whose prompt needs a reference and has none is not asked, and unparsed."""
+    """Two reviews a pair. A pair whose prompt needs a reference and has none is not asked, and unparsed.
+
+    ``batches`` is the folder of batch files, for settings that ask for them.
+    """
     requests = all_requests(pairs, judge)
     label = f"judge {judge.name}"
     if runs_here(settings):
         replies = local_replies(requests, judge, settings, progress, label)
+    elif settings.batch:
+        replies = complete_batched(requests, settings, cache, batches)
     else:
         replies = complete(requests, settings, cache, progress, label=label)
     answers = iter(zip(replies[::2], replies[1::2], strict=True))

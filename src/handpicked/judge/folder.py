@@ -4,7 +4,6 @@ Python.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from handpicked.config import BUNDLED_EMBEDDER, Strict
+from handpicked.endpoint.template import fields as template_fields
 from handpicked.errors import ConfigError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "judges"
@@ -109,7 +109,7 @@ def _checked(folder: Path) -> JudgeFolder:
         judge = JudgeFolder(**(fields | {"name": folder.resolve().name, "template": template}))
     except ValidationError as error:
         raise ConfigError(*(_mistake(settings, dict(e)) for e in error.errors())) from error
-    found = set(re.findall(r"\{(\w+)\}", template))
+    found = template_fields(template)
     missing = [f"{{{name}}}" for name in NEEDED[judge.reads] if name not in found]
     if missing:
         raise ConfigError(

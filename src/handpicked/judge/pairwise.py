@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from handpicked.config import JudgeSettings
-from handpicked.endpoint import default_cache
+from handpicked.endpoint import default_cache, write_batched
 from handpicked.errors import ConfigError
-from handpicked.judge.ask import asked_reviews
+from handpicked.judge.ask import all_requests, asked_reviews
 from handpicked.judge.folder import JudgeFolder, load_judge
+from handpicked.judge.local import runs_here
 from handpicked.judge.outcome import verdict
 from handpicked.judge.similarity import similarity_reviews
 from handpicked.judge.stored import write_verdicts
@@ -28,20 +30,22 @@ def judge(
     progress: Progress = SILENT,
     models_under_test: Sequence[str] = (),
     cache: Path | None = None,
+    batches: Path | None = None,
 ) -> list[Verdict]:
     """One verdict a pair, in their order, also written to ``out_file`` (JSON lines).
 
     Paid replies are kept in ``cache`` (default: the user's one request cache) as they come, so a run that was
     killed goes on where it stopped. A pair that could not be judged is a verdict too: ``unparsed``, its
-    reviews saying why.
+    reviews saying why. ``batches`` is where batch files are kept (default: beside ``out_file``).
 
     Raises ConfigError for a bad judge, or one that is a model under test (unless ``force``); MissingPart and
-    EndpointError as ``endpoint.complete`` does.
+    EndpointError as ``endpoint.complete`` does; NotYet while a batch is being worked on (``settings.batch``).
     """
     folder = load_judge(settings.name)
     if folder.asks:
         _refuse_self_judgement(settings, models_under_test)
-        reviews = asked_reviews(pairs, folder, settings, cache or default_cache(), progress)
+        files = (batches or out_file.parent / "batches") / _slug(judge_label(folder, settings))
+        reviews = asked_reviews(pairs, folder, settings, cache or default_cache(), files, progress)
     else:
         reviews = similarity_reviews(pairs, folder, progress)
     label = judge_label(folder, settings)
@@ -50,6 +54,24 @@ def judge(
     lost = sum(v.strict == "unparsed" for v in verdicts)
     log.info("%s: %d verdicts, %d of them unparsed", label, len(verdicts), lost)
     return verdicts
+
+
+def write_requests(
+    pairs: Sequence[Pair], settings: JudgeSettings, out: Path, *, cache: Path | None = None
+) -> list[Path]:
+    """Only write the batch files of a judge's requests, below ``out``; no key is needed, and nothing is sent.
+
+    Raises ConfigError for a judge that asks no endpoint.
+    """
+    folder = load_judge(settings.name)
+    if not folder.asks or runs_here(settings):
+        raise ConfigError(f"The judge '{settings.name}' asks no endpoint here, so there is nothing to batch.")
+    where = out / "batches" / _slug(judge_label(folder, settings))
+    return write_batched(all_requests(pairs, folder), settings, cache or default_cache(), where)
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")
 
 
 def judge_label(folder: JudgeFolder, settings: JudgeSettings) -> str:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from handpicked.endpoint import Request
+from handpicked.endpoint.template import fence, fill, shortened
 from handpicked.judge.folder import JudgeFolder
 from handpicked.records import Message
-
-SHORTEST_FENCE = 8
-
-
-def fence(*texts: str) -> str:
-    """A run of ``=`` longer than any in the texts, so that no text can close its own fence or open another.
-
-    It depends on the texts alone: equal pairs give equal prompts in every run.
-    """
-    longest = max((len(run) for text in texts for run in re.findall("=+", text)), default=0)
-    return "=" * max(SHORTEST_FENCE, longest + 1)
 
 
 def cut(first: str, second: str, limit: int) -> tuple[str, str, bool]:
@@ -28,20 +17,7 @@ def cut(first: str, second: str, limit: int) -> tuple[str, str, bool]:
     """
     if max(len(first), len(second)) <= limit:
         return first, second, False
-    return _shortened(first, limit), _shortened(second, limit), True
-
-
-def _shortened(text: str, limit: int) -> str:
-    return (
-        text if len(text) <= limit else f"{text[:limit]}\n[cut here after {limit} of {len(text)} characters]"
-    )
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """``{name}`` replaced by its value, in one pass: braces inside the values, or of other names, stay as
-    they are.
-    """
-    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), template)
+    return shortened(first, limit), shortened(second, limit), True
 
 
 def request_for(

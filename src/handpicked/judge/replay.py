@@ -20,7 +20,7 @@ from handpicked.judge.outcome import mirrored, strict, summed, swapped
 from handpicked.judge.parse import preference, read_scores
 from handpicked.judge.rows import Rows, fields_seen, first_text, rows_of
 from handpicked.judge.stored import verdict_of
-from handpicked.records import Message, Preference, Review, Verdict, messages_id
+from handpicked.records import Message, Pair, Preference, Review, Verdict, messages_id
 
 log = logging.getLogger(__name__)
 Order = Literal["ab", "ba", "unknown"]
@@ -30,12 +30,13 @@ LOWEST, HIGHEST = 0.0, 10.0
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What a file of reviews holds. ``grades`` are single-answer grades: model, then ``question/turn``, then
-    the grade.
+    the grade. ``pairs`` are the answers that were judged, where the file holds them.
     """
 
     format: str
     verdicts: list[Verdict]
     grades: Mapping[str, Mapping[str, float | None]]
+    pairs: tuple[Pair, ...] = ()
 
 
 def replay(path: Path) -> Replay:
@@ -53,17 +54,19 @@ def replay(path: Path) -> Replay:
     if name == "MT-Bench single grades":
         grades = _grades([row for part in parts for row in part.rows])
         return Replay(name, _graded_verdicts(grades, _judge_name(parts[0].rows[0])), grades)
-    reader = READERS[name]
-    verdicts = []
+    reader, texts = READERS[name], TEXTS.get(name)
+    verdicts, pairs = [], []
     for part in parts:
         for number, row in enumerate(part.rows, 1):
             try:
                 verdicts.append(reader(row, part))
+                if texts is not None:
+                    pairs.append(_pair(verdicts[-1], *texts(row)))
             except (KeyError, TypeError, ValueError) as error:
                 raise PoolError(
                     f"{part.file}, row {number} is no review of the kind '{name}': {error!r}."
                 ) from error
-    return Replay(name, verdicts, {})
+    return Replay(name, verdicts, {}, tuple(pairs))
 
 
 def _format(part: Rows) -> str:
@@ -101,6 +104,11 @@ def _verdict(
     )
 
 
+def _pair(verdict: Verdict, prompt: str, a: str, b: str) -> Pair:
+    """What a verdict is about."""
+    return Pair(verdict.prompt_id, prompt, verdict.a, verdict.b, a, b, verdict.test_set, verdict.category)
+
+
 def _prompt_id(text: str) -> str:
     return messages_id((Message("user", text),))
 
@@ -110,10 +118,7 @@ def _own(row: Mapping[str, Any], _: Rows) -> Verdict:
 
 
 def _cherry(row: Mapping[str, Any], part: Rows) -> Verdict:
-    prompt = (
-        first_text(row, "text", "prompt", "Instruction", "instruction", "conversations", "question") or ""
-    )
-    answers = (str(row["Answer1"]), str(row["Answer2"]))
+    prompt, *answers = _cherry_texts(row)
     reviews = [
         _scored("ab", row.get("review"), row.get("scores")),
         _scored("ba", row.get("review_reverse"), row.get("scores_reverse")),
@@ -123,9 +128,14 @@ def _cherry(row: Mapping[str, Any], part: Rows) -> Verdict:
         (str(part.about.get("fname1", "Answer1")), str(part.about.get("fname2", "Answer2"))),
         str(row.get("judge") or _judge_in(part.file)),
         reviews,
-        answers,
+        (answers[0], answers[1]),
         str(row.get("test_set") or part.about.get("dataset_name") or part.file.stem),
     )
+
+
+def _cherry_texts(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    prompt = first_text(row, "text", "prompt", "Instruction", "instruction", "conversations", "question")
+    return prompt or "", str(row["Answer1"]), str(row["Answer2"])
 
 
 def _scored(order: Order, raw: object, stored: object) -> Review:
@@ -162,14 +172,19 @@ def _alpaca_eval(row: Mapping[str, Any], part: Rows) -> Verdict:
         scores = (for_model, 1 - for_model)
         seconds, cost = row.get("time_per_example"), row.get("price_per_example")
         review = Review("unknown", preference(*scores), text, scores, None, seconds, cost)
+    prompt, *answers = _alpaca_eval_texts(row)
     return _verdict(
-        _prompt_id(str(row["instruction"])),
+        _prompt_id(prompt),
         (str(row.get("model_dir") or row["generator_2"]), str(row["generator_1"])),
         str(row.get("annotator") or "alpaca_eval"),
         [review],
-        (str(row["output_2"]), str(row["output_1"])),
+        (answers[0], answers[1]),
         str(row.get("dataset") or part.file.stem),
     )
+
+
+def _alpaca_eval_texts(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(row["instruction"]), str(row["output_2"]), str(row["output_1"])
 
 
 def _mt_bench(row: Mapping[str, Any], _: Rows) -> Verdict:
@@ -278,3 +293,8 @@ READERS: dict[str, Callable[[Mapping[str, Any], Rows], Verdict]] = {
     "MT-Bench pairs": _mt_bench,
     "votes": _vote,
 }
+TEXTS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str, str]]] = {
+    "both-order reviews": _cherry_texts,
+    "AlpacaEval annotations": _alpaca_eval_texts,
+}
+"""Prompt and both answers of a row, for the formats that hold them."""

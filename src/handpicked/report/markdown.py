@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handpicked.report.control import control_rows, group_rows
+from handpicked.report.page import headline_comparisons
 from handpicked.report.selected_tables import selected_tables
 from handpicked.report.text import (
     duration,
@@ -30,8 +32,8 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _arms(results), *(_table(*one) for one in selected_tables(results))]
-    parts.append(_stages(results))
+    parts += [_comparisons(results), _control(results), _people(results), _arms(results)]
+    parts += [*(_table(*one) for one in selected_tables(results)), _stages(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -64,6 +66,52 @@ def _comparisons(results: Json) -> str:
         "Missing",
     ]
     return _table("Comparisons", head, rows, text_columns=3)
+
+
+def _control(results: Json) -> str:
+    """The win rates with length and style held equal, over all prompts and by group."""
+    everything = [("", "all", c) for c in headline_comparisons(results)]
+    rows = [
+        [
+            f"{results['candidate']} vs {c['b']}",
+            f"{kind} {name}".strip(),
+            label,
+            percent(estimate["value"]),
+            percent_interval(estimate),
+            str(estimate["n"]),
+        ]
+        for kind, name, c in [*everything, *group_rows(results, [c for _, _, c in everything])]
+        for label, estimate in control_rows(c)
+    ]
+    head = ["Comparison", "Prompts", "Win rate", "", "95%", "n"]
+    return _table("Length and style", head, rows, text_columns=3)
+
+
+def _people(results: Json) -> str:
+    people = results.get("people")
+    if not people:
+        return ""
+    rows = [
+        [
+            pair["one"],
+            pair["other"],
+            number(pair["kappa"]["value"], 2),
+            signed_interval(pair["kappa"], 2),
+            percent(pair["agreement"]["value"]),
+            str(pair["agreement"]["n"]),
+        ]
+        for pair in people["agreement"]
+    ]
+    head = ["One", "Other", "Kappa", "95%", "Same verdict", "n"]
+    reasons = ", ".join(f"{tag} {n}" for tag, n in people["reasons"].items() if n) or "none"
+    left_out = f", {people['stale']} left out because their answers have changed" if people["stale"] else ""
+    said = (
+        f"{people['votes']} votes on {people['pairs']} pairs by {len(people['annotators'])} people"
+        f"{left_out}. Reasons: {reasons}."
+    )
+    return "\n\n".join(
+        part for part in (_table("People and judge", head, rows, text_columns=2), said) if part
+    )
 
 
 def _arms(results: Json) -> str:

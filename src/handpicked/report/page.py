@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from handpicked.report import charts, text
+from handpicked.report.control import control_rows, group_rows
 from handpicked.report.selected import selected_view, words
 from handpicked.report.sunburst import sunburst
 
@@ -32,6 +33,8 @@ def render(results: Json) -> str:
             results=results,
             **shell(),
             main=headline_comparisons(results),
+            groups=group_rows(results, headline_comparisons(results)),
+            control_rows=control_rows,
             others=_other_comparisons(results),
             loss_axis=_loss_axis(results["arms"]),
             strength_axis=_strength_axis(results["rankings"]),

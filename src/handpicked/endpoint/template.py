@@ -1,0 +1,36 @@
+"""Prompt templates: filled in one pass, with fences that no text inside them can close."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+SHORTEST_FENCE = 8
+FIELD = re.compile(r"\{(\w+)\}")
+
+
+def fence(*texts: str) -> str:
+    """A run of ``=`` longer than any in the texts, so that no text can close its own fence or open another.
+
+    It depends on the texts alone: equal texts give equal prompts in every run.
+    """
+    runs = (run for text in texts if "=" in text for run in re.findall("=+", text))
+    longest = max(map(len, runs), default=0)
+    return "=" * max(SHORTEST_FENCE, longest + 1)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """``{name}`` replaced by its value, in one pass: braces inside the values, or of other names, stay as they are."""
+    return FIELD.sub(lambda match: values.get(match[1], match[0]), template)
+
+
+def fields(template: str) -> set[str]:
+    """The names in braces."""
+    return set(FIELD.findall(template))
+
+
+def shortened(text: str, limit: int) -> str:
+    """The beginning of a text, at most ``limit`` characters; the cut is marked, so that nobody takes it for the end."""
+    return (
+        text if len(text) <= limit else f"{text[:limit]}\n[cut here after {limit} of {len(text)} characters]"
+    )
