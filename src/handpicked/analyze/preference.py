@@ -139,8 +139,9 @@ def _fitted(
     """Coefficients and standard errors: one intercept a pair of arms, then length, then ``terms``."""
     import numpy as np
 
-    met = sorted({(v.a, v.b) for v in verdicts})
-    pairs = np.array([[float((v.a, v.b) == pair) for pair in met] for v in verdicts])
+    met: dict[tuple[str, str], int] = {}
+    place = [met.setdefault((v.a, v.b), len(met)) for v in verdicts]
+    pairs = np.eye(len(met))[place]
     length = _scaled(np.array([[float(v.length_a - v.length_b)] for v in verdicts]))
     design = np.column_stack([pairs, np.tanh(length), _scaled(np.array(terms, dtype=float))])
     beta, covariance = fit(design, np.array(outcomes), [v.prompt_id for v in verdicts])
