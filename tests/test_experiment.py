@@ -132,12 +132,29 @@ def test_checks_of_the_stages_are_reported_with_the_rest(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load(path, also=lambda e: [(("arms", "longest", "by"), f"no selector '{e.arms['longest'].by}'.")])
     assert [m.split(": ", 1)[1] for m in caught.value.mistakes] == [
-        "'surplus' is no field here. Known: arms, candidate, cost, evaluate, expected, model, name, pool, train, why.",
+        "'surplus' is no field here. Known: arms, candidate, cost, evaluate, expected, model, models, name, pool, pools, train, why.",
         "no selector 'longest'.",
     ]
 
 
-@pytest.mark.parametrize("name", ["quickstart", "alpaca-small", "llama2-7b-alpaca"])
+SHIPPED = (
+    "alpaca-small",
+    "dolly-small",
+    "llama2-7b-alpaca",
+    "llama2-7b-dolly",
+    "llama2-7b-wizardlm",
+    "quickstart",
+    "sizes-small",
+)
+
+
+def test_every_shipped_experiment_is_tested(request):
+    assert sorted(path.stem for path in (request.config.rootpath / "experiments").glob("*.yaml")) == list(
+        SHIPPED
+    )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_experiments_say_why_at_what_cost_and_what_is_expected(request, name):
     experiment = load(request.config.rootpath / "experiments" / f"{name}.yaml")
     assert experiment.name == name

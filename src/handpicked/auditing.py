@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import Measure
-from handpicked.job import Job, Measured, OpenPool, Subset, reread, tokenizer
+from handpicked.job import Job, Measured, OpenPool, Subset
 from handpicked.records import Pool, Prompt
 from handpicked.store import Stage, code_version, digest, write_json
 
@@ -45,44 +45,38 @@ class Audit:
 
 
 def lengths(
-    job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure
-) -> tuple[dict[str, Mapping[str, Any]], list[Stage]]:
-    """The response lengths of the pool (under ``POOL``) and of every subset as histograms, in ``measure``."""
-    name_of = tokenizer(job.experiment.model) if measure == "tokens" else None
+    job: Job, name: str, pool: Pool, identity: str, measure: Measure, tokenizer: str | None
+) -> tuple[np.ndarray[Any, Any], Stage]:
+    """The response length in ``measure`` of every readable row of ``pool``, float64, NaN where it has none; stored as ``name``."""
+    import numpy as np
 
-    def count(name: str, pool: Pool, identity: str) -> Stage:
-        def make(work: Path) -> Mapping[str, Any]:
-            from handpicked.analyze.histogram import summarize
-            from handpicked.pick.lengths import lengths
+    def make(work: Path) -> None:
+        from handpicked.pick.lengths import lengths
 
-            return summarize(lengths(pool, measure, name_of))
+        np.save(work / "lengths.npy", lengths(pool, measure, tokenizer))
 
-        return job.store.stage(
-            name,
-            make,
-            inputs={"rows": identity},
-            settings={"measure": measure, "tokenizer": name_of},
-            code=code_version(f"handpicked.score.length_{measure}", "handpicked.analyze.histogram"),
-        )
-
-    stages = {POOL: count("lengths/pool", opened.pool, opened.identity)}
-    for name, subset in subsets.items():
-        pool = reread(job.experiment.pool, subset.file)
-        stages[name] = count(f"lengths/arms/{name}", pool, subset.identity)
-    return {name: stage.facts for name, stage in stages.items()}, list(stages.values())
+    stage = job.store.stage(
+        f"lengths/{name}",
+        make,
+        inputs={"rows": identity},
+        settings={"measure": measure, "tokenizer": tokenizer},
+        code=code_version(f"handpicked.score.length_{measure}", "handpicked.pick.lengths"),
+    )
+    return np.load(stage.folder / "lengths.npy"), stage
 
 
-def audit(job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure) -> Audit:
+def audit(
+    job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure, tokenizer: str | None
+) -> Audit:
     """Features, scores and instruction types of a sample of the pool and of each subset, and what the subsets share."""
     import pyarrow.parquet as pq
 
     inputs = {"pool": opened.identity, **{f"subset {name}": one.identity for name, one in subsets.items()}}
-    name_of = tokenizer(job.experiment.model) if measure == "tokens" else None
     looked = job.store.stage(
         "audit/features",
-        lambda work: _look(work, job, opened, subsets, measure, name_of),
+        lambda work: _look(work, opened, subsets, measure, tokenizer),
         inputs=inputs,
-        settings={"sample": SAMPLE, "measure": measure, "tokenizer": name_of},
+        settings={"sample": SAMPLE, "measure": measure, "tokenizer": tokenizer},
         code=code_version("handpicked.score", "handpicked.auditing"),
     )
     table = pq.read_table(looked.folder / "rows.parquet")
@@ -172,7 +166,6 @@ def _verbs(
 
 def _look(
     work: Path,
-    job: Job,
     opened: OpenPool,
     subsets: Mapping[str, Subset],
     measure: Measure,

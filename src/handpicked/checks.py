@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from handpicked.config import ArmSettings, Experiment, ModelSettings
-from handpicked.errors import ConfigError, HandpickedError, MissingPart, did_you_mean
+from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
 from handpicked.experiment import Location
 from handpicked.methods import FEATURES, selectors
 
@@ -22,9 +22,11 @@ def mistakes(experiment: Experiment) -> Mistakes:
         *_scorers(experiment),
         *_guards(experiment),
         *_files(experiment),
-        *_model(experiment.model),
+        *_models(experiment),
+        *_prompts_of_refinement(experiment),
         *_judges(experiment),
         *_templates(experiment),
+        *_benchmarks(experiment),
     ]
 
 
@@ -43,6 +45,7 @@ def not_there_yet(experiment: Experiment) -> Mistakes:
 
 def missing_parts(experiment: Experiment) -> list[str]:
     """What the experiment needs and this machine lacks, each as a sentence that says how to get it."""
+    from handpicked.endpoint.request import key_of
     from handpicked.judge import load_judge
 
     found = []
@@ -56,6 +59,10 @@ def missing_parts(experiment: Experiment) -> list[str]:
         found.append(
             "vllm: not installed. pip install vllm, or set evaluate.generate.engine to transformers."
         )
+    if experiment.evaluate.benchmarks and importlib.util.find_spec("lm_eval") is None:
+        found.append("benchmarks: lm-eval is not installed. pip install 'handpicked[bench]'")
+    if experiment.evaluate.bench.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.append("vllm: not installed. pip install vllm, or set evaluate.bench.engine to transformers.")
     for name, arm in experiment.arms.items():
         try:
             _scorer_identities(arm)
@@ -73,6 +80,13 @@ def missing_parts(experiment: Experiment) -> list[str]:
             found.append(
                 f"judge '{settings.name}': there is no key in the environment variable {settings.key_env}."
             )
+    for name, arm in experiment.arms.items():
+        if arm.refine is None:
+            continue
+        try:
+            key_of(arm.refine)
+        except MissingPart as error:
+            found.append(f"arm '{name}': {error}")
     return found
 
 
@@ -145,9 +159,14 @@ def _guards(experiment: Experiment) -> Mistakes:
 def _files(experiment: Experiment) -> Mistakes:
     from handpicked.data.stdlib import NAME
 
-    path = experiment.pool.path
-    pools = [file for file in ([path] if isinstance(path, str) else path) if file != NAME]
-    named: list[tuple[Location, str, str]] = [(("pool", "path"), "pool", file) for file in pools]
+    pools: list[tuple[Location, str, PoolSettings]] = [(("pool", "path"), "pool", experiment.pool)]
+    pools += [(("pools", n, "path"), f"pool '{n}'", settings) for n, settings in experiment.pools.items()]
+    named: list[tuple[Location, str, str]] = [
+        (at, what, file)
+        for at, what, settings in pools
+        for file in ([settings.path] if isinstance(settings.path, str) else settings.path)
+        if file != NAME
+    ]
     for index, prompts in enumerate(experiment.evaluate.prompts):
         at: Location = ("evaluate", "prompts", index)
         if prompts.path is not None:
@@ -169,17 +188,36 @@ def _neighbour(file: str) -> str:
     return did_you_mean(path.name, siblings) if siblings and len(siblings) < 500 else ""
 
 
-def _model(settings: ModelSettings) -> Mistakes:
+def _models(experiment: Experiment) -> Mistakes:
+    if not experiment.models:
+        return _model(("model", "name"), experiment.model)
+    return [m for n, settings in experiment.models.items() for m in _model(("models", n, "name"), settings)]
+
+
+def _model(at: Location, settings: ModelSettings) -> Mistakes:
     """A folder that is no model is a mistake; a part or a hub that is missing here is not the file's fault."""
     from handpicked.models.load import resolve
 
     try:
         resolve(settings)
     except ConfigError as error:
-        return [(("model", "name"), str(error))]
+        return [(at, str(error))]
     except HandpickedError:
         return []
     return []
+
+
+def _prompts_of_refinement(experiment: Experiment) -> Mistakes:
+    from handpicked.refine import load_prompt
+
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        if arm.refine is not None:
+            try:
+                load_prompt(arm.refine.prompt)
+            except ConfigError as error:
+                found.append((("arms", name, "refine", "prompt"), f"arm '{name}': {error}"))
+    return found
 
 
 def _judges(experiment: Experiment) -> Mistakes:
@@ -211,3 +249,19 @@ def _templates(experiment: Experiment) -> Mistakes:
         for at, name in named
         if name not in known
     ]
+
+
+def _benchmarks(experiment: Experiment) -> Mistakes:
+    """Names that nobody knows, and local files that are missing or hold something else."""
+    from handpicked.bench import check_files, tasks_of
+
+    evaluate = experiment.evaluate
+    try:
+        check_files(tasks_of(evaluate.benchmarks), evaluate.bench.data)
+    except ConfigError as error:
+        return [(("evaluate", "benchmarks"), mistake) for mistake in error.mistakes]
+    except MissingPart:
+        return []
+    except PoolError as error:
+        return [(("evaluate", "bench", "data"), str(error))]
+    return []

@@ -52,6 +52,8 @@ class ScoreSettings(Strict):
     """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
     compile: bool = False
     """Compile the model (torch.compile): minutes at the start, faster from then on."""
+    neighbours: Annotated[int, Field(ge=0)] | None = None
+    """For ``t-shirt``: noisy copies of each row that are scored too, each as dear as the row itself. None: 30, as its authors."""
     target: str | None = None
     """File of target examples, for scorers by similarity to them."""
     checkpoint: str | None = None
@@ -67,9 +69,9 @@ class ScoreSettings(Strict):
     prompt: str | None = None
     """File with a prompt of your own, for scorers that ask a chat model."""
     quality_model: str | None = None
-    """For ``deita``: the model that rates quality. None: ``model``, which rates complexity."""
+    """For ``deita-score``: the model that rates quality. None: ``model``, which rates complexity."""
     quality_prompt: str | None = None
-    """For ``deita``: the file with the prompt for quality; ``prompt`` is that for complexity."""
+    """For ``deita-score``: the file with the prompt for quality; ``prompt`` is that for complexity."""
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
     key_env: str = "OPENAI_API_KEY"
@@ -157,7 +159,7 @@ class TrainSettings(Strict):
     method: Literal["lora", "qlora", "full"] = "lora"
     """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
     template: str = "auto"
-    """Chat template: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    """Chat template: ``auto`` is the tokenizer's own (alpaca's where it has none, which is said), alpaca, vicuna, chatml or plain."""
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Passes over the training rows."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -228,7 +230,9 @@ class PromptSettings(Strict):
     name: str
     """Test set name in the report; ``held-out`` is the held-out part of the pool."""
     path: str | None = None
-    """File of prompts, recognised like a pool. None only for ``held-out``."""
+    """File of prompts, recognised like a pool. None for the held-out part of a pool."""
+    pool: str | None = None
+    """A name in ``pools``: the pool whose held-out part this is. None: the experiment's ``pool``."""
     map: dict[str, str] | None = None
     limit: Annotated[int, Field(gt=0)] | None = None
     """The first so many prompts in seeded order."""
@@ -263,6 +267,21 @@ class JudgeSettings(Strict):
     """Allow a judge that is also the model under test."""
 
 
+class BenchSettings(Strict):
+    """How benchmarks are run."""
+
+    data: str | None = None
+    """A folder of benchmark files, recognised by their names (``docs/benchmarks.md`` lists them); none: the hub."""
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many documents of each task; none: all of them."""
+    batch_size: Annotated[int, Field(gt=0)] = 8
+    """Requests in one forward pass."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    chat_template: Literal["never", "free-text", "always"] = "free-text"
+    """Which benchmarks are asked in the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose answers are read
+    as a person would; the others are completed as they stand, as published numbers are."""
+
+
 class EvaluateSettings(Strict):
     """How arms are compared."""
 
@@ -274,20 +293,68 @@ class EvaluateSettings(Strict):
     pairs: Literal["candidate", "all"] = "candidate"
     """Which arms meet: the candidate against every other, or every two."""
     benchmarks: tuple[str, ...] = ()
-    """Tasks of lm-evaluation-harness."""
+    """Benchmarks by the names that ``handpicked methods`` lists, averages (avg1, avg2), and tasks of lm-evaluation-harness."""
+    bench: BenchSettings = BenchSettings()
+
+
+class RefineSettings(Strict):
+    """Rewrite the selected responses through an endpoint before training on them."""
+
+    model: str
+    """Model name sent to the endpoint."""
+    prompt: str | None = None
+    """A text file with ``{prompt}`` and ``{response}`` in it; none: the one that is shipped."""
+    max_tokens: Annotated[int, Field(gt=0)] = 1024
+    """Tokens a rewritten response may have; one that is cut there is not used."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 is greedy."""
+    base_url: str | None = None
+    """OpenAI-compatible endpoint; none: OpenAI's."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key. The key itself is never written anywhere."""
+    concurrency: Annotated[int, Field(gt=0)] = 16
+    """Requests in flight at most; fewer after a 429."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds a request may take."""
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """US dollars an arm; the run stops, with everything paid for kept, before it would spend more."""
+    price_in: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million prompt tokens, for the estimate."""
+    price_out: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million reply tokens, for the estimate."""
 
 
 class ArmSettings(SelectSettings):
-    """One arm: a subset and how a model is trained on it. ``by: none`` is the untouched model."""
+    """One arm: a subset and how a model is trained on it. ``by: none`` is the untouched model.
 
+    ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of one arm
+    (``handpicked.arms`` expands them).
+    """
+
+    sizes: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Instead of ``size``: one arm a size, which together are a size curve."""
+    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
+    """Instead of ``fraction``: one arm a fraction, which together are a size curve."""
+    seeds: tuple[int, ...] = ()
+    """Select and train once for each of these seeds; in the results they are one arm, with an interval over prompts and seeds."""
+    model: str | None = None
+    """A name in ``models``: the base model of this arm. None: every one of ``models``."""
+    pool: str | None = None
+    """A name in ``pools``: what this arm selects from. None: the experiment's ``pool``."""
+    refine: RefineSettings | None = None
+    """Rewrite the selected responses before training."""
     train: TrainSettings | None = None
     """Overrides the experiment's ``train`` as a whole."""
 
 
-class Experiment(Strict):
-    """A whole experiment: one pool, several arms, one evaluation, one report."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that may stand in a path."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+class Experiment(Strict):
+    """A whole experiment: a pool or several, several arms, one evaluation, one report."""
+
+    name: Name
     """Also the folder under runs/."""
     why: str = ""
     """The question, in a sentence or two; it opens the report."""
@@ -296,11 +363,16 @@ class Experiment(Strict):
     expected: str = ""
     """What is expected to come out, written before it is run."""
     pool: PoolSettings
+    pools: dict[Name, PoolSettings] = {}
+    """Further pools, which an arm names with ``pool``."""
     model: ModelSettings = ModelSettings()
+    models: dict[Name, ModelSettings] = {}
+    """Several base models instead of ``model``: every arm that names none is made on each, and met by arms of its own base only."""
     train: TrainSettings = TrainSettings()
-    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ArmSettings]
+    arms: dict[Name, ArmSettings]
     candidate: str | None = None
-    """The arm the question is about; none: the first that is trained on a subset."""
+    """The arm the question is about, on every base model; of an arm with sizes the largest, unless one is named, such as
+    ``longest-300``. None: the first that is trained on a subset."""
     evaluate: EvaluateSettings = EvaluateSettings()
 
     @model_validator(mode="after")

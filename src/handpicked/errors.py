@@ -7,6 +7,7 @@
     ├── EndpointError             a model endpoint that refused, timed out or answered nonsense
     ├── StoreError                a run folder that is locked, read-only, full or from an incompatible version
     ├── TrainingError             settings under which training would do silent harm
+    ├── BenchmarkError            a benchmark that broke off, after the others are done
     └── NotYet                    nothing is wrong: a batch is still being worked on; exit code 75, run it again
 
 Anything else that escapes is a bug of ours (exit code 1).
@@ -53,6 +54,10 @@ class StoreError(HandpickedError):
 
 class TrainingError(HandpickedError):
     """Training settings that would do silent harm, such as a template without an end-of-text token."""
+
+
+class BenchmarkError(HandpickedError):
+    """Benchmarks broke off in their own code; the others are done and kept."""
 
 
 class NotYet(HandpickedError):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from handpicked.config import Experiment
+from handpicked import arms
+from handpicked.config import Experiment, PromptSettings
 from handpicked.errors import ConfigError, did_you_mean
 
 Location = tuple[str | int, ...]
@@ -262,35 +263,33 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _cross_check(experiment: Experiment) -> list[tuple[Location, str]]:
     """Mistakes that only show between fields."""
-    mistakes: list[tuple[Location, str]] = []
-    names = list(experiment.arms)
-    for name, arm in experiment.arms.items():
-        at: Location = ("arms", name)
-        if arm.by not in ("none", "full") and (arm.size is None) == (arm.fraction is None):
-            mistakes.append((at, f"arm '{name}' needs exactly one of 'size' and 'fraction'."))
-        if arm.by == "length-matched" and arm.of is None:
-            mistakes.append((at, f"arm '{name}' needs 'of', the arm whose lengths it matches."))
-        if arm.of is not None and arm.of not in names:
-            mistakes.append(
-                ((*at, "of"), f"arm '{name}': there is no arm '{arm.of}'.{did_you_mean(arm.of, names)}")
-            )
-        elif arm.of is not None and (arm.of == name or experiment.arms[arm.of].of is not None):
-            mistakes.append(((*at, "of"), f"arm '{name}' must match an arm that stands by itself."))
-    if experiment.candidate is not None and experiment.candidate not in names:
-        hint = did_you_mean(experiment.candidate, names)
-        mistakes.append((("candidate",), f"there is no arm '{experiment.candidate}'.{hint}"))
+    mistakes = arms.mistakes(experiment)
     seen: set[str] = set()
     for index, prompts in enumerate(experiment.evaluate.prompts):
         at = ("evaluate", "prompts", index)
         if prompts.name in seen:
             mistakes.append((at, f"two test sets are named '{prompts.name}'; names must differ."))
         seen.add(prompts.name)
-        if prompts.path is None and prompts.name != "held-out":
-            mistakes.append(
-                (at, f"test set '{prompts.name}' needs 'path'; only 'held-out' comes from the pool.")
-            )
-        if prompts.path is None and prompts.name == "held-out" and not experiment.pool.hold_out:
-            mistakes.append(
-                (at, "test set 'held-out' needs 'pool.hold_out', the number of rows to hold out.")
-            )
+        mistakes += [((*at, *place), what) for place, what in _of_prompts(prompts, experiment)]
     return mistakes
+
+
+def _of_prompts(prompts: PromptSettings, experiment: Experiment) -> Iterator[tuple[Location, str]]:
+    """A test set is a file, or the held-out part of a pool that has one."""
+    if prompts.pool is not None and prompts.path is not None:
+        yield ("pool",), f"test set '{prompts.name}' has both 'path' and 'pool'; keep one."
+    elif prompts.pool is not None and prompts.pool not in experiment.pools:
+        hint = did_you_mean(prompts.pool, experiment.pools)
+        yield (
+            ("pool",),
+            f"test set '{prompts.name}' names a pool '{prompts.pool}' that is not in 'pools'.{hint}",
+        )
+    elif prompts.pool is not None and not experiment.pools[prompts.pool].hold_out:
+        yield (
+            (),
+            f"test set '{prompts.name}' needs 'pools.{prompts.pool}.hold_out', the number of rows to hold out.",
+        )
+    elif prompts.path is None and prompts.pool is None and prompts.name != "held-out":
+        yield (), f"test set '{prompts.name}' needs 'path'; only 'held-out' comes from the pool."
+    elif prompts.path is None and prompts.pool is None and not experiment.pool.hold_out:
+        yield (), "test set 'held-out' needs 'pool.hold_out', the number of rows to hold out."

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.arms import Lineup
 from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings
 from handpicked.progress import Progress
-from handpicked.records import Pool
+from handpicked.records import Example, Pool
 from handpicked.store import Run, Stage
 
 
@@ -18,28 +19,39 @@ class Job:
     """What every stage needs: where to put things, what is wanted, whom to tell."""
 
     store: Run
-    experiment: Experiment
+    lineup: Lineup
     progress: Progress
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment with one arm for every model that is trained."""
+        return self.lineup.experiment
 
 
 @dataclass(frozen=True)
 class OpenPool:
-    """The pool that arms select from, what identifies it, and the stage that prepared it (None: the file as it is)."""
+    """A pool that arms select from, what identifies it, and the stage that prepared it (None: the file as it is)."""
 
+    settings: PoolSettings
     pool: Pool
     identity: str
     stage: Stage | None
-    held_out: int = 0
+    held_out: Sequence[Example] = ()
 
 
 @dataclass(frozen=True)
 class Subset:
-    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...) and the hash of its rows."""
+    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of its rows, how they are read.
+
+    ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of the selection.
+    """
 
     folder: Path
     file: Path
     identity: str
     stage: Stage
+    reading: PoolSettings
+    refined: Stage | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from handpicked.bench import Benchmark
 
 DEITA = "Liu et al. 2024, arXiv 2312.15685"
 PAPER = "Shen 2024, arXiv 2402.06094"
@@ -85,17 +89,16 @@ SELECTORS = (
         "embedding",
         "embed; demo",
     ),
-    Method(
-        "llm-rating",
-        "quality as rated by a chat model",
-        "AlpaGasus, arXiv 2307.08701",
-        "paid API",
-        "an endpoint",
-        planned=True,
-    ),
 )
 
 SCORERS = (
+    Method(
+        "llm-rating",
+        "rated from 0 to 5 in half points by a chat model, in a dimension of your choice",
+        "AlpaGasus, arXiv 2307.08701",
+        "paid API",
+        "an endpoint",
+    ),
     Method(
         "perplexity",
         "perplexity of the response given the prompt, by a causal LM; name the end yourself",
@@ -114,6 +117,13 @@ SCORERS = (
         "IFD by a small causal LM, without a chat template",
         "Li et al. 2024, arXiv 2402.00530",
         "model forward, twice",
+        "lm; demo for the bundled model",
+    ),
+    Method(
+        "t-shirt",
+        "IFD over the tokens that the prompt moves, for rows whose noisy neighbours agree",
+        "T-SHIRT, Fu et al. 2025, arXiv 2506.01317",
+        "model forward, twice, 31 times (score.neighbours)",
         "lm; demo for the bundled model",
     ),
     Method(
@@ -227,6 +237,7 @@ def selectors(*, planned: bool = True) -> dict[str, Method]:
 
 def listed() -> dict[str, list[Method]]:
     """All methods, by kind, for ``handpicked methods``."""
+    from handpicked.bench import AVERAGES, BENCHMARKS
     from handpicked.judge import load_judge, shipped_judges
 
     judges = []
@@ -234,6 +245,16 @@ def listed() -> dict[str, list[Method]]:
         judge = load_judge(name)
         cost, needs = ("paid API", "an endpoint") if judge.asks else ("embedding", "embed, demo")
         judges.append(Method(name, judge.about, cost=cost, needs=needs))
+    benchmarks = [
+        Method(
+            b.name, b.about, b.source, cost=_bench_cost(b), needs=f"bench; its files, or {b.hub} on the hub"
+        )
+        for b in BENCHMARKS.values()
+    ]
+    benchmarks += [
+        Method(name, f"the mean of {', '.join(members)}", cost="all of theirs", needs="bench")
+        for name, members in AVERAGES.items()
+    ]
     return {
         "Selectors (--by)": list(SELECTORS),
         "Scorers (--scorer; --by keeps the better end, --by top or bottom with --field the one you name)": list(
@@ -243,4 +264,11 @@ def listed() -> dict[str, list[Method]]:
         "Features (--field, --scorer)": list(FEATURES),
         "Guards (--guard)": list(GUARDS),
         "Judges (--judge)": judges,
+        "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": benchmarks,
     }
+
+
+def _bench_cost(benchmark: Benchmark) -> str:
+    requests = benchmark.size * benchmark.requests
+    what = "answers generated" if benchmark.generates else "likelihoods"
+    return f"model forward, {requests:,} {what} after some {benchmark.prompt_tokens:,} tokens each"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
+from handpicked.arms import Lineup, lineup
 from handpicked.checks import missing_parts, mistakes, not_there_yet
-from handpicked.config import ArmSettings, Experiment
+from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
 from handpicked.errors import HandpickedError
 from handpicked.experiment import load
 from handpicked.job import read_pool
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 ON_CPU = 1_000_000_000
 """Weights beyond which training without a GPU is no plan."""
+REFINE_PROMPT_TOKENS = 250
+"""Tokens of a rewriting prompt beside the row's own, about those of the one that is shipped."""
+Costs = list[tuple[int, int]]
+"""(response tokens, prompt tokens) of every row of a pool."""
 CPU_GIB = 20
 """Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
 
@@ -40,7 +46,10 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made."""
+    """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
+
+    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten.
+    """
 
     name: str
     pool: dict[str, Any]
@@ -49,6 +58,9 @@ class Plan:
     evaluation: dict[str, Any]
     missing: tuple[str, ...]
     assumed: tuple[str, ...] = field(default=())
+    pools: tuple[dict[str, Any], ...] = ()
+    models: tuple[dict[str, Any], ...] = ()
+    refined: tuple[dict[str, Any], ...] = ()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -63,11 +75,13 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     """
     experiment = load(file, overrides, also=mistakes)
     missing = [mistake for _, mistake in not_there_yet(experiment)]
-    size, stated = _size(experiment, missing)
+    expanded = lineup(experiment)
+    sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
-    costs = _row_costs(experiment)
-    arms = tuple(_arm(experiment, name, costs, size, gpu) for name in experiment.arms)
-    evaluation = _evaluation(experiment)
+    pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
+    arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
+    size = next(iter(sizes.values()))[0]
+    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(experiment, size, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
         most = max(arm.memory_gib or 0 for arm in arms)
@@ -77,38 +91,61 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         rates,
         "tokens of a row: prompt and response by the embedded tokenizer, without the template's own",
     ]
-    if size is not None:
-        assumed.append(f"the model's shape: {stated}")
-    model = {"name": experiment.model.name, "weights": size.weights if size else None}
-    pool = {"path": experiment.pool.path, "rows": len(costs)}
-    return Plan(experiment.name, pool, model, arms, evaluation, tuple(missing), tuple(assumed))
+    models = [
+        {"of": name, "name": settings.name, "weights": size.weights if (size := sizes[name][0]) else None}
+        for name, settings in _bases(experiment).items()
+    ]
+    shapes = dict.fromkeys(stated for size, stated in sizes.values() if size is not None)
+    assumed += [f"the model's shape: {stated}" for stated in shapes]
+    listed = [
+        {"of": name or "", "path": expanded.pool(name).path, "rows": len(costs)}
+        for name, costs in pools.items()
+    ]
+    refined = tuple(_refinement(expanded, name, pools) for name in expanded.experiment.arms)
+    return Plan(
+        experiment.name,
+        listed[0],
+        models[0],
+        arms,
+        evaluation,
+        tuple(dict.fromkeys(missing)),
+        tuple(assumed),
+        tuple(listed[1:]),
+        tuple(models[1:]),
+        tuple(part for part in refined if part is not None),
+    )
 
 
-def _size(experiment: Experiment, missing: list[str]) -> tuple[ModelSize | None, str]:
+def _bases(experiment: Experiment) -> dict[str, ModelSettings]:
+    """The base models by name; the one model of an experiment has none."""
+    return dict(experiment.models) or {"": experiment.model}
+
+
+def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None, str]:
     """The model's shape, from its configuration or else guessed from its name, and which of the two."""
     from handpicked.train.estimate import model_size
 
     try:
-        return model_size(experiment.model), "its configuration"
+        return model_size(settings), "its configuration"
     except ImportError:
         pass  # missing_parts names it
     except HandpickedError as error:
         missing.append(str(error))
-    return estimate.guess_size(experiment.model.name), "guessed from the size in its name"
+    return estimate.guess_size(settings.name), "guessed from the size in its name"
 
 
-def _row_costs(experiment: Experiment) -> list[tuple[int, int]]:
+def _row_costs(settings: PoolSettings) -> list[tuple[int, int]]:
     """(response tokens, prompt tokens) of every readable row that is not held out, by the embedded tokenizer."""
     import pyarrow as pa
 
     from handpicked.data.stdlib import NAME
     from handpicked.score.tokenizer import load_tokenizer
 
-    if experiment.pool.path == NAME:
-        return _stdlib_costs(experiment)
+    if settings.path == NAME:
+        return _stdlib_costs(settings)
     count = load_tokenizer(None).count
     found: list[tuple[int, int]] = []
-    for shard in read_pool(experiment.pool).shards:
+    for shard in read_pool(settings).shards:
         for batch in shard.read(["row", "prompt", "response"]):
             responses, prompts = (
                 count(batch[name].cast(pa.large_string())).to_pylist() for name in ("response", "prompt")
@@ -117,25 +154,30 @@ def _row_costs(experiment: Experiment) -> list[tuple[int, int]]:
     return found
 
 
-def _stdlib_costs(experiment: Experiment) -> list[tuple[int, int]]:
+def _stdlib_costs(settings: PoolSettings) -> list[tuple[int, int]]:
     import tempfile
 
     from handpicked.data.stdlib import write_pool
 
     with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        pool = experiment.pool.model_copy(update={"path": str(write_pool(Path(folder) / "pool.jsonl"))})
-        return _row_costs(experiment.model_copy(update={"pool": pool}))
+        written = write_pool(Path(folder) / "pool.jsonl")
+        return _row_costs(settings.model_copy(update={"path": str(written)}))
 
 
 def _arm(
-    experiment: Experiment, name: str, costs: list[tuple[int, int]], size: ModelSize | None, gpu: bool
+    expanded: Lineup,
+    name: str,
+    pools: Mapping[str | None, Costs],
+    sizes: Mapping[str, tuple[ModelSize | None, str]],
+    gpu: bool,
 ) -> PlannedArm:
     from handpicked.train.estimate import estimate as estimate_training
 
-    arm = experiment.arms[name]
+    arm = expanded.experiment.arms[name]
+    costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
     if arm.by == "none":
         return PlannedArm(name, arm.by)
-    settings = arm.train or experiment.train
+    settings = expanded.train(name)
     rows = _rows(arm, len(costs))
     a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
     if size is None:
@@ -157,7 +199,26 @@ def _rows(arm: ArmSettings, pool: int) -> int:
     return int(arm.fraction * pool) if arm.fraction is not None else pool
 
 
-def _tokens(arm: ArmSettings, costs: list[tuple[int, int]], rows: int, max_length: int) -> tuple[int, bool]:
+def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) -> dict[str, Any] | None:
+    """The calls that rewriting an arm's responses takes, and the most they cost."""
+    from handpicked.endpoint.cost import price
+
+    arm = expanded.experiment.arms[name]
+    if arm.refine is None:
+        return None
+    costs = pools[arm.pool]
+    rows = _rows(arm, len(costs))
+    a_pass, _ = _tokens(arm, costs, rows, sys.maxsize)
+    most = price(a_pass + rows * REFINE_PROMPT_TOKENS, rows * arm.refine.max_tokens, arm.refine)
+    return {
+        "arm": name,
+        "model": arm.refine.model,
+        "calls": rows,
+        "at_most_usd": None if most is None else round(most, 2),
+    }
+
+
+def _tokens(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> tuple[int, bool]:
     """Tokens of one pass over the arm's rows, and whether these are the very rows (no guard, no chance, no model)."""
     cut = [min(response + prompt, max_length) for response, prompt in costs]
     if rows == len(costs):
@@ -168,24 +229,26 @@ def _tokens(arm: ArmSettings, costs: list[tuple[int, int]], rows: int, max_lengt
     return round(sum(cut) / max(len(cut), 1) * rows), False
 
 
-def _evaluation(experiment: Experiment) -> dict[str, Any]:
+def _evaluation(expanded: Lineup) -> dict[str, Any]:
     """Prompts, comparisons, and the judge's calls with their cost."""
     from handpicked.data import read_prompts
     from handpicked.judge import load_judge
 
+    experiment = expanded.experiment
     evaluate = experiment.evaluate
     sets = {}
     words = 0
     for prompts in evaluate.prompts:
         if prompts.path is None:
-            sets[prompts.name] = min(experiment.pool.hold_out, prompts.limit or experiment.pool.hold_out)
+            held_out = expanded.pool(prompts.pool).hold_out
+            sets[prompts.name] = min(held_out, prompts.limit or held_out)
             continue
         listed = read_prompts(prompts.path, prompts.name, map=prompts.map, limit=prompts.limit)
         sets[prompts.name] = len(listed)
         words += sum(len(prompt.text) for prompt in listed) // 4
     asked = sum(sets.values())
     arms = len(experiment.arms)
-    pairs = arms * (arms - 1) // 2 if evaluate.pairs == "all" else arms - 1
+    pairs = len(expanded.meetings())
     judges = []
     for settings in evaluate.judges:
         judge = load_judge(settings.name)
@@ -199,6 +262,20 @@ def _evaluation(experiment: Experiment) -> dict[str, Any]:
             cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
         judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})
     return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges}
+
+
+def _benchmarks(experiment: Experiment, size: ModelSize | None, gpu: bool) -> list[dict[str, Any]]:
+    """Requests, tokens and hours of each benchmark on one arm."""
+    from handpicked.bench import planned
+
+    found = []
+    for one in planned(experiment.evaluate.benchmarks, experiment.evaluate.bench):
+        hours = None
+        if size is not None and one.tokens is not None:
+            flops = estimate.GPU_FLOPS if gpu or size.weights > ON_CPU else estimate.CPU_FLOPS
+            hours = round(2.0 * size.weights * one.tokens / flops / 3600, 3)  # 2 operations a weight a token
+        found.append({**asdict(one), "hours": hours})
+    return found
 
 
 def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
@@ -216,25 +293,23 @@ def _has_gpu() -> bool:
 def text_of(planned: Plan) -> str:
     """The plan for reading in a terminal."""
     lines = [f"{planned.name}: a dry run; nothing was started.", ""]
-    lines.append(f"pool    {planned.pool['path']}: {planned.pool['rows']:,} rows to select from")
-    size = planned.model["weights"]
-    lines.append(f"model   {planned.model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
-    lines += ["", f"{'arm':<16}{'by':<16}{'rows':>8}{'steps':>8}{'tokens':>14}{'memory':>11}{'time':>10}"]
+    for pool in (planned.pool, *planned.pools):
+        of = f"{pool['of']}: " if pool["of"] else ""
+        lines.append(f"pool    {of}{pool['path']}: {pool['rows']:,} rows to select from")
+    for model in (planned.model, *planned.models):
+        of, size = f"{model['of']}: " if model["of"] else "", model["weights"]
+        lines.append(f"model   {of}{model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
+    wide = max(16, *(len(arm.name) + 2 for arm in planned.arms))
+    lines += ["", f"{'arm':<{wide}}{'by':<16}{'rows':>8}{'steps':>8}{'tokens':>14}{'memory':>11}{'time':>10}"]
     for arm in planned.arms:
         if arm.by == "none":
-            lines.append(f"{arm.name:<16}untouched")
+            lines.append(f"{arm.name:<{wide}}untouched")
             continue
         about = "" if arm.exact else "~"
         memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
-        time = (
-            "unknown"
-            if arm.hours is None
-            else f"{arm.hours:.1f} h"
-            if arm.hours >= 1
-            else f"{arm.hours * 60:.0f} min"
-        )
+        time = _time(arm.hours)
         lines.append(
-            f"{arm.name:<16}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{about + format(arm.tokens, ','):>14}{memory:>11}{time:>10}"
+            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{about + format(arm.tokens, ','):>14}{memory:>11}{time:>10}"
         )
     evaluation = planned.evaluation
     sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
@@ -242,12 +317,30 @@ def text_of(planned: Plan) -> str:
         "",
         f"prompts {sets}; {evaluation['answers']:,} answers, {evaluation['comparisons']} comparisons",
     ]
+    for part in planned.refined:
+        cost = "cost unknown: give price_in and price_out"
+        if part["at_most_usd"] is not None:
+            cost = f"at most ${part['at_most_usd']:,.2f}"
+        lines.append(f"refine  {part['arm']} ({part['model']}): {part['calls']:,} calls, {cost}")
     for judge in evaluation["judges"]:
-        model = f" ({judge['model']})" if judge["model"] else ""
+        asked = f" ({judge['model']})" if judge["model"] else ""
         cost = "free" if not judge["calls"] else "cost unknown: give price_in and price_out"
         if judge["at_most_usd"] is not None:
             cost = f"at most ${judge['at_most_usd']:,.2f}"
-        lines.append(f"judge   {judge['name']}{model}: {judge['calls']:,} calls, {cost}")
+        lines.append(f"judge   {judge['name']}{asked}: {judge['calls']:,} calls, {cost}")
+    arms = len(planned.arms)
+    for one in evaluation["benchmarks"]:
+        known = one["requests"] is not None
+        requests = (
+            f"{one['requests'] * arms:,} requests on {arms} arms" if known else "of lm-eval: size unknown"
+        )
+        lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'] and one['hours'] * arms)}")
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
+
+
+def _time(hours: float | None) -> str:
+    if hours is None:
+        return "unknown"
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"

@@ -12,22 +12,26 @@ from typing import Any
 
 from handpicked import auditing
 from handpicked._version import __version__
-from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.facts import ArmFacts, InstructionFacts, Lengths, PoolFacts, StageFacts, TrainingFacts
+from handpicked.benched import Benched, averages_of, bench_facts
 from handpicked.config import Measure
-from handpicked.job import Job, Measured, OpenPool, Subset, Trained
+from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
+from handpicked.score.features import FEATURES
+from handpicked.score.root_verb import missing
 from handpicked.store import Stage
 
 
 def report(
     job: Job,
-    opened: OpenPool,
+    pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
     asked: Sequence[Prompt],
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
+    benched: Sequence[Benched],
     command: str,
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
@@ -36,106 +40,164 @@ def report(
     from handpicked.people import votes_on
     from handpicked.report import read, write
 
-    experiment = job.experiment
-    measure = experiment.arms[experiment.candidate_arm].measure
-    looked = _looked(job, opened, subsets, asked, answers, measure)
+    lineup = job.lineup
+    candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
+    measure = job.experiment.arms[candidate.members[0]].measure
+    looked = _looked(job, pools, subsets, asked, answers, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
     completions = [completion for measured in answers.values() for completion in measured.records]
     decided = [verdict for measured in verdicts.values() for verdict in measured.records]
     results = assemble(
-        experiment.model_dump(mode="json"),
-        candidate=experiment.candidate_arm,
-        pool=pool_facts(job, opened, looked.lengths[auditing.POOL], measure),
+        lineup.written.model_dump(mode="json"),
+        candidate=candidate.name,
+        candidates=lineup.candidates,
+        curves=[[arm.name for arm in curve] for curve in lineup.curves()],
+        pool=pool_facts(pools[None], looked.pools[None], measure),
+        pools=[pool_facts(pool, looked.pools[name], measure, name) for name, pool in pools.items() if name],
         arms=[
-            arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name))
+            arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name, ()))
             for name, trained in models.items()
         ],
         prompts=asked,
         completions=completions,
         losses=values,
         verdicts=decided,
-        stages=[*stage_facts(opened, subsets, models, losses, answers, verdicts), *looked.stages],
+        stages=[*stage_facts(pools, subsets, models, losses, answers, verdicts, benched), looked.stage],
         audit=looked.audit,
         instructions=looked.instructions,
         answer_features=looked.answer_features,
-        provenance=provenance(job, opened, models, command),
+        provenance=provenance(job, pools, models, command),
         people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
+        benchmarks=[bench_facts(one) for one in benched],
+        averages=averages_of(lineup.written.evaluate.benchmarks),
     )
     write(results, job.store.folder)
     return read(job.store.folder)
 
 
-def pool_facts(job: Job, opened: OpenPool, lengths: Mapping[str, Any], measure: Measure) -> PoolFacts:
-    """The pool as the report describes it; ``lengths`` are its response lengths in ``measure``."""
-    path = job.experiment.pool.path
+def pool_facts(opened: OpenPool, lengths: Lengths, measure: Measure, name: str = "") -> PoolFacts:
+    """A pool as the report describes it, with its response lengths in ``measure`` by the first candidate's tokenizer."""
+    path = opened.settings.path
     source = path if isinstance(path, str) else ", ".join(path)
     rejected = sum(1 for _ in opened.pool.rejected())
-    return PoolFacts(source, opened.pool.rows, lengths, measure, rejected, opened.held_out)
+    return PoolFacts(source, opened.pool.rows, lengths, measure, rejected, len(opened.held_out), name)
 
 
-def arm_facts(
-    job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Mapping[str, Any] | None
-) -> ArmFacts:
+def arm_facts(job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Lengths) -> ArmFacts:
     """One arm as the report describes it; ``lengths`` are the response lengths of its subset."""
-    arm = job.experiment.arms[name]
+    arm, place = job.experiment.arms[name], job.lineup.arm(name)
     if subset is None:
-        return ArmFacts(name, arm.by)
+        return ArmFacts(name, arm.by, arm=place.name, family=place.family, base=place.base)
     training = _training_facts(trained.stage.facts) if trained.stage else None
     summary = dict(subset.stage.facts)
     dropped = tuple(Dropped(**part) for part in summary.pop("dropped"))
     selection = SelectionSummary(dropped=dropped, **summary)
     settings = arm.model_dump(mode="json", exclude={"train"}, exclude_defaults=True)
-    return ArmFacts(name, arm.by, selection.kept, lengths, selection, training, settings)
+    refined = dict(subset.refined.facts) if subset.refined else None
+    return ArmFacts(
+        name,
+        arm.by,
+        selection.kept,
+        lengths,
+        selection,
+        training,
+        settings,
+        arm=place.name,
+        family=place.family,
+        base=place.base,
+        pool=arm.pool or "",
+        refined=refined,
+    )
+
+
+def _tokenizer(job: Job) -> str | None:
+    """What all lengths are counted with: the tokenizer of the first base model."""
+    first = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
+    return tokenizer(job.lineup.model(first.members[0]))
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What the audit stages found, as ``assemble`` takes it."""
+    """What the audit stages found, as ``assemble`` takes it: lengths of pools and subsets, and the looks at both."""
 
-    lengths: Mapping[str, Mapping[str, Any]]
+    pools: Mapping[str | None, Lengths]
+    lengths: Mapping[str, Lengths]
     audit: dict[str, Any]
     instructions: InstructionFacts
     answer_features: Mapping[tuple[str, str], Mapping[str, float | None]]
-    stages: Sequence[StageFacts]
+    stage: StageFacts
 
 
 def _looked(
     job: Job,
-    opened: OpenPool,
+    pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     asked: Sequence[Prompt],
     answers: Mapping[str, Measured],
     measure: Measure,
 ) -> Looked:
-    """Look at what was selected and at what was answered, each as a stored stage."""
-    from handpicked.analyze.selection_audit import selection_audit
-    from handpicked.score.features import FEATURES
-    from handpicked.score.root_verb import missing
-
-    lengths, counted = auditing.lengths(job, opened, subsets, measure)
-    found = auditing.audit(job, opened, subsets, measure)
+    """Look at what was selected, as it was trained on, and at what was answered, each as a stored stage."""
+    name_of = _tokenizer(job) if measure == "tokens" else None
+    wholes = {
+        name: auditing.lengths(
+            job, f"pool-{name}" if name else "pool", one.pool, one.identity, measure, name_of
+        )
+        for name, one in pools.items()
+    }
+    parts = {
+        name: auditing.lengths(
+            job, f"arms/{name}", reread(one.reading, one.file), one.identity, measure, name_of
+        )
+        for name, one in subsets.items()
+    }
+    audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
     prompts = auditing.prompt_verbs(job, asked)
     features, written = auditing.answer_features(job, answers)
+    ran = [stage for _, stage in (*wholes.values(), *parts.values())]
+    ran += [*audited, *([prompts[1]] if prompts else []), written]
+    return Looked(
+        pools={name: found for name, (found, _) in wholes.items()},
+        lengths={name: found for name, (found, _) in parts.items()},
+        audit=audit,
+        instructions=InstructionFacts(missing(), verbs, prompts[0] if prompts else {}),
+        answer_features=features,
+        stage=StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3)),
+    )
+
+
+def _audited(
+    job: Job,
+    pools: Mapping[str | None, OpenPool],
+    subsets: Mapping[str, Subset],
+    measure: Measure,
+    tokenizer: str | None,
+) -> tuple[dict[str, Any], Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
+    """The selection audit of the candidate's pool and of every arm that selects from it, by the first seed of each."""
+    from handpicked.analyze.selection_audit import selection_audit
+
+    chosen = job.experiment.arms
+    candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
+    pool = chosen[candidate.members[0]].pool
+    shown = {
+        arm.name: subsets[arm.members[0]]
+        for arm in job.lineup.arms
+        if arm.members[0] in subsets and chosen[arm.members[0]].pool == pool
+    }
+    found = auditing.audit(job, pools[pool], shown, measure, tokenizer)
     audit = selection_audit(
         found.rows,
         found.sets,
         found.overlap,
         pool=auditing.POOL,
         measure=measure,
-        features=[name for name in FEATURES if name != measure],
+        features=list(FEATURES),
         scores=found.scores,
     )
-    verbs = found.verbs
-    instructions = InstructionFacts(
-        missing=missing(),
-        sets={name: [verbs[row] for row in one["rows"]] for name, one in found.sets.items()} if verbs else {},
-        prompts=prompts[0] if prompts else {},
-    )
-    ran = [*counted, *found.stages, *([prompts[1]] if prompts else []), written]
-    stages = StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3))
-    return Looked(lengths, audit, instructions, features, [stages])
+    verbs = found.verbs or {}
+    sets = {name: [verbs[row] for row in one["rows"]] for name, one in found.sets.items()} if verbs else {}
+    return audit, sets, found.stages
 
 
 def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
@@ -149,27 +211,38 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         seconds=facts["seconds"],
         curve=[(step, loss) for step, loss in facts["losses"]],
         device=facts["device"],
+        template=facts.get("template", ""),
     )
 
 
 def stage_facts(
-    opened: OpenPool,
+    pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
+    benched: Sequence[Benched],
 ) -> list[StageFacts]:
     """Every stage that ran, in the order of the path."""
-    ran: list[tuple[str, str, Stage | None]] = [("pool", "", opened.stage)]
+    ran: list[tuple[str, str, Stage | None]] = [
+        ("pool", name or "", pool.stage) for name, pool in pools.items()
+    ]
     ran += [("select", name, subset.stage) for name, subset in subsets.items()]
+    ran += [("refine", name, subset.refined) for name, subset in subsets.items()]
     ran += [("train", name, trained.stage) for name, trained in models.items()]
     ran += [("reference loss", name, measured.stage) for name, measured in losses.items() if measured]
     ran += [("generate", name, measured.stage) for name, measured in answers.items()]
     ran += [(f"judge {name}", "", measured.stage) for name, measured in verdicts.items()]
-    costs = {f"judge {name}": _cost(measured.records) for name, measured in verdicts.items()}
+    ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in benched]
+    costs: dict[tuple[str, str], float | None] = {
+        ("refine", name): subset.refined.facts["cost"] for name, subset in subsets.items() if subset.refined
+    }
+    costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in verdicts.items()}
     return [
-        StageFacts(name, arm, stage.seconds, costs.get(name)) for name, arm, stage in ran if stage is not None
+        StageFacts(name, arm, stage.seconds, costs.get((name, arm)))
+        for name, arm, stage in ran
+        if stage is not None
     ]
 
 
@@ -178,16 +251,30 @@ def _cost(verdicts: Sequence[Verdict]) -> float | None:
     return sum(paid) if paid else None
 
 
-def provenance(job: Job, opened: OpenPool, models: Mapping[str, Trained], command: str) -> dict[str, Any]:
+def provenance(
+    job: Job, pools: Mapping[str | None, OpenPool], models: Mapping[str, Trained], command: str
+) -> dict[str, Any]:
     """Where the numbers come from. No clock: a report rendered again from the same results is the same."""
-    packages = ("torch", "transformers", "trl", "peft", "daft", "gigatoken", "sentence-transformers")
+    packages = (
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "daft",
+        "gigatoken",
+        "sentence-transformers",
+        "lm-eval",
+    )
     return {
         "handpicked": __version__,
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version for name in packages if (version := _version(name)) is not None},
-        "pool": opened.identity,
+        "pool": pools[None].identity,
+        **(
+            {"pools": {name: pool.identity for name, pool in pools.items() if name}} if len(pools) > 1 else {}
+        ),
         "models": {name: trained.identity for name, trained in models.items()},
         **_commit(),
     }

@@ -1,4 +1,4 @@
-"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> report.
+"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> benchmarks -> report.
 
 Read this file to know the house. What each stage depends on, and where it puts its result, is in ``stages.py``.
 """
@@ -6,21 +6,23 @@ Read this file to know the house. What each stage depends on, and where it puts 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from handpicked import reporting, stages
+from handpicked import benchmarking, reporting, stages
+from handpicked.arms import Lineup, lineup
+from handpicked.benched import Benched
 from handpicked.config import Experiment
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.job import Job
+from handpicked.job import Job, Trained
 from handpicked.progress import SILENT, Progress
 from handpicked.store import open_run, write_json
 
 log = logging.getLogger(__name__)
 
-Until = Literal["select", "train", "generate", "judge", "report"]
+Until = Literal["select", "train", "generate", "judge", "bench", "report"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Outcome:
 
     folder: Path
     results: dict[str, Any] | None
+    benched: Sequence[Benched] = ()
+    benchmarks: Sequence[str] = ()
 
     @property
     def report(self) -> Path:
@@ -56,21 +60,26 @@ def run(
     ``until`` stops after a stage; ``only`` restricts selecting, training and generating to some arms. Raises
     HandpickedError for what is the user's to fix, before any work starts where that can be known.
     """
-    arms = _arms(experiment, only)
+    expanded = lineup(experiment)
+    arms = _members(expanded, only)
     with open_run(folder, say) as store:
         write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
-        job = Job(store, experiment, progress)
+        job = Job(store, expanded, progress)
 
-        pool, held_out = stages.pool(job)
-        subsets = stages.subsets(job, pool, arms)
+        pools = stages.pools(job)
+        subsets = stages.subsets(job, pools, arms)
         if until == "select":
             return Outcome(folder, None)
 
+        subsets |= {name: stages.refine(job, name, subsets[name]) for name in arms if name in subsets}
         models = {name: stages.train(job, name, subsets.get(name)) for name in arms}
         if until == "train":
             return Outcome(folder, None)
 
-        prompts = stages.prompts(job, held_out)
+        if until == "bench":
+            return Outcome(folder, None, _benchmarks(job, models), experiment.evaluate.benchmarks)
+
+        prompts = stages.prompts(job, pools)
         losses = {name: stages.reference_loss(job, name, models[name], prompts) for name in arms}
         answers = {name: stages.generate(job, name, models[name], prompts) for name in arms}
         if until == "generate":
@@ -80,14 +89,27 @@ def run(
         if until == "judge":
             return Outcome(folder, None)
 
-        results = reporting.report(job, pool, subsets, models, prompts, losses, answers, verdicts, command)
-        return Outcome(folder, results)
+        benched = _benchmarks(job, models)
+        results = reporting.report(
+            job, pools, subsets, models, prompts, losses, answers, verdicts, benched, command
+        )
+        return Outcome(folder, results, benched)
 
 
-def _arms(experiment: Experiment, only: Sequence[str]) -> list[str]:
-    """The arms to work on, in the file's order."""
+def _benchmarks(job: Job, models: Mapping[str, Trained]) -> list[Benched]:
+    return [one for name, trained in models.items() for one in benchmarking.benchmarks(job, name, trained)]
+
+
+def _members(expanded: Lineup, only: Sequence[str]) -> list[str]:
+    """The models to work on, in the file's order; ``only`` names families, arms or single models."""
+    known = [name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)]
     for name in only:
-        if name not in experiment.arms:
-            hint = did_you_mean(name, experiment.arms)
-            raise ConfigError(f"There is no arm '{name}' in experiment '{experiment.name}'.{hint}")
-    return [name for name in experiment.arms if not only or name in only]
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"There is no arm '{name}' in experiment '{expanded.written.name}'.{hint}")
+    return [
+        member
+        for arm in expanded.arms
+        for member in arm.members
+        if not only or {arm.family, arm.name, member} & set(only)
+    ]

@@ -7,7 +7,6 @@ again exactly when something it reads has changed.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import platform
 import re
@@ -18,9 +17,9 @@ from typing import Any
 
 from handpicked.config import (
     ArmSettings,
-    Experiment,
     JudgeSettings,
     ModelSettings,
+    PoolSettings,
     PromptSettings,
     ReferenceSettings,
     SelectSettings,
@@ -39,17 +38,25 @@ from handpicked.records import (
 from handpicked.store import code_version, digest, write_text
 
 
-def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
-    """The pool to select from, and the examples held out of it. Only a pool that must be made or split is copied."""
+def pools(job: Job) -> dict[str | None, OpenPool]:
+    """The pools to select from, by name (None: the experiment's), each with the examples held out of it."""
+    named = job.experiment.pools
+    return {
+        None: _pool(job, "pool", job.experiment.pool),
+        **{name: _pool(job, f"pools/{name}", settings) for name, settings in named.items()},
+    }
+
+
+def _pool(job: Job, name: str, settings: PoolSettings) -> OpenPool:
+    """Only a pool that must be made or split is copied."""
     from handpicked import data
     from handpicked.data.holdout import hold_out
     from handpicked.data.stdlib import NAME, write_pool
 
-    settings = job.experiment.pool
     source = None if settings.path == NAME else read_pool(settings)
     identity = f"python {platform.python_version()}" if source is None else _pool_identity(source)
     if source is not None and not settings.hold_out:
-        return OpenPool(source, identity, None), ()
+        return OpenPool(settings, source, identity, None)
 
     def make(work: Path) -> Mapping[str, Any]:
         whole = source or data.read(write_pool(work / "all.jsonl"))
@@ -59,7 +66,7 @@ def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
         return {"rows": whole.rows, "rest": len(rest), "held_out": len(held)}
 
     stage = job.store.stage(
-        "pool",
+        name,
         make,
         inputs={"pool": identity},
         settings=settings.model_dump(mode="json"),
@@ -69,10 +76,10 @@ def pool(job: Job) -> tuple[OpenPool, Sequence[Example]]:
     held_out = (
         list(reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
     )
-    return OpenPool(reread(settings, file), digest(file), stage, len(held_out)), held_out
+    return OpenPool(settings, reread(settings, file), digest(file), stage, held_out)
 
 
-def subsets(job: Job, opened: OpenPool, arms: Sequence[str]) -> dict[str, Subset]:
+def subsets(job: Job, opened: Mapping[str | None, OpenPool], arms: Sequence[str]) -> dict[str, Subset]:
     """The subset of every arm that is trained; those that match another arm's lengths come after it."""
     wanted = {name: job.experiment.arms[name] for name in arms if job.experiment.arms[name].by != "none"}
     needed = [arm.of for arm in wanted.values() if arm.of is not None and arm.of not in wanted]
@@ -80,7 +87,7 @@ def subsets(job: Job, opened: OpenPool, arms: Sequence[str]) -> dict[str, Subset
     made: dict[str, Subset] = {}
     for name in order:
         arm = job.experiment.arms[name]
-        made[name] = _subset(job, opened, name, arm, made.get(arm.of) if arm.of else None)
+        made[name] = _subset(job, opened[arm.pool], name, arm, made.get(arm.of) if arm.of else None)
     return made
 
 
@@ -88,9 +95,9 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     from handpicked.pick import pick
     from handpicked.pick.choose import modeled_for
 
-    settings = SelectSettings.model_validate(arm.model_dump(exclude={"train"}))
+    settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
     if settings.measure == "tokens" and settings.tokenizer is None:
-        settings = settings.model_copy(update={"tokenizer": tokenizer(job.experiment.model)})
+        settings = settings.model_copy(update={"tokenizer": tokenizer(job.lineup.model(name))})
     if of is not None:
         settings = settings.model_copy(update={"of": str(of.folder)})
 
@@ -112,24 +119,49 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
         code=code_version("handpicked.pick", "handpicked.select", "handpicked.score", "handpicked.data"),
     )
     file = _selected(stage.folder)
-    return Subset(stage.folder, file, digest(file), stage)
+    return Subset(stage.folder, file, digest(file), stage, opened.settings)
+
+
+def refine(job: Job, name: str, subset: Subset) -> Subset:
+    """The subset with its responses rewritten, where the arm asks for it; else as it is."""
+    settings = job.experiment.arms[name].refine
+    if settings is None:
+        return subset
+    from handpicked.refine import load_prompt, rewrite
+
+    def make(work: Path) -> Mapping[str, Any]:
+        examples = list(reread(subset.reading, subset.file).examples())
+        return asdict(rewrite(examples, settings, work, arm=name, progress=job.progress))
+
+    stage = job.store.stage(
+        f"refined/{name}",
+        make,
+        inputs={"subset": subset.identity},
+        settings={
+            **settings.model_dump(mode="json", include={"model", "base_url", "max_tokens", "temperature"}),
+            "prompt": load_prompt(settings.prompt),
+        },
+        code=code_version("handpicked.refine"),
+    )
+    file = _selected(stage.folder)
+    reading = PoolSettings(path=str(file), format="messages", turns=subset.reading.turns)
+    return replace(subset, file=file, identity=digest(file), reading=reading, refined=stage)
 
 
 def train(job: Job, name: str, subset: Subset | None) -> Trained:
     """The arm's model: fine-tuned on its subset, or the untouched one."""
     from handpicked.models.load import identity
 
-    experiment = job.experiment
-    settings = experiment.arms[name].train or experiment.train
-    base = identity(experiment.model)
+    start, settings = job.lineup.model(name), job.lineup.train(name)
+    base = identity(start)
     if subset is None:
-        return Trained(experiment.model, None, settings.template, base, None)
+        return Trained(start, None, settings.template, base, None)
 
     def make(work: Path) -> Mapping[str, Any]:
         from handpicked.train import train as fine_tune
 
-        examples = list(reread(experiment.pool, subset.file).examples())
-        result = fine_tune(examples, experiment.model, settings, work, arm=name, progress=job.progress)
+        examples = list(reread(subset.reading, subset.file).examples())
+        result = fine_tune(examples, start, settings, work, arm=name, progress=job.progress)
         return asdict(replace(result, adapter=None, merged=None))
 
     stage = job.store.stage(
@@ -139,9 +171,14 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         settings=settings.model_dump(mode="json"),
         code=code_version("handpicked.train", "handpicked.models"),
     )
+    used = stage.facts.get("template", settings.template)
+    if used != settings.template and not stage.skipped:
+        job.store.say(
+            f"model/{name}: the model's tokenizer has no chat template of its own; '{used}' was used"
+        )
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
-    model = ModelSettings(name=str(weights), dtype=experiment.model.dtype) if full else experiment.model
+    model = ModelSettings(name=str(weights), dtype=start.dtype) if full else start
     return Trained(
         model, None if full else weights, settings.template, f"{base} {_weights_identity(weights)}", stage
     )
@@ -152,11 +189,11 @@ def _weights_identity(folder: Path) -> str:
     return " ".join(digest(file) for file in sorted(folder.glob("*.safetensors")))
 
 
-def prompts(job: Job, held_out: Sequence[Example]) -> list[Prompt]:
+def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
     """Every evaluation prompt, in the file's order of test sets; a prompt of two test sets belongs to the first."""
     found: dict[str, Prompt] = {}
     for settings in job.experiment.evaluate.prompts:
-        for prompt in _test_set(settings, held_out):
+        for prompt in _test_set(settings, opened[settings.pool].held_out):
             found.setdefault(prompt.prompt_id, prompt)
     write_text(
         job.store.folder / "prompts.jsonl", "".join(to_json(prompt) + "\n" for prompt in found.values())
@@ -266,8 +303,9 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     from handpicked.judge import judge as decide
     from handpicked.judge import load_judge, read_verdicts
 
-    pairs = _pairs(job.experiment, asked, answers)
-    under_test = [job.experiment.model.name]
+    meetings = job.lineup.meetings()
+    pairs = _pairs(meetings, asked, answers)
+    under_test = sorted({job.lineup.model(name).name for name in answers})
     found: dict[str, Measured] = {}
     waiting: list[str] = []
     for settings in job.experiment.evaluate.judges:
@@ -294,8 +332,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 },
                 settings={
                     **settings.model_dump(mode="json", include={"name", "model", "base_url"}),
-                    "pairs": job.experiment.evaluate.pairs,
-                    "candidate": job.experiment.candidate_arm,
+                    "meetings": meetings,
                     "judge": load_judge(settings.name).model_dump(mode="json"),
                 },
                 code=code_version("handpicked.judge"),
@@ -310,19 +347,14 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     return found
 
 
-def _pairs(experiment: Experiment, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> list[Pair]:
-    """Which arms meet on which prompts, the candidate always told first. Joined by prompt id."""
+def _pairs(
+    meetings: Sequence[tuple[str, str]], asked: Sequence[Prompt], answers: Mapping[str, Measured]
+) -> list[Pair]:
+    """Who meets whom on which prompts. Joined by prompt id."""
     texts = {
         arm: {answer.prompt_id: answer.text for answer in measured.records}
         for arm, measured in answers.items()
     }
-    candidate = experiment.candidate_arm
-    order = [candidate, *(name for name in texts if name != candidate)]
-    meetings = [
-        (a, b)
-        for a, b in itertools.combinations(order, 2)
-        if experiment.evaluate.pairs == "all" or a == candidate
-    ]
     return [
         Pair(
             p.prompt_id,

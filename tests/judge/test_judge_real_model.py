@@ -10,7 +10,6 @@ from obvious_pairs import obvious_pairs
 
 from handpicked.analyze.facts import ArmFacts, PoolFacts
 from handpicked.analyze.health import health
-from handpicked.analyze.histogram import summarize
 from handpicked.analyze.results import assemble
 from handpicked.analyze.win_rate import adjusted_win_rate, counts
 from handpicked.config import BUNDLED_LM, JudgeSettings
@@ -69,7 +68,7 @@ def report_on(verdicts):
     return assemble(
         {"name": "obvious", "evaluate": {"judges": [{"name": verdicts[0].judge}]}},
         candidate=a,
-        pool=PoolFacts("none", 0, summarize(()), "tokens"),
+        pool=PoolFacts("none", 0, (), "tokens"),
         arms=[ArmFacts(a, "longest"), ArmFacts(b, "random")],
         prompts=[Prompt(p.prompt_id, (Message("user", p.prompt),), "obvious") for p in pairs],
         completions=[

@@ -151,9 +151,26 @@ def test_a_template_without_an_end_token_is_refused(byte_tokenizer, sentencepiec
         load_template("chatml", sentencepiece_tokenizer)
 
 
-def test_no_template_is_an_error_that_names_the_choices(sentencepiece_tokenizer):
-    with pytest.raises(ConfigError, match="alpaca, vicuna, chatml or plain"):
-        load_template("auto", sentencepiece_tokenizer)
+def test_a_tokenizer_without_a_template_gets_alpacas_and_it_is_said(sentencepiece_tokenizer, caplog):
+    assert sentencepiece_tokenizer.chat_template is None
+    found = load_template("auto", sentencepiece_tokenizer)
+    assert found == load_template("alpaca", sentencepiece_tokenizer) and found.name == "alpaca"
+    assert "no chat template of its own: 'alpaca' is used" in caplog.text
+
+
+def test_a_tokenizer_without_an_end_token_is_an_error_that_says_why_and_what_to_do(sentencepiece_tokenizer):
+    from copy import deepcopy
+
+    endless = deepcopy(sentencepiece_tokenizer)
+    endless.eos_token = None
+    for name in ("auto", "alpaca", "plain", "vicuna"):
+        with pytest.raises(
+            TrainingError, match=r"names no end-of-text token.*never learn to stop.*eos_token"
+        ):
+            load_template(name, endless)
+
+
+def test_an_unknown_template_is_an_error_that_names_the_closest(sentencepiece_tokenizer):
     with pytest.raises(ConfigError, match="Did you mean 'alpaca'"):
         load_template("alpacca", sentencepiece_tokenizer)
 

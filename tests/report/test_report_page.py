@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from handpicked.analyze.facts import ArmFacts, PoolFacts
-from handpicked.analyze.histogram import summarize
 from handpicked.report import render
 from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
@@ -146,7 +145,7 @@ def test_the_numbers_of_the_first_figure_are_those_of_the_results() -> None:
 def test_a_run_with_almost_nothing_in_it_still_makes_a_page() -> None:
     bare = made(
         arms=[ArmFacts("base", "none"), ArmFacts(CANDIDATE, "longest")],
-        pool=PoolFacts("pool.jsonl", 0, summarize(()), "tokens"),
+        pool=PoolFacts("pool.jsonl", 0, [], "tokens"),
         prompts=[],
         completions=[],
         losses={},

@@ -117,7 +117,9 @@ def test_a_hand_computed_ratio():
         *(np.array(part) for part in ([5], [0, 3], [0], [0], [1, 2, 3], [False, True, True]))
     )
     given, alone = (math.log(2) + math.log(8)) / 2, (math.log(4) + math.log(16)) / 2
-    losses = Losses(tokenized, {(5, False): Pass(5, False, given), (5, True): Pass(5, True, alone)}, True)
+    losses = Losses(
+        tokenized, {(5, False, 0): Pass(5, False, given), (5, True, 0): Pass(5, True, alone)}, True
+    )
     (row,) = losses.rows()
     assert (row.row, row.tokens) == (5, 2)
     assert math.exp(row.given - row.alone) == pytest.approx(0.5)

@@ -17,6 +17,7 @@ from handpicked.score.pool_scorer import SCORES
 from handpicked.score.rds import Rds, weighted_means
 from handpicked.score.target import TargetSet
 from handpicked.score.target_similarity import TargetSimilarity
+from memory_pool import MemoryPool
 
 torch = pytest.importorskip("torch", reason="needs the lm extra")
 
@@ -152,17 +153,21 @@ def test_target_similarity_is_the_embedders_cosine(tmp_path):
         pytest.skip(str(missing))
     from handpicked.models.embed import embed
 
-    pool = MadePool((
-        example(0, "Name a bank.", "Banks lend money to people."), example(1, "Why is grass green?", "Chlorophyll."),
-        example(2, "Hm?", ""), example(3, "Say a", "a " * 400), example(4, "What is interest?", "The price of a loan."),
-    ))  # fmt: skip
+    asked = (
+        ("Name a bank.", "Banks lend money to people."),
+        ("Why is grass green?", "Chlorophyll."),
+        ("Hm?", ""),
+    )
+    asked += (("Say a", "a " * 400), ("What is interest?", "The price of a loan."))
+    pool = MemoryPool([{"prompt": prompt, "response": response} for prompt, response in asked])
     values, ranks, cut, reasons = run(scorer, tmp_path, pool)
     rows = [0, 1, 3, 4]
-    texts = [f"{pool.found[row].prompt}\n\n{pool.found[row].response}" for row in rows]
+    texts = [f"{asked[row][0]}\n\n{asked[row][1]}".strip() for row in rows]
     one_by_one = np.concatenate([embed([text]) for text in texts])
     targets = embed(["How do plants grow?\n\nWith light.", "What is a loan?\n\nMoney lent."])
     assert [values[row] for row in rows] == pytest.approx((one_by_one @ targets.T).max(axis=1), abs=1e-4)
     assert reasons[2] == "the response is empty" and (values[2], ranks[2], cut[2]) == (None, None, None)
     assert (ranks[1], ranks[4]) == (1, 2), "the plant target chooses first, then the loan target"
     assert cut[3] > 100 and cut[0] == 0
-    assert "5 rows" in scorer.estimate(pool, None)
+    assert "5 texts" in scorer.estimate(pool, None) and "2 targets" in scorer.estimate(pool, None)
+    assert [file.name for file in tmp_path.iterdir()] == [SCORES]

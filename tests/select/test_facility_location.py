@@ -40,6 +40,14 @@ def test_lazy_greedy_is_greedy(seed):
     assert lazy_greedy(Dense(vectors), 25) == plain_greedy(vectors, 25)
 
 
+@pytest.mark.parametrize("kept", [1, 80 * 4 * 9, 80 * 4 * 30])
+def test_how_many_cosines_are_kept_changes_no_choice(kept, monkeypatch):
+    vectors = clustered(80, groups=10, seed=3)
+    expected = lazy_greedy(Dense(vectors), 30)
+    monkeypatch.setattr(coverage, "KEPT", kept)
+    assert lazy_greedy(Dense(vectors), 30) == expected == plain_greedy(vectors, 30)
+
+
 @given(st.integers(0, 2**32), st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
 def test_it_reaches_its_share_of_the_best(seed, size):

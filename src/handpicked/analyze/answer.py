@@ -42,6 +42,33 @@ def _stands(comparison: Json) -> bool:
     return comparison["test_set"] != "all" or (comparison["holm"] is not None and comparison["holm"] < LEVEL)
 
 
+def answers(
+    candidates: Sequence[str], arms: Sequence[Json], comparisons: Sequence[Json], judge: Json | None
+) -> dict[str, str]:
+    """``answer`` for each base model, put together: with several, every part says which model it is about."""
+    base = {arm["name"]: arm["base"] for arm in arms}
+    found = [
+        (
+            base[candidate],
+            answer(
+                candidate,
+                [arm for arm in arms if arm["base"] == base[candidate]],
+                [item for item in comparisons if item["a"] == candidate],
+                judge,
+            ),
+        )
+        for candidate in candidates
+    ]
+    if len(found) == 1:
+        return found[0][1]
+    kinds = {part["kind"] for _, part in found}
+    together = {"kind": kinds.pop() if len(kinds) == 1 else "mixed"}
+    for key in ("headline", "sentence", "certainty", "by_loss"):
+        said = [f"On {name}: {part[key]}" for name, part in found if part[key]]
+        together[key] = " ".join(said)
+    return together
+
+
 def answer(
     candidate: str, arms: Sequence[Json], comparisons: Sequence[Json], judge: Json | None
 ) -> dict[str, str]:
@@ -110,7 +137,8 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     n = str(pairs[0]) if min(pairs) == max(pairs) else f"{min(pairs)} to {max(pairs)}"
     both = judge["contradictions"]["n"] > 0
     swap = " in both orders; only a verdict that survives the swap counts" if both else ""
-    lines = [f"{n} prompts a comparison, judged by {judge['name']}{swap}."]
+    judged = "judged pairs" if any(arm["seeds"] for arm in arms) else "prompts"
+    lines = [f"{n} {judged} a comparison, judged by {judge['name']}{swap}."]
     detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
     if detectable:
         points = f"{100 * max(detectable):.0f} points from 50%"
@@ -119,10 +147,21 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):
-        lines.append(
+        lines.append(_trainings(arms))
+    return " ".join(line for line in lines if line)
+
+
+def _trainings(arms: Sequence[Json]) -> str:
+    """How often each arm was trained, and what that means for the intervals."""
+    several = [f"{arm['name']} ({len(arm['seeds'])} seeds)" for arm in arms if arm["seeds"]]
+    if not several:
+        return (
             "Each arm was trained once: the intervals cover the choice of prompts, not of the training seed."
         )
-    return " ".join(line for line in lines if line)
+    once = [arm for arm in arms if arm["training"] and not arm["seeds"]]
+    rest = " Every other arm was trained once, whose seed they leave out." if once else ""
+    few = " Two seeds say little about others." if any(len(arm["seeds"]) == 2 for arm in arms) else ""
+    return f"The intervals cover prompts and training seeds of {join(several)}.{rest}{few}"
 
 
 def _corrected(comparisons: Sequence[Json], arms: Sequence[Json]) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from handpicked.analyze import bootstrap
-from handpicked.analyze.facts import ArmFacts
+from handpicked.analyze import bootstrap, seeds
+from handpicked.analyze.facts import ArmFacts, TrainingFacts
 from handpicked.analyze.histogram import summarize
-from handpicked.analyze.paired import paired_difference
 from handpicked.records import Completion
 
 Json = dict[str, Any]
@@ -17,62 +16,97 @@ Losses = Mapping[str, Mapping[str, float | None]]
 
 
 def arm_table(
-    arms: Sequence[ArmFacts], candidate: str, losses: Losses, completions: Sequence[Completion]
+    arms: Sequence[ArmFacts], candidates: Sequence[str], losses: Losses, completions: Sequence[Completion]
 ) -> list[Json]:
-    """The facts of each arm, in the order of the experiment file."""
-    base = next((arm.name for arm in arms if arm.by == "none"), None)
-    answers: dict[str, list[Completion]] = {arm.name: [] for arm in arms}
+    """The facts of each arm, in the order of the experiment file; the seeds of one arm are pooled."""
+    groups = by_arm(arms)
+    answers: dict[str, list[Completion]] = {name: [] for name in groups}
+    arm_of = {arm.name: name for name, members in groups.items() for arm in members}
     for completion in completions:
-        answers[completion.arm].append(completion)
-    return [
-        {
-            "name": arm.name,
-            "by": arm.by,
-            "rows": arm.rows,
-            "settings": dict(arm.settings),
-            "selection": asdict(arm.selection) if arm.selection else None,
-            "lengths": dict(arm.lengths) if arm.lengths is not None else summarize(()),
-            "training": asdict(arm.training) if arm.training else None,
-            **_loss(arm.name, base, candidate, losses),
-            **_answers(answers[arm.name]),
-        }
-        for arm in arms
-    ]
+        answers[arm_of[completion.arm]].append(completion)
+    found = []
+    for name, members in groups.items():
+        on_base = {other: m for other, m in groups.items() if m[0].base == members[0].base}
+        untouched = next((m for m in on_base.values() if m[0].by == "none"), [])
+        candidate = next((m for other, m in on_base.items() if other in candidates), [])
+        found.append(
+            {
+                **_facts(name, members),
+                "loss": _loss(members, losses),
+                "loss_above_base": _above(members, untouched, losses),
+                "loss_above_candidate": _above(members, candidate, losses),
+                **_answers(answers[name]),
+            }
+        )
+    return found
 
 
-def _loss(arm: str, base: str | None, candidate: str, losses: Losses) -> Json:
-    """Reference loss, and how far it lies above that of the untouched model and of the candidate on the same prompts."""
-    mine = losses.get(arm)
+def by_arm(arms: Sequence[ArmFacts]) -> dict[str, list[ArmFacts]]:
+    """The models of each arm of the results: one, or one a seed."""
+    groups: dict[str, list[ArmFacts]] = {}
+    for arm in arms:
+        groups.setdefault(arm.arm or arm.name, []).append(arm)
+    return groups
 
-    def above(other: str | None) -> Json | None:
-        if other is None or other == arm or not mine or not losses.get(other):
-            return None
-        return asdict(paired_difference(_in_order(mine), _in_order(losses[other])))
 
+def _facts(name: str, members: Sequence[ArmFacts]) -> Json:
+    """What was selected and trained. Lengths are of all seeds together, training is the mean over them."""
+    first = members[0]
     return {
-        "loss": _mean(mine) if mine else None,
-        "loss_above_base": above(base),
-        "loss_above_candidate": above(candidate),
+        "name": name,
+        "by": first.by,
+        "family": first.family or name,
+        "base": first.base,
+        "pool": first.pool,
+        "seeds": [arm.name for arm in members] if len(members) > 1 else [],
+        "rows": first.rows,
+        "settings": dict(first.settings),
+        "selection": asdict(first.selection) if first.selection else None,
+        "refined": dict(first.refined) if first.refined else None,
+        "lengths": summarize([length for arm in members for length in arm.lengths]),
+        "training": _training([arm.training for arm in members if arm.training]),
     }
+
+
+def _training(facts: Sequence[TrainingFacts]) -> Json | None:
+    if len(facts) < 2:
+        return asdict(facts[0]) if facts else None
+    curves = [dict(one.curve) for one in facts]
+    steps = [step for step in curves[0] if all(step in curve for curve in curves)]
+    names = ("rows", "truncated", "steps", "epochs", "tokens", "response_tokens", "seconds")
+    return {
+        **{name: sum(getattr(one, name) for one in facts) / len(facts) for name in names},
+        "curve": [(step, sum(curve[step] for curve in curves) / len(curves)) for step in steps],
+        "device": facts[0].device,
+        "template": facts[0].template,
+    }
+
+
+def _loss(members: Sequence[ArmFacts], losses: Losses) -> Json | None:
+    """Reference loss, nats per response token."""
+    mine = [losses[arm.name] for arm in members if losses.get(arm.name)]
+    return asdict(seeds.mean(mine)) if mine else None
+
+
+def _above(members: Sequence[ArmFacts], others: Sequence[ArmFacts], losses: Losses) -> Json | None:
+    """How far the loss lies above that of another arm on the same prompts."""
+    mine, other = ([losses[arm.name] for arm in side if losses.get(arm.name)] for side in (members, others))
+    if not mine or not other or members[0].name == others[0].name:
+        return None
+    return asdict(seeds.mean(seeds.differences(mine, other)))
 
 
 def _answers(completions: Sequence[Completion]) -> Json:
     """Answer lengths in the model's tokens, and the share of answers that stopped at the token limit."""
-    unfinished = {completion.prompt_id: float(not completion.finished) for completion in completions}
+    ordered = sorted(completions, key=lambda completion: (completion.arm, completion.prompt_id))
+    tokens: dict[str, dict[str, float | None]] = {}
+    for completion in ordered:
+        tokens.setdefault(completion.arm, {})[completion.prompt_id] = completion.tokens
+    prompts = [completion.prompt_id for completion in ordered]
+    unfinished = [float(not completion.finished) for completion in ordered]
     return {
-        "answer_lengths": summarize([completion.tokens for completion in completions]),
-        "answer_tokens": _mean({completion.prompt_id: completion.tokens for completion in completions}),
-        "unfinished": asdict(bootstrap.share(list(unfinished), list(unfinished.values()))),
-        "empty": sum(not completion.text.strip() for completion in completions),
+        "answer_lengths": summarize([completion.tokens for completion in ordered]),
+        "answer_tokens": asdict(seeds.mean(list(tokens.values()) or [{}])),
+        "unfinished": asdict(bootstrap.share(prompts, unfinished)),
+        "empty": sum(not completion.text.strip() for completion in ordered),
     }
-
-
-def _mean(values: Mapping[str, float | None]) -> Json:
-    """The mean over prompts of the values that there are."""
-    known = {prompt: value for prompt, value in _in_order(values).items() if value is not None}
-    return asdict(bootstrap.mean(list(known), list(known.values()), missing=len(values) - len(known)))
-
-
-def _in_order(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """By prompt id, so that the bootstrap draws the same prompts whatever the order of arrival."""
-    return dict(sorted(values.items()))

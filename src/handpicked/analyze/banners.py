@@ -9,6 +9,8 @@ from handpicked.analyze.answer import RANDOM, decide
 
 TRUNCATED_SHARE = 0.05
 """Share of an arm's training rows cut to ``max_length`` above which the reader is warned."""
+LEFT_OUT_SHARE = 0.05
+"""Share of a subset that rewriting may leave out before the reader is warned."""
 UNFINISHED_SHARE = 0.2
 """Share of an arm's answers that stopped at the token limit above which the reader is warned."""
 
@@ -21,8 +23,12 @@ def banners(results: Json) -> list[dict[str, str]]:
         *_unhealthy(results),
         *_random_as_good(results),
         *_length_explains(results),
+        *_short_answers(results),
         *_truncated(results),
+        *_left_out(results),
         *_unfinished(results),
+        *_longer_and_worse(results),
+        *_broken_benchmarks(results),
     ]
     return [{"level": level, "title": title, "text": text} for level, title, text in found]
 
@@ -34,7 +40,7 @@ def _headline_comparisons(results: Json) -> list[Json]:
     return [
         item
         for item in results["comparisons"]
-        if item["judge"] == judge and item["test_set"] == "all" and item["a"] == results["candidate"]
+        if item["judge"] == judge and item["test_set"] == "all" and item["a"] in results["candidates"]
     ]
 
 
@@ -49,21 +55,24 @@ def _unhealthy(results: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _random_as_good(results: Json) -> Iterator[tuple[str, str, str]]:
-    by = {arm["name"]: arm["by"] for arm in results["arms"]}
-    if by.get(results["candidate"]) in RANDOM or any(not judge["healthy"] for judge in results["judges"][:1]):
+    arm = {arm["name"]: arm for arm in results["arms"]}
+    if any(not judge["healthy"] for judge in results["judges"][:1]):
         return
-    equal = [
-        c["b"]
-        for c in _headline_comparisons(results)
-        if by[c["b"]] in RANDOM and decide(c) in ("lost", "undecided")
-    ]
-    if equal:
-        yield (
-            "warn",
-            "A random subset is as good, as far as this run can tell",
-            f"{results['candidate']} is not shown to beat {' or '.join(equal)}, chosen blindly and of the same size. "
-            "Until it is, the method has not earned its cost.",
-        )
+    for candidate in results["candidates"]:
+        equal = [
+            c["b"]
+            for c in _headline_comparisons(results)
+            if c["a"] == candidate and arm[candidate]["by"] not in RANDOM
+            if arm[c["b"]]["by"] in RANDOM and decide(c) in ("lost", "undecided")
+        ]
+        same = all(arm[name]["rows"] == arm[candidate]["rows"] for name in equal)
+        if equal:
+            yield (
+                "warn",
+                "A random subset is as good, as far as this run can tell",
+                f"{candidate} is not shown to beat {' or '.join(equal)}, chosen blindly{' and of the same size' if same else ''}. "
+                "Until it is, the method has not earned its cost.",
+            )
 
 
 def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
@@ -89,6 +98,57 @@ def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
 
 def _undone(controlled: Json | None) -> bool:
     return bool(controlled and controlled["low"] is not None and controlled["low"] <= 0.5)
+
+
+def _short_answers(results: Json) -> Iterator[tuple[str, str, str]]:
+    """Longer answers where a word was asked, and fewer of them right: by the references, or on a benchmark of the run."""
+    found = []
+    for arm in results["short_answers"]:
+        longer, right = arm["words_above_base"], arm["right_above_base"]
+        if not longer or longer["low"] is None or longer["low"] <= 0:
+            continue
+        falls = [f"{100 * right['value']:+.0f} points right"] if right and _below_zero(right) else []
+        falls += [
+            f"{task} {100 * change['value']:+.0f} points" for task, change in _fallen(results, arm["arm"])
+        ]
+        if falls:
+            found.append(f"{arm['arm']}: {longer['value']:+.0f} words, {', '.join(falls)}")
+    if found:
+        prompts = results["short_answers"][0]["prompts"]
+        yield (
+            "warn",
+            "Short answers grow while accuracy falls",
+            f"On {prompts} prompts whose reference is a few words, against the untouched model: "
+            f"{'; '.join(found)}. The style may have been learned at the expense of the task.",
+        )
+
+
+def _below_zero(estimate: Json) -> bool:
+    return estimate["high"] is not None and bool(estimate["high"] < 0)
+
+
+def _fallen(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
+    """Benchmarks on which an arm lies below the untouched model, its whole interval below zero."""
+    for row in results["benchmarks"]:
+        for cell in row["arms"]:
+            if cell["arm"] == arm and cell["to_base"] and _below_zero(cell["to_base"]):
+                yield row["benchmark"], cell["to_base"]
+
+
+def _left_out(results: Json) -> Iterator[tuple[str, str, str]]:
+    """Rewriting that lost a part of a subset: the arm was trained on fewer rows than its rivals."""
+    shares = []
+    for arm in results["arms"]:
+        lost = sum(arm["refined"]["left_out"].values()) if arm["refined"] else 0
+        if lost and lost / arm["refined"]["rows"] > LEFT_OUT_SHARE:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in arm["refined"]["left_out"].items())
+            shares.append(f"{arm['name']} {lost / arm['refined']['rows']:.0%} ({reasons})")
+    if shares:
+        yield (
+            "warn",
+            "Rewriting left rows out",
+            f"Rows without a usable new response, which the arm was not trained on: {'; '.join(shares)}.",
+        )
 
 
 def _truncated(results: Json) -> Iterator[tuple[str, str, str]]:
@@ -119,6 +179,41 @@ def _unfinished(results: Json) -> Iterator[tuple[str, str, str]]:
             "Answers stop at the token limit",
             f"Unfinished answers: {', '.join(shares)}. They are compared as they are; raise "
             "evaluate.generate.max_new_tokens to see whole ones.",
+        )
+
+
+def _longer_and_worse(results: Json) -> Iterator[tuple[str, str, str]]:
+    """Answers that should be a number or a word grow, beyond their interval, while accuracy falls beyond its own."""
+    found = [
+        f"{cell['arm']} on {row['benchmark']} ({cell['characters_to_base']['value']:+,.0f} characters, "
+        f"{100 * cell['to_base']['value']:+.1f} points)"
+        for row in results["benchmarks"]
+        if row["short_answer"]
+        for cell in row["arms"]
+        if cell["to_base"] and cell["characters_to_base"]
+        if (cell["characters_to_base"]["low"] or 0) > 0 and (cell["to_base"]["high"] or 0) < 0
+    ]
+    if found:
+        yield (
+            "warn",
+            "Answers grow where short ones are right, and accuracy falls",
+            f"Against the untouched model: {'; '.join(found)}. Training on long responses has taught length where none was "
+            "asked for.",
+        )
+
+
+def _broken_benchmarks(results: Json) -> Iterator[tuple[str, str, str]]:
+    broken = [
+        f"{row['benchmark']} of {cell['arm']} ({cell['reason']})"
+        for row in results["benchmarks"]
+        for cell in row["arms"]
+        if cell["failed"]
+    ]
+    if broken:
+        yield (
+            "warn",
+            "Benchmarks broke off",
+            f"{'; '.join(broken)}. The others are whole; the same command runs these again.",
         )
 
 

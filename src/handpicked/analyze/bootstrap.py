@@ -26,10 +26,10 @@ def totals_by_prompt(prompts: Sequence[Hashable], values: np.ndarray) -> np.ndar
     """Sums of ``values`` [n, k] over each prompt: [prompts, k], in order of first appearance."""
     import numpy as np
 
-    index: dict[Hashable, int] = {}
-    place = np.fromiter(
-        (index.setdefault(p, len(index)) for p in prompts), dtype=np.int64, count=len(prompts)
-    )
+    index = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
+    if len(index) == len(prompts):
+        return values
+    place = np.fromiter((index[p] for p in prompts), dtype=np.int64, count=len(prompts))
     totals = np.zeros((len(index), values.shape[1]))
     np.add.at(totals, place, values)
     return totals
@@ -122,13 +122,13 @@ def _resampled_means(totals: np.ndarray, resamples: int, seed: int) -> np.ndarra
     at_once = max(1, DRAWS_AT_ONCE // len(totals))
     parts = []
     for start in range(0, resamples, at_once):
-        sums = _draws(len(totals), min(at_once, resamples - start), seed, start) @ totals
+        sums = drawn(len(totals), min(at_once, resamples - start), seed, start) @ totals
         parts.append(sums[:, 0] / sums[:, 1])
     return np.concatenate(parts)
 
 
 @lru_cache(maxsize=8)
-def _draws(n: int, resamples: int, seed: int, start: int) -> np.ndarray:
+def drawn(n: int, resamples: int, seed: int, start: int) -> np.ndarray:
     """How often each of ``n`` prompts is drawn in each resample: [resamples, n].
 
     Kept for the next mean over as many prompts, since drawing costs a hundred times what the product does; at most 8

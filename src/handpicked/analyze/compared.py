@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
+from handpicked.analyze import seeds
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
 from handpicked.analyze.power import power
-from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts
-from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
+from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts, worth
+from handpicked.records import Completion, Estimate, Outcome, Pair, Prompt, Review, Verdict
 
 EVERYTHING = "all"
 """The test set that holds every prompt."""
@@ -19,9 +20,9 @@ EVERYTHING = "all"
 Json = dict[str, Any]
 
 
-def from_first(verdict: Verdict, order: Sequence[str]) -> Verdict:
-    """The verdict told from the side of the arm that comes first in ``order``."""
-    if order.index(verdict.a) < order.index(verdict.b):
+def from_first(verdict: Verdict, place: Mapping[str, tuple[int, int]]) -> Verdict:
+    """The verdict told from the side of the model that comes first by ``place``."""
+    if place[verdict.a] < place[verdict.b]:
         return verdict
     turned: dict[Outcome, Outcome] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}
     return replace(
@@ -56,43 +57,65 @@ def judged_pairs(
 
 
 def compare_arms(
-    judge: str, verdicts: Sequence[Verdict], order: Sequence[str], pairs: Sequence[Pair] = ()
+    judge: str,
+    verdicts: Sequence[Verdict],
+    order: Sequence[str],
+    candidates: Sequence[str],
+    arm_of: Mapping[str, str],
+    pairs: Sequence[Pair] = (),
 ) -> Iterable[Json]:
     """Every two arms that met, over all prompts and then by test set where there are several.
 
+    Verdicts name models; ``arm_of`` says of which arm each is a seed. The tests of all ``candidates`` are corrected together.
     The comparison over all prompts holds ``categories`` too. ``pairs`` are the answers, for the control of style.
     """
-    mine = [verdict for verdict in verdicts if verdict.judge == judge]
-    met = {(verdict.a, verdict.b) for verdict in mine}
-    tests = {(test.a, test.b): test for test in compare([v for v in mine if v.a == order[0]])}
-    for a, b in sorted(met, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
-        met_here = [verdict for verdict in mine if (verdict.a, verdict.b) == (a, b)]
-        sets = sorted({verdict.test_set for verdict in met_here})
-        shown = [pair for pair in pairs if (pair.a, pair.b) == (a, b)]
+    meetings: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.judge == judge:
+            meetings.setdefault((arm_of[verdict.a], arm_of[verdict.b]), []).append(verdict)
+    shown: dict[tuple[str, str], list[Pair]] = {}
+    for pair in pairs:
+        shown.setdefault((arm_of[pair.a], arm_of[pair.b]), []).append(pair)
+    tested = [
+        v if (v.a, v.b) == met else replace(v, a=met[0], b=met[1])
+        for met, listed in meetings.items()
+        if met[0] in candidates
+        for v in listed
+    ]
+    tests = {(test.a, test.b): test for test in compare(tested)}
+    for a, b in sorted(meetings, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
+        sets = sorted({verdict.test_set for verdict in meetings[a, b]})
+        texts = shown.get((a, b), [])
         test = tests.get((a, b))
         for test_set in [EVERYTHING, *(sets if len(sets) > 1 else [])]:
-            chosen = [v for v in met_here if test_set in (EVERYTHING, v.test_set)]
-            adjusted = test.adjusted if test and test_set == EVERYTHING else None
+            chosen = [v for v in meetings[a, b] if test_set in (EVERYTHING, v.test_set)]
             yield {
                 "judge": judge,
                 "test_set": test_set,
                 "a": a,
                 "b": b,
-                "holm": adjusted,
-                **_comparison(chosen, shown),
-                "categories": _categories(chosen, shown) if test_set == EVERYTHING else {},
+                "holm": test.adjusted if test and test_set == EVERYTHING else None,
+                **_comparison(chosen, texts),
+                "categories": _categories(chosen, texts) if test_set == EVERYTHING else {},
             }
 
 
 def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
+    """The verdicts of two arms, of all seeds together; ``seeds`` has each two models that met, where there are several."""
     rules: tuple[Rule, ...] = ("strict", "summed")
+    met = by_models(verdicts)
     found: Json = {
         rule: {
             "counts": asdict(counts(verdicts, rule)),
-            "win_rate": asdict(adjusted_win_rate(verdicts, rule)),
+            "win_rate": asdict(_win_rate(verdicts, met, rule)),
         }
         for rule in rules
     }
+    if len(met) > 1:
+        found["seeds"] = [
+            {"a": a, "b": b, "win_rate": asdict(adjusted_win_rate(listed, "strict"))}
+            for (a, b), listed in met.items()
+        ]
     length, style = length_controlled(verdicts), style_controlled(verdicts, pairs)
     return {
         **found,
@@ -110,14 +133,32 @@ def _categories(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
     return {name: _comparison(groups[name], pairs) for name in sorted(groups)} if len(groups) > 1 else {}
 
 
-def all_met(judge: str, verdicts: Sequence[Verdict], candidate: str) -> bool:
-    """Whether arms met beside the candidate, so that there is more to tell than the candidate's comparisons."""
-    return any(verdict.judge == judge and verdict.a != candidate for verdict in verdicts)
+def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
+    """The verdicts of every two models that met."""
+    met: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        met.setdefault((verdict.a, verdict.b), []).append(verdict)
+    return met
 
 
-def ranking(judge: str, verdicts: Sequence[Verdict]) -> Json:
-    """All arms by Bradley-Terry strength, strongest first."""
-    strengths = bradley_terry([verdict for verdict in verdicts if verdict.judge == judge])
+def _win_rate(
+    verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Verdict]], rule: Rule
+) -> Estimate:
+    """The adjusted win rate; over prompts and seeds where an arm was trained several times."""
+    if len(met) == 1:
+        return adjusted_win_rate(verdicts, rule)
+    return seeds.mean([worths(listed, rule) for listed in met.values()], share=True)
+
+
+def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, float | None]:
+    """What the verdicts of two models are worth to the first of them, by prompt."""
+    return {v.prompt_id: worth(v, rule) for v in verdicts}
+
+
+def ranking(judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Json:
+    """All arms by Bradley-Terry strength, strongest first; the seeds of an arm are one contestant."""
+    mine = [replace(v, a=arm_of[v.a], b=arm_of[v.b]) for v in verdicts if v.judge == judge]
+    strengths = bradley_terry(mine)
     return {
         "judge": judge,
         "arms": [{"arm": arm, "strength": asdict(found)} for arm, found in strengths.items()],

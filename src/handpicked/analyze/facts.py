@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from handpicked.records import SelectionSummary
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Lengths = Union[Sequence["int | None"], "np.ndarray[Any, Any]"]
+"""Lengths of rows; ``None``, in an array NaN, where a row has none."""
 
 
 @dataclass(frozen=True)
 class PoolFacts:
-    """The pool that every arm selects from.
+    """A pool that arms select from; ``name`` is empty for the experiment's own.
 
-    ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...), as
-    ``histogram.summarize`` counts them. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as prompts before selection.
+    ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...); ``None`` where a row
+    has none. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as prompts before selection.
     """
 
     source: str
     rows: int
-    lengths: Mapping[str, Any]
+    lengths: Lengths
     measure: str
     rejected: int = 0
     held_out: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class TrainingFacts:
     ``rows`` counts the distinct examples trained on (a token budget may leave some of the subset out); ``truncated``
     those of them that were cut to ``max_length`` tokens. ``tokens`` is every token that went through the model and
     ``response_tokens`` those among them that carried loss, both over all epochs. ``curve`` is (optimizer step, mean
-    loss in nats per response token), in step order. ``seconds`` is wall time spent training, without loading the model.
+    loss in nats per response token), in step order. ``seconds`` is wall time spent training, without loading the model. ``template`` is the chat template's name.
     """
 
     rows: int
@@ -44,23 +51,32 @@ class TrainingFacts:
     seconds: float
     curve: Sequence[tuple[int, float]]
     device: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """One arm: which subset it was given and what became of it.
+    """One model of the experiment: which subset it was given and what became of it.
 
     ``by`` is the selector (``none``: the untouched model). ``rows`` counts the subset; ``lengths`` are the response
-    lengths of its rows in the pool's measure, as ``histogram.summarize`` counts them (``None``: no rows). ``training`` is ``None`` for an arm that was not trained.
+    lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not trained. ``refined`` says
+    how its responses were rewritten, if they were. ``arm`` is the arm of the results it belongs to (empty: its own; the
+    seeds of one arm share it), ``family`` the arm of the file, ``base`` the base model and ``pool`` the pool by name
+    (empty: the experiment's only one).
     """
 
     name: str
     by: str
     rows: int = 0
-    lengths: Mapping[str, Any] | None = None
+    lengths: Lengths = ()
     selection: SelectionSummary | None = None
     training: TrainingFacts | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    arm: str = ""
+    family: str = ""
+    base: str = ""
+    pool: str = ""
+    refined: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,35 @@ class StageFacts:
     arm: str
     seconds: float
     cost: float | None = None
+
+
+@dataclass(frozen=True)
+class BenchFacts:
+    """One benchmark on one arm.
+
+    ``value`` is a mean over ``n`` documents in the unit of ``metric`` (accuracies 0 to 1), ``stderr`` its standard error.
+    ``values`` and ``characters`` are, by document, that metric's value and the length of the generated answer: arms are
+    compared document by document. ``value`` is ``None`` with a ``reason`` for an empty set and, with ``failed``, for a
+    benchmark that broke off. ``short_answer`` says that a right answer is a number or a word.
+    """
+
+    arm: str
+    benchmark: str
+    metric: str = ""
+    value: float | None = None
+    stderr: float | None = None
+    n: int = 0
+    higher_is_better: bool = True
+    shots: int = 0
+    chat: bool = False
+    short_answer: bool = False
+    values: Mapping[str, float] = field(default_factory=dict)
+    characters: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    subtasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    reason: str | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)

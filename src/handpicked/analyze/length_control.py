@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handpicked.analyze import bootstrap
 from handpicked.analyze.logistic import fit
@@ -65,16 +66,22 @@ def style_controlled(verdicts: Sequence[Verdict], pairs: Sequence[Pair], rule: R
         value, texts = worth(v, rule), answers.get((v.prompt_id, v.a, v.b))
         if value is not None and texts is not None:
             kept.append((v, value))
-            a, b = style_counts(texts[0]), style_counts(texts[1])
-            terms.append([_length_term(v), *(_relative(a[name], b[name]) for name in STYLES)])
+            styles = map(_relative, _style_counts(texts[0]), _style_counts(texts[1]))
+            terms.append([_length_term(v), *styles])
     return _controlled(kept, terms, ["length", *STYLES], len(verdicts))
 
 
 def style_counts(text: str) -> dict[str, int]:
     """How often each Markdown style term occurs; a code block counts once for its two fences."""
+    return dict(zip(STYLES, _style_counts(text), strict=True))
+
+
+@lru_cache(maxsize=100_000)
+def _style_counts(text: str) -> tuple[int, ...]:
+    """Kept, because an answer is looked at again for every judge, rival and group of prompts."""
     counts = {name: len(pattern.findall(text)) for name, pattern in STYLES.items()}
     counts["code blocks"] = (counts["code blocks"] + 1) // 2
-    return counts
+    return tuple(counts.values())
 
 
 def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> dict[str, Estimate]:

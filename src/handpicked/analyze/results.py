@@ -7,24 +7,27 @@ number is an Estimate (value, low, high, n, missing, method); loss in nats per r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any
 
-from handpicked.analyze.answer import answer
-from handpicked.analyze.arm_table import Losses, arm_table
+from handpicked.analyze.answer import answers
+from handpicked.analyze.arm_table import Losses, arm_table, by_arm
 from handpicked.analyze.banners import banners
-from handpicked.analyze.compared import EVERYTHING, all_met, compare_arms, from_first, judged_pairs, ranking
-from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts
+from handpicked.analyze.benchmarks import benchmark_table
+from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, judged_pairs, ranking
+from handpicked.analyze.facts import ArmFacts, BenchFacts, InstructionFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
-from handpicked.analyze.histogram import EDGES
+from handpicked.analyze.histogram import EDGES, summarize
 from handpicked.analyze.preference import Answers, preference
 from handpicked.analyze.samples import samples
+from handpicked.analyze.short_answers import short_answers
+from handpicked.analyze.size_curves import size_curves
 from handpicked.analyze.verb_noun import by_type, verb_table
 from handpicked.records import Completion, Prompt, Verdict
 
-FORMAT = 1
+FORMAT = 2
 """Version of the shape of results.json."""
 
 Json = dict[str, Any]
@@ -34,7 +37,10 @@ def assemble(
     experiment: Mapping[str, Any],
     *,
     candidate: str,
+    candidates: Sequence[str] = (),
+    curves: Sequence[Sequence[str]] = (),
     pool: PoolFacts,
+    pools: Sequence[PoolFacts] = (),
     arms: Sequence[ArmFacts],
     prompts: Sequence[Prompt],
     completions: Sequence[Completion],
@@ -42,10 +48,12 @@ def assemble(
     verdicts: Sequence[Verdict],
     stages: Sequence[StageFacts],
     provenance: Mapping[str, Any],
+    benchmarks: Sequence[BenchFacts] = (),
+    averages: Mapping[str, Sequence[str]] | None = None,
+    people: Mapping[str, Any] | None = None,
     audit: Mapping[str, Any] | None = None,
     instructions: InstructionFacts | None = None,
     answer_features: Answers | None = None,
-    people: Mapping[str, Any] | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -53,20 +61,29 @@ def assemble(
     negative log-likelihood of the reference in nats per response token, ``None`` where it could not be computed.
     ``verdicts`` may be told from either side and by several judges: each is turned to the side of the arm that comes
     first, the ``candidate`` before all others. A comparison's ``holm`` is the p-value of the sign test that neither
-    arm is better, corrected for all comparisons of the candidate by that judge; ``None`` where nothing was tested.
-    ``audit`` is what ``selection_audit`` found, ``answer_features`` the linguistic features of each answer by (arm, prompt
-    id); what is not given is not told.
+    arm is better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
+    ``candidates`` are those of each base model, ``candidate`` the first; ``curves`` the arms of each size curve; completions,
+    losses and verdicts name models, which ``arms`` tells the arms of.
+    ``averages`` names the benchmarks that each average is taken over.
     ``people`` is what ``people.summarize`` makes of the votes cast on this run, ``None`` where nobody has voted.
+    ``audit`` is what ``selection_audit`` found, ``answer_features`` the linguistic features of each answer by (model, prompt
+    id); what is not given is not told.
     """
-    order = [candidate, *(arm.name for arm in arms if arm.name != candidate)]
-    told = [from_first(verdict, order) for verdict in verdicts]
-    told.sort(key=lambda v: (v.judge, order.index(v.a), order.index(v.b), v.test_set, v.prompt_id))
+    candidates = tuple(candidates) or (candidate,)
+    groups = by_arm(arms)
+    arm_of = {arm.name: name for name, members in groups.items() for arm in members}
+    order = [*candidates, *(name for name in groups if name not in candidates)]
+    place = {arm.name: (order.index(arm_of[arm.name]), i) for i, arm in enumerate(arms)}
+    told = [from_first(verdict, place) for verdict in verdicts]
+    told.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in _judge_names(experiment, told)]
-    tables = arm_table(arms, candidate, losses, completions)
+    tables = arm_table(arms, candidates, losses, completions)
     pairs = judged_pairs(told, prompts, completions)
-    comparisons = [c for judge in judges for c in compare_arms(judge["name"], told, order, pairs)]
+    comparisons = [
+        c for judge in judges for c in compare_arms(judge["name"], told, order, candidates, arm_of, pairs)
+    ]
     main = judges[0] if judges else None
-    headline = [c for c in comparisons if main and _is_headline(c, main["name"], candidate)]
+    headline = [c for c in comparisons if main and _is_headline(c, main["name"], candidates)]
     results: Json = {
         "format": FORMAT,
         "name": experiment["name"],
@@ -74,19 +91,34 @@ def assemble(
         "expected": experiment.get("expected", ""),
         "cost": experiment.get("cost", ""),
         "candidate": candidate,
-        "answer": answer(candidate, tables, headline, main),
+        "candidates": list(candidates),
+        "answer": answers(candidates, tables, headline, main),
         "pool": _pool(pool),
+        "pools": [_pool(other) for other in pools],
         "length_bins": list(EDGES),
         "prompts": _prompt_sets(prompts),
         "arms": tables,
+        "members": _members(groups, losses, completions),
         "comparisons": comparisons,
+        "size_curves": size_curves(
+            curves, groups, losses, [v for v in told if main and v.judge == main["name"]]
+        ),
         "judges": judges,
         "rankings": [
-            ranking(judge["name"], told) for judge in judges if all_met(judge["name"], told, candidate)
+            {"base": base, **ranking(judge["name"], met, arm_of)}
+            for judge in judges
+            for base, met in _ranked(judge["name"], told, tables, candidates, arm_of).items()
         ],
-        "samples": samples(told, prompts, completions, candidate, main),
+        "short_answers": short_answers(groups, prompts, completions),
+        "benchmarks": benchmark_table(
+            benchmarks,
+            base=next((arm.name for arm in arms if arm.by == "none"), None),
+            full=next((arm.name for arm in arms if arm.by == "full"), None),
+            averages=averages,
+        ),
+        "samples": samples(told, prompts, completions, groups[candidate][0].name, main),
         "audit": dict(audit) if audit is not None else None,
-        "instructions": _instructions(instructions, told, candidate, losses, arms, main),
+        "instructions": _instructions(instructions, told, candidate, losses, groups, main),
         "preference": _preference(told, answer_features or {}, main),
         "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],
@@ -102,18 +134,30 @@ def _instructions(
     told: Sequence[Verdict],
     candidate: str,
     losses: Losses,
-    arms: Sequence[ArmFacts],
+    groups: Mapping[str, Sequence[ArmFacts]],
     main: Json | None,
 ) -> Json | None:
-    """What the instructions of pool and subsets ask for, and how the candidate does by type of evaluation prompt."""
+    """What the instructions of pool and subsets ask for, and how the candidate does by type of evaluation prompt.
+
+    The seeds of an arm are pooled in its win rates; its loss is that of its first seed.
+    """
     if found is None:
         return None
-    base = next((arm.name for arm in arms if arm.by == "none"), None)
-    mine = [verdict for verdict in told if main and verdict.judge == main["name"]]
+    arm_of = {arm.name: name for name, members in groups.items() for arm in members}
+    base = groups[candidate][0].base
+    untouched = next(
+        (name for name, (arm, *_) in groups.items() if (arm.by, arm.base) == ("none", base)), None
+    )
+    mine = [
+        replace(verdict, a=arm_of[verdict.a], b=arm_of[verdict.b])
+        for verdict in told
+        if main and verdict.judge == main["name"]
+    ]
+    first = {name: losses[arm.name] for name, (arm, *_) in groups.items() if arm.name in losses}
     return {
         "missing": found.missing,
         "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
-        "by_type": by_type(found.prompts, mine, candidate, losses, base) if found.prompts else [],
+        "by_type": by_type(found.prompts, mine, candidate, first, untouched) if found.prompts else [],
     }
 
 
@@ -125,10 +169,46 @@ def _preference(told: Sequence[Verdict], answers: Answers, main: Json | None) ->
     return preference([verdict for verdict in told if verdict.judge == main["name"]], answers, features)
 
 
-def _is_headline(comparison: Mapping[str, Any], judge: str, candidate: str) -> bool:
+def _is_headline(comparison: Json, judge: str, candidates: Sequence[str]) -> bool:
     return bool(
-        comparison["judge"] == judge and comparison["test_set"] == EVERYTHING and comparison["a"] == candidate
+        comparison["judge"] == judge
+        and comparison["test_set"] == EVERYTHING
+        and comparison["a"] in candidates
     )
+
+
+def _members(
+    groups: Mapping[str, Sequence[ArmFacts]], losses: Losses, completions: Sequence[Completion]
+) -> list[Json]:
+    """Each seed of the arms that have several, by itself."""
+    single = [replace(arm, arm="") for members in groups.values() if len(members) > 1 for arm in members]
+    names = {arm.name for arm in single}
+    tables = arm_table(single, (), losses, [c for c in completions if c.arm in names])
+    arm_of = {arm.name: name for name, members in groups.items() for arm in members}
+    kept = ("name", "rows", "training", "loss", "answer_tokens", "unfinished", "empty")
+    return [{"arm": arm_of[table["name"]], **{key: table[key] for key in kept}} for table in tables]
+
+
+def _ranked(
+    judge: str,
+    told: Sequence[Verdict],
+    tables: Sequence[Json],
+    candidates: Sequence[str],
+    arm_of: Mapping[str, str],
+) -> dict[str, list[Verdict]]:
+    """The verdicts on each base model on which rivals met among themselves, so that there is more to tell than the
+    candidate's comparisons and, on a size curve, those with the untouched model."""
+    base = {arm["name"]: arm["base"] for arm in tables}
+    aside = {*candidates, *(arm["name"] for arm in tables if arm["by"] == "none")}
+    found: dict[str, list[Verdict]] = {}
+    for verdict in told:
+        if verdict.judge == judge:
+            found.setdefault(base[arm_of[verdict.a]], []).append(verdict)
+    return {
+        name: met
+        for name, met in found.items()
+        if any({arm_of[v.a], arm_of[v.b]}.isdisjoint(aside) for v in met)
+    }
 
 
 def _judge_names(experiment: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[str]:
@@ -152,12 +232,13 @@ def _judge(name: str, verdicts: Sequence[Verdict]) -> Json:
 
 def _pool(pool: PoolFacts) -> Json:
     return {
+        "name": pool.name,
         "source": pool.source,
         "rows": pool.rows,
         "rejected": pool.rejected,
         "held_out": pool.held_out,
         "measure": pool.measure,
-        "lengths": dict(pool.lengths),
+        "lengths": summarize(pool.lengths),
     }
 
 

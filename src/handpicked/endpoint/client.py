@@ -81,7 +81,8 @@ def complete(
 
 
 def _priced(reply: Reply, settings: Endpoint) -> Reply:
-    return replace(reply, cost=price(reply.prompt_tokens, reply.reply_tokens, settings))
+    cost = price(reply.prompt_tokens, reply.reply_tokens, settings)
+    return reply if cost == reply.cost else replace(reply, cost=cost)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

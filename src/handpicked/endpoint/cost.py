@@ -61,9 +61,11 @@ class Budget:
 
     def reserve(self, request: Request) -> float | None:
         """Dollars set aside for one attempt, or ``None`` when they do not fit any more."""
-        worst = price(prompt_tokens(request), request.max_tokens, self.settings) or 0.0
         limit = self.settings.max_cost
-        if limit is not None and self.spent + self._reserved + worst > limit:
+        if limit is None:
+            return 0.0
+        worst = price(prompt_tokens(request), request.max_tokens, self.settings) or 0.0
+        if self.spent + self._reserved + worst > limit:
             return None
         self._reserved += worst
         return worst

@@ -52,11 +52,12 @@ class Fault:
 
 def session(settings: Endpoint, key: str) -> ClientSession:
     """A session for this endpoint, to be closed by ``async with``; it keeps as many connections as are in flight."""
-    from aiohttp import ClientSession, ClientTimeout, TCPConnector
+    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
     account = {header: value for header, name in ACCOUNT.items() if (value := os.environ.get(name))}
     return ClientSession(
         connector=TCPConnector(limit=0),
+        cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(total=settings.timeout),
         headers={
             "Authorization": f"Bearer {key}",

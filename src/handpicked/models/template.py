@@ -11,6 +11,7 @@ model was made with it, so it is kept, in training as in generation.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,7 +24,11 @@ from handpicked.records import Message
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+log = logging.getLogger(__name__)
+
 SHIPPED = ("alpaca", "chatml", "plain", "vicuna")
+FALLBACK = "alpaca"
+"""What ``auto`` is for a tokenizer without a template of its own: the template that this family of papers trains with."""
 _PROBE = (Message("user", "question"), Message("assistant", "answer"))
 
 
@@ -119,18 +124,27 @@ class Template:
 def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
     """The template ``auto`` (the tokenizer's own), alpaca, chatml, plain or vicuna.
 
-    Raises ConfigError for an unknown name, and for ``auto`` where the tokenizer has none; TrainingError for a template
-    whose responses end in no special token, because a model trained with it would never learn to stop.
+    A tokenizer without a template of its own, as a base model's, gets ``FALLBACK`` for ``auto``: the template that is
+    returned bears its name, and it is logged. Raises ConfigError for an unknown name; TrainingError for a tokenizer without
+    an end-of-text token and for a template whose responses end in no special token, because a model trained with either
+    would never learn to stop.
     """
+    if name == "auto" and not isinstance(tokenizer.chat_template, str):
+        log.warning(
+            "This model's tokenizer has no chat template of its own: '%s' is used for auto.", FALLBACK
+        )
+        name = FALLBACK
     if name == "auto":
         source = tokenizer.chat_template
-        if not isinstance(source, str):
-            raise ConfigError(
-                "This model's tokenizer has no chat template of its own; set train.template to alpaca, vicuna, chatml or plain."
-            )
         prefix: tuple[int, ...] = ()  # a chat template writes its own beginning-of-text
     elif name in SHIPPED:
         source = (files("handpicked.models") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
+        if "eos_token" in source and tokenizer.eos_token is None:
+            raise TrainingError(
+                f"This model's tokenizer names no end-of-text token (eos_token), with which the template '{name}' ends a "
+                "response: a model trained so would never learn to stop. Name one of its tokens as eos_token in its "
+                "tokenizer_config.json, or choose a model whose tokenizer has one."
+            )
         prefix = _beginning(tokenizer)
     else:
         raise ConfigError(f"There is no chat template '{name}'.{did_you_mean(name, ['auto', *SHIPPED])}")

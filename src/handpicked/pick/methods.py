@@ -25,6 +25,8 @@ from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
 from handpicked.score.likelihood import READS as LM_READS
 from handpicked.score.likelihood import LanguageModel
+from handpicked.score.llm_rating import READS as RATING_READS
+from handpicked.score.llm_rating import LLMRating
 from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
@@ -32,6 +34,7 @@ from handpicked.score.reward import Reward
 from handpicked.score.root_verb import RootVerb
 from handpicked.score.scorer import Scorer
 from handpicked.score.superfiltering import Superfiltering
+from handpicked.score.t_shirt import NEIGHBOURS, TShirt
 from handpicked.score.target_similarity import TargetSimilarity
 from handpicked.select.balanced import Balanced
 from handpicked.select.car import Car
@@ -47,6 +50,7 @@ from handpicked.select.random import Random
 from handpicked.select.ranked import Bottom, Longest, Shortest, Top
 from handpicked.select.selector import Selector
 from handpicked.select.semdedup import SemDeDup
+from handpicked.select.t_shirt import Steady
 from handpicked.select.window import Window
 
 MEASURES: Mapping[str, Callable[[str | None], Scorer]] = {
@@ -77,11 +81,18 @@ MODEL_READS = ("model", "revision", "trust_remote_code")
 DEITA_READS = (*MODEL_READS, "max_length", "prompt")
 
 POOL_SCORERS: Mapping[str, Making] = {
+    "llm-rating": Making(LLMRating.of, RATING_READS),
     "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
     "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
     "superfiltering": Making(
         lambda s: Superfiltering(LanguageModel.of(s, "plain")),
         tuple(name for name in LM_READS if name != "template"),
+    ),
+    "t-shirt": Making(
+        lambda s: TShirt(
+            LanguageModel.of(s), NEIGHBOURS if s.neighbours is None else s.neighbours, seed=s.seed
+        ),
+        (*LM_READS, "neighbours"),
     ),
     "reward": Making(lambda s: Reward(model_of(s, "reward"), s.max_length), (*MODEL_READS, "max_length")),
     "deita-complexity": Making(lambda s: deita_rating("deita-complexity", s), DEITA_READS),
@@ -191,10 +202,11 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "qdit": lambda: Qdit(*_quality(settings), settings.alpha, settings.neighbours),
         "car": lambda: Car(*_quality(settings), settings.clusters, seed),
         "semdedup": lambda: _semdedup(settings),
+        "t-shirt": lambda: Steady(spread=settings.score.neighbours != 0),
     }
     if by in SCORERS:
         return _better_end(by, SCORERS[by]())
-    if by in POOL_SCORERS:
+    if by in POOL_SCORERS and by not in makers:
         return _better_end(by, POOL_SCORERS[by].make(settings.score))
     if by not in makers:
         known = (*makers, *SCORERS, *POOL_SCORERS)

@@ -14,8 +14,11 @@ from handpicked.report.text import (
     number,
     percent,
     percent_interval,
+    points,
+    points_interval,
     signed,
     signed_interval,
+    signed_points,
     visible,
 )
 
@@ -32,8 +35,9 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _control(results), _people(results), _arms(results)]
-    parts += [*(_table(*one) for one in selected_tables(results)), _stages(results)]
+    parts += [_comparisons(results), _control(results), _people(results), _sizes(results), _seeds(results)]
+    parts += [_arms(results), _benchmarks(results), *(_table(*one) for one in selected_tables(results))]
+    parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -68,12 +72,54 @@ def _comparisons(results: Json) -> str:
     return _table("Comparisons", head, rows, text_columns=3)
 
 
+def _sizes(results: Json) -> str:
+    """Size curves: their sentences, then every size."""
+    found = [(curve, measure) for curve in results["size_curves"] for measure in curve["measures"]]
+    rows = [
+        [
+            point["arm"],
+            measure["name"],
+            number(point["rows"]),
+            number(point["value"]["value"], 3),
+            f"{number(point['value']['low'], 3)} to {number(point['value']['high'], 3)}",
+            signed((point["to_best"] or {}).get("value")),
+            signed_interval(point["to_best"]),
+            "yes" if point["enough"] else "no",
+        ]
+        for _, measure in found
+        for point in measure["points"]
+    ]
+    head = ["Arm", "Measure", "Rows", "Value", "95%", "To the best", "Simultaneous 95%", "Enough"]
+    said = "\n\n".join(_plain(measure["sentence"]) for _, measure in found)
+    table = _table("Sizes", head, rows, text_columns=2)
+    return f"{table}\n\n{said}" if table else ""
+
+
+def _seeds(results: Json) -> str:
+    rows = [
+        [
+            one["a"],
+            one["b"],
+            c["judge"],
+            percent(one["win_rate"]["value"]),
+            percent_interval(one["win_rate"]),
+            str(one["win_rate"]["n"]),
+        ]
+        for c in results["comparisons"]
+        if c["test_set"] == "all"
+        for one in c.get("seeds", ())
+    ]
+    return _table(
+        "Each seed by itself", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3
+    )
+
+
 def _control(results: Json) -> str:
     """The win rates with length and style held equal, over all prompts and by group."""
     everything = [("", "all", c) for c in headline_comparisons(results)]
     rows = [
         [
-            f"{results['candidate']} vs {c['b']}",
+            f"{c.get('a', results['candidate'])} vs {c['b']}",
             f"{kind} {name}".strip(),
             label,
             percent(estimate["value"]),
@@ -143,6 +189,27 @@ def _arms(results: Json) -> str:
         "At the limit",
     ]
     return _table("Arms", head, rows, text_columns=2)
+
+
+def _benchmarks(results: Json) -> str:
+    rows = [
+        [
+            row["benchmark"],
+            cell["arm"],
+            "broke off" if cell["failed"] else points(cell["score"]["value"]),
+            points_interval(cell["score"]).replace("+", ""),
+            signed_points((cell["to_base"] or {}).get("value")),
+            points_interval(cell["to_base"]),
+            signed_points((cell["to_full"] or {}).get("value")),
+            points_interval(cell["to_full"]),
+            number((cell["characters"] or {}).get("value")),
+            number(cell["score"]["n"]),
+        ]
+        for row in results["benchmarks"]
+        for cell in row["arms"]
+    ]
+    head = ["Benchmark", "Arm", "Score", "95%", "To untouched", "95%", "To full", "95%", "Characters", "n"]
+    return _table("Benchmarks", head, rows, text_columns=2)
 
 
 def _stages(results: Json) -> str:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from handpicked.report import charts, text
 from handpicked.report.control import control_rows, group_rows
 from handpicked.report.selected import selected_view, words
+from handpicked.report.size_chart import size_chart
 from handpicked.report.sunburst import sunburst
 
 Json = Mapping[str, Any]
@@ -39,6 +40,9 @@ def render(results: Json) -> str:
             loss_axis=_loss_axis(results["arms"]),
             strength_axis=_strength_axis(results["rankings"]),
             length_axes=_length_axes(results),
+            size_axes=_size_axes(results["size_curves"]),
+            seed_rates=[c for c in results["comparisons"] if c.get("seeds") and _first_over_all(c, results)],
+            pool_of={pool["name"]: pool for pool in (results["pool"], *results["pools"])},
             stage_seconds=_stage_seconds(results["stages"]),
             curve_axes=_curve_axes(results["arms"]),
             **selected_view(results),
@@ -58,11 +62,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration")
+    names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
+    names += ["points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
     made.filters["words"] = words
     made.globals["charts"] = charts
     made.globals["sunburst"] = sunburst
+    made.globals["size_chart"] = size_chart
     return made
 
 
@@ -83,12 +89,16 @@ def headline_comparisons(results: Json) -> list[Json]:
     """The candidate against each rival over all prompts, by the first judge: the figure of the answer."""
     if not results["judges"]:
         return []
-    judge = results["judges"][0]["name"]
     return [
         item
         for item in results["comparisons"]
-        if (item["judge"], item["test_set"], item["a"]) == (judge, "all", results["candidate"])
+        if item["a"] in results["candidates"] and _first_over_all(item, results)
     ]
+
+
+def _first_over_all(comparison: Json, results: Json) -> bool:
+    """Whether it is by the first judge and over all prompts."""
+    return bool((comparison["judge"], comparison["test_set"]) == (results["judges"][0]["name"], "all"))
 
 
 def _other_comparisons(results: Json) -> list[Json]:
@@ -113,9 +123,32 @@ def _around_zero(estimates: Sequence[Json], least: float) -> tuple[float, float]
     return -reach, reach
 
 
+def _size_axes(curves: Sequence[Json]) -> list[Json]:
+    """Each measure with its curves, on axes that all of them share."""
+    names = dict.fromkeys(measure["name"] for curve in curves for measure in curve["measures"])
+    found: list[Json] = []
+    for name in names:
+        drawn = [(curve, m) for curve in curves for m in curve["measures"] if m["name"] == name]
+        points = [point for _, measure in drawn for point in measure["points"]]
+        values = [
+            point["value"][end]
+            for point in points
+            for end in ("low", "value", "high")
+            if point["value"][end] is not None
+        ]
+        if drawn[0][1]["better"] == "high":
+            values.append(0.5)
+        room = 0.05 * (max(values) - min(values)) or 0.05
+        rows = [point["rows"] for point in points]
+        axes = {"rows": (min(rows), max(rows)), "values": (min(values) - room, max(values) + room)}
+        found.append({"name": name, "curves": drawn, "axes": axes})
+    return found
+
+
 def _length_axes(results: Json) -> Json | None:
     """The bins shown and the tallest share, equal for all arms so that their panels can be compared."""
-    summaries = [results["pool"]["lengths"], *(arm["lengths"] for arm in results["arms"])]
+    pools = (results["pool"], *results["pools"])
+    summaries = [*(pool["lengths"] for pool in pools), *(arm["lengths"] for arm in results["arms"])]
     filled = [int(edge) for summary in summaries for edge in summary["counts"]]
     if not filled:
         return None

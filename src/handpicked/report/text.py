@@ -58,6 +58,23 @@ def signed_interval(estimate: Mapping[str, Any] | None, digits: int = 3) -> str:
     return f"{signed(estimate['low'], digits)} to {signed(estimate['high'], digits)}"
 
 
+def points(value: float | None) -> str:
+    """A share in points of 100, ``61.3``; a dash for no value."""
+    return "–" if value is None else f"{100 * value:.1f}".replace("-", "−")
+
+
+def signed_points(value: float | None) -> str:
+    """``+1.2`` or ``−1.2`` points of 100; a dash for no value."""
+    return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
+
+
+def points_interval(estimate: Mapping[str, Any] | None) -> str:
+    """``−0.2 to +1.1`` points of 100."""
+    if estimate is None or estimate["low"] is None:
+        return "–"
+    return f"{signed_points(estimate['low'])} to {signed_points(estimate['high'])}"
+
+
 def duration(seconds: float) -> str:
     """``48 s``, ``3 min 20 s`` or ``2 h 5 min``."""
     whole = round(seconds)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.config import ModelSettings
 from handpicked.errors import MissingPart, first_line
-from handpicked.models.load import resolve
+from handpicked.models.load import dtype_of, identity, resolve
 from handpicked.score.forecast import weights_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,16 @@ def config_of(model: ModelSettings) -> PretrainedConfig:
         raise MissingPart(
             f"The configuration of '{model.name}' cannot be had: {first_line(error)}"
         ) from error
+
+
+def made_of(model: ModelSettings) -> str:
+    """What a fingerprint says the scores are computed by: the model, and the number type, which moves them by 1e-3 or so."""
+    return f"{identity(model)}, {number_type(model)}"
+
+
+def number_type(model: ModelSettings) -> str:
+    """Such as ``float32``."""
+    return str(dtype_of(model)).removeprefix("torch.")
 
 
 def context_of(config: Any, max_length: int | None = None) -> int:

@@ -1,6 +1,6 @@
 """Complexity and quality as a language model rates them from 1 to 6, and their product.
 
-Source: Liu et al., 2024, What Makes Good Data for Alignment?, arXiv 2312.15685 (DEITA), section 2.3 and 2.4. The score is the
+Source: Liu et al., 2024, What Makes Good Data for Alignment?, arXiv 2312.15685 (DEITA). The score is the
 expectation over the six ratings, each with its probability as the next token after the prompt, among the six:
 ``sum of k p(k) / sum of p(k)``, k from 1 to 6. The published code has the token ids of LLaMA and Mistral written into it and gives
 3.0 where something fails; here they come from the model's own tokenizer, each must be a single token, and what fails is null.
@@ -23,10 +23,10 @@ from typing import Any, ClassVar, Literal
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.head import head_only_at
-from handpicked.models.load import identity, load_model, load_tokenizer
+from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.score.causal import config_of, context_of, size_of
+from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
 from handpicked.score.pool_scorer import SCORES, read_scores, write_scores
@@ -65,7 +65,7 @@ class DeitaRating:
     def identity(self) -> str:
         """The model's files or commit and the prompt."""
         text = self._text()
-        return f"{identity(self.model)} prompt sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        return f"{made_of(self.model)}, prompt sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time."""
@@ -188,7 +188,7 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Deita:
-    """Complexity times quality, 1 to 36: the evol score by which DEITA sorts (section 2.5, before its diversity filter).
+    """Complexity times quality, 1 to 36: the evol score by which DEITA sorts rows before its diversity filter.
 
     A conversation of several turns is rated as a whole, by the pool's rule for prompt and response; the published code adds up
     the products of its turns. Cost: two forward passes a row, by two models.

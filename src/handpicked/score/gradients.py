@@ -33,7 +33,7 @@ def gradient(model: Any, row: Encoded) -> torch.Tensor:
 
 
 class AdamStep:
-    """The direction in which Adam would step next for one more gradient, Kingma and Ba, 2015, algorithm 1; LESS, section 3.1.
+    """The direction in which Adam would step next for one more gradient, Kingma and Ba, 2015, algorithm 1.
 
     ``m' / (sqrt(v') + epsilon)`` with ``m' = (b1 m + (1 - b1) g) / (1 - b1^t)`` and ``v'`` alike of squares, where t counts this
     step too. Adam moves the weights by the learning rate against it. The published code leaves out the correction by

@@ -1,7 +1,7 @@
 """LESS: whether a training step on a row would lower the loss on a target set.
 
-Source: Xia et al., 2024, LESS: Selecting Influential Data for Targeted Instruction Tuning, arXiv 2402.04333, definition 3.1 and
-section 4. At states i = 1 .. N of a short LoRA training with mean learning rates eta_i, with D_j the j-th subset of the target:
+Source: Xia et al., 2024, LESS: Selecting Influential Data for Targeted Instruction Tuning, arXiv 2402.04333, definition 3.1.
+At states i = 1 .. N of a short LoRA training with mean learning rates eta_i, with D_j the j-th subset of the target:
 
     less(z) = max over j of  sum over i of  eta_i cos(mean over D_j of grad loss_i, Adam step_i(z)) / sum of eta_i
 
@@ -28,7 +28,7 @@ from handpicked.models.quiet import quiet
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.score.causal import config_of, context_of, size_of
+from handpicked.score.causal import config_of, context_of, number_type, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.gradients import AdamStep, Projection, adapter_weights, gradient
 from handpicked.score.model_rows import Compute, ModelRow, batches, compute_rows, write_rows
@@ -76,7 +76,10 @@ class Less:
         for state in states:
             for file in sorted(state.folder.glob("*.safetensors")):
                 files.update(f"{file.name} {sha256_of_file(file)}\n".encode())
-        return f"{states[0].made_of} states sha256:{files.hexdigest()} target sha256:{self.target.sha256}"
+        return (
+            f"{states[0].made_of}, {number_type(states[0].model)}, states sha256:{files.hexdigest()}, "
+            f"target sha256:{self.target.sha256}"
+        )
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, of all states and those of the target included."""

@@ -13,6 +13,7 @@ import logging
 import math
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -21,16 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
 from handpicked.errors import ConfigError
-from handpicked.models.head import IGNORED, label_losses
+from handpicked.models.head import IGNORED
 from handpicked.models.journal import append, recover
 from handpicked.models.load import device, dtype_of, identity, load_model, load_tokenizer, resolve
 from handpicked.models.template import SHIPPED, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Pool
+from handpicked.score.forward import Prefix, shared_prefix, token_losses
 from handpicked.score.tokenized import FOLDER, REASONS, Tokenized, tokenize
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
 EVEN = 0.9
 """A batch of some size ends where the next pass is shorter than this share of its longest."""
+SHARED = 8
+"""Tokens of a prefix common to all rows from which on its states are kept."""
 JOURNAL = "losses.jsonl"
 READS = ("model", "revision", "trust_remote_code", "template", "max_length", "compile")
 """The settings that a scorer by likelihood reads."""
@@ -49,13 +54,15 @@ READS = ("model", "revision", "trust_remote_code", "template", "max_length", "co
 class Pass:
     """One forward pass over one row, done: the mean loss of its response tokens in nats, ``None`` when it is not finite.
 
-    ``alone``: without its prompt. ``losses`` are those of the single tokens (float32, base64), kept where asked for.
+    ``alone``: without its prompt. ``neighbour``: 0 for the row itself, else the number of a noisy copy. ``losses`` are those
+    of the single tokens (float32, base64), kept where asked for.
     """
 
     row: int
     alone: bool
     mean: float | None
     losses: str | None = None
+    neighbour: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,13 +128,16 @@ class LanguageModel:
         number = str(dtype_of(self._settings)).removeprefix("torch.")
         return f"{identity(self._settings)}, {number}, {template}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int) -> str:
-        """Tokens and time of ``passes`` passes over the rows. Tokens are guessed from characters, speed is tried out here."""
+    def estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, times: int = 1) -> str:
+        """Tokens and time of ``passes`` passes over the rows, all that ``times`` times over.
+
+        Tokens are guessed from characters, speed is tried out here.
+        """
         asked, count = _characters(pool, rows)
         weights = _weights(resolve(self._settings))
         if not weights or not count:
             return f"{count:,} rows through {self.model}"
-        tokens = (asked[0] + passes * asked[1]) / 4.2 + 30 * count
+        tokens = times * ((asked[0] + passes * asked[1]) / 4.2 + 30 * count)
         seconds = 2 * weights * tokens / (0.7 * _rate(dtype_of(self._settings)))
         compiling = "; compiling first takes some minutes more" if self.compile else ""
         return (
@@ -145,16 +155,19 @@ class LanguageModel:
         name: str,
         alone: bool,
         each: bool = False,
+        neighbours: int = 0,
+        noise: Noise | None = None,
     ) -> Losses:
         """The losses of the rows (None: all that are readable), with (``alone``) or without the pass over the response alone.
 
-        ``each`` keeps those of single tokens. Done work in ``work`` is not done again.
+        ``each`` keeps those of single tokens; ``neighbours`` are as many more passes over the row with ``noise`` on its token
+        embeddings. Done work in ``work`` is not done again.
         """
         tokenizer = load_tokenizer(self._settings)
         template = load_template(self.template, tokenizer)
         limit = min(self.max_length or 1 << 30, _context(self._settings, tokenizer))
         tokenized = tokenize(pool, rows, template, limit, work, progress)
-        run = _Run(self, tokenized, alone, each, beginning(template))
+        run = _Run(self, tokenized, alone, each, beginning(template), neighbours, noise)
         return run.go(work / JOURNAL, progress, name)
 
     @property
@@ -178,12 +191,12 @@ class Losses:
     """What the passes gave, row by row, and facts for the manifest."""
 
     tokenized: Tokenized
-    done: dict[tuple[int, bool], Pass]
+    done: dict[tuple[int, bool, int], Pass]
     alone: bool
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def rows(self) -> Iterator[Row]:
-        """Every row, ascending."""
+    def rows(self, neighbour: int = 0) -> Iterator[Row]:
+        """Every row, ascending, or its neighbour of that number."""
         import numpy as np
 
         for place, row in enumerate(self.tokenized.rows.tolist()):
@@ -192,7 +205,8 @@ class Losses:
                 yield Row(row, 0, cut, REASONS[self.tokenized.reason[place]])
                 continue
             tokens = int(self.tokenized.tokens(place)[1].sum())
-            passed = [self.done[row, False], *([self.done[row, True]] if self.alone else [])]
+            kinds = (False, True) if self.alone else (False,)
+            passed = [self.done[row, kind, neighbour] for kind in kinds]
             if any(one.mean is None for one in passed):
                 yield Row(row, tokens, cut, "the model's loss is not a finite number")
                 continue
@@ -220,6 +234,30 @@ class _Todo:
     place: int
     alone: bool
     length: int
+    neighbour: int = 0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What makes a neighbour: uniform noise in [-1, 1] times ``alpha`` / sqrt(tokens x width) on every token's embedding.
+
+    The noise of NEFTune (Jain et al. 2023, arXiv 2310.05914). It depends on the row's tokens, the neighbour's number and
+    ``seed`` alone; a response token has the same noise with and without its prompt.
+    """
+
+    alpha: float = 5.0
+    seed: int = 0
+
+    def of(self, tokens: np.ndarray[Any, Any], width: int, neighbour: int) -> np.ndarray[Any, Any]:
+        """float32 [tokens, width]; all zero for the row itself."""
+        import numpy as np
+
+        shape = (len(tokens), width)
+        if neighbour == 0:
+            return np.zeros(shape, np.float32)
+        generator = np.random.default_rng([self.seed, neighbour, zlib.crc32(tokens.tobytes())])
+        noise = generator.uniform(-1, 1, shape) * (self.alpha / math.sqrt(len(tokens) * width))
+        return noise.astype(np.float32)
 
 
 @dataclass
@@ -231,40 +269,58 @@ class _Run:
     alone: bool
     each: bool
     beginning: int
+    neighbours: int = 0
+    noise: Noise | None = None
+    prefix: Prefix | None = None
+    planned: int = 0
+    skipped: int = 0
 
     def go(self, journal: Path, progress: Progress, name: str) -> Losses:
         rows = self.tokenized.rows
-        done = {(one["row"], one["alone"]): Pass(**one) for one in recover(journal)}
+        done = {_key(one): one for one in (Pass(**record) for record in recover(journal))}
         budget = BATCH_TOKENS[device()]
-        plan = [batch for window in self._windows() for batch in batches(window, budget)]
+        common = self.tokenized.common_prefix()
+        shared = len(common) >= SHARED and self.noise is None and not self.lm.compile
+        self.planned = len(common) if shared else 0
+        plan = [batch for window in self._windows(self.planned) for batch in batches(window, budget)]
         tokens = sum(todo.length for batch in plan for todo in batch)
         padded = sum(len(batch) * max(todo.length for todo in batch) for batch in plan)
-        waiting = [batch for batch in plan if any((int(rows[t.place]), t.alone) not in done for t in batch)]
+        waiting = [
+            batch
+            for batch in plan
+            if any((int(rows[t.place]), t.alone, t.neighbour) not in done for t in batch)
+        ]
         with progress(f"{name} (tokens)", tokens) as step:
             step(tokens - sum(todo.length for batch in waiting for todo in batch))
             model = self._load() if waiting else None
+            if self.planned and waiting and (prefix := shared_prefix(model, common.tolist())) is not None:
+                self.prefix, self.skipped = prefix, len(common)
             for batch in waiting:
                 found = self._forward(model, batch)
                 append(journal, found)
-                done |= {(one.row, one.alone): one for one in found}
+                done |= {_key(one): one for one in found}
                 step(sum(todo.length for todo in batch))
         cut = self.tokenized.cut
         facts = {
             "tokens": tokens,
+            "shared_prefix": self.planned,
             "padding": round((padded - tokens) / padded, 4) if padded else 0.0,
             "truncated": {"rows": int((cut > 0).sum()), "tokens": int(cut.sum())},
         }
         return Losses(self.tokenized, done, self.alone, facts)
 
-    def _windows(self) -> Iterator[list[_Todo]]:
+    def _windows(self, prefix: int) -> Iterator[list[_Todo]]:
+        """The passes, window by window, without the ``prefix`` tokens that are computed once for all."""
         places = (self.tokenized.reason == 0).nonzero()[0].tolist()
         lengths = self.tokenized.start[1:] - self.tokenized.start[:-1]
         for begin in range(0, len(places), WINDOW):
             window = []
             for place in places[begin : begin + WINDOW]:
-                window.append(_Todo(place, False, int(lengths[place])))
-                if self.alone:
-                    window.append(_Todo(place, True, int(self.tokenized.tokens(place)[1].sum()) + 1))
+                response = int(self.tokenized.tokens(place)[1].sum()) + 1
+                for neighbour in range(self.neighbours + 1):
+                    window.append(_Todo(place, False, int(lengths[place]) - prefix, neighbour))
+                    if self.alone:
+                        window.append(_Todo(place, True, response, neighbour))
             yield window
 
     def _load(self) -> Any:
@@ -281,7 +337,7 @@ class _Run:
         import numpy as np
         import torch
 
-        width = max(todo.length for todo in batch)
+        width = max(todo.length + (0 if todo.alone else self.planned - self.skipped) for todo in batch)
         ids = np.zeros((len(batch), width), np.int64)
         labels = np.full((len(batch), width), IGNORED, np.int64)
         for line, todo in enumerate(batch):
@@ -289,31 +345,53 @@ class _Run:
             if todo.alone:
                 tokens = np.concatenate([[self.beginning], tokens[scored]])
                 scored = np.arange(len(tokens)) > 0
+            else:
+                tokens, scored = tokens[self.skipped :], scored[self.skipped :]
             ids[line, : len(tokens)] = tokens
             labels[line, : len(tokens)] = np.where(scored, tokens, IGNORED)
         with torch.inference_mode():
-            losses = label_losses(
-                model,
-                torch.from_numpy(labels).to(model.device),
-                input_ids=torch.from_numpy(ids).to(model.device),
-            ).cpu()
+            inputs = torch.from_numpy(ids).to(model.device)
+            embedded = None if self.noise is None else self._noisy(model, inputs, batch)
+            wanted = torch.from_numpy(labels).to(model.device)
+            prefix = None if batch[0].alone else self.prefix
+            losses = token_losses(model, inputs, wanted, embedded=embedded, prefix=prefix).cpu()
         parts = losses.split((labels[:, 1:] != IGNORED).sum(1).tolist())
         return [self._passed(todo, part.numpy()) for todo, part in zip(batch, parts, strict=True)]
+
+    def _noisy(self, model: Any, ids: torch.Tensor, batch: Sequence[_Todo]) -> torch.Tensor:
+        """The embeddings of the batch's tokens, each with the noise of its neighbour."""
+        import torch
+
+        assert self.noise is not None
+        embedded: torch.Tensor = model.get_input_embeddings()(ids)
+        for line, todo in enumerate(batch):
+            tokens, scored = self.tokenized.tokens(todo.place)
+            noise = torch.from_numpy(self.noise.of(tokens, embedded.shape[-1], todo.neighbour))
+            if todo.alone:  # the beginning-of-text token has none
+                noise = noise[torch.tensor(scored.tolist())]
+                embedded[line, 1 : 1 + len(noise)] += noise.to(embedded)
+            else:
+                embedded[line, : len(noise)] += noise.to(embedded)
+        return embedded
 
     def _passed(self, todo: _Todo, losses: np.ndarray[Any, Any]) -> Pass:
         mean = float(losses.astype("float64").mean())
         kept = base64.b64encode(losses.astype("float32").tobytes()).decode() if self.each else None
         row = int(self.tokenized.rows[todo.place])
-        return Pass(row, todo.alone, mean if math.isfinite(mean) else None, kept)
+        return Pass(row, todo.alone, mean if math.isfinite(mean) else None, kept, todo.neighbour)
+
+
+def _key(one: Pass) -> tuple[int, bool, int]:
+    return one.row, one.alone, one.neighbour
 
 
 def batches(window: Sequence[_Todo], budget: int) -> Iterator[list[_Todo]]:
-    """The passes of a window, longest first, in batches of at most ``budget`` tokens with padding, or one pass."""
+    """The passes of a window, those with their prompts before those without, each longest first, in batches of at most ``budget`` tokens with padding, or one pass."""
     batch: list[_Todo] = []
-    for todo in sorted(window, key=lambda one: (-one.length, one.place, one.alone)):
+    for todo in sorted(window, key=lambda one: (one.alone, -one.length, one.place, one.neighbour)):
         full = (len(batch) + 1) * (batch[0].length if batch else 0) > budget
-        uneven = batch and todo.length < EVEN * batch[0].length and sum(t.length for t in batch) > budget // 8
-        if batch and (full or uneven):
+        uneven = batch and todo.length < EVEN * batch[0].length and sum(t.length for t in batch) > budget // 4
+        if batch and (full or uneven or todo.alone != batch[0].alone):
             yield batch
             batch = []
         batch.append(todo)

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handpicked.config import ScoreSettings
 from handpicked.endpoint import (
     Budget,
     Reply,
@@ -38,6 +39,19 @@ NAME = "llm-rating"
 CUT = "llm-rating_cut_characters"
 SHIPPED = Path(__file__).with_name("llm_rating.txt")
 NEEDED = ("prompt", "response", "dimension")
+READS = (
+    "model",
+    "base_url",
+    "key_env",
+    "dimension",
+    "prompt",
+    "concurrency",
+    "timeout",
+    "max_cost",
+    "price_in",
+    "price_out",
+)
+"""The settings that it takes, by the names of its own fields."""
 CHUNK = 20_000
 """Rows whose requests are in memory at a time."""
 SAMPLED = 2_000
@@ -82,6 +96,12 @@ class LLMRating:
     price_out: float | None = None
     cache: str | None = None
 
+    @classmethod
+    def of(cls, settings: ScoreSettings) -> LLMRating:
+        """The rating that the settings of scorers ask for."""
+        given = {name: value for name in READS if (value := getattr(settings, name)) is not None}
+        return cls(**given)
+
     @property
     def name(self) -> str:
         """The column that a selection ranks by."""
@@ -113,18 +133,22 @@ class LLMRating:
         return "paid API"
 
     def identity(self) -> str:
-        """Model, address, and the hash of the prompt. Raises ConfigError without a model or a usable prompt."""
+        """Model, address, and the hash of the prompt.
+
+        Raises ConfigError without a model or a usable prompt; MissingPart without a key, so that nothing begins that
+        could not end.
+        """
         if not self.model:
             raise ConfigError(
-                f"model: {NAME} needs the name of the model that rates, as its endpoint knows it."
+                f"score.model: {NAME} needs the name of the model that rates, as its endpoint knows it."
             )
-        prompt = hashlib.sha256(self._template().encode()).hexdigest()[:16]
-        return f"{self.model} at {base_url_of(self)}, {self.dimension}, prompt {prompt}"
+        url, prompt = base_url_of(self), hashlib.sha256(self._template().encode()).hexdigest()[:16]
+        key_of(self)
+        return f"{self.model} at {url}, {self.dimension}, prompt {prompt}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """Requests, tokens and dollars if nothing is cached, reckoned from a sample of the rows. Needs the key already."""
+        """Requests, tokens and dollars if nothing is cached, reckoned from a sample of the rows."""
         self.identity()
-        key_of(self)
         count = pool.rows if rows is None else len(rows)
         every = max(1, -(-count // SAMPLED))
         sample = range(0, pool.rows, every) if rows is None else rows[::every]
@@ -150,7 +174,6 @@ class LLMRating:
         refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
         """
         self.identity()
-        key_of(self)
         budget, scored = Budget(self), []
         with (work / "replies.jsonl").open("w", encoding="utf-8", errors="surrogatepass") as kept:
             for chunk in _chunks(pool.examples(rows)):
@@ -204,10 +227,12 @@ class LLMRating:
         try:
             template = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"prompt: {file} cannot be read ({error}).") from error
+            raise ConfigError(f"score.prompt: {file} cannot be read ({error}).") from error
         missing = [f"{{{name}}}" for name in NEEDED if name not in fields(template)]
         if missing:
-            raise ConfigError(f"prompt: {file} lacks {', '.join(missing)}, which the model must be shown.")
+            raise ConfigError(
+                f"score.prompt: {file} lacks {', '.join(missing)}, which the model must be shown."
+            )
         return template
 
 

@@ -1,7 +1,7 @@
 """RDS+: similarity to a target set in the hidden states of a language model.
 
-Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807, section 3. A conversation is the
-mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff, 2022, SGPT, arXiv 2202.08904, eq. 2):
+Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807. A conversation is the
+mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff, 2022, SGPT, arXiv 2202.08904):
 ``sum of i h_i / sum of i``. A row's score is its largest cosine to a target; rows are taken in round robin over the targets.
 The published code lets padding take part in the mean, which does no harm at its batch size of 1; here it never does.
 """
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.config import ModelSettings
 from handpicked.errors import TrainingError
-from handpicked.models.load import identity, load_model, load_tokenizer
+from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.score.causal import config_of, context_of, size_of
+from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
 from handpicked.score.model_rows import ModelRow, batches
 from handpicked.score.pool_scorer import SCORES
@@ -57,7 +57,7 @@ class Rds:
 
     def identity(self) -> str:
         """The model's files or commit, and the target's content."""
-        return f"{identity(self.model)} target sha256:{self.target.sha256}"
+        return f"{made_of(self.model)}, target sha256:{self.target.sha256}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, those of the target included."""

@@ -24,6 +24,7 @@ from handpicked.models.classifier import (
 from handpicked.models.template import render
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.score.causal import number_type
 from handpicked.score.forecast import forecast, weights_of
 from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
 from handpicked.score.pool_scorer import SCORES
@@ -52,7 +53,7 @@ class Reward:
 
     def identity(self) -> str:
         """The model's files or commit; the tokenizer and its template are among them."""
-        return classifier_identity(self.model)
+        return f"{classifier_identity(self.model)}, {number_type(self.model)}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, from the model's configuration and its tokenizer."""

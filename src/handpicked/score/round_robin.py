@@ -1,6 +1,6 @@
 """Round robin: targets choose in turn, each its most similar row.
 
-Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807, section 3 (RDS+). In round r
+Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807 (RDS+). In round r
 every target, one after the other, names the row that is its r-th most similar; a row that was named before is not taken again.
 So a row's place is decided by the first round in which any target names it, then by that target's place: no loop over rounds
 is needed.

@@ -51,13 +51,8 @@ class TargetSet:
 
 
 def target_text(prompt: Prompt, whole: bool) -> str:
-    """What an embedder reads of a target: its prompt, and with ``whole`` its response."""
+    """What an embedder reads of a target, as it does of a row: its prompt, and with ``whole`` its response."""
     return f"{prompt.text}\n\n{prompt.reference}" if whole else prompt.text
-
-
-def example_text(example: Example, whole: bool) -> str:
-    """What an embedder reads of a row, in the same way."""
-    return f"{example.prompt}\n\n{example.response}" if whole else example.prompt
 
 
 def encode_target(template: Template, prompt: Prompt, whole: bool) -> Encoded:

@@ -1,32 +1,26 @@
 """Similarity to a target set in the space of a sentence embedder.
 
-Source: the embedding baselines of Ivison et al., 2025, arXiv 2503.01807, section 3: the largest cosine to a target, rows taken in
+Source: the embedding baselines of Ivison et al., 2025, arXiv 2503.01807: the largest cosine to a target, rows taken in
 round robin over the targets, as for ``rds``, but with sentence embeddings (Reimers and Gurevych, 2019, arXiv 1908.10084).
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from handpicked.config import BUNDLED_EMBEDDER
-from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
+from handpicked.models.embed import embed
 from handpicked.progress import Progress
-from handpicked.records import Better, Cost, Pool
-from handpicked.score.forecast import forecast
-from handpicked.score.pool_scorer import SCORES
+from handpicked.records import Better, Cost, Example, Pool
+from handpicked.score.embedding import ROWS, VECTORS, Embedding
+from handpicked.score.pool_scorer import SCORES, read_scores
 from handpicked.score.resemblance import Compared, write_resemblance
 from handpicked.score.scorer import Scope
-from handpicked.score.target import TargetSet, example_text, target_text
-from handpicked.score.vectors import Embed, compute_vectors, forget_vectors
-
-if TYPE_CHECKING:
-    import numpy as np
-
-BATCH = 64
-"""Texts embedded between two entries of the journal."""
+from handpicked.score.target import TargetSet, target_text
 
 
 @dataclass(frozen=True)
@@ -55,53 +49,44 @@ class TargetSimilarity:
 
     def identity(self) -> str:
         """The embedder's files or commit, and the target's content."""
-        return f"{embedder_identity(self.embedder)} target sha256:{self.target.sha256}"
+        return f"{self._embedding.identity()}, target sha256:{self.target.sha256}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """Tokens and time, those of the target included."""
-        whole = self.target.whole
-        weights = sum(weight.numel() for weight in embedder(self.embedder).parameters())
-        return forecast(
-            pool,
-            rows,
-            lambda one: tokens_read([example_text(one, whole)], self.embedder)[0][0],
-            weights,
-            self.embedder,
-            more_tokens=sum(read for read, _ in self._read(self._targets())),
-        )
+        """Tokens and time; the few targets come on top."""
+        return f"{self._embedding.estimate(pool, rows)}, and {len(self.target):,} targets"
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Similarity and rank of every row; null for an empty response."""
+        import numpy as np
+
         if (work / SCORES).is_file():
             return
-        whole = self.target.whole
-        examples = [(one.row, one.id, one.response, example_text(one, whole)) for one in pool.examples(rows)]
-        valued = [text for _, _, response, text in examples if response.strip()]
-        texts = [*valued, *self._targets()]
-        read = self._read(texts)
-        order = sorted(range(len(texts)), key=lambda place: (-read[place][0], texts[place]))
-        plan = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
-        costs = [count for count, _ in read]
-        vectors = compute_vectors(work, plan, costs, lambda: self._load(texts), progress, self.name)
-        assert vectors is not None  # there is a target
-        cuts = iter(cut for _, cut in read)
-        compared = [
-            Compared(row, name, next(cuts))
-            if response.strip()
-            else Compared(row, name, reason="the response is empty")
-            for row, name, response, _ in examples
-        ]
-        write_resemblance(work, self.values, compared, vectors[: len(valued)], vectors[len(valued) :])
-        forget_vectors(work)
+        folder = work / "embedding"
+        folder.mkdir(exist_ok=True)
+        self._embedding.score(pool, rows, folder, progress)
+        table = read_scores(folder)
+        cut = dict(zip(table["row"].to_pylist(), table["embedding_cut"].to_pylist(), strict=True))
+        compared = [_compared(example, cut[example.row]) for example in pool.examples(rows)]
+        valued = [row.row for row in compared if row.reason is None]
+        # Each file is of the rows that have a text, ascending.
+        of_row, vectors = (
+            np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (ROWS, VECTORS)
+        )
+        targets = embed([target_text(prompt, self.target.whole) for prompt in self.target], self.embedder)
+        write_resemblance(work, self.values, compared, vectors[np.searchsorted(of_row, valued)], targets)
+        shutil.rmtree(folder)
 
-    def _targets(self) -> list[str]:
-        return [target_text(prompt, self.target.whole) for prompt in self.target]
+    @property
+    def _embedding(self) -> Embedding:
+        return Embedding(self.embedder, "both" if self.target.whole else "prompt")
 
-    def _read(self, texts: Sequence[str]) -> list[tuple[int, int]]:
-        return tokens_read(texts, self.embedder)
 
-    def _load(self, texts: Sequence[str]) -> Embed:
-        def embed_places(places: Sequence[int]) -> np.ndarray[Any, Any]:
-            return embed([texts[place] for place in places], self.embedder)
-
-        return embed_places
+def _compared(example: Example, cut: float | None) -> Compared:
+    """A row whose embedder did not read ``cut`` tokens; ``None``: it had nothing to read."""
+    if not example.response.strip():
+        return Compared(example.row, example.id, reason="the response is empty")
+    if cut is None:
+        return Compared(
+            example.row, example.id, reason="the prompt is empty, and the target is of prompts alone"
+        )
+    return Compared(example.row, example.id, int(cut))

@@ -47,6 +47,19 @@ class Tokenized:
         span = slice(int(self.start[place]), int(self.start[place + 1]))
         return self.ids[span], self.scored[span]
 
+    def common_prefix(self) -> np.ndarray[Any, Any]:
+        """The token ids that all rows begin with, such as a system prompt; each row keeps an unscored token after them."""
+        import numpy as np
+
+        common: np.ndarray[Any, Any] | None = None
+        for place in (self.reason == 0).nonzero()[0].tolist():
+            ids, scored = self.tokens(place)
+            before = ids[: max(int(scored.argmax()) - 1, 0)]
+            common = before if common is None else common[: len(before)]
+            differ = np.flatnonzero(common != before[: len(common)])
+            common = common[: differ[0]] if len(differ) else common
+        return np.empty(0, np.int32) if common is None else np.array(common)
+
 
 def tokenize(
     pool: Pool, rows: Sequence[int] | None, template: Template, limit: int, work: Path, progress: Progress

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""
+KEPT = 1 << 30
+"""Bytes of cosines that exact coverage keeps."""
 DECIMALS = 5
 """Digits to which gains are compared. Two rows that stand for each other alone gain the same: rounding errors shall not choose."""
 
@@ -40,18 +42,24 @@ class Coverage(Protocol):
 
 @dataclass
 class Dense:
-    """Exact coverage by cosines computed when they are needed: n^2 of them once, in blocks, and never kept.
+    """Exact coverage: n^2 cosines once, in blocks that are not kept, then those of the rows that are looked at again.
 
-    Memory is that of the vectors; time is 2 n^2 d floating-point operations and a pass over the vectors a step.
+    Cosines of the rows looked at last are kept, up to ``KEPT`` bytes: most are looked at many times. Memory is that and the
+    vectors; time is 2 n^2 d floating-point operations and, a step, some passes over n cosines.
     """
 
     vectors: np.ndarray[Any, Any]
     covered: np.ndarray[Any, Any] = field(init=False, repr=False)
+    _kept: np.ndarray[Any, Any] = field(init=False, repr=False)
+    _slots: dict[int, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         import numpy as np
 
-        self.covered = np.zeros(len(self.vectors), np.float32)
+        count = len(self.vectors)
+        self.covered = np.zeros(count, np.float32)
+        slots = min(count, max(KEPT // (4 * max(count, 1)), AT_ONCE))
+        self._kept = np.empty((slots, count), np.float32)
 
     def first(self) -> np.ndarray[Any, Any]:
         import numpy as np
@@ -70,19 +78,36 @@ class Dense:
     def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        chosen = self.vectors[places]
-        found = np.zeros(len(places))
-        for begin in range(0, len(self.vectors), BLOCK):
-            gained = chosen @ self.vectors[begin : begin + BLOCK].T
-            gained -= self.covered[begin : begin + BLOCK]
-            np.maximum(gained, 0, out=gained)
-            found += gained.sum(axis=1)
+        found = np.empty(len(places))
+        spare = np.empty(len(self.vectors), np.float32)
+        for begin in range(0, len(places), len(self._kept)):
+            part = places[begin : begin + len(self._kept)].tolist()
+            self._keep(part)
+            for at, place in enumerate(part, start=begin):
+                np.subtract(self._kept[self._slots[place]], self.covered, out=spare)
+                np.maximum(spare, 0, out=spare)
+                found[at] = spare.sum()
         return found
+
+    def _keep(self, places: list[int]) -> None:
+        """Have the cosines of these rows with every row; the rows that were looked at least recently make room."""
+        for place in places:
+            if place in self._slots:
+                self._slots[place] = self._slots.pop(place)  # now the latest
+        missing = [place for place in places if place not in self._slots]
+        free = list(range(len(self._slots), len(self._kept)))[: len(missing)]
+        while len(free) < len(missing):
+            free.append(self._slots.pop(next(iter(self._slots))))
+        for begin in range(0, len(missing), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            self._kept[free[part]] = self.vectors[missing[part]] @ self.vectors.T
+        self._slots.update(zip(missing, free, strict=True))
 
     def take(self, place: int) -> None:
         import numpy as np
 
-        np.maximum(self.covered, self.vectors @ self.vectors[place], out=self.covered)
+        self._keep([place])
+        np.maximum(self.covered, self._kept[self._slots[place]], out=self.covered)
 
 
 @dataclass

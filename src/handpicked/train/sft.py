@@ -33,7 +33,7 @@ MERGED = "model"
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training one arm did.
+    """What training one arm did. ``template`` is the chat template's name, alpaca where ``auto`` found none.
 
     ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``training_tokens`` counts
     every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used; ``response_tokens`` those of them that are learned. ``seconds`` and
@@ -43,6 +43,7 @@ class TrainResult:
 
     arm: str
     seed: int
+    template: str
     losses: tuple[tuple[int, float], ...]
     steps: int
     epochs: float
@@ -113,7 +114,7 @@ def train(
         _require_space(trainer.model, settings, out, planned)
         with writing(out):
             trainer.train(resume_from_checkpoint=resume)
-            result = _result(trainer, steps, rows, planned, settings, out, arm, seed)
+            result = _result(trainer, steps, rows, planned, settings, out, arm, seed, template.name)
             _save(trainer, tokenizer, result, model, settings, out)
     return result
 
@@ -127,12 +128,14 @@ def _result(
     out: Path,
     arm: str,
     seed: int,
+    template: str,
 ) -> TrainResult:
     last = trainer.state.global_step
     tokens = planned.tokens * (last - steps.first_step) / last
     return TrainResult(
         arm=arm,
         seed=seed,
+        template=template,
         losses=tuple(
             (entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry
         ),

@@ -1,0 +1,155 @@
+"""IFD against the usual loop and against the machine's own matrix products, on the same rows, in the same run.
+
+    python -m benchmarks.score [--pool alpaca_data.json] [--rows 256] [--repeats 3] [--compile]
+
+* ``handpicked``: what ``handpicked score --scorer ifd`` does, from the pool to the written columns; tokenizing included.
+* ``usual``: one row at a time, two forward passes of ``transformers`` with labels, logits of the whole vocabulary at every
+  position; tokenizing included. Its values must be ours to 1e-3.
+* ``ceiling``: the fastest matrix product found here among shapes of this model, and the rows a second that would give at two
+  operations a weight and a token of both passes. ``worked`` counts only the products that were made: a prefix that all rows
+  share once, and the output head at the tokens that are scored.
+
+Loading model and tokenizer is left out of both. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
+that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time. ``wana``, a
+tool that the project was also to be compared with, is not publicly available here and is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.train import examples
+from handpicked import read
+from handpicked.config import BUNDLED_LM, ModelSettings
+from handpicked.models.load import device, dtype_of, load_model, load_tokenizer
+from handpicked.models.template import Template, load_template
+from handpicked.progress import SILENT
+from handpicked.records import Example, Pool
+from handpicked.score import likelihood
+from handpicked.score.ifd import Ifd
+from handpicked.score.likelihood import LanguageModel, beginning
+from handpicked.score.pool_scorer import FACTS, SCORES
+
+SETTINGS = ModelSettings(name=BUNDLED_LM)
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What it returns, wall seconds, CPU seconds of this process."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = work()
+    return found, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def usual(model: Any, template: Template, rows: list[Example]) -> tuple[list[float], list[tuple[int, int]]]:
+    """IFD as scripts compute it, and the tokens of each prompt and response."""
+    found, lengths = [], []
+    for row in rows:
+        prompt = template.encode_prompt(row.messages[:-1])
+        response = template.encode(row.messages, [len(row.messages) - 1]).ids[len(prompt) : -1]
+        losses = []
+        for context in (prompt, [beginning(template)]):
+            ids = torch.tensor([context + response], device=model.device)
+            labels = ids.clone()
+            labels[0, : len(context)] = -100
+            with torch.no_grad():
+                losses.append(float(model(input_ids=ids, labels=labels).loss))
+        found.append(math.exp(losses[0] - losses[1]))
+        lengths.append((len(prompt), len(response)))
+    return found, lengths
+
+
+def ours(pool: Pool, compiled: bool) -> tuple[dict[int, float], dict[str, Any]]:
+    """IFD as the product computes it, and its facts."""
+    import pyarrow as pa
+
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
+        Ifd(LanguageModel(compile=compiled)).score(pool, None, Path(folder), SILENT)
+        table = pa.ipc.open_file(pa.OSFile(f"{folder}/{SCORES}")).read_all().to_pylist()
+        return {line["row"]: line["ifd"] for line in table}, json.loads((Path(folder) / FACTS).read_text())
+
+
+def ceiling(model: Any) -> tuple[float, float]:
+    """Operations a wall second and a CPU second of the fastest product of 1,024 rows with a matrix of this model."""
+    shapes = {tuple(part.shape) for part in model.parameters() if part.dim() == 2}
+    best = [0.0, 0.0]
+    for rows, columns in sorted(shapes):
+        a = torch.randn(1024 if rows < 10_000 else 128, columns, dtype=model.dtype, device=model.device)
+        b = torch.randn(rows, columns, dtype=model.dtype, device=model.device)
+        for _ in range(5):
+            _, wall, cpu = timed(lambda a=a, b=b: float(torch.nn.functional.linear(a, b)[0, 0]))  # type: ignore[misc]
+            operations = 2 * len(a) * rows * columns
+            best = [max(best[0], operations / wall), max(best[1], operations / max(cpu, 1e-9))]
+    return best[0], best[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pool", type=Path, help="An Alpaca file; else Python's own documentation.")
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--compile", action="store_true", help="Also with torch.compile, compiling included.")
+    arguments = parser.parse_args()
+    chosen = examples(arguments.pool, arguments.rows)
+    model = load_model(SETTINGS)
+    tokenizer = load_tokenizer(SETTINGS)
+    template = load_template("auto", tokenizer)
+    likelihood.load_model = lambda *_, **__: model  # type: ignore[assignment]  # both without loading
+    likelihood.load_tokenizer = lambda *_: tokenizer
+    _, lengths = usual(model, template, chosen[:1])  # warm up
+    weights = sum(part.numel() for part in model.parameters())
+    head = model.get_output_embeddings().weight.numel()
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
+        file = Path(folder) / "pool.jsonl"
+        lines = [{"prompt": row.prompt, "response": row.response} for row in chosen]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        pool = read(file)
+        repeats = []
+        for _ in range(arguments.repeats):
+            wall_rate, cpu_rate = ceiling(model)
+            (theirs, lengths), their_wall, their_cpu = timed(lambda: usual(model, template, chosen))
+            tokens = sum(prompt + 2 * response + 1 for prompt, response in lengths)
+            answers = 2 * sum(response for _, response in lengths)
+            (found, facts), our_wall, our_cpu = timed(lambda: ours(pool, False))
+            worked = 2 * ((weights - head) * (facts["tokens"] + facts["shared_prefix"]) + head * answers)
+            repeats.append(
+                {
+                    "usual, rows/s": len(chosen) / their_wall,
+                    "handpicked, rows/s": len(chosen) / our_wall,
+                    "x usual": their_wall / our_wall,
+                    "x usual, CPU time": their_cpu / our_cpu,
+                    "ceiling, GFLOP/s": wall_rate / 1e9,
+                    "share of ceiling": 2 * weights * tokens / our_wall / wall_rate,
+                    "share of ceiling, CPU time": 2 * weights * tokens / our_cpu / cpu_rate,
+                    "share of ceiling, worked": worked / our_wall / wall_rate,
+                    "share of ceiling, worked, CPU time": worked / our_cpu / cpu_rate,
+                    "largest difference": max(abs(a - found[i]) for i, a in enumerate(theirs)),
+                }
+            )
+            print(json.dumps(repeats[-1]), flush=True)
+        told = {name: statistics.median(repeat[name] for repeat in repeats) for name in repeats[0]}
+        if arguments.compile:
+            likelihood.load_model = lambda *_, **__: load_model(SETTINGS)  # type: ignore[assignment]
+            _, wall, _ = timed(lambda: ours(pool, True))
+            told["compiled, seconds, compiling included"] = wall
+    about = f"{len(chosen)} rows, {tokens} tokens, {device()}, {dtype_of(SETTINGS)}, {torch.get_num_threads()} threads"
+    print(f"{about}; medians of {arguments.repeats}; padding {facts['padding']:.1%}")
+    for name, value in told.items():
+        print(f"{name:<40}{value:>12.4g}")
+    if told["largest difference"] > 1e-3:
+        raise SystemExit("the values differ from those of the usual loop by more than 1e-3")
+
+
+if __name__ == "__main__":
+    main()

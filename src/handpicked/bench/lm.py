@@ -1,0 +1,119 @@
+"""The model under test as lm-evaluation-harness sees it: loaded here, in vLLM, or behind an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from handpicked.config import ModelSettings
+from handpicked.errors import ConfigError, MissingPart
+from handpicked.models.load import dtype_of, load_model, load_tokenizer, resolve
+from handpicked.models.template import load_template
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` asks its chat completions, which tell no likelihoods.
+
+    ``tokenizer`` (a name or a folder) is needed where likelihoods are compared. The key stays in the environment.
+    """
+
+    base_url: str
+    model: str
+    chat: bool = False
+    tokenizer: str | None = None
+    key_env: str = "OPENAI_API_KEY"
+    concurrency: int = 8
+    timeout: float = 300.0
+
+
+def open_model(
+    model: ModelSettings,
+    adapter: Path | None,
+    template: str | None,
+    *,
+    engine: Literal["transformers", "vllm"] = "transformers",
+    batch_size: int = 8,
+) -> Any:
+    """lm-eval's view of a local model. ``template`` is the chat template of answers in free text, None where none is asked.
+
+    Raises MissingPart without lm-eval or vLLM, and what loading the model raises.
+    """
+    if engine == "vllm":
+        return _vllm(model, adapter)
+    try:
+        from lm_eval.models.huggingface import HFLM
+    except ImportError:
+        raise MissingPart("Benchmarks need lm-evaluation-harness: pip install 'handpicked[bench]'") from None
+    tokenizer = load_tokenizer(model)
+    if template is not None:
+        tokenizer.chat_template = load_template(template, tokenizer).source
+    return HFLM(
+        pretrained=load_model(model, adapter=adapter),
+        tokenizer=tokenizer,
+        backend="causal",
+        batch_size=batch_size,
+    )
+
+
+def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
+    """vLLM chooses its own batches. It writes free text in the tokenizer's own chat template."""
+    try:
+        import vllm  # noqa: F401
+        from lm_eval.models.vllm_causallms import VLLM
+    except ImportError:
+        raise MissingPart(
+            "evaluate.bench.engine is vllm, which is not installed: pip install vllm (it needs a GPU), or set it to transformers."
+        ) from None
+    return VLLM(
+        pretrained=str(resolve(model)),
+        revision=model.revision,
+        trust_remote_code=model.trust_remote_code,
+        dtype=str(dtype_of(model)).removeprefix("torch."),
+        lora_local_path=None if adapter is None else str(adapter),
+        batch_size="auto",
+    )
+
+
+def open_endpoint(endpoint: Endpoint) -> Any:
+    """lm-eval's view of an endpoint: completions, or chat completions. Raises MissingPart for what its client lacks."""
+    from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
+
+    key = os.environ.get(endpoint.key_env)
+    shared: dict[str, Any] = {
+        "model": endpoint.model,
+        "num_concurrent": endpoint.concurrency,
+        "timeout": round(endpoint.timeout),
+        "header": {"Authorization": f"Bearer {key}"} if key else {"Content-Type": "application/json"},
+        "tokenized_requests": False,
+    }
+    base = endpoint.base_url.rstrip("/")
+    try:
+        if endpoint.chat:
+            return LocalChatCompletion(base_url=f"{base}/chat/completions", **shared)
+        backend = None if endpoint.tokenizer is None else "huggingface"
+        return LocalCompletionsAPI(
+            base_url=f"{base}/completions", tokenizer=endpoint.tokenizer, tokenizer_backend=backend, **shared
+        )
+    except ModuleNotFoundError as error:
+        raise MissingPart(f"Benchmarks through an endpoint: {error}") from error
+
+
+def refuse_likelihoods(endpoint: Endpoint, names: Sequence[str]) -> None:
+    """Raise ConfigError when benchmarks that compare likelihoods of given answers meet an endpoint that cannot tell them."""
+    if not names:
+        return
+    listed = ", ".join(names)
+    if endpoint.chat:
+        raise ConfigError(
+            f"{listed}: compares the likelihoods of given answers, which chat completions do not tell. Ask an endpoint with "
+            "completions and logprobs (leave out --chat), a local model, or benchmarks that generate (gsm8k, bbh, ifeval)."
+        )
+    if endpoint.tokenizer is None:
+        raise ConfigError(
+            f"{listed}: compares the likelihoods of given answers, for which the model's tokenizer must be here too. "
+            "Give it with --tokenizer (a folder or a name)."
+        )

@@ -1,0 +1,136 @@
+"""Benchmark data from a folder of files: found by their names, read into the fields of the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handpicked.bench.catalogue import Benchmark
+from handpicked.bench.shapes import SHAPES
+from handpicked.errors import ConfigError, PoolError, first_line
+from handpicked.store import digest
+
+SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LocalData:
+    """The files of one benchmark by the split that each holds; ``evaluated`` is the split that is scored.
+
+    ``shots_from`` is the split that examples come from: the definition's where there is a file for it, else another one,
+    and in the last resort the evaluated split itself (lm-eval leaves the asked row out of its own examples).
+    """
+
+    benchmark: Benchmark
+    files: Mapping[str, Path]
+    evaluated: str
+    shots_from: str | None
+    identity: str = field(default="")
+
+    def rows(self) -> dict[str, list[Row]]:
+        """All rows by split, in the hub's fields. Raises PoolError for a file that cannot be read as the benchmark."""
+        return {split: list(_rows(self.benchmark, file)) for split, file in self.files.items()}
+
+    @property
+    def note(self) -> str | None:
+        """What the reader should know where examples come from another split than published numbers' do."""
+        wanted = self.benchmark.shots_from
+        if wanted is None or self.shots_from == wanted:
+            return None
+        return f"examples come from {self.files[self.shots_from or self.evaluated].name}, for want of a {wanted} file"
+
+
+def find(benchmark: Benchmark, folder: Path) -> LocalData:
+    """The files of ``benchmark`` in ``folder`` or a folder in it.
+
+    Raises ConfigError when there is no such folder, no file for the split that is scored, or more than one for a split.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"There is no folder '{folder}' with benchmark data (evaluate.bench.data, --data).")
+    found: dict[str, Path] = {}
+    for file in sorted([*folder.glob("*.*"), *folder.glob("*/*.*")]):
+        split = _split(benchmark, file)
+        if split is None:
+            continue
+        if split in found:
+            raise ConfigError(
+                f"Two files could be the {split} split of {benchmark.name}: {found[split]} and {file}. Keep one of them in {folder}."
+            )
+        found[split] = file
+    evaluated = _evaluated(benchmark)
+    if evaluated not in found:
+        names = benchmark.splits[evaluated].replace("(", "[").replace(")?", "]")
+        raise ConfigError(
+            f"{folder} has no data for {benchmark.name}: no file is called {names} with {', '.join(SUFFIXES)}. "
+            "Add it, or leave out 'data' to read the benchmark from the hub."
+        )
+    identity = " ".join(f"{split}:{digest(file)}" for split, file in sorted(found.items()))
+    return LocalData(benchmark, found, evaluated, _shots_from(benchmark, found, evaluated), identity)
+
+
+def _split(benchmark: Benchmark, file: Path) -> str | None:
+    if file.suffix not in SUFFIXES:
+        return None
+    stem = file.stem.lower().replace("-", "_")
+    for split, pattern in benchmark.splits.items():
+        if re.fullmatch(rf"{pattern}(_\d+)?", stem):
+            return split
+    return None
+
+
+def _evaluated(benchmark: Benchmark) -> str:
+    """The split that the definition scores: test where it has one, else validation, else (IFEval) its only one."""
+    return next(split for split in ("test", "validation", "train") if split in benchmark.splits)
+
+
+def _shots_from(benchmark: Benchmark, found: Mapping[str, Path], evaluated: str) -> str | None:
+    if benchmark.shots_from is None:
+        return None
+    others = [split for split in found if split != evaluated]
+    return next(iter([benchmark.shots_from] if benchmark.shots_from in found else others), evaluated)
+
+
+def _rows(benchmark: Benchmark, file: Path) -> Iterator[Row]:
+    shape = SHAPES[benchmark.name]
+    for number, row in enumerate(_read(file), start=1):
+        try:
+            made = shape(row)
+        except KeyError as error:
+            raise PoolError(
+                f"{file}, row {number}: {benchmark.name} needs the field '{error.args[0]}', and this row has "
+                f"{', '.join(row) or 'none'}. Rename its fields, or leave out 'data' to read the benchmark from the hub."
+            ) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PoolError(f"{file}, row {number}: it is no row of {benchmark.name}: {error}.") from error
+        if made is not None:
+            yield made
+
+
+def _read(file: Path) -> list[Row]:
+    """All rows of a Parquet, JSON-lines, JSON or CSV file; benchmarks are small."""
+    import csv
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if file.suffix == ".parquet":
+            return list(pq.read_table(file).to_pylist())
+        text = file.read_text(encoding="utf-8-sig")
+        if file.suffix == ".csv":
+            return list(csv.DictReader(text.splitlines(keepends=True)))
+        rows = (
+            json.loads(text)
+            if file.suffix == ".json"
+            else [json.loads(line) for line in text.splitlines() if line.strip()]
+        )
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise PoolError(f"{file} cannot be read as {file.suffix[1:]}: {first_line(error)}") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise PoolError(f"{file} must hold a list of rows, each with named fields.")
+    return rows

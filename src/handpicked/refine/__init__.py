@@ -1,0 +1,5 @@
+"""Rewriting selected responses through an endpoint before training on them."""
+
+from handpicked.refine.rewrite import estimated, load_prompt, rewrite
+
+__all__ = ["estimated", "load_prompt", "rewrite"]

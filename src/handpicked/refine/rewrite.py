@@ -1,0 +1,132 @@
+"""Selected responses rewritten by a chat model, as the refinement arms of an experiment are trained on.
+
+Long Is More (Zhao et al., 2024, arXiv 2402.04833) refines the longest responses by a chat model before training on them.
+The prompt here is our own. A row without a usable new response is left out of the subset, counted with its reason: with
+its old response the arm would be neither the one nor the other. Both texts of every row are stored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from handpicked.config import RefineSettings
+from handpicked.endpoint import Reply, Request, complete, default_cache
+from handpicked.endpoint import estimate as estimate_requests
+from handpicked.endpoint.cost import Expense
+from handpicked.errors import ConfigError, EndpointError
+from handpicked.progress import SILENT, Progress
+from handpicked.records import Example, Message, prompt_text
+from handpicked.store import write_text
+
+PLACES = ("{prompt}", "{response}")
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What a rewriting came to, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
+
+    ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason.
+    """
+
+    rows: int
+    rewritten: int
+    unchanged: int
+    left_out: Mapping[str, int]
+    cost: float | None
+
+
+def load_prompt(path: str | None) -> str:
+    """The text with ``{prompt}`` and ``{response}`` in it, ours or the file's. Raises ConfigError where it lacks one of them."""
+    if path is None:
+        return (files("handpicked.refine") / "prompt.txt").read_text(encoding="utf-8")
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the prompt {path} cannot be read as text ({error}).") from error
+    missing = [place for place in PLACES if place not in text]
+    if missing:
+        raise ConfigError(
+            f"the prompt {path} does not hold {' and '.join(missing)}, so it would not show them."
+        )
+    return text
+
+
+def rewrite(
+    examples: Sequence[Example],
+    settings: RefineSettings,
+    out: Path,
+    *,
+    arm: str,
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+) -> Refined:
+    """Rewrite the final response of every example, into ``out/selected.jsonl`` (messages) and ``out/refined.jsonl``.
+
+    ``refined.jsonl`` has a line a row: row, id, original, refined (null with a reason where the row is left out).
+    Replies already paid for come from ``cache`` (default: the user's one request cache), so a rewriting that was cut off
+    goes on where it stopped. Raises EndpointError and MissingPart as ``endpoint.complete`` does, and EndpointError when
+    not one response was rewritten.
+    """
+    template = load_prompt(settings.prompt)
+    requests = [_request(example, template, settings) for example in examples]
+    replies = complete(requests, settings, cache or default_cache(), progress, label=f"refine {arm}")
+    texts = [_read(reply, settings) for reply in replies]
+    lines, kept = [], []
+    for example, (text, reason) in zip(examples, texts, strict=True):
+        old = example.messages[-1].content
+        noted = {"row": example.row, "id": example.id, "original": old, "refined": text, "reason": reason}
+        lines.append(noted)
+        if text is not None:
+            turns = [*example.messages[:-1], Message("assistant", text)]
+            kept.append(
+                {
+                    "messages": [{"role": t.role, "content": t.content} for t in turns],
+                    "original_response": old,
+                }
+            )
+    if not kept:
+        raise EndpointError(
+            f"arm '{arm}': {settings.model} gave no usable response for any of {len(examples)} rows "
+            f"({dict(Counter(reason for _, reason in texts))})."
+        )
+    for name, rows in (("refined.jsonl", lines), ("selected.jsonl", kept)):
+        write_text(out / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    unchanged = sum(line["refined"] == line["original"] for line in lines)
+    costs = [reply.cost for reply in replies if reply.cost is not None]
+    return Refined(
+        len(examples),
+        len(kept) - unchanged,
+        unchanged,
+        dict(Counter(reason for _, reason in texts if reason is not None).most_common()),
+        sum(costs) if costs else None,
+    )
+
+
+def estimated(examples: Sequence[Example], settings: RefineSettings) -> Expense:
+    """What the rewriting would take if nothing were in the cache."""
+    template = load_prompt(settings.prompt)
+    return estimate_requests([_request(example, template, settings) for example in examples], settings)
+
+
+def _request(example: Example, template: str, settings: RefineSettings) -> Request:
+    prompt, response = prompt_text(example.messages[:-1]), example.messages[-1].content
+    longest = max((len(run) for text in (prompt, response) for run in re.findall("=+", text)), default=0)
+    values = {"prompt": prompt, "response": response, "fence": "=" * max(8, longest + 1)}
+    filled = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), template)
+    return Request((Message("user", filled),), settings.max_tokens, settings.temperature)
+
+
+def _read(reply: Reply, settings: RefineSettings) -> tuple[str | None, str | None]:
+    """The new response, or why there is none."""
+    if reply.text is None:
+        return None, reply.reason or "no reply"
+    if not reply.finished:
+        return None, f"cut at {settings.max_tokens} tokens"
+    text = reply.text.strip()
+    return (text, None) if text else (None, "an empty reply")
