@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handpicked.analyze import bootstrap
-from handpicked.analyze.paired import paired_difference
 from handpicked.records import Estimate
 
 
@@ -66,17 +65,3 @@ def test_same_seed_same_interval_whatever_the_order_and_value_within_it(items, s
 def test_wilson_against_published_values():
     """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
     assert bootstrap.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-
-
-def test_a_paired_difference_takes_out_the_difficulty_of_prompts():
-    rng = np.random.default_rng(0)
-    difficulty = rng.normal(3, 1, 200)
-    a = {f"p{i}": float(d - 0.1 + rng.normal(0, 0.05)) for i, d in enumerate(difficulty)}
-    b = {f"p{i}": float(d) for i, d in enumerate(difficulty)}
-    found = paired_difference({**a, "only a": 1.0}, {**b, "p0": None})
-    assert found.low < -0.1 < found.high
-    assert found.high < 0
-    assert (found.n, found.missing) == (199, 2)
-    turned = paired_difference(b, a)
-    assert turned.value == pytest.approx(-paired_difference(a, b).value)
-    assert paired_difference({}, {}).value is None

@@ -73,8 +73,14 @@ def test_a_benchmark_that_falls_counts_where_there_are_benchmarks():
             "characters_to_base": None,
             "failed": False,
         }
-        rows = [{"benchmark": "gsm8k", "members": [], "short_answer": True, "arms": [cell]}]
-        found = banners({**results, "benchmarks": rows})
+        row = {
+            "benchmark": "gsm8k",
+            "higher_is_better": True,
+            "members": [],
+            "short_answer": True,
+            "arms": [cell],
+        }
+        found = banners({**results, "benchmarks": [row]})
         assert (SHORT in {banner["title"] for banner in found}) is raised
 
 

@@ -66,3 +66,17 @@ def test_where_all_are_won_the_interval_is_wilsons():
     won = [{f"p{p}": 1.0 for p in range(10)} for _ in range(3)]
     found = seeds.mean(won, share=True)
     assert found.value == found.high == 1 and found.low == pytest.approx(bootstrap.wilson(1.0, 10)[0])
+
+
+def test_a_paired_difference_takes_out_the_difficulty_of_prompts():
+    rng = np.random.default_rng(0)
+    difficulty = rng.normal(3, 1, 200)
+    a = {f"p{i}": float(d - 0.1 + rng.normal(0, 0.05)) for i, d in enumerate(difficulty)}
+    b = {f"p{i}": float(d) for i, d in enumerate(difficulty)}
+    found = seeds.mean(seeds.differences([{**a, "only a": 1.0}], [{**b, "p0": None}]))
+    assert found.low < -0.1 < found.high
+    assert found.high < 0
+    assert (found.n, found.missing) == (199, 2)
+    turned, same = (seeds.mean(seeds.differences([x], [y])) for x, y in ((b, a), (a, b)))
+    assert turned.value == pytest.approx(-same.value)
+    assert seeds.mean(seeds.differences([{}], [{}])).value is None

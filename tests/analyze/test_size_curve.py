@@ -98,11 +98,11 @@ def test_the_sentence_says_the_deficit_that_is_left():
         return f"{value:.2f}"
 
     found = size_curve(made({"s100": 0.2, "s300": 0.99, "s1000": 1.0}), ROWS, "high")
-    text = sentence(found, "longest", "win rate", say)
+    text = sentence(found, "longest", "win rate", say, say)
     assert (
         text.startswith("By win rate, 300 rows of longest") and f"worse by up to {found.deficit:.2f}" in text
     )
     least = size_curve(made({"s100": 1.0, "s300": 0.0}), ROWS, "high")
-    assert "the smallest size of longest, 100 rows" in sentence(least, "longest", "win rate", say)
+    assert "the smallest size of longest, 100 rows" in sentence(least, "longest", "win rate", say, say)
     most = size_curve(made({"s100": 0.0, "s300": 1.0}), ROWS, "high")
-    assert "no size of longest below the best, 300 rows" in sentence(most, "longest", "win rate", say)
+    assert "every size of longest below the best, 300 rows" in sentence(most, "longest", "win rate", say, say)

@@ -18,9 +18,11 @@ from handpicked.pick.methods import selector_for
 from handpicked.pick.modeled import modeled
 from handpicked.pick.scoring import score
 from handpicked.score import embedding
+from handpicked.select import facility_location
 from handpicked.select.deita import Deita
 from handpicked.select.embeddings import Embeddings
 from handpicked.select.kmeans import KMeans
+from handpicked.store import open_run
 from memory_pool import MemoryPool
 
 pytest.importorskip("faiss", reason="needs the embed extra")
@@ -90,6 +92,24 @@ def test_every_selector_by_meaning_shares_the_embeddings(pool, tmp_path, by, mon
     assert pick(pool, settings, tmp_path / "out").kept == 4
 
 
+@pytest.mark.parametrize("by", ["kmeans", "k-center", "facility-location", "semdedup"])
+def test_a_pool_in_another_order_gives_the_same_rows(by):
+    prompts = []
+    for rows in (ROWS, ROWS[::-1]):
+        pool = MemoryPool(rows, shards=3)
+        chosen = hp.select(pool, selector_for(SelectSettings(by=by, seed=2, clusters=3)), size=5).rows
+        prompts.append({rows[row]["prompt"] for row in chosen.tolist()})
+    assert prompts[0] == prompts[1]
+
+
+def test_an_experiment_keeps_its_embeddings_in_its_own_folder(pool, tmp_path):
+    with open_run(tmp_path / "run") as run:
+        for by in ("kmeans", "k-center"):
+            pick(pool, SelectSettings(by=by, size=3), tmp_path / by, run=run)
+    kept = list((tmp_path / "run" / "scores").glob("embedding-*/embeddings.npy"))
+    assert len(kept) == 1 and Embeddings.load(kept[0].parent).vectors.shape == (12, 384)
+
+
 def test_semdedup_without_a_size_keeps_what_is_no_duplicate(tmp_path):
     pool = MemoryPool([*ROWS, *ROWS])
     summary = pick(pool, SelectSettings(by="semdedup", threshold=0.999), tmp_path / "out")
@@ -155,6 +175,15 @@ def test_mistakes_are_found_before_any_work(pool, tmp_path, monkeypatch):
         pick(pool, SelectSettings(by="kmeans", size=3), tmp_path / "x")
     experiment = Experiment(name="x", pool={"path": str(tmp_path)}, arms={"a": arms["a"]})
     assert any("arm 'a': Clusters need faiss" in one for one in missing_parts(experiment))
+
+
+def test_too_many_rows_are_refused_before_they_are_embedded(pool, monkeypatch):
+    monkeypatch.setattr(facility_location, "MOST", 10)
+    monkeypatch.setattr(embedding, "embed", lambda *_: pytest.fail("embedded"))
+    for by in ({"by": "facility-location"}, {"by": "qdit", "field": "quality"}):
+        settings = SelectSettings(**by, score={"text": "response"})
+        with pytest.raises(ConfigError, match=r"13 rows are too many .* Set neighbours to 100"):
+            hp.select(pool, selector_for(settings), size=3, score=settings.score)
 
 
 def test_balanced_by_source(tmp_path):

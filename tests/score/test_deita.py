@@ -12,7 +12,7 @@ from handpicked.errors import ConfigError
 from handpicked.models.load import load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.score.deita import Deita, DeitaRating, rating_ids
-from handpicked.score.pool_scorer import SCORES
+from handpicked.score.pool_scorer import FACTS, SCORES
 
 torch = pytest.importorskip("torch", reason="needs the lm extra")
 
@@ -111,7 +111,7 @@ def test_after_a_kill_the_values_are_the_same(rate, tmp_path):
     whole = run(both, tmp_path / "whole")
     stopped(both, POOL, tmp_path / "torn", after=4)
     assert run(both, tmp_path / "torn") == whole
-    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
+    assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 
 
 def test_ratings_are_single_tokens_or_it_is_refused(model):
@@ -140,7 +140,7 @@ def test_the_prompts_that_come_along_suit_the_bundled_model(name):
         pytest.skip(str(missing))
     row = encode(example(0, "Why is the sky blue?", "It scatters."))
     assert len(set(encode.ratings)) == 6 and row.reason is None and row.truncated == 0
-    text = encode.tokenizer.decode(row.ids)
+    text = encode.tokenizer.decode(list(row.ids))
     assert "Why is the sky blue?" in text and text.endswith("from 1 to 6: ")
 
 

@@ -16,7 +16,7 @@ from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
 from handpicked.score.gradients import AdamStep, Projection
 from handpicked.score.less import Less
-from handpicked.score.pool_scorer import SCORES
+from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.target import TargetSet
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -157,7 +157,7 @@ def test_other_rows_order_and_a_kill_change_nothing(less, tmp_path):
     stopped(less, POOL, tmp_path / "torn", after=11)
     assert (tmp_path / "torn" / "step-5.jsonl").is_file(), "it was at the second state"
     assert run(less, tmp_path / "torn") == whole
-    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
+    assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 
 
 def test_rows_that_have_no_value_say_why_and_cut_ones_are_counted(less, tmp_path):

@@ -13,7 +13,7 @@ from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.progress import SILENT
 from handpicked.score.model_rows import JOURNAL
-from handpicked.score.pool_scorer import SCORES
+from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.reward import Reward
 
 torch = pytest.importorskip("torch", reason="needs the lm extra")
@@ -112,7 +112,7 @@ def test_after_a_kill_only_what_is_missing_is_computed(reward, tmp_path):
         scorer.score(POOL, None, tmp_path / "torn", dying(2))
     assert (tmp_path / "torn" / JOURNAL).read_bytes().startswith(started), "what was done stays as it was"
     assert run(scorer, tmp_path / "torn") == whole
-    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
+    assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 
 
 def test_the_estimate_names_rows_tokens_and_time_without_weights(reward, monkeypatch):

@@ -13,7 +13,7 @@ from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
-from handpicked.score.pool_scorer import SCORES
+from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.rds import Rds, weighted_means
 from handpicked.score.target import TargetSet
 from handpicked.score.target_similarity import TargetSimilarity
@@ -104,7 +104,7 @@ def test_neither_order_nor_sample_nor_kill_changes_rds(rds, tmp_path):
     assert some == pytest.approx([whole[0][row] for row in (1, 4, 9)], abs=1e-4)
     stopped(scorer, POOL, tmp_path / "torn", after=3)
     assert run(scorer, tmp_path / "torn") == whole
-    assert [file.name for file in (tmp_path / "torn").iterdir()] == [SCORES]
+    assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 
 
 def test_empty_and_long_rows(rds, tmp_path):
@@ -170,4 +170,4 @@ def test_target_similarity_is_the_embedders_cosine(tmp_path):
     assert (ranks[1], ranks[4]) == (1, 2), "the plant target chooses first, then the loan target"
     assert cut[3] > 100 and cut[0] == 0
     assert "5 texts" in scorer.estimate(pool, None) and "2 targets" in scorer.estimate(pool, None)
-    assert [file.name for file in tmp_path.iterdir()] == [SCORES]
+    assert {file.name for file in tmp_path.iterdir()} == {FACTS, SCORES}

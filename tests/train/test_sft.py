@@ -18,6 +18,7 @@ from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import MissingPart, StoreError, TrainingError
 from handpicked.models.load import device, load_model
 from handpicked.train import train
+from handpicked.train.sft import _whole
 
 pytest.importorskip("trl", reason="needs the train extra")
 
@@ -144,7 +145,8 @@ def test_killed_and_resumed_gives_the_same_curve(rows, model, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "handpicked.train", str(job(rows, model, settings, out))]
     )
-    while not list(out.glob("checkpoints/checkpoint-*/trainer_state.json")):
+    # whole, and not only begun: on a busy machine the kill would else hit the first one half written
+    while not any(_whole(one) for one in out.glob("checkpoints/checkpoint-*")):
         assert process.poll() is None, "finished before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

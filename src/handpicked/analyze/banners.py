@@ -131,7 +131,8 @@ def _fallen(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
     """Benchmarks on which an arm lies below the untouched model, its whole interval below zero."""
     for row in results["benchmarks"]:
         for cell in row["arms"]:
-            if cell["arm"] == arm and not row["members"] and cell["to_base"] and _below_zero(cell["to_base"]):
+            known = cell["arm"] == arm and row["higher_is_better"] and not row["members"] and cell["to_base"]
+            if known and _below_zero(cell["to_base"]):
                 yield row["benchmark"], cell["to_base"]
 
 

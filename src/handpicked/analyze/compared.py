@@ -20,9 +20,9 @@ EVERYTHING = "all"
 Json = dict[str, Any]
 
 
-def from_first(verdict: Verdict, place: Mapping[str, tuple[int, int]]) -> Verdict:
-    """The verdict told from the side of the model that comes first by ``place``."""
-    if place[verdict.a] < place[verdict.b]:
+def from_first(verdict: Verdict, first: str) -> Verdict:
+    """The verdict told from the side of the model ``first``."""
+    if verdict.a == first:
         return verdict
     turned: dict[Outcome, Outcome] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}
     return replace(

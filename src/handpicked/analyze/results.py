@@ -55,7 +55,7 @@ def assemble(
     ``experiment`` is the experiment file with its defaults resolved; ``losses`` maps arm, then prompt id, to the mean
     negative log-likelihood of the reference in nats per response token, ``None`` where it could not be computed.
     ``verdicts`` may be told from either side and by several judges: each is turned to the side of the arm that comes
-    first, the ``candidate`` before all others. A comparison's ``holm`` is the p-value of the sign test that neither
+    first, the ``candidate`` before all others and the untouched model last. A comparison's ``holm`` is the p-value of the sign test that neither
     arm is better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
     ``candidates`` are those of each base model, ``candidate`` the first; ``curves`` the arms of each size curve; completions,
     losses and verdicts name models, which ``arms`` tells the arms of.
@@ -67,7 +67,10 @@ def assemble(
     arm_of = {arm.name: name for name, members in groups.items() for arm in members}
     order = [*candidates, *(name for name in groups if name not in candidates)]
     place = {arm.name: (order.index(arm_of[arm.name]), i) for i, arm in enumerate(arms)}
-    told = [from_first(verdict, place) for verdict in verdicts]
+    side = {
+        arm.name: (arm.by == "none" and arm_of[arm.name] not in candidates, place[arm.name]) for arm in arms
+    }
+    told = [from_first(v, min(v.a, v.b, key=side.__getitem__)) for v in verdicts]
     told.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))
     judges = [_judge(name, [v for v in told if v.judge == name]) for name in _judge_names(experiment, told)]
     tables = arm_table(arms, candidates, losses, completions)
@@ -94,7 +97,7 @@ def assemble(
         "members": _members(groups, losses, completions),
         "comparisons": comparisons,
         "size_curves": size_curves(
-            curves, groups, losses, [v for v in told if main and v.judge == main["name"]]
+            curves, groups, losses, [v for v in told if main and v.judge == main["name"]], benchmarks
         ),
         "judges": judges,
         "rankings": [

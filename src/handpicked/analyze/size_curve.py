@@ -132,17 +132,21 @@ def _deficit(difference: Estimate | None, sign: float) -> float:
     return max(0.0, -sign * (difference.low if sign > 0 else difference.high))
 
 
-def sentence(curve: Curve, family: str, measure: str, say: Callable[[float | None], str]) -> str:
-    """The curve in words; ``say`` writes a value of the measure, ``measure`` names it with its yardstick."""
+Say = Callable[["float | None"], str]
+"""Writes a value of a measure."""
+
+
+def sentence(curve: Curve, family: str, measure: str, say: Say, gap: Say) -> str:
+    """The curve in words; ``say`` writes a value of the measure, ``gap`` a difference of two."""
     by_arm = {point.arm: point for point in curve.points}
     best, smallest = by_arm[curve.best], by_arm[curve.smallest]
+    told = f"{best.rows:,} rows ({say(best.value.value)})"
     n = best.value.n
-    if curve.smallest == curve.best:
-        start = f"By {measure}, no size of {family} below the best, {best.rows:,} rows ({say(best.value.value)}), holds up"
-        if best is curve.points[0]:
-            start = f"By {measure}, the smallest size of {family}, {best.rows:,} rows ({say(best.value.value)}), is also the best"
-        return f"{start}, n = {n}."
+    if best is curve.points[0]:
+        return f"By {measure}, the smallest size of {family}, {told}, is also the best, n = {n}."
+    if smallest is best:
+        return f"By {measure}, every size of {family} below the best, {told}, is worse, n = {n}."
     return (
         f"By {measure}, {smallest.rows:,} rows of {family} ({say(smallest.value.value)}) are not shown to be worse than the "
-        f"best, {best.rows:,} rows ({say(best.value.value)}), n = {n}; they may still be worse by up to {say(curve.deficit)}."
+        f"best, {told}, n = {n}; they may still be worse by up to {gap(curve.deficit)}."
     )

@@ -12,6 +12,7 @@ from handpicked.errors import ConfigError, MissingPart
 from handpicked.records import Message
 
 OPENAI_URL = "https://api.openai.com/v1"
+NO_KEY = "no-key-needed"
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -100,7 +101,7 @@ def key_of(settings: Endpoint) -> str:
         return key
     url = base_url_of(settings)
     if urlsplit(url).hostname in LOCAL_HOSTS:
-        return "none"
+        return NO_KEY
     raise MissingPart(
         f"No key for {url}: the environment variable {settings.key_env} is not set. "
         f"Export it, or name another variable with key_env."

@@ -25,8 +25,10 @@ from handpicked.records import Pool, SelectionSummary, Turns
 from handpicked.score.scorer import Scorer
 from handpicked.select.clusters import load_faiss
 from handpicked.select.embeddings import EMBEDDING, Embeddings
+from handpicked.select.facility_location import FacilityLocation, check_rows
 from handpicked.select.full import Full
 from handpicked.select.length_matched import LengthMatched
+from handpicked.select.qdit import Qdit
 from handpicked.select.selector import Selector
 from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
@@ -127,6 +129,10 @@ def select(
     )
     texts, fields, names = _columns(pool, selector, plans, tokenizer, settings)
     _check_scored(size, settings, names)
+    if isinstance(selector, FacilityLocation | Qdit) and not (
+        guards or settings.sample or settings.prefilter
+    ):
+        check_rows(pool.rows, selector.neighbours, selector.name)
     if hasattr(selector, "embeddings"):
         load_faiss()  # which most of them need: to find it missing after an hour of embedding would be late
     if names and runner == "ray":
@@ -144,9 +150,11 @@ def select(
     if isinstance(selector, Window | SemDeDup) and size is None and fraction is None:
         wanted = len(rows)
     if len(rows) < wanted:
+        ceiling = getattr(selector, "ceiling", None)
+        over = "lie outside of what it chooses from" if ceiling is None else f"are over {ceiling:g}"
         raise ConfigError(
             f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {len(rows):,}: the others have no value "
-            f"of {' or '.join(selector.columns)}, or lie outside of what it chooses from. Lower the size."
+            f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
         )
     return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
 

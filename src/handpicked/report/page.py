@@ -131,7 +131,7 @@ def _size_axes(curves: Sequence[Json]) -> list[Json]:
             for end in ("low", "value", "high")
             if point["value"][end] is not None
         ]
-        if drawn[0][1]["better"] == "high":
+        if name.startswith("win rate"):
             values.append(0.5)
         room = 0.05 * (max(values) - min(values)) or 0.05
         rows = [point["rows"] for point in points]

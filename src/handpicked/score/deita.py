@@ -28,9 +28,10 @@ from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
-from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
-from handpicked.score.pool_scorer import SCORES, read_scores, write_scores
+from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, packed, write_rows
+from handpicked.score.pool_scorer import FACTS, SCORES, read_scores, write_scores
 from handpicked.score.scorer import Scope
+from handpicked.store import read_json, write_json
 
 RATINGS = ("1", "2", "3", "4", "5", "6")
 Rated = Literal["deita-complexity", "deita-quality"]
@@ -70,7 +71,7 @@ class DeitaRating:
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time."""
         encode = self._encoder()
-        return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model.name)
+        return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """The rating of every row; null for an empty prompt (complexity) or response (quality)."""
@@ -147,7 +148,7 @@ class Encoder:
                 )
             tail = len(self._plain(self.tail))
             ids = ids[: self.limit - tail] + ids[len(ids) - tail :]
-        return ModelRow(example.row, ids, over)
+        return ModelRow(example.row, packed(ids), over)
 
     def _fill(self, prompt: str, response: str) -> str:
         """The prompt of one row. Braces in a row's own text stay as they are."""
@@ -236,6 +237,10 @@ class Deita:
         }
         columns[self.name] = pc.multiply(columns["deita-score_complexity"], columns["deita-score_quality"])
         columns["reason"] = pc.coalesce(complexity["reason"], quality["reason"])
+        facts = {
+            rating.name: read_json(work / rating.name / FACTS) for rating in (self.complexity, self.quality)
+        }
+        write_json(work / FACTS, facts)
         write_scores(work, pa.table({name: columns[name] for name in ("row", *self.values, "reason")}))
         for rating in (self.complexity, self.quality):
             shutil.rmtree(work / rating.name)

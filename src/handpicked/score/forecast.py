@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from handpicked.config import ModelSettings
+from handpicked.models.load import device, dtype_of
 from handpicked.records import Example, Pool
+
+if TYPE_CHECKING:
+    import torch
 
 SAMPLE = 256
 """Rows that are tokenised for a forecast."""
@@ -27,7 +33,7 @@ def forecast(
     rows: Sequence[int] | None,
     tokens_of: Callable[[Example], int],
     weights: int,
-    model: str,
+    model: ModelSettings,
     *,
     operations: float = 2,
     more_tokens: int = 0,
@@ -39,30 +45,26 @@ def forecast(
     """
     found, count = sampled(pool, rows)
     tokens = round(sum(map(tokens_of, found)) / max(1, len(found)) * count) + more_tokens
-    rate, where = product_rate()
-    seconds = operations * weights * tokens / (SHARE * rate)
+    seconds = operations * weights * tokens / (SHARE * product_rate(dtype_of(model)))
     return (
-        f"about {tokens:,} tokens in {count:,} rows, through {model} of {weights / 1e6:,.1f} million weights: about "
-        f"{in_words(seconds)} on this {where}"
+        f"about {tokens:,} tokens in {count:,} rows, through {model.name} of {weights / 1e6:,.1f} million weights: about "
+        f"{in_words(seconds)} on this {device()}"
     )
 
 
-def product_rate() -> tuple[float, str]:
-    """Operations a second of a float32 matrix product here (bfloat16 on a GPU), and where: measured for a tenth of a second."""
+def product_rate(dtype: torch.dtype) -> float:
+    """Operations a second of matrix products here, in numbers of this type: the best of a few, some tenths of a second."""
     import torch
 
-    from handpicked.models.load import device
-
-    where = device()
-    kind = torch.bfloat16 if where == "cuda" else torch.float32
-    size = 4096 if where == "cuda" else 512
-    left = torch.ones(size, size, dtype=kind, device=where)
-    (left @ left).sum().item()
-    rounds, began = 0, time.perf_counter()
-    while time.perf_counter() - began < 0.1:
-        (left @ left)[0, 0].item()
-        rounds += 1
-    return 2 * size**3 * rounds / (time.perf_counter() - began), where
+    size = 4096 if device() == "cuda" else 768
+    left = torch.ones(1024, size, dtype=dtype, device=device())
+    right = torch.ones(size, size, dtype=dtype, device=device())
+    best = math.inf
+    for _ in range(5):
+        started = time.perf_counter()
+        float((left @ right)[0, 0])  # waits for the device
+        best = min(best, time.perf_counter() - started)
+    return 2 * 1024 * size * size / best
 
 
 def weights_of(build: Callable[[], Any]) -> int:
@@ -77,5 +79,5 @@ def weights_of(build: Callable[[], Any]) -> int:
 def in_words(seconds: float) -> str:
     """A duration as people say it."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
+        return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

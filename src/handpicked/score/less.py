@@ -91,7 +91,7 @@ class Less:
             rows,
             lambda one: len(states) * len(encode(one)[0].ids),
             size_of(states[0].model),
-            states[0].model.name,
+            states[0].model,
             operations=OPERATIONS,
             more_tokens=len(states) * sum(len(row.ids) for row in encode.targets(self.target)),
         )

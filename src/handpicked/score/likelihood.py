@@ -12,7 +12,6 @@ import hashlib
 import logging
 import math
 import shutil
-import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from handpicked.models.load import device, dtype_of, identity, load_model, load_
 from handpicked.models.template import SHIPPED, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Pool
+from handpicked.score.forecast import in_words, product_rate
 from handpicked.score.forward import Prefix, shared_prefix, token_losses
 from handpicked.score.tokenized import FOLDER, REASONS, Tokenized, tokenize
 
@@ -138,11 +138,11 @@ class LanguageModel:
         if not weights or not count:
             return f"{count:,} rows through {self.model}"
         tokens = times * ((asked[0] + passes * asked[1]) / 4.2 + 30 * count)
-        seconds = 2 * weights * tokens / (0.7 * _rate(dtype_of(self._settings)))
+        seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self._settings)))
         compiling = "; compiling first takes some minutes more" if self.compile else ""
         return (
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of {weights / 1e6:,.0f}M weights: about "
-            f"{_duration(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is done; the same command goes on."
+            f"{in_words(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is done; the same command goes on."
         )
 
     def losses(
@@ -447,24 +447,3 @@ def _characters(pool: Pool, rows: Sequence[int] | None) -> tuple[tuple[int, int]
             responses += pc.sum(pc.utf8_length(few["response"])).as_py() or 0
             count += len(few)
     return (prompts, responses), count
-
-
-def _rate(dtype: Any) -> float:
-    """Operations a second of matrix products here: the best of a few, which take some tenths of a second."""
-    import torch
-
-    size = 4096 if device() == "cuda" else 768
-    a = torch.ones(1024, size, dtype=dtype, device=device())
-    b = torch.ones(size, size, dtype=dtype, device=device())
-    best = math.inf
-    for _ in range(5):
-        started = time.perf_counter()
-        float((a @ b)[0, 0])  # waits for the device
-        best = min(best, time.perf_counter() - started)
-    return 2 * 1024 * size * size / best
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from handpicked.models.journal import append, recover
 from handpicked.progress import Progress
-from handpicked.score.pool_scorer import write_scores
+from handpicked.score.pool_scorer import FACTS, truncation, write_scores
+from handpicked.store import write_json
 
 JOURNAL = "rows.jsonl"
 
@@ -44,13 +46,18 @@ def batches(rows: Iterable[ModelRow], tokens: int) -> list[list[ModelRow]]:
     """
     found: list[list[ModelRow]] = []
     valid = (row for row in rows if row.reason is None)
-    for row in sorted(valid, key=lambda one: (-len(one.ids), list(one.ids), one.row)):
+    for row in sorted(valid, key=lambda one: (-len(one.ids), array("i", one.ids).tobytes(), one.row)):
         last = found[-1] if found else []
         if last and len(last[0].ids) * (len(last) + 1) <= tokens:
             last.append(row)
         else:
             found.append([row])
     return found
+
+
+def packed(ids: Sequence[int]) -> Sequence[int]:
+    """The ids in four bytes each, so that those of a whole pool can wait in memory."""
+    return array("i", ids)
 
 
 def compute_rows(
@@ -111,4 +118,5 @@ def write_rows(
         truncated: cut,
         "reason": pa.array(reasons, pa.string()),
     }
+    write_json(work / FACTS, truncation([row.truncated for row in rows if row.reason is None]))
     write_scores(work, pa.table(table))

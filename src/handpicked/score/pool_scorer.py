@@ -91,6 +91,11 @@ def write_scores(work: Path, table: pa.Table) -> None:
     aside.replace(work / SCORES)
 
 
+def truncation(cut: Sequence[int]) -> dict[str, dict[str, int]]:
+    """For the facts of a scorer: how many rows it did not read to their end, and how many tokens it left out."""
+    return {"truncated": {"rows": sum(tokens > 0 for tokens in cut), "tokens": sum(cut)}}
+
+
 def read_scores(work: Path) -> pa.Table:
     """What ``write_scores`` left in ``work``, by row, ascending."""
     import pyarrow as pa

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.score.pool_scorer import write_scores
+from handpicked.score.pool_scorer import FACTS, truncation, write_scores
 from handpicked.score.round_robin import round_robin
 from handpicked.score.vectors import unit
+from handpicked.store import write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,4 +54,5 @@ def write_resemblance(
         names[2]: pa.array([float(row.truncated) for row in rows], pa.float64(), mask=none),
         "reason": pa.array([row.reason for row in rows], pa.string()),
     }
+    write_json(work / FACTS, truncation([row.truncated for row in rows if row.reason is None]))
     write_scores(work, pa.table(table))

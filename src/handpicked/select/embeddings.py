@@ -149,22 +149,18 @@ def candidates(
     parts += [[np.empty(0)] for _ in columns]
     for batch in scores.batches(columns):
         valued = complete(batch, tuple(columns))
-        found = [numbers(valued[name], name) for name in columns]
-        whole = ~np.isnan(found).any(axis=0) if columns else np.ones(len(valued), bool)
-        if ceiling is not None:
-            whole &= ~(np.array(found) > ceiling).any(axis=0)
-        whole &= np.isin(valued["row"].to_numpy(), embeddings.rows)
-        for part, values in zip(
-            parts, [valued["row"].to_numpy(), *id_numbers(valued["id"]), *found], strict=True
-        ):
-            part.append(values[whole])
+        read = [valued["row"].to_numpy(), *id_numbers(valued["id"])]
+        read += [numbers(valued[name], name) for name in columns]
+        for part, values in zip(parts, read, strict=True):
+            part.append(values)
     rows, high, low, *found = (np.concatenate(part) for part in parts)
-    order = np.lexsort((rows, low, high))
-    values = {name: column[order] for name, column in zip(columns, found, strict=True)}
-    rows = rows[order]
-    return Candidates(
-        embeddings, rows, (high[order], low[order]), values, np.searchsorted(embeddings.rows, rows)
-    )
+    whole = np.isin(rows, embeddings.rows)
+    for column in found:
+        whole &= ~np.isnan(column) if ceiling is None else column <= ceiling
+    order = np.flatnonzero(whole)[np.lexsort((rows[whole], low[whole], high[whole]))]
+    places = np.searchsorted(embeddings.rows, rows[order])
+    ranked = {name: column[order] for name, column in zip(columns, found, strict=True)}
+    return Candidates(embeddings, rows[order], (high[order], low[order]), ranked, places)
 
 
 def afford(needed: float, what: str, instead: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 200_000
 """Rows up to which every two are compared: 2 n^2 d operations, half an hour on one core."""
+ADVICE = "Set neighbours to 100: each row is then covered only by its 100 nearest."
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,27 @@ class FacilityLocation:
         return f"stood for by the {size:,} rows taken (facility location)"
 
 
+def check_rows(rows: int, neighbours: int | None, name: str) -> None:
+    """Refuse to compare every two of too many rows, which can be told before they are embedded.
+
+    Raises:
+        ConfigError: they are more than ``MOST``.
+    """
+    if neighbours is None and rows > MOST:
+        raise ConfigError(
+            f"{name}: {rows:,} rows are too many to compare every two ({rows**2:.0e} cosines); {MOST:,} are the most. {ADVICE}"
+        )
+
+
 def coverage_of(rows: Candidates, neighbours: int | None, name: str) -> Coverage:
     """Exact coverage, or by neighbours.
 
     Raises:
         ConfigError: it would take more memory or time than a selector may.
     """
-    advice = "Set neighbours to 100: each row is then covered only by its 100 nearest."
+    check_rows(len(rows), neighbours, name)
     if neighbours is None:
-        if len(rows) > MOST:
-            raise ConfigError(
-                f"{name}: {len(rows):,} rows are too many to compare every two ({len(rows) ** 2:.0e} cosines); {MOST:,} are "
-                f"the most. {advice}"
-            )
-        afford(1.5 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", advice)
+        afford(1.5 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", ADVICE)
         return Dense(rows.vectors)
     # The vectors and the index's copy of them; places and cosines twice over, while they are turned round.
     needed = 2.2 * rows.bytes + 40 * neighbours * len(rows)
