@@ -10,7 +10,7 @@ from pathlib import Path
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
 from handpicked.experiment import Location
-from handpicked.methods import selectors
+from handpicked.methods import FEATURES, selectors
 
 Mistakes = list[tuple[Location, str]]
 
@@ -92,8 +92,17 @@ def missing_parts(experiment: Experiment) -> list[str]:
 
 def _arms(experiment: Experiment) -> Mistakes:
     known = selectors()
+    features = {feature.name for feature in FEATURES}
+
+    def hint(by: str) -> str:
+        if by in features:
+            return (
+                f" To rank by this feature say which end: 'by: top' (or bottom, window) with 'field: {by}'."
+            )
+        return did_you_mean(by, known)
+
     return [
-        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{did_you_mean(arm.by, known)}")
+        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{hint(arm.by)}")
         for name, arm in experiment.arms.items()
         if arm.by not in known
     ]
@@ -116,15 +125,22 @@ def _scorers(experiment: Experiment) -> Mistakes:
 
 def _scorer_identities(arm: ArmSettings) -> list[str]:
     """What the scorers that an arm ranks by are made of, which looks at every file that they need."""
-    from handpicked.pick.methods import POOL_SCORERS, SELECTORS, pool_scorers, selector_for
+    from handpicked.pick.methods import (
+        POOL_SCORERS,
+        SELECTORS,
+        pool_scorer_of,
+        pool_scorers,
+        selector_for,
+    )
     from handpicked.pick.modeled import prefilter_of
     from handpicked.select.clusters import load_faiss
 
     if arm.score.prefilter is not None:
         prefilter_of(arm.score.prefilter)
-    names = [name for name in (arm.by, arm.field) if name in POOL_SCORERS]
+    field = None if arm.field is None else pool_scorer_of(arm.field, arm.score)
+    names = [name for name in dict.fromkeys((arm.by, field)) if name is not None and name in POOL_SCORERS]
     names += ["embedding"] if hasattr(SELECTORS.get(arm.by), "embeddings") else []
-    scorers = pool_scorers([str(name) for name in names], arm.score)
+    scorers = pool_scorers(names, arm.score)
     if "embedding" in names:
         load_faiss()
     if arm.by in POOL_SCORERS or "embedding" in names:

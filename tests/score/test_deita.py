@@ -140,7 +140,7 @@ def test_the_prompts_that_come_along_suit_the_bundled_model(name):
         pytest.skip(str(missing))
     row = encode(example(0, "Why is the sky blue?", "It scatters."))
     assert len(set(encode.ratings)) == 6 and row.reason is None and row.truncated == 0
-    text = encode.tokenizer.decode(row.ids)
+    text = encode.tokenizer.decode(list(row.ids))
     assert "Why is the sky blue?" in text and text.endswith("from 1 to 6: ")
 
 

@@ -150,9 +150,11 @@ def select(
     if isinstance(selector, Window | SemDeDup) and size is None and fraction is None:
         wanted = len(rows)
     if len(rows) < wanted:
+        ceiling = getattr(selector, "ceiling", None)
+        over = "lie outside of what it chooses from" if ceiling is None else f"are over {ceiling:g}"
         raise ConfigError(
             f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {len(rows):,}: the others have no value "
-            f"of {' or '.join(selector.columns)}, or lie outside of what it chooses from. Lower the size."
+            f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
         )
     return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
 

@@ -28,7 +28,7 @@ from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
-from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
+from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, packed, write_rows
 from handpicked.score.pool_scorer import FACTS, SCORES, read_scores, write_scores
 from handpicked.score.scorer import Scope
 from handpicked.store import read_json, write_json
@@ -148,7 +148,7 @@ class Encoder:
                 )
             tail = len(self._plain(self.tail))
             ids = ids[: self.limit - tail] + ids[len(ids) - tail :]
-        return ModelRow(example.row, ids, over)
+        return ModelRow(example.row, packed(ids), over)
 
     def _fill(self, prompt: str, response: str) -> str:
         """The prompt of one row. Braces in a row's own text stay as they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +46,18 @@ def batches(rows: Iterable[ModelRow], tokens: int) -> list[list[ModelRow]]:
     """
     found: list[list[ModelRow]] = []
     valid = (row for row in rows if row.reason is None)
-    for row in sorted(valid, key=lambda one: (-len(one.ids), list(one.ids), one.row)):
+    for row in sorted(valid, key=lambda one: (-len(one.ids), array("i", one.ids).tobytes(), one.row)):
         last = found[-1] if found else []
         if last and len(last[0].ids) * (len(last) + 1) <= tokens:
             last.append(row)
         else:
             found.append([row])
     return found
+
+
+def packed(ids: Sequence[int]) -> Sequence[int]:
+    """The ids in four bytes each, so that those of a whole pool can wait in memory."""
+    return array("i", ids)
 
 
 def compute_rows(

@@ -21,7 +21,7 @@ from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
-from handpicked.score.model_rows import ModelRow, batches
+from handpicked.score.model_rows import ModelRow, batches, packed
 from handpicked.score.pool_scorer import SCORES
 from handpicked.score.resemblance import Compared, write_resemblance
 from handpicked.score.scorer import Scope
@@ -129,7 +129,7 @@ class Rds:
 
 
 def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:
-    return ModelRow(row, encoded.ids[:limit], max(0, len(encoded.ids) - limit))
+    return ModelRow(row, packed(encoded.ids[:limit]), max(0, len(encoded.ids) - limit))
 
 
 def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:

@@ -26,7 +26,7 @@ from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import number_type
 from handpicked.score.forecast import forecast, weights_of
-from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, write_rows
+from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, packed, write_rows
 from handpicked.score.pool_scorer import SCORES
 from handpicked.score.scorer import Scope
 
@@ -130,7 +130,7 @@ class Encoder:
         except TrainingError as error:
             return ModelRow(example.row, reason=str(error))
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ModelRow(example.row, ids[: self.limit], max(0, len(ids) - self.limit))
+        return ModelRow(example.row, packed(ids[: self.limit]), max(0, len(ids) - self.limit))
 
 
 def _context(config: Any) -> int:

@@ -1,0 +1,76 @@
+"""Scores by models as arms of an experiment: mistakes are found before any work, the scores lie in the run's folder."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from handpicked.checks import missing_parts, mistakes
+from handpicked.errors import ConfigError
+from handpicked.experiment import load
+from handpicked.run import run
+
+
+def experiment(tmp_path, arms, **options):
+    rows = [{"prompt": f"ask {n}", "response": f"answer {n} " * (1 + n % 5)} for n in range(12)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "e.yaml").write_text(
+        f"name: small\npool: {{path: {tmp_path / 'pool.jsonl'}, hold_out: 2}}\narms:\n"
+        + "".join(f"  {name}: {settings}\n" for name, settings in arms.items())
+    )
+    return load(tmp_path / "e.yaml", **options)
+
+
+@pytest.mark.parametrize(
+    ("arm", "mistake"),
+    [
+        ("{by: ifd, size: 2, score: {target: x.jsonl}}", r"line 4: .*score\.target: 'ifd' does not use"),
+        ("{by: ifd, size: 2, score: {model: ./nowhere}}", r"line 4: .*no model folder './nowhere'"),
+        ("{by: ifd, size: 2, score: {modell: x}}", r"'arms\.a\.score\.modell' is no field here"),
+        ("{by: perplexity, size: 2}", r"'top' .* or 'bottom'"),
+        (
+            "{by: ifd, size: 2, score: {prefilter: 'longesd:5'}}",
+            r"no cheap selector.* Did you mean 'longest'",
+        ),
+        ("{by: ifdd, size: 2}", r"no method 'ifdd'. Did you mean 'ifd'"),
+        ("{by: longest, size: 2, score: {model: x}}", r"score\.model: nothing here is scored by a model"),
+    ],
+)
+def test_mistakes_are_found_before_any_work(tmp_path, arm, mistake):
+    with pytest.raises(ConfigError, match=mistake):
+        experiment(tmp_path, {"a": arm}, also=mistakes)
+
+
+def test_what_this_machine_lacks_is_no_mistake_of_the_file(tmp_path):
+    found = experiment(
+        tmp_path, {"a": "{by: ifd, size: 2, score: {model: someone/never-downloaded}}"}, also=mistakes
+    )
+    assert any("someone/never-downloaded" in part and "arm 'a'" in part for part in missing_parts(found))
+
+
+def test_arms_share_scores_that_lie_in_the_run(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
+    score = f"score: {{model: {tiny_model}}}"
+    arms = {
+        "ifd": f"{{by: ifd, size: 1, {score}}}",
+        "hard": f"{{by: top, field: ifd_perplexity, size: 3, {score}}}",
+        "random": "{by: random, size: 3}",
+    }
+    said: list[str] = []
+    made = experiment(tmp_path, arms, also=mistakes)
+    run(made, tmp_path / "run", until="select", say=said.append)
+    assert [line.split(":")[0] for line in said] == ["ifd"]  # both arms, one scoring
+    assert len(list((tmp_path / "run" / "scores").iterdir())) == 1
+    assert not (tmp_path / "cache" / "scores").exists()
+    kept = pq.read_table(tmp_path / "run" / "subset" / "ifd" / "scores.parquet").to_pylist()
+    best = sorted((line["ifd"] for line in kept if line["ifd"] <= 1), reverse=True)[:1]
+    assert sorted((line["ifd"] for line in kept if line["kept"]), reverse=True) == best
+
+    run(made, tmp_path / "run", until="select", say=said.append)
+    assert len(said) == 1  # nothing ran again
+    again = experiment(tmp_path, {**arms, "ifd": f"{{by: ifd, size: 1, {score[:-1]}, max_length: 200}}}}"})
+    run(again, tmp_path / "run", until="select", say=said.append)
+    assert any("subset/ifd: runs again because" in line and "max_length" in line for line in said)
+    assert not any("subset/hard: runs again" in line for line in said)
