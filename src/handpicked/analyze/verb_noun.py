@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from handpicked.analyze import bootstrap
-from handpicked.analyze.paired import paired_difference
+from handpicked.analyze import bootstrap, seeds
 from handpicked.analyze.win_rate import adjusted_win_rate
 from handpicked.records import Estimate, Verdict
 
@@ -128,4 +127,4 @@ def _loss(
         {prompt: value for prompt, value in sorted(losses[arm].items()) if prompt in prompts}
         for arm in (candidate, base)
     ]
-    return asdict(paired_difference(*sides)) if all(sides) else None
+    return asdict(seeds.mean(seeds.differences(sides[:1], sides[1:]))) if all(sides) else None
