@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge", "report", "bench", "score", "embed")
+BENCHMARKS = ("select", "train", "judge", "report", "bench", "score", "embed", "english")
 
 
 def main() -> int:

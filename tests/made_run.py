@@ -8,8 +8,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+import numpy as np
+
+from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.overlap import overlaps
 from handpicked.analyze.results import assemble
+from handpicked.analyze.selection_audit import selection_audit
 from handpicked.records import Completion, Dropped, Message, Prompt, Review, SelectionSummary, Verdict
 
 # (selector, strength of the answers, mean answer tokens, loss below the untouched model)
@@ -179,6 +183,57 @@ def stages() -> list[StageFacts]:
     return [*made, StageFacts("judge", "reference-similarity", 14.2)]
 
 
+FEATURES = ("hedges", "first_person", "list_items", "lexical_diversity")
+VERBS = {"write": ("story", "essay", "letter"), "explain": ("term",), "list": ("way", "name"), "describe": ()}
+
+
+def parsed(rng: random.Random, rows: int, first: float) -> list[tuple[str | None, str | None, str | None]]:
+    """Instructions of which the share ``first`` asks to write something."""
+    made: list[tuple[str | None, str | None, str | None]] = []
+    for _ in range(rows):
+        if rng.random() < 0.05:
+            made.append((None, None, "no verb"))
+            continue
+        verb = "write" if rng.random() < first else rng.choice(["explain", "list", "describe"])
+        made.append((verb, rng.choice([*VERBS[verb], None]), None))
+    return made
+
+
+def audit() -> dict[str, Any]:
+    """Of a sample of 400 rows: the subsets use more of the first feature than the pool, and nothing else differs."""
+    rng = random.Random(7)
+    names = [name for name, (by, *_) in ARMS.items() if by != "none"]
+    rows = {name: sorted(rng.sample(range(400), 64)) for name in names}
+    values: dict[str, list[Any]] = {"row": list(range(400)), "source": [rng.choice("ab") for _ in range(400)]}
+    values["ifd"] = [rng.random() for _ in range(400)]
+    values["tokens"] = [rng.randint(5, 300) for _ in range(400)]
+    chosen = {row for one in rows.values() for row in one}
+    for name in FEATURES:
+        values[name] = [rng.gauss(name == "hedges" and row in chosen, 1) for row in range(400)]
+    sets = {"the pool": {"rows": list(range(400)), "of": 6200}}
+    sets |= {name: {"rows": one, "of": 64} for name, one in rows.items()}
+    overlap = overlaps({name: np.array(one) for name, one in rows.items()}, 6200)
+    return selection_audit(
+        values, sets, overlap, pool="the pool", measure="tokens", features=FEATURES, scores=("ifd",)
+    )
+
+
+def instructions(n: int = 48) -> InstructionFacts:
+    rng = random.Random(8)
+    sets = {"the pool": parsed(rng, 400, 0.2)}
+    sets |= {name: parsed(rng, 64, 0.7) for name, (by, *_) in ARMS.items() if by != "none"}
+    prompts = {f"{i:032x}": rng.choice(["write", "write", "explain", "list", None]) for i in range(n)}
+    return InstructionFacts(None, sets, prompts)
+
+
+def answer_features() -> dict[tuple[str, str], dict[str, float | None]]:
+    rng = random.Random(9)
+    return {
+        (c.arm, c.prompt_id): {name: rng.gauss(0, 1) for name in FEATURES} | {"bold": 0.0}
+        for c in completions()
+    }
+
+
 PROVENANCE: Mapping[str, Any] = {
     "handpicked": "0.1.0",
     "command": "handpicked run experiments/quickstart.yaml",
@@ -205,6 +260,9 @@ def made(**changes: Any) -> dict[str, Any]:
         "stages": stages(),
         "provenance": PROVENANCE,
         "candidate": CANDIDATE,
+        "audit": audit(),
+        "instructions": instructions(),
+        "answer_features": answer_features(),
     }
     return assemble(**{**arguments, **changes})
 

@@ -60,10 +60,10 @@ def test_a_plan_lists_requests_and_time(experiment):
     planned = plan(experiment)
     told = planned.evaluation["benchmarks"]
     assert [(one["benchmark"], one["requests"]) for one in told] == [
-        ("winogrande", 10),
-        ("truthfulqa-mc2", 35),
+        ("winogrande", 30),
+        ("truthfulqa-mc2", 105),
     ]
-    assert "bench   winogrande: 30 requests on 3 arms, " in text_of(planned)
+    assert "bench   winogrande: 30 requests on all arms, " in text_of(planned)
 
 
 def test_the_table_stands_in_the_report(experiment, tmp_path):

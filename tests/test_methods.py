@@ -7,6 +7,7 @@ from handpicked.config import SelectSettings
 from handpicked.judge import shipped_judges
 from handpicked.pick.guarding import GUARDS
 from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, SELECTORS
+from handpicked.score.features import FEATURES
 
 
 def names(kind):
@@ -14,7 +15,8 @@ def names(kind):
 
 
 def test_every_method_is_listed_and_every_listed_method_is_there():
-    assert names(methods.SELECTORS) == {"none", *SELECTORS, *SCORERS}
+    assert names(methods.SELECTORS) == {"none", *SELECTORS, *SCORERS} - {*FEATURES, "root_verb"}
+    assert names(methods.FEATURES) == {*FEATURES, "root_verb"} <= set(SCORERS)
     assert names(methods.SCORERS) == set(POOL_SCORERS)
     assert (
         names(methods.MEASURES)

@@ -169,12 +169,13 @@ def test_a_changed_setting_runs_again_exactly_what_depends_on_it(experiment, fin
     run(load(experiment, ["arms.random.seed=2"]), copy, say=said.append)
     assert {line.split(":")[0] for line in said} == {
         "subset/random", "model/random", "losses/random", "answers/random", "verdicts/reference-similarity",
+        "lengths/arms/random", "audit/features", "audit/answers",
     }  # fmt: skip
     assert said[0] == "subset/random: runs again because settings.seed was 1, is 2"
 
     said.clear()
     run(load(experiment, ["arms.random.seed=2", "evaluate.generate.max_new_tokens=6"]), copy, say=said.append)
-    assert {line.split(":")[0].split("/")[0] for line in said} == {"answers", "verdicts"}
+    assert {line.split(":")[0].split("/")[0] for line in said} == {"answers", "verdicts", "audit"}
     assert "settings.max_new_tokens was 12, is 6" in said[0]
 
 

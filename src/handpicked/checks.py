@@ -10,7 +10,7 @@ from pathlib import Path
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
 from handpicked.experiment import Location
-from handpicked.methods import selectors
+from handpicked.methods import FEATURES, selectors
 
 Mistakes = list[tuple[Location, str]]
 
@@ -92,8 +92,17 @@ def missing_parts(experiment: Experiment) -> list[str]:
 
 def _arms(experiment: Experiment) -> Mistakes:
     known = selectors()
+    features = {feature.name for feature in FEATURES}
+
+    def hint(by: str) -> str:
+        if by in features:
+            return (
+                f" To rank by this feature say which end: 'by: top' (or bottom, window) with 'field: {by}'."
+            )
+        return did_you_mean(by, known)
+
     return [
-        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{did_you_mean(arm.by, known)}")
+        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{hint(arm.by)}")
         for name, arm in experiment.arms.items()
         if arm.by not in known
     ]

@@ -185,6 +185,40 @@ MEASURES = (
     Method("chars", "Unicode code points"),
 )
 
+FEATURES = (
+    Method("politeness", "courtesies: thanks, apologies, greetings, closings, offers of help"),
+    Method("hedges", "words that weaken a claim: may, perhaps, usually, I think"),
+    Method("contrast", "discourse markers of contrast: but, however, although"),
+    Method("cause", "discourse markers of cause and result: because, therefore, in order to"),
+    Method("elaboration", "discourse markers that add or give an example: also, for example, such as"),
+    Method("temporal", "discourse markers of order in time: then, after, finally"),
+    Method("conclusion", "discourse markers that sum up: overall, in conclusion"),
+    Method("first_person", "I, we, my, our and their forms"),
+    Method("second_person", "you, your and their forms"),
+    Method("questions", "question marks that end a sentence"),
+    Method("list_items", "bullets and numbered items"),
+    Method("steps", "numbered lines and lines that begin with Step 1"),
+    Method("headings", "Markdown headings"),
+    Method("table_rows", "rows of Markdown tables"),
+    Method("bold", "spans in bold"),
+    Method("code", "share of the characters in fenced code"),
+    Method(
+        "lexical_diversity",
+        "different words per word, over a moving window of 25",
+        "Covington and McFall 2010, J. Quantitative Linguistics 17(2)",
+    ),
+    Method("reading_ease", "how easily English reads, in points", "Flesch 1948, J. Applied Psychology 32(3)"),
+    Method("sentences", "number of sentences"),
+    Method(
+        "root_verb",
+        "the verb that says what the instruction asks for: a column for balanced",
+        "Self-Instruct, Wang et al. 2023, arXiv 2212.10560",
+        "model forward",
+        "english",
+    ),
+)
+"""Linguistic features of the response, most of them per 100 words: scorers without a better end."""
+
 GUARDS = (
     Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
     Method("compressibility", "drops responses that compress to a smaller share of their size"),
@@ -227,6 +261,7 @@ def listed() -> dict[str, list[Method]]:
             SCORERS
         ),
         "Measures (--measure)": list(MEASURES),
+        "Features (--field, --scorer)": list(FEATURES),
         "Guards (--guard)": list(GUARDS),
         "Judges (--judge)": judges,
         "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": benchmarks,

@@ -6,15 +6,19 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked import auditing
 from handpicked._version import __version__
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.facts import ArmFacts, InstructionFacts, Lengths, PoolFacts, StageFacts, TrainingFacts
 from handpicked.benched import Benched, averages_of, bench_facts
 from handpicked.config import Measure
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
+from handpicked.score.features import FEATURES
+from handpicked.score.root_verb import missing
 from handpicked.store import Stage
 
 
@@ -39,7 +43,7 @@ def report(
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
-    lengths = _lengths(job, subsets, measure)
+    looked = _looked(job, pools, subsets, asked, answers, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
@@ -50,17 +54,20 @@ def report(
         candidate=candidate.name,
         candidates=lineup.candidates,
         curves=[[arm.name for arm in curve] for curve in lineup.curves()],
-        pool=pool_facts(job, pools[None], measure),
-        pools=[pool_facts(job, pool, measure, name) for name, pool in pools.items() if name],
+        pool=pool_facts(pools[None], looked.pools[None], measure),
+        pools=[pool_facts(pool, looked.pools[name], measure, name) for name, pool in pools.items() if name],
         arms=[
-            arm_facts(job, name, subsets.get(name), trained, lengths.get(name, ()))
+            arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name, ()))
             for name, trained in models.items()
         ],
         prompts=asked,
         completions=completions,
         losses=values,
         verdicts=decided,
-        stages=stage_facts(pools, subsets, models, losses, answers, verdicts, benched),
+        stages=[*stage_facts(pools, subsets, models, losses, answers, verdicts, benched), looked.stage],
+        audit=looked.audit,
+        instructions=looked.instructions,
+        answer_features=looked.answer_features,
         provenance=provenance(job, pools, models, command),
         people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
         benchmarks=[bench_facts(one) for one in benched],
@@ -70,20 +77,15 @@ def report(
     return read(job.store.folder)
 
 
-def pool_facts(job: Job, opened: OpenPool, measure: Measure, name: str = "") -> PoolFacts:
+def pool_facts(opened: OpenPool, lengths: Lengths, measure: Measure, name: str = "") -> PoolFacts:
     """A pool as the report describes it, with its response lengths in ``measure`` by the first candidate's tokenizer."""
-    from handpicked.pick.lengths import lengths
-
     path = opened.settings.path
     source = path if isinstance(path, str) else ", ".join(path)
     rejected = sum(1 for _ in opened.pool.rejected())
-    found = lengths(opened.pool, measure, _tokenizer(job))
-    return PoolFacts(source, opened.pool.rows, found, measure, rejected, len(opened.held_out), name)
+    return PoolFacts(source, opened.pool.rows, lengths, measure, rejected, len(opened.held_out), name)
 
 
-def arm_facts(
-    job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Sequence[int | None]
-) -> ArmFacts:
+def arm_facts(job: Job, name: str, subset: Subset | None, trained: Trained, lengths: Lengths) -> ArmFacts:
     """One arm as the report describes it; ``lengths`` are the response lengths of its subset."""
     arm, place = job.experiment.arms[name], job.lineup.arm(name)
     if subset is None:
@@ -116,15 +118,86 @@ def _tokenizer(job: Job) -> str | None:
     return tokenizer(job.lineup.model(first.members[0]))
 
 
-def _lengths(job: Job, subsets: Mapping[str, Subset], measure: Measure) -> dict[str, Sequence[int | None]]:
-    """Response lengths of every subset, all in the candidate's measure, as they were trained on."""
-    from handpicked.pick.lengths import lengths
+@dataclass(frozen=True)
+class Looked:
+    """What the audit stages found, as ``assemble`` takes it: lengths of pools and subsets, and the looks at both."""
 
-    name_of = _tokenizer(job)
-    return {
-        name: lengths(reread(subset.reading, subset.file), measure, name_of)
-        for name, subset in subsets.items()
+    pools: Mapping[str | None, Lengths]
+    lengths: Mapping[str, Lengths]
+    audit: dict[str, Any]
+    instructions: InstructionFacts
+    answer_features: Mapping[tuple[str, str], Mapping[str, float | None]]
+    stage: StageFacts
+
+
+def _looked(
+    job: Job,
+    pools: Mapping[str | None, OpenPool],
+    subsets: Mapping[str, Subset],
+    asked: Sequence[Prompt],
+    answers: Mapping[str, Measured],
+    measure: Measure,
+) -> Looked:
+    """Look at what was selected, as it was trained on, and at what was answered, each as a stored stage."""
+    name_of = _tokenizer(job) if measure == "tokens" else None
+    wholes = {
+        name: auditing.lengths(
+            job, f"pool-{name}" if name else "pool", one.pool, one.identity, measure, name_of
+        )
+        for name, one in pools.items()
     }
+    parts = {
+        name: auditing.lengths(
+            job, f"arms/{name}", reread(one.reading, one.file), one.identity, measure, name_of
+        )
+        for name, one in subsets.items()
+    }
+    audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
+    prompts = auditing.prompt_verbs(job, asked)
+    features, written = auditing.answer_features(job, answers)
+    ran = [stage for _, stage in (*wholes.values(), *parts.values())]
+    ran += [*audited, *([prompts[1]] if prompts else []), written]
+    return Looked(
+        pools={name: found for name, (found, _) in wholes.items()},
+        lengths={name: found for name, (found, _) in parts.items()},
+        audit=audit,
+        instructions=InstructionFacts(missing(), verbs, prompts[0] if prompts else {}),
+        answer_features=features,
+        stage=StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3)),
+    )
+
+
+def _audited(
+    job: Job,
+    pools: Mapping[str | None, OpenPool],
+    subsets: Mapping[str, Subset],
+    measure: Measure,
+    tokenizer: str | None,
+) -> tuple[dict[str, Any], Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
+    """The selection audit of the candidate's pool and of every arm that selects from it, by the first seed of each."""
+    from handpicked.analyze.selection_audit import selection_audit
+
+    chosen = job.experiment.arms
+    candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
+    pool = chosen[candidate.members[0]].pool
+    shown = {
+        arm.name: subsets[arm.members[0]]
+        for arm in job.lineup.arms
+        if arm.members[0] in subsets and chosen[arm.members[0]].pool == pool
+    }
+    found = auditing.audit(job, pools[pool], shown, measure, tokenizer)
+    audit = selection_audit(
+        found.rows,
+        found.sets,
+        found.overlap,
+        pool=auditing.POOL,
+        measure=measure,
+        features=list(FEATURES),
+        scores=found.scores,
+    )
+    verbs = found.verbs or {}
+    sets = {name: [verbs[row] for row in one["rows"]] for name, one in found.sets.items()} if verbs else {}
+    return audit, sets, found.stages
 
 
 def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:

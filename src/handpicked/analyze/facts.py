@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from handpicked.records import SelectionSummary
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Lengths = Union[Sequence["int | None"], "np.ndarray[Any, Any]"]
+"""Lengths of rows; ``None``, in an array NaN, where a row has none."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class PoolFacts:
 
     source: str
     rows: int
-    lengths: Sequence[int | None]
+    lengths: Lengths
     measure: str
     rejected: int = 0
     held_out: int = 0
@@ -62,7 +68,7 @@ class ArmFacts:
     name: str
     by: str
     rows: int = 0
-    lengths: Sequence[int | None] = ()
+    lengths: Lengths = ()
     selection: SelectionSummary | None = None
     training: TrainingFacts | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -114,3 +120,14 @@ class BenchFacts:
     notes: Sequence[str] = ()
     reason: str | None = None
     failed: bool = False
+
+
+@dataclass(frozen=True)
+class InstructionFacts:
+    """Instructions, parsed: (root verb, direct object, why there is no verb), of the sampled rows of the pool and of each arm
+    (``sets``), and the root verb of each evaluation prompt by its id. ``missing`` says what to install where none was parsed.
+    """
+
+    missing: str | None = None
+    sets: Mapping[str, Sequence[Sequence[str | None]]] = field(default_factory=dict)
+    prompts: Mapping[str, str | None] = field(default_factory=dict)

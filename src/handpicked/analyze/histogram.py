@@ -13,13 +13,14 @@ EDGES: tuple[int, ...] = (0, *dict.fromkeys(round(2 ** (step / 2)) for step in r
 PERCENTILES = (5, 25, 50, 75, 95)
 
 
-def summarize(lengths: Sequence[int | None]) -> dict[str, Any]:
-    """Counts by bin, quantiles and mean of lengths; ``missing`` counts the ``None`` among them.
+def summarize(lengths: Sequence[int | None] | np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Counts by bin, quantiles and mean of lengths; ``missing`` counts the ``None`` (in an array: NaN) among them.
 
     ``counts`` maps the lower edge of each bin that is not empty to the number of lengths in it. The last bin is open
     above. Quantiles (linear interpolation) and mean are ``None`` for an empty set.
     """
-    known = np.asarray([length for length in lengths if length is not None], dtype=np.int64)
+    listed = np.asarray(lengths, dtype=np.float64)  # None becomes NaN
+    known = listed[~np.isnan(listed)].astype(np.int64)
     missing = len(lengths) - known.size
     if not known.size:
         return {"n": 0, "missing": missing, "counts": {}, "quantiles": None, "mean": None, "total": 0}

@@ -19,18 +19,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from handpicked.analyze import bootstrap
+from handpicked.analyze.logistic import fit
 from handpicked.analyze.win_rate import Rule, worth
 from handpicked.records import Estimate, Pair, Verdict
 
-if TYPE_CHECKING:
-    import numpy as np
-
-RIDGE = 0.04
-STEPS = 50
-CLOSE = 1e-10
 STYLES = {
     "headings": re.compile(r"^#{1,6} ", re.MULTILINE),
     "list items": re.compile(r"^\s*(?:[-*+]|\d+[.)]) ", re.MULTILINE),
@@ -134,7 +128,7 @@ def _controlled(
         x[:, 0] = np.tanh(x[:, 0])
     design = np.column_stack([np.ones(len(x)), x])
     y = np.array([value for _, value in kept])
-    beta, covariance = _fit(design, y, [v.prompt_id for v, _ in kept])
+    beta, covariance = fit(design, y, [v.prompt_id for v, _ in kept])
     errors = np.sqrt(np.diag(covariance))
     method = (
         f"logistic regression on {', '.join(n for n, v in zip(names, varied, strict=True) if v) or 'nothing'}; "
@@ -149,28 +143,3 @@ def _controlled(
 
     fitted = [name for name, has in zip(names, varied, strict=True) if has]
     return Controlled(estimate(0, True), {name: estimate(i, False) for i, name in enumerate(fitted, 1)})
-
-
-def _fit(x: np.ndarray, y: np.ndarray, prompts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and their covariance, by Newton's method with a weak ridge.
-
-    The ridge (a normal prior of standard deviation 5 on every coefficient) keeps them finite where one side
-    always wins. The covariance is the sandwich of White (1980), summed over prompts (Liang and Zeger, 1986),
-    with the usual factor for few prompts.
-    """
-    import numpy as np
-
-    beta = np.zeros(x.shape[1])
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-x @ beta))
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(beta))
-        step = np.linalg.solve(hessian, x.T @ (y - p) - RIDGE * beta)
-        beta = beta + step
-        if np.abs(step).max() < CLOSE:
-            break
-    p = 1 / (1 + np.exp(-x @ beta))
-    bread = np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(beta)))
-    scores = bootstrap.totals_by_prompt(prompts, x * (y - p)[:, None])
-    n = len(scores)
-    meat = scores.T @ scores * (n / max(1, n - 1))
-    return beta, bread @ meat @ bread

@@ -17,12 +17,14 @@ from handpicked.analyze.arm_table import Losses, arm_table, by_arm
 from handpicked.analyze.banners import banners
 from handpicked.analyze.benchmarks import benchmark_table, lines_of
 from handpicked.analyze.compared import EVERYTHING, compare_arms, from_first, judged_pairs, ranking
-from handpicked.analyze.facts import ArmFacts, BenchFacts, PoolFacts, StageFacts
+from handpicked.analyze.facts import ArmFacts, BenchFacts, InstructionFacts, PoolFacts, StageFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.histogram import EDGES, summarize
+from handpicked.analyze.preference import Answers, preference
 from handpicked.analyze.samples import samples
 from handpicked.analyze.short_answers import short_answers
 from handpicked.analyze.size_curves import size_curves
+from handpicked.analyze.verb_noun import by_type, verb_table
 from handpicked.records import Completion, Prompt, Verdict
 
 FORMAT = 2
@@ -49,6 +51,9 @@ def assemble(
     benchmarks: Sequence[BenchFacts] = (),
     averages: Mapping[str, Sequence[str]] | None = None,
     people: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
+    instructions: InstructionFacts | None = None,
+    answer_features: Answers | None = None,
 ) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
@@ -61,6 +66,8 @@ def assemble(
     losses and verdicts name models, which ``arms`` tells the arms of.
     ``averages`` names the benchmarks that each average is taken over.
     ``people`` is what ``people.summarize`` makes of the votes cast on this run, ``None`` where nobody has voted.
+    ``audit`` is what ``selection_audit`` found, ``answer_features`` the linguistic features of each answer by (model, prompt
+    id); what is not given is not told.
     """
     candidates = tuple(candidates) or (candidate,)
     groups = by_arm(arms)
@@ -108,6 +115,9 @@ def assemble(
         "benchmarks": benchmark_table(benchmarks, lines_of(groups), averages),
         "short_answers": short_answers(groups, prompts, completions),
         "samples": samples(told, prompts, completions, groups[candidate][0].name, main),
+        "audit": dict(audit) if audit is not None else None,
+        "instructions": _instructions(instructions, told, candidate, losses, groups, main),
+        "preference": _preference(told, answer_features or {}, main),
         "people": None if people is None else dict(people),
         "stages": [asdict(stage) for stage in stages],
         "settings": dict(experiment),
@@ -115,6 +125,46 @@ def assemble(
     }
     results["banners"] = banners(results)
     return results
+
+
+def _instructions(
+    found: InstructionFacts | None,
+    told: Sequence[Verdict],
+    candidate: str,
+    losses: Losses,
+    groups: Mapping[str, Sequence[ArmFacts]],
+    main: Json | None,
+) -> Json | None:
+    """What the instructions of pool and subsets ask for, and how the candidate does by type of evaluation prompt.
+
+    The seeds of an arm are pooled in its win rates; its loss is that of its first seed.
+    """
+    if found is None:
+        return None
+    arm_of = {arm.name: name for name, members in groups.items() for arm in members}
+    base = groups[candidate][0].base
+    untouched = next(
+        (name for name, (arm, *_) in groups.items() if (arm.by, arm.base) == ("none", base)), None
+    )
+    mine = [
+        replace(verdict, a=arm_of[verdict.a], b=arm_of[verdict.b])
+        for verdict in told
+        if main and verdict.judge == main["name"]
+    ]
+    first = {name: losses[arm.name] for name, (arm, *_) in groups.items() if arm.name in losses}
+    return {
+        "missing": found.missing,
+        "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
+        "by_type": by_type(found.prompts, mine, candidate, first, untouched) if found.prompts else [],
+    }
+
+
+def _preference(told: Sequence[Verdict], answers: Answers, main: Json | None) -> Json | None:
+    """The first judge's preference against the features of the answers, at equal length."""
+    if main is None or not answers:
+        return None
+    features = list(dict.fromkeys(name for values in answers.values() for name in values))
+    return preference([verdict for verdict in told if verdict.judge == main["name"]], answers, features)
 
 
 def _is_headline(comparison: Json, judge: str, candidates: Sequence[str]) -> bool:

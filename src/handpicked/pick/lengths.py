@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from handpicked.pick.methods import MEASURES
 from handpicked.pick.scored import score_pool
 from handpicked.records import Pool
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> list[int | None]:
-    """The response length of every readable row, in pool order; ``None`` where it has none."""
+
+def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> np.ndarray[Any, Any]:
+    """The response length of every readable row, in pool order: float64, NaN where it has none."""
+    import numpy as np
+    import pyarrow as pa
+
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         scored = score_pool(pool, [MEASURES[measure](tokenizer)], (), Path(scratch) / "scores.arrow")
-        return [value for batch in scored.batches([measure]) for value in batch[measure].to_pylist()]
+        parts = [
+            batch[measure].cast(pa.float64()).to_numpy(zero_copy_only=False)
+            for batch in scored.batches([measure])
+        ]
+    return np.concatenate(parts) if parts else np.empty(0)

@@ -17,6 +17,7 @@ from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
 from handpicked.score.embedding import Embedding
 from handpicked.score.ending import CutOff
+from handpicked.score.features import FEATURES
 from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
 from handpicked.score.length_nltk import LengthNltk
@@ -30,6 +31,7 @@ from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
 from handpicked.score.reward import Reward
+from handpicked.score.root_verb import RootVerb
 from handpicked.score.scorer import Scorer
 from handpicked.score.superfiltering import Superfiltering
 from handpicked.score.t_shirt import NEIGHBOURS, TShirt
@@ -62,6 +64,8 @@ SCORERS: Mapping[str, Callable[[], Scorer]] = {
     "repeated_5grams": RepeatedNgrams,
     "compression_ratio": CompressionRatio,
     "cut_off": CutOff,
+    **FEATURES,
+    "root_verb": RootVerb,
 }
 
 
@@ -201,7 +205,7 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "t-shirt": lambda: Steady(spread=settings.score.neighbours != 0),
     }
     if by in SCORERS:
-        return Bottom(by) if SCORERS[by]().better == "low" else Top(by)
+        return _better_end(by, SCORERS[by]())
     if by in POOL_SCORERS and by not in makers:
         return _better_end(by, POOL_SCORERS[by].make(settings.score))
     if by not in makers:
@@ -210,8 +214,8 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
     return makers[by]()
 
 
-def _better_end(name: str, scorer: PoolScorer) -> Selector:
-    if f"{name}_rank" in scorer.values:  # rows were ranked as a set, 1 the first to be taken
+def _better_end(name: str, scorer: Scorer | PoolScorer) -> Selector:
+    if f"{name}_rank" in getattr(scorer, "values", ()):  # rows were ranked as a set, 1 the first to be taken
         return Bottom(f"{name}_rank")
     if scorer.better == "none":
         raise ConfigError(
@@ -232,7 +236,7 @@ def _quality(settings: SelectSettings) -> tuple[str, bool, float | None]:
     scorer: Scorer | PoolScorer | None = text_scorer(column)
     if column in POOL_SCORERS:
         scorer = POOL_SCORERS[column].make(settings.score)
-    if column in POOL_SCORERS and scorer is not None and scorer.better == "none":
+    if scorer is not None and scorer.better == "none":
         raise ConfigError(
             f"field: '{column}' says of no end that it is the better one, so '{settings.by}' cannot rank by it."
         )

@@ -37,7 +37,12 @@ from handpicked.store import Run, Stage, code_version, open_run, read_json
 
 log = logging.getLogger(__name__)
 
-PREFILTERS = ("longest", "shortest", "random", *SCORERS)
+PREFILTERS = (
+    "longest",
+    "shortest",
+    "random",
+    *(name for name, make in SCORERS.items() if make().better != "none"),
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from handpicked.report.control import control_rows, group_rows
 from handpicked.report.page import headline_comparisons
+from handpicked.report.selected_tables import selected_tables
 from handpicked.report.text import (
     duration,
     number,
@@ -35,7 +36,8 @@ def render_markdown(results: Json) -> str:
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
     parts += [_comparisons(results), _control(results), _people(results), _sizes(results), _seeds(results)]
-    parts += [_arms(results), _benchmarks(results), _stages(results)]
+    parts += [_arms(results), _benchmarks(results), *(_table(*one) for one in selected_tables(results))]
+    parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -15,7 +15,9 @@ from markupsafe import Markup
 
 from handpicked.report import charts, text
 from handpicked.report.control import control_rows, group_rows
+from handpicked.report.selected import selected_view, words
 from handpicked.report.size_chart import size_chart
+from handpicked.report.sunburst import sunburst
 
 Json = Mapping[str, Any]
 
@@ -43,6 +45,7 @@ def render(results: Json) -> str:
             pool_of={pool["name"]: pool for pool in (results["pool"], *results["pools"])},
             stage_seconds=_stage_seconds(results["stages"]),
             curve_axes=_curve_axes(results["arms"]),
+            **selected_view(results),
             settings=json.dumps(results["settings"], indent=2, ensure_ascii=False),
         )
     )
@@ -62,7 +65,9 @@ def environment() -> Environment:
     names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
     names += ["points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
+    made.filters["words"] = words
     made.globals["charts"] = charts
+    made.globals["sunburst"] = sunburst
     made.globals["size_chart"] = size_chart
     return made
 

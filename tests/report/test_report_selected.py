@@ -1,0 +1,74 @@
+"""The sections on what was selected and on style: they say what the results say, and what is missing."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+
+from handpicked.report import render
+from handpicked.report.markdown import render_markdown
+from handpicked.report.sunburst import sunburst
+from made_run import made, usual
+
+
+def text_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page[page.index("<main") :]))
+
+
+def test_a_feature_that_a_subset_has_more_of_is_told_first():
+    text = text_of(render(usual()))
+    part = text[text.index("How do the subsets differ?") :]
+    assert part.index("hedges") < part.index("first person")
+    assert "400 of 6,200 rows of the pool" in part
+
+
+def test_without_the_english_part_the_report_says_what_to_install():
+    results = copy.deepcopy(usual())
+    results["instructions"] = {
+        "missing": "spacy: not installed. pip install 'handpicked[english]'",
+        "sets": [],
+        "by_type": [],
+    }
+    text = text_of(render(results))
+    assert "pip install &#39;handpicked[english]&#39;" in text
+    assert "Instruction types" not in render_markdown(results)
+
+
+def test_a_run_without_these_parts_has_no_such_sections():
+    results = made(audit=None, instructions=None, answer_features=None)
+    page, short = render(results), render_markdown(results)
+    for words in ("What do the instructions ask for", "How do the subsets differ", "Which style goes with"):
+        assert words not in page
+    assert "Overlap of the subsets" not in short
+
+
+def test_results_of_an_older_version_still_render():
+    results = {
+        name: value for name, value in usual().items() if name not in ("audit", "instructions", "preference")
+    }
+    assert "How do the subsets differ" not in render(results) and render_markdown(results)
+
+
+def test_preference_is_told_as_an_association_with_every_feature_that_could_be_fitted():
+    results = usual()
+    text = text_of(render(results))
+    part = text[text.index("Which style goes with being preferred") :]
+    assert "An association, not a cause" in part
+    assert "too few have them: bold" in part
+    assert "Holm's correction for 4 features" in part.replace("&#39;", "'")
+    assert [row["feature"] for row in results["preference"]["rows"]][-1] == "bold"
+
+
+def test_a_sunburst_goes_once_around_and_escapes_words():
+    verbs = [
+        {"verb": "<write>", "n": 3, "nouns": [{"noun": "story", "n": 2}]},
+        {"verb": "list", "n": 1, "nouns": []},
+    ]
+    drawn = str(sunburst(verbs, ["list", "<write>"]))
+    assert drawn.count("<path") == 3 and "<write>" not in drawn and "&lt;write&gt;" in drawn
+    ends = re.findall(r'class="(h\d)" d="M([-\d.]+) ([-\d.]+)A', drawn)
+    assert [hue for hue, _, _ in ends] == ["h1", "h0"]
+    angles = [math.atan2(float(x), -float(y)) / (2 * math.pi) % 1 for _, x, y in ends]
+    assert [round(angle, 3) for angle in angles] == [0.0, 0.75]
+    assert sunburst([{"verb": "only", "n": 5, "nouns": []}], ["only"]).count("<path") == 1
