@@ -69,7 +69,7 @@ def test_win_rates_by_type_are_those_of_the_prompts_of_that_type():
     verbs = {f"w{n}": "write" for n in range(6)} | {f"s{n}": "sort" for n in range(2)} | {"x": None}
     assert set(types_of(verbs).values()) == {"write", OTHERS, NONE}
     verdicts = [verdict(p, "win" if p.startswith("w") else "lose") for p in verbs]
-    losses = {"longest": dict.fromkeys(verbs, 2.0), "base": dict.fromkeys(verbs, 2.5)}
+    losses = {"longest": [dict.fromkeys(verbs, 2.0)], "base": [dict.fromkeys(verbs, 2.5)]}
     rows = by_type(verbs, verdicts, "longest", losses, "base")
     assert [(row["type"], row["prompts"]) for row in rows] == [("write", 6), (OTHERS, 2), (NONE, 1)]
     assert [row["win_rates"]["base"]["value"] for row in rows] == [1.0, 0.0, 0.0]

@@ -137,7 +137,7 @@ def _instructions(
 ) -> Json | None:
     """What the instructions of pool and subsets ask for, and how the candidate does by type of evaluation prompt.
 
-    The seeds of an arm are pooled in its win rates; its loss is that of its first seed.
+    The seeds of an arm are pooled.
     """
     if found is None:
         return None
@@ -151,11 +151,14 @@ def _instructions(
         for verdict in told
         if main and verdict.judge == main["name"]
     ]
-    first = {name: losses[arm.name] for name, (arm, *_) in groups.items() if arm.name in losses}
+    all_seeds = {
+        name: [losses[arm.name] for arm in members if losses.get(arm.name)]
+        for name, members in groups.items()
+    }
     return {
         "missing": found.missing,
         "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
-        "by_type": by_type(found.prompts, mine, candidate, first, untouched) if found.prompts else [],
+        "by_type": by_type(found.prompts, mine, candidate, all_seeds, untouched) if found.prompts else [],
     }
 
 

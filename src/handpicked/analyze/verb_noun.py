@@ -21,6 +21,8 @@ FEWEST, TYPES = 5, 12
 OTHERS, NONE = "other verbs", "no root verb"
 
 Json = dict[str, Any]
+Losses = Mapping[str, Sequence[seeds.Values]]
+"""The reference losses of each arm, one mapping from prompt id a seed."""
 Parsed = Sequence[str | None]
 """Root verb, direct object, and why there is no verb."""
 
@@ -82,7 +84,7 @@ def by_type(
     verbs: Mapping[str, str | None],
     verdicts: Sequence[Verdict],
     candidate: str,
-    losses: Mapping[str, Mapping[str, float | None]],
+    losses: Losses,
     base: str | None,
 ) -> list[Json]:
     """For each type of evaluation prompt the candidate's win rate against each rival, and what training did to its loss.
@@ -118,13 +120,11 @@ def by_type(
     return rows
 
 
-def _loss(
-    prompts: set[str], candidate: str, base: str | None, losses: Mapping[str, Mapping[str, float | None]]
-) -> Json | None:
-    if base is None or base == candidate or not losses.get(candidate) or not losses.get(base):
+def _loss(prompts: set[str], candidate: str, base: str | None, losses: Losses) -> Json | None:
+    if base is None or base == candidate:
         return None
-    sides = [
-        {prompt: value for prompt, value in sorted(losses[arm].items()) if prompt in prompts}
+    mine, other = (
+        [{prompt: value for prompt, value in one.items() if prompt in prompts} for one in losses.get(arm, ())]
         for arm in (candidate, base)
-    ]
-    return asdict(seeds.mean(seeds.differences(sides[:1], sides[1:]))) if all(sides) else None
+    )
+    return asdict(seeds.mean(seeds.differences(mine, other))) if any(mine) and any(other) else None
