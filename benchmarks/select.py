@@ -71,6 +71,21 @@ data.to_json(cache + "/selected.jsonl")
 print(json.dumps({"rows": len(data), "least": data[-1]["tokens"], "tokens": sum(data["tokens"])}))
 """
 
+USUAL_SMALL = """
+import sys
+import datasets
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+from handpicked.score.tokenizer import EMBEDDED
+pool, out, cache = sys.argv[1], sys.argv[2], sys.argv[3]
+tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(str(EMBEDDED)))
+def count(batch):
+    return {"tokens": [len(ids) for ids in tokenizer(batch["output"], add_special_tokens=False)["input_ids"]]}
+data = datasets.load_dataset("json", data_files=pool, split="train", cache_dir=cache)
+data.map(count, batched=True).sort("tokens", reverse=True).select(range(1000)).to_json(out)
+print("{}")
+"""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -216,7 +231,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def small(file: Path, repeat: int, scratch: Path) -> None:
-    """CPU seconds of a whole small job, on top of those of an interpreter that does nothing."""
+    """CPU seconds of a whole small job, on top of those of an interpreter that does nothing; then with ``datasets``."""
     nothing = statistics.median(measure([sys.executable, "-c", "print('{}')"]).cpu for _ in range(repeat))
     runs = [measure(handpicked(file, 1000, scratch / "alpaca-1k")) for _ in range(repeat)]
     cpu = statistics.median(one.cpu for one in runs) - nothing
@@ -224,6 +239,21 @@ def small(file: Path, repeat: int, scratch: Path) -> None:
     print(
         f"{file.name} to a written 1K subset: {cpu:.2f} CPU seconds beyond an empty interpreter, {wall:.2f} s of wall time"
     )
+    usual = [
+        measure(
+            [
+                sys.executable,
+                "-c",
+                USUAL_SMALL,
+                str(file),
+                str(scratch / "usual.jsonl"),
+                str(scratch / f"small-{turn}"),
+            ]
+        )
+        for turn in range(repeat)
+    ]
+    cpu, wall = (statistics.median(getattr(one, key) for one in usual) for key in ("cpu", "wall"))
+    print(f"the same with datasets: {cpu - nothing:.2f} CPU seconds, {wall:.2f} s of wall time")
 
 
 if __name__ == "__main__":
