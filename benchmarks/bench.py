@@ -1,6 +1,6 @@
 """Our overhead over plain lm-evaluation-harness on the same task, model and files.
 
-    python -m benchmarks.bench [--rounds 5] [--limit 20]
+    python -m benchmarks.bench [--rounds 5] [--limit 100]
 
 Both load nothing: the model is open. Plain is ``lm_eval.simple_evaluate`` without its survey of the machine (which asks pip for its
 packages and would make it look slower); ours also reads the local files, keeps every document's record and writes a stage.
@@ -68,7 +68,7 @@ def ours(lm: Any, folder: Path, scratch: Path, limit: int) -> Callable[[], None]
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--rounds", type=int, default=5)
-    asked.add_argument("--limit", type=int, default=20)
+    asked.add_argument("--limit", type=int, default=100)
     asked.add_argument("--data", default=os.environ.get("HANDPICKED_DATA", "../shared/data"))
     given = asked.parse_args()
     from handpicked.bench import open_model

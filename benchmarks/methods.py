@@ -37,7 +37,7 @@ from handpicked.records import Pool
 
 TEXT_SCORES = ("tokens", "repeated_5grams", "compression_ratio")
 BEGIN, END = "<!-- measured: python -m benchmarks.methods -->", "<!-- end of measured -->"
-HIDDEN = ("_tokens", "_truncated", "_over_1", "_spread", "_reason")
+HIDDEN = ("_tokens", "_truncated", "_over_1", "_spread", "_ifd")
 """Endings of companion columns that are no score of their own."""
 Column = np.ndarray[Any, Any]
 

@@ -178,8 +178,11 @@ def test_rewritten_responses_are_trained_on_and_both_texts_are_kept(
             "refined": {"by": "longest", "size": 8, "refine": refine},
         }
         path = write_experiment(folder, tiny_model, arms={"base": {"by": "none"}, **arms})
-        outcome = run(load(path), tmp_path / "run")
-        assert len(endpoint.bodies) == 8
+        said: list[str] = []
+        outcome = run(load(path), tmp_path / "run", say=said.append)
+        assert len(endpoint.bodies) == 8 and said[0].startswith(
+            "refined/refined: 8 requests to m, at most 0.0"
+        )
         shutil.rmtree(outcome.folder / "refined")
         run(load(path), outcome.folder, until="train")
         assert len(endpoint.bodies) == 8, "every reply is in the cache, the useless ones too"

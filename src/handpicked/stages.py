@@ -127,10 +127,15 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
     settings = job.experiment.arms[name].refine
     if settings is None:
         return subset
-    from handpicked.refine import load_prompt, rewrite
+    from handpicked.refine import estimated, load_prompt, rewrite
 
     def make(work: Path) -> Mapping[str, Any]:
         examples = list(reread(subset.reading, subset.file).examples())
+        expense = estimated(examples, settings)
+        dollars = "" if expense.high is None else f", at most {expense.high:.2f} US dollars"
+        job.store.say(
+            f"refined/{name}: {expense.requests} requests to {settings.model}{dollars}, less what is in the cache"
+        )
         return asdict(rewrite(examples, settings, work, arm=name, progress=job.progress))
 
     stage = job.store.stage(

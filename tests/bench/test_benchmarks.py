@@ -274,3 +274,12 @@ def test_overlap_scores_agree_with_known_values():
     assert overlap("a b x c", ["a b c d e"])["rouge_l"] == pytest.approx(2 * 0.75 * 0.6 / (0.75 + 0.6))
     best = overlap("the cat sat", ["birds fly", "the cat sat"])
     assert best["rouge_l"] == 1.0
+
+
+def test_long_answers_can_be_judged_as_prompts(files):
+    from handpicked.data import read_prompts
+
+    prompts = read_prompts(
+        files / "eli5_lfqa_subset.jsonl", "eli5", map={"prompt": "question", "reference": "answer_paragraph"}
+    )
+    assert len(prompts) == 6 and all(prompt.reference for prompt in prompts)

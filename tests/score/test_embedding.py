@@ -137,6 +137,7 @@ def test_what_was_embedded_before_a_failure_is_not_embedded_again(tmp_path, monk
     assert np.allclose(again.vectors, whole.vectors, atol=1e-5)
 
 
+@pytest.mark.slow  # it starts a process that loads torch
 def test_a_killed_process_resumes(tmp_path):
     """Killed for real as soon as a chunk is noted; the rest is then made here, and the whole is right."""
     script = (

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from handpicked.bench.listening import listening
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, resolve
 from handpicked.models.template import load_template
+from handpicked.progress import SILENT
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,9 @@ def open_model(
     tokenizer = load_tokenizer(model)
     if template is not None:
         tokenizer.chat_template = load_template(template, tokenizer).source
-    return HFLM(
-        pretrained=load_model(model, adapter=adapter),
-        tokenizer=tokenizer,
-        backend="causal",
-        batch_size=batch_size,
-    )
+    loaded = load_model(model, adapter=adapter)
+    with listening(SILENT, ""):  # it warns that the model is loaded already, which is meant
+        return HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
 
 
 def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
