@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from handpicked import methods
 from handpicked.config import SelectSettings
 from handpicked.judge import shipped_judges
@@ -31,3 +34,15 @@ def test_every_method_says_what_it_does():
     for kind in methods.listed().values():
         for method in kind:
             assert method.about and method.cost
+
+
+def test_a_rating_reads_the_settings_that_the_command_line_lets_it_have():
+    from handpicked.score.llm_rating import READS
+
+    assert POOL_SCORERS["llm-rating"].reads == READS
+
+
+def test_naming_the_scorers_loads_none_of_them():
+    code = "import sys, handpicked.pick.methods; print([m for m in sys.modules if 'endpoint' in m or m.endswith('.ifd')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from handpicked import stages
+from handpicked.arms import lineup
 from handpicked.config import Experiment
 from handpicked.errors import NotYet
 from handpicked.job import Job, Measured
@@ -113,7 +114,7 @@ def test_in_an_experiment_every_judge_submits_and_the_run_goes_on_when_all_are_d
 
         def verdicts():
             with open_run(tmp_path / "run") as store:
-                return stages.judge(Job(store, experiment, SILENT), asked, answered_by)
+                return stages.judge(Job(store, lineup(experiment), SILENT), asked, answered_by)
 
         with pytest.raises(NotYet) as submitted:
             verdicts()

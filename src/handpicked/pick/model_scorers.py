@@ -1,13 +1,63 @@
-"""Scorers by models and target sets, made of the settings that users give."""
+"""Scorers by models, endpoints and target sets, made of the settings that users give."""
 
 from __future__ import annotations
 
-from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
+from handpicked.config import BUNDLED_EMBEDDER, BUNDLED_LM, ModelSettings, ScoreSettings
 from handpicked.errors import ConfigError
 from handpicked.pick.target import target_of
 from handpicked.score.deita import Deita, DeitaRating, Rated
+from handpicked.score.embedding import Embedding
+from handpicked.score.ifd import Ifd
 from handpicked.score.less import Less
+from handpicked.score.likelihood import LanguageModel
+from handpicked.score.llm_rating import LLMRating
+from handpicked.score.perplexity import Perplexity
 from handpicked.score.rds import Rds
+from handpicked.score.reward import Reward
+from handpicked.score.superfiltering import Superfiltering
+from handpicked.score.t_shirt import NEIGHBOURS, TShirt
+from handpicked.score.target_similarity import TargetSimilarity
+
+
+def llm_rating(settings: ScoreSettings) -> LLMRating:
+    """By a chat model behind an endpoint."""
+    return LLMRating.of(settings)
+
+
+def perplexity(settings: ScoreSettings) -> Perplexity:
+    """By any causal language model, else the bundled one."""
+    return Perplexity(LanguageModel.of(settings))
+
+
+def ifd(settings: ScoreSettings) -> Ifd:
+    """By any causal language model, else the bundled one."""
+    return Ifd(LanguageModel.of(settings))
+
+
+def superfiltering(settings: ScoreSettings) -> Superfiltering:
+    """By a small causal language model, without a chat template."""
+    return Superfiltering(LanguageModel.of(settings, "plain"))
+
+
+def t_shirt(settings: ScoreSettings) -> TShirt:
+    """By any causal language model, else the bundled one."""
+    neighbours = NEIGHBOURS if settings.neighbours is None else settings.neighbours
+    return TShirt(LanguageModel.of(settings), neighbours, seed=settings.seed)
+
+
+def reward(settings: ScoreSettings) -> Reward:
+    """By the reward model that is named."""
+    return Reward(model_of(settings, "reward"), settings.max_length)
+
+
+def embedding(settings: ScoreSettings) -> Embedding:
+    """By any sentence-transformers model, else the bundled one."""
+    return Embedding(settings.embedder or BUNDLED_EMBEDDER, settings.text)
+
+
+def target_similarity(settings: ScoreSettings) -> TargetSimilarity:
+    """Of sentence embeddings to the target set."""
+    return TargetSimilarity(target_of(settings, "target-similarity"), settings.embedder or BUNDLED_EMBEDDER)
 
 
 def model_of(settings: ScoreSettings, scorer: str, name: str | None = None) -> ModelSettings:

@@ -46,8 +46,6 @@ EVEN = 0.9
 SHARED = 8
 """Tokens of a prefix common to all rows from which on its states are kept."""
 JOURNAL = "losses.jsonl"
-READS = ("model", "revision", "trust_remote_code", "template", "max_length", "compile")
-"""The settings that a scorer by likelihood reads."""
 
 
 @dataclass(frozen=True)
