@@ -219,21 +219,6 @@ def test_families_trained_on_alpaca_count_every_text_alike(real_data, tmp_path, 
 
 
 @pytest.mark.data
-@pytest.mark.slow
-def test_a_sentencepiece_model_trained_on_alpaca_counts_every_text_alike(real_data, tmp_path):
-    sentencepiece = pytest.importorskip("sentencepiece")
-    texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::10]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_prefix=str(tmp_path / "spm"), vocab_size=8000, model_type="bpe",
-        byte_fallback=True, hard_vocab_limit=False, minloglevel=9, max_sentence_length=100_000,
-    )  # fmt: skip
-    reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model"))
-    loaded = load_tokenizer(str(tmp_path / "spm.model"))
-    assert loaded.identity.engine.startswith("gigatoken "), loaded.identity
-    assert_equal_on_every_text(real_data, loaded, lambda texts: [len(ids) for ids in reference.encode(texts)])
-
-
-@pytest.mark.data
 def test_embedded_counts_equal_hugging_face_on_alpaca(real_data, both_ways, embedded):
     texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::5]
     assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
