@@ -30,19 +30,6 @@ def mistakes(experiment: Experiment) -> Mistakes:
     ]
 
 
-def not_there_yet(experiment: Experiment) -> Mistakes:
-    """Arms whose method is planned: a dry run lists them, a run refuses them."""
-    known = selectors()
-    return [
-        (
-            ("arms", name, "by"),
-            f"arm '{name}': the method '{arm.by}' is planned and not part of this version.",
-        )
-        for name, arm in experiment.arms.items()
-        if arm.by in known and known[arm.by].planned
-    ]
-
-
 def missing_parts(experiment: Experiment) -> list[str]:
     """What the experiment needs and this machine lacks, each as a sentence that says how to get it."""
     from handpicked.endpoint.request import key_of

@@ -417,11 +417,11 @@ def bench(
 
 
 def _run(file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]) -> Outcome:
-    from handpicked.checks import missing_parts, mistakes, not_there_yet
+    from handpicked.checks import missing_parts, mistakes
     from handpicked.experiment import load
     from handpicked.run import run as run_experiment
 
-    experiment = load(file, overrides or [], also=lambda e: [*mistakes(e), *not_there_yet(e)])
+    experiment = load(file, overrides or [], also=mistakes)
     missing = missing_parts(experiment)
     if missing:
         raise MissingPart("\n".join(missing))
@@ -563,7 +563,6 @@ def methods(as_json: Json = False) -> None:
         for method in kinds:
             print(f"  {method.name:<{width}}  {method.about}")
             more = [method.source, f"cost: {method.cost}", method.needs and f"needs: {method.needs}"]
-            more.append("planned, not in this version" if method.planned else "")
             print(" " * (width + 4) + "; ".join(part for part in more if part))
         print()
 

@@ -14,14 +14,13 @@ PAPER = "Shen 2024, arXiv 2402.06094"
 
 @dataclass(frozen=True)
 class Method:
-    """One method. ``needs`` is what it takes beyond the light core; ``planned`` is one that is not there yet."""
+    """One method. ``needs`` is what it takes beyond the light core."""
 
     name: str
     about: str
     source: str = ""
     cost: str = "text"
     needs: str = ""
-    planned: bool = False
 
 
 SELECTORS = (
@@ -230,9 +229,9 @@ GUARDS = (
 )
 
 
-def selectors(*, planned: bool = True) -> dict[str, Method]:
-    """What ``by`` may name: selectors and scorers, with or without those that are not there yet."""
-    return {method.name: method for method in (*SELECTORS, *SCORERS) if planned or not method.planned}
+def selectors() -> dict[str, Method]:
+    """What ``by`` may name: selectors and scorers."""
+    return {method.name: method for method in (*SELECTORS, *SCORERS)}
 
 
 def listed() -> dict[str, list[Method]]:

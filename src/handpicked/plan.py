@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
 from handpicked.arms import Lineup, lineup
-from handpicked.checks import missing_parts, mistakes, not_there_yet
+from handpicked.checks import missing_parts, mistakes
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
 from handpicked.errors import HandpickedError
 from handpicked.experiment import load
@@ -74,7 +74,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     Raises ConfigError for mistakes in the file, as a run would; what this machine lacks is listed instead.
     """
     experiment = load(file, overrides, also=mistakes)
-    missing = [mistake for _, mistake in not_there_yet(experiment)]
+    missing: list[str] = []
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
