@@ -273,9 +273,13 @@ def prompt_text(messages: Sequence[Message]) -> str:
 
 def to_json(record: Any) -> str:
     """A record as one line of JSON with its fields in order."""
-    return json.dumps(record, default=_fields, ensure_ascii=False)
+    return LINE.encode(record)
 
 
 def _fields(record: Any) -> dict[str, Any]:
     """The fields of a record as they are; ``asdict`` would copy everything first, for most of the time of writing."""
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+LINE = json.JSONEncoder(default=_fields, ensure_ascii=False)
+"""Made once: ``json.dumps`` would make one for every record."""

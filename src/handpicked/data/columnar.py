@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 8 << 20
 ROWS = 16384
-SHARD = 64 << 20
+SHARD = 32 << 20
 
 
 @dataclass(frozen=True)

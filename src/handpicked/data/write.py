@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 CONTAINERS = ("jsonl", "parquet", "datasets")
-ROW_GROUP = 4096
+ROW_GROUP = 1024
 
 
 def write(

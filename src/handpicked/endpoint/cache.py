@@ -76,6 +76,10 @@ class ReplyCache:
                 found[key] = Reply(**fields, cached=True)
         return found
 
+    def settle(self) -> None:
+        """Move what was kept into the main file now: closing the last connection would wait for the disk to do so."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def put(self, key: str, reply: Reply) -> None:
         """Keep a complete reply. The first one stays: a request has one answer."""
         text = json.dumps({name: getattr(reply, name) for name in KEPT})

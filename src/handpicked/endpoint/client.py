@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+STAGGER = 0.001
+"""Seconds between the first requests. Sent all at once, they and all that follow would be answered in bursts, each waiting
+for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class _Sender:
         self.fatal: str | None = None
         self._answered = 0
         self._lost_in_a_row = 0
+        self._settled = False
 
     def announce(self, requests: Sequence[Request]) -> None:
         """Log the estimate, and refuse what must pass ``max_cost`` even if every reply were empty."""
@@ -146,7 +150,7 @@ class _Sender:
         queue = iter(todo.items())
         workers = min(self.settings.concurrency, len(todo))
         async with session(self.settings, self._key) as http:
-            await asyncio.gather(*(self._work(http, queue) for _ in range(workers)))
+            await asyncio.gather(*(self._work(http, queue, place * STAGGER) for place in range(workers)))
         if self.faults:
             log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
         if self.fatal is not None:
@@ -159,8 +163,9 @@ class _Sender:
         return self.replies
 
     async def _work(
-        self, http: ClientSession, queue: Iterator[tuple[str, tuple[Request, dict[str, Any]]]]
+        self, http: ClientSession, queue: Iterator[tuple[str, tuple[Request, dict[str, Any]]]], wait: float
     ) -> None:
+        await asyncio.sleep(wait)
         for key, (request, body) in queue:
             reply = await self._one(http, key, request, body)
             if reply is None:
@@ -169,6 +174,11 @@ class _Sender:
             self.step(self.copies[key])
             if self.fatal is not None:
                 return
+        if (
+            not self._settled
+        ):  # nothing is left to send: while the last replies are on their way the disk costs no time
+            self._settled = True
+            self.store.settle()
 
     async def _one(
         self, http: ClientSession, key: str, request: Request, body: Mapping[str, Any]

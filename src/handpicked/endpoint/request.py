@@ -132,4 +132,4 @@ def payload(request: Request, settings: Endpoint) -> dict[str, Any]:
 
 
 def _utf8(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -21,8 +21,9 @@ def fence(*texts: str) -> str:
 
 def fill(template: str, values: Mapping[str, str]) -> str:
     """``{name}`` replaced by its value, in one pass: braces inside the values, or of other names, stay as they are."""
-    parts = _parts(template)
-    return "".join([part if i % 2 == 0 else values.get(part, f"{{{part}}}") for i, part in enumerate(parts)])
+    parts = _parts(template).copy()
+    parts[1::2] = [values.get(name, f"{{{name}}}") for name in parts[1::2]]
+    return "".join(parts)
 
 
 @lru_cache(maxsize=64)

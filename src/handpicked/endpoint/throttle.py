@@ -16,30 +16,40 @@ class Throttle:
         self.limit = float(most)
         self._most = most
         self._active = 0
+        self._waiting = 0
         self._resume_at = 0.0
         self._cut_at = float("-inf")
         self._changed = asyncio.Condition()
 
     async def enter(self) -> float:
         """Wait for a place, and out any pause; the time of entry."""
+        now = time.monotonic()
+        if now >= self._resume_at and self._active < int(self.limit):
+            self._active += 1
+            return now
         async with self._changed:
             while True:
                 pause = self._resume_at - time.monotonic()
                 if pause > 0:
                     await _released(self._changed, pause)
                 elif self._active >= int(self.limit):
-                    await self._changed.wait()
+                    self._waiting += 1
+                    try:
+                        await self._changed.wait()
+                    finally:
+                        self._waiting -= 1
                 else:
                     self._active += 1
                     return time.monotonic()
 
     async def leave(self, success: bool) -> None:
         """Give the place back; a success makes room for a little more."""
-        async with self._changed:
-            self._active -= 1
-            if success:
-                self.limit = min(float(self._most), self.limit + 1 / self.limit)
-            self._changed.notify_all() if self.limit < self._most else self._changed.notify()
+        self._active -= 1
+        if success:
+            self.limit = min(float(self._most), self.limit + 1 / self.limit)
+        if self._waiting:
+            async with self._changed:
+                self._changed.notify_all() if self.limit < self._most else self._changed.notify()
 
     def slow_down(self, entered: float, pause: float) -> None:
         """A 429 came: halve the limit, once for all requests that were in flight together, and pause

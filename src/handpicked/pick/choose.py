@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any, cast
 
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.engine import Runner
-from handpicked.errors import ConfigError
+from handpicked.errors import ConfigError, PoolError
 from handpicked.options import settings_of
 from handpicked.pick.audit import Truncation
 from handpicked.pick.guarding import GuardPlan, plan_guards
@@ -74,6 +76,10 @@ def pick(
             f"'{settings.by}'; to have it computed, rename that field of the pool."
         )
     with filling(Path(out), FILES) as folder:
+        hashing = Thread(
+            target=_hash_inputs, args=(pool,), daemon=True
+        )  # a mistake below need not wait for it
+        hashing.start()
         selection = select(
             pool,
             selector,
@@ -90,9 +96,16 @@ def pick(
             address=address,
             progress=progress,
         )
+        hashing.join()
         facts = {"settings": settings.model_dump(mode="json"), "turns": turns, "command": list(command)}
         selection.fill(folder, format, container, truncation, facts, progress)
         return selection.summary
+
+
+def _hash_inputs(pool: Pool) -> None:
+    """Hashes the pool's files, which the manifest asks for at the end, while the pool is scored."""
+    with contextlib.suppress(PoolError):  # raised again when the manifest asks
+        pool.inputs()
 
 
 def select(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 CELLS = 4 << 20
-PAYS = 32 << 20
+PAYS = 16 << 20
 NEVER_IN_UTF8 = bytes([0xC0, 0xC1, *range(0xF5, 0x100)])
 ASCII_SPACE = b"\t\n\v\f\r "
 
