@@ -184,7 +184,13 @@ def _arm(
     gpu = gpu or size.weights > ON_CPU
     speed = estimate.tokens_per_second(size, settings, gpu=gpu)
     found = estimate_training(
-        rows, a_pass / max(rows, 1), size, settings, bytes_per_weight=2 if gpu else 4, tokens_per_second=speed
+        rows,
+        a_pass / max(rows, 1),
+        size,
+        settings,
+        longest_row=max((response + prompt for response, prompt in costs), default=None),
+        bytes_per_weight=2 if gpu else 4,
+        tokens_per_second=speed,
     )
     hours = round((found.seconds or 0) / 3600, 3)
     return PlannedArm(

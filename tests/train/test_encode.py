@@ -31,7 +31,7 @@ def learned_text(template: Template, encoded) -> str:
 def test_a_long_response_is_cut_and_its_end_stays(template, example):
     long, short = example(0, "Hi", "x" * 500), example(1, "Hi", "yes")
     encoded = encode([long, short], template, 100)
-    assert (encoded.truncated, encoded.end_readded, encoded.without_room) == (1, 1, 0)
+    assert (sum(encoded.cut), sum(encoded.end_readded), encoded.without_room) == (1, 1, 0)
     first, second = encoded.rows
     assert len(first.ids) == 100
     assert learned_text(template, first).strip("x") == "<|im_end|>"
@@ -40,7 +40,7 @@ def test_a_long_response_is_cut_and_its_end_stays(template, example):
 
 def test_a_prompt_without_room_for_a_response_is_left_out_and_counted(template, example):
     encoded = encode([example(0, "q" * 500, "a"), example(1, "Hi", "yes")], template, 100)
-    assert (len(encoded.rows), encoded.without_room, encoded.truncated) == (1, 1, 0)
+    assert (len(encoded.rows), encoded.without_room, encoded.cut) == (1, 1, (False,))
     with pytest.raises(TrainingError, match="Raise it"):
         encode([example(0, "q" * 500, "a")], template, 100)
     with pytest.raises(TrainingError, match="subset is empty"):
@@ -52,7 +52,7 @@ def test_a_cut_in_a_later_prompt_keeps_the_earlier_response_whole(template, exam
     (encoded,) = encode([row], template, 150).rows
     assert learned_text(template, encoded) == "first<|im_end|>"
     assert encoded.labels[-1] == template.end_id
-    assert encode([row], template, 150).end_readded == 0
+    assert encode([row], template, 150).end_readded == (False,)
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,7 +69,7 @@ def test_every_kept_row_ends_learning_with_the_end_token(template, example, prom
     text = learned_text(template, row)
     assert text.endswith("<|im_end|>")
     assert response.startswith(text.removesuffix("<|im_end|>"))
-    assert encoded.truncated == (not text.startswith(response + "<"))
+    assert encoded.cut[0] == (not text.startswith(response + "<"))
 
 
 def test_the_turns_learned_are_those_of_the_response(example):

@@ -43,3 +43,13 @@ def test_budget_length_limit_and_speed():
     settings = TrainSettings(budget_tokens=6500, batch_size=8, max_length=100)
     told = estimate(32, 250, LLAMA_7B, settings, tokens_per_second=65)
     assert (told.places, told.rows, told.steps, told.tokens, told.seconds) == (65, 32, 9, 6500, 100.0)
+
+
+def test_memory_is_that_of_the_longest_rows_and_tokens_are_those_of_the_average():
+    settings = TrainSettings(micro_batch_size=4, batch_size=4, max_length=768)
+    average = estimate(1000, 100, LLAMA_7B, settings)
+    heavy = estimate(1000, 100, LLAMA_7B, settings, longest_row=5000)
+    assert heavy.tokens == average.tokens and heavy.memory > average.memory
+    assert heavy.memory == estimate(1000, 768, LLAMA_7B, settings).memory
+    packed = estimate(1000, 100, LLAMA_7B, settings.model_copy(update={"packing": True}))
+    assert packed.memory == heavy.memory

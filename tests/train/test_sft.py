@@ -44,6 +44,14 @@ def test_it_learns_and_says_what_it_did(rows, model, tmp_path, capfd):
     assert (out, err) == ("", ""), "the terminal belongs to handpicked's own progress"
 
 
+def test_rows_cut_are_counted_among_those_trained_on(example, model, tmp_path):
+    rows = [example(number, "Hi", "x" * 300) for number in range(12)]
+    settings = SETTINGS.model_copy(update={"max_length": 100, "budget_tokens": 450})
+    result = train(rows, model, settings, tmp_path / "out", arm="longest")
+    assert (result.rows_used, result.rows_in_subset) == (4, 12)
+    assert (result.rows_truncated, result.rows_end_readded) == (4, 4)
+
+
 def test_adapter_and_merged_model_are_safetensors_with_a_card(rows, model, tmp_path):
     import torch
 

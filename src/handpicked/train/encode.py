@@ -16,13 +16,14 @@ from handpicked.records import Example
 class EncodedRows:
     """The rows that can be trained on, and what happened to the others.
 
-    ``truncated`` rows were longer than ``max_length``; in ``end_readded`` of them the cut took the response's end-of-text
-    token, which was put back; ``without_room`` rows have a prompt that leaves no room for a response and are left out.
+    ``cut`` says of each row whether it was longer than ``max_length``, ``end_readded`` whether the cut took the response's
+    end-of-text token, which was put back; ``without_room`` rows have a prompt that leaves no room for a response and are
+    left out.
     """
 
     rows: tuple[Encoded, ...]
-    truncated: int
-    end_readded: int
+    cut: tuple[bool, ...]
+    end_readded: tuple[bool, ...]
     without_room: int
 
     @property
@@ -43,7 +44,7 @@ def encode(
     saw cut responses without an end would not learn to stop, and a selection by length makes exactly those rows common.
     Raises TrainingError when no row is left.
     """
-    rows, truncated, readded, without_room = [], 0, 0, 0
+    rows, truncated, readded, without_room = [], [], [], 0
     for example in examples:
         whole = template.encode(example.messages, response_turns(example))
         row = cut(whole, max_length, template.end_id)
@@ -51,9 +52,9 @@ def encode(
         if row is None:
             without_room += 1
             continue
-        truncated += len(whole.ids) > max_length
-        readded += len(whole.ids) > max_length and whole.labels[max_length - 1] != IGNORED
         rows.append(row)
+        truncated.append(len(whole.ids) > max_length)
+        readded.append(truncated[-1] and whole.labels[max_length - 1] != IGNORED)
     if not rows:
         raise TrainingError(
             f"None of the {len(examples)} rows can be trained on: no prompt leaves room for a response within "
@@ -61,4 +62,4 @@ def encode(
             if examples
             else "There is no row to train on: the subset is empty."
         )
-    return EncodedRows(tuple(rows), truncated, readded, without_room)
+    return EncodedRows(tuple(rows), tuple(truncated), tuple(readded), without_room)

@@ -86,11 +86,13 @@ def estimate(
     size: ModelSize,
     settings: TrainSettings,
     *,
+    longest_row: float | None = None,
     bytes_per_weight: float = 2,
     tokens_per_second: float | None = None,
 ) -> TrainEstimate:
     """What training on ``rows`` rows of ``tokens_per_row`` tokens (prompt, template and response, on average) will take.
 
+    Memory is that of the heaviest batch: of rows of ``longest_row`` tokens (``None``: the average), or of packed ones.
     ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it fixes the type.
     ``tokens_per_second`` is a measured speed of the machine that will train.
     """
@@ -104,7 +106,8 @@ def estimate(
     held = {"full": 4.0, "lora": bytes_per_weight, "qlora": 0.55}[settings.method]
     kept = 2 if settings.gradient_checkpointing else 34
     feed_forward = 0 if settings.gradient_checkpointing else 6 * size.feed_forward
-    batch = min(settings.micro_batch_size, settings.batch_size) * length
+    heaviest = settings.max_length if settings.packing else min(longest_row or length, settings.max_length)
+    batch = min(settings.micro_batch_size, settings.batch_size) * heaviest
     activations = batch * size.layers * (kept * size.hidden + feed_forward) * (bytes_per_weight / 2)
     memory = size.weights * held + 12 * trained + activations + 8 * batch * size.vocabulary
     tokens = round(places * length)

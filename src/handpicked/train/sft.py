@@ -131,6 +131,7 @@ def _result(
     template: str,
 ) -> TrainResult:
     last = trainer.state.global_step
+    used = set(planned.order)
     tokens = planned.tokens * (last - steps.first_step) / last
     return TrainResult(
         arm=arm,
@@ -146,8 +147,8 @@ def _result(
         rows_in_subset=len(rows.rows) + rows.without_room,
         training_tokens=planned.tokens,
         response_tokens=sum(rows.rows[row].learned for row in planned.order),
-        rows_truncated=rows.truncated,
-        rows_end_readded=rows.end_readded,
+        rows_truncated=sum(rows.cut[row] for row in used),
+        rows_end_readded=sum(rows.end_readded[row] for row in used),
         rows_without_room=rows.without_room,
         seconds=steps.seconds,
         tokens_per_second=tokens / steps.seconds if steps.seconds else 0.0,
