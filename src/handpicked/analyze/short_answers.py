@@ -59,7 +59,7 @@ def short_answers(
 
 
 def _is_short(reference: str) -> bool:
-    return len(words(reference)) > 0 and len(reference.split()) <= MOST_WORDS
+    return len(reference.split()) <= MOST_WORDS and len(words(reference)) > 0
 
 
 def words(text: str) -> list[str]:
