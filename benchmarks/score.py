@@ -1,6 +1,7 @@
 """IFD against the usual loop and against the machine's own matrix products, on the same rows, in the same run.
 
-    python -m benchmarks.score [--pool alpaca_data.json] [--rows 256] [--repeats 3] [--compile]
+    python -m benchmarks.score --plan alpaca_data.json
+    python -m benchmarks.score [--pool alpaca_data.json] [--rows 256] [--repeats 3] [--compile] [--wana PYTHON]
 
 * ``handpicked``: what ``handpicked score --scorer ifd`` does, from the pool to the written columns; tokenizing included.
 * ``usual``: one row at a time, two forward passes of ``transformers`` with labels, logits of the whole vocabulary at every
@@ -9,9 +10,13 @@
   operations a weight and a token of both passes. ``worked`` counts only the products that were made: a prefix that all rows
   share once, and the output head at the tokens that are scored.
 
-Loading model and tokenizer is left out of both. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
-that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time. ``wana``, a
-tool that the project was also to be compared with, is not publicly available here and is left out.
+* ``wana``: that package's own scorer with the weights it bundles (the same 135M model, in four bits, by llama.cpp) and as many
+  threads, in a Python where it is installed (``--wana``). It scores by the ratio of losses, not of perplexities.
+
+``--plan`` runs no model: it says how much of the batches of a whole file would be padding.
+
+Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
+that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import argparse
 import json
 import math
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -41,6 +47,19 @@ from handpicked.score.likelihood import LanguageModel, beginning
 from handpicked.score.pool_scorer import FACTS, SCORES
 
 SETTINGS = ModelSettings(name=BUNDLED_LM)
+
+WANA = """
+import json, sys, time
+from wana.adapters.io.jsonl import parse_record
+from wana.adapters.logprob.bundled import BundledLogProbProvider
+from wana.adapters.scoring.ifd import IFDScorer
+rows = [parse_record(json.loads(line), str(i)) for i, line in enumerate(open(sys.argv[1], encoding="utf-8"))]
+scorer = IFDScorer(BundledLogProbProvider(threads=int(sys.argv[2]), max_tokens=8192))
+scorer.score(rows[0])
+wall, cpu = time.perf_counter(), time.process_time()
+losses = [[score.value for score in scorer.score(row)[1:]] for row in rows]
+print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "losses": losses}))
+"""
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
@@ -78,6 +97,37 @@ def ours(pool: Pool, compiled: bool) -> tuple[dict[int, float], dict[str, Any]]:
         return {line["row"]: line["ifd"] for line in table}, json.loads((Path(folder) / FACTS).read_text())
 
 
+def wana(python: str, rows: list[Example]) -> dict[str, Any]:
+    """Wall and CPU seconds of wana's scorer on the rows, and each row's losses with and without its prompt."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+        for row in rows:
+            messages = [{"role": turn.role, "content": turn.content} for turn in row.messages]
+            file.write(json.dumps({"messages": messages}) + "\n")
+        file.flush()
+        command = [python, "-c", WANA, file.name, str(torch.get_num_threads())]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def planned_padding(file: Path) -> str:
+    """The share of padding in the batches that IFD of every row of a file would be computed in."""
+    tokenizer = load_tokenizer(SETTINGS)
+    template = load_template("auto", tokenizer)
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
+        tokenized = likelihood.tokenize(read(file), None, template, 8192, Path(folder), SILENT)
+        run = likelihood._Run(LanguageModel(), tokenized, True, False, beginning(template))
+        windows = run._windows(len(tokenized.common_prefix()))
+        batches = [
+            batch
+            for window in windows
+            for batch in likelihood.batches(window, likelihood.BATCH_TOKENS[device()])
+        ]
+        tokens = sum(todo.length for batch in batches for todo in batch)
+        padded = sum(len(batch) * max(todo.length for todo in batch) for batch in batches)
+    return f"{len(tokenized.rows):,} rows, {tokens:,} tokens in {len(batches):,} batches, padding {(padded - tokens) / padded:.2%}"
+
+
 def ceiling(model: Any) -> tuple[float, float]:
     """Operations a wall second and a CPU second of the fastest product of 1,024 rows with a matrix of this model."""
     shapes = {tuple(part.shape) for part in model.parameters() if part.dim() == 2}
@@ -100,12 +150,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--compile", action="store_true", help="Also with torch.compile, compiling included.")
+    parser.add_argument("--wana", metavar="PYTHON", help="A Python that has the package wana.")
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="Only the padding of a whole file.")
     arguments = parser.parse_args()
+    if arguments.plan:
+        print(planned_padding(arguments.plan))
+        return
     chosen = examples(arguments.pool, arguments.rows)
     model = load_model(SETTINGS)
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    likelihood.load_model = lambda *_, **__: model  # type: ignore[assignment]  # both without loading
+    likelihood.load_model = lambda *_, **__: model  # both without loading
     likelihood.load_tokenizer = lambda *_: tokenizer
     _, lengths = usual(model, template, chosen[:1])  # warm up
     weights = sum(part.numel() for part in model.parameters())
@@ -137,6 +192,16 @@ def main() -> None:
                     "largest difference": max(abs(a - found[i]) for i, a in enumerate(theirs)),
                 }
             )
+            if arguments.wana:
+                rival = wana(arguments.wana, chosen)
+                theirs = [math.exp(given - alone) for given, alone in rival["losses"]]
+                repeats[-1] |= {
+                    "x wana": rival["wall"] / our_wall,
+                    "x wana, CPU time": rival["cpu"] / our_cpu,
+                    "median difference to wana's ratio": statistics.median(
+                        abs(one - found[i]) for i, one in enumerate(theirs)
+                    ),
+                }
             print(json.dumps(repeats[-1]), flush=True)
         told = {name: statistics.median(repeat[name] for repeat in repeats) for name in repeats[0]}
         if arguments.compile:
