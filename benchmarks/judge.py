@@ -2,7 +2,8 @@
 
     python -m benchmarks.judge [--quick]
 
-The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time. On a machine that
+The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time. Told is also the share
+of the ideal by the time that the server really took for its answers, by its own clock. On a machine that
 is busy with other work the share of the ideal is a matter of luck: quote the processor time of a judgement then.
 """
 
@@ -17,12 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.fixed_server import serve
+from benchmarks.fixed_server import Waited, serve
 
 DELAY, SLOTS = 0.2, 64
 
 
-def throughput(url: str, folder: Path, judgements: int) -> dict[str, float]:
+def throughput(url: str, folder: Path, judgements: int, waited: Waited) -> dict[str, float]:
     """Judge ``judgements`` / 2 pairs in both orders through SLOTS slots."""
     from handpicked.config import JudgeSettings
     from handpicked.judge import judge
@@ -33,16 +34,20 @@ def throughput(url: str, folder: Path, judgements: int) -> dict[str, float]:
 
     settings = JudgeSettings(name="scores", model="m", base_url=url, concurrency=SLOTS)
     judge(pairs(SLOTS, "warm"), settings, folder / "warm.jsonl", cache=folder / "c.sqlite")
+    waited[0] = waited[1] = 0
     started, cpu = time.perf_counter(), time.process_time()
     verdicts = judge(pairs(judgements // 2, "p"), settings, folder / "v.jsonl", cache=folder / "c.sqlite")
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     assert all(v.strict == "tie" for v in verdicts)
     ideal = -(-judgements // SLOTS) * DELAY
+    answered = waited[0] / waited[1]
     return {
         "judgements": judgements,
         "seconds": seconds,
         "ideal seconds": ideal,
         "share of ideal": ideal / seconds,
+        "server's own milliseconds an answer": 1000 * answered,
+        "share of ideal by these": ideal * answered / DELAY / seconds,
         "CPU milliseconds a judgement": 1000 * cpu / judgements,
     }
 
@@ -125,13 +130,14 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 20)  # as the command does
     scale = 10 if parser.parse_args().quick else 1
     ports: multiprocessing.Queue[int] = multiprocessing.Queue()
-    server = multiprocessing.Process(target=serve, args=(ports, DELAY), daemon=True)
+    waited = multiprocessing.Array("d", 2, lock=False)
+    server = multiprocessing.Process(target=serve, args=(ports, DELAY, waited), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{ports.get()}/v1"
     with tempfile.TemporaryDirectory() as folder:
         found = {
             "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, Python {platform.python_version()}",
-            "throughput": throughput(url, Path(folder), 2000 // scale),
+            "throughput": throughput(url, Path(folder), 2000 // scale, waited),
             "cache": cache_hits(url, Path(folder), 20_000 // scale),
             "statistics": statistics(64_530 // scale),
         }

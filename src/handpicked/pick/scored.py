@@ -119,6 +119,8 @@ def score_pool(
                 writer.write_batch(piece)
             scored.rows += len(batch)
             step(len(batch))
+    # What the tasks have freed is still the allocator's; what comes next, writing the subset, needs the room.
+    pa.default_memory_pool().release_unused()
     scored.order = sorted(range(len(starts)), key=starts.__getitem__)
     return scored
 
