@@ -20,6 +20,9 @@ from handpicked.store import writing
 if TYPE_CHECKING:
     import pyarrow as pa
 
+RELEASE = 1 << 19
+"""Rows after which freed memory goes back to the system."""
+
 
 class BatchScorer(Protocol):
     """As much of a scorer as is needed here (``score.scorer`` has the whole contract)."""
@@ -106,6 +109,7 @@ def score_pool(
     work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away)
     scored = ScoredPool(file, schema)
     starts: list[int] = []
+    released = 0
     with (
         writing(file),
         progress("score", pool.rows) as step,
@@ -119,7 +123,10 @@ def score_pool(
                 writer.write_batch(piece)
             scored.rows += len(batch)
             step(len(batch))
-    # What the tasks have freed is still the allocator's; what comes next, writing the subset, needs the room.
+            # What tasks have freed stays with the allocator, in pieces that fit the next one less and less.
+            if scored.rows >= released + RELEASE:
+                pa.default_memory_pool().release_unused()
+                released = scored.rows
     pa.default_memory_pool().release_unused()
     scored.order = sorted(range(len(starts)), key=starts.__getitem__)
     return scored
