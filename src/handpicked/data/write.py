@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 CONTAINERS = ("jsonl", "parquet", "datasets")
 ROW_GROUP = 1024
+RELEASE = 4
+"""Rounds of shards after which freed memory goes back to the system; sooner costs time."""
 
 
 def write(
@@ -120,6 +122,8 @@ def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
     """The untouched Arrow rows of Parquet and Arrow files, as many shards at once as there are cores."""
     from concurrent.futures import ThreadPoolExecutor
 
+    import pyarrow as pa
+
     parts = [
         (shard, own)
         for shard in pool.shards
@@ -131,6 +135,8 @@ def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
         for begin in range(0, len(parts), cores):  # no further ahead: a subset may be as large as the pool
             for tables in threads.map(_taken, parts[begin : begin + cores]):
                 yield from tables
+            if begin // cores % RELEASE == RELEASE - 1:  # else what was read adds up, freed as it is
+                pa.default_memory_pool().release_unused()
 
 
 def _taken(part: tuple[ColumnarShard, Sequence[int]]) -> list[pa.Table]:
