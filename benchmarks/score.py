@@ -123,8 +123,7 @@ def planned_padding(file: Path) -> str:
             for window in windows
             for batch in likelihood.batches(window, likelihood.BATCH_TOKENS[device()])
         ]
-        tokens = sum(todo.length for batch in batches for todo in batch)
-        padded = sum(len(batch) * max(todo.length for todo in batch) for batch in batches)
+        tokens, padded = likelihood.sizes(batches)
     return f"{len(tokenized.rows):,} rows, {tokens:,} tokens in {len(batches):,} batches, padding {(padded - tokens) / padded:.2%}"
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handpicked.analyze import bootstrap
-from handpicked.analyze.paired import paired_difference
 from handpicked.records import Estimate
 
 
@@ -66,9 +65,3 @@ def test_same_seed_same_interval_whatever_the_order_and_value_within_it(items, s
 def test_wilson_against_published_values():
     """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
     assert bootstrap.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-
-
-def test_a_paired_difference_is_the_mean_difference_over_shared_prompts():
-    found = paired_difference({"x": 1.0, "y": 2.0, "only a": 1.0}, {"x": 2.0, "y": 4.0, "z": None})
-    assert (found.value, found.n, found.missing) == (-1.5, 2, 2)
-    assert paired_difference({}, {}).value is None

@@ -68,6 +68,13 @@ def test_where_all_are_won_the_interval_is_wilsons():
     assert found.value == found.high == 1 and found.low == pytest.approx(bootstrap.wilson(1.0, 10)[0])
 
 
+def test_a_paired_difference_is_the_mean_difference_over_shared_prompts():
+    a, b = {"x": 1.0, "y": 2.0, "only a": 1.0}, {"x": 2.0, "y": 4.0, "z": None}
+    found = seeds.mean(seeds.differences([a], [b]))
+    assert (found.value, found.n, found.missing) == (-1.5, 2, 2)
+    assert seeds.mean(seeds.differences([{}], [{}])).value is None
+
+
 def test_a_paired_difference_takes_out_the_difficulty_of_prompts():
     rng = np.random.default_rng(0)
     difficulty = rng.normal(3, 1, 200)

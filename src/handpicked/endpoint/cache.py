@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -77,8 +78,12 @@ class ReplyCache:
         return found
 
     def settle(self) -> None:
-        """Move what was kept into the main file now: closing the last connection would wait for the disk to do so."""
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Move what was kept into the main file now: closing the last connection would wait for the disk to do so.
+
+        Every reply is in the log already: where the disk refuses now, closing tries again.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a complete reply. The first one stays: a request has one answer."""

@@ -281,8 +281,7 @@ class _Run:
         shared = len(common) >= SHARED and self.noise is None and not self.lm.compile
         self.planned = len(common) if shared else 0
         plan = [batch for window in self._windows(self.planned) for batch in batches(window, budget)]
-        tokens = sum(todo.length for batch in plan for todo in batch)
-        padded = sum(len(batch) * max(todo.length for todo in batch) for batch in plan)
+        tokens, padded = sizes(plan)
         waiting = [
             batch
             for batch in plan
@@ -395,6 +394,12 @@ def batches(window: Sequence[_Todo], budget: int) -> Iterator[list[_Todo]]:
         batch.append(todo)
     if batch:
         yield batch
+
+
+def sizes(plan: Sequence[Sequence[_Todo]]) -> tuple[int, int]:
+    """Tokens in all batches of a plan: of the passes alone, and with padding."""
+    tokens = sum(todo.length for batch in plan for todo in batch)
+    return tokens, sum(len(batch) * max(todo.length for todo in batch) for batch in plan)
 
 
 def _context(settings: ModelSettings, tokenizer: Any) -> int:
