@@ -43,10 +43,12 @@ from handpicked.models.load import device, dtype_of, load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT
 from handpicked.records import Example, Pool
-from handpicked.score import likelihood
+from handpicked.score import likelihood, passes
+from handpicked.score.batching import plan, sizes
 from handpicked.score.ifd import Ifd
 from handpicked.score.likelihood import LanguageModel, beginning
 from handpicked.score.pool_scorer import FACTS, SCORES
+from handpicked.score.tokenized import tokenize
 
 SETTINGS = ModelSettings(name=BUNDLED_LM)
 
@@ -117,15 +119,10 @@ def planned_padding(file: Path) -> str:
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
     with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        tokenized = likelihood.tokenize(read(file), None, template, 8192, Path(folder), SILENT)
-        run = likelihood._Run(LanguageModel(), tokenized, True, False, beginning(template))
-        windows = run._windows(len(tokenized.common_prefix()))
-        batches = [
-            batch
-            for window in windows
-            for batch in likelihood.batches(window, likelihood.BATCH_TOKENS[device()])
-        ]
-        tokens, padded = likelihood.sizes(batches)
+        tokenized = tokenize(read(file), None, template, 8192, Path(folder), SILENT)
+        prefix = len(tokenized.common_prefix())
+        batches = plan(tokenized, alone=True, neighbours=0, prefix=prefix)
+        tokens, padded = sizes(batches)
     return f"{len(tokenized.rows):,} rows, {tokens:,} tokens in {len(batches):,} batches, padding {(padded - tokens) / padded:.2%}"
 
 
@@ -169,7 +166,7 @@ def main() -> None:
     model = load_model(SETTINGS)
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    likelihood.load_model = lambda *_, **__: model  # both without loading
+    passes.load_model = lambda *_, **__: model  # both without loading
     likelihood.load_tokenizer = lambda *_: tokenizer
     _, lengths = usual(model, template, chosen[:1])  # warm up
     weights = sum(part.numel() for part in model.parameters())
@@ -216,7 +213,7 @@ def main() -> None:
             print(json.dumps(repeats[-1]), flush=True)
         told = {name: statistics.median(repeat[name] for repeat in repeats) for name in repeats[0]}
         if arguments.compile:
-            likelihood.load_model = lambda *_, **__: load_model(SETTINGS)  # type: ignore[assignment]
+            passes.load_model = lambda *_, **__: load_model(SETTINGS)  # type: ignore[assignment]
             _, wall, _ = timed(lambda: ours(pool, True))
             told["compiled, seconds, compiling included"] = wall
     about = f"{len(chosen)} rows, {tokens} tokens, {device()}, {dtype_of(SETTINGS)}, {torch.get_num_threads()} threads"

@@ -37,7 +37,26 @@ class PoolSettings(Strict):
     """Only rows with a response of at most this many words are held out (they must be cheap to generate and to compare)."""
 
 
-class ScoreSettings(Strict):
+class EndpointSettings(Strict):
+    """How an OpenAI-compatible endpoint is asked, wherever one can be: the fields of each section that may ask one."""
+
+    base_url: str | None = None
+    """OpenAI-compatible endpoint; none: OpenAI's."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key. The key itself is never written anywhere."""
+    concurrency: Annotated[int, Field(gt=0)] = 16
+    """Requests in flight at most; fewer after a 429."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds a request may take."""
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """US dollars; the work stops, with everything paid for kept, before it would spend more."""
+    price_in: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million prompt tokens, for the estimate."""
+    price_out: Annotated[float, Field(ge=0)] | None = None
+    """US dollars per million reply tokens, for the estimate."""
+
+
+class ScoreSettings(EndpointSettings):
     """How a scorer that needs a model, an endpoint or a target set works. A setting that the scorer does not use is refused."""
 
     model: str | None = None
@@ -72,20 +91,6 @@ class ScoreSettings(Strict):
     """For ``deita-score``: the model that rates quality. None: ``model``, which rates complexity."""
     quality_prompt: str | None = None
     """For ``deita-score``: the file with the prompt for quality; ``prompt`` is that for complexity."""
-    base_url: str | None = None
-    """OpenAI-compatible endpoint; none: OpenAI's."""
-    key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key. The key itself is never written anywhere."""
-    concurrency: Annotated[int, Field(gt=0)] = 16
-    """Requests in flight at most; fewer after a 429."""
-    timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds a request may take."""
-    max_cost: Annotated[float, Field(gt=0)] | None = None
-    """US dollars; scoring stops, with everything paid for kept, before it would spend more."""
-    price_in: Annotated[float, Field(ge=0)] | None = None
-    """US dollars per million prompt tokens, for the estimate."""
-    price_out: Annotated[float, Field(ge=0)] | None = None
-    """US dollars per million reply tokens, for the estimate."""
     sample: Annotated[int, Field(gt=0)] | None = None
     """Score only so many random rows; the others have no value, with this reason. Every scorer takes it."""
     prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
@@ -240,26 +245,12 @@ class PromptSettings(Strict):
     """Where references come from when the prompt file has none."""
 
 
-class JudgeSettings(Strict):
+class JudgeSettings(EndpointSettings):
     """One judge: a shipped name or a folder with judge.yaml and prompt.txt."""
 
     name: str = "reference-similarity"
     model: str | None = None
     """Model name sent to the endpoint (LLM judges only)."""
-    base_url: str | None = None
-    """OpenAI-compatible endpoint; none: OpenAI's."""
-    key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key. The key itself is never written anywhere."""
-    concurrency: Annotated[int, Field(gt=0)] = 16
-    """Requests in flight at most; fewer after a 429."""
-    timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds a request may take."""
-    max_cost: Annotated[float, Field(gt=0)] | None = None
-    """US dollars; the run stops, with everything paid for kept, before it would spend more."""
-    price_in: Annotated[float, Field(ge=0)] | None = None
-    """US dollars per million prompt tokens, for the estimate."""
-    price_out: Annotated[float, Field(ge=0)] | None = None
-    """US dollars per million reply tokens, for the estimate."""
     batch: bool = False
     """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
     again, it collects them and goes on."""
@@ -297,8 +288,8 @@ class EvaluateSettings(Strict):
     bench: BenchSettings = BenchSettings()
 
 
-class RefineSettings(Strict):
-    """Rewrite the selected responses through an endpoint before training on them."""
+class RefineSettings(EndpointSettings):
+    """Rewrite the selected responses through an endpoint before training on them. ``max_cost`` is for each arm."""
 
     model: str
     """Model name sent to the endpoint."""
@@ -308,20 +299,6 @@ class RefineSettings(Strict):
     """Tokens a rewritten response may have; one that is cut there is not used."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 is greedy."""
-    base_url: str | None = None
-    """OpenAI-compatible endpoint; none: OpenAI's."""
-    key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key. The key itself is never written anywhere."""
-    concurrency: Annotated[int, Field(gt=0)] = 16
-    """Requests in flight at most; fewer after a 429."""
-    timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds a request may take."""
-    max_cost: Annotated[float, Field(gt=0)] | None = None
-    """US dollars an arm; the run stops, with everything paid for kept, before it would spend more."""
-    price_in: Annotated[float, Field(ge=0)] | None = None
-    """US dollars per million prompt tokens, for the estimate."""
-    price_out: Annotated[float, Field(ge=0)] | None = None
-    """US dollars per million reply tokens, for the estimate."""
 
 
 class ArmSettings(SelectSettings):

@@ -22,9 +22,12 @@ from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import SILENT
-from handpicked.score import likelihood
+from handpicked.score import batching
+from handpicked.score.batching import Todo, batches
 from handpicked.score.ifd import Ifd
-from handpicked.score.likelihood import LanguageModel, Losses, Pass, _Todo, batches
+from handpicked.score.likelihood import LanguageModel
+from handpicked.score.losses import Losses, Pass
+from handpicked.score.passes import Passes
 from handpicked.score.perplexity import Perplexity
 from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.superfiltering import Superfiltering
@@ -100,8 +103,8 @@ def test_perplexity_is_that_of_transformers(lm, reference, tmp_path):
 
 def test_values_do_not_depend_on_batch_order_window_or_mates(lm, tmp_path, monkeypatch):
     first = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "one")
-    monkeypatch.setattr(likelihood, "BATCH_TOKENS", {"cpu": 1, "mps": 1, "cuda": 1})
-    monkeypatch.setattr(likelihood, "WINDOW", 3)
+    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 1, "mps": 1, "cuda": 1})
+    monkeypatch.setattr(batching, "WINDOW", 3)
     backwards = scored(Ifd(lm), MemoryPool(ROWS[::-1], shards=3, batch=2), tmp_path / "two")
     some = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "three", rows=[4, 9])
     for number, line in first.items():
@@ -204,7 +207,7 @@ def test_the_identity_names_what_moves_the_values(lm, tmp_path):
 
 
 def test_an_interrupted_job_does_nothing_twice(lm, tmp_path, monkeypatch):
-    monkeypatch.setattr(likelihood, "BATCH_TOKENS", {"cpu": 400, "mps": 400, "cuda": 400})
+    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 400, "mps": 400, "cuda": 400})
     whole = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "whole")
     steps: list[float] = []
 
@@ -226,9 +229,9 @@ def test_an_interrupted_job_does_nothing_twice(lm, tmp_path, monkeypatch):
         file.write('{"row": 3, "al')  # a line torn by the kill
 
     forwarded: list[int] = []
-    real = likelihood._Run._forward
+    real = Passes._forward
     monkeypatch.setattr(
-        likelihood._Run, "_forward", lambda run, *a: forwarded.extend(t.place for t in a[1]) or real(run, *a)
+        Passes, "_forward", lambda run, *a: forwarded.extend(t.place for t in a[1]) or real(run, *a)
     )
     assert scored(Ifd(lm), MemoryPool(ROWS), work) == whole
     assert len(forwarded) == 2 * len(ROWS) - before.count("\n")
@@ -283,7 +286,7 @@ def test_a_killed_job_takes_up_where_it_stopped(lm, tmp_path):
 
 @pytest.mark.parametrize("budget", [1, 64, 1024])
 def test_batches_hold_every_pass_once_and_little_padding(budget):
-    todo = [_Todo(place, bool(place % 2), 20 + place * 7 % 180) for place in range(512)]
+    todo = [Todo(place, bool(place % 2), 20 + place * 7 % 180) for place in range(512)]
     found = list(batches(todo, budget))
     assert sorted(one.place for batch in found for one in batch) == list(range(512))
     padded = sum(len(batch) * max(one.length for one in batch) for batch in found)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from handpicked.config import ModelSettings
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import SILENT
-from handpicked.score import likelihood
-from handpicked.score.likelihood import LanguageModel, Noise
+from handpicked.score import batching
+from handpicked.score.likelihood import LanguageModel
+from handpicked.score.noise import Noise
 from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.t_shirt import TShirt, selective_ifd
 from handpicked.select.selector import Scores
@@ -76,7 +77,7 @@ def test_without_neighbours_it_is_the_rows_own_selective_ifd(tiny_model, tmp_pat
 def test_neighbours_do_not_depend_on_batch_or_order(tiny_model, tmp_path, monkeypatch):
     scorer = TShirt(LanguageModel(str(tiny_model)), neighbours=3)
     first = scored(scorer, MemoryPool(ROWS), tmp_path / "one")
-    monkeypatch.setattr(likelihood, "BATCH_TOKENS", {"cpu": 1, "mps": 1, "cuda": 1})
+    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 1, "mps": 1, "cuda": 1})
     backwards = scored(scorer, MemoryPool(ROWS[::-1]), tmp_path / "two")[::-1]
     other = scored(TShirt(scorer.lm, neighbours=3, seed=1), MemoryPool(ROWS), tmp_path / "three")
     for column in ("t-shirt", "t-shirt_spread", "t-shirt_ifd"):

@@ -76,10 +76,8 @@ def pick(
             f"'{settings.by}'; to have it computed, rename that field of the pool."
         )
     with filling(Path(out), FILES) as folder:
-        hashing = Thread(
-            target=_hash_inputs, args=(pool,), daemon=True
-        )  # a mistake below need not wait for it
-        hashing.start()
+        hashing = Thread(target=_hash_inputs, args=(pool,), daemon=True)
+        hashing.start()  # as a daemon, because a mistake below need not wait for it
         selection = select(
             pool,
             selector,
@@ -162,13 +160,7 @@ def select(
     rows = _seeing(selector, by_models).select(guarded.scores(), wanted)
     if isinstance(selector, Window | SemDeDup) and size is None and fraction is None:
         wanted = len(rows)
-    if len(rows) < wanted:
-        ceiling = getattr(selector, "ceiling", None)
-        over = "lie outside of what it chooses from" if ceiling is None else f"are over {ceiling:g}"
-        raise ConfigError(
-            f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {len(rows):,}: the others have no value "
-            f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
-        )
+    _check_found(selector, wanted, len(rows))
     return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
 
 
@@ -258,6 +250,17 @@ def _check_scored(size: int | None, settings: ScoreSettings, names: Sequence[str
                 f"size: {size:,} rows were asked for, but {name} leaves {limit:,} to be scored by "
                 f"{' and '.join(names)}. Lower the size, or score more rows."
             )
+
+
+def _check_found(selector: Selector, wanted: int, found: int) -> None:
+    """A selector that leaves rows out may find too few, which shows only once it has looked at all."""
+    if found < wanted:
+        ceiling = getattr(selector, "ceiling", None)
+        over = "lie outside of what it chooses from" if ceiling is None else f"are over {ceiling:g}"
+        raise ConfigError(
+            f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {found:,}: the others have no value "
+            f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
+        )
 
 
 def _budget(

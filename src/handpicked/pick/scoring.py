@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +75,28 @@ def score(
             "null": nulls,
             **({"reasons": reasons} if reasons else {}),
         }
-        manifest = {
-            "handpicked": __version__,
-            "pool": {
-                "format": pool.format,
-                "why": pool.why,
-                "rows": pool.rows,
-                "inputs": [dict(f) for f in pool.inputs()],
-            },
-            "counts": counts,
-            "scores": [described(scorer) for scorer in scorers],
-            "command": list(command),
-            "outputs": {name: digest(folder / name) for name in FILES if name != MANIFEST},
-            "versions": versions(),
-        }
-        write_json(folder / MANIFEST, manifest)
+        write_json(folder / MANIFEST, _manifest(pool, counts, scorers, command, folder))
     return counts
+
+
+def _manifest(
+    pool: Pool, counts: Mapping[str, Any], scorers: Sequence[Scorer], command: Sequence[str], folder: Path
+) -> dict[str, Any]:
+    """What was scored, how and from what, with hashes of the files in ``folder``."""
+    return {
+        "handpicked": __version__,
+        "pool": {
+            "format": pool.format,
+            "why": pool.why,
+            "rows": pool.rows,
+            "inputs": [dict(f) for f in pool.inputs()],
+        },
+        "counts": counts,
+        "scores": [described(scorer) for scorer in scorers],
+        "command": list(command),
+        "outputs": {name: digest(folder / name) for name in FILES if name != MANIFEST},
+        "versions": versions(),
+    }
 
 
 def _checked(names: Sequence[str], tokenizer: str | None) -> list[Scorer]:

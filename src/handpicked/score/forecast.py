@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import ModelSettings
@@ -74,6 +75,40 @@ def weights_of(build: Callable[[], Any]) -> int:
     with torch.device("meta"):
         model = build()
     return sum(weight.numel() for weight in model.parameters())
+
+
+def stored_weights(place: Path | str) -> int:
+    """The number of weights of a model folder, from the headers of its files; 0 for a model that is not here."""
+    from safetensors import safe_open
+
+    if isinstance(place, str):
+        try:
+            from huggingface_hub import snapshot_download
+
+            place = Path(snapshot_download(place, local_files_only=True))
+        except OSError:
+            return 0
+    total = 0
+    for file in place.glob("*.safetensors"):
+        with safe_open(file, "np") as tensors:
+            total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return total
+
+
+def characters(pool: Pool, rows: Sequence[int] | None) -> tuple[tuple[int, int], int]:
+    """Characters of prompts and of responses, and the rows they belong to."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = None if rows is None else pa.array(rows, pa.int64())
+    prompts = responses = count = 0
+    for shard in pool.shards:
+        for batch in shard.read(["row", "prompt", "response"]):
+            few = batch if wanted is None else batch.filter(pc.is_in(batch["row"].cast(pa.int64()), wanted))
+            prompts += pc.sum(pc.utf8_length(few["prompt"])).as_py() or 0
+            responses += pc.sum(pc.utf8_length(few["response"])).as_py() or 0
+            count += len(few)
+    return (prompts, responses), count
 
 
 def in_words(seconds: float) -> str:

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.score.likelihood import LanguageModel, Losses, leave_nothing_else
+from handpicked.score.likelihood import LanguageModel, leave_nothing_else
+from handpicked.score.losses import Losses
 from handpicked.score.pool_scorer import FACTS, SCORES, write_scores
 from handpicked.score.scorer import Scope
 from handpicked.store import write_json

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.score.likelihood import LanguageModel, Losses, Noise, leave_nothing_else
+from handpicked.score.likelihood import LanguageModel, leave_nothing_else
+from handpicked.score.losses import Losses
+from handpicked.score.noise import Noise
 from handpicked.score.pool_scorer import FACTS, SCORES, write_scores
 from handpicked.score.scorer import Scope
 from handpicked.store import write_json
@@ -31,7 +33,7 @@ class TShirt:
 
         S-IFD = exp(mean of Delta_t over these tokens),  1 where a row has none
 
-    ``neighbours`` copies of the row with noise on the token embeddings (alpha 5, ``likelihood.Noise``) are scored, and
+    ``neighbours`` copies of the row with noise on the token embeddings (alpha 5, ``score.noise``) are scored, and
     ``t-shirt`` is their mean S-IFD, ``t-shirt_spread`` its standard deviation, ``t-shirt_ifd`` their mean IFD. Selecting ``by:
     t-shirt`` leaves out rows whose mean IFD is 1 or more, keeps twice the size by the highest mean and of these the size with
     the smallest spread. With no neighbours ``t-shirt`` is the row's own S-IFD, and the highest are kept.

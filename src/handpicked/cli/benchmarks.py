@@ -1,0 +1,80 @@
+"""Benchmarks of an experiment's arms, or of one model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handpicked.bars import bars
+from handpicked.cli.experiments import run_until
+from handpicked.cli.options import Arms, Json, KeyVariable, Out, Set
+from handpicked.cli.terminal import say
+from handpicked.errors import ConfigError
+
+Subject = Annotated[
+    str,
+    typer.Argument(metavar="EXPERIMENT|MODEL", help="An experiment (YAML), or a model.", show_default=False),
+]
+ModelUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; MODEL is its name there.")]
+
+
+def bench(
+    subject: Subject,
+    task: Annotated[list[str] | None, typer.Option(help="A benchmark; may be given again.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder of benchmark files; else the hub.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many documents a task.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Requests in one forward pass.")] = 8,
+    engine: Annotated[str, typer.Option(help="transformers or vllm.")] = "transformers",
+    chat_template: Annotated[str, typer.Option(help="never, free-text or always.")] = "free-text",
+    template: Annotated[str, typer.Option(help="The chat template it was trained with.")] = "auto",
+    adapter: Annotated[Path | None, typer.Option(help="A LoRA adapter on the model.")] = None,
+    base_url: ModelUrl = None,
+    chat: Annotated[bool, typer.Option("--chat", help="With --base-url: ask chat completions.")] = False,
+    tokenizer: Annotated[str | None, typer.Option(help="With --base-url: the model's tokenizer.")] = None,
+    key_env: KeyVariable = "OPENAI_API_KEY",
+    out: Out = None,
+    set_: Set = None,
+    arm: Arms = None,
+    as_json: Json = False,
+) -> None:
+    """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
+    from handpicked import benching
+
+    if Path(subject).suffix in (".yaml", ".yml"):
+        given = {
+            "evaluate.benchmarks": task and json.dumps(task),
+            "evaluate.bench.data": data,
+            "evaluate.bench.limit": limit,
+        }
+        overrides = [*(set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+        if adapter or base_url or chat or tokenizer:
+            raise ConfigError(
+                "--adapter, --base-url, --chat and --tokenizer are for a model, not for an experiment."
+            )
+        outcome = run_until(Path(subject), out, overrides, "bench", arm or [])
+        table = benching.table_of(outcome.benched, outcome.benchmarks)
+    else:
+        from handpicked.bench import Endpoint
+        from handpicked.config import BenchSettings
+        from handpicked.options import settings_of
+
+        if out is None:
+            raise ConfigError("-o is missing: the folder for the results.")
+        settings = settings_of(
+            BenchSettings,
+            {
+                "data": None if data is None else str(data), "limit": limit, "batch_size": batch_size,
+                "engine": engine, "chat_template": chat_template,
+            },
+        )  # fmt: skip
+        if base_url is None:
+            model = benching.model_subject(subject, adapter, template, settings)
+        else:
+            model = benching.endpoint_subject(Endpoint(base_url, subject, chat, tokenizer, key_env))
+        with bars() as progress:
+            table = benching.bench(model, task or [], settings, out, progress, say)["benchmarks"]
+    print(json.dumps({"benchmarks": table}) if as_json else benching.text_of(table))
+    benching.refuse_broken(table)

@@ -1,0 +1,78 @@
+"""An experiment from its file, to the end or to one of its stages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from handpicked.bars import bars
+from handpicked.cli.options import Arms, ExperimentFile, Json, Out, Set
+from handpicked.cli.terminal import say
+from handpicked.errors import MissingPart
+
+if TYPE_CHECKING:
+    from handpicked.run import Outcome, Until
+
+
+def run(
+    experiment: ExperimentFile,
+    out: Out = None,
+    set_: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Resolve, count, estimate; start nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment from its pool to report.html, or go on where it stopped."""
+    if dry_run:
+        from handpicked.plan import plan, text_of
+
+        planned = plan(experiment, set_ or [])
+        print(json.dumps(planned.summary) if as_json else text_of(planned))
+        return
+    outcome = run_until(experiment, out, set_, "report", [])
+    assert outcome.results is not None
+    if as_json:
+        print(json.dumps({"report": str(outcome.report), **outcome.results["answer"]}))
+        return
+    print(outcome.report)
+    print(outcome.answer)
+
+
+def train(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm: Arms = None) -> None:
+    """Select and train the arms of an experiment, and stop there."""
+    print(run_until(experiment, out, set_, "train", arm or []).folder / "model")
+
+
+def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm: Arms = None) -> None:
+    """Go on until every arm has answered the prompts, and stop there."""
+    print(run_until(experiment, out, set_, "generate", arm or []).folder / "answers")
+
+
+def run_until(
+    file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]
+) -> Outcome:
+    """Run the experiment until that stage is done, or say what this machine lacks for it."""
+    from handpicked.checks import missing_parts, mistakes
+    from handpicked.experiment import load
+    from handpicked.run import run as run_experiment
+
+    experiment = load(file, overrides or [], also=mistakes)
+    missing = missing_parts(experiment)
+    if missing:
+        raise MissingPart("\n".join(missing))
+    folder = out or Path("runs") / experiment.name
+    with bars() as progress:
+        return run_experiment(
+            experiment,
+            folder,
+            until=until,
+            only=arms,
+            progress=progress,
+            say=say,
+            command=" ".join(sys.argv[1:]),
+        )

@@ -1,0 +1,77 @@
+"""Judgements of answers that exist already, without an experiment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handpicked.bars import bars
+from handpicked.cli.options import Json, KeyVariable, Out
+from handpicked.cli.terminal import say
+from handpicked.errors import ConfigError
+
+Answers = Annotated[list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)]
+Judges = Annotated[
+    list[str] | None, typer.Option("--judge", help="Shipped or a folder; several make a panel.")
+]
+Batch = Annotated[bool, typer.Option("--batch", help="By batch files: half the price; run again to collect.")]
+BatchWrite = Annotated[bool, typer.Option("--batch-write", help="Only write the batch files; needs no key.")]
+
+
+def judge(
+    answers: Answers = None,
+    judge_: Judges = None,
+    model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
+    key_env: KeyVariable = "OPENAI_API_KEY",
+    concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 16,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs both prices.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
+    batch: Batch = False,
+    batch_write: BatchWrite = False,
+    replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    calibrate: Annotated[Path | None, typer.Option(help="Pairs that people have labelled.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
+    from handpicked import judging
+    from handpicked.config import JudgeSettings
+    from handpicked.options import settings_of
+
+    files = answers or []
+    if (len(files) == 2) + (replay is not None) + (calibrate is not None) != 1 or len(files) not in (0, 2):
+        raise ConfigError(
+            "judge takes two files of answers, or --replay FILE, or --calibrate FILE: one of these."
+        )
+    if replay is not None:
+        judged = judging.replay_file(replay, out)
+    elif out is None:
+        raise ConfigError("-o is missing: the folder for the verdicts.")
+    else:
+        shared = {
+            "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+            "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
+            "batch": batch,
+        }  # fmt: skip
+        judges = [
+            settings_of(JudgeSettings, {"name": name, **shared})
+            for name in judge_ or ["reference-similarity"]
+        ]
+        if batch_write:
+            for file in judging.write_batches(files, calibrate, judges, out):
+                print(file)
+            return
+        with bars() as progress:
+            if calibrate is not None:
+                judged = judging.calibrate(calibrate, judges, out, progress)
+            else:
+                judged = judging.judge_files(files[0], files[1], judges, out, progress)
+    for line in judged.said:
+        say(line)
+    print(json.dumps(judged.results) if as_json else judging.text_of(judged.results))

@@ -1,0 +1,39 @@
+"""The options that several commands take, each with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handpicked.records import Turns
+
+Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]
+KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds the key.")]
+
+PoolFiles = Annotated[
+    list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
+]
+PoolFormat = Annotated[str | None, typer.Option("--pool-format", help="Row format; else recognised.")]
+FieldMap = Annotated[str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")]
+ResponseTurns = Annotated[Turns, typer.Option(help="Which assistant turns are the response.")]
+TokenizerName = Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")]
+RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster.")]
+
+ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]
+Target = Annotated[str | None, typer.Option(help="For scorers by similarity: a file of target examples.")]
+Sample = Annotated[int | None, typer.Option(help="Score by a model only so many random rows.")]
+Prefilter = Annotated[str | None, typer.Option(help="Score by a model only these, e.g. longest:5000.")]
+ScoreSet = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="score.NAME=VALUE", help="A setting of the scorer; may be given again."),
+]
+
+ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML).", show_default=False)]
+Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; may be given again.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
+]

@@ -1,0 +1,55 @@
+"""What people see of a run: its report, and the pairs they vote on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handpicked.cli.options import Json, Out
+from handpicked.cli.terminal import say
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run to render again, or several to compare.", show_default=False)
+    ],
+    out: Out = None,
+) -> None:
+    """Render a run's report again from its results and votes, or compare several runs on one page."""
+    from handpicked.inspecting import with_votes
+    from handpicked.report import read, render_comparison, write
+    from handpicked.store import write_text
+
+    if len(runs) == 1:
+        page = write(with_votes(read(runs[0]), runs[0]), out or runs[0])
+    else:
+        page = (out or Path("runs")) / "comparison.html"
+        write_text(page, render_comparison([read(folder) for folder in runs]))
+    print(page)
+
+
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of 'judge -o'.")],
+    size: Annotated[int, typer.Option(help="Pairs to show; all votes count, whatever it was.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the sides.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    export: Annotated[Path | None, typer.Option(help="Write all votes to a .json or .csv, and stop.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Vote blind on pairs of answers, then see where people and judge agree."""
+    from handpicked.inspecting import export_to, inspection, serve
+    from handpicked.people import text_of
+
+    inspected = inspection(folder, size, seed)
+    if export is not None:
+        export_to(inspected, export)
+    else:
+        serve(inspected, port, open_, say)
+        if (folder / "results.json").is_file():
+            say(f"'handpicked report {folder}' takes the votes into the report.")
+    summary = inspected.summary()
+    print(json.dumps(summary) if as_json else text_of(summary))

@@ -1,0 +1,153 @@
+"""A subset of a pool: the rows worth fine-tuning on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from handpicked.bars import bars
+from handpicked.cli.options import (
+    FieldMap,
+    Json,
+    PoolFiles,
+    PoolFormat,
+    Prefilter,
+    RayAddress,
+    ResponseTurns,
+    Sample,
+    ScoreModel,
+    ScoreSet,
+    Target,
+    TokenizerName,
+)
+from handpicked.cli.terminal import say
+from handpicked.engine import Runner
+from handpicked.errors import ConfigError
+
+if TYPE_CHECKING:
+    from handpicked.records import Pool, SelectionSummary
+
+Guards = Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")]
+Disjoint = Annotated[bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")]
+RankedBy = Annotated[
+    str | None, typer.Option(help="For top, bottom, balanced, deita, qdit, car: the column or scorer.")
+]
+Neighbours = Annotated[int | None, typer.Option(help="For facility-location, qdit: nearest rows only.")]
+Prompts = Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")]
+Place = Annotated[Runner, typer.Option(help="Where to work: here, or on a Ray cluster.")]
+MaxLength = Annotated[int | None, typer.Option(help="Count the rows that a trainer cuts at so many tokens.")]
+ChatTemplate = Annotated[
+    str | None, typer.Option(help="With --max-length: the chat template of the trainer.")
+]
+Compare = Annotated[bool, typer.Option("--compare-measures", help="Print how far measures agree.")]
+HubName = Annotated[str | None, typer.Option(help="Also upload the folder to this data set on the hub.")]
+
+
+def select(
+    pool: PoolFiles,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the subset.")] = None,
+    by: Annotated[str, typer.Option(help="How to select; 'handpicked methods' lists them.")] = "longest",
+    size: Annotated[int | None, typer.Option(help="Rows to keep.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Share of the rows to keep, 0 to 1.")] = None,
+    measure: Annotated[str, typer.Option(help="tokens, words, nltk or chars.")] = "tokens",
+    tokenizer: TokenizerName = None,
+    turns: ResponseTurns = "last",
+    seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
+    guard: Guards = None,
+    of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
+    disjoint: Disjoint = False,
+    field: RankedBy = None,
+    low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
+    high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
+    clusters: Annotated[int | None, typer.Option(help="For kmeans, car, semdedup: how many.")] = None,
+    take: Annotated[str, typer.Option(help="For kmeans: nearest, random or longest.")] = "nearest",
+    threshold: Annotated[float | None, typer.Option(help="For deita, semdedup: highest cosine.")] = None,
+    alpha: Annotated[float, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = 0.5,
+    neighbours: Neighbours = None,
+    prompts: Prompts = None,
+    pool_format: PoolFormat = None,
+    map_: FieldMap = None,
+    format: Annotated[str, typer.Option(help="original, alpaca, sharegpt, messages or trl.")] = "original",
+    container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
+    runner: Place = "native",
+    address: RayAddress = None,
+    max_length: MaxLength = None,
+    template: ChatTemplate = None,
+    compare_measures: Compare = False,
+    model: ScoreModel = None,
+    target: Target = None,
+    sample: Sample = None,
+    prefilter: Prefilter = None,
+    set_: ScoreSet = None,
+    push_to_hub: HubName = None,
+    as_json: Json = False,
+) -> None:
+    """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
+    from handpicked.config import SelectSettings
+    from handpicked.data import read
+    from handpicked.lean import keep_pandas_out
+    from handpicked.options import mapping_of, score_settings, settings_of
+    from handpicked.pick import compare_measures as agreements
+    from handpicked.pick import pick
+    from handpicked.pick.audit import Truncation
+    from handpicked.pick.hub import push
+    from handpicked.pick.telling import agreement_table
+    from handpicked.pick.template import overhead
+
+    keep_pandas_out()
+    settings = settings_of(
+        SelectSettings,
+        {
+            "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
+            "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
+            "field": field, "low": low, "high": high, "clusters": clusters, "take": take, "threshold": threshold,
+            "alpha": alpha, "neighbours": neighbours, "prompts": prompts or [],
+            "score": score_settings(set_ or [], model=model, target=target, sample=sample, prefilter=prefilter),
+        },
+    )  # fmt: skip
+    if out is None and not (compare_measures and size is not None):
+        raise ConfigError(
+            "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
+        )
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns)
+    if out is None:
+        with bars() as progress:
+            agreed = agreements(rows, size or 0, tokenizer, progress)
+        print(json.dumps({"agreement": agreed}) if as_json else "\n".join(agreement_table(agreed)))
+        return
+    added = 1 if template is None else overhead(template, tokenizer)
+    truncation = None if max_length is None else Truncation(max_length, added)
+    with bars() as progress:
+        summary = pick(
+            rows, settings, out, progress, turns=turns, format=format, container=container,
+            runner=runner, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]], say=say,
+        )  # fmt: skip
+        agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
+    if push_to_hub is not None:
+        say(push(out, push_to_hub))
+    if as_json:
+        found = {"out": str(out), "format": rows.format, **asdict(summary)}
+        print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
+    else:
+        _tell(out, rows, summary, agreement)
+
+
+def _tell(out: Path, rows: Pool, summary: SelectionSummary, agreement: Mapping[str, Any] | None) -> None:
+    """What was kept, what was dropped and why, and what to look at before training."""
+    from handpicked.pick.telling import agreement_table, told
+
+    say(f"{rows.format}: {rows.why}")
+    print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
+    for part in summary.dropped:
+        print(f"  {part.rows:>11,}  {part.reason}")
+    for line in told(summary.audit):
+        print(line)
+    if agreement is not None:
+        for line in agreement_table(agreement):
+            print(line)

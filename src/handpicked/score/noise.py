@@ -1,0 +1,34 @@
+"""Noise that makes neighbours of a row, for scores that ask how steady they are."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What makes a neighbour: uniform noise in [-1, 1] times ``alpha`` / sqrt(tokens x width) on every token's embedding.
+
+    The noise of NEFTune (Jain et al. 2023, arXiv 2310.05914). It depends on the row's tokens, the neighbour's number and
+    ``seed`` alone; a response token has the same noise with and without its prompt.
+    """
+
+    alpha: float = 5.0
+    seed: int = 0
+
+    def of(self, tokens: np.ndarray[Any, Any], width: int, neighbour: int) -> np.ndarray[Any, Any]:
+        """float32 [tokens, width]; all zero for the row itself."""
+        import numpy as np
+
+        shape = (len(tokens), width)
+        if neighbour == 0:
+            return np.zeros(shape, np.float32)
+        generator = np.random.default_rng([self.seed, neighbour, zlib.crc32(tokens.tobytes())])
+        noise = generator.uniform(-1, 1, shape) * (self.alpha / math.sqrt(len(tokens) * width))
+        return noise.astype(np.float32)
