@@ -70,7 +70,7 @@ class ScoreSettings(EndpointSettings):
     max_length: Annotated[int, Field(gt=1)] | None = None
     """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
     compile: bool = False
-    """Compile the model (torch.compile): minutes at the start, faster from then on."""
+    """Compile the model (torch.compile): half a minute or more at the start, faster from then on. On a CPU it needs a C++ compiler."""
     neighbours: Annotated[int, Field(ge=0)] | None = None
     """For ``t-shirt``: noisy copies of each row that are scored too, each as dear as the row itself. None: 30, as its authors."""
     target: str | None = None

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from handpicked.config import ModelSettings
-from handpicked.errors import ConfigError
-from handpicked.models.load import load_model, load_tokenizer
+from handpicked.errors import ConfigError, MissingPart
+from handpicked.models.load import device, load_model, load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.score import batching
 from handpicked.score.batching import Todo, batches
@@ -194,6 +194,24 @@ def test_a_model_that_is_none_is_told_at_once(tiny_model, tmp_path):
         Ifd(LanguageModel(str(empty))).identity()
     with pytest.raises(ConfigError, match="Did you mean 'chatml'"):
         Ifd(LanguageModel(str(tiny_model), template="chatlm")).identity()
+
+
+def test_compiling_without_a_compiler_is_refused_before_the_model_is_loaded(lm, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    if device() == "cpu":
+        with pytest.raises(MissingPart, match="needs a C\\+\\+ compiler"):
+            Ifd(replace(lm, compile=True)).identity()
+    Ifd(lm).identity()
+
+
+@pytest.mark.slow  # it compiles for half a minute
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
+def test_compiling_changes_no_value(lm, tmp_path):
+    plain = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "plain")
+    compiled = scored(Ifd(replace(lm, compile=True)), MemoryPool(ROWS), tmp_path / "compiled")
+    assert [line["ifd"] for line in compiled.values()] == pytest.approx(
+        [line["ifd"] for line in plain.values()], rel=1e-4
+    )
 
 
 def test_the_identity_names_what_moves_the_values(lm, tmp_path):

@@ -8,7 +8,9 @@ percent; the output head sees response tokens only; what is done is in a journal
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
-from handpicked.errors import ConfigError
+from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, dtype_of, identity, load_tokenizer, resolve
 from handpicked.models.template import SHIPPED, Template, load_template
 from handpicked.progress import Progress
@@ -57,8 +59,11 @@ class LanguageModel:
         """Hashes of the model's files, its number type (it moves values by 1e-3) and the template.
 
         Raises:
-            ConfigError: no such model folder, no causal model, or no such template. MissingPart: not installed, not cached.
+            ConfigError: no such model folder, no causal model, or no such template. MissingPart: not installed, not cached,
+                or no compiler for ``compile``.
         """
+        if self.compile:
+            _check_compiler()
         place = resolve(self._settings)
         _check_weights(place, self.model)
         if self.template == "auto":
@@ -86,7 +91,7 @@ class LanguageModel:
             return f"{count:,} rows through {self.model}"
         tokens = times * ((asked[0] + passes * asked[1]) / 4.2 + 30 * count)
         seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self._settings)))
-        compiling = "; compiling first takes some minutes more" if self.compile else ""
+        compiling = "; compiling first takes half a minute or more" if self.compile else ""
         return (
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of {weights / 1e6:,.0f}M weights: about "
             f"{in_words(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is done; the same command goes on."
@@ -150,6 +155,16 @@ def _context(settings: ModelSettings, tokenizer: Any) -> int:
     )
     found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     return int(found or min(tokenizer.model_max_length, 1 << 30))
+
+
+def _check_compiler() -> None:
+    """torch.compile writes C++ for a CPU, and would only say so after the model is loaded."""
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if device() == "cpu" and shutil.which(compiler) is None:
+        raise MissingPart(
+            f"score.compile: compiling for a CPU needs a C++ compiler, and there is no '{compiler}' here. Install it, name another "
+            "in the environment variable CXX, or leave compile out: the scores are the same."
+        )
 
 
 def _check_weights(place: Path | str, name: str) -> None:

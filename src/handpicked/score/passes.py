@@ -78,12 +78,13 @@ class Passes:
         return Losses(self.tokenized, done, self.alone, facts)
 
     def _load(self) -> Any:
-        import torch
-
         model = load_model(self.model)
         if self.compile:
-            inner = getattr(model, model.base_model_prefix)
-            inner.forward = torch.compile(inner.forward, dynamic=True)
+            # Block by block: all blocks share their code, so that only one is compiled, however deep the model is.
+            kinds = set(model._no_split_modules or ())
+            blocks = [part for part in model.modules() if type(part).__name__ in kinds]
+            for part in blocks or [getattr(model, model.base_model_prefix)]:
+                part.compile(dynamic=True)
         return model
 
     def _forward(self, model: Any, batch: Sequence[Todo]) -> list[Pass]:
