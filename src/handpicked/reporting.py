@@ -12,7 +12,15 @@ from typing import Any
 
 from handpicked import auditing
 from handpicked._version import __version__
-from handpicked.analyze.facts import ArmFacts, InstructionFacts, Lengths, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.facts import (
+    ArmFacts,
+    InstructionFacts,
+    Lengths,
+    PoolFacts,
+    RunFacts,
+    StageFacts,
+    TrainingFacts,
+)
 from handpicked.benched import Benched, averages_of, bench_facts
 from handpicked.config import Measure
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
@@ -49,9 +57,8 @@ def report(
     }
     completions = [completion for measured in answers.values() for completion in measured.records]
     decided = [verdict for measured in verdicts.values() for verdict in measured.records]
-    results = assemble(
-        lineup.written.model_dump(mode="json"),
-        candidate=candidate.name,
+    run = RunFacts(
+        experiment=lineup.written.model_dump(mode="json"),
         candidates=lineup.candidates,
         curves=[[arm.name for arm in curve] for curve in lineup.curves()],
         pool=pool_facts(pools[None], looked.pools[None], measure),
@@ -73,7 +80,7 @@ def report(
         benchmarks=[bench_facts(one) for one in benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
     )
-    write(results, job.store.folder)
+    write(assemble(run), job.store.folder)
     return read(job.store.folder)
 
 
