@@ -21,7 +21,7 @@ from handpicked.analyze.facts import (
     StageFacts,
     TrainingFacts,
 )
-from handpicked.benched import Benched, averages_of, bench_facts
+from handpicked.benched import Benched, averages_of, bench_facts, questions
 from handpicked.config import Measure
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
@@ -51,7 +51,7 @@ def report(
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
-    looked = _looked(job, pools, subsets, asked, answers, measure)
+    looked = _looked(job, pools, subsets, asked, answers, benched, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
@@ -143,6 +143,7 @@ def _looked(
     subsets: Mapping[str, Subset],
     asked: Sequence[Prompt],
     answers: Mapping[str, Measured],
+    benched: Sequence[Benched],
     measure: Measure,
 ) -> Looked:
     """Look at what was selected, as it was trained on, and at what was answered, each as a stored stage."""
@@ -161,14 +162,17 @@ def _looked(
     }
     audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
     prompts = auditing.prompt_verbs(job, asked)
+    documents = auditing.document_verbs(job, questions(benched))
     features, written = auditing.answer_features(job, answers)
     ran = [stage for _, stage in (*wholes.values(), *parts.values())]
-    ran += [*audited, *([prompts[1]] if prompts else []), written]
+    ran += [*audited, *(found[1] for found in (prompts, documents) if found), written]
     return Looked(
         pools={name: found for name, (found, _) in wholes.items()},
         lengths={name: found for name, (found, _) in parts.items()},
         audit=audit,
-        instructions=InstructionFacts(missing(), verbs, prompts[0] if prompts else {}),
+        instructions=InstructionFacts(
+            missing(), verbs, prompts[0] if prompts else {}, documents[0] if documents else {}
+        ),
         answer_features=features,
         stage=StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3)),
     )

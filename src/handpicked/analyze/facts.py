@@ -132,12 +132,14 @@ class BenchFacts:
 @dataclass(frozen=True)
 class InstructionFacts:
     """Instructions, parsed: (root verb, direct object, why there is no verb), of the sampled rows of the pool and of each arm
-    (``sets``), and the root verb of each evaluation prompt by its id. ``missing`` says what to install where none was parsed.
+    (``sets``), the root verb of each evaluation prompt by its id, and that of each benchmark document that asks something by
+    benchmark and document (``documents``). ``missing`` says what to install where none was parsed.
     """
 
     missing: str | None = None
     sets: Mapping[str, Sequence[Sequence[str | None]]] = field(default_factory=dict)
     prompts: Mapping[str, str | None] = field(default_factory=dict)
+    documents: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

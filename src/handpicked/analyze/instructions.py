@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from handpicked.analyze.benchmark_types import benchmark_types
+from handpicked.analyze.benchmarks import lines_of
 from handpicked.analyze.facts import RunFacts
 from handpicked.analyze.told import Told
 from handpicked.analyze.verb_noun import by_type, verb_table
@@ -13,7 +15,8 @@ Json = dict[str, Any]
 
 
 def instructions(run: RunFacts, told: Told) -> Json | None:
-    """Verbs and objects of each set, and the first candidate by type of evaluation prompt; ``None`` where nobody looked.
+    """Verbs and objects of each set, and the first candidate by type of evaluation prompt (``by_type``) and of benchmark
+    document (``on_benchmarks``); ``None`` where nobody looked.
 
     The seeds of an arm are pooled.
     """
@@ -24,6 +27,9 @@ def instructions(run: RunFacts, told: Told) -> Json | None:
         "missing": found.missing,
         "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
         "by_type": _by_type(run, told),
+        "on_benchmarks": None
+        if found.missing
+        else benchmark_types(run.benchmarks, lines_of(told.groups), run.candidates[0], found.documents),
     }
 
 

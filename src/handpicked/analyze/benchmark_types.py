@@ -1,0 +1,105 @@
+"""How the candidate's benchmark scores change by type of instruction: paired differences over the documents of each type.
+
+The documents of all benchmarks are pooled, each counting once; which of them a type's documents come from is told beside it,
+for the verb of a question or of a story is not what an instruction's verb is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handpicked.analyze.benchmarks import Line, paired
+from handpicked.analyze.facts import BenchFacts
+from handpicked.analyze.verb_noun import WITHOUT, in_order, most_common, types_of
+
+Json = dict[str, Any]
+Verbs = Mapping[str, Mapping[str, "str | None"]]
+"""The root verb of each document that asks something, by benchmark and document."""
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """The documents of several benchmarks: ``values`` by model and document, ``benchmark`` and ``type`` of each document."""
+
+    values: Mapping[str, Mapping[str, float]]
+    benchmark: Mapping[str, str]
+    type: Mapping[str, str]
+
+
+def benchmark_types(
+    facts: Sequence[BenchFacts], lines: Sequence[Line], candidate: str, verbs: Verbs
+) -> Json | None:
+    """By type of document, how far the candidate lies above the untouched model and above training on everything.
+
+    A document that ``verbs`` lacks is of type ``WITHOUT``. Benchmarks take part whose values lie from 0 to 1 with higher
+    better; ``left_out`` says why another does not. The differences (``to_base``, ``to_full``; ``None`` where there is no
+    such arm) are those of ``benchmarks.paired``, in shares of 1. ``overall`` is the row of all documents. No correction for
+    the number of types. ``None`` where no arm to compare with has values.
+    """
+    members = {line.arm: line.members for line in lines}
+    mine = next(line for line in lines if line.arm == candidate)
+    rivals = {
+        key: members[arm] if arm is not None and arm != candidate else ()
+        for key, arm in (("to_base", mine.base), ("to_full", mine.full))
+    }
+    theirs = {model for models in rivals.values() for model in models}
+    ours = [fact for fact in facts if fact.arm in theirs or fact.arm in mine.members]
+    if not any(fact.values for fact in ours if fact.arm in theirs):
+        return None
+    left_out = _left_out(ours, mine.members)
+    pooled = _pooled([fact for fact in ours if fact.benchmark not in left_out], verbs)
+
+    def row(name: str, documents: Sequence[str]) -> Json:
+        parts = {
+            model: {doc: known[doc] for doc in documents if doc in known}
+            for model, known in pooled.values.items()
+        }
+        of = [parts.get(model, {}) for model in mine.members]
+        return {
+            "type": name,
+            "documents": len(documents),
+            "benchmarks": dict(most_common(Counter(pooled.benchmark[doc] for doc in documents))),
+            **{key: paired(of, [parts.get(model, {}) for model in models]) for key, models in rivals.items()},
+        }
+
+    types: dict[str, list[str]] = {}
+    for doc, kind in pooled.type.items():
+        types.setdefault(kind, []).append(doc)
+    return {
+        "left_out": left_out,
+        "overall": row("all", list(pooled.type)),
+        "rows": [row(name, types[name]) for name in in_order(Counter(pooled.type.values()))],
+    }
+
+
+def _left_out(facts: Iterable[BenchFacts], members: Sequence[str]) -> dict[str, str]:
+    """The benchmarks whose documents cannot be pooled with others', and why."""
+    by_name: dict[str, list[BenchFacts]] = {}
+    for fact in facts:
+        by_name.setdefault(fact.benchmark, []).append(fact)
+    found = {}
+    for name, same in by_name.items():
+        if not any(fact.values for fact in same if fact.arm in members):
+            found[name] = "no values by document"
+        elif not all(fact.higher_is_better for fact in same):
+            found[name] = "lower is better"
+        elif not all(0 <= value <= 1 for fact in same for value in fact.values.values()):
+            found[name] = "values beyond 0 to 1"
+    return found
+
+
+def _pooled(facts: Iterable[BenchFacts], verbs: Verbs) -> _Pooled:
+    values: dict[str, dict[str, float]] = {}
+    benchmark: dict[str, str] = {}
+    known: dict[str, str | None] = {}
+    for fact in facts:
+        asked, mine = verbs.get(fact.benchmark, {}), values.setdefault(fact.arm, {})
+        for doc, value in fact.values.items():
+            place = f"{fact.benchmark} {doc}"
+            mine[place], benchmark[place] = value, fact.benchmark
+            if doc in asked:
+                known[place] = asked[doc]
+    return _Pooled(values, benchmark, {**dict.fromkeys(benchmark, WITHOUT), **types_of(known)})
