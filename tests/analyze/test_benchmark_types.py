@@ -31,8 +31,8 @@ MINE = {**dict(zip(WRITE, (1, 1, 0, 1, 1, 0), strict=True)), **dict.fromkeys(SOR
 BASE = {**dict(zip(WRITE, (0, 1, 0, 0, 1, 1), strict=True)), **dict.fromkeys(SORT, 1.0), "r0": 1.0, "q0": 0.0}
 
 
-def table(facts, verbs=VERBS, lines=LINES, candidate="longest"):
-    found = benchmark_types(facts, lines, candidate, verbs)
+def table(facts, verbs=VERBS, lines=LINES, candidate="longest", also=()):
+    found = benchmark_types(facts, lines, candidate, verbs, also)
     return found, {row["type"]: row for row in found["rows"]}
 
 
@@ -71,8 +71,21 @@ def test_documents_without_text_are_a_type_of_their_own():
     assert list(rows)[-1] == WITHOUT and rows[WITHOUT]["documents"] == 3
     assert rows[WITHOUT]["benchmarks"] == {"hellaswag": 3} and rows[WITHOUT]["to_base"]["value"] == 1
     assert found["overall"]["documents"] == 16
+    assert (found["no_verb"]["value"], found["no_verb"]["n"]) == (1 / 13, 13)
     _, old = table(facts, verbs={})
     assert list(old) == [WITHOUT] and old[WITHOUT]["documents"] == 16
+
+
+def test_verbs_of_the_prompts_are_not_hidden_by_a_large_benchmark():
+    many = {f"m{i}": f"verb{i % 12:02d}" for i in range(120)}
+    verbs = {"ifeval": VERBS["ifeval"], "mmlu": many}
+    facts = [fact("longest", MINE), fact("base", BASE)]
+    facts += [fact(arm, dict.fromkeys(many, 1.0), "mmlu") for arm in ("longest", "base")]
+    _, rows = table(facts, verbs)
+    assert "write" not in rows and rows[OTHERS]["documents"] == 12
+    _, rows = table(facts, verbs, also=["write", "rhyme", "dance", OTHERS])
+    assert rows["write"]["documents"] == 6 and rows[OTHERS]["documents"] == 6
+    assert "rhyme" not in rows and "dance" not in rows
 
 
 def test_documents_of_several_benchmarks_are_pooled_and_told_apart():

@@ -7,13 +7,13 @@ for the verb of a question or of a story is not what an instruction's verb is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from handpicked.analyze.benchmarks import Line, paired
 from handpicked.analyze.facts import BenchFacts
-from handpicked.analyze.verb_noun import WITHOUT, in_order, most_common, types_of
+from handpicked.analyze.verb_noun import NONE, WITHOUT, in_order, most_common, proportion, types_of
 
 Json = dict[str, Any]
 Verbs = Mapping[str, Mapping[str, "str | None"]]
@@ -30,14 +30,19 @@ class _Pooled:
 
 
 def benchmark_types(
-    facts: Sequence[BenchFacts], lines: Sequence[Line], candidate: str, verbs: Verbs
+    facts: Sequence[BenchFacts],
+    lines: Sequence[Line],
+    candidate: str,
+    verbs: Verbs,
+    also: Collection[str] = (),
 ) -> Json | None:
     """By type of document, how far the candidate lies above the untouched model and above training on everything.
 
-    A document that ``verbs`` lacks is of type ``WITHOUT``. Benchmarks take part whose values lie from 0 to 1 with higher
+    A document that ``verbs`` lacks is of type ``WITHOUT``; the verbs of ``also`` are types of their own beside the most common,
+    so that a large benchmark does not hide them. Benchmarks take part whose values lie from 0 to 1 with higher
     better; ``left_out`` says why another does not. The differences (``to_base``, ``to_full``; ``None`` where there is no
-    such arm) are those of ``benchmarks.paired``, in shares of 1. ``overall`` is the row of all documents. No correction for
-    the number of types. ``None`` where no arm to compare with has values.
+    such arm) are those of ``benchmarks.paired``, in shares of 1. ``overall`` is the row of all documents, ``no_verb`` the share
+    without a root verb among those with text. No correction for the number of types. ``None`` where no arm to compare with has values.
     """
     members = {line.arm: line.members for line in lines}
     mine = next(line for line in lines if line.arm == candidate)
@@ -50,7 +55,7 @@ def benchmark_types(
     if not any(fact.values for fact in ours if fact.arm in theirs):
         return None
     left_out = _left_out(ours, mine.members)
-    pooled = _pooled([fact for fact in ours if fact.benchmark not in left_out], verbs)
+    pooled = _pooled([fact for fact in ours if fact.benchmark not in left_out], verbs, also)
 
     def row(name: str, documents: Sequence[str]) -> Json:
         parts = {
@@ -68,9 +73,11 @@ def benchmark_types(
     types: dict[str, list[str]] = {}
     for doc, kind in pooled.type.items():
         types.setdefault(kind, []).append(doc)
+    with_text = len(pooled.type) - len(types.get(WITHOUT, ()))
     return {
         "left_out": left_out,
-        "overall": row("all", list(pooled.type)),
+        "no_verb": asdict(proportion(len(types.get(NONE, ())), with_text)),
+        "overall": row("all documents", list(pooled.type)),
         "rows": [row(name, types[name]) for name in in_order(Counter(pooled.type.values()))],
     }
 
@@ -91,7 +98,7 @@ def _left_out(facts: Iterable[BenchFacts], members: Sequence[str]) -> dict[str, 
     return found
 
 
-def _pooled(facts: Iterable[BenchFacts], verbs: Verbs) -> _Pooled:
+def _pooled(facts: Iterable[BenchFacts], verbs: Verbs, also: Collection[str]) -> _Pooled:
     values: dict[str, dict[str, float]] = {}
     benchmark: dict[str, str] = {}
     known: dict[str, str | None] = {}
@@ -102,4 +109,4 @@ def _pooled(facts: Iterable[BenchFacts], verbs: Verbs) -> _Pooled:
             mine[place], benchmark[place] = value, fact.benchmark
             if doc in asked:
                 known[place] = asked[doc]
-    return _Pooled(values, benchmark, {**dict.fromkeys(benchmark, WITHOUT), **types_of(known)})
+    return _Pooled(values, benchmark, {**dict.fromkeys(benchmark, WITHOUT), **types_of(known, also)})

@@ -23,13 +23,17 @@ def instructions(run: RunFacts, told: Told) -> Json | None:
     found = run.instructions
     if found is None:
         return None
+    types = _by_type(run, told)
+    verbs = [row["type"] for row in types]
     return {
         "missing": found.missing,
         "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
-        "by_type": _by_type(run, told),
+        "by_type": types,
         "on_benchmarks": None
         if found.missing
-        else benchmark_types(run.benchmarks, lines_of(told.groups), run.candidates[0], found.documents),
+        else benchmark_types(
+            run.benchmarks, lines_of(told.groups), run.candidates[0], found.documents, also=verbs
+        ),
     }
 
 

@@ -7,7 +7,7 @@ The figure is that of Wang et al. (2023), Self-Instruct, Figure 3: 20 verbs, 4 d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -70,12 +70,13 @@ def proportion(count: int, n: int) -> Estimate:
     return Estimate(count / n, low, high, n, 0, "Wilson interval")
 
 
-def types_of(verbs: Mapping[str, str | None]) -> dict[str, str]:
-    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common and at least ``FEWEST`` prompts
-    share it, else ``OTHERS`` or ``NONE``.
+def types_of(verbs: Mapping[str, str | None], also: Collection[str] = ()) -> dict[str, str]:
+    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common or one of ``also``, and at least
+    ``FEWEST`` prompts share it, else ``OTHERS`` or ``NONE``.
     """
     counts = Counter(verb for verb in verbs.values() if verb is not None)
-    shown = {verb for verb, count in most_common(counts, TYPES) if count >= FEWEST}
+    wanted = {*also, *(verb for verb, _ in most_common(counts, TYPES))}
+    shown = {verb for verb in wanted if counts[verb] >= FEWEST}
     return {
         prompt: NONE if verb is None else verb if verb in shown else OTHERS for prompt, verb in verbs.items()
     }
