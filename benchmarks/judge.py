@@ -55,7 +55,7 @@ def throughput(url: str, folder: Path, judgements: int, waited: Waited) -> dict[
 def cache_hits(url: str, folder: Path, requests: int) -> dict[str, float]:
     """Replies a second when all of them are in the cache."""
     from handpicked.config import JudgeSettings
-    from handpicked.endpoint import Reply, ReplyCache, Request, complete, payload, request_key
+    from handpicked.endpoint import Reply, ReplyCache, Request, complete, encoded, payload, request_key
     from handpicked.records import Message
 
     settings = JudgeSettings(model="m", base_url=url)
@@ -63,7 +63,8 @@ def cache_hits(url: str, folder: Path, requests: int) -> dict[str, float]:
     with ReplyCache(folder / "hits.sqlite") as cache:
         for request in asked:
             cache.put(
-                request_key(url, payload(request, settings)), Reply("8 7", prompt_tokens=9, reply_tokens=3)
+                request_key(url, encoded(payload(request, settings))),
+                Reply("8 7", prompt_tokens=9, reply_tokens=3),
             )
     started = time.perf_counter()
     replies = complete(asked, settings, folder / "hits.sqlite")

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from handpicked.config import JudgeSettings
-from handpicked.endpoint import Reply, Request, Retry, complete, estimate, payload, request_key
+from handpicked.endpoint import Reply, Request, Retry, complete, encoded, estimate, payload, request_key
+from handpicked.endpoint.throttle import APART, Throttle
 from handpicked.errors import ConfigError, EndpointError, MissingPart
 from handpicked.records import Message
 from local_endpoint import Act, local_endpoint
@@ -245,13 +246,22 @@ def test_no_more_than_concurrency_are_in_flight(tmp_path):
     assert server.in_flight_most == 7
 
 
+def test_requests_that_are_ready_together_leave_one_after_the_other():
+    async def entries() -> list[float]:
+        throttle = Throttle(30)
+        return sorted(await asyncio.gather(*(throttle.enter() for _ in range(30))))
+
+    first, *others = asyncio.run(entries())
+    assert all(came - first > (place - 0.1) * APART for place, came in enumerate(others, 1))
+
+
 def test_the_key_of_a_request_is_its_address_and_whole_payload():
     settings = JudgeSettings(model="m", base_url="http://localhost:1/v1")
     body = payload(ask("q"), settings)
-    assert request_key("http://localhost:1/v1", body) == request_key(
-        "http://localhost:1/v1", dict(reversed(body.items()))
-    )
-    assert request_key("http://localhost:2/v1", body) != request_key("http://localhost:1/v1", body)
+    key = request_key("http://localhost:1/v1", encoded(body))
+    assert key == request_key("http://localhost:1/v1", encoded(dict(reversed(body.items()))))
+    assert key != request_key("http://localhost:2/v1", encoded(body))
+    assert key != request_key("http://localhost:1/v1", encoded(body | {"seed": 1}))
 
 
 def test_kill_9_halfway_loses_no_reply_and_pays_for_none_twice(tmp_path):

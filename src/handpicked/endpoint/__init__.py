@@ -10,7 +10,7 @@ from handpicked.endpoint.batched import complete_batched, write_batched
 from handpicked.endpoint.cache import ReplyCache, default_cache, request_key
 from handpicked.endpoint.client import Retry, complete
 from handpicked.endpoint.cost import Budget, Expense, estimate
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
+from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
 
 __all__ = [
     "Budget",
@@ -26,6 +26,7 @@ __all__ = [
     "complete",
     "complete_batched",
     "default_cache",
+    "encoded",
     "estimate",
     "key_of",
     "payload",

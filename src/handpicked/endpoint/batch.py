@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.endpoint.cache import ReplyCache, request_key
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
+from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
 from handpicked.endpoint.wire import RETRIED, read_reply
 from handpicked.errors import EndpointError
 from handpicked.store import write_text
@@ -46,7 +46,7 @@ def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) ->
     A request's ``custom_id`` is its cache key, so that replies find their place whatever their order.
     """
     base_url = base_url_of(settings)
-    bodies = {request_key(base_url, body): body for body in (payload(r, settings) for r in requests)}
+    bodies = {request_key(base_url, encoded(body)): body for body in (payload(r, settings) for r in requests)}
     with ReplyCache(cache) as store:
         held = store.get(list(bodies))
     return {

@@ -15,7 +15,7 @@ from pathlib import Path
 from handpicked.endpoint.batch import batch_lines, collect_batch, find_batch, store_results, submit_batch
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import estimate, price
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
+from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
 from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.store import read_json, write_json, write_text
 
@@ -107,7 +107,7 @@ def write_batched(requests: Sequence[Request], settings: Endpoint, cache: Path, 
 
 def _keys(requests: Sequence[Request], settings: Endpoint) -> list[str]:
     url = base_url_of(settings)
-    return [request_key(url, payload(request, settings)) for request in requests]
+    return [request_key(url, encoded(payload(request, settings))) for request in requests]
 
 
 def _load(folder: Path, keys: Sequence[str]) -> State:

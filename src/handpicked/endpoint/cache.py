@@ -7,17 +7,14 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from handpicked.endpoint.request import Reply
 from handpicked.errors import StoreError
 
 KEPT = ("text", "prompt_tokens", "reply_tokens", "seconds", "logprobs", "finished")
 KEYS_A_QUERY = 500
-CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-"""Made once: ``json.dumps`` would make one for every request."""
 
 
 def default_cache() -> Path:
@@ -28,9 +25,11 @@ def default_cache() -> Path:
     return (Path(folder) if folder else Path.home() / ".cache" / "handpicked") / "requests.sqlite"
 
 
-def request_key(base_url: str, body: Mapping[str, Any]) -> str:
-    """128 bits of BLAKE2b over address and payload (model, messages, sampling, seed), as 32 hex digits."""
-    return hashlib.blake2b(CANONICAL.encode([base_url, body]).encode(), digest_size=16).hexdigest()
+def request_key(base_url: str, body: bytes) -> str:
+    """128 bits of BLAKE2b over address and ``encoded`` payload (model, messages, sampling, seed), as 32 hex digits."""
+    key = hashlib.blake2b(f"{base_url}\n".encode(), digest_size=16)
+    key.update(body)
+    return key.hexdigest()
 
 
 class ReplyCache:

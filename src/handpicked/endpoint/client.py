@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import Budget, estimate, price
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, key_of, payload
+from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
 from handpicked.endpoint.throttle import Throttle
 from handpicked.endpoint.wire import Fault, post, session
 from handpicked.errors import EndpointError
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-STAGGER = 0.001
-"""Seconds between the first requests. Sent all at once, they and all that follow would be answered in bursts, each waiting
-for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def complete(
     on from there.
     """
     base_url, key = base_url_of(settings), key_of(settings)
-    bodies = [payload(request, settings) for request in requests]
+    bodies = [encoded(payload(request, settings)) for request in requests]
     keys = [request_key(base_url, body) for body in bodies]
     with ReplyCache(cache) as store, progress(label, len(requests)) as step:
         replies = store.get(list(dict.fromkeys(keys)))
@@ -142,7 +139,7 @@ class _Sender:
                 f"Raise max_cost or send fewer."
             )
 
-    async def send_all(self, todo: Mapping[str, tuple[Request, dict[str, Any]]]) -> dict[str, Reply]:
+    async def send_all(self, todo: Mapping[str, tuple[Request, bytes]]) -> dict[str, Reply]:
         """Send everything once, with ``concurrency`` workers at most; what is in flight when one gives up is
         kept.
         """
@@ -150,7 +147,7 @@ class _Sender:
         queue = iter(todo.items())
         workers = min(self.settings.concurrency, len(todo))
         async with session(self.settings, self._key) as http:
-            await asyncio.gather(*(self._work(http, queue, place * STAGGER) for place in range(workers)))
+            await asyncio.gather(*(self._work(http, queue) for _ in range(workers)))
         if self.faults:
             log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
         if self.fatal is not None:
@@ -162,10 +159,7 @@ class _Sender:
             )
         return self.replies
 
-    async def _work(
-        self, http: ClientSession, queue: Iterator[tuple[str, tuple[Request, dict[str, Any]]]], wait: float
-    ) -> None:
-        await asyncio.sleep(wait)
+    async def _work(self, http: ClientSession, queue: Iterator[tuple[str, tuple[Request, bytes]]]) -> None:
         for key, (request, body) in queue:
             reply = await self._one(http, key, request, body)
             if reply is None:
@@ -174,15 +168,12 @@ class _Sender:
             self.step(self.copies[key])
             if self.fatal is not None:
                 return
-        if (
-            not self._settled
-        ):  # nothing is left to send: while the last replies are on their way the disk costs no time
+        if not self._settled:
+            # Nothing is left to send: while the last replies are on their way the disk costs no time.
             self._settled = True
             self.store.settle()
 
-    async def _one(
-        self, http: ClientSession, key: str, request: Request, body: Mapping[str, Any]
-    ) -> Reply | None:
+    async def _one(self, http: ClientSession, key: str, request: Request, body: bytes) -> Reply | None:
         """Try until there is a reply or no more patience; ``None`` when the whole call must stop."""
         failures = limited = 0
         while self.fatal is None:
@@ -228,7 +219,7 @@ class _Sender:
         return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts)
 
     async def _attempt(
-        self, http: ClientSession, key: str, request: Request, body: Mapping[str, Any]
+        self, http: ClientSession, key: str, request: Request, body: bytes
     ) -> Reply | Fault | None:
         reserved = self.budget.reserve(request)
         if reserved is None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import orjson
+
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.records import Message
 
@@ -129,6 +131,11 @@ def payload(request: Request, settings: Endpoint) -> dict[str, Any]:
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     return body
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """A body as it is sent and as its key is made of it: JSON in UTF-8, keys sorted, so that equal bodies are equal bytes."""
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
 def _utf8(text: str) -> str:

@@ -15,8 +15,8 @@ def fence(*texts: str) -> str:
 
     It depends on the texts alone: equal texts give equal prompts in every run.
     """
-    longest = max((len(run) for text in texts if "=" in text for run in re.findall("=+", text)), default=0)
-    return "=" * max(SHORTEST_FENCE, longest + 1)
+    runs = [run for text in texts if "=" in text for run in re.findall("=+", text)]
+    return "=" * max(SHORTEST_FENCE, 1 + max(map(len, runs), default=0))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -1,9 +1,13 @@
-"""How many requests may be in flight: halved by a 429, raised again by success."""
+"""How many requests may be in flight, halved by a 429 and raised again by success, and how close together they leave."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+
+APART = 0.001
+"""Seconds from one request to the next. Replies that come in a burst are read one after the other, each waiting for those
+before it, and what is then sent at once comes back as a burst again: the wait would be paid in every round."""
 
 
 class Throttle:
@@ -18,12 +22,17 @@ class Throttle:
         self._active = 0
         self._waiting = 0
         self._resume_at = 0.0
+        self._turn = 0.0
         self._cut_at = float("-inf")
         self._changed = asyncio.Condition()
 
     async def enter(self) -> float:
-        """Wait for a place, and out any pause; the time of entry."""
+        """Wait for a turn, a place, and out any pause; the time of entry."""
         now = time.monotonic()
+        self._turn = max(now, self._turn + APART)
+        if self._turn > now:
+            await asyncio.sleep(self._turn - now)
+            now = time.monotonic()
         if now >= self._resume_at and self._active < int(self.limit):
             self._active += 1
             return now

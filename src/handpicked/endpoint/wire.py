@@ -75,13 +75,13 @@ def _proxy(url: str) -> str | None:
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
-async def post(http: ClientSession, settings: Endpoint, body: Mapping[str, Any]) -> Reply | Fault:
-    """Send one chat completion."""
+async def post(http: ClientSession, settings: Endpoint, body: bytes) -> Reply | Fault:
+    """Send one chat completion, its body as ``request.encoded`` makes it."""
     from aiohttp import ClientError
 
     url, started = f"{base_url_of(settings)}/chat/completions", time.perf_counter()
     try:
-        async with http.post(url, data=json.dumps(body).encode(), allow_redirects=False) as response:
+        async with http.post(url, data=body, allow_redirects=False) as response:
             content = await response.read()
     except asyncio.TimeoutError:
         return Fault(f"no reply within {settings.timeout:g} seconds", maybe_paid=True)

@@ -15,6 +15,7 @@ from handpicked.records import Preference
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
 DIGIT = re.compile(r"\d")
 OUT_OF = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|out of)\s*(\d+(?:\.\d+)?)\b", re.IGNORECASE)
+NUMBERED = re.compile(r"\b(assistant|answer|response|model)\s*#?[12]\b", re.IGNORECASE)
 LABEL = re.compile(
     r"\b(?:the|scores?|ratings?|grades?|points?|first|second|(?:assistants?|answers?|responses?|models?)(?:\s*\#?[12ab]\b)?|is|are|of"
     r"|for|and|vs)\b|[\s:=,;|/&*_`#\-–—().\[\]]",
@@ -73,7 +74,7 @@ def _bare(line: str) -> list[float]:
     """The numbers of a line that has nothing but numbers and labels beside them; else none."""
     if not DIGIT.search(line):
         return []
-    labelled = re.sub(r"\b(assistant|answer|response|model)\s*#?[12]\b", " ", line, flags=re.IGNORECASE)
+    labelled = NUMBERED.sub(" ", line)
     return [] if LABEL.sub("", NUMBER.sub("", labelled)) else _numbers(labelled)
 
 
