@@ -11,7 +11,7 @@ import pytest
 
 from handpicked.analyze.benchmark_types import benchmark_types
 from handpicked.analyze.benchmarks import Line
-from handpicked.analyze.bootstrap import Z95
+from handpicked.analyze.bootstrap import Z95, wilson
 from handpicked.analyze.facts import BenchFacts, InstructionFacts
 from handpicked.analyze.verb_noun import NONE, OTHERS, WITHOUT
 from made_run import made
@@ -133,6 +133,23 @@ def test_documents_of_one_side_only_are_missing_from_the_difference():
     _, rows = table([fact("longest", MINE), fact("base", {doc: v for doc, v in BASE.items() if doc != "w0"})])
     assert (rows["write"]["documents"], rows["write"]["to_base"]["n"]) == (6, 5)
     assert rows["write"]["to_base"]["missing"] == 1
+
+
+def test_documents_with_text_that_have_no_value_are_counted():
+    """As where a likelihood came out as no number on every model."""
+    mine, base = ({doc: v for doc, v in side.items() if doc != "w0"} for side in (MINE, BASE))
+    found, rows = table([fact("longest", mine), fact("base", base)])
+    assert (rows["write"]["documents"], rows["write"]["to_base"]["n"]) == (6, 5)
+    assert rows["write"]["to_base"]["missing"] == found["overall"]["to_base"]["missing"] == 1
+
+
+def test_seeds_that_agree_on_every_document_prove_little():
+    lines = [LINES[0], Line("longest", ["longest-1", "longest-2"], "base")]
+    facts = [fact(arm, dict.fromkeys(MINE, 0.0)) for arm in ("longest-1", "longest-2", "base")]
+    _, rows = table(facts, lines=lines)
+    write = rows["write"]["to_base"]
+    assert (write["value"], write["high"], write["n"]) == (0, wilson(0.0, 6)[1], 12)
+    assert "all alike" in write["method"]
 
 
 def test_seeds_of_the_candidate_are_pooled():

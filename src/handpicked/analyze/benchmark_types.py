@@ -57,19 +57,6 @@ def benchmark_types(
     left_out = _left_out(ours, mine.members)
     pooled = _pooled([fact for fact in ours if fact.benchmark not in left_out], verbs, also)
 
-    def row(name: str, documents: Sequence[str]) -> Json:
-        parts = {
-            model: {doc: known[doc] for doc in documents if doc in known}
-            for model, known in pooled.values.items()
-        }
-        of = [parts.get(model, {}) for model in mine.members]
-        return {
-            "type": name,
-            "documents": len(documents),
-            "benchmarks": dict(most_common(Counter(pooled.benchmark[doc] for doc in documents))),
-            **{key: paired(of, [parts.get(model, {}) for model in models]) for key, models in rivals.items()},
-        }
-
     types: dict[str, list[str]] = {}
     for doc, kind in pooled.type.items():
         types.setdefault(kind, []).append(doc)
@@ -77,9 +64,36 @@ def benchmark_types(
     return {
         "left_out": left_out,
         "no_verb": asdict(proportion(len(types.get(NONE, ())), with_text)),
-        "overall": row("all documents", list(pooled.type)),
-        "rows": [row(name, types[name]) for name in in_order(Counter(pooled.type.values()))],
+        "overall": _row("all documents", list(pooled.type), pooled, mine.members, rivals),
+        "rows": [
+            _row(name, types[name], pooled, mine.members, rivals)
+            for name in in_order({name: len(listed) for name, listed in types.items()})
+        ],
     }
+
+
+def _row(
+    name: str,
+    documents: Sequence[str],
+    pooled: _Pooled,
+    mine: Sequence[str],
+    rivals: Mapping[str, Sequence[str]],
+) -> Json:
+    """One type. A difference counts as missing every document and seed of the type that it is not over."""
+    parts = {
+        model: {doc: known[doc] for doc in documents if doc in known}
+        for model, known in pooled.values.items()
+    }
+    row: Json = {
+        "type": name,
+        "documents": len(documents),
+        "benchmarks": dict(most_common(Counter(pooled.benchmark[doc] for doc in documents))),
+    }
+    for key, models in rivals.items():
+        found = paired(*([parts.get(model, {}) for model in side] for side in (mine, models)))
+        wanted = len(documents) * max(len(mine), len(models))
+        row[key] = None if found is None else {**found, "missing": wanted - found["n"]}
+    return row
 
 
 def _left_out(facts: Iterable[BenchFacts], members: Sequence[str]) -> dict[str, str]:
@@ -104,9 +118,11 @@ def _pooled(facts: Iterable[BenchFacts], verbs: Verbs, also: Collection[str]) ->
     known: dict[str, str | None] = {}
     for fact in facts:
         asked, mine = verbs.get(fact.benchmark, {}), values.setdefault(fact.arm, {})
-        for doc, value in fact.values.items():
+        for doc in {**fact.values, **asked}:
             place = f"{fact.benchmark} {doc}"
-            mine[place], benchmark[place] = value, fact.benchmark
+            benchmark[place] = fact.benchmark
+            if doc in fact.values:
+                mine[place] = fact.values[doc]
             if doc in asked:
                 known[place] = asked[doc]
     return _Pooled(values, benchmark, {**dict.fromkeys(benchmark, WITHOUT), **types_of(known, also)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from handpicked.analyze import seeds
@@ -133,13 +133,23 @@ def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, floa
     if len(mine) == len(theirs) == 1:
         shared = [mine[0][doc] - theirs[0][doc] for doc in mine[0] if doc in theirs[0]]
         return asdict(_mean(shared, len(mine[0].keys() ^ theirs[0].keys()), "mean of paired differences"))
-    return asdict(seeds.mean(seeds.differences(mine, theirs)))
+    return asdict(_over_seeds(seeds.differences(mine, theirs)))
 
 
 def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
     if len(values) == 1:
         return _mean(list(values[0].values()))
-    return seeds.mean(values)
+    return _over_seeds(values)
+
+
+def _over_seeds(values: Sequence[seeds.Values]) -> Estimate:
+    """``seeds.mean``; where all values are alike, resampling says nothing and the rule of ``_estimate`` holds."""
+    found = seeds.mean(values)
+    if found.value is None or found.low is None or found.low != found.high:
+        return found
+    documents = {doc for one in values for doc, value in one.items() if value is not None}
+    alike = _estimate(found.value, 0.0, len(documents), "mean over documents and seeds")
+    return replace(alike, n=found.n, missing=found.missing)
 
 
 def _mean(values: Sequence[float], missing: int = 0, what: str = "mean over documents") -> Estimate:
