@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from handpicked.analyze.facts import ArmFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.facts import ArmFacts, PoolFacts, RunFacts, StageFacts, TrainingFacts
 from handpicked.analyze.results import assemble
 from handpicked.records import Completion, Message, Prompt, Review, SelectionSummary, Verdict
 from handpicked.report import write
@@ -63,8 +63,8 @@ def arm_of(name: str, by: str, rows: int, rng: random.Random, **place: str) -> A
     )  # type: ignore[arg-type]
 
 
-def stored(arms: int, prompts: int, judges: int, *, curves: bool) -> dict[str, Any]:
-    """What a run's stages would have left, as the arguments of ``assemble``."""
+def stored(arms: int, prompts: int, judges: int, *, curves: bool) -> RunFacts:
+    """What a run's stages would have left."""
     rng = random.Random(0)
     asked = prompts_of(prompts, rng)
     if curves:
@@ -81,34 +81,34 @@ def stored(arms: int, prompts: int, judges: int, *, curves: bool) -> dict[str, A
         made += [arm_of(f"rival-{i}", "random", 1000, rng) for i in range(arms - 2)]
         met = [("longest-1000", arm.name) for arm in made[1:]]
     names = [f"judge-{i}" for i in range(judges)]
-    return {
-        "experiment": {"name": "made", "evaluate": {"judges": [{"name": name} for name in names]}},
-        "candidate": "longest-1000",
-        "curves": [["longest-100", "longest-300", "longest-1000"]] if curves else [],
-        "pool": PoolFacts("made", POOL, [rng.randint(1, 900) for _ in range(POOL)], "tokens"),
-        "arms": made,
-        "prompts": asked,
-        "completions": [
+    return RunFacts(
+        experiment={"name": "made", "evaluate": {"judges": [{"name": name} for name in names]}},
+        candidates=["longest-1000"],
+        curves=[["longest-100", "longest-300", "longest-1000"]] if curves else [],
+        pool=PoolFacts("made", POOL, [rng.randint(1, 900) for _ in range(POOL)], "tokens"),
+        arms=made,
+        prompts=asked,
+        completions=[
             Completion(arm.name, p.prompt_id, "answer " * rng.randint(20, 300), rng.randint(20, 500), rng.random() > 0.05)
             for arm in made for p in asked
         ],
-        "losses": {arm.name: {p.prompt_id: rng.gauss(1.5, 0.4) for p in asked} for arm in made},
-        "verdicts": [verdict_of(rng, name, a, b, p) for name in names for a, b in met for p in asked],
-        "stages": [StageFacts("train", arm.name, 900.0) for arm in made],
-        "provenance": {"handpicked": "made"},
-    }  # fmt: skip
+        losses={arm.name: {p.prompt_id: rng.gauss(1.5, 0.4) for p in asked} for arm in made},
+        verdicts=[verdict_of(rng, name, a, b, p) for name in names for a, b in met for p in asked],
+        stages=[StageFacts("train", arm.name, 900.0) for arm in made],
+        provenance={"handpicked": "made"},
+    )  # fmt: skip
 
 
-def timed(arguments: dict[str, Any]) -> dict[str, Any]:
+def timed(run: RunFacts) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         busy = time.process_time()
-        results = assemble(**arguments)
+        results = assemble(run)
         assembled = time.perf_counter() - started
         page = write(results, Path(folder))
         seconds = time.perf_counter() - started
         return {
-            "verdicts": len(arguments["verdicts"]),
+            "verdicts": len(run.verdicts),
             "assemble, seconds": round(assembled, 2),
             "render and write, seconds": round(seconds - assembled, 2),
             "seconds": round(seconds, 2),

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from handpicked.analyze.facts import ArmFacts, InstructionFacts, PoolFacts, StageFacts, TrainingFacts
+from handpicked.analyze.facts import (
+    ArmFacts,
+    InstructionFacts,
+    PoolFacts,
+    RunFacts,
+    StageFacts,
+    TrainingFacts,
+)
 from handpicked.analyze.overlap import overlaps
 from handpicked.analyze.results import assemble
 from handpicked.analyze.selection_audit import selection_audit
@@ -248,8 +255,8 @@ PROVENANCE: Mapping[str, Any] = {
 
 
 def made(**changes: Any) -> dict[str, Any]:
-    """The results of the made-up run; ``changes`` replace arguments of ``assemble``."""
-    arguments: dict[str, Any] = {
+    """The results of the made-up run; ``changes`` replace fields of ``RunFacts``."""
+    fields: dict[str, Any] = {
         "experiment": experiment(),
         "pool": pool(),
         "arms": arms(),
@@ -259,12 +266,12 @@ def made(**changes: Any) -> dict[str, Any]:
         "verdicts": verdicts(),
         "stages": stages(),
         "provenance": PROVENANCE,
-        "candidate": CANDIDATE,
+        "candidates": [CANDIDATE],
         "audit": audit(),
         "instructions": instructions(),
         "answer_features": answer_features(),
     }
-    return assemble(**{**arguments, **changes})
+    return assemble(RunFacts(**{**fields, **changes}))
 
 
 @cache

@@ -92,6 +92,19 @@ def test_without_spacy_only_the_verbs_are_lacking(job, monkeypatch):
     pool, subsets = opened(job)
     assert auditing.audit(job, pool, subsets, "words", None).verbs is None
     assert auditing.prompt_verbs(job, []) is None
+    assert auditing.document_verbs(job, {"ifeval": {"1": "Write a poem."}}) is None
+
+
+def test_questions_of_benchmarks_are_parsed_once(job):
+    if root_verb.missing() is not None:
+        pytest.skip("needs spaCy's English pipeline")
+    questions = {"ifeval": {"1": "Write a poem. \ud800", "2": "!"}, "mmlu": {"1": "Write a poem. \ud800"}}
+    found, ran = auditing.document_verbs(job, questions)
+    assert found == {"ifeval": {"1": "write", "2": None}, "mmlu": {"1": "write"}}
+    turned = {name: dict(reversed(asked.items())) for name, asked in reversed(questions.items())}
+    again, second = auditing.document_verbs(job, turned)
+    assert again == found and second.skipped and not ran.skipped
+    assert auditing.document_verbs(job, {"hellaswag": {}}) is None
 
 
 def test_features_of_answers_are_by_arm_and_prompt(job):

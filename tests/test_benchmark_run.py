@@ -13,11 +13,13 @@ sys.path.insert(0, str(Path(__file__).parent / "bench"))
 
 from made_benchmarks import write_benchmarks
 
+from handpicked.benched import Benched, questions
 from handpicked.checks import mistakes
 from handpicked.errors import ConfigError
 from handpicked.experiment import load
 from handpicked.plan import plan, text_of
 from handpicked.run import run
+from handpicked.score import root_verb
 
 pytest.importorskip("trl", reason="needs the train extra")
 pytest.importorskip("lm_eval", reason="needs the bench extra")
@@ -87,4 +89,21 @@ def test_the_table_stands_in_the_report(experiment, tmp_path):
     assert cells["longest"]["to_base"]["value"] == pytest.approx(values["longest"] - values["base"])
     assert any(stage["name"] == "bench winogrande" for stage in finished.results["stages"])
     assert "Does it know more" in finished.report.read_text()
-    assert "| winogrande | longest |" in (tmp_path / "run" / "report.md").read_text()
+    short = (tmp_path / "run" / "report.md").read_text()
+    assert "| winogrande | longest |" in short
+    if root_verb.missing() is None:
+        found = finished.results["instructions"]["on_benchmarks"]
+        rows = {row["type"]: row for row in found["rows"]}
+        assert rows["without text"]["benchmarks"] == {"winogrande": 5}
+        assert sum(row["benchmarks"].get("truthfulqa-mc2", 0) for row in rows.values()) == 5
+        assert found["overall"]["to_base"]["n"] == found["overall"]["to_full"]["n"] == 10
+        assert "Benchmark change by instruction type" in short
+
+
+def test_samples_of_an_earlier_version_have_no_text():
+    sample = {"task": "mmlu", "doc": 0, "doc_hash": "h", "values": {"acc,none": 1.0}}
+    new = {**sample, "question": "Which is it?"}
+    assert questions([Benched("a", "mmlu", {}, [sample])]) == {"mmlu": {}}
+    assert questions([Benched("a", "mmlu", {}, [sample]), Benched("b", "mmlu", {}, [new])]) == {
+        "mmlu": {"mmlu 0 h": "Which is it?"}
+    }

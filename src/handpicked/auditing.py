@@ -103,6 +103,24 @@ def prompt_verbs(job: Job, asked: Sequence[Prompt]) -> tuple[dict[str, str | Non
     return {prompt.prompt_id: parsed[0] for prompt, parsed in zip(asked, found[0], strict=True)}, found[1]
 
 
+def document_verbs(
+    job: Job, questions: Mapping[str, Mapping[str, str]]
+) -> tuple[dict[str, dict[str, str | None]], Stage] | None:
+    """The root verb of each benchmark document that asks something, by benchmark and document, or ``None`` where none does
+    or spaCy is not installed.
+    """
+    texts = sorted({_plain(text) for asked in questions.values() for text in asked.values()})
+    if not texts:
+        return None
+    found = _verbs(job, "audit/benchmark-verbs", sha256(json.dumps(texts).encode()).hexdigest(), texts)
+    if found is None:
+        return None
+    verbs = {text: parsed[0] for text, parsed in zip(texts, found[0], strict=True)}
+    return {
+        name: {doc: verbs[_plain(text)] for doc, text in asked.items()} for name, asked in questions.items()
+    }, found[1]
+
+
 def answer_features(
     job: Job, answers: Mapping[str, Measured]
 ) -> tuple[dict[tuple[str, str], dict[str, float | None]], Stage]:

@@ -34,7 +34,7 @@ def bench_facts(one: Benched) -> BenchFacts:
         metric = benchmark.metric if benchmark else ""
         return BenchFacts(one.arm, one.benchmark, metric, short_answer=short, reason=one.failed, failed=True)
     result, metric = one.result, one.result["metric"]
-    documents = {f"{sample['task']} {sample['doc']} {sample['doc_hash']}": sample for sample in one.samples}
+    documents = {_document(sample): sample for sample in one.samples}
     return BenchFacts(
         arm=one.arm,
         benchmark=one.benchmark,
@@ -53,6 +53,25 @@ def bench_facts(one: Benched) -> BenchFacts:
         notes=result["notes"],
         reason=result["reason"],
     )
+
+
+def questions(benched: Sequence[Benched]) -> dict[str, dict[str, str]]:
+    """What the documents ask, by benchmark and document, for those that any arm's samples say it of.
+
+    Samples of an earlier version do not.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for one in benched:
+        asked = found.setdefault(one.benchmark, {})
+        for sample in one.samples:
+            if sample.get("question") is not None:
+                asked[_document(sample)] = sample["question"]
+    return found
+
+
+def _document(sample: Mapping[str, Any]) -> str:
+    """What a document is joined on."""
+    return f"{sample['task']} {sample['doc']} {sample['doc_hash']}"
 
 
 def averages_of(names: Sequence[str]) -> dict[str, Sequence[str]]:

@@ -12,8 +12,16 @@ from typing import Any
 
 from handpicked import auditing
 from handpicked._version import __version__
-from handpicked.analyze.facts import ArmFacts, InstructionFacts, Lengths, PoolFacts, StageFacts, TrainingFacts
-from handpicked.benched import Benched, averages_of, bench_facts
+from handpicked.analyze.facts import (
+    ArmFacts,
+    InstructionFacts,
+    Lengths,
+    PoolFacts,
+    RunFacts,
+    StageFacts,
+    TrainingFacts,
+)
+from handpicked.benched import Benched, averages_of, bench_facts, questions
 from handpicked.config import Measure
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
@@ -43,15 +51,14 @@ def report(
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
-    looked = _looked(job, pools, subsets, asked, answers, measure)
+    looked = _looked(job, pools, subsets, asked, answers, benched, measure)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
     completions = [completion for measured in answers.values() for completion in measured.records]
     decided = [verdict for measured in verdicts.values() for verdict in measured.records]
-    results = assemble(
-        lineup.written.model_dump(mode="json"),
-        candidate=candidate.name,
+    run = RunFacts(
+        experiment=lineup.written.model_dump(mode="json"),
         candidates=lineup.candidates,
         curves=[[arm.name for arm in curve] for curve in lineup.curves()],
         pool=pool_facts(pools[None], looked.pools[None], measure),
@@ -73,7 +80,7 @@ def report(
         benchmarks=[bench_facts(one) for one in benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
     )
-    write(results, job.store.folder)
+    write(assemble(run), job.store.folder)
     return read(job.store.folder)
 
 
@@ -136,6 +143,7 @@ def _looked(
     subsets: Mapping[str, Subset],
     asked: Sequence[Prompt],
     answers: Mapping[str, Measured],
+    benched: Sequence[Benched],
     measure: Measure,
 ) -> Looked:
     """Look at what was selected, as it was trained on, and at what was answered, each as a stored stage."""
@@ -154,14 +162,17 @@ def _looked(
     }
     audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
     prompts = auditing.prompt_verbs(job, asked)
+    documents = auditing.document_verbs(job, questions(benched))
     features, written = auditing.answer_features(job, answers)
     ran = [stage for _, stage in (*wholes.values(), *parts.values())]
-    ran += [*audited, *([prompts[1]] if prompts else []), written]
+    ran += [*audited, *(found[1] for found in (prompts, documents) if found), written]
     return Looked(
         pools={name: found for name, (found, _) in wholes.items()},
         lengths={name: found for name, (found, _) in parts.items()},
         audit=audit,
-        instructions=InstructionFacts(missing(), verbs, prompts[0] if prompts else {}),
+        instructions=InstructionFacts(
+            missing(), verbs, prompts[0] if prompts else {}, documents[0] if documents else {}
+        ),
         answer_features=features,
         stage=StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3)),
     )

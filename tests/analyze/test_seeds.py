@@ -87,3 +87,17 @@ def test_a_paired_difference_takes_out_the_difficulty_of_prompts():
     turned, same = (seeds.mean(seeds.differences([x], [y])) for x, y in ((b, a), (a, b)))
     assert turned.value == pytest.approx(-same.value)
     assert seeds.mean(seeds.differences([{}], [{}])).value is None
+
+
+def test_many_right_and_wrong_answers_drawn_by_kind_give_the_same_interval(monkeypatch):
+    rng = np.random.default_rng(5)
+    right = rng.random((3, 4000)) < np.array([[0.4], [0.5], [0.45]])
+    values = [{f"p{p}": float(hit) for p, hit in enumerate(row)} for row in right]
+    del values[0]["p7"]  # a document that one seed lacks
+    by_kind = seeds.mean(values)
+    monkeypatch.setattr(seeds, "MANY", 10_000)
+    one_by_one = seeds.mean(values)
+    assert (by_kind.value, by_kind.n) == (one_by_one.value, one_by_one.n) and by_kind.n == 11_999
+    width = one_by_one.high - one_by_one.low
+    assert by_kind.low == pytest.approx(one_by_one.low, abs=0.05 * width)
+    assert by_kind.high == pytest.approx(one_by_one.high, abs=0.05 * width)

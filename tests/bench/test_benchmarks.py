@@ -100,6 +100,13 @@ def test_every_benchmark_runs_from_files(name, lm, files):
     mean = sum(sample.values[result.metric] for sample in samples) / len(samples)
     assert result.score.value == pytest.approx(mean)
     assert all((sample.answer is not None) == BENCHMARKS[name].generates for sample in samples)
+    rows = find(BENCHMARKS[name], files).rows()
+    evaluated = next(part for part in (rows.get(split) for split in ("test", "validation")) if part)
+    asked = {sample.question for sample in samples}
+    if name in ("hellaswag", "winogrande"):  # texts to be completed ask nothing
+        assert asked == {None}
+    else:
+        assert asked <= {row["question"] for row in evaluated}
 
 
 @pytest.mark.parametrize("name", ["longform", "eli5", "ifeval"])
@@ -112,6 +119,9 @@ def test_free_text_is_asked_in_the_chat_template(name, lm, files, monkeypatch):
     assert all(prompt.startswith("<|im_start|>system") for prompt in asked)
     assert result.score.n == len(samples) == (5 if name == "eli5" else 6)
     assert all(sample.characters == len("A bird.") for sample in samples)
+    assert all(
+        sample.question and sample.question in prompt for sample, prompt in zip(samples, asked, strict=True)
+    )
 
 
 def test_bbh_reads_the_answer_out_of_the_thoughts(lm, files, monkeypatch):

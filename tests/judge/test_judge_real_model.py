@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from obvious_pairs import obvious_pairs
 
-from handpicked.analyze.facts import ArmFacts, PoolFacts
+from handpicked.analyze.facts import ArmFacts, PoolFacts, RunFacts
 from handpicked.analyze.health import health
 from handpicked.analyze.results import assemble
 from handpicked.analyze.win_rate import adjusted_win_rate, counts
@@ -66,20 +66,22 @@ def report_on(verdicts):
     pairs = obvious_pairs()
     a, b = pairs[0].a, pairs[0].b
     return assemble(
-        {"name": "obvious", "evaluate": {"judges": [{"name": verdicts[0].judge}]}},
-        candidate=a,
-        pool=PoolFacts("none", 0, (), "tokens"),
-        arms=[ArmFacts(a, "longest"), ArmFacts(b, "random")],
-        prompts=[Prompt(p.prompt_id, (Message("user", p.prompt),), "obvious") for p in pairs],
-        completions=[
-            Completion(arm, p.prompt_id, t, None, True)
-            for p in pairs
-            for arm, t in ((a, p.answer_a), (b, p.answer_b))
-        ],
-        losses={},
-        verdicts=verdicts,
-        stages=[],
-        provenance={},
+        RunFacts(
+            experiment={"name": "obvious", "evaluate": {"judges": [{"name": verdicts[0].judge}]}},
+            candidates=[a],
+            pool=PoolFacts("none", 0, (), "tokens"),
+            arms=[ArmFacts(a, "longest"), ArmFacts(b, "random")],
+            prompts=[Prompt(p.prompt_id, (Message("user", p.prompt),), "obvious") for p in pairs],
+            completions=[
+                Completion(arm, p.prompt_id, t, None, True)
+                for p in pairs
+                for arm, t in ((a, p.answer_a), (b, p.answer_b))
+            ],
+            losses={},
+            verdicts=verdicts,
+            stages=[],
+            provenance={},
+        )
     )
 
 

@@ -6,6 +6,7 @@ import copy
 import math
 import re
 
+from handpicked.analyze.facts import BenchFacts, InstructionFacts
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.sunburst import sunburst
@@ -48,6 +49,48 @@ def test_results_of_an_older_version_still_render():
         name: value for name, value in usual().items() if name not in ("audit", "instructions", "preference")
     }
     assert "How do the subsets differ" not in render(results) and render_markdown(results)
+
+
+HOSTILE = "<script>alert(1)</script> | x"
+
+
+def with_benchmarks():
+    """Half the documents ask to write, some nothing; one root verb is hostile, and one benchmark cannot be pooled."""
+    verbs = {f"doc {i}": "write" if i < 10 else HOSTILE if i < 16 else None for i in range(20)}
+    facts = [
+        BenchFacts(arm, name, "acc", 0.5, 0.1, 24, values={f"doc {i}": float(i % (2 + k) == 0) for i in range(24)}, **more)
+        for k, arm in enumerate(("base", "longest"))
+        for name, more in (("ifeval", {}), ("perplexity", {"higher_is_better": False}))
+    ]  # fmt: skip
+    return made(benchmarks=facts, instructions=InstructionFacts(None, {}, {}, {"ifeval": verbs}))
+
+
+def test_benchmarks_by_type_are_told_beside_the_win_rates():
+    results = with_benchmarks()
+    page, short = render(results), render_markdown(results)
+    text = text_of(page)
+    assert "On which types of question do longest's benchmark scores change?" in text
+    assert "perplexity is left out: lower is better." in text
+    assert "Without text are" in text and "To untouched" in text
+    part = short[short.index("Benchmark change by instruction type") :]
+    write = next(line for line in part.splitlines() if line.startswith("| write"))
+    assert "| ifeval 10 | 10 | −10.0 (" in write and write.endswith("n 10) | – |")
+    assert "| left out: perplexity | lower is better |" in part
+    assert "| without text | ifeval 4 | 4 |" in part
+
+
+def test_verbs_of_hostile_questions_stay_text():
+    results = with_benchmarks()
+    page, short = render(results), render_markdown(results)
+    assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt; | x" in page
+    assert "<script>" not in short
+
+
+def test_results_that_lack_benchmarks_by_type_still_render():
+    results = copy.deepcopy(with_benchmarks())
+    del results["instructions"]["on_benchmarks"]
+    assert "types of question" not in render(results)
+    assert "Benchmark change by instruction type" not in render_markdown(results)
 
 
 def test_preference_is_told_as_an_association_with_every_feature_that_could_be_fitted():

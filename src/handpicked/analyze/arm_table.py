@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from handpicked.analyze import bootstrap, seeds
-from handpicked.analyze.facts import ArmFacts, TrainingFacts
+from handpicked.analyze.facts import ArmFacts, Losses, TrainingFacts
 from handpicked.analyze.histogram import summarize
 from handpicked.records import Completion
 
 Json = dict[str, Any]
-Losses = Mapping[str, Mapping[str, float | None]]
 
 
 def arm_table(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from handpicked.analyze import seeds
 from handpicked.analyze.bootstrap import Z95, wilson
@@ -102,12 +102,12 @@ def _cell(
     return {
         "arm": arm,
         "score": asdict(_score(whole)),
-        "to_base": _above(whole, base, "values"),
-        "to_full": _above(whole, full, "values"),
+        "to_base": paired([fact.values for fact in whole], [fact.values for fact in base]),
+        "to_full": paired([fact.values for fact in whole], [fact.values for fact in full]),
         "characters": asdict(_of_seeds([fact.characters for fact in whole]))
         if any(f.characters for f in whole)
         else None,
-        "characters_to_base": _above(whole, base, "characters"),
+        "characters_to_base": paired([fact.characters for fact in whole], [fact.characters for fact in base]),
         "metrics": {fact.arm: dict(fact.metrics) for fact in whole},
         "subtasks": {fact.arm: dict(fact.subtasks) for fact in whole},
         "reason": "; ".join(reason for reason in broken if reason) or None,
@@ -121,23 +121,35 @@ def _score(facts: Sequence[BenchFacts]) -> Estimate:
     return _of_seeds([fact.values for fact in facts])
 
 
-def _above(
-    facts: Sequence[BenchFacts], others: Sequence[BenchFacts], what: Literal["values", "characters"]
-) -> Json | None:
-    """How far the arm lies above another: the mean difference over the documents that both have."""
-    mine, theirs = ([getattr(fact, what) for fact in side if getattr(fact, what)] for side in (facts, others))
+def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, float]]) -> Json | None:
+    """How far an arm lies above another: the mean difference over the documents that both have, as an Estimate.
+
+    A mapping from document to value for each model (seed) of the arm; one without documents says nothing, and without any
+    on either side there is no difference. Several seeds are pooled and their spread is part of the interval (``seeds``).
+    """
+    mine, theirs = ([values for values in side if values] for side in (arm, other))
     if not mine or not theirs:
         return None
     if len(mine) == len(theirs) == 1:
         shared = [mine[0][doc] - theirs[0][doc] for doc in mine[0] if doc in theirs[0]]
         return asdict(_mean(shared, len(mine[0].keys() ^ theirs[0].keys()), "mean of paired differences"))
-    return asdict(seeds.mean(seeds.differences(mine, theirs)))
+    return asdict(_over_seeds(seeds.differences(mine, theirs)))
 
 
 def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
     if len(values) == 1:
         return _mean(list(values[0].values()))
-    return seeds.mean(values)
+    return _over_seeds(values)
+
+
+def _over_seeds(values: Sequence[seeds.Values]) -> Estimate:
+    """``seeds.mean``; where all values are alike, resampling says nothing and the rule of ``_estimate`` holds."""
+    found = seeds.mean(values)
+    if found.value is None or found.low is None or found.low != found.high:
+        return found
+    documents = {doc for one in values for doc, value in one.items() if value is not None}
+    alike = _estimate(found.value, 0.0, len(documents), "mean over documents and seeds")
+    return replace(alike, n=found.n, missing=found.missing)
 
 
 def _mean(values: Sequence[float], missing: int = 0, what: str = "mean over documents") -> Estimate:

@@ -1,4 +1,4 @@
-"""What a run hands to ``analyze.results.assemble``, beside the records: the facts of pool, arms, training and stages."""
+"""What a run left, as ``analyze.results.assemble`` takes it: the facts of pool, arms, training, benchmarks and stages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
-from handpicked.records import SelectionSummary
+from handpicked.records import Completion, Prompt, SelectionSummary, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
 
 Lengths = Union[Sequence["int | None"], "np.ndarray[Any, Any]"]
 """Lengths of rows; ``None``, in an array NaN, where a row has none."""
+
+Losses = Mapping[str, Mapping[str, "float | None"]]
+"""By model, then prompt id: the mean negative log-likelihood of the reference in nats per response token, ``None`` where it
+could not be computed."""
+
+Answers = Mapping[tuple[str, str], Mapping[str, "float | None"]]
+"""The linguistic features of each answer, by (model, prompt id)."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +132,43 @@ class BenchFacts:
 @dataclass(frozen=True)
 class InstructionFacts:
     """Instructions, parsed: (root verb, direct object, why there is no verb), of the sampled rows of the pool and of each arm
-    (``sets``), and the root verb of each evaluation prompt by its id. ``missing`` says what to install where none was parsed.
+    (``sets``), the root verb of each evaluation prompt by its id, and that of each benchmark document that asks something by
+    benchmark and document (``documents``). ``missing`` says what to install where none was parsed.
     """
 
     missing: str | None = None
     sets: Mapping[str, Sequence[Sequence[str | None]]] = field(default_factory=dict)
     prompts: Mapping[str, str | None] = field(default_factory=dict)
+    documents: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """All that a run left, of which its results are made.
+
+    ``experiment`` is the experiment file with its defaults resolved. ``candidates`` are the arms that the experiment is about,
+    one for each base model, the headline's first; ``curves`` the arms of each size curve. ``completions``, ``losses``,
+    ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the arms of; verdicts may be told from either side and
+    by several judges. ``averages`` names the benchmarks that each average is taken over, ``people`` is what
+    ``people.summarize`` makes of the votes cast on this run, ``audit`` what ``selection_audit`` found. What is not given is
+    not told.
+    """
+
+    experiment: Mapping[str, Any]
+    candidates: Sequence[str]
+    pool: PoolFacts
+    arms: Sequence[ArmFacts]
+    prompts: Sequence[Prompt]
+    completions: Sequence[Completion]
+    losses: Losses
+    verdicts: Sequence[Verdict]
+    stages: Sequence[StageFacts]
+    provenance: Mapping[str, Any]
+    pools: Sequence[PoolFacts] = ()
+    curves: Sequence[Sequence[str]] = ()
+    benchmarks: Sequence[BenchFacts] = ()
+    averages: Mapping[str, Sequence[str]] | None = None
+    people: Mapping[str, Any] | None = None
+    audit: Mapping[str, Any] | None = None
+    instructions: InstructionFacts | None = None
+    answer_features: Answers = field(default_factory=dict)

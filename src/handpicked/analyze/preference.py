@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.analyze import bootstrap
 from handpicked.analyze.compare import holm
+from handpicked.analyze.facts import Answers
 from handpicked.analyze.logistic import fit
 from handpicked.analyze.win_rate import Rule, worth
 from handpicked.records import Estimate, Verdict
@@ -33,8 +34,6 @@ ENOUGH = 10
 """Verdicts a term below which the features are not put into one model."""
 
 Json = dict[str, Any]
-Answers = Mapping[tuple[str, str], Mapping[str, float | None]]
-"""The features of each answer, by (arm, prompt id)."""
 
 
 def preference(

@@ -17,6 +17,9 @@ from handpicked.records import Estimate
 if TYPE_CHECKING:
     import numpy as np
 
+MANY = 2_000
+"""Prompts from which those with equal values are drawn together, where they are of few kinds: right and wrong answers are."""
+
 Values = Mapping[str, "float | None"]
 """One value a prompt, by prompt id; ``None`` where there is none."""
 
@@ -34,7 +37,12 @@ def mean(seeds: Sequence[Values], *, share: bool = False, seed: int = 0) -> Esti
     simple = bootstrap.share if share else bootstrap.mean
     if len(known) == 1 or not flat or len(set(prompts)) == 1 or (share and sum(flat) in (0, len(flat))):
         return simple(prompts, flat, missing=missing, seed=seed)
-    draws = resampled_means(table(known, sorted(set(prompts))), seed=seed)
+    totals = table(known, sorted(set(prompts)))
+    draws = (
+        _means(_sums_of_kinds(totals, seed), seed)
+        if _few_kinds(totals)
+        else resampled_means(totals, seed=seed)
+    )
     low, high = bootstrap.interval(draws)
     method = f"bootstrap over {len(set(prompts))} prompts and {len(known)} seeds, {bootstrap.RESAMPLES} resamples, seed {seed}"
     return Estimate(sum(flat) / len(flat), low, high, len(flat), missing, method)
@@ -82,7 +90,29 @@ def resampled_means(totals: np.ndarray, *, seed: int = 0, stream: int = 0) -> np
         bootstrap.drawn(prompts, min(at_once, resamples - start), seed, start) @ flat
         for start in range(0, resamples, at_once)
     ]
-    sums = np.concatenate(parts).reshape(resamples, seeds, 2)
+    return _means(np.concatenate(parts).reshape(resamples, seeds, 2), seed, stream)
+
+
+def _few_kinds(totals: np.ndarray) -> bool:
+    """Whether so many prompts share so few rows of values that drawing by kind is cheaper than prompt by prompt."""
+    import numpy as np
+
+    rows = totals.reshape(len(totals), -1)
+    return len(rows) > MANY and len(np.unique(rows, axis=0)) * 8 < len(rows)
+
+
+def _sums_of_kinds(totals: np.ndarray, seed: int) -> np.ndarray:
+    """Sums over resampled prompts, those with equal rows drawn together: the same distribution. [resamples, seeds, 2]."""
+    rows = totals.reshape(len(totals), -1)
+    sums: np.ndarray = bootstrap.resampled_totals(rows, bootstrap.RESAMPLES, seed)
+    return sums.reshape(-1, *totals.shape[1:])
+
+
+def _means(sums: np.ndarray, seed: int, stream: int = 0) -> np.ndarray:
+    """Means over resampled seeds of ``sums`` [resamples, seeds, 2]: [resamples]."""
+    import numpy as np
+
+    resamples, seeds, _ = sums.shape
     if seeds == 1:
         means: np.ndarray = sums[:, 0, 0] / sums[:, 0, 1]
         return means

@@ -7,7 +7,7 @@ The figure is that of Wang et al. (2023), Self-Instruct, Figure 3: 20 verbs, 4 d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,7 @@ from handpicked.records import Estimate, Verdict
 VERBS, NOUNS = 20, 4
 FEWEST, TYPES = 5, 12
 """Prompts of one type below which it is counted among the others, and how many types are told apart."""
-OTHERS, NONE = "other verbs", "no root verb"
+OTHERS, NONE, WITHOUT = "other verbs", "no root verb", "without text"
 
 Json = dict[str, Any]
 Losses = Mapping[str, Sequence[seeds.Values]]
@@ -38,7 +38,7 @@ def verb_table(parsed: Sequence[Parsed]) -> Json:
     for verb, noun, _ in parsed:
         if verb is not None and noun is not None:
             nouns.setdefault(verb, Counter())[noun] += 1
-    shown = _most_common(verbs, VERBS)
+    shown = most_common(verbs, VERBS)
     return {
         "n": len(parsed),
         "none": dict(sorted(Counter(why or "no verb" for verb, _, why in parsed if verb is None).items())),
@@ -49,7 +49,7 @@ def verb_table(parsed: Sequence[Parsed]) -> Json:
                 "n": count,
                 "share": asdict(proportion(count, len(parsed))),
                 "nouns": [
-                    {"noun": noun, "n": n} for noun, n in _most_common(nouns.get(verb, Counter()), NOUNS)
+                    {"noun": noun, "n": n} for noun, n in most_common(nouns.get(verb, Counter()), NOUNS)
                 ],
             }
             for verb, count in shown
@@ -57,7 +57,8 @@ def verb_table(parsed: Sequence[Parsed]) -> Json:
     }
 
 
-def _most_common(counts: Counter[str], most: int) -> list[tuple[str, int]]:
+def most_common(counts: Counter[str], most: int | None = None) -> list[tuple[str, int]]:
+    """What was counted most, at most so many; equal counts in order of the alphabet."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
 
 
@@ -69,15 +70,22 @@ def proportion(count: int, n: int) -> Estimate:
     return Estimate(count / n, low, high, n, 0, "Wilson interval")
 
 
-def types_of(verbs: Mapping[str, str | None]) -> dict[str, str]:
-    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common and at least ``FEWEST`` prompts
-    share it, else ``OTHERS`` or ``NONE``.
+def types_of(verbs: Mapping[str, str | None], also: Collection[str] = ()) -> dict[str, str]:
+    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common or one of ``also``, and at least
+    ``FEWEST`` prompts share it, else ``OTHERS`` or ``NONE``.
     """
     counts = Counter(verb for verb in verbs.values() if verb is not None)
-    shown = {verb for verb, count in _most_common(counts, TYPES) if count >= FEWEST}
+    wanted = {*also, *(verb for verb, _ in most_common(counts, TYPES))}
+    shown = {verb for verb in wanted if counts[verb] >= FEWEST}
     return {
         prompt: NONE if verb is None else verb if verb in shown else OTHERS for prompt, verb in verbs.items()
     }
+
+
+def in_order(sizes: Mapping[str, int]) -> list[str]:
+    """The types, the most common first, then what is no type of its own."""
+    last = (OTHERS, NONE, WITHOUT)
+    return sorted(sizes, key=lambda name: (last.index(name) + 1 if name in last else 0, -sizes[name], name))
 
 
 def by_type(
@@ -96,10 +104,9 @@ def by_type(
     """
     types = types_of(verbs)
     sizes = Counter(types.values())
-    order = sorted(sizes, key=lambda name: (name in (OTHERS, NONE), name == NONE, -sizes[name], name))
     rivals = list(dict.fromkeys(verdict.b for verdict in verdicts if verdict.a == candidate))
     rows = []
-    for name in order:
+    for name in in_order(sizes):
         mine = {prompt for prompt, kind in types.items() if kind == name}
         rates = {
             rival: asdict(

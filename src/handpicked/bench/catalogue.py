@@ -20,7 +20,8 @@ class Benchmark:
 
     ``size`` counts its rows, ``requests`` those to the model a row, ``prompt_tokens`` and ``new_tokens`` the mean of one request
     (SmolLM2's tokenizer): what a dry run multiplies; answers of ``one_token`` share one forward pass. ``free_text`` answers are written in the arm's chat template;
-    everything else is completed as it stands, as published numbers are.
+    everything else is completed as it stands, as published numbers are. ``question`` is the field of a document that asks;
+    empty where a document asks nothing but is a text to be completed.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Benchmark:
     free_text: bool = False
     short_answer: bool = False
     one_token: bool = False
+    question: str = ""
     size: int = 0
     requests: int = 1
     prompt_tokens: int = 0
@@ -64,6 +66,7 @@ LISTED = (
             "test": "arc_challenge_test",
         },
         "train",
+        question="question",
         size=1172,
         requests=4,
         prompt_tokens=1040,
@@ -96,6 +99,7 @@ LISTED = (
         "dev",
         group="subject",
         one_token=True,
+        question="question",
         size=14042,
         requests=4,
         prompt_tokens=840,
@@ -110,6 +114,7 @@ LISTED = (
         0,
         "acc,none",
         {"validation": "truthfulqa_mc(_v1)?"},
+        question="question",
         size=817,
         requests=7,
         prompt_tokens=200,
@@ -141,6 +146,7 @@ LISTED = (
         {"train": "gsm8k_train", "test": "gsm8k_test"},
         "train",
         short_answer=True,
+        question="question",
         size=1319,
         prompt_tokens=1020,
         new_tokens=120,
@@ -157,6 +163,7 @@ LISTED = (
         {"test": "bbh"},
         group="task",
         short_answer=True,
+        question="input",
         size=6511,
         prompt_tokens=800,
         new_tokens=150,
@@ -172,6 +179,7 @@ LISTED = (
         "prompt_level_strict_acc,none",
         {"train": "ifeval"},
         free_text=True,
+        question="prompt",
         size=541,
         prompt_tokens=40,
         new_tokens=400,
@@ -187,6 +195,7 @@ LISTED = (
         "meteor,none",
         {"test": "longform(_test)?"},
         free_text=True,
+        question="input",
         size=2045,
         prompt_tokens=80,
         new_tokens=400,
@@ -202,6 +211,7 @@ LISTED = (
         "meteor,none",
         {"validation": "eli5(_lfqa_subset|_val(idation)?)?"},
         free_text=True,
+        question="input",
         size=1507,
         prompt_tokens=25,
         new_tokens=400,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from handpicked.bench.catalogue import BENCHMARKS
+from handpicked.bench.catalogue import BENCHMARKS, Benchmark
 from handpicked.bench.listening import listening
 from handpicked.bench.lm import Endpoint, refuse_likelihoods
 from handpicked.bench.loading import load_tasks
@@ -19,6 +19,8 @@ from handpicked.progress import SILENT, Progress
 
 SHOTS_SEED = 1234
 """lm-eval's own default, so that examples are the ones that it draws."""
+QUESTIONS = ("question", "prompt", "instruction", "input")
+"""Fields that hold the question in benchmarks that handpicked does not list; the first that there is."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class BenchSample:
-    """One document: its value by every metric, and for generated answers the text. ``characters`` is the answer's length."""
+    """One document: its value by every metric, and for generated answers the text. ``characters`` is the answer's length.
+
+    ``question`` is what the document asks, without examples, choices and instructions of the harness; ``None`` where it asks
+    nothing, or no field is known to hold it.
+    """
 
     task: str
     doc: int
@@ -60,6 +66,7 @@ class BenchSample:
     values: Mapping[str, float]
     answer: str | None = None
     characters: int | None = None
+    question: str | None = None
 
 
 class BenchmarkFailed(Exception):
@@ -96,7 +103,9 @@ def evaluate(
     except Exception as error:  # a boundary: a benchmark's definition, metric and data set are others' code
         raise BenchmarkFailed(f"{type(error).__name__}: {first_line(error)}") from error
     told = [note for note in notes if note]
-    return _result(name, loaded, found, chat, told), _samples(found["samples"], loaded["tasks"])
+    return _result(name, loaded, found, chat, told), _samples(
+        found["samples"], loaded["tasks"], BENCHMARKS.get(name)
+    )
 
 
 def _compares(loaded: Mapping[str, Any]) -> bool:
@@ -197,7 +206,9 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _samples(found: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Mapping[str, Any]) -> list[BenchSample]:
+def _samples(
+    found: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Mapping[str, Any], benchmark: Benchmark | None
+) -> list[BenchSample]:
     """One record a document, with the values of all its filters."""
     made: dict[tuple[str, int], BenchSample] = {}
     for task, logged in found.items():
@@ -214,5 +225,11 @@ def _samples(found: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Mapping[st
                 {**(before.values if before else {}), **known},
                 answer,
                 None if answer is None else len(answer),
+                _question(entry["doc"], benchmark),
             )
     return list(made.values())
+
+
+def _question(doc: Mapping[str, Any], benchmark: Benchmark | None) -> str | None:
+    fields = QUESTIONS if benchmark is None else (benchmark.question,)
+    return next((doc[name] for name in fields if isinstance(doc.get(name), str)), None)

@@ -45,7 +45,14 @@ def _instructions(results: Json) -> dict[str, Any] | None:
     others = [one for one in sets if one not in first]
     order = list(dict.fromkeys(verb["verb"] for one in (*first, *others) for verb in one["verbs"]))
     rivals = list(found["by_type"][0]["win_rates"]) if found["by_type"] else []
-    return {**found, "first": first, "others": others, "order": order, "rivals": rivals}
+    return {
+        **found,
+        "first": first,
+        "others": others,
+        "order": order,
+        "rivals": rivals,
+        "on_benchmarks": found.get("on_benchmarks"),
+    }
 
 
 def _axis(estimates: Sequence[Json | None]) -> tuple[float, float]:

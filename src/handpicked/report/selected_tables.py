@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from handpicked.report.selected import words
-from handpicked.report.text import number, percent, percent_interval, signed, signed_interval
+from handpicked.report.text import (
+    number,
+    percent,
+    percent_interval,
+    points_interval,
+    signed,
+    signed_interval,
+    signed_points,
+)
 
 Json = Mapping[str, Any]
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]], int]
@@ -14,12 +22,14 @@ Table = tuple[str, Sequence[str], Sequence[Sequence[str]], int]
 
 
 def selected_tables(results: Json) -> Iterator[Table]:
-    """Instruction types, the win rate by type, differences from the pool, correlations with length, overlap, style."""
+    """Instruction types, win rate and benchmarks by type, differences from the pool, correlations with length, overlap, style."""
     instructions, audit, preference = (results.get(name) for name in ("instructions", "audit", "preference"))
     if instructions and instructions["sets"]:
         yield _verbs(instructions["sets"])
     if instructions and instructions["by_type"]:
         yield _by_type(instructions["by_type"])
+    if instructions and instructions.get("on_benchmarks"):
+        yield _on_benchmarks(instructions["on_benchmarks"])
     if audit:
         yield _differences(audit)
         yield _correlations(audit)
@@ -70,6 +80,27 @@ def _by_type(types: Sequence[Json]) -> Table:
         "Loss to untouched",
     ]
     return "Win rate and loss by instruction type (not corrected for the number of types)", head, rows, 1
+
+
+def _on_benchmarks(found: Json) -> Table:
+    rows = [
+        [
+            row["type"],
+            ", ".join(f"{name} {n}" for name, n in row["benchmarks"].items()),
+            number(row["documents"]),
+            *(
+                f"{signed_points(row[key]['value'])} ({points_interval(row[key])}, n {row[key]['n']})"
+                if row[key]
+                else "–"
+                for key in ("to_base", "to_full")
+            ),
+        ]
+        for row in (found["overall"], *found["rows"])
+    ]
+    rows += [[f"left out: {name}", why, "", "", ""] for name, why in found["left_out"].items()]
+    head = ["Root verb of the question", "Documents of", "Documents", "To untouched", "To full"]
+    title = "Benchmark change by instruction type (points of 100, not corrected for the number of types)"
+    return title, head, rows, 2
 
 
 def _differences(audit: Json) -> Table:
