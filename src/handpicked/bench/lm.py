@@ -15,12 +15,17 @@ from handpicked.models.load import dtype_of, load_model, load_tokenizer, resolve
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
 
+UNKNOWN_LENGTH = 10**9
+"""transformers gives a tokenizer that knows no length one beyond this."""
+
 
 @dataclass(frozen=True)
 class Endpoint:
     """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` asks its chat completions, which tell no likelihoods.
 
-    ``tokenizer`` (a name or a folder) is needed where likelihoods are compared. The key stays in the environment.
+    ``tokenizer`` (a name or a folder) is needed where likelihoods are compared; requests are then sent as its tokens, so that
+    the endpoint cannot cut them elsewhere. ``max_length`` is what the model takes at once, in tokens: lm-eval leaves out the
+    beginning of longer prompts (None: what the tokenizer says, else lm-eval's 2,048). The key stays in the environment.
     """
 
     base_url: str
@@ -30,6 +35,7 @@ class Endpoint:
     key_env: str = "OPENAI_API_KEY"
     concurrency: int = 8
     timeout: float = 300.0
+    max_length: int | None = None
 
 
 def open_model(
@@ -87,7 +93,8 @@ def open_endpoint(endpoint: Endpoint) -> Any:
         "num_concurrent": endpoint.concurrency,
         "timeout": round(endpoint.timeout),
         "header": {"Authorization": f"Bearer {key}"} if key else {"Content-Type": "application/json"},
-        "tokenized_requests": False,
+        "tokenized_requests": endpoint.tokenizer is not None and not endpoint.chat,
+        "max_length": endpoint.max_length or _known_length(endpoint.tokenizer) or 2048,
     }
     base = endpoint.base_url.rstrip("/")
     try:
@@ -99,6 +106,14 @@ def open_endpoint(endpoint: Endpoint) -> Any:
         )
     except ModuleNotFoundError as error:
         raise MissingPart(f"Benchmarks through an endpoint: {error}") from error
+
+
+def _known_length(tokenizer: str | None) -> int | None:
+    """The tokens that the tokenizer says its model takes, where it says so."""
+    if tokenizer is None:
+        return None
+    known = load_tokenizer(ModelSettings(name=tokenizer)).model_max_length
+    return known if known < UNKNOWN_LENGTH else None
 
 
 def refuse_likelihoods(endpoint: Endpoint, names: Sequence[str]) -> None:

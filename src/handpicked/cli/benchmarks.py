@@ -34,6 +34,9 @@ def bench(
     base_url: ModelUrl = None,
     chat: Annotated[bool, typer.Option("--chat", help="With --base-url: ask chat completions.")] = False,
     tokenizer: Annotated[str | None, typer.Option(help="With --base-url: the model's tokenizer.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="With --base-url: tokens that the model takes.")
+    ] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
     out: Out = None,
     set_: Set = None,
@@ -50,9 +53,9 @@ def bench(
             "evaluate.bench.limit": limit,
         }
         overrides = [*(set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-        if adapter or base_url or chat or tokenizer:
+        if adapter or base_url or chat or tokenizer or max_length:
             raise ConfigError(
-                "--adapter, --base-url, --chat and --tokenizer are for a model, not for an experiment."
+                "--adapter, --base-url, --chat, --tokenizer and --max-length are for a model, not for an experiment."
             )
         outcome = run_until(Path(subject), out, overrides, "bench", arm or [])
         table = benching.table_of(outcome.benched, outcome.benchmarks)
@@ -73,7 +76,9 @@ def bench(
         if base_url is None:
             model = benching.model_subject(subject, adapter, template, settings)
         else:
-            model = benching.endpoint_subject(Endpoint(base_url, subject, chat, tokenizer, key_env))
+            model = benching.endpoint_subject(
+                Endpoint(base_url, subject, chat, tokenizer, key_env, max_length=max_length)
+            )
         with bars() as progress:
             table = benching.bench(model, task or [], settings, out, progress, say)["benchmarks"]
     print(json.dumps({"benchmarks": table}) if as_json else benching.text_of(table))
