@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import yaml
 from handpicked.errors import ConfigError
 from handpicked.experiment import load
 from handpicked.run import run
+from local_batches import answered, local_batches
 
 pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
@@ -161,8 +163,6 @@ def test_a_finished_run_is_skipped_and_renders_the_same_bytes(experiment, finish
 
 
 def test_a_changed_setting_runs_again_exactly_what_depends_on_it(experiment, finished, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy)
     said: list[str] = []
@@ -177,6 +177,39 @@ def test_a_changed_setting_runs_again_exactly_what_depends_on_it(experiment, fin
     run(load(experiment, ["arms.random.seed=2", "evaluate.generate.max_new_tokens=6"]), copy, say=said.append)
     assert {line.split(":")[0].split("/")[0] for line in said} == {"answers", "verdicts", "audit"}
     assert "settings.max_new_tokens was 12, is 6" in said[0]
+
+
+def test_a_run_whose_judge_works_by_batches_is_run_again_until_they_are_done(experiment, finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy)
+    with local_batches(lambda row: answered(row, "7 3")) as server:
+        judge = {"name": "scores", "model": "m", "base_url": server.url, "batch": True}
+        command = [
+            "handpicked",
+            "run",
+            experiment,
+            "-o",
+            copy,
+            "--set",
+            f"evaluate.judges={json.dumps([judge])}",
+        ]
+
+        def again() -> subprocess.CompletedProcess[str]:
+            environment = os.environ | {"HANDPICKED_CACHE": str(tmp_path / "cache")}
+            words = [sys.executable, "-m", *map(str, command)]
+            return subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+
+        submitted, waiting = again(), again()
+        assert (submitted.returncode, waiting.returncode) == (75, 75)
+        assert len(server.made) == 1 and "in_progress" in waiting.stderr
+        server.status = "completed"
+        done = again()
+        assert done.returncode == 0, done.stderr
+        assert len(server.made) == 1
+    results = json.loads((copy / "results.json").read_text())
+    assert [one["name"] for one in results["judges"]] == ["scores/m"]
+    assert results["judges"][0]["first_position"]["value"] == 1.0
+    assert (copy / "report.html").is_file()
 
 
 @pytest.mark.parametrize("stage", ["subset", "model", "answers", "verdicts"])
