@@ -15,8 +15,9 @@ def fence(*texts: str) -> str:
 
     It depends on the texts alone: equal texts give equal prompts in every run.
     """
-    runs = [run for text in texts if "=" in text for run in re.findall("=+", text)]
-    return "=" * max(SHORTEST_FENCE, 1 + max(map(len, runs), default=0))
+    whole = "\n".join(texts)
+    longest = max(map(len, re.findall("=+", whole))) if "=" in whole else 0
+    return "=" * max(SHORTEST_FENCE, longest + 1)
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
