@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from handpicked.progress import SILENT
 
 UNKNOWN_LENGTH = 10**9
 """transformers gives a tokenizer that knows no length one beyond this."""
+
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""The limits of an adapter's rank that vLLM can be told."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,24 @@ def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
         raise MissingPart(
             "evaluate.bench.engine is vllm, which is not installed: pip install vllm (it needs a GPU), or set it to transformers."
         ) from None
-    return VLLM(
-        pretrained=str(resolve(model)),
-        revision=model.revision,
-        trust_remote_code=model.trust_remote_code,
-        dtype=str(dtype_of(model)).removeprefix("torch."),
-        lora_local_path=None if adapter is None else str(adapter),
-        batch_size="auto",
-    )
+    return VLLM(**vllm_arguments(model, adapter))
+
+
+def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]:
+    """What lm-eval's vLLM model is made with. vLLM refuses adapters of a higher rank than it was told to expect."""
+    arguments: dict[str, Any] = {
+        "pretrained": str(resolve(model)),
+        "revision": model.revision,
+        "trust_remote_code": model.trust_remote_code,
+        "dtype": str(dtype_of(model)).removeprefix("torch."),
+        "batch_size": "auto",
+    }
+    if adapter is not None:
+        config = json.loads((adapter / "adapter_config.json").read_text())
+        rank = max(config["r"], *(config.get("rank_pattern") or {"": 0}).values())
+        known = next((one for one in VLLM_RANKS if one >= rank), rank)
+        arguments |= {"lora_local_path": str(adapter), "max_lora_rank": known}
+    return arguments
 
 
 def open_endpoint(endpoint: Endpoint) -> Any:
