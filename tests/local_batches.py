@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from local_endpoint import Act
+from local_http import JsonHandler, serving
 
 Line = dict[str, Any]
 
@@ -87,9 +86,9 @@ def local_batches(line: Callable[[Line], Line | None] = answered) -> Iterator[Ba
     """Serve in a thread of its own for as long as the block lasts."""
     state = Batches(line)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body = self.body()
             state.calls.append(f"POST {self.path}")
             if self.path.endswith("/files"):
                 start = body.index(b'{"custom_id"')
@@ -114,24 +113,5 @@ def local_batches(line: Callable[[Line], Line | None] = answered) -> Iterator[Ba
             else:
                 self.reply_raw(state.output(self.path.split("/")[-2]).encode())
 
-        def reply(self, fields: dict[str, Any]) -> None:
-            self.reply_raw(json.dumps(fields).encode())
-
-        def reply_raw(self, content: bytes) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.port = server.server_port
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with serving(Handler) as state.port:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from made_benchmarks import write_benchmarks
 from handpicked import benching
 from handpicked.bench import Endpoint, open_endpoint
 from handpicked.config import BenchSettings, ModelSettings
+from local_http import JsonHandler, serving
 
 pytest.importorskip("lm_eval", reason="needs the bench extra")
 
@@ -55,28 +55,15 @@ def completions(folder: Path) -> Iterator[str]:
         told = {"token_logprobs": of_tokens, "top_logprobs": tops, "tokens": [str(token) for token in shown]}
         return {"index": index, "text": tokenizer.decode(shown), "logprobs": told, "finish_reason": "length"}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.body())
             assert self.path == "/v1/completions" and body["echo"] and body["max_tokens"] == 1
             prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
-            answer = json.dumps({"choices": [choice(i, prompt) for i, prompt in enumerate(prompts)]}).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.reply({"choices": [choice(i, prompt) for i, prompt in enumerate(prompts)]})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 def test_likelihoods_through_an_endpoint_are_those_of_the_model(tiny_model, tmp_path):

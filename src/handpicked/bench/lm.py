@@ -90,8 +90,8 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
         "batch_size": "auto",
     }
     if adapter is not None:
-        config = json.loads((adapter / "adapter_config.json").read_text())
-        rank = max(config["r"], *(config.get("rank_pattern") or {"": 0}).values())
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
         known = next((one for one in VLLM_RANKS if one >= rank), rank)
         arguments |= {"lora_local_path": str(adapter), "max_lora_rank": known}
     return arguments

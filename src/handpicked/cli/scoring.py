@@ -10,40 +10,27 @@ from typing import Annotated
 import typer
 
 from handpicked.bars import bars
-from handpicked.cli.options import (
-    FieldMap,
-    Json,
-    PoolFiles,
-    PoolFormat,
-    Prefilter,
-    RayAddress,
-    ResponseTurns,
-    Sample,
-    ScoreModel,
-    ScoreSet,
-    Target,
-    TokenizerName,
-)
+from handpicked.cli import options
 from handpicked.cli.terminal import say
 from handpicked.engine import Runner
 
 
 def score(
-    pool: PoolFiles,
+    pool: options.PoolFiles,
     scorer: Annotated[list[str], typer.Option(help="A scorer; may be given again.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)],
-    tokenizer: TokenizerName = None,
-    turns: ResponseTurns = "last",
-    pool_format: PoolFormat = None,
-    map_: FieldMap = None,
+    tokenizer: options.TokenizerName = None,
+    turns: options.ResponseTurns = "last",
+    pool_format: options.PoolFormat = None,
+    map_: options.FieldMap = None,
     runner: Annotated[Runner, typer.Option(help="Where to work: here, or on Ray.")] = "native",
-    address: RayAddress = None,
-    model: ScoreModel = None,
-    target: Target = None,
-    sample: Sample = None,
-    prefilter: Prefilter = None,
-    set_: ScoreSet = None,
-    as_json: Json = False,
+    address: options.RayAddress = None,
+    model: options.ScoreModel = None,
+    target: options.Target = None,
+    sample: options.Sample = None,
+    prefilter: options.Prefilter = None,
+    set_: options.ScoreSet = None,
+    as_json: options.Json = False,
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read

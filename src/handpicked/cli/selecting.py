@@ -12,20 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from handpicked.bars import bars
-from handpicked.cli.options import (
-    FieldMap,
-    Json,
-    PoolFiles,
-    PoolFormat,
-    Prefilter,
-    RayAddress,
-    ResponseTurns,
-    Sample,
-    ScoreModel,
-    ScoreSet,
-    Target,
-    TokenizerName,
-)
+from handpicked.cli import options
 from handpicked.cli.terminal import say
 from handpicked.engine import Runner
 from handpicked.errors import ConfigError
@@ -50,14 +37,14 @@ HubName = Annotated[str | None, typer.Option(help="Also upload the folder to thi
 
 
 def select(
-    pool: PoolFiles,
+    pool: options.PoolFiles,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the subset.")] = None,
     by: Annotated[str, typer.Option(help="How to select; 'handpicked methods' lists them.")] = "longest",
     size: Annotated[int | None, typer.Option(help="Rows to keep.")] = None,
     fraction: Annotated[float | None, typer.Option(help="Share of the rows to keep, 0 to 1.")] = None,
     measure: Annotated[str, typer.Option(help="tokens, words, nltk or chars.")] = "tokens",
-    tokenizer: TokenizerName = None,
-    turns: ResponseTurns = "last",
+    tokenizer: options.TokenizerName = None,
+    turns: options.ResponseTurns = "last",
     seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
     guard: Guards = None,
     of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
@@ -71,22 +58,22 @@ def select(
     alpha: Annotated[float, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = 0.5,
     neighbours: Neighbours = None,
     prompts: Prompts = None,
-    pool_format: PoolFormat = None,
-    map_: FieldMap = None,
+    pool_format: options.PoolFormat = None,
+    map_: options.FieldMap = None,
     format: Annotated[str, typer.Option(help="original, alpaca, sharegpt, messages or trl.")] = "original",
     container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
     runner: Place = "native",
-    address: RayAddress = None,
+    address: options.RayAddress = None,
     max_length: MaxLength = None,
     template: ChatTemplate = None,
     compare_measures: Compare = False,
-    model: ScoreModel = None,
-    target: Target = None,
-    sample: Sample = None,
-    prefilter: Prefilter = None,
-    set_: ScoreSet = None,
+    model: options.ScoreModel = None,
+    target: options.Target = None,
+    sample: options.Sample = None,
+    prefilter: options.Prefilter = None,
+    set_: options.ScoreSet = None,
     push_to_hub: HubName = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings

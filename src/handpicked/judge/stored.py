@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from handpicked.errors import PoolError
 from handpicked.records import Review, Verdict, to_json
 
@@ -19,17 +17,10 @@ def write_verdicts(file: Path, verdicts: Iterable[Verdict]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f"{file.name}.{os.getpid()}.part")
     with aside.open("w", encoding="utf-8", errors="surrogatepass") as out:
-        out.writelines(f"{_line(verdict)}\n" for verdict in verdicts)
+        out.writelines(f"{to_json(verdict)}\n" for verdict in verdicts)
         out.flush()
         os.fsync(out.fileno())
     aside.replace(file)
-
-
-def _line(verdict: Verdict) -> str:
-    try:
-        return orjson.dumps(verdict).decode()
-    except TypeError:  # a lone surrogate, which JSON files can carry and UTF-8 cannot
-        return to_json(verdict)
 
 
 def read_verdicts(file: Path) -> list[Verdict]:

@@ -16,7 +16,7 @@ from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, text_scorer
 from handpicked.pick.modeled import modeled
 from handpicked.pick.outfolder import MANIFEST, filling
 from handpicked.pick.scored import ScoredPool, score_pool
-from handpicked.pick.selection import described, versions
+from handpicked.pick.selection import described, pool_described, versions
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Rejected, to_json
 from handpicked.score.scorer import Scorer
@@ -85,12 +85,7 @@ def _manifest(
     """What was scored, how and from what, with hashes of the files in ``folder``."""
     return {
         "handpicked": __version__,
-        "pool": {
-            "format": pool.format,
-            "why": pool.why,
-            "rows": pool.rows,
-            "inputs": [dict(f) for f in pool.inputs()],
-        },
+        "pool": pool_described(pool),
         "counts": counts,
         "scores": [described(scorer) for scorer in scorers],
         "command": list(command),

@@ -268,12 +268,7 @@ class Selection:
         summary = self.summary
         return {
             "handpicked": __version__,
-            "pool": {
-                "format": self.pool.format,
-                "why": self.pool.why,
-                "rows": self.pool.rows,
-                "inputs": [dict(one) for one in self.pool.inputs()],
-            },
+            "pool": pool_described(self.pool),
             "selector": {"name": self.selector.name, **_arguments(self.selector)},
             "counts": {
                 "pool": summary.pool,
@@ -320,6 +315,16 @@ def _arguments(record: Any) -> dict[str, Any]:
     return {
         key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         for key, value in found.items()
+    }
+
+
+def pool_described(pool: Pool) -> dict[str, Any]:
+    """A pool as a manifest names it: its format and why, its rows, its files with their hashes."""
+    return {
+        "format": pool.format,
+        "why": pool.why,
+        "rows": pool.rows,
+        "inputs": [dict(one) for one in pool.inputs()],
     }
 
 
