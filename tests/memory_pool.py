@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from handpicked.records import Example, Message, Rejected, messages_id
+from handpicked.records import AtHand, Example, Message, Rejected, messages_id
 
 NUMBERS = ("quality",)
 """Fields that hold numbers; all others hold text."""
@@ -79,6 +79,7 @@ class MemoryPool:
         out: Path,
         format: str = "original",
         container: str | None = None,
+        at_hand: AtHand | None = None,
     ) -> Path:
         file = out / "selected.jsonl"
         file.write_text("".join(json.dumps(dict(one.original)) + "\n" for one in self.examples(rows)))

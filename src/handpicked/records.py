@@ -7,7 +7,7 @@ in some file. A value that cannot be computed is ``None`` with a reason; it is n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -71,6 +71,10 @@ class Shard(Protocol):
         ...
 
 
+AtHand = Callable[[Sequence[int]], "Sequence[pa.Table] | None"]
+"""Rows (ascending) as they came, in order, or ``None`` where they must be read."""
+
+
 class Pool(Protocol):
     """A supervised fine-tuning data set that has been recognised and can be streamed. ``data.read`` makes one.
 
@@ -102,9 +106,17 @@ class Pool(Protocol):
         ...
 
     def write(
-        self, rows: Sequence[int], out: Path, format: str = "original", container: str | None = None
+        self,
+        rows: Sequence[int],
+        out: Path,
+        format: str = "original",
+        container: str | None = None,
+        at_hand: AtHand | None = None,
     ) -> Path:
-        """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or ``.parquet`` and return the file."""
+        """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or ``.parquet`` and return the file.
+
+        ``at_hand`` may give rows of a Parquet or Arrow pool as they came, so that they need not be read again.
+        """
         ...
 
 

@@ -79,6 +79,29 @@ def test_null_stays_null_and_slices_count_their_own_texts(texts, start):
     assert [value is None for value in whole.to_pylist()] == [text is None for text in texts]
 
 
+@pytest.mark.parametrize("block", [3, 4, 7, 64])
+def test_runs_before_digits_are_found_wherever_a_block_ends(monkeypatch, embedded, block):
+    monkeypatch.setattr("handpicked.score.fast_count.BLOCK", block)
+    texts = [
+        f"{'a' * before}{run}{digit}"
+        for before in range(9)
+        for run in ("  ", "\n\n", " \t ", " " * 9)
+        for digit in "05x"
+    ]
+    texts += ["1", " ", "  ", " 2", "", "  3"]
+    assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
+
+
+@pytest.mark.parametrize("byte", sorted({0x04, 0x06, 0x13, 0x14, 0x16, 0x1D}))
+def test_texts_with_a_missing_byte_are_told_from_their_neighbours(byte):
+    from handpicked.score.fast_count import _rows_with_bytes, text_buffers
+
+    texts = ["", "a b\tc\r\n", f"x{chr(byte)}", "", chr(byte), "plain", "caf\u00e9", "\U0001f600", ""]
+    offsets, data = text_buffers(pa.array(texts, pa.large_string()))
+    found = _rows_with_bytes(data, offsets, bytes([byte, 0xF1, 0xFF]))
+    assert found.tolist() == [chr(byte) in text for text in texts]
+
+
 def test_every_number_of_unicode_goes_to_the_reference():
     from handpicked.score.fast_count import _rows_with_other_numbers
 

@@ -17,8 +17,8 @@ from handpicked.records import Rejected
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 8 << 20
-ROWS = 16384
+BATCH_BYTES = 16 << 20
+ROWS = 32768
 SHARD = 32 << 20
 
 
@@ -37,14 +37,23 @@ class ColumnarShard:
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See ``records.Shard``."""
+        return (read for read, _, _ in self.read_beside(columns))
+
+    def read_beside(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int, pa.RecordBatch]]:
+        """``read``, each batch with the number of the first row that it was made of, and those rows as they came."""
         for column in columns:
             column_type(column, self.reading.kinds)
         needed = self._needed(columns)
         row = self.first_row
         for batch in self.tables(needed):
             whole = bulk_batch(batch, row, self.reading, columns)
-            yield to_batch(self._raw(batch, row), row, self.reading, columns) if whole is None else whole
+            read = to_batch(self._raw(batch, row), row, self.reading, columns) if whole is None else whole
+            yield read, row, batch
             row += batch.num_rows
+
+    def needs_all(self, columns: Sequence[str]) -> bool:
+        """Whether reading these columns takes all columns of the file."""
+        return set(self.reading.kinds) <= set(self._needed(columns))
 
     def rejected(self) -> Iterator[Rejected]:
         """Its rows that cannot be read."""

@@ -15,7 +15,7 @@ from handpicked.data.container import Container, unreadable
 from handpicked.data.raw import between
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
-from handpicked.records import Example, Rejected
+from handpicked.records import AtHand, Example, Rejected
 
 FileShard = TextShard | ColumnarShard
 
@@ -72,12 +72,17 @@ class FilePool:
         return self._inputs
 
     def write(
-        self, rows: Sequence[int], out: Path, format: str = "original", container: str | None = None
+        self,
+        rows: Sequence[int],
+        out: Path,
+        format: str = "original",
+        container: str | None = None,
+        at_hand: AtHand | None = None,
     ) -> Path:
         """See ``records.Pool`` and ``data.write``."""
         from handpicked.data import write
 
-        return write.write(self, rows, Path(out), format, container)
+        return write.write(self, rows, Path(out), format, container, at_hand)
 
     def _wanted(self, rows: Sequence[int] | None) -> Iterator[tuple[FileShard, Sequence[int]]]:
         """The shards that hold these rows (``None``: all), each with its own of them."""

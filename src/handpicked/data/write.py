@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
-from handpicked.records import Example
+from handpicked.records import AtHand, Example
 from handpicked.store import writing
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ RELEASE = 4
 
 
 def write(
-    pool: FilePool, rows: Sequence[int], out: Path, format: str = "original", container: str | None = None
+    pool: FilePool,
+    rows: Sequence[int],
+    out: Path,
+    format: str = "original",
+    container: str | None = None,
+    at_hand: AtHand | None = None,
 ) -> Path:
     """Write these rows (ascending) of a pool below ``out`` and return the file (or, for ``datasets``, the folder).
 
@@ -53,7 +58,7 @@ def write(
             _json_lines(path, _shaped(pool, rows, format))
         return out / "selected.jsonl"
     tables = (
-        _original_tables(pool, rows)
+        _original_tables(pool, rows, at_hand)
         if columnar and format == "original"
         else _tables(_shaped(pool, rows, format))
     )
@@ -118,12 +123,15 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _original_tables(pool: FilePool, rows: Sequence[int]) -> Iterator[pa.Table]:
-    """The untouched Arrow rows of Parquet and Arrow files, as many shards at once as there are cores."""
+def _original_tables(pool: FilePool, rows: Sequence[int], at_hand: AtHand | None) -> Iterator[pa.Table]:
+    """The untouched Arrow rows of Parquet and Arrow files: those at hand, or read, as many shards at once as there are cores."""
     from concurrent.futures import ThreadPoolExecutor
 
     import pyarrow as pa
 
+    if at_hand is not None and (held := at_hand(rows)) is not None:
+        yield from held
+        return
     parts = [
         (shard, own)
         for shard in pool.shards

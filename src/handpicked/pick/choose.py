@@ -17,6 +17,7 @@ from handpicked.errors import ConfigError, PoolError
 from handpicked.options import settings_of
 from handpicked.pick.audit import Truncation
 from handpicked.pick.guarding import GuardPlan, plan_guards
+from handpicked.pick.hopefuls import Hopefuls
 from handpicked.pick.methods import POOL_SCORERS, pool_scorer_of, selector_for, text_scorer
 from handpicked.pick.modeled import Modeled, modeled, prefilter_of
 from handpicked.pick.outfolder import filling
@@ -31,6 +32,7 @@ from handpicked.select.facility_location import FacilityLocation, check_rows
 from handpicked.select.full import Full
 from handpicked.select.length_matched import LengthMatched
 from handpicked.select.qdit import Qdit
+from handpicked.select.ranked import Bottom, Longest, Shortest, Top
 from handpicked.select.selector import Selector
 from handpicked.select.semdedup import SemDeDup
 from handpicked.select.window import Window
@@ -154,14 +156,35 @@ def select(
     if scratch is None:
         keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
         scratch = Path(keep_alive.name) / "scores.arrow"
-    scored = score_pool(pool, scorers, fields, scratch, runner=runner, address=address, progress=progress)
+    hopefuls = None if plans else _hopefuls(selector, pool.rows, size, fraction)
+    scored = score_pool(
+        pool,
+        scorers,
+        fields,
+        scratch,
+        hopefuls=hopefuls,
+        runner=runner,
+        address=address,
+        progress=progress,
+    )
     guarded = Guarded.by(scored, plans)
     wanted = _budget(pool, selector, scored, guarded, size, fraction)
     rows = _seeing(selector, by_models).select(guarded.scores(), wanted)
     if isinstance(selector, Window | SemDeDup) and size is None and fraction is None:
         wanted = len(rows)
     _check_found(selector, wanted, len(rows))
-    return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, keep_alive)
+    return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, hopefuls, keep_alive)
+
+
+def _hopefuls(selector: Selector, rows: int, size: int | None, fraction: float | None) -> Hopefuls | None:
+    """What gathers the rows that may win, for the selectors that take the highest or lowest of one column."""
+    if fraction is not None:
+        size = int(fraction * rows + 1e-9)
+    if size is None or not isinstance(selector, Longest | Shortest | Top | Bottom):
+        return None
+    if isinstance(selector, Top) and selector.ceiling is not None:
+        return None  # which rows are over it is not looked at before they are chosen
+    return Hopefuls(selector.columns[0], isinstance(selector, Longest | Top), size)
 
 
 def _seeing(selector: Selector, by_models: Sequence[Modeled]) -> Selector:

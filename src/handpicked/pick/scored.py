@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from handpicked.data.columnar import ColumnarShard
 from handpicked.engine import Runner, map_shards
 from handpicked.errors import PoolError
+from handpicked.pick.hopefuls import Hopefuls
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Shard
 from handpicked.store import writing
@@ -41,17 +43,26 @@ class ScoreShard:
     scorers: tuple[BatchScorer, ...]
     fields: tuple[str, ...]
     schema: pa.Schema
+    hopefuls: Hopefuls | None = None
 
     def __call__(self, shard: Shard) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
         texts = dict.fromkeys(column for scorer in self.scorers for column in scorer.columns)
         columns = list(dict.fromkeys(["row", "id", *self.fields, *texts]))
-        for batch in shard.read(columns):
-            values = [batch["row"], batch["id"], *(scorer(batch) for scorer in self.scorers)]
-            values += [batch[name] for name in self.fields]
-            cast = [_no_nan(value.cast(kind.type)) for value, kind in zip(values, self.schema, strict=True)]
-            yield pa.RecordBatch.from_arrays(cast, schema=self.schema)
+        if self.hopefuls is None or not (isinstance(shard, ColumnarShard) and shard.needs_all(columns)):
+            yield from (self._scored(batch) for batch in shard.read(columns))
+            return
+        for batch, first_row, originals in shard.read_beside(columns):
+            scored = self._scored(batch)
+            self.hopefuls.offer(scored, first_row, originals)
+            yield scored
+
+    def _scored(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        values = [batch["row"], batch["id"], *(scorer(batch) for scorer in self.scorers)]
+        values += [batch[name] for name in self.fields]
+        cast = [_no_nan(value.cast(kind.type)) for value, kind in zip(values, self.schema, strict=True)]
+        return pa.RecordBatch.from_arrays(cast, schema=self.schema)
 
 
 def _no_nan(values: pa.Array) -> pa.Array:
@@ -90,11 +101,14 @@ def score_pool(
     fields: Sequence[str],
     file: Path,
     *,
+    hopefuls: Hopefuls | None = None,
     runner: Runner = "native",
     address: str | None = None,
     progress: Progress = SILENT,
 ) -> ScoredPool:
     """Score every readable row into ``file`` (Arrow IPC). ``fields`` are columns of the pool to take along.
+
+    ``hopefuls`` are offered the rows as they came, where they are scored in this process and all their columns are read.
 
     Raises:
         PoolError: the pool has no such field.
@@ -106,7 +120,9 @@ def score_pool(
     # What needs only a row's number looks it up in a file of this machine, and so it does not travel to others.
     here = {scorer.name: scorer for scorer in scorers if scorer.columns == ("row",)}
     away = pa.schema([one for one in schema if one.name not in here])
-    work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away)
+    if hopefuls is not None and (runner != "native" or hopefuls.column not in away.names):
+        hopefuls = None
+    work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away, hopefuls)
     scored = ScoredPool(file, schema)
     starts: list[int] = []
     released = 0

@@ -15,6 +15,7 @@ from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
 from handpicked.pick.audit import Truncation, audit
 from handpicked.pick.guarding import GuardPlan
+from handpicked.pick.hopefuls import Hopefuls
 from handpicked.pick.outfolder import MANIFEST, filling
 from handpicked.pick.scored import ScoredPool
 from handpicked.progress import SILENT, Progress
@@ -91,6 +92,7 @@ class Selection:
     rows: np.ndarray[Any, Any]
     size: int
     tokenizer: str | None = None
+    _hopefuls: Hopefuls | None = None
     _keep_alive: Any = None
     _rejected: list[Rejected] | None = None
     _reasons: Counter[str] | None = None
@@ -223,8 +225,9 @@ class Selection:
             inputs = beside.submit(
                 self.pool.inputs
             )  # hashes the pool's files, which the manifest will ask for
+            at_hand = None if self._hopefuls is None else self._hopefuls.tables
+            written = self.pool.write(self.rows.tolist(), folder, format, container, at_hand)
             scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
-            written = self.pool.write(self.rows.tolist(), folder, format, container)
             self._audit = audit(*self._to_audit(written, format), self.tokenizer, truncation)
             for half in (inputs, scores):
                 half.result()

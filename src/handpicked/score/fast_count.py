@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 CELLS = 4 << 20
 PAYS = 16 << 20
+BLOCK = 1 << 18
 NEVER_IN_UTF8 = bytes([0xC0, 0xC1, *range(0xF5, 0x100)])
 ASCII_SPACE = b"\t\n\v\f\r "
 
@@ -36,6 +37,7 @@ def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None
     ``reference`` counts the texts that the fast way cannot. The caller still compares both on a probe.
     """
     import gigatoken
+    import orjson
 
     digits = _splits_digits(config)
     if digits and not _digits_stand_alone(config):
@@ -44,7 +46,7 @@ def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None
     if digits or missing:
         config = _patched(config, missing, digits)
     try:
-        tokenizer = gigatoken.Tokenizer.from_json(json.dumps(config))
+        tokenizer = gigatoken.Tokenizer.from_json(orjson.dumps(config))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         return None, f"gigatoken refuses it: {str(error).strip().splitlines()[0]}"
     counts = encoded_lengths(tokenizer)
@@ -151,20 +153,61 @@ def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray[Any, Any], np.n
     return offsets - offsets[0], np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
 
 
+def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray[Any, Any]:
+    """Which texts contain a byte from ``low`` to ``high`` (exclusive)."""
+    import numpy as np
+
+    rows = np.zeros(len(offsets) - 1, dtype=bool)
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])
+    if len(filled):
+        starts = offsets[filled]
+        if high == 0x100:
+            rows[filled] = np.maximum.reduceat(data, starts) >= low
+        else:  # subtracting first wraps the others round, so that one comparison finds a span
+            shifted = data - np.uint8(low) if low else data
+            rows[filled] = np.minimum.reduceat(shifted, starts) < high - low
+    return rows
+
+
 def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray[Any, Any]:
     """Which texts contain one of the bytes ``wanted`` that can occur in UTF-8."""
     import numpy as np
 
-    rows = np.zeros(len(offsets) - 1, dtype=bool)
     table = np.zeros(256, dtype=bool)
     table[[byte for byte in wanted if byte not in NEVER_IN_UTF8]] = True
-    # Spans that leave out tab, line feed, carriage return and space, so that hardly any byte needs a second look.
+    rows = np.zeros(len(offsets) - 1, dtype=bool)
+    # Spans that leave out tab, line feed, carriage return and space, so that hardly any text needs a second look.
     for low, high in ((0x00, 0x09), (0x0B, 0x0D), (0x0E, 0x20), (0x09, 0x0E), (0x20, 0x80), (0x80, 0x100)):
-        if table[low:high].any():
-            # Subtracting first wraps the others round, so that one comparison finds a span.
-            near = np.flatnonzero((data - np.uint8(low)) < np.uint8(high - low))
-            rows[np.searchsorted(offsets, near[table[data[near]]], side="right") - 1] = True
+        inside = np.flatnonzero(table[low:high]) + low
+        if len(inside):
+            least = int(inside[0]) if low else 0  # the ends of all bytes need no subtraction
+            rows |= _rows_where(data, offsets, least, high if high == 0x100 else int(inside[-1]) + 1)
+    for row in np.flatnonzero(rows).tolist():
+        rows[row] = table[data[offsets[row] : offsets[row + 1]]].any()
     return rows
+
+
+def _after_two_spaces(data: Any) -> np.ndarray[Any, Any]:
+    """The places of ASCII digits after two bytes that may be white space.
+
+    Block by block, because a block and its masks stay in the processor's cache: three times as fast as at one go.
+    """
+    import numpy as np
+
+    found = [np.empty(0, dtype=np.int64)]
+    space, digit = (np.empty(BLOCK, dtype=kind) for kind in (bool, bool))
+    shifted = np.empty(BLOCK, dtype=np.uint8)
+    for begin in range(0, len(data) - 2, BLOCK - 2):
+        block = data[begin : begin + BLOCK]
+        size = len(block) - 2
+        np.less_equal(block, 0x20, out=space[: size + 2])
+        np.subtract(block[2:], 0x30, out=shifted[:size])
+        np.less(shifted[:size], 10, out=digit[:size])
+        np.logical_and(digit[:size], space[1 : size + 1], out=digit[:size])
+        np.logical_and(digit[:size], space[:size], out=digit[:size])
+        if digit[:size].any():
+            found.append(np.flatnonzero(digit[:size]) + (begin + 2))
+    return np.concatenate(found)
 
 
 def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], int]) -> np.ndarray[Any, Any]:
@@ -175,8 +218,7 @@ def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], in
     import numpy as np
 
     added = np.zeros(len(offsets) - 1, dtype=np.int64)
-    ends = np.flatnonzero((data - np.uint8(0x30)) < np.uint8(10))
-    ends = ends[ends >= 2]
+    ends = _after_two_spaces(data)
     ends = ends[_is_space(data[ends - 1]) & _is_space(data[ends - 2])]
     if not len(ends):
         return added
@@ -241,7 +283,8 @@ def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows: np.ndarray[Any, Any] = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
+    offsets, data = text_buffers(texts)
+    rows = _rows_where(data, offsets, 0x80, 0x100)
     beyond_ascii = np.flatnonzero(rows)
     if len(beyond_ascii):
         matches = pc.match_substring_regex(texts.take(pa.array(beyond_ascii.tolist())), _other_numbers())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -136,6 +135,7 @@ def _download(name: str) -> Path:
 
 def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, str]:
     """Fast counts where the probe agrees, else the reference."""
+    import orjson
     import tokenizers
 
     from handpicked.score.fast_count import fast_count
@@ -156,7 +156,7 @@ def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str,
         return np.fromiter((len(one) for one in encoded), dtype=np.int64, count=len(encoded))
 
     engine = f"tokenizers {tokenizers.__version__}"
-    fast, why_not = fast_count(json.loads(data), slow)
+    fast, why_not = fast_count(orjson.loads(data), slow)
     if fast is None:
         return slow, engine, why_not
     different = _disagreement(fast, slow)
