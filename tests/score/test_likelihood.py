@@ -114,6 +114,24 @@ def test_values_do_not_depend_on_batch_order_window_or_mates(lm, tmp_path, monke
     assert sorted(some) == [4, 9] and some[9]["ifd"] == pytest.approx(first[9]["ifd"], abs=1e-4)
 
 
+def test_values_do_not_depend_on_how_many_passes_run_at_once(lm, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 400, "mps": 400, "cuda": 400})
+    before = torch.get_num_threads()
+    found = {}
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found[threads] = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / str(threads))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for number, line in found[1].items():
+        for other in (found[2], found[5]):
+            assert other[number]["ifd"] == pytest.approx(line["ifd"], abs=1e-4)
+
+
 def test_a_hand_computed_ratio():
     """Two tokens of losses ln 2 and ln 8 given the prompt and ln 4 and ln 16 alone: perplexities 4 and 8, so IFD is 1/2."""
     tokenized = Tokenized(

@@ -10,7 +10,7 @@ from handpicked.score.tokenized import Tokenized
 
 WINDOW = 256
 """Rows among which passes are sorted by length: enough for 2% of padding, few enough that what is done is no odd part."""
-BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+BATCH_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
 EVEN = 0.9
 """A batch of some size ends where the next pass is shorter than this share of its longest."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from handpicked.config import ModelSettings
 from handpicked.models.head import IGNORED
 from handpicked.models.journal import append, recover
 from handpicked.models.load import load_model
+from handpicked.models.threads import side_by_side
 from handpicked.progress import Progress
 from handpicked.score.batching import Todo, plan, sizes
 from handpicked.score.forward import Prefix, shared_prefix, token_losses
@@ -64,11 +67,12 @@ class Passes:
             model = self._load() if waiting else None
             if shared and waiting and (prefix := shared_prefix(model, common.tolist())) is not None:
                 self.prefix, self.skipped = prefix, shared
-            for batch in waiting:
-                found = self._forward(model, batch)
-                append(journal, found)
-                done |= {one.key: one for one in found}
-                step(sum(todo.length for todo in batch))
+            forward = functools.partial(self._forward, model)
+            with closing(side_by_side(forward, waiting, model)) as made:
+                for batch, found in zip(waiting, made, strict=True):
+                    append(journal, found)
+                    done |= {one.key: one for one in found}
+                    step(sum(todo.length for todo in batch))
         facts = {
             "tokens": tokens,
             "shared_prefix": shared,
