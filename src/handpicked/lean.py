@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 
 class _NoPandas:
@@ -31,3 +36,12 @@ def keep_pandas_out() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(finder)
+
+
+def int64_array(values: np.ndarray[Any, Any]) -> pa.Array:
+    """``values`` as an Arrow array, from their buffer: ``pa.array`` of a NumPy array imports pandas where that is installed."""
+    import numpy as np
+    import pyarrow as pa
+
+    data = pa.py_buffer(np.ascontiguousarray(values, dtype=np.int64))
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, data])

@@ -179,7 +179,7 @@ def select(
 def _hopefuls(selector: Selector, rows: int, size: int | None, fraction: float | None) -> Hopefuls | None:
     """What gathers the rows that may win, for the selectors that take the highest or lowest of one column."""
     if fraction is not None:
-        size = int(fraction * rows + 1e-9)
+        size = _share(fraction, rows)
     if size is None or not isinstance(selector, Longest | Shortest | Top | Bottom):
         return None
     if isinstance(selector, Top) and selector.ceiling is not None:
@@ -286,6 +286,11 @@ def _check_found(selector: Selector, wanted: int, found: int) -> None:
         )
 
 
+def _share(fraction: float, rows: int) -> int:
+    """That share of ``rows``, rounded down; 0.29 of 100 is 29, though its product is a little less."""
+    return int(fraction * rows + 1e-9)
+
+
 def _budget(
     pool: Pool,
     selector: Selector,
@@ -300,7 +305,7 @@ def _budget(
         ConfigError: more than there are, with both numbers and where the others went.
     """
     if fraction is not None:
-        size = int(fraction * scored.rows + 1e-9)
+        size = _share(fraction, scored.rows)
     if size is None:
         size = len(selector.lengths) if isinstance(selector, LengthMatched) else guarded.rows
     if size > guarded.rows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from handpicked.lean import int64_array
 from handpicked.select.topk import numbers
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class _Part:
 
     def only(self, chosen: np.ndarray[Any, Any]) -> _Part:
         places = chosen.nonzero()[0]
-        return _Part(self.rows[places], self.keys[places], _take(self.originals, places))
+        return _Part(self.rows[places], self.keys[places], self.originals.take(int64_array(places)))
 
 
 class Hopefuls:
@@ -53,15 +54,17 @@ class Hopefuls:
         """Scored rows and the batch of the file they were read from, whose first row is ``first_row`` of the pool."""
         import numpy as np
 
+        if self._gone:
+            return
         keys = self._sign * numbers(scored[self.column], self.column)
         floor = self._floor
         if np.count_nonzero(keys >= floor) > self._size:
             floor = max(floor, _cut(keys[keys >= floor], self._size))
         hopeful = np.flatnonzero(keys >= floor)
-        if self._gone or not len(hopeful):
+        if not len(hopeful):
             return
         rows = scored["row"].to_numpy()[hopeful]
-        part = _Part(rows, keys[hopeful], _take(originals, rows - first_row))
+        part = _Part(rows, keys[hopeful], originals.take(int64_array(rows - first_row)))
         with self._lock:
             self._hold(part)
             if self._rows > self._limit or self._bytes > HELD:
@@ -103,12 +106,3 @@ def _cut(keys: np.ndarray[Any, Any], size: int) -> float:
     import numpy as np
 
     return float(np.partition(keys, -size)[-size]) if len(keys) > size else float("-inf")
-
-
-def _take(batch: pa.RecordBatch, places: np.ndarray[Any, Any]) -> pa.RecordBatch:
-    import numpy as np
-    import pyarrow as pa
-
-    # From its buffer: pa.array of a NumPy array imports pandas where that is installed.
-    data = pa.py_buffer(np.ascontiguousarray(places, dtype=np.int64))
-    return batch.take(pa.Array.from_buffers(pa.int64(), len(places), [None, data]))

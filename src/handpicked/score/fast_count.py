@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from handpicked.lean import int64_array
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -99,8 +101,7 @@ def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.n
     order = np.argsort(sizes, kind="stable")
     order = order[np.searchsorted(sizes[order], 1) :]  # it skips a text without a byte
     result = np.full(len(texts), nothing, dtype=np.int64)
-    # From its buffer: pa.array of a NumPy array imports pandas where that is installed.
-    ordered = texts.take(pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)]))
+    ordered = texts.take(int64_array(order))
     documents = ordered.cast(pa.large_binary()).to_pylist()
     for begin, end in _like_lengths(sizes[order]):
         _, lengths = tokenizer.encode_batch_padded(gigatoken.BytesSource(documents[begin:end]), 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.errors import ConfigError, MissingPart, first_line
+from handpicked.lean import int64_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,9 +72,7 @@ class Tokenizer:
             texts = texts.combine_chunks()
         present = texts.is_valid() if texts.null_count else None
         large = pc.cast(texts if present is None else pc.fill_null(texts, ""), pa.large_string())
-        # From its buffer, because pa.array of a NumPy array imports pandas where that is installed.
-        values = self.counts(large)
-        counted = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+        counted = int64_array(self.counts(large))
         return counted if present is None else pc.if_else(present, counted, pa.scalar(None, pa.int64()))
 
 
