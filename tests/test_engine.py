@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +59,18 @@ def test_a_large_pool_goes_through_daft_and_loses_nothing():
         for row in batch["row"].to_pylist():
             by_shard.setdefault(row // 7_000, []).append(row)
     assert all(rows == sorted(rows) for rows in by_shard.values())
+
+
+def test_shards_are_read_by_no_more_threads_than_cores():
+    seen = set()
+
+    def noted(shard):
+        for batch in work(shard):
+            seen.add(threading.get_ident())
+            yield batch
+
+    assert len(rows_of(engine.map_shards(SHARDS, noted, SCHEMA))) == 140_000
+    assert 1 <= len(seen) <= os.cpu_count()
 
 
 def test_a_small_pool_does_not_import_daft():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError
@@ -95,6 +97,12 @@ def _choose(runner: Runner, address: str | None) -> None:
             ) from error
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """What reads shards in this process: no more threads than cores, because the memory that a thread has used stays with it."""
+    return ThreadPoolExecutor(os.cpu_count())
+
+
 def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: list[HandpickedError]) -> Any:
     """A Daft data source whose tasks are the shards. Built here because its base classes come with the import of Daft.
 
@@ -117,7 +125,8 @@ def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: li
 
             # In a thread, because the event loop is shared by every shard in work.
             batches = iter(work(self.shard))
-            while (batch := await asyncio.to_thread(self._next, batches)) is not None:
+            following = partial(asyncio.get_running_loop().run_in_executor, _threads(), self._next, batches)
+            while (batch := await following()) is not None:
                 yield RecordBatch.from_arrow_record_batches([batch], schema)
 
         def _next(self, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:

@@ -71,7 +71,7 @@ class Shard(Protocol):
         ...
 
 
-AtHand = Callable[[Sequence[int]], "Sequence[pa.Table] | None"]
+AtHand = Callable[[Sequence[int]], "Iterator[pa.Table] | None"]
 """Rows (ascending) as they came, in order, or ``None`` where they must be read."""
 
 

@@ -1,10 +1,12 @@
-"""Rows that may win are held while the pool is scored: what comes of them is what reading them again would give."""
+"""Rows that may win are put aside while the pool is scored: what comes of them is what reading them again would give."""
 
 from __future__ import annotations
 
 import hashlib
 import random
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +30,19 @@ def offered(hopefuls, keys, cuts, order):
     for begin, end in batches:
         # As in a shard: a row in three cannot be read, and has no score.
         rows = [row for row in range(begin, end) if row % 3 != 2]
-        scored = pa.record_batch(
-            {"row": pa.array(rows, pa.int64()), "key": pa.array([keys[row] for row in rows], pa.float64())}
+        hopefuls.offer(
+            scores(rows, [keys[row] for row in rows]),
+            begin,
+            texts(f"text {row}" for row in range(begin, end)),
         )
-        hopefuls.offer(scored, begin, pa.record_batch({"text": [f"text {row}" for row in range(begin, end)]}))
+
+
+def scores(rows, keys):
+    return pa.record_batch({"row": pa.array(rows, pa.int64()), "key": pa.array(keys, pa.float64())})
+
+
+def texts(values):
+    return pa.record_batch({"text": list(values)})
 
 
 @settings(deadline=None)
@@ -42,45 +53,81 @@ def offered(hopefuls, keys, cuts, order):
     st.integers(0, 12),
     st.booleans(),
 )
-def test_the_winners_are_held_whatever_the_batches_and_ties(keys, cuts, order, size, highest):
-    hopefuls = Hopefuls("key", highest, size)
-    offered(hopefuls, keys, [min(cut, len(keys)) for cut in cuts], order)
+def test_the_winners_are_put_aside_whatever_the_batches_and_ties(keys, cuts, order, size, highest):
     valued = [row for row, key in enumerate(keys) if key is not None and row % 3 != 2]
-    for tie in (1, -1):  # of rows with equal keys the first win, or the last
-        best = sorted(valued, key=lambda row: (-keys[row] if highest else keys[row], tie * row))[:size]
-        tables = hopefuls.tables(sorted(best))
-        if best:
-            assert pa.concat_tables(tables)["text"].to_pylist() == [f"text {row}" for row in sorted(best)]
+    with tempfile.TemporaryDirectory() as folder:
+        hopefuls = Hopefuls("key", highest, size, Path(folder) / "aside.arrow")
+        offered(hopefuls, keys, [min(cut, len(keys)) for cut in cuts], order)
+        for tie in (1, -1):  # of rows with equal keys the first win, or the last
+            best = sorted(valued, key=lambda row: (-keys[row] if highest else keys[row], tie * row))[:size]
+            tables = hopefuls.tables(sorted(best))
+            if best:
+                assert pa.concat_tables(tables)["text"].to_pylist() == [f"text {row}" for row in sorted(best)]
 
 
-def test_a_row_that_is_not_held_is_told():
-    hopefuls = Hopefuls("key", True, 2)
+def test_a_row_that_is_not_there_is_told(tmp_path):
+    hopefuls = Hopefuls("key", True, 2, tmp_path / "aside.arrow")
     offered(hopefuls, list(range(100)), range(10, 100, 10), 0)
     assert hopefuls.tables([1, 99]) is None
 
 
-def test_what_is_held_follows_the_size_and_not_the_pool():
-    hopefuls = Hopefuls("key", True, 10)
+def test_what_is_known_follows_the_size_and_not_the_pool(tmp_path):
+    hopefuls = Hopefuls("key", True, 10, tmp_path / "aside.arrow")
     draw = random.Random(0)
     most = 0
     for begin in range(0, 100_000, 100):
-        keys = pa.array([draw.random() for _ in range(100)])
-        batch = pa.record_batch({"row": pa.array(range(begin, begin + 100), pa.int64()), "key": keys})
-        hopefuls.offer(batch, begin, pa.record_batch({"text": ["x"] * 100}))
+        keys = [draw.random() for _ in range(100)]
+        hopefuls.offer(scores(range(begin, begin + 100), keys), begin, texts(["x"] * 100))
         most = max(most, sum(len(part.rows) for part in hopefuls._parts))
-    assert most <= 2 * 10
+    assert 10 <= most <= 12
+    # The harmonic sum says 10 (1 + ln 10,000) rows, were each offered alone; none that cannot win is written.
+    hopefuls.close()
+    with pa.ipc.open_file(tmp_path / "aside.arrow") as reader:
+        assert reader.read_all().num_rows < 400
 
 
-def test_too_many_bytes_are_not_held(monkeypatch):
-    monkeypatch.setattr("handpicked.pick.hopefuls.HELD", 10_000)
-    hopefuls = Hopefuls("key", True, 1000)
+def test_too_many_bytes_are_not_put_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr("handpicked.pick.hopefuls.MOST", 10_000)
+    hopefuls = Hopefuls("key", True, 1000, tmp_path / "aside.arrow")
     for begin in range(0, 400, 100):
-        batch = pa.record_batch(
-            {"row": pa.array(range(begin, begin + 100), pa.int64()), "key": pa.array([1.0] * 100)}
-        )
-        hopefuls.offer(batch, begin, pa.record_batch({"text": ["x" * 50] * 100}))
-        assert sum(part.originals.nbytes for part in hopefuls._parts) <= 10_000
+        hopefuls.offer(scores(range(begin, begin + 100), [1.0] * 100), begin, texts(["x" * 50] * 100))
     assert hopefuls.tables(range(400)) is None
+    assert not (tmp_path / "aside.arrow").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_disk_that_refuses_is_told(tmp_path):
+    (tmp_path / "aside.arrow").symlink_to("/dev/full")
+    hopefuls = Hopefuls("key", True, 5, tmp_path / "aside.arrow")
+    for begin in range(0, 40, 10):
+        hopefuls.offer(scores(range(begin, begin + 10), [1.0] * 10), begin, texts(["x" * 50] * 10))
+    assert hopefuls.tables(range(5)) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": [1] * 10},  # files of one pool may differ
+        {"text": pa.array(["b"] * 10).dictionary_encode()},
+    ],
+)
+def test_rows_of_another_schema_are_told(tmp_path, other):
+    hopefuls = Hopefuls("key", True, 20, tmp_path / "aside.arrow")
+    hopefuls.offer(scores(range(10), [1.0] * 10), 0, texts(["a"] * 10))
+    hopefuls.offer(scores(range(10, 20), [1.0] * 10), 10, pa.record_batch(other))
+    assert hopefuls.tables(range(20)) is None
+
+
+def test_words_of_a_dictionary_that_grows_come_back_or_are_told(tmp_path):
+    hopefuls = Hopefuls("key", True, 20, tmp_path / "aside.arrow")
+    words = [["a", "b"] * 5, ["c", "a"] * 5]
+    for begin, part in zip((0, 10), words, strict=True):
+        batch = pa.record_batch({"text": pa.array(part).dictionary_encode()})
+        hopefuls.offer(scores(range(begin, begin + 10), [1.0] * 10), begin, batch)
+    tables = hopefuls.tables(range(20))
+    if tables is not None:
+        read = pa.concat_tables(tables)["text"].cast(pa.string())
+        assert read.to_pylist() == words[0] + words[1]
 
 
 @pytest.fixture
@@ -112,7 +159,7 @@ def written(pool, selector, size, out):
 def test_the_pool_is_read_once_and_the_bytes_are_those_of_reading_it_twice(parquet, monkeypatch, selector):
     monkeypatch.setattr("handpicked.data.columnar.SHARD", 1 << 10)
     with monkeypatch.context() as patch:
-        patch.setattr("handpicked.pick.hopefuls.HELD", -1)
+        patch.setattr("handpicked.pick.hopefuls.MOST", -1)
         twice = written(parquet / "texts.parquet", selector, 500, parquet / "twice")
     again = []
     taken = ColumnarShard.taken
@@ -133,7 +180,7 @@ def test_the_pool_is_read_once_and_the_bytes_are_those_of_reading_it_twice(parqu
         ("texts.parquet", {"guards": ["duplicates"]}),
     ],
 )
-def test_where_rows_cannot_be_held_they_are_read(parquet, file, settings):
+def test_where_rows_cannot_be_put_aside_they_are_read(parquet, file, settings):
     pool = read(parquet / file)
     select(pool, Longest(), size=20, **settings).write(parquet / "out")
     assert len(read(parquet / "out" / "selected.parquet").shards) == 1

@@ -142,7 +142,8 @@ def _parquet(
             bytes_ += part.total_byte_size
             count += part.num_rows
         size = max(1, min(rows, BATCH_BYTES * count // max(bytes_, 1)))
-        yield from file.iter_batches(size, row_groups=list(groups), columns=present)
+        # One thread a shard: as many shards are read at once as there are cores.
+        yield from file.iter_batches(size, row_groups=list(groups), columns=present, use_threads=False)
 
 
 def _arrow(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +78,13 @@ def _scored(
     scorers = {scorer.name: scorer for plan in plan_guards(AUDITED) for scorer in plan.scorers}
     tables: list[pa.RecordBatch] = []
     lengths: list[tuple[int, int]] = []
-    for batch in _texts(pool, rows):
-        lengths += _counted(batch, tokenizer)
-        scored = {name: scorer(batch) for name, scorer in scorers.items()}
-        tables.append(pa.record_batch({"row": batch["row"], "id": batch["id"], **scored}))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for batch in _texts(pool, rows):
+            counted = threads.submit(_counted, batch, tokenizer)
+            scored = {name: threads.submit(scorer, batch) for name, scorer in scorers.items()}
+            lengths += counted.result()
+            values = {name: one.result() for name, one in scored.items()}
+            tables.append(pa.record_batch({"row": batch["row"], "id": batch["id"], **values}))
     return tables, lengths
 
 

@@ -156,7 +156,7 @@ def select(
     if scratch is None:
         keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
         scratch = Path(keep_alive.name) / "scores.arrow"
-    hopefuls = None if plans else _hopefuls(selector, pool.rows, size, fraction)
+    hopefuls = None if plans else _hopefuls(selector, pool.rows, size, fraction, scratch)
     scored = score_pool(
         pool,
         scorers,
@@ -176,15 +176,18 @@ def select(
     return Selection(pool, selector, scorers, guarded, rows, wanted, tokenizer, hopefuls, keep_alive)
 
 
-def _hopefuls(selector: Selector, rows: int, size: int | None, fraction: float | None) -> Hopefuls | None:
-    """What gathers the rows that may win, for the selectors that take the highest or lowest of one column."""
+def _hopefuls(
+    selector: Selector, rows: int, size: int | None, fraction: float | None, scratch: Path
+) -> Hopefuls | None:
+    """What puts the rows aside that may win, beside the file ``scratch``, for the selectors that take the highest or lowest of one column."""
     if fraction is not None:
         size = _share(fraction, rows)
     if size is None or not isinstance(selector, Longest | Shortest | Top | Bottom):
         return None
     if isinstance(selector, Top) and selector.ceiling is not None:
         return None  # which rows are over it is not looked at before they are chosen
-    return Hopefuls(selector.columns[0], isinstance(selector, Longest | Top), size)
+    highest = isinstance(selector, Longest | Top)
+    return Hopefuls(selector.columns[0], highest, size, scratch.with_name("hopefuls.arrow"))
 
 
 def _seeing(selector: Selector, by_models: Sequence[Modeled]) -> Selector:

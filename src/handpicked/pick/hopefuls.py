@@ -1,9 +1,10 @@
-"""The original rows that may still win, gathered while the pool is scored, so that it need not be read a second time."""
+"""The original rows that may still win, put aside while the pool is scored, so that it need not be read a second time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,39 +15,45 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-HELD = 256 << 20
-"""Bytes of original rows beyond which none are held: the subset is then read from the pool."""
+MOST = 1 << 30
+"""Bytes put aside beyond which no more are: the subset is then read from the pool."""
+SPARE = 4
+"""One in so many of the rows that are wanted may be known beyond them before those that can no longer win are let go."""
 
 
 @dataclass
 class _Part:
-    """Some rows of one batch: ascending row numbers, their keys (higher is better), and the rows as they came."""
+    """What may win of one batch in the file: ascending row numbers, their keys (higher is better), their places there."""
 
+    batch: int
     rows: np.ndarray[Any, Any]
     keys: np.ndarray[Any, Any]
-    originals: pa.RecordBatch
+    places: np.ndarray[Any, Any]
 
     def only(self, chosen: np.ndarray[Any, Any]) -> _Part:
-        places = chosen.nonzero()[0]
-        return _Part(self.rows[places], self.keys[places], self.originals.take(int64_array(places)))
+        return _Part(self.batch, self.rows[chosen], self.keys[chosen], self.places[chosen])
 
 
 class Hopefuls:
-    """Holds original rows that can be among the ``size`` highest (or lowest) of ``column``; ties at the cut are all held.
+    """Puts original rows aside that can be among the ``size`` highest (or lowest) of ``column``; with ties, all of them.
 
-    Batches may be offered in any order and from several threads. What it holds is bounded by ``size`` and ``HELD``, not by
-    the pool; it may hold nothing at all, and then ``tables`` says so.
+    Batches may be offered in any order and from several threads. The rows go into ``file`` (Arrow IPC), since held in
+    memory they would take more of it the larger the pool is. Where that cannot be, for rows too large, files of
+    differing schemas or a disk that refuses, nothing is put aside, and ``tables`` says so.
     """
 
-    def __init__(self, column: str, highest: bool, size: int) -> None:
+    def __init__(self, column: str, highest: bool, size: int, file: Path) -> None:
         self.column = column
         self._sign = 1.0 if highest else -1.0
         self._size = size
-        self._limit = 2 * size
+        self._file = file
+        self._limit = size + size // SPARE
         self._floor = float("-inf")
         self._parts: list[_Part] = []
-        self._rows = 0
+        self._known = 0
         self._bytes = 0
+        self._batches = 0
+        self._writer: Any = None
         self._gone = size == 0
         self._lock = Lock()
 
@@ -64,41 +71,82 @@ class Hopefuls:
         if not len(hopeful):
             return
         rows = scored["row"].to_numpy()[hopeful]
-        part = _Part(rows, keys[hopeful], originals.take(int64_array(rows - first_row)))
+        aside = originals.take(int64_array(rows - first_row))
         with self._lock:
-            self._hold(part)
-            if self._rows > self._limit or self._bytes > HELD:
-                self._prune()
+            if not self._gone and self._written(aside):
+                self._parts.append(_Part(self._batches - 1, rows, keys[hopeful], np.arange(len(rows))))
+                self._known += len(rows)
+                if self._known > self._limit:
+                    self._prune()
 
-    def _hold(self, part: _Part) -> None:
-        self._parts.append(part)
-        self._rows += len(part.rows)
-        self._bytes += part.originals.nbytes
+    def close(self) -> None:
+        """Nothing more will be offered."""
+        with self._lock:
+            if self._writer is not None:
+                self._done_writing()
+
+    def tables(self, rows: Sequence[int]) -> Iterator[pa.Table] | None:
+        """These rows (ascending) as they came, in order; ``None`` where one of them was not put aside."""
+        import numpy as np
+
+        self.close()
+        wanted = np.asarray(rows, dtype=np.int64)
+        parts = sorted(self._parts, key=lambda part: int(part.rows[0]))
+        ends = [np.searchsorted(wanted, (part.rows[0], part.rows[-1] + 1)) for part in parts]
+        chosen = [
+            part.only(np.isin(part.rows, wanted[slice(*end)])) for part, end in zip(parts, ends, strict=True)
+        ]
+        if self._gone or sum(len(part.rows) for part in chosen) != len(wanted):
+            return None
+        return self._read([part for part in chosen if len(part.rows)])
+
+    def _read(self, parts: Sequence[_Part]) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        with pa.OSFile(str(self._file)) as source, pa.ipc.open_file(source) as reader:
+            for part in parts:
+                batch = reader.get_batch(part.batch).take(int64_array(part.places))
+                yield pa.Table.from_batches([batch])
+
+    def _written(self, aside: pa.RecordBatch) -> bool:
+        """Whether the rows are in the file now. If not, none is."""
+        import pyarrow as pa
+
+        self._bytes += aside.nbytes
+        try:
+            if self._bytes <= MOST:
+                if self._writer is None:
+                    self._writer = pa.ipc.new_file(str(self._file), aside.schema)
+                self._writer.write_batch(aside)
+                self._batches += 1
+                return True
+        except (OSError, pa.ArrowInvalid):
+            pass  # the subset is read from the pool then, and what else is written meets the same disk
+        self._give_up()
+        return False
+
+    def _done_writing(self) -> None:
+        import pyarrow as pa
+
+        try:
+            self._writer.close()
+        except (OSError, pa.ArrowInvalid):
+            self._give_up()
+        self._writer = None
+
+    def _give_up(self) -> None:
+        self._parts, self._writer, self._gone = [], None, True
+        self._file.unlink(missing_ok=True)
 
     def _prune(self) -> None:
-        """Let go of rows that can no longer win, and of all where too many bytes are left."""
+        """Forget the rows that can no longer win."""
         import numpy as np
 
         self._floor = _cut(np.concatenate([part.keys for part in self._parts]), self._size)
-        before, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
-        for part in before:
-            if (part.keys >= self._floor).any():
-                self._hold(part.only(part.keys >= self._floor))
-        self._limit = max(self._limit, 2 * self._rows)
-        if self._bytes > HELD:
-            self._parts, self._gone = [], True
-
-    def tables(self, rows: Sequence[int]) -> list[pa.Table] | None:
-        """These rows (ascending) as they came, in order; ``None`` where one of them is not held."""
-        import numpy as np
-        import pyarrow as pa
-
-        wanted = np.asarray(rows, dtype=np.int64)
-        chosen = [part.only(np.isin(part.rows, wanted)) for part in self._parts]
-        chosen = sorted((part for part in chosen if len(part.rows)), key=lambda part: int(part.rows[0]))
-        if sum(len(part.rows) for part in chosen) != len(wanted):
-            return None
-        return [pa.Table.from_batches([part.originals]) for part in chosen]
+        left = (part.only(part.keys >= self._floor) for part in self._parts)
+        self._parts = [part for part in left if len(part.rows)]
+        self._known = sum(len(part.rows) for part in self._parts)
+        self._limit = max(self._limit, self._known + self._known // SPARE)
 
 
 def _cut(keys: np.ndarray[Any, Any], size: int) -> float:

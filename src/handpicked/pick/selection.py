@@ -225,9 +225,9 @@ class Selection:
             inputs = beside.submit(
                 self.pool.inputs
             )  # hashes the pool's files, which the manifest will ask for
+            scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
             at_hand = None if self._hopefuls is None else self._hopefuls.tables
             written = self.pool.write(self.rows.tolist(), folder, format, container, at_hand)
-            scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
             self._audit = audit(*self._to_audit(written, format), self.tokenizer, truncation)
             for half in (inputs, scores):
                 half.result()
