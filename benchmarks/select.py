@@ -139,15 +139,10 @@ def make_pool(file: Path, rows: int, seed: int = 0) -> None:
 def measure(command: list[str]) -> Measured:
     """Run a command; the last line it prints is JSON."""
     with tempfile.TemporaryFile() as output:
-        began = time.monotonic()
         # As where it is installed, its own modules are compiled once and not in every process.
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": ""}
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            cwd=ROOT,
-            env=environment,
-        )
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=output, cwd=ROOT, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - began
         if status:

@@ -179,7 +179,7 @@ def select(
 def _hopefuls(
     selector: Selector, rows: int, size: int | None, fraction: float | None, scratch: Path
 ) -> Hopefuls | None:
-    """What puts the rows aside that may win, beside the file ``scratch``, for the selectors that take the highest or lowest of one column."""
+    """What puts aside, next to ``scratch``, the rows that may win: for selectors of the highest or lowest of one column."""
     if fraction is not None:
         size = _share(fraction, rows)
     if size is None or not isinstance(selector, Longest | Shortest | Top | Bottom):

@@ -81,9 +81,15 @@ class Hopefuls:
 
     def close(self) -> None:
         """Nothing more will be offered."""
+        import pyarrow as pa
+
         with self._lock:
-            if self._writer is not None:
-                self._done_writing()
+            writer, self._writer = self._writer, None
+            try:
+                if writer is not None:
+                    writer.close()
+            except (OSError, pa.ArrowInvalid):
+                self._give_up()
 
     def tables(self, rows: Sequence[int]) -> Iterator[pa.Table] | None:
         """These rows (ascending) as they came, in order; ``None`` where one of them was not put aside."""
@@ -124,15 +130,6 @@ class Hopefuls:
             pass  # the subset is read from the pool then, and what else is written meets the same disk
         self._give_up()
         return False
-
-    def _done_writing(self) -> None:
-        import pyarrow as pa
-
-        try:
-            self._writer.close()
-        except (OSError, pa.ArrowInvalid):
-            self._give_up()
-        self._writer = None
 
     def _give_up(self) -> None:
         self._parts, self._writer, self._gone = [], None, True
