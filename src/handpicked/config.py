@@ -153,7 +153,7 @@ class ModelSettings(Strict):
     revision: str | None = None
     """Commit or tag of a hub model."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """``auto``: bfloat16 where the device computes in it natively, else float32."""
+    """``auto``: bfloat16 on a GPU that computes in it natively, else float32; on a CPU always float32."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Only for models whose code you have read."""
 

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 
 import pytest
+from threadpoolctl import threadpool_info
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 transformers = pytest.importorskip("transformers", reason="needs the train extra")
@@ -51,6 +52,16 @@ def test_each_pass_has_one_thread_and_the_results_are_in_order(two_threads):
     assert torch.get_num_threads() == 2
     for ids, logits in zip(batches, found, strict=True):
         torch.testing.assert_close(logits, forward(ids), atol=1e-5, rtol=1e-5)
+
+
+def test_numpy_has_as_many_threads_as_the_pass(two_threads):
+    def blas(_):
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    before = blas(None)
+    assert before
+    assert list(side_by_side(blas, [1, 2, 3], llama())) == [{1}] * 3
+    assert blas(None) == before
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "compiled", "own code", "one thread"])

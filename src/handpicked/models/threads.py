@@ -17,23 +17,26 @@ def side_by_side(
 ) -> Generator[Result, None, None]:
     """``work`` of each item, in order: forward passes of ``model`` over small batches.
 
-    On a CPU, as many at once as torch has threads, with one thread each. A product of a few hundred lines hardly gains from a
-    second thread, and the many small steps between products gain nothing. One after the other on an accelerator, and where
-    passes would disturb each other. Close it when it is not read to its end: what has not begun is then left.
+    On a CPU, as many at once as torch has threads, with one thread each, in NumPy's products as well. A product of a few hundred
+    lines hardly gains from a second thread, and the many small steps between products gain nothing. One after the other on an
+    accelerator, and where passes would disturb each other. Close it when it is not read to its end: what has not begun is
+    then left.
     """
     import torch
+    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     workers = min(threads, len(items)) if items and _independent(model) else 1
-    if workers < 2:
-        yield from map(work, items)
-        return
     each = threads // workers
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,)) as pool:
-            yield from pool.map(work, items)
-    finally:
-        torch.set_num_threads(threads)  # of threads yet to come; this one has kept its own
+    with threadpool_limits(limits=each, user_api="blas"):
+        if workers < 2:
+            yield from map(work, items)
+            return
+        try:
+            with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,)) as pool:
+                yield from pool.map(work, items)
+        finally:
+            torch.set_num_threads(threads)  # of threads yet to come; this one has kept its own
 
 
 def _independent(model: Any) -> bool:

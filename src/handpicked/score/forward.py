@@ -90,11 +90,11 @@ def token_losses(
         given["last_hidden_state"] = states[None]
         with _instead(body, given):
             logits = model(input_ids=ids[:1, :1], use_cache=False).logits[0]
-        losses.append(_surprise(logits.float(), answer))
+        losses.append(surprise(logits.float(), answer))
     return torch.cat(losses)
 
 
-def _surprise(logits: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+def surprise(logits: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
     """The cross-entropy of each line of ``logits``, which are overwritten: half the time of a function that copies them."""
     logits -= logits.amax(-1, keepdim=True)
     of_answer = logits.gather(1, answer[:, None])[:, 0]

@@ -21,11 +21,14 @@ from handpicked.score.batching import Todo, plan, sizes
 from handpicked.score.forward import Prefix, shared_prefix, token_losses
 from handpicked.score.losses import Losses, Pass
 from handpicked.score.noise import Noise
+from handpicked.score.packed import packable, packed_losses
 from handpicked.score.tokenized import Tokenized
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from handpicked.score.packed import Line
 
 SHARED = 8
 """Tokens of a prefix common to all rows from which on its states are kept."""
@@ -48,6 +51,7 @@ class Passes:
     compile: bool = False
     prefix: Prefix | None = None
     skipped: int = 0
+    packed: bool = False
 
     def make(self, journal: Path, progress: Progress, name: str) -> Losses:
         """Make the passes that ``journal`` lacks, under the label ``name``; the losses of all rows."""
@@ -67,6 +71,7 @@ class Passes:
             model = self._load() if waiting else None
             if shared and waiting and (prefix := shared_prefix(model, common.tolist())) is not None:
                 self.prefix, self.skipped = prefix, shared
+            self.packed = self.noise is None and bool(waiting) and packable(model)
             forward = functools.partial(self._forward, model)
             with closing(side_by_side(forward, waiting, model)) as made:
                 for batch, found in zip(waiting, made, strict=True):
@@ -92,26 +97,38 @@ class Passes:
         return model
 
     def _forward(self, model: Any, batch: Sequence[Todo]) -> list[Pass]:
-        """The losses of one batch. Rows are padded on the right, where a causal model cannot look."""
-        import numpy as np
+        """The losses of one batch."""
         import torch
 
         lines = [self._tokens(todo) for todo in batch]
+        prefix = None if batch[0].alone else self.prefix
+        with torch.inference_mode():
+            losses = (
+                packed_losses(model, lines, prefix)
+                if self.packed
+                else self._padded(model, batch, lines, prefix)
+            )
+        parts = losses.split([int(scored[1:].sum()) for _, scored in lines])
+        return [self._passed(todo, part.numpy()) for todo, part in zip(batch, parts, strict=True)]
+
+    def _padded(
+        self, model: Any, batch: Sequence[Todo], lines: Sequence[Line], prefix: Prefix | None
+    ) -> torch.Tensor:
+        """The losses of rows by the model's own code. They are padded on the right, where a causal model cannot look."""
+        import numpy as np
+        import torch
+
         shape = (len(lines), max(len(tokens) for tokens, _ in lines))
         ids, labels = np.zeros(shape, np.int64), np.full(shape, IGNORED, np.int64)
         for line, (tokens, scored) in enumerate(lines):
             ids[line, : len(tokens)] = tokens
             labels[line, : len(tokens)] = np.where(scored, tokens, IGNORED)
-        with torch.inference_mode():
-            inputs = torch.from_numpy(ids).to(model.device)
-            embedded = None if self.noise is None else self._noisy(model, inputs, batch)
-            wanted = torch.from_numpy(labels).to(model.device)
-            prefix = None if batch[0].alone else self.prefix
-            losses = token_losses(model, inputs, wanted, embedded=embedded, prefix=prefix).cpu()
-        parts = losses.split((labels[:, 1:] != IGNORED).sum(1).tolist())
-        return [self._passed(todo, part.numpy()) for todo, part in zip(batch, parts, strict=True)]
+        inputs = torch.from_numpy(ids).to(model.device)
+        embedded = None if self.noise is None else self._noisy(model, inputs, batch)
+        wanted = torch.from_numpy(labels).to(model.device)
+        return token_losses(model, inputs, wanted, embedded=embedded, prefix=prefix).cpu()
 
-    def _tokens(self, todo: Todo) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def _tokens(self, todo: Todo) -> Line:
         """What the model reads in a pass, after the shared prefix, and which of it is scored."""
         import numpy as np
 
