@@ -74,11 +74,13 @@ def expected(model, line, prefix=()):
     return losses[torch.from_numpy(scored[1:])]
 
 
+@pytest.mark.parametrize("numpy", [False, True], ids=["torch's products", "NumPy's products"])
 @pytest.mark.parametrize("prefix", [[], [5, 6, 7, 8, 9]], ids=["alone", "after a prefix"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_losses_are_those_of_transformers_row_by_row(kind, prefix, monkeypatch):
+def test_losses_are_those_of_transformers_row_by_row(kind, prefix, numpy, monkeypatch):
     model = llama(**KINDS[kind])
     assert packable(model)
+    monkeypatch.setattr(packed, "_by_numpy", lambda: numpy)
     monkeypatch.setattr(packed, "LOGITS", 7 * 64)  # seven positions of the head at a time
     with torch.inference_mode():
         found = packed_losses(model, rows(), shared_prefix(model, prefix) if prefix else None)

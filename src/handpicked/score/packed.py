@@ -2,12 +2,14 @@
 
 The model's own code takes a rectangle of rows and works on its padding too, and makes each small step anew in memory. Here
 rows follow each other in one line, each attends to itself alone, the last token of a row is left out (what follows it is no
-token), and sums are made in place. In float32 the products are NumPy's, whose OpenBLAS is faster than MKL at a few hundred
-lines on one thread (figures in ``benchmarks/README.md``). The values are the model's own to rounding.
+token), and sums are made in place. At a few hundred lines on one thread NumPy's products, OpenBLAS, are
+faster than MKL on a CPU of AMD's and slower on one of Intel's (figures in ``benchmarks/README.md``): each has its own. The
+values are the model's own to rounding.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -143,10 +145,23 @@ def _norm(norm: Any, states: torch.Tensor) -> torch.Tensor:
 
 
 def _product(linear: Any, states: torch.Tensor) -> torch.Tensor:
-    """``linear`` of ``states`` [lines, width] by NumPy's matrix product."""
+    """``linear`` of ``states`` [lines, width]."""
     import numpy as np
     import torch
 
+    if not _by_numpy():
+        made: torch.Tensor = linear(states)
+        return made
     made = torch.empty(len(states), linear.out_features)
     np.matmul(states.numpy(), linear.weight.detach().numpy().T, out=made.numpy())
     return made if linear.bias is None else made.add_(linear.bias)
+
+
+@functools.cache
+def _by_numpy() -> bool:
+    """Whether NumPy's products are to be used: where torch's are MKL's and the CPU is none of Intel's, for which MKL is made."""
+    import torch
+
+    return bool(torch.backends.mkl.is_available()) and "Intel" not in str(
+        torch.cpu.get_capabilities().get("cpu_name", "")
+    )
