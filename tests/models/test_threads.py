@@ -55,8 +55,11 @@ def test_each_pass_has_one_thread_and_the_results_are_in_order(two_threads):
 
 
 def test_numpy_has_as_many_threads_as_the_pass(two_threads):
+    pytest.importorskip("faiss")  # its own OpenBLAS, over OpenMP, counts for each thread; NumPy's is another
+
     def blas(_):
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        return {pool["num_threads"] for pool in pools if pool.get("threading_layer") != "openmp"}
 
     before = blas(None)
     assert before
