@@ -9,13 +9,14 @@
 * ``ceiling``: the rate of the fastest matrix product among shapes of this model that the machine keeps up for a second, and the
   rows a second that would give at two operations a weight and a token of both passes. A single product of a few milliseconds
   (``burst``) can be half as fast again, for as long as the cores hold their highest clock and nothing interrupts them.
-  ``worked`` counts only the products that were made: a prefix that all rows share once, and the output head at the tokens
-  that are scored.
+  ``worked`` counts only the products that were made: a prefix that all rows share once, no last token of a packed row, and
+  the output head at the tokens that are scored.
 
 * ``wana``: that package's own scorer with the weights it bundles (the same 135M model, in four bits, by llama.cpp) and as many
   threads, in a Python where it is installed (``--wana``). It scores by the ratio of losses, not of perplexities.
 
-``--plan`` runs no model: it says how much of the batches of a whole file would be padding.
+``--plan`` runs no model: it says how much of the batches of a whole file would be padding, were they rectangles. So does the
+last line of a run; rows that are packed (a Llama in float32 on a CPU) have none.
 
 Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
 that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time.
@@ -47,6 +48,7 @@ from handpicked.score import likelihood, passes
 from handpicked.score.batching import plan, sizes
 from handpicked.score.ifd import Ifd
 from handpicked.score.likelihood import LanguageModel, beginning
+from handpicked.score.packed import packable
 from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.tokenized import tokenize
 
@@ -183,7 +185,8 @@ def main() -> None:
             tokens = sum(prompt + 2 * response + 1 for prompt, response in lengths)
             answers = 2 * sum(response for _, response in lengths)
             (found, facts), our_wall, our_cpu = timed(lambda: ours(pool, False))
-            worked = 2 * ((weights - head) * (facts["tokens"] + facts["shared_prefix"]) + head * answers)
+            fed = facts["tokens"] + facts["shared_prefix"] - 2 * len(chosen) * packable(model)
+            worked = 2 * ((weights - head) * fed + head * answers)
             repeats.append(
                 {
                     "usual, rows/s": len(chosen) / their_wall,
