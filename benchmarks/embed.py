@@ -1,6 +1,7 @@
 """Selectors by meaning and embedding against the libraries one would use otherwise, in one run.
 
     python -m benchmarks.embed [--rows 52002] [--size 1000] [--repeat 3] [--embeddings FOLDER] [--texts alpaca_data.json]
+                               [--text-rows 512]
 
 * K-Means with ``size`` clusters, 25 iterations from the same kind of start: against scikit-learn's ``KMeans``.
 * k-center greedy, ``size`` rows: against a loop over scikit-learn's ``pairwise_distances``, as core-set code has it.
@@ -8,7 +9,7 @@
   for 100 of 2,000 rows, and is left out). The coverage of each choice is told: the mean cosine of all rows to the nearest taken.
 * exact facility location, over ``--exact`` rows, because the rivals keep every cosine (52,002 rows: 21.6 GB in apricot's
   float64): against apricot-select and submodlib.
-* with ``--texts``, embedding of 512 rows: against ``SentenceTransformer.encode`` as it comes.
+* with ``--texts``, embedding of ``--text-rows`` of its rows, evenly spread: against ``SentenceTransformer.encode`` as it comes.
 
 Vectors are ``embeddings.npy`` in ``--embeddings`` (what ``handpicked score --scorer embedding`` left in its cache), or else made:
 seeded, 384 dimensions, around 2,000 centres. Each contestant runs in a process of its own, which times the work without imports
@@ -128,7 +129,8 @@ import handpicked as hp
 from handpicked.models.embed import embedder
 from handpicked.progress import SILENT
 from handpicked.score.embedding import Embedding, _texts
-pool = hp.read(sys.argv[1]); rows = list(range(0, pool.rows, max(1, pool.rows // 512)))[:512]
+pool = hp.read(sys.argv[1]); count = min(int(sys.argv[3]), pool.rows)
+rows = [place * pool.rows // count for place in range(count)]
 texts = [one.text for one in _texts(pool, rows, "both")]
 scorer = Embedding(); model = embedder(scorer.model); model.encode(texts[:4])
 with tempfile.TemporaryDirectory() as folder:
@@ -215,6 +217,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=[], help="contests by name, such as kmeans")
     parser.add_argument("--embeddings", type=Path, help="folder with embeddings.npy")
     parser.add_argument("--texts", type=Path, help="a pool: also the rate of embedding")
+    parser.add_argument("--text-rows", type=int, default=512, help="rows of the pool that are embedded")
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="handpicked-bench-") as folder:
         whole, part = Path(folder) / "whole.npy", Path(folder) / "part.npy"
@@ -227,7 +230,7 @@ def main(argv: list[str] | None = None) -> None:
         }
         if asked.texts:
             for who in ("handpicked", "encode"):
-                contestants[f"embedding {who}"] = (EMBED, asked.texts, who)
+                contestants[f"embedding {who}"] = (EMBED, asked.texts, who, asked.text_rows)
         print(f"{asked.rows:,} vectors, {asked.size:,} kept, medians of {asked.repeat}")
         report(contest(contestants, asked.repeat))
 
