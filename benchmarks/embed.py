@@ -11,8 +11,8 @@
   float64): against apricot-select and submodlib.
 * with ``--texts``, embedding of ``--text-rows`` of its rows, evenly spread: against ``SentenceTransformer.encode`` as it comes.
 
-Vectors are ``embeddings.npy`` in ``--embeddings`` (what ``handpicked score --scorer embedding`` left in its cache), or else made:
-seeded, 384 dimensions, around 2,000 centres. Each contestant runs in a process of its own, which times the work without imports
+Vectors are those of the texts where ``--text-rows`` are enough of them, or ``embeddings.npy`` in ``--embeddings`` (what ``handpicked
+score --scorer embedding`` left in its cache), or else made: seeded, 384 dimensions, around 2,000 centres. Each contestant runs in a process of its own, which times the work without imports
 and reading, and takes its peak memory. Figures are medians; contestants take turns. A rival that is not installed is left out.
 """
 
@@ -133,13 +133,13 @@ pool = hp.read(sys.argv[1]); count = min(int(sys.argv[3]), pool.rows)
 rows = [place * pool.rows // count for place in range(count)]
 texts = [one.text for one in _texts(pool, rows, "both")]
 scorer = Embedding(); model = embedder(scorer.model); model.encode(texts[:4])
-with tempfile.TemporaryDirectory() as folder:
-    began = now()
-    if sys.argv[2] == "handpicked":
-        scorer.score(pool, rows, Path(folder), SILENT)
-    else:
-        model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-    tell(began)
+folder = Path(tempfile.mkdtemp(dir=sys.argv[4]))
+began = now()
+if sys.argv[2] == "handpicked":
+    scorer.score(pool, rows, folder, SILENT)
+else:
+    model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+tell(began)
 """
 
 
@@ -161,7 +161,9 @@ def run(code: str, *arguments: object) -> Told:
         raise SystemExit(f"a contestant failed:\n{ended.stderr[-2000:]}")
     told = json.loads(ended.stdout.splitlines()[-1])
     rest = ", ".join(
-        f"{key} {value:,.4g}" for key, value in told.items() if key not in ("seconds", "cpu", "peak")
+        f"{key}: {value}" if isinstance(value, str) else f"{key} {value:,.4g}"
+        for key, value in told.items()
+        if key not in ("seconds", "cpu", "peak")
     )
     return Told(told["seconds"], told["cpu"], told["peak"], rest)
 
@@ -220,18 +222,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--text-rows", type=int, default=512, help="rows of the pool that are embedded")
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="handpicked-bench-") as folder:
+        print(f"{asked.rows:,} vectors, {asked.size:,} kept, medians of {asked.repeat}")
+        if asked.texts:
+            texts = {
+                f"embedding {who}": (EMBED, asked.texts, who, asked.text_rows, folder)
+                for who in ("handpicked", "encode")
+            }
+            report(contest(texts, asked.repeat))
+        made = [file.parent for file in Path(folder).glob("*/embeddings.npy")]
+        embeddings = made[0] if made and asked.text_rows >= asked.rows else asked.embeddings
         whole, part = Path(folder) / "whole.npy", Path(folder) / "part.npy"
-        made_vectors(asked.rows, whole, asked.embeddings)
-        made_vectors(min(asked.exact, asked.rows), part, asked.embeddings)
+        made_vectors(asked.rows, whole, embeddings)
+        made_vectors(min(asked.exact, asked.rows), part, embeddings)
         contestants: dict[str, tuple[object, ...]] = {
             name: (HEAD + code, part if "exact" in name else whole, asked.size)
             for name, code in CODE.items()
             if there(name) and (not asked.only or name.split()[0] in asked.only)
         }
-        if asked.texts:
-            for who in ("handpicked", "encode"):
-                contestants[f"embedding {who}"] = (EMBED, asked.texts, who, asked.text_rows)
-        print(f"{asked.rows:,} vectors, {asked.size:,} kept, medians of {asked.repeat}")
         report(contest(contestants, asked.repeat))
 
 

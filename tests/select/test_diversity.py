@@ -132,7 +132,7 @@ def test_what_needs_too_much_memory_is_refused_before_it_begins(maker, monkeypat
         return  # it reads vectors as it goes
     monkeypatch.setattr(limits, "MEMORY", 1000)
     monkeypatch.setattr(limits.Candidates, "vectors", property(lambda self: 1 / 0))
-    with pytest.raises(ConfigError, match=r"would need .* GiB of memory.*\. (Give|Select|Set)"):
+    with pytest.raises(ConfigError, match=r"would need .* GB of memory.*\. (Give|Select|Set)"):
         maker(embeddings).select(scores, 10)
 
 

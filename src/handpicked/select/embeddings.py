@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VECTORS, ROWS = "embeddings.npy", "rows.npy"
 EMBEDDING = "embedding"
 """The score column that has a value for each row with an embedding: the tokens that the model read."""
-MEMORY = 8 << 30
+MEMORY = 8_000_000_000
 """Bytes that a selector may use; one that would need more refuses before it begins."""
 BLOCK = 8192
 """Rows compared at once."""
@@ -171,6 +171,6 @@ def afford(needed: float, what: str, instead: str) -> None:
     """
     if needed > MEMORY:
         raise ConfigError(
-            f"{what} would need {needed / 2**30:.1f} GiB of memory, more than the {MEMORY / 2**30:.0f} GiB that a selector "
+            f"{what} would need {needed / 1e9:.1f} GB of memory, more than the {MEMORY / 1e9:.0f} GB that a selector "
             f"may use. {instead}"
         )

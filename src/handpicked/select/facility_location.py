@@ -70,7 +70,7 @@ def coverage_of(rows: Candidates, neighbours: int | None, name: str) -> Coverage
     if neighbours is None:
         afford(1.5 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", ADVICE)
         return Dense(rows.vectors)
-    # The vectors and the index's copy of them; places and cosines twice over, while they are turned round.
-    needed = 2.2 * rows.bytes + 40 * neighbours * len(rows)
+    # The vectors and the index's copy of them; places and cosines three times over, while they are turned round.
+    needed = 2.2 * rows.bytes + 25 * neighbours * len(rows)
     afford(needed, f"{name}: {neighbours:,} neighbours of {len(rows):,} rows", "Set fewer neighbours.")
     return Sparse(*nearest(rows.vectors, neighbours))
