@@ -1,7 +1,7 @@
 """Selectors by meaning and embedding against the libraries one would use otherwise, in one run.
 
     python -m benchmarks.embed [--rows 52002] [--size 1000] [--repeat 3] [--embeddings FOLDER] [--texts alpaca_data.json]
-                               [--text-rows 512]
+                               [--text-rows 512] [--keep FOLDER]
 
 * K-Means with ``size`` clusters, 25 iterations from the same kind of start: against scikit-learn's ``KMeans``.
 * k-center greedy, ``size`` rows: against a loop over scikit-learn's ``pairwise_distances``, as core-set code has it.
@@ -23,6 +23,7 @@ import importlib.util
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -220,6 +221,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--embeddings", type=Path, help="folder with embeddings.npy")
     parser.add_argument("--texts", type=Path, help="a pool: also the rate of embedding")
     parser.add_argument("--text-rows", type=int, default=512, help="rows of the pool that are embedded")
+    parser.add_argument("--keep", type=Path, help="where to leave the embeddings of the texts")
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="handpicked-bench-") as folder:
         print(f"{asked.rows:,} vectors, {asked.size:,} kept, medians of {asked.repeat}")
@@ -230,6 +232,8 @@ def main(argv: list[str] | None = None) -> None:
             }
             report(contest(texts, asked.repeat))
         made = [file.parent for file in Path(folder).glob("*/embeddings.npy")]
+        if asked.keep and made:
+            shutil.copytree(made[0], asked.keep, dirs_exist_ok=True)
         embeddings = made[0] if made and asked.text_rows >= asked.rows else asked.embeddings
         whole, part = Path(folder) / "whole.npy", Path(folder) / "part.npy"
         made_vectors(asked.rows, whole, embeddings)

@@ -1,16 +1,19 @@
 """What the scores and selectors have in common, on one sample of a pool: the tables of docs/methods.md.
 
     handpicked score alpaca_data.json --scorer ifd --sample 2000 --set score.max_length=512 -o scores
-    python -m benchmarks.methods --pool alpaca_data.json --scores scores [--published FOLDER] [--write docs/methods.md]
+    python -m benchmarks.methods --pool alpaca_data.json --scores scores [more of them] [--published FOLDER]
+                                 [--embeddings FOLDER] [--write docs/methods.md]
 
-The rows are those of the sample that have a value of the first score. Three tables come out, as Markdown:
+The rows are those of the sample that have a value of the first score. These tables come out, as Markdown:
 
 * how well each score ranks rows that others have published as chosen above the rest (area under the ROC curve, with the 95%
   interval of 2,000 bootstrap resamples). ``--published`` is a folder of Parquet files with the column ``alpaca_index``, the row in
   Alpaca's file, so it needs that pool;
-* Spearman's correlation of each score with the length of the response in tokens;
+* Spearman's correlation of each score, and of each linguistic feature, with the length of the response in tokens;
 * the share of rows that each two selectors have in common when both keep ``--size`` of these rows (by default half of them, 1,000 at
-  most). Every selector that works here without a key and without a target set takes part; those that do not are named.
+  most). Every selector takes part that can be made of the scores given; those that fail are named with the reason;
+* with ``--embeddings`` (``embeddings.npy`` and ``rows.npy`` of the whole pool, as ``benchmarks.embed --keep`` leaves them), the same of
+  the selectors that need no other model, when they keep 1,000 rows of the whole pool.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +32,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.stats import rankdata, spearmanr
 
-from handpicked import read
+from handpicked import read, select
 from handpicked.config import SelectSettings
 from handpicked.errors import HandpickedError
-from handpicked.pick.choose import pick
+from handpicked.pick.methods import selector_for
 from handpicked.pick.scoring import score as score_texts
 from handpicked.records import Pool
+from handpicked.score.features import FEATURES
+from handpicked.select.balanced import Balanced
+from handpicked.select.car import Car
+from handpicked.select.deita import Deita
+from handpicked.select.embeddings import Embeddings
+from handpicked.select.facility_location import FacilityLocation
+from handpicked.select.k_center import KCenter
+from handpicked.select.kmeans import KMeans
+from handpicked.select.length_matched import LengthMatched
+from handpicked.select.power_law import PowerLaw
+from handpicked.select.qdit import Qdit
+from handpicked.select.random import Random
+from handpicked.select.ranked import Bottom, Longest, Shortest, Top
+from handpicked.select.selector import Selector
+from handpicked.select.semdedup import SemDeDup
+from handpicked.select.t_shirt import Steady
+from handpicked.select.window import Window
 
 TEXT_SCORES = ("tokens", "repeated_5grams", "compression_ratio")
 BEGIN, END = "<!-- measured: python -m benchmarks.methods -->", "<!-- end of measured -->"
-HIDDEN = ("_tokens", "_truncated", "_over_1", "_spread", "_ifd")
+HIDDEN = ("_tokens", "_truncated", "_over_1", "_spread", "_ifd", "_rank", "_complexity", "_quality")
 """Endings of companion columns that are no score of their own."""
+CEILINGS = {"ifd": 1.0, "ifd_loss_ratio": 1.0, "superfiltering": 1.0, "superfiltering_loss_ratio": 1.0}
+"""Values over these are not selected, as in the papers."""
+WHOLE = 1000
+"""Rows kept of the whole pool."""
 Column = np.ndarray[Any, Any]
 
 
@@ -51,6 +76,7 @@ def main() -> None:
         "--scores", nargs="+", type=Path, required=True, help="Folders of 'handpicked score'."
     )
     parser.add_argument("--published", type=Path, help="Folder of published subsets with alpaca_index.")
+    parser.add_argument("--embeddings", type=Path, help="Folder with the embeddings of the whole pool.")
     parser.add_argument("--size", type=int)
     parser.add_argument("--note", default="", help="A sentence on how the scores were made.")
     parser.add_argument("--write", type=Path, help="Put the tables between the marks of this file.")
@@ -60,11 +86,16 @@ def main() -> None:
     pool = read(arguments.pool)
     with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
         sample = written(pool, rows, scores, Path(folder))
-        scores = {**scores, **texts(sample, Path(folder))}
+        shown = {name: values for name, values in scores.items() if not name.endswith(HIDDEN)}
+        shown |= texts(sample, TEXT_SCORES, Path(folder) / "texts")
         lines = [f"{len(rows):,} rows of {pool.rows:,}. {arguments.note}".strip(), ""]
         if arguments.published is not None:
-            lines += [*areas(rows, scores, arguments.published), ""]
-        lines += [*lengths(scores), "", *overlaps(sample, scores, size, Path(folder))]
+            lines += [*areas(rows, shown, arguments.published), ""]
+        features = texts(sample, tuple(FEATURES), Path(folder) / "features")
+        lines += [*lengths({**shown, **features}), ""]
+        lines += overlaps(sample, plans(scores, shown["tokens"], size), size)
+    if arguments.embeddings is not None:
+        lines += ["", *overlaps(pool, plain_plans(Embeddings.load(arguments.embeddings)), WHOLE)]
     text = "\n".join(lines)
     if arguments.write is None:
         print(text)
@@ -84,7 +115,7 @@ def joined(files: Sequence[Path]) -> tuple[list[int], dict[str, Column]]:
     for one in tables:
         places = {row: place for place, row in enumerate(one["row"].to_pylist())}
         for name in one.column_names:
-            if pa.types.is_floating(one[name].type) and not name.endswith(HIDDEN):
+            if pa.types.is_floating(one[name].type):
                 values = np.asarray(one[name].to_pylist(), np.float64)
                 found[name] = values[[places[row] for row in rows]]
     return rows, found
@@ -104,11 +135,11 @@ def written(pool: Pool, rows: Sequence[int], scores: Mapping[str, Column], folde
     return read(file)
 
 
-def texts(sample: Pool, folder: Path) -> dict[str, Column]:
-    """The text scores of the sample."""
-    score_texts(sample, TEXT_SCORES, folder / "texts")
-    table = pq.read_table(folder / "texts" / "scores.parquet")
-    return {name: np.asarray(table[name].to_pylist(), np.float64) for name in TEXT_SCORES}
+def texts(sample: Pool, names: Sequence[str], folder: Path) -> dict[str, Column]:
+    """Text scores of the sample."""
+    score_texts(sample, names, folder)
+    table = pq.read_table(folder / "scores.parquet")
+    return {name: np.asarray(table[name].to_pylist(), np.float64) for name in names}
 
 
 def area(values: Column, chosen: Column) -> float:
@@ -158,36 +189,81 @@ def lengths(scores: Mapping[str, Column]) -> Iterator[str]:
             yield f"| `{name}` | {found:+.2f} | {int(known.sum()):,} |"
 
 
-def plans(scores: Mapping[str, Column], size: int) -> dict[str, dict[str, Any]]:
-    """The selections to compare, as settings, by the name in the table."""
-    plain = ("longest", "shortest", "random", "repeated_5grams", "compression_ratio", "kmeans", "k-center")
-    found: dict[str, dict[str, Any]] = {name: {"by": name} for name in plain}
-    found["kmeans, longest"] = {"by": "kmeans", "take": "longest", "clusters": max(2, size // 10)}
-    found["facility-location"] = {"by": "facility-location"}
-    found["semdedup"] = {"by": "semdedup"}
+def plans(scores: Mapping[str, Column], tokens: Column, size: int) -> dict[str, Selector]:
+    """The selectors to compare, by the name in the table."""
+    found: dict[str, Selector] = {
+        "longest": Longest(),
+        "shortest": Shortest(),
+        "random": Random(0),
+        "window, middle half": Window("tokens", 0.25, 0.75),
+        "balanced by root_verb": Balanced("root_verb"),
+        "power-law by root_verb": PowerLaw("root_verb"),
+    }
+    for name in ("repeated_5grams", "compression_ratio"):
+        found[name] = selector_for(SelectSettings(by=name, size=size))
     for name in scores:
-        if name not in TEXT_SCORES:
-            found[f"top {name}"] = {"by": "top", "field": name}
-    quality = next(name for name in scores if name not in TEXT_SCORES)
-    for name in ("deita", "qdit", "car"):
-        found[f"{name} by {quality}"] = {"by": name, "field": quality}
+        if f"{name}_rank" in scores:
+            found[name] = Bottom(f"{name}_rank")
+        elif name == "t-shirt":
+            found[name] = Steady(spread=bool(np.nanmax(scores["t-shirt_spread"]) > 0))
+        elif name.endswith(("perplexity", "perplexity_alone")):
+            found[f"lowest {name}"] = Bottom(name)
+        elif not name.endswith(HIDDEN):
+            found[name] = Top(name, CEILINGS.get(name))
+    found |= {
+        "kmeans": KMeans(),
+        "kmeans, longest of each of 100": KMeans(clusters=max(2, size // 10), take="longest"),
+        "k-center": KCenter(),
+        "facility-location": FacilityLocation(),
+        "semdedup": SemDeDup(),
+    }
+    quality = next(iter(scores))
+    given = (quality, True, CEILINGS.get(quality))
+    found |= {
+        f"deita by {quality}": Deita(*given),
+        f"qdit by {quality}": Qdit(*given),
+        f"car by {quality}": Car(*given),
+    }
+    best = np.argsort(
+        -np.where(scores[quality] <= CEILINGS.get(quality, math.inf), scores[quality], -math.inf)
+    )
+    found[f"length-matched to {quality}"] = LengthMatched(tuple(int(tokens[place]) for place in best[:size]))
     return found
 
 
-def overlaps(sample: Pool, scores: Mapping[str, Column], size: int, folder: Path) -> Iterator[str]:
+def plain_plans(embeddings: Embeddings) -> dict[str, Selector]:
+    """The selectors that need text and embeddings alone."""
+    found: dict[str, Selector] = {
+        "longest": Longest(),
+        "shortest": Shortest(),
+        "random": Random(0),
+        "kmeans": KMeans(embeddings=embeddings),
+        "kmeans, longest": KMeans(take="longest", embeddings=embeddings),
+        "kmeans, longest of each of 100": KMeans(clusters=100, take="longest", embeddings=embeddings),
+        "k-center": KCenter(embeddings=embeddings),
+        "facility-location": FacilityLocation(embeddings=embeddings),
+        "facility-location, 100 neighbours": FacilityLocation(100, embeddings=embeddings),
+        "semdedup": SemDeDup(embeddings=embeddings),
+        "deita by tokens": Deita("tokens", embeddings=embeddings),
+        "qdit by tokens": Qdit("tokens", embeddings=embeddings),
+        "car by tokens": Car("tokens", embeddings=embeddings),
+    }
+    for name in ("repeated_5grams", "compression_ratio"):
+        found[name] = selector_for(SelectSettings(by=name, size=WHOLE))
+    return found
+
+
+def overlaps(pool: Pool, selectors: Mapping[str, Selector], size: int) -> Iterator[str]:
     """The share of rows that each two selections have in common."""
     kept: dict[str, set[int]] = {}
     failed = []
-    for number, (name, settings) in enumerate(plans(scores, size).items()):
+    for name, selector in selectors.items():
+        print(f"  {name}", file=sys.stderr)
         try:
-            pick(sample, SelectSettings(**settings, size=size), folder / str(number))
+            kept[name] = set(select(pool, selector, size=size).rows.tolist())
         except HandpickedError as error:
             failed.append(f"{name} ({str(error).splitlines()[0]})")
-            continue
-        table = pq.read_table(folder / str(number) / "scores.parquet", columns=["row", "kept"])
-        kept[name] = set(table.filter(table["kept"])["row"].to_pylist())
-    chance = size / sample.rows
-    yield f"Rows in common, in percent, when each selector keeps {size:,} of these {sample.rows:,} (by chance {chance:.0%})."
+    yield f"Rows in common, in percent, when each selector keeps {size:,} of {pool.rows:,} (by chance {size / pool.rows:.0%})."
     yield ""
     yield "| | " + " | ".join(str(number) for number in range(1, len(kept) + 1)) + " |"
     yield "|---|" + "--:|" * len(kept)

@@ -15,8 +15,8 @@
 * ``wana``: that package's own scorer with the weights it bundles (the same 135M model, in four bits, by llama.cpp) and as many
   threads, in a Python where it is installed (``--wana``). It scores by the ratio of losses, not of perplexities.
 
-``--plan`` runs no model: it says how much of the batches of a whole file would be padding, were they rectangles. So does the
-last line of a run; rows that are packed (a Llama in float32 on a CPU) have none.
+``--plan`` runs no model: it says how much of the batches of a whole file would be padding, were they rectangles. Rows that are packed
+(a Llama in float32 on a CPU) have none, as the last line of a run says.
 
 Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
 that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time.

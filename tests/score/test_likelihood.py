@@ -23,7 +23,7 @@ from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, load_model, load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.score import batching
-from handpicked.score.batching import Todo, batches
+from handpicked.score.batching import Todo, batches, lines
 from handpicked.score.ifd import Ifd
 from handpicked.score.likelihood import LanguageModel
 from handpicked.score.losses import Losses, Pass
@@ -101,9 +101,15 @@ def test_perplexity_is_that_of_transformers(lm, reference, tmp_path):
         assert found[number]["perplexity"] == pytest.approx(math.exp(reference(row)[0]), rel=1e-3)
 
 
+def few(monkeypatch, tokens):
+    """Batches of so few tokens."""
+    monkeypatch.setattr(batching, "BATCH_TOKENS", dict.fromkeys(("cpu", "mps", "cuda"), tokens))
+    monkeypatch.setattr(batching, "LINE_TOKENS", tokens)
+
+
 def test_values_do_not_depend_on_batch_order_window_or_mates(lm, tmp_path, monkeypatch):
     first = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "one")
-    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 1, "mps": 1, "cuda": 1})
+    few(monkeypatch, 1)
     monkeypatch.setattr(batching, "WINDOW", 3)
     backwards = scored(Ifd(lm), MemoryPool(ROWS[::-1], shards=3, batch=2), tmp_path / "two")
     some = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "three", rows=[4, 9])
@@ -117,7 +123,7 @@ def test_values_do_not_depend_on_batch_order_window_or_mates(lm, tmp_path, monke
 def test_values_do_not_depend_on_how_many_passes_run_at_once(lm, tmp_path, monkeypatch):
     import torch
 
-    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 400, "mps": 400, "cuda": 400})
+    few(monkeypatch, 400)
     before = torch.get_num_threads()
     found = {}
     try:
@@ -243,7 +249,7 @@ def test_the_identity_names_what_moves_the_values(lm, tmp_path):
 
 
 def test_an_interrupted_job_does_nothing_twice(lm, tmp_path, monkeypatch):
-    monkeypatch.setattr(batching, "BATCH_TOKENS", {"cpu": 400, "mps": 400, "cuda": 400})
+    few(monkeypatch, 100)
     whole = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "whole")
     steps: list[float] = []
 
@@ -328,3 +334,16 @@ def test_batches_hold_every_pass_once_and_little_padding(budget):
     padded = sum(len(batch) * max(one.length for one in batch) for batch in found)
     assert all(len(batch) == 1 or len(batch) * batch[0].length <= budget for batch in found)
     assert padded <= sum(one.length for one in todo) * 1.05
+
+
+@pytest.mark.parametrize("budget", [1, 300, 1024, 100_000])
+def test_lines_hold_every_pass_once_and_are_of_like_length(budget):
+    todo = [Todo(place, bool(place % 2), 20 + place * 7 % 180) for place in range(512)]
+    found = list(lines(todo, budget))
+    assert sorted(one.place for line in found for one in line) == list(range(512))
+    assert all(len({one.alone for one in line}) == 1 for line in found)
+    assert list(lines([], budget)) == []
+    if budget > 200:
+        lengths = [sum(one.length for one in line) for line in found]
+        assert max(lengths) < budget + 200
+        assert min(lengths) > 0.6 * max(lengths) - 100

@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers", reason="needs the lm extra")
 
 from handpicked.score import packed  # noqa: E402
 from handpicked.score.forward import shared_prefix  # noqa: E402
-from handpicked.score.packed import packable, packed_losses  # noqa: E402
+from handpicked.score.packed import Packed, packable  # noqa: E402
 
 SIZE = {
     "vocab_size": 64,
@@ -81,10 +81,10 @@ def test_losses_are_those_of_transformers_row_by_row(kind, prefix, numpy, monkey
     model = llama(**KINDS[kind])
     assert packable(model)
     monkeypatch.setattr(packed, "_by_numpy", lambda: numpy)
-    monkeypatch.setattr(packed, "LOGITS", 7 * 64)  # seven positions of the head at a time
-    with torch.inference_mode():
-        found = packed_losses(model, rows(), shared_prefix(model, prefix) if prefix else None)
+    monkeypatch.setattr(packed, "TILE", 20 * 23)  # the head in pieces, the last one narrower
     wanted = torch.cat([expected(model, line, prefix) for line in rows()])
+    with torch.inference_mode():
+        found = Packed.of(model).losses(rows(), shared_prefix(model, prefix) if prefix else None)
     assert len(found) > 14
     torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-5)
 
@@ -92,9 +92,20 @@ def test_losses_are_those_of_transformers_row_by_row(kind, prefix, numpy, monkey
 def test_losses_depend_neither_on_batch_mates_nor_on_order():
     model = llama()
     with torch.inference_mode():
-        together = packed_losses(model, rows()[::-1])
-        single = [packed_losses(model, [line]) for line in rows()[::-1]]
+        one = Packed.of(model)
+        together = one.losses(rows()[::-1])
+        single = [one.losses([line]) for line in rows()[::-1]]
     torch.testing.assert_close(together, torch.cat(single), atol=1e-5, rtol=1e-5)
+
+
+def test_joining_its_parts_leaves_a_model_as_it_was_and_adds_no_memory():
+    model = llama(**KINDS["biases"])
+    wanted = torch.cat([expected(model, line) for line in rows()])
+    one = Packed.of(model)
+    torch.testing.assert_close(torch.cat([expected(model, line) for line in rows()]), wanted)
+    part = model.model.layers[0].self_attn
+    assert part.q_proj.weight.data_ptr() == one.layers[0].attention.weight.data_ptr()
+    assert part.v_proj.weight.untyped_storage().data_ptr() == part.q_proj.weight.untyped_storage().data_ptr()
 
 
 class Changed(torch.nn.Linear):

@@ -40,12 +40,24 @@ def test_lazy_greedy_is_greedy(seed):
     assert lazy_greedy(Dense(vectors), 25) == plain_greedy(vectors, 25)
 
 
-@pytest.mark.parametrize("kept", [1, 80 * 4 * 9, 80 * 4 * 30])
-def test_how_many_cosines_are_kept_changes_no_choice(kept, monkeypatch):
+@pytest.mark.parametrize("tile", [1, 7, 40])
+def test_the_size_of_blocks_changes_no_choice(tile, monkeypatch):
     vectors = clustered(80, groups=10, seed=3)
     expected = lazy_greedy(Dense(vectors), 30)
-    monkeypatch.setattr(coverage, "KEPT", kept)
+    monkeypatch.setattr(coverage, "TILE", tile)
+    monkeypatch.setattr(coverage, "BLOCK", 3 * tile)
     assert lazy_greedy(Dense(vectors), 30) == expected == plain_greedy(vectors, 30)
+
+
+def test_a_bound_is_never_below_its_gain_and_hardly_above():
+    vectors = clustered(400, groups=40, seed=12)
+    exact = Dense(vectors)
+    bounds = exact.first()
+    for place in np.random.default_rng(12).permutation(400)[:200].tolist():
+        bounds -= exact.take(place)
+        gains = exact.gains(np.arange(400))
+        assert (bounds + exact.slack >= gains).all()
+        assert np.allclose(bounds, gains, atol=exact.slack)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4))
@@ -58,7 +70,8 @@ def test_it_reaches_its_share_of_the_best(seed, size):
 
 
 def test_all_gains_at_first_are_the_coverage_of_each_row(monkeypatch):
-    monkeypatch.setattr(coverage, "BLOCK", 128)  # several blocks of 32
+    monkeypatch.setattr(coverage, "TILE", 16)  # several blocks of 32
+    monkeypatch.setattr(coverage, "BLOCK", 32)
     vectors = clustered(100, seed=4)
     expected = [covered(vectors, [place]) for place in range(100)]
     assert np.allclose(Dense(vectors).first(), expected, rtol=1e-5)

@@ -1,7 +1,8 @@
-"""Forward passes in batches: sorted by length within windows of the pool, so that padding is a few percent."""
+"""Forward passes in batches: sorted by length within windows of the pool, so that padding is a few percent; or end to end."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ WINDOW = 256
 """Rows among which passes are sorted by length: enough for 2% of padding, few enough that what is done is no odd part."""
 BATCH_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
+LINE_TOKENS = 2048
+"""Tokens of rows that are laid end to end in a forward pass on a CPU, about: a library that brings a matrix into the order of its
+kernels does so once for all of them."""
 EVEN = 0.9
 """A batch of some size ends where the next pass is shorter than this share of its longest."""
 
@@ -26,15 +30,18 @@ class Todo:
     neighbour: int = 0
 
 
-def plan(tokenized: Tokenized, alone: bool, neighbours: int, prefix: int) -> list[list[Todo]]:
+def plan(
+    tokenized: Tokenized, alone: bool, neighbours: int, prefix: int, packed: bool = False
+) -> list[list[Todo]]:
     """The passes over all rows, in batches. It depends on nothing but the rows, so that a resumed run repeats it.
 
     ``alone``: also each response without its prompt; ``neighbours``: all that as many more times; ``prefix``: tokens that
-    all rows begin with and that are computed once for all.
+    all rows begin with and that are computed once for all; ``packed``: rows are laid end to end, not in a rectangle.
     """
-    budget = BATCH_TOKENS[device()]
     windows = _windows(tokenized, alone, neighbours, prefix)
-    return [batch for window in windows for batch in batches(window, budget)]
+    if packed:
+        return [batch for window in windows for batch in lines(window, LINE_TOKENS)]
+    return [batch for window in windows for batch in batches(window, BATCH_TOKENS[device()])]
 
 
 def _windows(tokenized: Tokenized, alone: bool, neighbours: int, prefix: int) -> Iterator[list[Todo]]:
@@ -64,6 +71,22 @@ def batches(window: Sequence[Todo], budget: int) -> Iterator[list[Todo]]:
         batch.append(todo)
     if batch:
         yield batch
+
+
+def lines(window: Sequence[Todo], budget: int) -> Iterator[list[Todo]]:
+    """The passes of a window in their order, those with their prompts before those without, in lines of like length: as many as it
+    takes for ``budget`` tokens each."""
+    for alone in (False, True):
+        some = [todo for todo in window if todo.alone is alone]
+        total = sum(todo.length for todo in some)
+        count = -(-total // budget)
+        middles = [
+            end - todo.length / 2
+            for todo, end in zip(some, itertools.accumulate(t.length for t in some), strict=True)
+        ]
+        pairs = zip(some, middles, strict=True)
+        for _, line in itertools.groupby(pairs, key=lambda pair: int(pair[1] * count / total)):
+            yield [todo for todo, _ in line]
 
 
 def sizes(plan: Sequence[Sequence[Todo]]) -> tuple[int, int]:

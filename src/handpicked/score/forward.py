@@ -49,7 +49,7 @@ def shared_prefix(model: Any, ids: Sequence[int]) -> Prefix | None:
     body = getattr(model, model.base_model_prefix)
     with torch.inference_mode():
         outputs = body(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=True)
-    cache = getattr(outputs, "past_key_values", None)
+    cache = getattr(outputs, "cache", None)
     if (
         cache is None
         or type(cache) is not DynamicCache
@@ -80,7 +80,7 @@ def token_losses(
     body = getattr(model, model.base_model_prefix)
     inputs: dict[str, Any] = {"input_ids": ids} if embedded is None else {"inputs_embeds": embedded}
     if prefix is not None:
-        inputs["past_key_values"] = prefix.cache(len(ids))
+        inputs["cache"] = prefix.cache(len(ids))
     outputs = body(**inputs, use_cache=False)
     hidden = outputs.last_hidden_state[wanted]
     block = LOGITS // model.config.get_text_config().vocab_size * (1 if ids.device.type == "cpu" else 8)

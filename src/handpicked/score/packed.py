@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handpicked.models.threads import CHANGING
-from handpicked.score.forward import LOGITS, Prefix, surprise
+from handpicked.score.forward import Prefix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     Line = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
     """The tokens of a row, and which of them are scored."""
 
+TILE = 1 << 20
+"""Logits that are made at a time (4 MB)."""
+
 
 def packable(model: Any) -> bool:
-    """Whether ``packed_losses`` computes what ``model`` does: a Llama of transformers' own modules, in float32, on a CPU."""
+    """Whether ``Packed`` computes what ``model`` does: a Llama of transformers' own modules, in float32, on a CPU."""
     import torch
     from transformers.models.llama import modeling_llama as llama
 
@@ -52,56 +56,135 @@ def packable(model: Any) -> bool:
     )
 
 
-def packed_losses(
-    model: Any,
-    rows: Sequence[Line],
-    prefix: Prefix | None = None,
-) -> torch.Tensor:
-    """The negative log-likelihood, in nats, of every scored token, row by row: float32 [n].
+@dataclass(frozen=True)
+class Product:
+    """What some linear parts that read the same states make of them, side by side: ``weight`` [out, in], ``bias`` [out]."""
 
-    ``rows``: of each its tokens and which of them are scored (never the first, which nothing predicts); ``prefix`` comes before
-    every row. ``model`` is one that ``packable`` admits.
-    """
-    import numpy as np
-    import torch
+    weight: torch.Tensor
+    bias: torch.Tensor | None
 
-    lengths = [len(tokens) - 1 for tokens, _ in rows]
-    ids = torch.from_numpy(np.concatenate([tokens[:-1] for tokens, _ in rows]).astype(np.int64))
-    answers = np.concatenate([tokens[1:][scored[1:]] for tokens, scored in rows]).astype(np.int64)
-    scored = torch.from_numpy(np.concatenate([scored[1:] for _, scored in rows]))
-    states = _norm(model.model.norm, _body(model.model, ids, lengths, prefix)[scored])
-    block = max(LOGITS // model.config.vocab_size, 1)
-    losses = [
-        surprise(_product(model.lm_head, some), answer)
-        for some, answer in zip(states.split(block), torch.from_numpy(answers).split(block), strict=True)
-    ]
-    return torch.cat(losses)
+    @staticmethod
+    def of(*parts: Any) -> Product:
+        """The product of these linear parts. Of several, their weights become views of one matrix, so that no memory is added."""
+        import torch
+
+        if len(parts) == 1:
+            return Product(parts[0].weight.detach(), parts[0].bias)
+        weight = torch.cat([part.weight.detach() for part in parts])
+        for part, own in zip(parts, weight.split([part.out_features for part in parts]), strict=True):
+            part.weight.data = own
+        bias = None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts])
+        return Product(weight, bias)
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """Of ``states`` [lines, in]: [lines, out]."""
+        import numpy as np
+        import torch
+
+        if not _by_numpy():
+            return torch.nn.functional.linear(states, self.weight, self.bias)
+        made = torch.empty(len(states), len(self.weight))
+        np.matmul(states.numpy(), self.weight.numpy().T, out=made.numpy())
+        return made if self.bias is None else made.add_(self.bias)
 
 
-def _body(body: Any, ids: torch.Tensor, lengths: Sequence[int], prefix: Prefix | None) -> torch.Tensor:
-    """What the last layer gives, [tokens, width]."""
-    import torch
+@dataclass(frozen=True)
+class Layer:
+    """The parts of one layer: what is joined is one product, which is faster than two or three narrow ones."""
 
-    before = prefix.states[0][0].shape[2] if prefix else 0
-    positions = torch.cat([torch.arange(before, before + length) for length in lengths])
-    hidden = body.embed_tokens(ids)
-    cos, sin = (part[0, :, None] for part in body.rotary_emb(hidden, positions[None]))
-    sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
-    masks = {length: _mask(length, before) for length in lengths} if before else {}
-    for number, layer in enumerate(body.layers):
+    own: Any
+    attention: Product
+    out: Product
+    widen: Product
+    narrow: Product
+
+    @staticmethod
+    def of(layer: Any) -> Layer:
         part, mlp = layer.self_attn, layer.mlp
-        states = _norm(layer.input_layernorm, hidden)
-        made = [_product(linear, states) for linear in (part.q_proj, part.k_proj, part.v_proj)]
-        queries, keys, values = (one.unflatten(-1, (-1, part.head_dim)) for one in made)
-        queries, keys = _turned(queries, cos, sin), _turned(keys, cos, sin)
-        pieces = zip(queries.split(lengths), keys.split(lengths), values.split(lengths), strict=True)
-        known = prefix.states[number] if prefix else None
-        attended = [_attended(part.scaling, *piece, known, masks.get(len(piece[0]))) for piece in pieces]
-        hidden += _product(part.o_proj, torch.cat(attended))
-        states = _norm(layer.post_attention_layernorm, hidden)
-        gate = mlp.act_fn(_product(mlp.gate_proj, states))
-        hidden += _product(mlp.down_proj, gate.mul_(_product(mlp.up_proj, states)))
-    return hidden
+        return Layer(
+            layer,
+            Product.of(part.q_proj, part.k_proj, part.v_proj),
+            Product.of(part.o_proj),
+            Product.of(mlp.gate_proj, mlp.up_proj),
+            Product.of(mlp.down_proj),
+        )
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A model that ``packable`` admits, ready for rows that are laid end to end."""
+
+    model: Any
+    layers: tuple[Layer, ...]
+    head: Product
+
+    @staticmethod
+    def of(model: Any) -> Packed:
+        return Packed(
+            model, tuple(Layer.of(layer) for layer in model.model.layers), Product.of(model.lm_head)
+        )
+
+    def losses(self, rows: Sequence[Line], prefix: Prefix | None = None) -> torch.Tensor:
+        """The negative log-likelihood, in nats, of every scored token, row by row: float32 [n].
+
+        ``rows``: of each its tokens and which of them are scored (never the first, which nothing predicts); ``prefix`` comes
+        before every row.
+        """
+        import numpy as np
+        import torch
+
+        lengths = [len(tokens) - 1 for tokens, _ in rows]
+        ids = torch.from_numpy(np.concatenate([tokens[:-1] for tokens, _ in rows]).astype(np.int64))
+        answers = np.concatenate([tokens[1:][scored[1:]] for tokens, scored in rows]).astype(np.int64)
+        scored = torch.from_numpy(np.concatenate([scored[1:] for _, scored in rows]))
+        states = _norm(self.model.model.norm, self._body(ids, lengths, prefix)[scored])
+        return self._surprise(states, torch.from_numpy(answers))
+
+    def _surprise(self, states: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        """The cross-entropy of each line, from pieces of its logits that stay in the cache."""
+        import torch
+
+        total, top = torch.zeros(len(states)), torch.full((len(states),), -torch.inf)
+        width = max(TILE // max(len(states), 1), 1)
+        for begin in range(0, len(self.head.weight), width):
+            some = slice(begin, begin + width)
+            piece = Product(self.head.weight[some], None if self.head.bias is None else self.head.bias[some])
+            logits = piece(states)
+            higher = torch.maximum(top, logits.amax(-1))
+            total *= (top - higher).exp_()
+            top = higher
+            total += logits.sub_(top[:, None]).exp_().sum(-1)
+        given = (states * self.head.weight[answers]).sum(-1)
+        if self.head.bias is not None:
+            given += self.head.bias[answers]
+        return total.log_() + top - given
+
+    def _body(self, ids: torch.Tensor, lengths: Sequence[int], prefix: Prefix | None) -> torch.Tensor:
+        """What the last layer gives, [tokens, width]."""
+        import torch
+
+        body = self.model.model
+        before = prefix.states[0][0].shape[2] if prefix else 0
+        positions = torch.cat([torch.arange(before, before + length) for length in lengths])
+        hidden = body.embed_tokens(ids)
+        cos, sin = (part[0, :, None] for part in body.rotary_emb(hidden, positions[None]))
+        sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
+        masks = {length: _mask(length, before) for length in lengths} if before else {}
+        for number, layer in enumerate(self.layers):
+            part, mlp = layer.own.self_attn, layer.own.mlp
+            heads = layer.attention(_norm(layer.own.input_layernorm, hidden)).unflatten(
+                -1, (-1, part.head_dim)
+            )
+            groups = part.config.num_key_value_heads
+            turned = _turned(heads[:, :-groups], cos, sin)
+            queries, keys, values = turned[:, :-groups], turned[:, -groups:], heads[:, -groups:]
+            pieces = zip(queries.split(lengths), keys.split(lengths), values.split(lengths), strict=True)
+            known = prefix.states[number] if prefix else None
+            attended = [_attended(part.scaling, *piece, known, masks.get(len(piece[0]))) for piece in pieces]
+            hidden += layer.out(torch.cat(attended))
+            gate, up = layer.widen(_norm(layer.own.post_attention_layernorm, hidden)).chunk(2, dim=-1)
+            hidden += layer.narrow(mlp.act_fn(gate).mul_(up))
+        return hidden
 
 
 def _attended(
@@ -142,19 +225,6 @@ def _norm(norm: Any, states: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.nn.functional.rms_norm(states, norm.weight.shape, norm.weight, norm.variance_epsilon)
-
-
-def _product(linear: Any, states: torch.Tensor) -> torch.Tensor:
-    """``linear`` of ``states`` [lines, width]."""
-    import numpy as np
-    import torch
-
-    if not _by_numpy():
-        made: torch.Tensor = linear(states)
-        return made
-    made = torch.empty(len(states), linear.out_features)
-    np.matmul(states.numpy(), linear.weight.detach().numpy().T, out=made.numpy())
-    return made if linear.bias is None else made.add_(linear.bias)
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from handpicked.score.batching import Todo, plan, sizes
 from handpicked.score.forward import Prefix, shared_prefix, token_losses
 from handpicked.score.losses import Losses, Pass
 from handpicked.score.noise import Noise
-from handpicked.score.packed import packable, packed_losses
+from handpicked.score.packed import Packed, packable
 from handpicked.score.tokenized import Tokenized
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Passes:
     compile: bool = False
     prefix: Prefix | None = None
     skipped: int = 0
-    packed: bool = False
+    packed: Packed | None = None
 
     def make(self, journal: Path, progress: Progress, name: str) -> Losses:
         """Make the passes that ``journal`` lacks, under the label ``name``; the losses of all rows."""
@@ -59,7 +59,12 @@ class Passes:
         done = {one.key: one for one in (Pass(**record) for record in recover(journal))}
         common = self.tokenized.common_prefix()
         shared = len(common) if len(common) >= SHARED and self.noise is None and not self.compile else 0
-        batches = plan(self.tokenized, self.alone, self.neighbours, shared)
+        model = self._load()
+        if shared and (prefix := shared_prefix(model, common.tolist())) is not None:
+            self.prefix, self.skipped = prefix, shared
+        if self.noise is None and packable(model):
+            self.packed = Packed.of(model)
+        batches = plan(self.tokenized, self.alone, self.neighbours, self.skipped, self.packed is not None)
         tokens, padded = sizes(batches)
         waiting = [
             batch
@@ -68,10 +73,6 @@ class Passes:
         ]
         with progress(f"{name} (tokens)", tokens) as step:
             step(tokens - sum(todo.length for batch in waiting for todo in batch))
-            model = self._load() if waiting else None
-            if shared and waiting and (prefix := shared_prefix(model, common.tolist())) is not None:
-                self.prefix, self.skipped = prefix, shared
-            self.packed = self.noise is None and bool(waiting) and packable(model)
             forward = functools.partial(self._forward, model)
             with closing(side_by_side(forward, waiting, model)) as made:
                 for batch, found in zip(waiting, made, strict=True):
@@ -80,8 +81,8 @@ class Passes:
                     step(sum(todo.length for todo in batch))
         facts = {
             "tokens": tokens,
-            "shared_prefix": shared,
-            "padding": round((padded - tokens) / padded, 4) if padded else 0.0,
+            "shared_prefix": self.skipped,
+            "padding": round((padded - tokens) / padded, 4) if padded and not self.packed else 0.0,
             "truncated": {"rows": int((cut > 0).sum()), "tokens": int(cut.sum())},
         }
         return Losses(self.tokenized, done, self.alone, facts)
@@ -104,7 +105,7 @@ class Passes:
         prefix = None if batch[0].alone else self.prefix
         with torch.inference_mode():
             losses = (
-                packed_losses(model, lines, prefix)
+                self.packed.losses(lines, prefix)
                 if self.packed
                 else self._padded(model, batch, lines, prefix)
             )

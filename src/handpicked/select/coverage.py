@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""
-KEPT = 1 << 30
-"""Bytes of cosines that exact coverage keeps."""
+TILE = 1024
+"""Rows whose cosines to ``2 * TILE`` others are held at a time: 8 MB, which the cache of a CPU has room for."""
 DECIMALS = 5
 """Digits to which gains are compared. Two rows that stand for each other alone gain the same: rounding errors shall not choose."""
 
 
 class Coverage(Protocol):
     """The gain of each row, given those taken."""
+
+    @property
+    def slack(self) -> float:
+        """How far below a gain its bound may lie for want of digits."""
+        ...
 
     def first(self) -> np.ndarray[Any, Any]:
         """The gain of every row when none is taken (float64 [n])."""
@@ -35,37 +40,37 @@ class Coverage(Protocol):
         """The present gains of these rows (float64)."""
         ...
 
-    def take(self, place: int) -> None:
-        """Take this row."""
+    def take(self, place: int) -> np.ndarray[Any, Any] | float:
+        """Take this row. By how much, at least, the gain of every row falls (float64 [n], or 0 where that is not known)."""
         ...
 
 
 @dataclass
 class Dense:
-    """Exact coverage: n^2 cosines once, in blocks that are not kept, then those of the rows that are looked at again.
+    """Exact coverage. A row that is taken changes the gains only by way of the rows that it is nearest to: their cosines to all
+    rows say by how much, so that every bound stays at its gain.
 
-    Cosines of the rows looked at last are kept, up to ``KEPT`` bytes: most are looked at many times. Memory is that and the
-    vectors; time is 2 n^2 d floating-point operations and, a step, some passes over n cosines.
+    Cosines are made in blocks and not kept. Memory is the vectors; time is 2 n^2 d floating-point operations at first, as many
+    with the first row taken, and altogether a few times that, because the nearest taken row of a row changes ever more rarely.
     """
 
     vectors: np.ndarray[Any, Any]
     covered: np.ndarray[Any, Any] = field(init=False, repr=False)
-    _kept: np.ndarray[Any, Any] = field(init=False, repr=False)
-    _slots: dict[int, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         import numpy as np
 
-        count = len(self.vectors)
-        self.covered = np.zeros(count, np.float32)
-        slots = min(count, max(KEPT // (4 * max(count, 1)), AT_ONCE))
-        self._kept = np.empty((slots, count), np.float32)
+        self.covered = np.zeros(len(self.vectors), np.float32)
+
+    @property
+    def slack(self) -> float:
+        return 10**-DECIMALS + 1e-6 * len(self.vectors)  # sums of float32
 
     def first(self) -> np.ndarray[Any, Any]:
         import numpy as np
 
         found = np.zeros(len(self.vectors))
-        blocks = [slice(begin, begin + BLOCK // 4) for begin in range(0, len(self.vectors), BLOCK // 4)]
+        blocks = [slice(begin, begin + 2 * TILE) for begin in range(0, len(self.vectors), 2 * TILE)]
         for place, left in enumerate(blocks):
             for right in blocks[place:]:
                 cosines = self.vectors[left] @ self.vectors[right].T
@@ -78,36 +83,42 @@ class Dense:
     def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        found = np.empty(len(places))
-        spare = np.empty(len(self.vectors), np.float32)
-        for begin in range(0, len(places), len(self._kept)):
-            part = places[begin : begin + len(self._kept)].tolist()
-            self._keep(part)
-            for at, place in enumerate(part, start=begin):
-                np.subtract(self._kept[self._slots[place]], self.covered, out=spare)
-                np.maximum(spare, 0, out=spare)
-                found[at] = spare.sum()
+        found = np.zeros(len(places))
+        for begin in range(0, len(self.vectors), BLOCK):
+            part = slice(begin, begin + BLOCK)
+            cosines = self.vectors[places] @ self.vectors[part].T
+            found += np.maximum(cosines - self.covered[part], 0).sum(axis=1)
         return found
 
-    def _keep(self, places: list[int]) -> None:
-        """Have the cosines of these rows with every row; the rows that were looked at least recently make room."""
-        for place in places:
-            if place in self._slots:
-                self._slots[place] = self._slots.pop(place)  # now the latest
-        missing = [place for place in places if place not in self._slots]
-        free = list(range(len(self._slots), len(self._kept)))[: len(missing)]
-        while len(free) < len(missing):
-            free.append(self._slots.pop(next(iter(self._slots))))
-        for begin in range(0, len(missing), AT_ONCE):
-            part = slice(begin, begin + AT_ONCE)
-            self._kept[free[part]] = self.vectors[missing[part]] @ self.vectors.T
-        self._slots.update(zip(missing, free, strict=True))
-
-    def take(self, place: int) -> None:
+    def take(self, place: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        self._keep([place])
-        np.maximum(self.covered, self._kept[self._slots[place]], out=self.covered)
+        cosines = self.vectors @ self.vectors[place]
+        nearer = np.flatnonzero(cosines > self.covered)
+        fall = np.zeros(len(self.vectors))
+        for begin in range(0, len(nearer), TILE):
+            rows = nearer[begin : begin + TILE]
+            fall += self._fall(self.vectors[rows], self.covered[rows, None], cosines[rows, None])
+        self.covered[nearer] = cosines[nearer]
+        return fall
+
+    def _fall(
+        self, vectors: np.ndarray[Any, Any], before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]
+    ) -> np.ndarray[Any, Any]:
+        """What the gain of every row loses by these vectors being covered by ``after`` and no longer by ``before``.
+
+        Of a cosine c that is max(c - before, 0) - max(c - after, 0), which is c, held between the two, less ``before``.
+        """
+        import numpy as np
+
+        fall = np.empty(len(self.vectors))
+        ones = np.ones(len(vectors), np.float32)
+        for begin in range(0, len(fall), 2 * TILE):
+            part = slice(begin, begin + 2 * TILE)
+            cosines = vectors @ self.vectors[part].T
+            np.clip(cosines, before, after, out=cosines)
+            fall[part] = ones @ cosines
+        return fall - float(before.sum(dtype=np.float64))
 
 
 @dataclass
@@ -136,6 +147,10 @@ class Sparse:
         self._starts, self._rows, self._values = turned.indptr, turned.indices, turned.data
         self.covered = np.zeros(len(near), np.float32)
 
+    @property
+    def slack(self) -> float:
+        return 10**-DECIMALS
+
     def first(self) -> np.ndarray[Any, Any]:
         import numpy as np
 
@@ -154,12 +169,13 @@ class Sparse:
         own = slice(self._starts[place], self._starts[place + 1])
         return float(np.maximum(self._values[own] - self.covered[self._rows[own]], 0).sum(dtype=np.float64))
 
-    def take(self, place: int) -> None:
+    def take(self, place: int) -> float:
         import numpy as np
 
         own = slice(self._starts[place], self._starts[place + 1])
         rows = self._rows[own]
         self.covered[rows] = np.maximum(self.covered[rows], self._values[own])
+        return 0.0
 
 
 def lazy_greedy(
@@ -171,31 +187,40 @@ def lazy_greedy(
     """
     import numpy as np
 
-    first = coverage.first()
-    bounds = np.array(blend(np.round(first, DECIMALS), np.arange(len(first))), dtype=np.float64)
+    bounds = coverage.first() + coverage.slack
+    everywhere, free = np.arange(len(bounds)), np.ones(len(bounds), bool)
     taken: list[int] = []
     while len(taken) < min(size, len(bounds)):
-        best = _best(coverage, bounds, blend)
-        coverage.take(best)
-        bounds[best] = -np.inf
+        worth = np.where(free, blend(bounds, everywhere), -np.inf)
+        best = _best(coverage, bounds, worth, blend)
+        bounds -= coverage.take(best)
+        free[best] = False
         taken.append(best)
     return taken
 
 
-def _best(coverage: Coverage, bounds: np.ndarray[Any, Any], blend: Callable[[Any, Any], Any]) -> int:
-    """The row that is worth most now. ``bounds`` are what rows were worth at some time before; those looked at are renewed."""
+def _best(
+    coverage: Coverage,
+    bounds: np.ndarray[Any, Any],
+    worth: np.ndarray[Any, Any],
+    blend: Callable[[Any, Any], Any],
+) -> int:
+    """The row that is worth most now, where ``worth`` is what rows are worth at most.
+
+    ``bounds`` of the rows that are looked at are renewed; their ``worth`` becomes -inf.
+    """
     import numpy as np
 
-    stale = bounds.copy()  # -inf where the bound is of this step
     at_once, top, best = AT_ONCE, -np.inf, -1
     while True:
-        at_once = min(at_once, len(stale))
-        places = np.argpartition(stale, -at_once)[-at_once:]
-        places = places[(stale[places] >= top) & (stale[places] > -np.inf)]
+        at_once = min(at_once, len(worth))
+        places = np.argpartition(worth, -at_once)[-at_once:]
+        places = places[(worth[places] >= top) & (worth[places] > -np.inf)]
         if not len(places):
             return best
-        values = blend(np.round(coverage.gains(places), DECIMALS), places)
-        bounds[places], stale[places] = values, -np.inf
+        gains = coverage.gains(places)
+        values = blend(np.round(gains, DECIMALS), places)
+        bounds[places], worth[places] = gains + coverage.slack, -np.inf
         high = float(values.max())
         leader = int(places[values == high].min())
         if high > top or (high == top and leader < best):
