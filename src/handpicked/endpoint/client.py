@@ -233,7 +233,8 @@ class _Sender:
             outcome = await post(http, self.settings, body)
             if isinstance(outcome, Reply):
                 self._keep(key, outcome)
-                cost = price(outcome.prompt_tokens, outcome.reply_tokens, self.settings) or 0.0
+                paid = price(outcome.prompt_tokens, outcome.reply_tokens, self.settings)
+                cost = reserved if paid is None else paid  # not every endpoint counts the tokens
             elif not outcome.maybe_paid:
                 cost = 0.0
             return outcome
