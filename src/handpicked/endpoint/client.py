@@ -216,7 +216,7 @@ class _Sender:
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
             self.fatal = f"{base_url_of(self.settings)} does not answer: {fault.reason}, {attempts} times."
             return None
-        return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts)
+        return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts, lost=True)
 
     async def _attempt(
         self, http: ClientSession, key: str, request: Request, body: bytes
