@@ -13,17 +13,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Act:
-    """What to do with one request. ``cut`` closes the connection in the middle of the body."""
+    """What to do with one request. ``cut`` closes the connection in the middle of the body, ``silent`` before the first byte.
+
+    ``usage`` are the tokens that the server counts, prompt and reply; ``None`` leaves them out.
+    """
 
     text: str | None = "ok"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     cut: bool = False
+    silent: bool = False
     delay: float = 0.0
     finish: str = "stop"
     logprobs: dict[str, float] | None = None
-    usage: tuple[int, int] = (10, 5)
+    usage: tuple[int, int] | None = (10, 5)
 
     def content(self) -> bytes:
         if self.body is not None:
@@ -38,11 +42,15 @@ class Act:
         if self.logprobs is not None:
             top = [{"token": t, "logprob": p} for t, p in self.logprobs.items()]
             choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
-        prompt, reply = self.usage
-        usage = {"prompt_tokens": prompt, "completion_tokens": reply, "total_tokens": prompt + reply}
-        return json.dumps(
-            {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
-        ).encode()
+        completion: dict[str, Any] = {"id": "x", "object": "chat.completion", "choices": [choice]}
+        if self.usage is not None:
+            prompt, reply = self.usage
+            completion["usage"] = {
+                "prompt_tokens": prompt,
+                "completion_tokens": reply,
+                "total_tokens": prompt + reply,
+            }
+        return json.dumps(completion).encode()
 
 
 @dataclass
@@ -85,6 +93,8 @@ class LocalEndpoint:
         act = self.act(body, len(self.bodies))
         await asyncio.sleep(act.delay)
         self.in_flight -= 1
+        if act.silent:
+            return False
         content = act.content()
         headers = {"content-type": "application/json", "content-length": str(len(content)), **act.headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -75,6 +75,31 @@ def test_a_failed_stage_leaves_its_work_for_the_next_attempt(tmp_path):
         assert (run.folder / "answers/x/stage.json").is_file()
 
 
+def test_a_stage_made_again_begins_with_what_was_there_and_is_made_once_a_run(tmp_path):
+    calls = []
+
+    def more(work):
+        calls.append((work / "rows").read_text() if (work / "rows").exists() else "")
+        assert not (work / store.MANIFEST).exists()
+        if calls[-1] == "x" and len(calls) == 2:
+            raise RuntimeError("power cut")
+        (work / "rows").write_text(calls[-1] + "x")
+
+    arguments = {"inputs": {}, "settings": {}, "code": "1"}
+    heard = []
+    with store.open_run(tmp_path / "r", heard.append) as run:
+        run.stage("scores/a", more, **arguments)
+        assert run.stage("scores/a", more, **arguments, again=True).skipped
+    with store.open_run(tmp_path / "r", heard.append) as run, pytest.raises(RuntimeError):
+        run.stage("scores/a", more, **arguments, again=True)
+    with store.open_run(tmp_path / "r", heard.append) as run:
+        kept = run.stage("scores/a", more, **arguments)
+        assert kept.skipped and (kept.folder / "rows").read_text() == "x"
+        made = run.stage("scores/a", more, **arguments, again=True)
+        assert not made.skipped and (made.folder / "rows").read_text() == "xx"
+    assert calls == ["", "x", "x"] and heard == []
+
+
 def test_the_time_of_a_killed_attempt_counts(tmp_path):
     code = textwrap.dedent(f"""
         import os, signal, time

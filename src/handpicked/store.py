@@ -133,6 +133,8 @@ class Run:
 
     folder: Path
     say: Callable[[str], None]
+    made: set[str] = field(default_factory=set, compare=False)
+    """Stages that were made since it was opened."""
 
     def stage(
         self,
@@ -142,25 +144,30 @@ class Run:
         inputs: Mapping[str, str],
         settings: Mapping[str, Any],
         code: str,
+        again: bool = False,
     ) -> Stage:
         """Make the folder ``name`` by calling ``make(work_folder)``, unless it is there with the same fingerprint.
 
         ``inputs`` are hashes of what it reads, ``settings`` the arguments, ``code`` the ``code_version`` of the method.
         ``make`` may find files in its work folder: they are from an interrupted attempt with the same fingerprint.
-        What it returns is kept in the manifest as ``facts``.
+        What it returns is kept in the manifest as ``facts``. With ``again`` a stage that is there is made once more, from
+        a copy of its files, unless this run has made it already; it stays until the new one is complete.
         """
         depends = json.loads(json.dumps({"inputs": inputs, "settings": settings, "code": code}, default=str))
         fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
         final, work = self.folder / name, self.folder / ".work" / name
-        for done in (final, work):
+        again = again and name not in self.made
+        for done in () if again else (final, work):
             manifest = _manifest(done)
             if manifest is not None and manifest["fingerprint"] == fingerprint:
                 if done == work:
                     _swap(work, final)
                 log.info("%s: unchanged, skipped", name)
                 return Stage(name, final, fingerprint, manifest["seconds"], True, manifest["facts"])
-        self._say_why(name, _manifest(final), depends)
-        spent = _prepare(work, fingerprint)
+        self.made.add(name)
+        if not again:
+            self._say_why(name, _manifest(final), depends)
+        spent = _prepare(work, fingerprint, final if again else None)
         started = time.monotonic()
         with writing(work):
             try:
@@ -221,8 +228,10 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def _prepare(work: Path, fingerprint: str) -> float:
-    """Keep the work folder of an interrupted attempt with this fingerprint; clear any other. Seconds already spent."""
+def _prepare(work: Path, fingerprint: str, earlier: Path | None) -> float:
+    """Keep the work folder of an interrupted attempt with this fingerprint, else begin with a copy of ``earlier`` or with
+    nothing. Seconds already spent.
+    """
     with writing(work):
         note = work / ".started.json"
         spent = 0.0
@@ -234,6 +243,9 @@ def _prepare(work: Path, fingerprint: str) -> float:
             log.info("%s: resumes after %.1f s of earlier work", work.name, spent)
         else:
             shutil.rmtree(work, ignore_errors=True)
+            if earlier is not None and (manifest := _manifest(earlier)) is not None:
+                spent = float(manifest["seconds"])
+                shutil.copytree(earlier, work, ignore=shutil.ignore_patterns(MANIFEST))
             work.mkdir(parents=True, exist_ok=True)
         _keep_time(work, fingerprint, spent, since=time.time())
         return spent

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from handpicked.checks import missing_parts, mistakes
+from handpicked.endpoint import Retry
 from handpicked.errors import ConfigError
 from handpicked.experiment import load
 from handpicked.run import run
+from local_endpoint import Act, local_endpoint
 
 
 def experiment(tmp_path, arms, **options):
@@ -74,3 +76,35 @@ def test_arms_share_scores_that_lie_in_the_run(tmp_path, tiny_model, monkeypatch
     run(again, tmp_path / "run", until="select", say=said.append)
     assert any("subset/ifd: runs again because" in line and "max_length" in line for line in said)
     assert not any("subset/hard: runs again" in line for line in said)
+
+
+def test_a_lost_row_is_asked_again_once_a_run_and_the_subsets_follow(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Retry, "pause", lambda *_: 0.01)
+    broken, said = [True], []
+
+    def act(body, _):
+        best = "ask 5" in body["messages"][-1]["content"]
+        return Act(status=500) if best and broken else Act("5" if best else "2")
+
+    def subsets():
+        before = len(server.bodies)
+        said.clear()
+        run(made, tmp_path / "run", until="select", say=said.append)
+        kept = [(tmp_path / "run" / "subset" / arm / "selected.jsonl").read_text() for arm in arms]
+        return ["ask 5" in text for text in kept], len(server.bodies) - before
+
+    with local_endpoint(act) as server:
+        score = f"score: {{model: m, base_url: {server.url}}}"
+        arms = {name: f"{{by: llm-rating, size: {size}, {score}}}" for name, size in (("one", 1), ("two", 2))}
+        made = experiment(tmp_path, arms)
+        assert subsets() == ([False, False], 10 + 5)  # the row is tried six times, not again for every arm
+        assert subsets() == ([False, False], 6)
+        assert not any("runs again" in line for line in said)
+        broken.clear()
+        assert subsets() == ([True, True], 1)
+        assert any(
+            "subset/one: runs again because its input scores llm-rating changed" in line for line in said
+        )
+        assert subsets() == ([True, True], 0)
+        assert said == []

@@ -85,6 +85,8 @@ UNCLEAR = {
     "four and a half": "no line holds a rating",
     "90%": "no line holds a rating",
     "I cannot rate this.": "no line holds a rating",
+    "<think>\nMaybe\nScore: 2\nbut wait, it": "ends within its thought",
+    "<think>A 2?</think><think>Or\n3\n": "ends within its thought",
 }
 
 

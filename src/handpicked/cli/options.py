@@ -26,6 +26,7 @@ ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundle
 Target = Annotated[str | None, typer.Option(help="For scorers by similarity: a file of target examples.")]
 Sample = Annotated[int | None, typer.Option(help="Score by a model only so many random rows.")]
 Prefilter = Annotated[str | None, typer.Option(help="Score by a model only these, e.g. longest:5000.")]
+MaxCost = Annotated[float | None, typer.Option(help="US dollars that a scorer may spend; needs both prices.")]
 ScoreSet = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="score.NAME=VALUE", help="A setting of the scorer; may be given again."),

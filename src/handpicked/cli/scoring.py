@@ -29,6 +29,7 @@ def score(
     target: options.Target = None,
     sample: options.Sample = None,
     prefilter: options.Prefilter = None,
+    max_cost: options.MaxCost = None,
     set_: options.ScoreSet = None,
     as_json: options.Json = False,
 ) -> None:
@@ -37,7 +38,9 @@ def score(
     from handpicked.options import mapping_of, score_settings
     from handpicked.pick.scoring import score as score_rows
 
-    settings = score_settings(set_ or [], model=model, target=target, sample=sample, prefilter=prefilter)
+    settings = score_settings(
+        set_ or [], model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
+    )
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns)
     with bars() as progress:
         counts = score_rows(

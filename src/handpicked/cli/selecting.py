@@ -71,6 +71,7 @@ def select(
     target: options.Target = None,
     sample: options.Sample = None,
     prefilter: options.Prefilter = None,
+    max_cost: options.MaxCost = None,
     set_: options.ScoreSet = None,
     push_to_hub: HubName = None,
     as_json: options.Json = False,
@@ -95,7 +96,9 @@ def select(
             "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
             "field": field, "low": low, "high": high, "clusters": clusters, "take": take, "threshold": threshold,
             "alpha": alpha, "neighbours": neighbours, "prompts": prompts or [],
-            "score": score_settings(set_ or [], model=model, target=target, sample=sample, prefilter=prefilter),
+            "score": score_settings(
+                set_ or [], model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
+            ),
         },
     )  # fmt: skip
     if out is None and not (compare_measures and size is not None):

@@ -216,7 +216,7 @@ class _Sender:
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
             self.fatal = f"{base_url_of(self.settings)} does not answer: {fault.reason}, {attempts} times."
             return None
-        return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts)
+        return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts, lost=True)
 
     async def _attempt(
         self, http: ClientSession, key: str, request: Request, body: bytes
@@ -233,7 +233,8 @@ class _Sender:
             outcome = await post(http, self.settings, body)
             if isinstance(outcome, Reply):
                 self._keep(key, outcome)
-                cost = price(outcome.prompt_tokens, outcome.reply_tokens, self.settings) or 0.0
+                paid = price(outcome.prompt_tokens, outcome.reply_tokens, self.settings)
+                cost = reserved if paid is None else paid  # not every endpoint counts the tokens
             elif not outcome.maybe_paid:
                 cost = 0.0
             return outcome

@@ -64,7 +64,7 @@ class Reply:
     ``seconds`` is the time of the successful attempt; ``cost`` is in US dollars, ``None`` where no prices are
     given; ``logprobs`` holds, for each position of the reply, natural-log probabilities of the most likely
     tokens; ``finished`` is false when the reply was cut at ``max_tokens``; ``cached`` says it was not sent
-    this time; ``attempts`` counts sendings this time.
+    this time; ``attempts`` counts sendings this time; ``lost`` says that nothing came for a reason that may pass.
     """
 
     text: str | None
@@ -77,6 +77,7 @@ class Reply:
     finished: bool = True
     cached: bool = False
     attempts: int = 0
+    lost: bool = False
 
 
 def base_url_of(settings: Endpoint) -> str:

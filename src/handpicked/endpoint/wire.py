@@ -110,7 +110,7 @@ def read_reply(content: str | bytes, seconds: float | None) -> Reply | Fault:
             finished=choice.get("finish_reason") != "length",
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return Fault("the reply is no chat completion")
+        return Fault("the reply is no chat completion", maybe_paid=True)
 
 
 def _alternatives(entry: Mapping[str, Any]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,9 +26,10 @@ from handpicked.endpoint.template import fence, fields, fill, shortened
 from handpicked.errors import ConfigError
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Message, Pool
-from handpicked.score.pool_scorer import write_scores
+from handpicked.score.pool_scorer import FACTS, LOST, write_scores
 from handpicked.score.rating import read_rating
 from handpicked.score.scorer import Scope
+from handpicked.store import write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 NAME = "llm-rating"
 CUT = "llm-rating_cut_characters"
 SHIPPED = Path(__file__).with_name("llm_rating.txt")
+REPLIES = "replies.jsonl"
 NEEDED = ("prompt", "response", "dimension")
 READS = (
     "model",
@@ -60,11 +62,12 @@ SAMPLED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A rating, or why there is none; and the reply as it came, ``None`` where none came."""
+    """A rating, or why there is none; and the reply as it came, ``None`` where none came: ``lost`` where one may come yet."""
 
     rating: float | None
     reason: str | None
     reply: str | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,9 @@ class LLMRating:
     ``cache`` (by default the user's one request cache), keyed by the address and the whole payload.
 
     A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
-    ``replies.jsonl`` of the work folder like every other. Texts above ``max_chars`` characters are cut at their end,
-    which the second column counts.
+    ``replies.jsonl`` of the work folder like every other. A request that was lost (no reply, for a reason that may pass) is
+    null too, counted among the facts and sent again by the same command. Texts above ``max_chars`` characters are cut at
+    their end, which the second column counts.
     """
 
     model: str | None = None
@@ -170,21 +174,28 @@ class LLMRating:
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Rate the rows into ``work``: scores.arrow, and replies.jsonl with every reply as it came.
 
+        Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows that it lost are asked again.
+
         Raises MissingPart without a key, before anything is sent; EndpointError when going on cannot help (key or model
         refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
         """
         self.identity()
-        budget, scored = Budget(self), []
-        with (work / "replies.jsonl").open("w", encoding="utf-8", errors="surrogatepass") as kept:
+        budget, scored, lost = Budget(self), [], 0
+        earlier, aside = _earlier(work / REPLIES), work / f".{REPLIES}.part"
+        with aside.open("w", encoding="utf-8", errors="surrogatepass") as kept:
             for chunk in _chunks(pool.examples(rows)):
-                for example, found in zip(chunk, self._rated(chunk, budget, progress), strict=True):
+                known = {row: found for row, found in islice(earlier, len(chunk)) if not found.lost}
+                for example, found in zip(chunk, self._rated(chunk, known, budget, progress), strict=True):
                     line = {"row": example.row, "id": example.id, **asdict(found)}
                     kept.write(json.dumps(line, ensure_ascii=False) + "\n")
                     cut = sum(
                         max(0, len(text) - self.max_chars) for text in (example.prompt, example.response)
                     )
                     scored.append((example.row, found.rating, float(cut), found.reason))
-        _tell([reason for *_, reason in scored])
+                    lost += found.lost
+        _tell([reason for *_, reason in scored], lost)
+        aside.replace(work / REPLIES)
+        write_json(work / FACTS, {LOST: lost})
         write_scores(work, self._table(scored))
 
     def _table(self, scored: Sequence[tuple[int, float | None, float, str | None]]) -> pa.Table:
@@ -196,19 +207,26 @@ class LLMRating:
             {name: pa.array(column, types[name]) for name, column in zip(types, columns, strict=True)}
         )
 
-    def _rated(self, examples: Sequence[Example], budget: Budget, progress: Progress) -> Iterator[Rated]:
-        """What came of each example, in order."""
+    def _rated(
+        self, examples: Sequence[Example], known: Mapping[int, Rated], budget: Budget, progress: Progress
+    ) -> Iterator[Rated]:
+        """What came of each example, in order; the rows of ``known`` are not asked."""
         template = self._template()
-        asked = [self._request(example, template) for example in examples if _rateable(example)]
+        asked = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
         cache = Path(self.cache).expanduser() if self.cache else default_cache()
         label = f"rate by {self.model}"
         replies = iter(complete(asked, self, cache, progress, label=label, budget=budget))
         for example in examples:
-            yield self._read(next(replies)) if _rateable(example) else Rated(None, "the response is empty")
+            if example.row in known:
+                yield known[example.row]
+            elif _rateable(example):
+                yield self._read(next(replies))
+            else:
+                yield Rated(None, "the response is empty")
 
     def _read(self, reply: Reply) -> Rated:
         if reply.text is None:
-            return Rated(None, reply.reason)
+            return Rated(None, reply.reason, lost=reply.lost)
         return Rated(*read_rating(reply.text, self.dimension, reply.finished), reply.text)
 
     def _request(self, example: Example, template: str) -> Request:
@@ -245,10 +263,27 @@ def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
         yield chunk
 
 
-def _tell(reasons: Sequence[object]) -> None:
-    """Log how many rows have no rating, and why the first of them has none."""
+def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
+    """What came of each row in an earlier scoring, in the same order; nothing where there was none."""
+    if not file.is_file():
+        return
+    with file.open(encoding="utf-8", errors="surrogatepass") as lines:
+        for found in map(json.loads, lines):
+            yield (
+                found["row"],
+                Rated(**{name: found[name] for name in ("rating", "reason", "reply", "lost")}),
+            )
+
+
+def _tell(reasons: Sequence[object], lost: int) -> None:
+    """Log how many rows have no rating, why the first of them has none, and how many may get one yet."""
     without = [reason for reason in reasons if reason is not None]
     if without:
+        more = f"; the same command asks again for {lost}" if lost else ""
         log.warning(
-            "%d of %d rows have no rating; the first because %s", len(without), len(reasons), without[0]
+            "%d of %d rows have no rating; the first because %s%s",
+            len(without),
+            len(reasons),
+            without[0],
+            more,
         )

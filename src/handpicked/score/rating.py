@@ -12,6 +12,7 @@ OUT_OF = re.compile(
 LABEL = r"""\b(?:the|my|a|overall|final|score|rating|grade|value|response|answer|stars?|points?|is|of|for|and|i|rate|give|it|as)\b
 |[\s:=,;|/*_`\#"'\-–—().\[\]{}]"""
 THOUGHT = re.compile(r"^.*</think>", re.DOTALL)
+OPENED = "<think>"
 SHOWN = 120
 
 
@@ -21,11 +22,14 @@ def read_rating(reply: str, dimension: str, finished: bool = True) -> tuple[floa
     It is the number on the first line that holds one and, beside it, only words such as "score" or the name of the
     ``dimension``: ``4.5``, ``4,5``, ``4½``, ``Score: 4.5/5``, ``Accuracy: 4.5 out of 5``. Where no line is such a one,
     ``N/5`` or ``N out of 5`` counts anywhere. Two different numbers, a number outside 0 to 5 or between the half points,
-    a number in mid-prose, or a reply that was cut (``finished`` false) within its number give none.
+    a number in mid-prose, a thought (``<think>``) that does not end, or a reply that was cut (``finished`` false) within its
+    number give none.
     """
     text = THOUGHT.sub("", reply)  # reasoning models that think aloud
     if not text.strip():
         return None, "an empty reply"
+    if OPENED in text:
+        return None, _because("the reply ends within its thought", reply)
     lines = text.strip().splitlines()
     labels = re.compile(rf"{LABEL}|\b{re.escape(dimension)}\b", re.IGNORECASE | re.VERBOSE)
     found = [numbers for line in lines if (numbers := _bare(line, labels))]
