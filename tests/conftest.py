@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,26 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.tsv").is_file():
         pytest.skip(f"the real data sets are not at {folder}; set HANDPICKED_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def cached_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], str]:
+    """No hub in reach, and a cache of it: a function that puts a folder there as ``owner/name`` and gives its commit."""
+    from huggingface_hub import constants
+
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    def put(name: str, folder: Path) -> str:
+        commit = f"{len(name):040x}"
+        repository = cache / f"models--{name.replace('/', '--')}"
+        shutil.copytree(folder, repository / "snapshots" / commit)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(commit)
+        return commit
+
+    return put
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models import bundled
-from handpicked.models.load import device, dtype_of, identity, load_model, load_tokenizer, resolve
+from handpicked.models.load import device, dtype_of, hub_commit, identity, load_model, load_tokenizer, resolve
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
@@ -67,6 +67,102 @@ def test_a_hub_model_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(MissingPart, match="HF_HUB_OFFLINE"):
         resolve(ModelSettings(name="nobody/no-such-model"))
+
+
+def without(weight: str, model: Path, folder: Path) -> Path:
+    """A copy of the model whose file lacks a weight."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, folder)
+    weights = load_file(folder / "model.safetensors")
+    del weights[weight]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize("weight", ["lm_head.weight", "model.layers.1.mlp.up_proj.weight"])
+def test_weights_that_are_missing_are_named_and_never_made_up(tiny_model: Path, tmp_path: Path, weight: str):
+    folder = without(weight, tiny_model, tmp_path / "model")
+    with pytest.raises(ConfigError, match=f"lack the weights {weight}: they would be random numbers"):
+        load_model(ModelSettings(name=str(folder)))
+    with pytest.raises(ConfigError, match=weight):
+        load_model(ModelSettings(name=str(folder)), device_map={"": "cpu"})
+
+
+def test_a_head_tied_to_the_embeddings_is_not_missing(tiny_model: Path, tmp_path: Path):
+    folder = without("lm_head.weight", tiny_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
+    model = load_model(ModelSettings(name=str(folder)), on="cpu")
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+@pytest.mark.parametrize("kind", ["bart", "marian", "pegasus", "whisper"])
+def test_an_encoder_with_a_decoder_is_refused(tmp_path: Path, kind: str):
+    from transformers import AutoConfig
+
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    classes = [f"{kind.capitalize()}ForConditionalGeneration"]
+    (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": classes}))
+    with pytest.raises(ConfigError, match="encoder with a decoder"):
+        resolve(ModelSettings(name=str(tmp_path)))
+
+
+def test_a_decoder_that_also_sees_is_taken(tmp_path: Path):
+    config = {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert resolve(ModelSettings(name=str(tmp_path))) == tmp_path
+
+
+def test_a_hub_model_of_another_kind_is_refused(cached_hub, tmp_path: Path):
+    (tmp_path / "encoder").mkdir()
+    config = {"model_type": "bert", "architectures": ["BertModel"]}
+    (tmp_path / "encoder" / "config.json").write_text(json.dumps(config))
+    cached_hub("made/encoder", tmp_path / "encoder")
+    for refused in (resolve, identity, load_model):
+        with pytest.raises(ConfigError, match="no causal language model"):
+            refused(ModelSettings(name="made/encoder"))
+
+
+def test_a_hub_model_is_loaded_by_the_commit_that_its_identity_names(cached_hub, tiny_model, monkeypatch):
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from handpicked.score.causal import config_of
+
+    commit = cached_hub("made/tiny", tiny_model)
+    settings = ModelSettings(name="made/tiny")
+    assert identity(settings) == f"made/tiny@{commit}" and hub_commit(settings) == commit
+    asked = []
+    for kind in (AutoConfig, AutoModelForCausalLM, AutoTokenizer):
+
+        def spied(place, *rest, real=kind.from_pretrained, **options):
+            asked.append(options["revision"])
+            return real(place, *rest, **options)
+
+        monkeypatch.setattr(kind, "from_pretrained", spied)
+    assert not load_model(settings).training
+    assert load_tokenizer(settings).eos_token == "<|im_end|>"
+    assert config_of(settings).hidden_size == 32
+    assert set(asked) == {commit}
+
+
+def test_what_is_not_cached_is_asked_for_by_its_branch(cached_hub, tiny_model, monkeypatch):
+    """So that the cache knows the branch's commit afterwards, without the hub too."""
+    from huggingface_hub import constants
+
+    asked = []
+
+    def download(name, file, revision):
+        asked.append((name, file, revision))
+        commit = cached_hub(name, tiny_model)
+        return str(Path(constants.HF_HUB_CACHE) / "models--made--new" / "snapshots" / commit / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    settings = ModelSettings(name="made/new")
+    assert identity(settings) == f"made/new@{hub_commit(settings)}"
+    assert asked == [("made/new", "config.json", None)]
 
 
 def test_an_unknown_bundled_model_gets_a_suggestion():

@@ -100,6 +100,15 @@ def test_what_is_cut_is_the_end_of_the_response_and_the_question_stays(rate, mod
     assert no_room is None and "no room for the response" in reasons[1]
 
 
+def test_a_cut_spares_whatever_stands_after_the_response(rate, model, tmp_path):
+    text = "R: {response} P: {prompt} Q:"
+    pool = MadePool((example(0, "what is seven? " * 10, "y" * 600),))
+    (value,), (cut,), _ = run(rate("deita-quality", text), tmp_path / "work", pool)
+    whole = len(text.format(prompt=pool.found[0].prompt, response="y" * 600))
+    shortened = text.format(prompt=pool.found[0].prompt, response="y" * (600 - (whole - 512)))
+    assert cut == whole - 512 and value == pytest.approx(by_hand(model, [shortened])[0], abs=1e-4)
+
+
 def test_braces_in_a_row_are_its_own(rate, model, tmp_path):
     pool = MadePool((example(0, "what is {response}?", "a {prompt}"),))
     (value,), *_ = run(rate("deita-quality"), tmp_path / "work", pool)

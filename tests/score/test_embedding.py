@@ -100,6 +100,45 @@ def test_a_row_without_text_has_no_embedding_but_a_reason(tmp_path):
     assert Embeddings.load(folder).rows.tolist() == [0, 3]
 
 
+def test_a_row_whose_vector_has_no_direction_has_no_embedding_but_a_reason(tmp_path, monkeypatch):
+    rows = [*ROWS[:3], {"prompt": "NONE", "response": ""}, ROWS[4], {"prompt": "ZERO", "response": ""}]
+
+    def some(texts, *rest, **more):
+        found = models.embed(texts, *rest, **more)
+        for place, text in enumerate(texts):
+            found[place] *= {"NONE": np.nan, "ZERO": 0}.get(text, 1)
+        return found
+
+    whole = Embeddings.load(made(tmp_path, MemoryPool(ROWS[:5])))
+    monkeypatch.setattr(embedding, "embed", some)
+    for _ in range(2):  # the second attempt finds what the first one left
+        folder = made(tmp_path, MemoryPool(rows), name="broken")
+        found, told = Embeddings.load(folder), scored(folder)
+        assert found.rows.tolist() == [0, 1, 2, 4]
+        assert np.allclose(found.vectors, whole.vectors[[0, 1, 2, 4]], atol=1e-5)
+        assert [value is None for value in told["embedding"]] == [False, False, False, True, False, True]
+        assert [place for place, reason in enumerate(told["reason"]) if reason] == [3, 5]
+        assert "no vector with a direction" in told["reason"][3]
+
+
+def test_an_embedder_of_the_hub_is_loaded_by_the_commit_that_its_identity_names(cached_hub, monkeypatch):
+    import sentence_transformers
+
+    from handpicked.models.bundled import bundled_folder
+
+    commit = cached_hub("made/minilm", bundled_folder("bundled:all-minilm-l6-v2"))
+    asked, real = [], sentence_transformers.SentenceTransformer
+
+    def spied(place, **options):
+        asked.append((place, options["revision"]))
+        return real(place, **options)
+
+    monkeypatch.setattr(sentence_transformers, "SentenceTransformer", spied)
+    assert models.embedder_identity("made/minilm") == f"made/minilm@{commit}"
+    assert models.embed(["Hello"], "made/minilm").shape == (1, 384)
+    assert asked == [("made/minilm", commit)]
+
+
 def test_only_the_rows_that_were_asked_for(tmp_path):
     folder = made(tmp_path, MemoryPool(ROWS, shards=2), rows=[3, 7, 39])
     assert scored(folder)["row"] == Embeddings.load(folder).rows.tolist() == [3, 7, 39]

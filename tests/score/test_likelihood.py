@@ -220,6 +220,37 @@ def test_a_model_that_is_none_is_told_at_once(tiny_model, tmp_path):
         Ifd(LanguageModel(str(tiny_model), template="chatlm")).identity()
 
 
+def test_no_number_is_made_by_random_weights(tiny_model, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    headless = tmp_path / "headless"
+    shutil.copytree(tiny_model, headless)
+    weights = load_file(headless / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, headless / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"lack the weights lm_head\.weight"):
+        scored(Ifd(LanguageModel(str(headless))), MemoryPool(ROWS), tmp_path / "work")
+    assert not (tmp_path / "work" / SCORES).exists()
+
+
+def test_a_loss_too_large_for_a_perplexity_is_null_with_its_reason(tmp_path, monkeypatch):
+    tokenized = Tokenized(
+        *(np.array(part) for part in ([5, 6], [0, 2, 4], [0, 0], [0, 0], [1, 2, 1, 2], [False, True] * 2))
+    )
+    done = {
+        (row, alone, 0): Pass(row, alone, loss)
+        for row, given, by_itself in ((5, 710.0, 1.0), (6, 2.0, 3.0))
+        for alone, loss in ((False, given), (True, by_itself))
+    }
+    monkeypatch.setattr(
+        LanguageModel, "losses", lambda *_, alone, **__: Losses(tokenized, done, alone, {"tokens": 8})
+    )
+    for scorer in (Ifd(LanguageModel()), Perplexity(LanguageModel())):
+        found = scored(scorer, MemoryPool([]), tmp_path / scorer.name)
+        assert found[5][scorer.name] is None and "over 709 nats" in found[5]["reason"]
+        assert found[6][scorer.name] > 0 and found[6]["reason"] is None
+
+
 def test_compiling_without_a_compiler_is_refused_before_the_model_is_loaded(lm, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     if device() == "cpu":

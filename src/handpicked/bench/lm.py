@@ -12,7 +12,7 @@ from typing import Any, Literal
 from handpicked.bench.listening import listening
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
-from handpicked.models.load import dtype_of, load_model, load_tokenizer, resolve
+from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
 
@@ -84,7 +84,7 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
     """What lm-eval's vLLM model is made with. vLLM refuses adapters of a higher rank than it was told to expect."""
     arguments: dict[str, Any] = {
         "pretrained": str(resolve(model)),
-        "revision": model.revision,
+        "revision": pinned(model),
         "trust_remote_code": model.trust_remote_code,
         "dtype": str(dtype_of(model)).removeprefix("torch."),
         "batch_size": "auto",

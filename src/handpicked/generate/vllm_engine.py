@@ -9,7 +9,7 @@ from typing import Any
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import MissingPart
 from handpicked.generate.answers import Engine, Request, refuse_long
-from handpicked.models.load import dtype_of, resolve
+from handpicked.models.load import dtype_of, pinned, resolve
 from handpicked.models.template import Template
 
 
@@ -27,7 +27,7 @@ def vllm_engine(
         ) from None
     llm = LLM(
         model=str(resolve(model)),
-        revision=model.revision,
+        revision=pinned(model),
         trust_remote_code=model.trust_remote_code,
         dtype=str(dtype_of(model)).removeprefix("torch."),
         enable_lora=adapter is not None,

@@ -9,8 +9,9 @@ from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX
 from handpicked.models.digest import sha256_of_folder
-from handpicked.models.load import device, dtype_of, hub_commit, is_folder
+from handpicked.models.load import device, dtype_of, hub_commit, is_folder, pinned
 from handpicked.models.quiet import quiet
+from handpicked.models.weights import load_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -47,7 +48,7 @@ def classifier_config(settings: ModelSettings) -> PretrainedConfig:
     with quiet():
         try:
             return AutoConfig.from_pretrained(
-                place, revision=settings.revision, trust_remote_code=settings.trust_remote_code
+                place, revision=pinned(settings), trust_remote_code=settings.trust_remote_code
             )
         except (OSError, ValueError) as error:
             raise ConfigError(f"'{settings.name}' is no model folder: {first_line(error)}") from error
@@ -62,29 +63,17 @@ def classifier_identity(settings: ModelSettings) -> str:
 
 
 def load_classifier(settings: ModelSettings) -> PreTrainedModel:
-    """The reward model in eval mode on the best device. Raises as ``resolve_classifier`` does."""
+    """The reward model in eval mode on the best device. Raises as ``resolve_classifier`` and ``load_weights`` do."""
     place = resolve_classifier(settings)
     from transformers import AutoModelForSequenceClassification
 
-    with quiet():
-        try:
-            model, told = AutoModelForSequenceClassification.from_pretrained(
-                place,
-                revision=settings.revision,
-                dtype=dtype_of(settings),
-                trust_remote_code=settings.trust_remote_code,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
-            ) from error
-    if told["missing_keys"]:
-        raise ConfigError(
-            f"The files of '{settings.name}' lack the weights {', '.join(sorted(told['missing_keys'])[:3])}: they would be "
-            "random numbers. Give the folder of the whole model."
-        )
+    model = load_weights(
+        AutoModelForSequenceClassification,
+        settings,
+        place,
+        revision=pinned(settings),
+        dtype=dtype_of(settings),
+    )
     loaded: PreTrainedModel = model.to(device()).eval()
     return loaded
 
@@ -96,7 +85,7 @@ def load_classifier_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBas
 
     with quiet():
         return AutoTokenizer.from_pretrained(
-            place, revision=settings.revision, trust_remote_code=settings.trust_remote_code
+            place, revision=pinned(settings), trust_remote_code=settings.trust_remote_code
         )
 
 

@@ -12,7 +12,7 @@ from handpicked.config import BUNDLED_EMBEDDER, ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder
 from handpicked.models.digest import MODEL_FILES, sha256_of_file
-from handpicked.models.load import hub_commit, is_folder
+from handpicked.models.load import hub_file, is_folder
 from handpicked.models.quiet import quiet
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
         MissingPart: a model of the hub that is neither cached nor in reach, or a wheel that is not installed.
     """
     if not name.startswith(PREFIX) and not is_folder(name):
-        return f"{name}@{hub_commit(ModelSettings(name=name))}"
+        return f"{name}@{_hub_commit(name)}"
     folder = bundled_folder(name) if name.startswith(PREFIX) else Path(name).expanduser()
     if not folder.is_dir():
         raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
@@ -83,10 +83,17 @@ def embedder(name: str) -> Any:
     except ImportError:
         raise MissingPart("Embeddings need sentence-transformers: pip install 'handpicked[embed]'") from None
     place = str(bundled_folder(name)) if name.startswith(PREFIX) else name
+    # The very commit that the identity names, whatever the hub has by now.
+    commit = None if place != name or is_folder(name) else _hub_commit(name)
     with quiet():
         try:
-            return SentenceTransformer(place, model_kwargs={"use_safetensors": True})
+            return SentenceTransformer(place, revision=commit, model_kwargs={"use_safetensors": True})
         except OSError as error:
             raise MissingPart(
                 f"The embedding model '{name}' cannot be loaded: {first_line(error)}"
             ) from error
+
+
+def _hub_commit(name: str) -> str:
+    """The commit of an embedder of the hub. Not every one has a config.json, but all say in modules.json what they are."""
+    return hub_file(ModelSettings(name=name), "modules.json").parent.name

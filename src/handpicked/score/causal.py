@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import ModelSettings
-from handpicked.errors import MissingPart, first_line
-from handpicked.models.load import dtype_of, identity, resolve
+from handpicked.errors import ConfigError, MissingPart, first_line
+from handpicked.models.load import dtype_of, identity, load_tokenizer, pinned, resolve
+from handpicked.models.template import SHIPPED, load_template
 from handpicked.score.forecast import weights_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ def config_of(model: ModelSettings) -> PretrainedConfig:
 
     try:
         return AutoConfig.from_pretrained(
-            place, revision=model.revision, trust_remote_code=model.trust_remote_code
+            place, revision=pinned(model), trust_remote_code=model.trust_remote_code
         ).get_text_config()
     except OSError as error:
         raise MissingPart(
@@ -31,6 +33,24 @@ def config_of(model: ModelSettings) -> PretrainedConfig:
 def made_of(model: ModelSettings) -> str:
     """What a fingerprint says the scores are computed by: the model, and the number type, which moves them by 1e-3 or so."""
     return f"{identity(model)}, {number_type(model)}"
+
+
+def template_of(model: ModelSettings, template: str) -> str:
+    """What a fingerprint says of the chat template: the tokenizer's own, which is among the model's files, or one of ours.
+
+    Raises ConfigError for ``auto`` where the tokenizer has none of its own, because nobody chose the one that would stand in
+    for it, and for a name that is no template.
+    """
+    tokenizer = load_tokenizer(model)
+    if template == "auto" and not isinstance(tokenizer.chat_template, str):
+        raise ConfigError(
+            f"score.template: the tokenizer of '{model.name}' has no chat template of its own; choose one of "
+            f"{', '.join(SHIPPED)}."
+        )
+    source = load_template(template, tokenizer).source
+    if template == "auto":
+        return "its own template"
+    return f"template {template} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
 
 def number_type(model: ModelSettings) -> str:

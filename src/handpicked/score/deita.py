@@ -132,13 +132,13 @@ class Encoder:
         self.field = "response" if name == "deita-quality" else "prompt"
         self.text, self.tokenizer, self.limit = text, tokenizer, limit
         self.tail = text[text.rindex(f"{{{self.field}}}") + len(self.field) + 2 :]
-        self.ratings = rating_ids(tokenizer, self._fill("x", "x"), model)
+        self.ratings = rating_ids(tokenizer, self._fill(text, "x", "x"), model)
 
     def __call__(self, example: Example) -> ModelRow:
         rated = example.response if self.field == "response" else example.prompt
         if not rated.strip():
             return ModelRow(example.row, reason=f"the {self.field} is empty")
-        ids = self._ids(self._fill(example.prompt, example.response))
+        ids = self._ids(self._fill(self.text, example.prompt, example.response))
         over = max(0, len(ids) - self.limit)
         if over:
             if over >= len(self._plain(rated)):
@@ -146,13 +146,13 @@ class Encoder:
                     example.row,
                     reason=f"{len(ids)} tokens leave no room for the {self.field} within {self.limit}",
                 )
-            tail = len(self._plain(self.tail))
+            tail = len(self._plain(self._fill(self.tail, example.prompt, example.response)))
             ids = ids[: self.limit - tail] + ids[len(ids) - tail :]
         return ModelRow(example.row, packed(ids), over)
 
-    def _fill(self, prompt: str, response: str) -> str:
-        """The prompt of one row. Braces in a row's own text stay as they are."""
-        parts = self.text.split("{prompt}")
+    def _fill(self, text: str, prompt: str, response: str) -> str:
+        """``text`` of the prompt for one row. Braces in a row's own text stay as they are."""
+        parts = text.split("{prompt}")
         return prompt.join(part.replace("{response}", response) for part in parts)
 
     def _ids(self, text: str) -> list[int]:

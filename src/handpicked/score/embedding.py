@@ -14,6 +14,7 @@ from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.score.pool_scorer import FACTS, write_scores
 from handpicked.score.scorer import Scope
+from handpicked.score.vectors import NO_DIRECTION, directed
 from handpicked.store import read_json, write_json, writing
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Embedding:
     ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and answer alike.
     The model reads a text up to its limit (the bundled MiniLM: 256 tokens, special ones included) and ignores the rest;
     the column ``embedding`` is the tokens that it read, ``embedding_cut`` those that it did not. The folder gets
-    ``embeddings.npy`` (float32 [n, dimensions], each of length 1) and ``rows.npy`` (the pool row of each, int64, ascending). A row without text has no embedding.
+    ``embeddings.npy`` (float32 [n, dimensions], each of length 1) and ``rows.npy`` (the pool row of each, int64, ascending).
+    A row without text has no embedding, nor has one whose vector is zero or not finite.
     """
 
     model: str = BUNDLED_EMBEDDER
@@ -168,18 +170,41 @@ class _Arrays:
         import pyarrow as pa
 
         every = _rows(pool, rows)
+        texted = np.isin(every, self.rows, assume_unique=True)
+        self._keep(directed(self.vectors))
         there = np.isin(every, self.rows, assume_unique=True)
         table = {"row": pa.array(every)}
         for name, known in zip(scorer.values, self.counts.T, strict=True):
             values = np.zeros(len(every))
             values[there] = known
             table[name] = pa.array(values, mask=~there)
-        reasons = np.where(there, "", f"there is no text to embed ({scorer.text})")
+        reasons = np.where(texted, NO_DIRECTION, f"there is no text to embed ({scorer.text})")
         table["reason"] = pa.array(reasons.tolist(), pa.string(), mask=there)
         cut = int((self.counts[:, 1] > 0).sum())
         facts = {"limit": self.limit, "dimensions": self.vectors.shape[1], "texts that were cut": cut}
         write_json(self.folder / FACTS, facts)
         write_scores(self.folder, pa.table(table))
+
+    def _keep(self, good: np.ndarray[Any, Any]) -> None:
+        """Leave the rows that are ``good``, and no embedding of the others.
+
+        The note of what is done goes first: an attempt that is killed between two files begins anew and mixes none.
+        """
+        import numpy as np
+
+        if good.all():
+            return
+        (self.folder / STARTED).unlink()
+        aside = self.folder / f".{VECTORS}.part"
+        kept = np.flatnonzero(good)
+        vectors = np.lib.format.open_memmap(aside, "w+", np.float32, (len(kept), self.vectors.shape[1]))
+        for first in range(0, len(kept), BLOCK):
+            vectors[first : first + BLOCK] = self.vectors[kept[first : first + BLOCK]]
+        vectors.flush()
+        aside.replace(self.folder / VECTORS)
+        self.rows, self.counts, self.vectors = self.rows[good], self.counts[good], vectors
+        np.save(self.folder / ROWS, self.rows)
+        np.save(self.folder / COUNTS, self.counts)
 
 
 def _texts(pool: Pool, rows: Sequence[int] | None, text: Text) -> Iterator[_Row]:

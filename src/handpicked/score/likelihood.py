@@ -7,22 +7,21 @@ percent; the output head sees response tokens only; what is done is in a journal
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
 from handpicked.errors import ConfigError, MissingPart
-from handpicked.models.load import device, dtype_of, identity, load_tokenizer, resolve
-from handpicked.models.template import SHIPPED, Template, load_template
+from handpicked.models.load import device, dtype_of, load_tokenizer, pinned, resolve
+from handpicked.models.template import Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Pool
+from handpicked.score.causal import made_of, template_of
 from handpicked.score.forecast import characters, in_words, product_rate, stored_weights
 from handpicked.score.losses import Losses
 from handpicked.score.noise import Noise
@@ -66,19 +65,7 @@ class LanguageModel:
             _check_compiler()
         place = resolve(self._settings)
         _check_weights(place, self.model)
-        if self.template == "auto":
-            template = "its own template"
-            if load_tokenizer(self._settings).chat_template is None:
-                raise ConfigError(
-                    f"score.template: the tokenizer of '{self.model}' has no chat template of its own; choose one of "
-                    f"{', '.join(SHIPPED)}."
-                )
-        else:
-            load_template(self.template, load_tokenizer(self._settings))
-            source = (files("handpicked.models") / "templates" / f"{self.template}.jinja").read_bytes()
-            template = f"template {self.template} {hashlib.sha256(source).hexdigest()[:16]}"
-        number = str(dtype_of(self._settings)).removeprefix("torch.")
-        return f"{identity(self._settings)}, {number}, {template}"
+        return f"{made_of(self._settings)}, {template_of(self._settings, self.template)}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, times: int = 1) -> str:
         """Tokens and time of ``passes`` passes over the rows, all that ``times`` times over.
@@ -151,7 +138,7 @@ def _context(settings: ModelSettings, tokenizer: Any) -> int:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(
-        resolve(settings), revision=settings.revision, trust_remote_code=settings.trust_remote_code
+        resolve(settings), revision=pinned(settings), trust_remote_code=settings.trust_remote_code
     )
     found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     return int(found or min(tokenizer.model_max_length, 1 << 30))

@@ -12,6 +12,10 @@ from handpicked.score.tokenized import REASONS, Tokenized
 if TYPE_CHECKING:
     import numpy as np
 
+LARGEST = 709.0
+"""Nats, the exponent of which is still a number: e^710 is none."""
+TOO_LARGE = f"the model's loss is over {LARGEST:.0f} nats a token, too large for a perplexity"
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -80,6 +84,9 @@ class Losses:
                 for one in passed
             ]
             means = [one.mean for one in passed]
+            if any(mean > LARGEST for mean in means if mean is not None):
+                yield Row(row, tokens, cut, TOO_LARGE)
+                continue
             if not self.alone:
                 means.append(None)
                 each.append(None)

@@ -19,7 +19,7 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.score.causal import config_of, context_of, made_of, size_of
+from handpicked.score.causal import config_of, context_of, made_of, size_of, template_of
 from handpicked.score.forecast import forecast
 from handpicked.score.model_rows import ModelRow, batches, packed
 from handpicked.score.pool_scorer import SCORES
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Rds:
     """``rds`` is the cosine to the most similar target, ``rds_rank`` the place in the round robin, 1 the first to be taken.
 
-    A selection by ``rds`` takes rows by rank. Prompt and response are read together, in ``template``; where a target has no
+    A selection by ``rds`` takes rows by rank. Prompt and response are read together, in ``template`` (``auto``: the tokenizer's
+    own, which it must have); where a target has no
     response, prompts are compared with prompts. At most ``max_length`` tokens of a row are read (the paper's 2,048; None: the
     model's context), from its start, and ``rds_truncated`` counts the others.
 
@@ -56,8 +57,9 @@ class Rds:
     cost: ClassVar[Cost] = "model forward"
 
     def identity(self) -> str:
-        """The model's files or commit, and the target's content."""
-        return f"{made_of(self.model)}, target sha256:{self.target.sha256}"
+        """The model's files or commit, the template, and the target's content."""
+        made = f"{made_of(self.model)}, {template_of(self.model, self.template)}"
+        return f"{made}, target sha256:{self.target.sha256}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, those of the target included."""
@@ -72,7 +74,7 @@ class Rds:
         )
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """Similarity and rank of every row; null for an empty response."""
+        """Similarity and rank of every row; null for an empty response and for a vector without a direction."""
         if (work / SCORES).is_file():
             return
         template, limit = self._template()
@@ -96,7 +98,7 @@ class Rds:
             self.name,
         )
         assert vectors is not None  # there is a target
-        write_resemblance(work, self.values, found, vectors[: len(items)], vectors[len(items) :])
+        write_resemblance(work, self.values, found, vectors[: len(items)], self.target, vectors[len(items) :])
         forget_vectors(work)
 
     def _template(self) -> tuple[Template, int]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handpicked.errors import ConfigError
 from handpicked.score.pool_scorer import FACTS, truncation, write_scores
 from handpicked.score.round_robin import round_robin
-from handpicked.score.vectors import unit
+from handpicked.score.target import TargetSet
+from handpicked.score.vectors import NO_DIRECTION, directed, unit
 from handpicked.store import write_json
 
 if TYPE_CHECKING:
@@ -30,22 +32,30 @@ def write_resemblance(
     work: Path,
     names: tuple[str, str, str],
     rows: Sequence[Compared],
-    vectors: np.ndarray[Any, Any] | None,
+    vectors: np.ndarray[Any, Any],
+    target: TargetSet,
     targets: np.ndarray[Any, Any],
 ) -> None:
-    """Write similarity, round robin rank and truncation, by these names. ``vectors`` are of the rows without a reason, in order."""
+    """Write similarity, round robin rank and truncation, by these names.
+
+    ``vectors`` are of the rows without a reason, in order, and ``targets`` of the target's examples. A row whose vector has
+    no direction gets that as its reason. Raises ConfigError for such a target, which nothing can resemble.
+    """
     import numpy as np
     import pyarrow as pa
 
-    valued = [place for place, row in enumerate(rows) if row.reason is None]
+    _check(target, targets)
+    asked = [place for place, row in enumerate(rows) if row.reason is None]
+    good = directed(vectors)
+    lost = {place for place, one in zip(asked, good, strict=True) if not one}
+    rows = [replace(row, reason=NO_DIRECTION) if place in lost else row for place, row in enumerate(rows)]
+    # Equals are taken in order of id, whatever the order of the pool.
+    order = sorted(np.flatnonzero(good), key=lambda one: (rows[asked[one]].id, rows[asked[one]].row))
+    ranked = round_robin(unit(vectors[order]), unit(targets))
+    places = np.array(asked, np.int64)[order]
     similarity = np.full(len(rows), np.nan)
     rank = np.full(len(rows), np.nan)
-    if vectors is not None:
-        # Equals are taken in order of id, whatever the order of the pool.
-        order = sorted(range(len(valued)), key=lambda one: (rows[valued[one]].id, rows[valued[one]].row))
-        ranked = round_robin(unit(vectors[order]), unit(targets))
-        places = np.array(valued)[order]
-        similarity[places], rank[places] = ranked.similarity, ranked.rank
+    similarity[places], rank[places] = ranked.similarity, ranked.rank
     none = np.isnan(rank)
     table = {
         "row": pa.array([row.row for row in rows], pa.int64()),
@@ -56,3 +66,12 @@ def write_resemblance(
     }
     write_json(work / FACTS, truncation([row.truncated for row in rows if row.reason is None]))
     write_scores(work, pa.table(table))
+
+
+def _check(target: TargetSet, vectors: np.ndarray[Any, Any]) -> None:
+    bad = [prompt for prompt, good in zip(target, directed(vectors), strict=True) if not good]
+    if bad:
+        raise ConfigError(
+            f"target: for {len(bad)} of the {len(target)} examples of {target.path} (the first: {bad[0].text[:60]!r}) "
+            f"{NO_DIRECTION}, so nothing can resemble it. Remove it, or give another model."
+        )

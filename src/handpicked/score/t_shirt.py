@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.score.likelihood import LanguageModel, leave_nothing_else
-from handpicked.score.losses import Losses
+from handpicked.score.losses import LARGEST, Losses
 from handpicked.score.noise import Noise
 from handpicked.score.pool_scorer import FACTS, SCORES, write_scores
 from handpicked.score.scorer import Scope
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NEIGHBOURS = 30
+NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too large for a perplexity"
 
 
 @dataclass(frozen=True)
@@ -85,25 +86,26 @@ class TShirt:
         deltas = [delta for copy in copies for _, delta in _deltas(losses, copy)]
         moved = np.abs(np.concatenate(deltas)) if deltas else np.zeros(1, np.float32)
         threshold = float(np.percentile(moved, 100 * (1 - self.ratio)))
-        selective: dict[int, list[float]] = {}
-        ratios: dict[int, list[float]] = {}
+        found: dict[int, list[tuple[float, float]]] = {}
         for copy in copies:
             for row, delta in _deltas(losses, copy):
-                selective.setdefault(row, []).append(selective_ifd(delta, threshold))
-                ratios.setdefault(row, []).append(math.exp(float(delta.mean(dtype=np.float64))))
-        table = [
-            {
-                "row": row.row,
-                "reason": row.reason
-                or (None if row.row in selective else "a neighbour's loss is not a finite number"),
-                "t-shirt": float(np.mean(selective[row.row])) if row.row in selective else None,
-                "t-shirt_spread": float(np.std(selective[row.row])) if row.row in selective else None,
-                "t-shirt_ifd": float(np.mean(ratios[row.row])) if row.row in selective else None,
-                "t-shirt_tokens": row.tokens,
-                "t-shirt_truncated": row.cut,
-            }
-            for row in losses.rows()
-        ]
+                exponents = _selected(delta, threshold), float(delta.mean(dtype=np.float64))
+                if max(exponents) <= LARGEST:
+                    found.setdefault(row, []).append((math.exp(exponents[0]), math.exp(exponents[1])))
+        table: list[dict[str, float | int | str | None]] = []
+        for one in losses.rows():
+            line: dict[str, float | int | str | None] = {"row": one.row, "reason": one.reason}
+            line |= {"t-shirt_tokens": one.tokens, "t-shirt_truncated": one.cut}
+            values = np.array(found.get(one.row, []))
+            if one.reason is None and len(values) < len(copies):
+                line["reason"] = NO_RATIO
+            elif one.reason is None:
+                line |= {
+                    "t-shirt": float(values[:, 0].mean()),
+                    "t-shirt_spread": float(values[:, 0].std()),
+                    "t-shirt_ifd": float(values[:, 1].mean()),
+                }
+            table.append(line)
         schema = pa.schema(
             [("row", pa.int64()), *((value, pa.float64()) for value in self.values), ("reason", pa.string())]
         )
@@ -113,10 +115,14 @@ class TShirt:
 
 def selective_ifd(delta: np.ndarray[Any, Any], threshold: float) -> float:
     """exp of the mean Delta over the tokens that the prompt moves by more than ``threshold`` nats; 1 where it moves none."""
+    return math.exp(_selected(delta, threshold))
+
+
+def _selected(delta: np.ndarray[Any, Any], threshold: float) -> float:
     import numpy as np
 
     chosen = delta[np.abs(delta) > threshold]
-    return math.exp(float(chosen.mean(dtype=np.float64))) if len(chosen) else 1.0
+    return float(chosen.mean(dtype=np.float64)) if len(chosen) else 0.0
 
 
 def _deltas(losses: Losses, neighbour: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:

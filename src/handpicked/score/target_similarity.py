@@ -56,7 +56,7 @@ class TargetSimilarity:
         return f"{self._embedding.estimate(pool, rows)}, and {len(self.target):,} targets"
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """Similarity and rank of every row; null for an empty response."""
+        """Similarity and rank of every row; null for an empty response and for a row without an embedding."""
         import numpy as np
 
         if (work / SCORES).is_file():
@@ -65,15 +65,19 @@ class TargetSimilarity:
         folder.mkdir(exist_ok=True)
         self._embedding.score(pool, rows, folder, progress)
         table = read_scores(folder)
-        cut = dict(zip(table["row"].to_pylist(), table["embedding_cut"].to_pylist(), strict=True))
-        compared = [_compared(example, cut[example.row]) for example in pool.examples(rows)]
+        told = {line["row"]: line for line in table.select(["row", "embedding_cut", "reason"]).to_pylist()}
+        compared = [
+            _compared(example, told[example.row]["embedding_cut"], told[example.row]["reason"])
+            for example in pool.examples(rows)
+        ]
         valued = [row.row for row in compared if row.reason is None]
-        # Each file is of the rows that have a text, ascending.
+        # Each file is of the rows that have an embedding, ascending.
         of_row, vectors = (
             np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (ROWS, VECTORS)
         )
         targets = embed([target_text(prompt, self.target.whole) for prompt in self.target], self.embedder)
-        write_resemblance(work, self.values, compared, vectors[np.searchsorted(of_row, valued)], targets)
+        of_valued = vectors[np.searchsorted(of_row, valued)]
+        write_resemblance(work, self.values, compared, of_valued, self.target, targets)
         shutil.rmtree(folder)
 
     @property
@@ -81,12 +85,8 @@ class TargetSimilarity:
         return Embedding(self.embedder, "both" if self.target.whole else "prompt")
 
 
-def _compared(example: Example, cut: float | None) -> Compared:
-    """A row whose embedder did not read ``cut`` tokens; ``None``: it had nothing to read."""
+def _compared(example: Example, cut: float | None, reason: str | None) -> Compared:
+    """A row whose embedder did not read ``cut`` tokens; ``None``: it has no embedding, for this reason."""
     if not example.response.strip():
         return Compared(example.row, example.id, reason="the response is empty")
-    if cut is None:
-        return Compared(
-            example.row, example.id, reason="the prompt is empty, and the target is of prompts alone"
-        )
-    return Compared(example.row, example.id, int(cut))
+    return Compared(example.row, example.id, int(cut or 0), reason)

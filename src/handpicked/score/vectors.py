@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 VECTORS = "vectors.npy"
 DONE = "batches.jsonl"
+BLOCK = 8192
+"""Vectors looked at together."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,25 @@ def forget_vectors(work: Path) -> None:
     (work / VECTORS).unlink(missing_ok=True)
 
 
+NO_DIRECTION = "the model gave no vector with a direction: it is zero, or not of finite numbers"
+"""Why a row has no value that is a cosine."""
+
+
+def directed(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Which vectors [n, width] have a direction, so that there is a cosine: those that are finite and not zero. Booleans [n]."""
+    import numpy as np
+
+    found = np.empty(len(vectors), bool)
+    for first in range(0, len(vectors), BLOCK):
+        block = vectors[first : first + BLOCK]
+        found[first : first + BLOCK] = np.isfinite(block).all(axis=1) & (block != 0).any(axis=1)
+    return found
+
+
 def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Each vector divided by its length, float32; one of length 0 stays 0 and is as similar to any other as a right angle."""
+    """Each vector, which must be ``directed``, divided by its length, float32."""
     import numpy as np
 
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    scaled: np.ndarray[Any, Any] = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    scaled: np.ndarray[Any, Any] = (vectors / lengths).astype(np.float32)
     return scaled

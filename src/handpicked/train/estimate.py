@@ -54,7 +54,7 @@ def model_size(model: ModelSettings) -> ModelSize:
 
     Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's configuration is not to be had.
     """
-    from handpicked.models.load import resolve
+    from handpicked.models.load import pinned, resolve
 
     place = resolve(model)
     import torch
@@ -62,7 +62,7 @@ def model_size(model: ModelSettings) -> ModelSize:
 
     try:
         config: Any = AutoConfig.from_pretrained(
-            place, revision=model.revision, trust_remote_code=model.trust_remote_code
+            place, revision=pinned(model), trust_remote_code=model.trust_remote_code
         ).get_text_config()
     except OSError as error:
         raise MissingPart(f"The configuration of '{model.name}' cannot be had: {error}") from error

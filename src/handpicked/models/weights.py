@@ -1,0 +1,41 @@
+"""A model's weights from its own files, all of them: what they lack would be made of random numbers, with no word said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from handpicked.config import ModelSettings
+from handpicked.errors import ConfigError, first_line
+from handpicked.models.quiet import quiet
+
+NAMED = 3
+"""Weights that an error names, of those that are missing."""
+
+
+def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **options: Any) -> Any:
+    """The model at ``place`` by the auto class ``kind``; ``options`` go to ``from_pretrained``.
+
+    Raises ConfigError when it cannot be loaded, or when its files lack a weight that is not tied to another.
+    """
+    with quiet():
+        try:
+            model, told = kind.from_pretrained(
+                place,
+                trust_remote_code=settings.trust_remote_code,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
+            ) from error
+    missing = sorted(told["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
+        raise ConfigError(
+            f"The files of '{settings.name}' lack the weights {', '.join(missing[:NAMED])}{more}: they would be random numbers. "
+            "Give the folder of the whole model."
+        )
+    return model
