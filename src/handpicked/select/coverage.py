@@ -64,7 +64,7 @@ class Dense:
 
     @property
     def slack(self) -> float:
-        return 10**-DECIMALS + 1e-6 * len(self.vectors)  # sums of float32
+        return 0.1**DECIMALS + 1e-6 * len(self.vectors)  # sums of float32
 
     def first(self) -> np.ndarray[Any, Any]:
         import numpy as np
@@ -149,7 +149,7 @@ class Sparse:
 
     @property
     def slack(self) -> float:
-        return 10**-DECIMALS
+        return 0.1**DECIMALS
 
     def first(self) -> np.ndarray[Any, Any]:
         import numpy as np
