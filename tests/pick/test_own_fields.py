@@ -65,9 +65,10 @@ def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(pool_of, field):
     assert word_scorer.done == []
 
 
-def test_a_scorer_that_the_pool_has_as_a_field_is_not_selected_by_in_short(pool_of, tmp_path):
-    with pytest.raises(ConfigError, match="has a field 'wordy' of its own"):
-        pick(pool_of("wordy"), SelectSettings(by="wordy", size=1), tmp_path / "x")
+@pytest.mark.parametrize("name", ["wordy", "repeated_5grams"])
+def test_a_scorer_that_the_pool_has_as_a_field_is_not_selected_by_in_short(pool_of, tmp_path, name):
+    with pytest.raises(ConfigError, match=f"has a field '{name}' of its own"):
+        pick(pool_of(name), SelectSettings(by=name, size=1), tmp_path / "x")
 
 
 def test_a_measure_is_computed_whatever_fields_the_pool_has(pool_of, tmp_path):
@@ -96,7 +97,7 @@ def test_quality_is_the_pools_own_where_it_has_that_field(by, field):
     assert (selector.column, selector.highest, selector.ceiling) == (field, True, None)
 
 
-def test_quality_by_an_own_field_selects_from_the_command_line_too(pool_of, tmp_path, monkeypatch):
+def test_an_own_field_is_the_quality_in_python_too(pool_of):
     vectors = np.eye(4, dtype=np.float32)
     pool = pool_of("reward")
     assert chosen(pool, Deita("reward", embeddings=Embeddings(np.arange(4), vectors))) == [0]

@@ -19,7 +19,14 @@ from handpicked.options import settings_of
 from handpicked.pick.audit import Truncation
 from handpicked.pick.guarding import GuardPlan, plan_guards
 from handpicked.pick.hopefuls import Hopefuls
-from handpicked.pick.methods import POOL_SCORERS, ceiling_of, pool_scorer_of, selector_for, text_scorer
+from handpicked.pick.methods import (
+    POOL_SCORERS,
+    SCORERS,
+    ceiling_of,
+    pool_scorer_of,
+    selector_for,
+    text_scorer,
+)
 from handpicked.pick.modeled import Modeled, modeled, share
 from handpicked.pick.outfolder import filling
 from handpicked.pick.scored import ScoredPool, score_pool
@@ -73,7 +80,7 @@ def pick(
         StoreError: ``out`` cannot be written.
     """
     selector = selector_for(settings, turns, _own(pool))
-    if settings.by in POOL_SCORERS and settings.by in _own(pool):
+    if settings.by in {*SCORERS, *POOL_SCORERS}.intersection(_own(pool)):
         raise ConfigError(
             f"by: the pool has a field '{settings.by}' of its own. To rank by it, say top or bottom with field "
             f"'{settings.by}'; to have it computed, rename that field of the pool."
@@ -144,12 +151,7 @@ def select(
     )
     texts, fields, names = _columns(pool, selector, plans, tokenizer, settings)
     selector = _with_ceiling(selector, _own(pool), settings)
-    if isinstance(selector, FacilityLocation | Qdit) and not (
-        guards or settings.sample or settings.prefilter
-    ):
-        check_rows(pool.rows, selector.neighbours, selector.name)
-    if hasattr(selector, "embeddings"):
-        load_faiss()  # which most of them need: to find it missing after an hour of embedding would be late
+    _check_meaning(selector, None if guards or settings.sample or settings.prefilter else pool.rows)
     if names and runner == "ray":
         say(f"{' and '.join(names)}: computed in this process; only the rest of the work goes to Ray")
     by_models = modeled(
@@ -309,6 +311,14 @@ def _check_budget(pool: Pool, selector: Selector, size: int | None, fraction: fl
         raise ConfigError(
             f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
         )
+
+
+def _check_meaning(selector: Selector, rows: int | None) -> None:
+    """What would be late to find after an hour of embedding; ``rows`` where it is known how many are compared."""
+    if isinstance(selector, FacilityLocation | Qdit) and rows is not None:
+        check_rows(rows, selector.neighbours, selector.name)
+    if hasattr(selector, "embeddings"):
+        load_faiss()  # which most of them need
 
 
 def _check_found(selector: Selector, wanted: int, found: int) -> None:
