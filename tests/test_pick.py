@@ -168,7 +168,8 @@ def test_length_matched_copies_the_lengths_of_another_subset(tmp_path):
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"by": "longest", "size": 9}, r"9 rows were asked for, but the pool has 4 to select from \(5 rows, of which 1 cannot be read\)"),
+        ({"by": "longest", "size": 5}, r"5 rows were asked for, but the pool has 4 to select from \(5 rows, of which 1 cannot be read\)"),
+        ({"by": "longest", "size": 9}, r"9 rows were asked for, but the pool has 5\. Lower the size"),
         ({"by": "longest"}, "say how many rows"),
         ({"by": "longest", "size": 1, "fraction": 0.5}, "both a size"),
         ({"by": "full", "size": 1}, "takes no size"),

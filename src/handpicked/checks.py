@@ -52,7 +52,7 @@ def missing_parts(experiment: Experiment) -> list[str]:
         found.append("vllm: not installed. pip install vllm, or set evaluate.bench.engine to transformers.")
     for name, arm in experiment.arms.items():
         try:
-            _scorer_identities(arm)
+            _scored_by(experiment, arm)
         except MissingPart as error:
             found.append(f"arm '{name}': {error}")
         except HandpickedError:
@@ -100,7 +100,7 @@ def _scorers(experiment: Experiment) -> Mistakes:
     found: Mistakes = []
     for name, arm in experiment.arms.items():
         try:
-            _scorer_identities(arm)
+            _scored_by(experiment, arm)
         except MissingPart:
             continue  # no mistake of the file; missing_parts names it
         except ConfigError as error:
@@ -110,8 +110,34 @@ def _scorers(experiment: Experiment) -> Mistakes:
     return found
 
 
-def _scorer_identities(arm: ArmSettings) -> list[str]:
-    """What the scorers that an arm ranks by are made of, which looks at every file that they need."""
+def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
+    """What the scorers that an arm ranks by are made of. A field of its pool goes before a scorer of that name; whether the
+    pool has it is looked up only where the scorer could not be made."""
+    try:
+        return _scorer_identities(arm)
+    except (ConfigError, MissingPart):
+        own = _own_fields(experiment, arm)
+        if arm.field not in own:
+            raise
+        return _scorer_identities(arm, own)
+
+
+def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
+    """The fields of the arm's pool; none where it cannot be read, which is told as a mistake of its own."""
+    from handpicked.job import read_pool
+
+    settings = experiment.pool if arm.pool is None else experiment.pools.get(arm.pool)
+    if arm.field is None or settings is None:
+        return ()
+    try:
+        fields: Sequence[str] = getattr(read_pool(settings), "fields", ())
+    except HandpickedError:
+        return ()
+    return fields
+
+
+def _scorer_identities(arm: ArmSettings, own: Sequence[str] = ()) -> list[str]:
+    """What these scorers are made of, which looks at every file that they need. ``own`` are the fields of the pool."""
     from handpicked.pick.methods import (
         POOL_SCORERS,
         SELECTORS,
@@ -124,14 +150,14 @@ def _scorer_identities(arm: ArmSettings) -> list[str]:
 
     if arm.score.prefilter is not None:
         prefilter_of(arm.score.prefilter)
-    field = None if arm.field is None else pool_scorer_of(arm.field, arm.score)
+    field = None if arm.field is None or arm.field in own else pool_scorer_of(arm.field, arm.score)
     names = [name for name in dict.fromkeys((arm.by, field)) if name is not None and name in POOL_SCORERS]
     names += ["embedding"] if hasattr(SELECTORS.get(arm.by), "embeddings") else []
     scorers = pool_scorers(names, arm.score)
     if "embedding" in names:
         load_faiss()
     if arm.by in POOL_SCORERS or "embedding" in names:
-        selector_for(arm)
+        selector_for(arm, own=own)
     return [scorer.identity() for scorer in scorers]
 
 

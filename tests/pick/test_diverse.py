@@ -142,6 +142,16 @@ def test_a_scorer_can_be_the_quality_and_its_better_end_counts(pool):
     assert len(rows) == 4
 
 
+@pytest.mark.parametrize("field", ["reward", "ifd"])
+def test_a_field_named_as_a_scorer_is_the_quality_and_has_no_ceiling(tmp_path, field):
+    rows = [{**row, field: number} for number, row in enumerate(ROWS)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = SelectSettings(by="deita", field=field, size=2, threshold=1)
+    pick(hp.read(tmp_path / "pool.jsonl"), settings, tmp_path / "out")
+    kept = [json.loads(line)[field] for line in (tmp_path / "out" / "selected.jsonl").open()]
+    assert kept == [10, 11]
+
+
 def test_rows_outside_the_sample_are_not_chosen_and_say_so(pool, tmp_path):
     settings = SelectSettings(by="k-center", size=5, score={"sample": 6, "text": "prompt"})
     summary = pick(pool, settings, tmp_path / "out")

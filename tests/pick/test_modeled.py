@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,9 +15,11 @@ from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, EndpointError
 from handpicked.options import score_settings
 from handpicked.pick import pick
+from handpicked.pick.choose import modeled_for
 from handpicked.pick.methods import POOL_SCORERS, Making
 from handpicked.pick.modeled import modeled
 from handpicked.pick.scoring import score
+from handpicked.score.length_tokens import LengthTokens
 from handpicked.store import open_run
 from memory_pool import MemoryPool
 
@@ -96,6 +100,64 @@ def test_only_a_sample_or_a_prefilter_is_scored(pool, tmp_path, wordy):
         pick(pool, settings.model_copy(update={"size": 4}), tmp_path / "four")
 
 
+@pytest.mark.parametrize(
+    ("asked", "score", "told"),
+    [
+        ({"size": 8}, {}, "8 rows were asked for, but the pool has 7"),
+        ({"size": 7}, {}, "7 rows were asked for, but only 6 of the pool can be read"),
+        ({"size": 3}, {"sample": 2}, r"score\.sample leaves 2 to be scored by wordy"),
+        ({"fraction": 0.5}, {"sample": 2}, r"3 rows were asked for, but score\.sample leaves 2"),
+        ({"fraction": 0.5}, {"prefilter": "longest:4", "sample": 2}, r"score\.prefilter and score\.sample leave 2"),
+        ({"size": 0}, {"prefilter": "longest:0"}, r"nothing to score by wordy: score\.prefilter keeps none"),
+    ],
+)  # fmt: skip
+def test_too_few_rows_are_told_before_any_is_scored(pool, tmp_path, asked, score, told):
+    settings = SelectSettings(by="wordy", score=score, **asked)
+    with pytest.raises(ConfigError, match=told):
+        pick(pool, settings, tmp_path / "x")
+    if asked.get("size") != 8:
+        with pytest.raises(ConfigError, match=told):  # as an arm of an experiment
+            modeled_for(pool, settings)
+    assert word_scorer.done == []
+
+
+def test_as_many_as_are_scored_may_be_asked_for(pool, tmp_path):
+    settings = SelectSettings(by="wordy", fraction=0.5, score={"prefilter": "longest:3"})
+    assert pick(pool, settings, tmp_path / "half").kept == 3
+
+
+def test_a_pool_without_a_readable_row_is_told(tmp_path, tiny_model):
+    file = tmp_path / "pool.jsonl"
+    file.write_text('{"prompt": "why?", "response": null}\n' * 3)
+    asked = ["select", file, "--by", "t-shirt", "--fraction", "0.5", "--sample", "2", "--model", tiny_model]
+    done = subprocess.run(
+        [sys.executable, "-m", "handpicked", *asked, "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "none of the pool's rows can be read" in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists()
+    with pytest.raises(ConfigError, match=r"nothing to score by wordy.*none of the pool's rows can be read"):
+        score(MemoryPool([None, None]), ["wordy"], tmp_path / "x", settings=ScoreSettings(sample=1))
+
+
+def test_a_prefilter_by_length_counts_with_the_tokenizer_and_says_which(pool, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "handpicked.pick.modeled.text_scorer",
+        lambda name, tokenizer=None: asked.append(tokenizer) or LengthTokens(),
+    )
+    settings = SelectSettings(by="wordy", size=2, tokenizer="mine", score={"prefilter": "longest:3"})
+    modeled_for(pool, settings)
+    score(pool, ["wordy"], tmp_path / "scores", tokenizer="mine", settings=settings.score)
+    hp.select(pool, hp.Top("wordy"), size=2, tokenizer="mine", score=settings.score)
+    assert asked == ["mine"] * 3
+    about = json.loads((tmp_path / "scores" / "manifest.json").read_text())["scores"][0]["about"]
+    assert about["prefilter"] == "longest:3"
+    assert about["prefilter by"][0]["tokenizer"]["name"] == "SmolLM2-135M-Instruct"
+
+
 def test_the_sample_does_not_depend_on_the_pools_order(pool):
     settings = ScoreSettings(sample=3)
     rows = [one.original for one in pool.examples()]
@@ -136,16 +198,5 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
         score_settings(["model=x"])
     monkeypatch.setattr(word_scorer.Words, "better", "none")
     with pytest.raises(ConfigError, match=r"'top' .* or 'bottom'"):
-        pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")
-    assert word_scorer.done == []
-
-
-def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(tmp_path):
-    rows = [{"prompt": "ask", "response": text, "wordy": n} for n, text in enumerate(["one two", "x"])]
-    file = tmp_path / "pool.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    pool = hp.read(file)
-    assert hp.select(pool, hp.Top("wordy"), size=1).rows.tolist() == [1]
-    with pytest.raises(ConfigError, match="has a field 'wordy' of its own"):
         pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")
     assert word_scorer.done == []

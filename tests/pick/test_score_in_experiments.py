@@ -108,3 +108,23 @@ def test_a_lost_row_is_asked_again_once_a_run_and_the_subsets_follow(tmp_path, m
         )
         assert subsets() == ([True, True], 0)
         assert said == []
+
+
+@pytest.mark.parametrize("field", ["reward", "rds"])
+def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(tmp_path, field):
+    arm = f"{{by: top, field: {field}, size: 1}}"
+    with pytest.raises(ConfigError, match=rf"score\.(model|target): '{field}'"):
+        experiment(tmp_path, {"a": arm}, also=mistakes)
+    rows = [{"prompt": f"ask {n}", "response": "answer " * (n + 1), field: -n} for n in range(12)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(load(tmp_path / "e.yaml", also=mistakes), tmp_path / "run", until="select")
+    kept = pq.read_table(tmp_path / "run" / "subset" / "a" / "scores.parquet").to_pylist()
+    assert [line[field] for line in kept if line["kept"]] == [max(line[field] for line in kept)]
+
+
+def test_too_few_rows_are_told_before_any_is_scored(tmp_path, tiny_model):
+    arm = f"{{by: ifd, fraction: 0.5, score: {{sample: 2, model: {tiny_model}}}}}"
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=r"5 rows were asked for, but score\.sample leaves 2"):
+        run(experiment(tmp_path, {"a": arm}), tmp_path / "run", until="select", say=said.append)
+    assert said == []

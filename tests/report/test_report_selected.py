@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import math
 import re
+from dataclasses import replace
 
 from handpicked.analyze.facts import BenchFacts, InstructionFacts
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.sunburst import sunburst
-from made_run import made, usual
+from made_run import arms, made, usual
 
 
 def text_of(page):
@@ -115,3 +116,19 @@ def test_a_sunburst_goes_once_around_and_escapes_words():
     angles = [math.atan2(float(x), -float(y)) / (2 * math.pi) % 1 for _, x, y in ends]
     assert [round(angle, 3) for angle in angles] == [0.0, 0.75]
     assert sunburst([{"verb": "only", "n": 5, "nouns": []}], ["only"]).count("<path") == 1
+
+
+def test_the_rows_that_were_scored_are_told_where_they_are_not_all():
+    scored = {"longest": {"sample": 2000}, "random-1": {"prefilter": "longest:5000"}}
+    scored["random-2"] = scored["longest"] | scored["random-1"]
+    facts = [replace(arm, settings={"score": scored.get(arm.name, {"model": "m"})}) for arm in arms()]
+    results = made(arms=facts)
+    text, short = text_of(render(results)), render_markdown(results)
+    for told in (
+        "longest: scores were computed for a random sample of 2,000 rows only",
+        "random-1: scores were computed for what the prefilter longest:5000 keeps only",
+        "random-2: scores were computed for a random sample of 2,000 rows of what the prefilter longest:5000 keeps only",
+    ):
+        assert told in text and told in short
+    assert text.count("scores were computed") == short.count("scores were computed") == 3
+    assert "scores were computed" not in render(usual()) + render_markdown(usual())

@@ -153,3 +153,4 @@ def test_the_choice_is_that_of_the_authors(seed, size):
         }
     )
     assert Steady().select(Scores.of(table), size).tolist() == authors(stats, size)
+    assert Steady().select(Scores(lambda columns: iter(()), 0), size).tolist() == []

@@ -11,7 +11,7 @@ from embedded import clustered, table, unit
 from handpicked.errors import ConfigError
 from handpicked.select import semdedup
 from handpicked.select.car import Car, principal
-from handpicked.select.clusters import cluster
+from handpicked.select.clusters import Clusters, cluster
 from handpicked.select.kmeans import KMeans
 from handpicked.select.semdedup import SemDeDup, earlier
 
@@ -176,3 +176,9 @@ def test_no_two_rows_of_a_cluster_that_semdedup_keeps_are_duplicates(clusters):
     labels[order] = cluster(vectors[order], clusters, seed=1).labels
     for one, other in itertools.combinations(rows.tolist(), 2):
         assert labels[one] != labels[other] or vectors[one] @ vectors[other] <= 0.9 + 1e-5
+
+
+def test_distances_that_tie_to_six_digits_are_ties():
+    distances = np.array([0.25, 0.25 + 2e-7, 0.26], np.float32)
+    found = Clusters(np.zeros(3, np.int64), distances, np.zeros((1, 2), np.float32))
+    assert found.nearness.tolist() == [-0.25, -0.25, -0.26]

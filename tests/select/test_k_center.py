@@ -50,6 +50,12 @@ def test_of_equally_far_rows_the_lower_place_comes_first():
     assert centres(unit([[1, 0], [0, 1], [0, 1], [-1, 0], [0, -1]]), 0, 4) == [0, 3, 1, 4]
 
 
+def test_rows_that_tie_to_six_digits_are_ties():
+    """1 is the farther one by less than a rounding error, in either direction."""
+    for end in (1e-7, -1e-7):
+        assert centres(unit([[1, 0], [end, 1], [0, -1], [-end, 1]]), 0, 2) == [0, 1]
+
+
 def test_duplicates_are_taken_last_and_each_once():
     vectors = unit([[1, 0]] * 3 + [[0, 1]] * 3)
     taken = centres(vectors, 1, 6)

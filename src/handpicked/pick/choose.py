@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -18,8 +19,15 @@ from handpicked.options import settings_of
 from handpicked.pick.audit import Truncation
 from handpicked.pick.guarding import GuardPlan, plan_guards
 from handpicked.pick.hopefuls import Hopefuls
-from handpicked.pick.methods import POOL_SCORERS, pool_scorer_of, selector_for, text_scorer
-from handpicked.pick.modeled import Modeled, modeled, prefilter_of
+from handpicked.pick.methods import (
+    POOL_SCORERS,
+    SCORERS,
+    ceiling_of,
+    pool_scorer_of,
+    selector_for,
+    text_scorer,
+)
+from handpicked.pick.modeled import Modeled, modeled, share
 from handpicked.pick.outfolder import filling
 from handpicked.pick.scored import ScoredPool, score_pool
 from handpicked.pick.selection import FILES, Guarded, Selection
@@ -71,8 +79,8 @@ def pick(
         ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
         StoreError: ``out`` cannot be written.
     """
-    selector = selector_for(settings, turns)
-    if settings.by in POOL_SCORERS and settings.by in getattr(pool, "fields", ()):
+    selector = selector_for(settings, turns, _own(pool))
+    if settings.by in {*SCORERS, *POOL_SCORERS}.intersection(_own(pool)):
         raise ConfigError(
             f"by: the pool has a field '{settings.by}' of its own. To rank by it, say top or bottom with field "
             f"'{settings.by}'; to have it computed, rename that field of the pool."
@@ -129,28 +137,27 @@ def select(
 
     ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard ``decontaminate``.
     A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``; ``score`` says how it is computed
-    (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are as for ``pick``.
+    (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are as for ``pick``. Where the scorer states a ceiling
+    (IFD: 1) and the selector none, it is taken; ``Top("ifd", ceiling=math.inf)`` has none.
     Scores wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown guard, or a column that cannot be ranked.
     """
     plans = plan_guards(guards, prompts, tokenizer)
-    _check_budget(selector, size, fraction)
+    _check_budget(pool, selector, size, fraction)
     settings = (
         score if isinstance(score, ScoreSettings) else settings_of(ScoreSettings, score or {}, "score.")
     )
     texts, fields, names = _columns(pool, selector, plans, tokenizer, settings)
-    _check_scored(size, settings, names)
-    if isinstance(selector, FacilityLocation | Qdit) and not (
-        guards or settings.sample or settings.prefilter
-    ):
-        check_rows(pool.rows, selector.neighbours, selector.name)
-    if hasattr(selector, "embeddings"):
-        load_faiss()  # which most of them need: to find it missing after an hour of embedding would be late
+    selector = _with_ceiling(selector, _own(pool), settings)
+    _check_meaning(selector, None if guards or settings.sample or settings.prefilter else pool.rows)
     if names and runner == "ray":
         say(f"{' and '.join(names)}: computed in this process; only the rest of the work goes to Ray")
-    by_models = modeled(pool, names, settings, run=run, say=say, progress=progress)
+    by_models = modeled(
+        pool, names, settings,
+        size=size, fraction=fraction, tokenizer=tokenizer, run=run, say=say, progress=progress,
+    )  # fmt: skip
     scorers = (*texts, *(column for one in by_models for column in one.columns))
     keep_alive: Any = None
     if scratch is None:
@@ -181,7 +188,7 @@ def _hopefuls(
 ) -> Hopefuls | None:
     """What puts aside, next to ``scratch``, the rows that may win: for selectors of the highest or lowest of one column."""
     if fraction is not None:
-        size = _share(fraction, rows)
+        size = share(fraction, rows)
     if size is None or not isinstance(selector, Longest | Shortest | Top | Bottom):
         return None
     if isinstance(selector, Top) and selector.ceiling is not None:
@@ -213,8 +220,30 @@ def modeled_for(
     """The scores by models that a selection by ``settings`` ranks by, computed now unless they are kept already."""
     if settings.by == "length-matched":
         return []
-    _, _, names = _columns(pool, selector_for(settings), (), settings.tokenizer, settings.score)
-    return modeled(pool, names, settings.score, run=run, say=say, progress=progress)
+    selector = selector_for(settings, own=_own(pool))
+    _, _, names = _columns(pool, selector, (), settings.tokenizer, settings.score)
+    return modeled(
+        pool, names, settings.score,
+        size=settings.size, fraction=settings.fraction, tokenizer=settings.tokenizer,
+        run=run, say=say, progress=progress,
+    )  # fmt: skip
+
+
+def _own(pool: Pool) -> tuple[str, ...]:
+    """The fields of the pool itself."""
+    fields: tuple[str, ...] = getattr(pool, "fields", ())
+    return fields
+
+
+def _with_ceiling(selector: Selector, own: Collection[str], settings: ScoreSettings) -> Selector:
+    """The selector with its scorer's ceiling where it names none; infinity is none."""
+    chosen: Any = selector
+    if not hasattr(chosen, "ceiling") or chosen.column is None:
+        return selector
+    ceiling = chosen.ceiling
+    if ceiling is None and chosen.column not in own:
+        ceiling = ceiling_of(chosen.column, settings)
+    return cast("Selector", replace(chosen, ceiling=None if ceiling == math.inf else ceiling))
 
 
 def _columns(
@@ -226,30 +255,49 @@ def _columns(
 ) -> tuple[tuple[Scorer, ...], tuple[str, ...], tuple[str, ...]]:
     """What selector and guards need, each once: text scorers, columns of the pool, and names of pool scorers.
 
-    A column that the pool has itself is the pool's.
+    A column that the pool has itself is the pool's, but for the measure of a length, and embeddings where meanings are compared.
+
+    Raises:
+        ConfigError: a column of the pool is needed and a score of its name too.
     """
-    own = getattr(pool, "fields", ())
+    always = {getattr(selector, "measure", None), EMBEDDING if hasattr(selector, "embeddings") else None}
+    own = set(_own(pool)) - always
     texts: dict[str, Scorer] = {}
     fields, names = [], []
     for column in selector.columns:
-        if (scorer := text_scorer(column, tokenizer)) is not None:
+        if column in own:
+            fields.append(column)
+        elif (scorer := text_scorer(column, tokenizer)) is not None:
             texts[column] = scorer
-        elif column not in own and (name := pool_scorer_of(column, settings)) is not None:
+        elif (name := pool_scorer_of(column, settings)) is not None:
             names.append(name)
         else:
             fields.append(column)
     for plan in plans:
         for scorer in plan.scorers:
             texts.setdefault(scorer.name, scorer)
+    made = [
+        value for name in names for value in (*POOL_SCORERS[name].make(settings).values, f"{name}_reason")
+    ]
+    both = [one for one in fields if one in texts or one in made]
+    if both:
+        raise ConfigError(
+            f"field: the pool has a field '{both[0]}' of its own, by which '{selector.name}' selects, and a score of that "
+            "name is needed too. Rename that field of the pool."
+        )
     return tuple(texts.values()), tuple(fields), tuple(dict.fromkeys(names))
 
 
-def _check_budget(selector: Selector, size: int | None, fraction: float | None) -> None:
+def _check_budget(pool: Pool, selector: Selector, size: int | None, fraction: float | None) -> None:
     """What can be said of the size before the pool is read."""
     if size is not None and fraction is not None:
         raise ConfigError(f"size: both a size ({size:,}) and a fraction ({fraction}) are given; give one.")
     if size is not None and size < 0:
         raise ConfigError(f"size: {size:,} is less than no rows.")
+    if size is not None and size > pool.rows:
+        raise ConfigError(
+            f"size: {size:,} rows were asked for, but the pool has {pool.rows:,}. Lower the size."
+        )
     if fraction is not None and not 0 <= fraction <= 1:
         raise ConfigError(f"fraction: {fraction} is no share of the pool; give 0 to 1.")
     asked = size is not None or fraction is not None
@@ -265,17 +313,12 @@ def _check_budget(selector: Selector, size: int | None, fraction: float | None) 
         )
 
 
-def _check_scored(size: int | None, settings: ScoreSettings, names: Sequence[str]) -> None:
-    """Hours of scoring must not end with too few rows."""
-    limits = {"score.sample": settings.sample}
-    if settings.prefilter is not None:
-        limits["score.prefilter"] = prefilter_of(settings.prefilter).size
-    for name, limit in limits.items():
-        if names and size is not None and limit is not None and size > limit:
-            raise ConfigError(
-                f"size: {size:,} rows were asked for, but {name} leaves {limit:,} to be scored by "
-                f"{' and '.join(names)}. Lower the size, or score more rows."
-            )
+def _check_meaning(selector: Selector, rows: int | None) -> None:
+    """What would be late to find after an hour of embedding; ``rows`` where it is known how many are compared."""
+    if isinstance(selector, FacilityLocation | Qdit) and rows is not None:
+        check_rows(rows, selector.neighbours, selector.name)
+    if hasattr(selector, "embeddings"):
+        load_faiss()  # which most of them need
 
 
 def _check_found(selector: Selector, wanted: int, found: int) -> None:
@@ -287,11 +330,6 @@ def _check_found(selector: Selector, wanted: int, found: int) -> None:
             f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {found:,}: the others have no value "
             f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
         )
-
-
-def _share(fraction: float, rows: int) -> int:
-    """That share of ``rows``, rounded down; 0.29 of 100 is 29, though its product is a little less."""
-    return int(fraction * rows + 1e-9)
 
 
 def _budget(
@@ -308,7 +346,7 @@ def _budget(
         ConfigError: more than there are, with both numbers and where the others went.
     """
     if fraction is not None:
-        size = _share(fraction, scored.rows)
+        size = share(fraction, scored.rows)
     if size is None:
         size = len(selector.lengths) if isinstance(selector, LengthMatched) else guarded.rows
     if size > guarded.rows:

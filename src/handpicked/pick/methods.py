@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -166,8 +166,22 @@ def pool_scorer_of(column: str, settings: ScoreSettings) -> str | None:
     return None
 
 
-def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
+def ceiling_of(column: str, settings: ScoreSettings) -> float | None:
+    """The highest value of ``column`` that counts, where a pool scorer makes it and states one.
+
+    Its ratio of losses is over 1 exactly when its ratio of perplexities is, so that both have one ceiling.
+    """
+    name = pool_scorer_of(column, settings)
+    if name is None or column not in (name, f"{name}_loss_ratio"):
+        return None
+    ceiling: float | None = getattr(POOL_SCORERS[name].make(settings), "ceiling", None)
+    return ceiling
+
+
+def selector_for(settings: SelectSettings, turns: Turns = "last", own: Collection[str] = ()) -> Selector:
     """The selector that ``settings.by`` names; a text scorer's name selects its better end.
+
+    ``own`` are the fields of the pool: as ``field`` they go before scorers of their names.
 
     Raises:
         ConfigError: no such selector, or a field that it needs is not set.
@@ -180,7 +194,7 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "shortest": lambda: Shortest(settings.measure),
         "top": lambda: Top(_field(settings)),
         "bottom": lambda: Bottom(_field(settings)),
-        "window": lambda: Window(settings.field or settings.measure, settings.low, settings.high, seed),
+        "window": lambda: _window(settings),
         "balanced": lambda: Balanced(_field(settings), seed=seed),
         "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
         "length-matched": lambda: length_matched(settings, turns),
@@ -188,11 +202,11 @@ def selector_for(settings: SelectSettings, turns: Turns = "last") -> Selector:
         "k-center": lambda: KCenter(seed),
         "facility-location": lambda: FacilityLocation(settings.neighbours),
         "deita": lambda: Deita(
-            *_quality(settings), 0.9 if settings.threshold is None else settings.threshold
+            *_quality(settings, own), 0.9 if settings.threshold is None else settings.threshold
         ),
-        "qdit": lambda: Qdit(*_quality(settings), settings.alpha, settings.neighbours),
-        "car": lambda: Car(*_quality(settings), settings.clusters, seed),
-        "semdedup": lambda: _semdedup(settings),
+        "qdit": lambda: Qdit(*_quality(settings, own), settings.alpha, settings.neighbours),
+        "car": lambda: Car(*_quality(settings, own), settings.clusters, seed),
+        "semdedup": lambda: _semdedup(settings, own),
         "t-shirt": lambda: Steady(spread=settings.score.neighbours != 0),
     }
     if by in SCORERS:
@@ -216,14 +230,21 @@ def _better_end(name: str, scorer: Scorer | PoolScorer) -> Selector:
     return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
 
 
-def _semdedup(settings: SelectSettings) -> SemDeDup:
-    column, highest, ceiling = (None, True, None) if settings.field is None else _quality(settings)
+def _window(settings: SelectSettings) -> Window:
+    measure = settings.measure if settings.field is None else None
+    return Window(settings.field or settings.measure, settings.low, settings.high, settings.seed, measure)
+
+
+def _semdedup(settings: SelectSettings, own: Collection[str]) -> SemDeDup:
+    column, highest, ceiling = (None, True, None) if settings.field is None else _quality(settings, own)
     return SemDeDup(column, highest, ceiling, settings.threshold, settings.clusters, settings.seed)
 
 
-def _quality(settings: SelectSettings) -> tuple[str, bool, float | None]:
+def _quality(settings: SelectSettings, own: Collection[str]) -> tuple[str, bool, float | None]:
     """The column that says how good a row is, whether its higher values are better, and the highest that counts."""
     column = _field(settings)
+    if column in own:
+        return column, True, None
     scorer: Scorer | PoolScorer | None = text_scorer(column)
     if column in POOL_SCORERS:
         scorer = POOL_SCORERS[column].make(settings.score)
@@ -231,7 +252,7 @@ def _quality(settings: SelectSettings) -> tuple[str, bool, float | None]:
         raise ConfigError(
             f"field: '{column}' says of no end that it is the better one, so '{settings.by}' cannot rank by it."
         )
-    return column, getattr(scorer, "better", "high") != "low", getattr(scorer, "ceiling", None)
+    return column, getattr(scorer, "better", "high") != "low", ceiling_of(column, settings.score)
 
 
 def _field(settings: SelectSettings) -> str:

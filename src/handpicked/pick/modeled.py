@@ -27,6 +27,7 @@ from handpicked.models.bundled import cache_folder
 from handpicked.pick.imported import modules_behind
 from handpicked.pick.methods import SCORERS, pool_scorers, selector_for, text_scorer
 from handpicked.pick.scored import score_pool
+from handpicked.pick.selection import described
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool
 from handpicked.score.pool_scorer import FACTS, LOST, SCORES, PoolScorer
@@ -60,6 +61,9 @@ def modeled(
     names: Sequence[str],
     settings: ScoreSettings,
     *,
+    size: int | None = None,
+    fraction: float | None = None,
+    tokenizer: str | None = None,
     run: Run | None = None,
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
@@ -67,34 +71,73 @@ def modeled(
     """The scores of ``pool`` by the pool scorers ``names``: those that are kept already, else computed now.
 
     They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``). ``say`` is told
-    before the work begins what it will take. Where the scorer lost rows (``LOST``), these are scored once more, and the
-    scores stay as they are if that fails.
+    before the work begins what it will take. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens
+    counts with ``tokenizer``. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
+    if that fails.
 
     Raises:
-        ConfigError: settings that a scorer does not take; MissingPart, EndpointError: as the scorer says;
+        ConfigError: settings that a scorer does not take, or fewer rows to score than are to be selected;
+        MissingPart, EndpointError: as the scorer says;
         StoreError: another process computes the same scores just now, or they cannot be written.
     """
     scorers = pool_scorers(names, settings)
     if not scorers:
         return []
-    chosen = _chosen(pool, settings)
+    chosen = _chosen(pool, settings, tokenizer)
+    _check_enough(names, settings, chosen, chosen.wanted(size, fraction))
     return [_modeled(pool, scorer, settings, chosen, run, say, progress) for scorer in scorers]
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The rows to be scored (None: all that can be read), how many these are, why the others are not, and what identifies all this."""
+    """The rows to be scored (None: all that can be read), how many of the ``readable`` these are, why the others are not, the
+    scorers of the prefilter, and what identifies the pool."""
 
     rows: Sequence[int] | None
     count: int
+    readable: int
     outside: str
+    prefilter: Sequence[Scorer]
     pool: str
+
+    def wanted(self, size: int | None, fraction: float | None) -> int:
+        """How many rows are to be selected; 0 where the selector decides."""
+        return share(fraction, self.readable) if fraction is not None else size or 0
 
     @property
     def identity(self) -> str:
         return (
             "all" if self.rows is None else hashlib.sha256(json.dumps(list(self.rows)).encode()).hexdigest()
         )
+
+
+def _check_enough(names: Sequence[str], settings: ScoreSettings, chosen: _Chosen, wanted: int) -> None:
+    """Hours of scoring, or paid requests, must not end with too few rows.
+
+    Raises:
+        ConfigError: so many cannot be selected of those that are to be scored, or there are none.
+    """
+    scorers = " and ".join(names)
+    limits = [f"score.{name}" for name in ("prefilter", "sample") if getattr(settings, name) is not None]
+    if not chosen.count:
+        why = "score.prefilter keeps none" if chosen.readable else "none of the pool's rows can be read"
+        raise ConfigError(f"score: there is nothing to score by {scorers}: {why}.")
+    if wanted <= chosen.count:
+        return
+    if not limits:
+        raise ConfigError(
+            f"size: {wanted:,} rows were asked for, but only {chosen.count:,} of the pool can be read. Lower the size."
+        )
+    leaves = "leaves" if len(limits) == 1 else "leave"
+    raise ConfigError(
+        f"size: {wanted:,} rows were asked for, but {' and '.join(limits)} {leaves} {chosen.count:,} to be scored by "
+        f"{scorers}. Lower the size, or score more rows."
+    )
+
+
+def share(fraction: float, rows: int) -> int:
+    """That share of ``rows``, rounded down; 0.29 of 100 is 29, though its product is a little less."""
+    return int(fraction * rows + 1e-9)
 
 
 def _modeled(
@@ -184,6 +227,8 @@ def _columns(
 ) -> tuple[Scorer, ...]:
     file, reasons = str(stage.folder / SCORES), f"{scorer.name}_reason"
     limits = {key: value for key in ("sample", "prefilter", "seed") if (value := getattr(settings, key))}
+    if chosen.prefilter:
+        limits["prefilter by"] = [described(one) for one in chosen.prefilter]
     about = {"scorer": dict(arguments), "made of": identity, **limits, **stage.facts}
     missing = f"see {reasons}" + (f"; {chosen.outside}" if chosen.rows is not None else "")
     main = Stored(
@@ -196,20 +241,20 @@ def _columns(
     return (main, *others, StoredReason(reasons, file, chosen.outside))
 
 
-def _chosen(pool: Pool, settings: ScoreSettings) -> _Chosen:
+def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None) -> _Chosen:
     """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the pool's order does not matter."""
     content, readable = _identity(pool)
     rows: Sequence[int] | None = None
     outside = []
+    scorers: Sequence[Scorer] = ()
     if settings.prefilter is not None:
-        rows = _prefiltered(pool, settings)
+        rows, scorers = _prefiltered(pool, settings, tokenizer)
         outside.append(f"not among the rows of the prefilter {settings.prefilter}")
     if settings.sample is not None:
         rows = _sampled(pool, rows, settings)
         outside.append(f"not in the random sample of {len(rows):,} rows")
-    return _Chosen(
-        rows, readable if rows is None else len(rows), " or ".join(outside) or "not scored", content
-    )
+    count = readable if rows is None else len(rows)
+    return _Chosen(rows, count, readable, " or ".join(outside) or "not scored", scorers, content)
 
 
 def _identity(pool: Pool) -> tuple[str, int]:
@@ -234,15 +279,18 @@ def prefilter_of(text: str) -> SelectSettings:
     return SelectSettings(by=by, size=int(size))
 
 
-def _prefiltered(pool: Pool, settings: ScoreSettings) -> Sequence[int]:
+def _prefiltered(
+    pool: Pool, settings: ScoreSettings, tokenizer: str | None
+) -> tuple[Sequence[int], Sequence[Scorer]]:
+    """The rows that the prefilter keeps, and the scorers that it went by."""
     assert settings.prefilter is not None
     wanted = prefilter_of(settings.prefilter)
     selector = selector_for(wanted.model_copy(update={"seed": settings.seed}))
-    scorers = [scorer for name in selector.columns if (scorer := text_scorer(name)) is not None]
+    scorers = [scorer for name in selector.columns if (scorer := text_scorer(name, tokenizer)) is not None]
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         scored = score_pool(pool, scorers, (), Path(scratch) / "scores.arrow")
         rows: list[int] = selector.select(Scores(scored.batches, scored.rows), wanted.size or 0).tolist()
-    return rows
+    return rows, scorers
 
 
 def _sampled(pool: Pool, among: Sequence[int] | None, settings: ScoreSettings) -> Sequence[int]:
@@ -257,7 +305,8 @@ def _sampled(pool: Pool, among: Sequence[int] | None, settings: ScoreSettings) -
             batches.append(
                 pa.record_batch([few["row"], few["id"].cast(pa.large_string())], names=["row", "id"])
             )
-    table = pa.Table.from_batches(batches)
+    schema = pa.schema([("row", pa.int64()), ("id", pa.large_string())])
+    table = pa.Table.from_batches(batches, schema)
     rows: list[int] = (
         Random(settings.seed).select(Scores.of(table), min(settings.sample, len(table))).tolist()
     )

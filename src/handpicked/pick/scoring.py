@@ -54,8 +54,9 @@ def score(
     """
     texts = _checked(names, tokenizer)
     by_models = modeled(
-        pool, [name for name in names if name in POOL_SCORERS], settings, say=say, progress=progress
-    )
+        pool, [name for name in names if name in POOL_SCORERS], settings,
+        tokenizer=tokenizer, say=say, progress=progress,
+    )  # fmt: skip
     if by_models and runner == "ray":
         say("scores by models are computed in this process; only the rest of the work goes to Ray")
     scorers = [*texts, *(column for one in by_models for column in one.columns)]

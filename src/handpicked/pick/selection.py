@@ -25,6 +25,7 @@ from handpicked.score.scorer import Scorer
 from handpicked.score.stored import Stored
 from handpicked.select.guards import Guard
 from handpicked.select.selector import Scores, Selector
+from handpicked.select.topk import numbers
 from handpicked.store import digest, write_json, writing
 
 if TYPE_CHECKING:
@@ -172,12 +173,9 @@ class Selection:
         )
         texts = [self.selector.why_not(self.size)]
         codes = np.zeros(len(batch), dtype=np.int32)
-        for name in self.selector.columns:
-            if batch[name].null_count:
-                nulls = batch[name].is_null()
-                for reason, of_reason in self._missing(name, batch, nulls):
-                    codes[of_reason] = len(texts)
-                    texts.append(reason)
+        for why, unfit in self._unfit(batch):
+            codes[unfit] = len(texts)
+            texts.append(why)
         if self.guarded.guards:
             first = self.guarded.first_drop(batch)
             codes[first >= 0] = first[first >= 0] + len(texts)
@@ -192,6 +190,21 @@ class Selection:
         marked = pa.Array.from_buffers(pa.bool_(), len(batch), [None, bits])
         columns = [*(batch[name] for name in shown), marked, reason]
         return pa.RecordBatch.from_arrays(columns, names=[*shown, "kept", "reason"])
+
+    def _unfit(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        """Each reason why rows of the batch could not be chosen at all, and (boolean) which rows."""
+        selector: Any = self.selector
+        if getattr(selector, "ceiling", None) is not None:
+            over = numbers(batch[selector.column], selector.column) > selector.ceiling
+            yield f"its {selector.column} is over {selector.ceiling:g}", over
+        for name in selector.columns:
+            if batch[name].null_count:
+                yield from self._missing(name, batch, batch[name].is_null())
+        if getattr(selector, "embeddings", None) is not None:
+            yield (
+                "no embedding: none was given for the row",
+                ~selector.embeddings.has(batch["row"].to_numpy()),
+            )
 
     def _missing(
         self, column: str, batch: pa.RecordBatch, nulls: pa.Array

@@ -8,6 +8,7 @@ from typing import Any
 
 from handpicked.report.control import control_rows, group_rows
 from handpicked.report.page import headline_comparisons
+from handpicked.report.selected import scored_rows
 from handpicked.report.selected_tables import selected_tables
 from handpicked.report.text import (
     duration,
@@ -188,7 +189,8 @@ def _arms(results: Json) -> str:
         "Tokens an answer",
         "At the limit",
     ]
-    return _table("Arms", head, rows, text_columns=2)
+    said = [_plain(sentence) for arm in results["arms"] if (sentence := scored_rows(arm))]
+    return "\n\n".join([_table("Arms", head, rows, text_columns=2), *said])
 
 
 def _benchmarks(results: Json) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from handpicked.report import charts, text
 from handpicked.report.control import control_rows, group_rows
-from handpicked.report.selected import selected_view, words
+from handpicked.report.selected import scored_rows, selected_view, words
 from handpicked.report.size_chart import size_chart
 from handpicked.report.sunburst import sunburst
 
@@ -65,7 +65,7 @@ def environment() -> Environment:
     names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
     names += ["points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
-    made.filters["words"] = words
+    made.filters.update(words=words, scored_rows=scored_rows)
     made.globals["charts"] = charts
     made.globals["sunburst"] = sunburst
     made.globals["size_chart"] = size_chart

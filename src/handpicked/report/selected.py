@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handpicked.report.text import number
+
 Json = Mapping[str, Any]
 
 
@@ -28,6 +30,18 @@ def selected_view(results: Json) -> dict[str, Any]:
         else [],
         "effect_axis": _axis([row["effect"] for row in preference["rows"]] if preference else []),
     }
+
+
+def scored_rows(arm: Json) -> str:
+    """A sentence on which rows an arm's scores were computed for, where these are not all; else nothing."""
+    score = arm["settings"].get("score", {})
+    sample, prefilter = score.get("sample"), score.get("prefilter")
+    if sample is None and prefilter is None:
+        return ""
+    kept = "" if prefilter is None else f"what the prefilter {prefilter} keeps"
+    drawn = "" if sample is None else f"a random sample of {number(sample)} rows"
+    rows = f"{drawn} of {kept}" if drawn and kept else drawn or kept
+    return f"{arm['name']}: scores were computed for {rows} only; no other row could be selected."
 
 
 def words(name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handpicked.errors import MissingPart
-from handpicked.select.embeddings import BLOCK
+from handpicked.select.embeddings import BLOCK, DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,14 @@ class Clusters:
     labels: np.ndarray[Any, Any]
     distances: np.ndarray[Any, Any]
     centroids: np.ndarray[Any, Any]
+
+    @property
+    def nearness(self) -> np.ndarray[Any, Any]:
+        """Minus the distance (float64 [n]), to six decimals, so that rounding errors break no ties."""
+        import numpy as np
+
+        found: np.ndarray[Any, Any] = -np.round(self.distances.astype("float64"), DECIMALS)
+        return found
 
     @property
     def inertia(self) -> float:

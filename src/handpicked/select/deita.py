@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
-from handpicked.select.embeddings import DECIMALS, Candidates, Embeddings, candidates, columns_of
+from handpicked.select.embeddings import DECIMALS, Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.select.selector import Scores
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Deita:
         import numpy as np
 
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
+        kept, numbers = min(size, len(rows)), int(rows.embeddings.vectors.shape[1]) + min(AT_ONCE, len(rows))
+        afford(4 * kept * numbers, f"deita: {kept:,} embeddings taken", "Give a smaller size.")
         sign = -1 if self.highest else 1
         order = np.argsort(sign * rows.values[self.column], kind="stable")
         taken = apart(rows, order, size, self.threshold)

@@ -54,6 +54,12 @@ class Embeddings:
         if len(self.rows) > 1 and not (np.diff(self.rows) > 0).all():
             raise ConfigError("embeddings: their row numbers do not ascend, so rows cannot be found by them.")
 
+    def has(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Which of these rows have a vector (boolean)."""
+        import numpy as np
+
+        return np.isin(rows, self.rows)
+
     @staticmethod
     def load(folder: Path, made: Mapping[str, Any] | None = None) -> Embeddings:
         """The embeddings that ``score.embedding`` left in ``folder``, memory-mapped.
@@ -154,7 +160,7 @@ def candidates(
         for part, values in zip(parts, read, strict=True):
             part.append(values)
     rows, high, low, *found = (np.concatenate(part) for part in parts)
-    whole = np.isin(rows, embeddings.rows)
+    whole = embeddings.has(rows)
     for column in found:
         whole &= ~np.isnan(column) if ceiling is None else column <= ceiling
     order = np.flatnonzero(whole)[np.lexsort((rows[whole], low[whole], high[whole]))]

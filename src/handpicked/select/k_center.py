@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from handpicked.select.embeddings import BLOCK, Embeddings, afford, candidates, columns_of
+from handpicked.select.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
 
@@ -52,7 +52,7 @@ class KCenter:
 
 
 def centres(vectors: np.ndarray[Any, Any], first: int, size: int) -> list[int]:
-    """Places of ``size`` rows, in the order taken; of equally far rows the one with the lower place.
+    """Places of ``size`` rows, in the order taken; of equally far rows (to six decimals of the cosine) the lower place.
 
     Distances to the ``AHEAD`` rows that are farthest now are computed together: the memory traffic of one pass over the
     vectors serves several steps. The choice is the same as one by one.
@@ -67,7 +67,7 @@ def centres(vectors: np.ndarray[Any, Any], first: int, size: int) -> list[int]:
         if newest not in known:
             ahead = [newest] if len(taken) == 1 else _farthest(closest, newest)
             known = dict(zip(ahead, _cosines(vectors, ahead), strict=True))
-        np.maximum(closest, known.pop(newest), out=closest)
+        np.maximum(closest, np.round(known.pop(newest), DECIMALS), out=closest)
         closest[newest] = np.inf
         if len(taken) == size:
             return taken

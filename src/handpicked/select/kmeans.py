@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from handpicked.errors import ConfigError
 from handpicked.select.balanced import even_quotas
-from handpicked.select.clusters import cluster
+from handpicked.select.clusters import Clusters, cluster
 from handpicked.select.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.select.random import random_keys
 from handpicked.select.selector import Scores
@@ -66,17 +66,16 @@ class KMeans:
         found = cluster(rows.vectors, count, self.seed)
         available = np.bincount(found.labels, minlength=count).tolist()
         top = TopK(even_quotas(available, size))
-        top.add(found.labels, self._keys(rows, found.distances), rows.ids, rows.rows)
+        top.add(found.labels, self._keys(rows, found), rows.ids, rows.rows)
         return top.rows()
 
-    def _keys(self, rows: Candidates, distances: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _keys(self, rows: Candidates, found: Clusters) -> np.ndarray[Any, Any]:
         """What is highest in the rows to take."""
         if self.take == "random":
             return random_keys(rows.ids, self.seed)
         if self.take == "longest":
             return rows.values[self.measure]
-        found: np.ndarray[Any, Any] = -distances.astype("float64")
-        return found
+        return found.nearness
 
     def why_not(self, size: int) -> str:
         best = {"nearest": "nearest to its centroid", "random": "drawn", "longest": "longest"}[self.take]

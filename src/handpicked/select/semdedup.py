@@ -54,7 +54,7 @@ class SemDeDup:
             2 * rows.bytes, f"semdedup: {len(rows):,} embeddings", "Give a smaller pool (a prefilter first)."
         )
         found = cluster(rows.vectors, count, self.seed)
-        first = -found.distances.astype("float64")
+        first = found.nearness
         if self.column is not None:
             first = rows.values[self.column] * (-1 if self.highest else 1)
         cosines = earlier(rows.vectors, found.labels, first)

@@ -24,10 +24,14 @@ class Steady:
     name: ClassVar[str] = "t-shirt"
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        table = pa.Table.from_batches(list(scores.batches(self.columns)))
+        batches = list(scores.batches(self.columns))
+        if not batches:
+            return np.empty(0, np.int64)
+        table = pa.Table.from_batches(batches)
         table = table.filter(pc.less(table["t-shirt_ifd"], 1.0))
         rows = take_top(Scores.of(table), "t-shirt", 2 * size if self.spread else size, highest=True)
         if not self.spread:

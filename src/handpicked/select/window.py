@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class Window:
     """``size`` random rows among those whose ``column`` lies between the quantiles ``low`` and ``high`` (0 to 1, both
     included). Quantiles are exact values of the pool (the inverse of its distribution function), so that every row of
-    equal value is inside or outside; 8 bytes of memory a row.
+    equal value is inside or outside; 8 bytes of memory a row. ``measure`` says that the column is this length, which is
+    computed whatever fields the pool has.
     """
 
     column: str
     low: float = 0.0
     high: float = 1.0
     seed: int = 0
+    measure: str | None = None
     name: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
