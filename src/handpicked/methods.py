@@ -101,8 +101,9 @@ SCORERS = (
     Method(
         "perplexity",
         "perplexity of the response given the prompt, by a causal LM; name the end yourself",
-        cost="model forward",
-        needs="lm; demo for the bundled model",
+        "Marion et al. 2023, arXiv 2309.04564",
+        "model forward",
+        "lm; demo for the bundled model",
     ),
     Method(
         "ifd",

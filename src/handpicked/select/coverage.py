@@ -143,6 +143,8 @@ class Sparse:
 
         seen = (near >= 0) & (cosines > 0)
         ends = np.concatenate([[0], np.cumsum(seen.sum(axis=1))])
+        if ends[-1] < 2**31:
+            ends = ends.astype(np.int32)  # with which SciPy keeps the places in four bytes, too
         turned = csr_array((cosines[seen], near[seen], ends), shape=(len(near), len(near))).tocsc()
         self._starts, self._rows, self._values = turned.indptr, turned.indices, turned.data
         self.covered = np.zeros(len(near), np.float32)
