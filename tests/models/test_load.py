@@ -89,6 +89,14 @@ def test_weights_that_are_missing_are_named_and_never_made_up(tiny_model: Path, 
         load_model(ModelSettings(name=str(folder)), device_map={"": "cpu"})
 
 
+def test_weights_of_another_shape_are_said(tiny_model: Path, tmp_path: Path):
+    folder = shutil.copytree(tiny_model, tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 24}))
+    with pytest.raises(ConfigError, match=r"The model '.*' cannot be loaded: "):
+        load_model(ModelSettings(name=str(folder)))
+
+
 def test_a_head_tied_to_the_embeddings_is_not_missing(tiny_model: Path, tmp_path: Path):
     folder = without("lm_head.weight", tiny_model, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())

@@ -27,7 +27,7 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
                 output_loading_info=True,
                 **options,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # the last for weights of another shape
             raise ConfigError(
                 f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
             ) from error

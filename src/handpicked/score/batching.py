@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ WINDOW = 256
 """Rows among which passes are sorted by length: enough for 2% of padding, few enough that what is done is no odd part."""
 BATCH_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
-LINE_TOKENS = 2048
+LINE_TOKENS = 1536
 """Tokens of rows that are laid end to end in a forward pass on a CPU, about: a library that brings a matrix into the order of its
 kernels does so once for all of them."""
 EVEN = 0.9
@@ -31,16 +32,17 @@ class Todo:
 
 
 def plan(
-    tokenized: Tokenized, alone: bool, neighbours: int, prefix: int, packed: bool = False
+    tokenized: Tokenized, alone: bool, neighbours: int, prefix: int, threads: int = 0
 ) -> list[list[Todo]]:
-    """The passes over all rows, in batches. It depends on nothing but the rows, so that a resumed run repeats it.
+    """The passes over all rows, in batches; values do not depend on them.
 
     ``alone``: also each response without its prompt; ``neighbours``: all that as many more times; ``prefix``: tokens that
-    all rows begin with and that are computed once for all; ``packed``: rows are laid end to end, not in a rectangle.
+    all rows begin with and that are computed once for all. ``threads``: not 0 where rows are laid end to end, in lines that so
+    many threads can share out evenly.
     """
     windows = _windows(tokenized, alone, neighbours, prefix)
-    if packed:
-        return [batch for window in windows for batch in lines(window, LINE_TOKENS)]
+    if threads:
+        return [batch for window in windows for batch in lines(window, LINE_TOKENS, threads)]
     return [batch for window in windows for batch in batches(window, BATCH_TOKENS[device()])]
 
 
@@ -73,20 +75,21 @@ def batches(window: Sequence[Todo], budget: int) -> Iterator[list[Todo]]:
         yield batch
 
 
-def lines(window: Sequence[Todo], budget: int) -> Iterator[list[Todo]]:
-    """The passes of a window in their order, those with their prompts before those without, in lines of like length: as many as it
-    takes for ``budget`` tokens each."""
+def lines(window: Sequence[Todo], budget: int, threads: int) -> Iterator[list[Todo]]:
+    """The passes of a window in their order, those with their prompts before those without, in lines of like length.
+
+    They are as many as it takes for ``budget`` tokens each, made up to a multiple of ``threads``.
+    """
     for alone in (False, True):
         some = [todo for todo in window if todo.alone is alone]
-        total = sum(todo.length for todo in some)
-        count = -(-total // budget)
-        middles = [
-            end - todo.length / 2
-            for todo, end in zip(some, itertools.accumulate(t.length for t in some), strict=True)
+        ends = list(itertools.accumulate(todo.length for todo in some))
+        total = ends[-1] if ends else 0
+        count = threads * -(-total // (threads * budget))
+        placed = [
+            (int((end - todo.length / 2) * count / total), todo) for todo, end in zip(some, ends, strict=True)
         ]
-        pairs = zip(some, middles, strict=True)
-        for _, line in itertools.groupby(pairs, key=lambda pair: int(pair[1] * count / total)):
-            yield [todo for todo, _ in line]
+        for _, line in itertools.groupby(placed, key=operator.itemgetter(0)):
+            yield [todo for _, todo in line]
 
 
 def sizes(plan: Sequence[Sequence[Todo]]) -> tuple[int, int]:

@@ -55,6 +55,8 @@ class Passes:
 
     def make(self, journal: Path, progress: Progress, name: str) -> Losses:
         """Make the passes that ``journal`` lacks, under the label ``name``; the losses of all rows."""
+        import torch
+
         rows, cut = self.tokenized.rows, self.tokenized.cut
         done = {one.key: one for one in (Pass(**record) for record in recover(journal))}
         common = self.tokenized.common_prefix()
@@ -64,7 +66,8 @@ class Passes:
             self.prefix, self.skipped = prefix, shared
         if self.noise is None and packable(model):
             self.packed = Packed.of(model)
-        batches = plan(self.tokenized, self.alone, self.neighbours, self.skipped, self.packed is not None)
+        threads = torch.get_num_threads() if self.packed else 0
+        batches = plan(self.tokenized, self.alone, self.neighbours, self.skipped, threads)
         tokens, padded = sizes(batches)
         waiting = [
             batch
