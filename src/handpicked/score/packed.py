@@ -76,16 +76,17 @@ class Product:
         bias = None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts])
         return Product(weight, bias)
 
-    def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        """Of ``states`` [lines, in]: [lines, out]."""
+    def __call__(self, states: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """Of ``states`` [lines, in]: [lines, out], written into the first lines of ``out``."""
         import numpy as np
         import torch
 
-        if not _by_numpy():
-            return torch.nn.functional.linear(states, self.weight, self.bias)
-        made = torch.empty(len(states), len(self.weight))
-        np.matmul(states.numpy(), self.weight.numpy().T, out=made.numpy())
-        return made if self.bias is None else made.add_(self.bias)
+        out = out[: len(states)]
+        if _by_numpy():
+            np.matmul(states.numpy(), self.weight.numpy().T, out=out.numpy())
+        else:
+            torch.mm(states, self.weight.t(), out=out)
+        return out if self.bias is None else out.add_(self.bias)
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ class Packed:
         ids = torch.from_numpy(np.concatenate([tokens[:-1] for tokens, _ in rows]).astype(np.int64))
         answers = np.concatenate([tokens[1:][scored[1:]] for tokens, scored in rows]).astype(np.int64)
         scored = torch.from_numpy(np.concatenate([scored[1:] for _, scored in rows]))
-        states = _norm(self.model.model.norm, self._body(ids, lengths, prefix)[scored])
-        return self._surprise(states, torch.from_numpy(answers))
+        states = self._body(ids, lengths, scored, prefix)
+        return self._surprise(_norm(self.model.model.norm, states), torch.from_numpy(answers))
 
     def _surprise(self, states: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
         """The cross-entropy of each line, from pieces of its logits that stay in the cache."""
@@ -149,7 +150,7 @@ class Packed:
         for begin in range(0, len(self.head.weight), width):
             some = slice(begin, begin + width)
             piece = Product(self.head.weight[some], None if self.head.bias is None else self.head.bias[some])
-            logits = piece(states)
+            logits = piece(states, torch.empty(len(states), len(piece.weight)))
             higher = torch.maximum(top, logits.amax(-1))
             total *= (top - higher).exp_()
             top = higher
@@ -159,8 +160,10 @@ class Packed:
             given += self.head.bias[answers]
         return total.log_() + top - given
 
-    def _body(self, ids: torch.Tensor, lengths: Sequence[int], prefix: Prefix | None) -> torch.Tensor:
-        """What the last layer gives, [tokens, width]."""
+    def _body(
+        self, ids: torch.Tensor, lengths: Sequence[int], scored: torch.Tensor, prefix: Prefix | None
+    ) -> torch.Tensor:
+        """What the last layer gives at the places that are scored, [places, width]."""
         import torch
 
         body = self.model.model
@@ -170,20 +173,27 @@ class Packed:
         cos, sin = (part[0, :, None] for part in body.rotary_emb(hidden, positions[None]))
         sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
         masks = {length: _mask(length, before) for length in lengths} if before else {}
+        first = self.layers[0]
+        read, added, wide = (
+            torch.empty(len(ids), len(made.weight)) for made in (first.attention, first.out, first.widen)
+        )
         for number, layer in enumerate(self.layers):
             part, mlp = layer.own.self_attn, layer.own.mlp
-            heads = layer.attention(_norm(layer.own.input_layernorm, hidden)).unflatten(
-                -1, (-1, part.head_dim)
-            )
+            heads = layer.attention(_norm(layer.own.input_layernorm, hidden), read)
+            heads = heads.unflatten(-1, (-1, part.head_dim))
             groups = part.config.num_key_value_heads
             turned = _turned(heads[:, :-groups], cos, sin)
             queries, keys, values = turned[:, :-groups], turned[:, -groups:], heads[:, -groups:]
             pieces = zip(queries.split(lengths), keys.split(lengths), values.split(lengths), strict=True)
             known = prefix.states[number] if prefix else None
-            attended = [_attended(part.scaling, *piece, known, masks.get(len(piece[0]))) for piece in pieces]
-            hidden += layer.out(torch.cat(attended))
-            gate, up = layer.widen(_norm(layer.own.post_attention_layernorm, hidden)).chunk(2, dim=-1)
-            hidden += layer.narrow(mlp.act_fn(gate).mul_(up))
+            attended = torch.cat(
+                [_attended(part.scaling, *piece, known, masks.get(len(piece[0]))) for piece in pieces]
+            )
+            if layer is self.layers[-1]:  # from here on nobody looks at the other places
+                attended, hidden = attended[scored], hidden[scored]
+            hidden += layer.out(attended, added)
+            gate, up = layer.widen(_norm(layer.own.post_attention_layernorm, hidden), wide).chunk(2, dim=-1)
+            hidden += layer.narrow(mlp.act_fn(gate).mul_(up), added)
         return hidden
 
 
