@@ -34,13 +34,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIMENSIONS, CENTRES = 384, 2000
 
-TELL = """
-import json, resource, sys, time
+TELL = r"""
+import json, re, sys, time
 def now():
     return time.monotonic(), time.process_time()
 def tell(began, **more):
     seconds, cpu = (end - begin for end, begin in zip(now(), began))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # Not getrusage, which begins with the peak of the process that started this one.
+    peak = int(re.search(r"VmHWM:\s*(\d+) kB", open("/proc/self/status").read())[1]) / 2**20
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak, **more}))
 """
 HEAD = f"""{TELL}
