@@ -33,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ from handpicked.score import likelihood, passes
 from handpicked.score.batching import plan, sizes
 from handpicked.score.ifd import Ifd
 from handpicked.score.likelihood import LanguageModel, beginning
-from handpicked.score.packed import packable
+from handpicked.score.packed import Packed, packable
 from handpicked.score.pool_scorer import FACTS, SCORES
 from handpicked.score.tokenized import tokenize
 
@@ -175,7 +176,9 @@ def main() -> None:
     model = load_model(SETTINGS)
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    passes.load_model = lambda *_, **__: model  # both without loading
+    ready = Packed.of(model) if packable(model) else None
+    passes.load_model = lambda *_, **__: model  # both without loading, of which joining weights is a part
+    passes.Packed = SimpleNamespace(of=lambda _: ready)  # type: ignore[assignment,misc]
     likelihood.load_tokenizer = lambda *_: tokenizer
     _, lengths = usual(model, template, chosen[:1])  # warm up
     weights = sum(part.numel() for part in model.parameters())
