@@ -40,16 +40,20 @@ def test_lazy_greedy_is_greedy(seed):
     assert lazy_greedy(Dense(vectors), 25) == plain_greedy(vectors, 25)
 
 
+@pytest.mark.parametrize("kept", [0, 1 << 30], ids=["made again", "kept"])
 @pytest.mark.parametrize("tile", [1, 7, 40])
-def test_the_size_of_blocks_changes_no_choice(tile, monkeypatch):
+def test_neither_blocks_nor_keeping_cosines_changes_a_choice(tile, kept, monkeypatch):
     vectors = clustered(80, groups=10, seed=3)
     expected = lazy_greedy(Dense(vectors), 30)
+    monkeypatch.setattr(coverage, "KEPT", kept)
     monkeypatch.setattr(coverage, "TILE", tile)
     monkeypatch.setattr(coverage, "BLOCK", 3 * tile)
     assert lazy_greedy(Dense(vectors), 30) == expected == plain_greedy(vectors, 30)
 
 
-def test_a_bound_is_never_below_its_gain_and_hardly_above():
+@pytest.mark.parametrize("kept", [0, 1 << 30], ids=["made again", "kept"])
+def test_a_bound_is_never_below_its_gain_and_hardly_above(kept, monkeypatch):
+    monkeypatch.setattr(coverage, "KEPT", kept)
     vectors = clustered(400, groups=40, seed=12)
     exact = Dense(vectors)
     bounds = exact.first()

@@ -20,6 +20,8 @@ AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""
 TILE = 1024
 """Rows whose cosines to ``2 * TILE`` others are held at a time: 8 MB, which the cache of a CPU has room for."""
+KEPT = 1 << 30
+"""Bytes up to which exact coverage keeps all cosines (16,384 rows); beyond, they are made again where they are needed."""
 DECIMALS = 5
 """Digits to which gains are compared. Two rows that stand for each other alone gain the same: rounding errors shall not choose."""
 
@@ -50,17 +52,21 @@ class Dense:
     """Exact coverage. A row that is taken changes the gains only by way of the rows that it is nearest to: their cosines to all
     rows say by how much, so that every bound stays at its gain.
 
-    Cosines are made in blocks and not kept. Memory is the vectors; time is 2 n^2 d floating-point operations at first, as many
-    with the first row taken, and altogether a few times that, because the nearest taken row of a row changes ever more rarely.
+    Beyond ``KEPT`` bytes cosines are made in blocks and not kept. Memory is then the vectors; time is 2 n^2 d floating-point
+    operations at first, as many with the first row taken, and altogether some times that, because the nearest taken row of a
+    row changes ever more rarely.
     """
 
     vectors: np.ndarray[Any, Any]
     covered: np.ndarray[Any, Any] = field(init=False, repr=False)
+    _kept: np.ndarray[Any, Any] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         import numpy as np
 
-        self.covered = np.zeros(len(self.vectors), np.float32)
+        count = len(self.vectors)
+        self.covered = np.zeros(count, np.float32)
+        self._kept = self.vectors @ self.vectors.T if 4 * count**2 <= KEPT else None
 
     @property
     def slack(self) -> float:
@@ -73,8 +79,7 @@ class Dense:
         blocks = [slice(begin, begin + 2 * TILE) for begin in range(0, len(self.vectors), 2 * TILE)]
         for place, left in enumerate(blocks):
             for right in blocks[place:]:
-                cosines = self.vectors[left] @ self.vectors[right].T
-                np.maximum(cosines, 0, out=cosines)
+                cosines = np.maximum(self._cosines(left, right), 0)
                 found[left] += cosines.sum(axis=1)
                 if left != right:
                     found[right] += cosines.T.sum(axis=1)
@@ -86,8 +91,14 @@ class Dense:
         found = np.zeros(len(places))
         for begin in range(0, len(self.vectors), BLOCK):
             part = slice(begin, begin + BLOCK)
-            cosines = self.vectors[places] @ self.vectors[part].T
-            found += np.maximum(cosines - self.covered[part], 0).sum(axis=1)
+            found += np.maximum(self._cosines(places, part) - self.covered[part], 0).sum(axis=1)
+        return found
+
+    def _cosines(self, rows: Any, others: slice) -> np.ndarray[Any, Any]:
+        """Of these rows (a slice or places) with ``others``; of places a matrix of their own."""
+        found: np.ndarray[Any, Any] = (
+            self.vectors[rows] @ self.vectors[others].T if self._kept is None else self._kept[rows, others]
+        )
         return found
 
     def take(self, place: int) -> np.ndarray[Any, Any]:
@@ -98,24 +109,24 @@ class Dense:
         fall = np.zeros(len(self.vectors))
         for begin in range(0, len(nearer), TILE):
             rows = nearer[begin : begin + TILE]
-            fall += self._fall(self.vectors[rows], self.covered[rows, None], cosines[rows, None])
+            fall += self._fall(rows, self.covered[rows, None], cosines[rows, None])
         self.covered[nearer] = cosines[nearer]
         return fall
 
     def _fall(
-        self, vectors: np.ndarray[Any, Any], before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]
+        self, rows: np.ndarray[Any, Any], before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]
     ) -> np.ndarray[Any, Any]:
-        """What the gain of every row loses by these vectors being covered by ``after`` and no longer by ``before``.
+        """What the gain of every row loses by these rows being covered by ``after`` and no longer by ``before``.
 
         Of a cosine c that is max(c - before, 0) - max(c - after, 0), which is c, held between the two, less ``before``.
         """
         import numpy as np
 
         fall = np.empty(len(self.vectors))
-        ones = np.ones(len(vectors), np.float32)
+        ones = np.ones(len(rows), np.float32)
         for begin in range(0, len(fall), 2 * TILE):
             part = slice(begin, begin + 2 * TILE)
-            cosines = vectors @ self.vectors[part].T
+            cosines = self._cosines(rows, part)
             np.clip(cosines, before, after, out=cosines)
             fall[part] = ones @ cosines
         return fall - float(before.sum(dtype=np.float64))

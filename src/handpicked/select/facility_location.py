@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError
-from handpicked.select.coverage import Coverage, Dense, Sparse, lazy_greedy
+from handpicked.select.coverage import KEPT, Coverage, Dense, Sparse, lazy_greedy
 from handpicked.select.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.select.neighbours import nearest
 from handpicked.select.selector import Scores
@@ -68,7 +68,7 @@ def coverage_of(rows: Candidates, neighbours: int | None, name: str) -> Coverage
     """
     check_rows(len(rows), neighbours, name)
     if neighbours is None:
-        afford(1.1 * rows.bytes, f"{name}: {len(rows):,} embeddings", ADVICE)
+        afford(1.1 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", ADVICE)
         return Dense(rows.vectors)
     # The vectors and the index's copy of them; places and cosines three times over, while they are turned round.
     needed = 2.2 * rows.bytes + 25 * neighbours * len(rows)
