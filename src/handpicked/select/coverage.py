@@ -104,7 +104,7 @@ class Dense:
     def take(self, place: int) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        cosines = self.vectors @ self.vectors[place]
+        cosines = self._cosines([place], slice(None))[0]
         nearer = np.flatnonzero(cosines > self.covered)
         fall = np.zeros(len(self.vectors))
         for begin in range(0, len(nearer), TILE):
