@@ -176,6 +176,11 @@ def areas(rows: Sequence[int], scores: Mapping[str, Column], folder: Path) -> It
         yield f"| `{name}` | {' | '.join(cells)} |"
 
 
+def correlation(one: Column, other: Column) -> float:
+    """Spearman's rank correlation."""
+    return float(spearmanr(one, other).statistic)
+
+
 def lengths(scores: Mapping[str, Column]) -> Iterator[str]:
     """Spearman's correlation of every score with the response's length."""
     yield "Spearman's correlation with the length of the response (tokens)."
@@ -185,8 +190,12 @@ def lengths(scores: Mapping[str, Column]) -> Iterator[str]:
     for name, values in scores.items():
         known = ~np.isnan(values)
         if name != "tokens":
-            found = spearmanr(values[known], scores["tokens"][known]).statistic
-            yield f"| `{name}` | {found:+.2f} | {int(known.sum()):,} |"
+            found = (
+                "none: one value"
+                if np.ptp(values[known]) == 0
+                else f"{correlation(values[known], scores['tokens'][known]):+.2f}"
+            )
+            yield f"| `{name}` | {found} | {int(known.sum()):,} |"
 
 
 def plans(scores: Mapping[str, Column], tokens: Column, size: int) -> dict[str, Selector]:
