@@ -2,7 +2,8 @@
 
 The model's own code takes a rectangle of rows and works on its padding too, and makes each small step anew in memory. Here
 rows follow each other in one line, each attends to itself alone, the last token of a row is left out (what follows it is no
-token), and sums are made in place. At a few hundred lines on one thread NumPy's products, OpenBLAS, are
+token), products that read the same states are one, sums are made in place, and the head's logits are added up piece by piece.
+At a few hundred lines on one thread NumPy's products, OpenBLAS, are
 faster than MKL on a CPU of AMD's and slower on one of Intel's (figures in ``benchmarks/README.md``): each has its own. The
 values are the model's own to rounding.
 """
