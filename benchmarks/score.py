@@ -6,7 +6,7 @@
 * ``handpicked``: what ``handpicked score --scorer ifd`` does, from the pool to the written columns; tokenizing included.
 * ``usual``: one row at a time, two forward passes of ``transformers`` with labels, logits of the whole vocabulary at every
   position; tokenizing included. Its values must be ours to 1e-3.
-* ``ceiling``: the rate of the fastest matrix product among shapes of this model, torch's or NumPy's, that the machine keeps up for a
+* ``ceiling``: the rate of the fastest matrix product among shapes of this model, torch's, NumPy's or oneDNN's, that the machine keeps up for a
   second, and the rows a second that would give at two operations a weight and a token of both passes. A single product of a few milliseconds
   (``burst``) can be half as fast again, for as long as the cores hold their highest clock and nothing interrupts them.
   ``worked`` counts only the products that were made: a prefix that all rows share once, no last token of a packed row, and
@@ -129,27 +129,31 @@ def planned_padding(file: Path) -> str:
     return f"{len(tokenized.rows):,} rows, {tokens:,} tokens in {len(batches):,} batches, padding {(padded - tokens) / padded:.2%}"
 
 
-def multiplied(a: torch.Tensor, b: torch.Tensor) -> Any:
-    """``a`` and ``b`` as torch's ``linear`` takes them, by NumPy's library."""
-    return a.numpy() @ b.numpy().T
+def libraries(weight: torch.Tensor) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+    """What multiplies states [lines, in] with ``weight`` [out, in]: torch's library and, on a CPU, NumPy's and oneDNN's."""
+    ways = [lambda states: torch.nn.functional.linear(states, weight)]
+    if weight.device.type == "cpu":
+        ways.append(lambda states: torch.from_numpy(states.numpy() @ weight.numpy().T))
+        ordered = torch.ops.mkldnn._reorder_linear_weight(weight)
+        ways.append(lambda states: torch.ops.mkldnn._linear_pointwise(states, ordered, None, "none", [], ""))
+    return ways
 
 
 def ceiling(model: Any, seconds: float = 1.0) -> tuple[float, float, float]:
     """Operations a wall second and a CPU second, kept up for ``seconds``, and a wall second of the fastest single product.
 
-    Of each, the best among products of 1,024 rows with the matrices of this model, by torch's library and by NumPy's.
+    Of each, the best among products of 1,024 rows with the matrices of this model, by torch's library, NumPy's and oneDNN's.
     """
     shapes = {tuple(part.shape) for part in model.parameters() if part.dim() == 2}
-    libraries = [torch.nn.functional.linear, *([multiplied] if model.device.type == "cpu" else [])]
     best = [0.0, 0.0, 0.0]
     for rows, columns in sorted(shapes):
         a = torch.randn(1024 if rows < 10_000 else 512, columns, dtype=model.dtype, device=model.device)
         b = torch.randn(rows, columns, dtype=model.dtype, device=model.device)
         operations = 2 * len(a) * rows * columns
-        for product in libraries:
+        for product in libraries(b):
             walls, cpus = [], []
             while sum(walls) < seconds:
-                _, wall, cpu = timed(lambda a=a, b=b, product=product: float(product(a, b)[0, 0]))  # type: ignore[misc]
+                _, wall, cpu = timed(lambda a=a, product=product: float(product(a)[0, 0]))  # type: ignore[misc]
                 walls.append(wall)
                 cpus.append(cpu)
             kept_up = operations * len(walls)

@@ -74,14 +74,23 @@ def expected(model, line, prefix=()):
     return losses[torch.from_numpy(scored[1:])]
 
 
-@pytest.mark.parametrize("numpy", [False, True], ids=["torch's products", "NumPy's products"])
+@pytest.fixture(params=["torch", "oneDNN", "oneDNN, weights as they lie"])
+def products(request, monkeypatch):
+    """Whose products are made, and of which weights."""
+    if request.param != "torch" and not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch comes without oneDNN")
+    monkeypatch.setattr(packed, "_by_onednn", lambda: request.param != "torch")
+    if request.param.endswith("lie"):
+        monkeypatch.setattr(packed, "COPIED", 0)
+    return request.param
+
+
 @pytest.mark.parametrize("prefix", [[], [5, 6, 7, 8, 9]], ids=["alone", "after a prefix"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_losses_are_those_of_transformers_row_by_row(kind, prefix, numpy, monkeypatch):
+def test_losses_are_those_of_transformers_row_by_row(kind, prefix, products, monkeypatch):
     model = llama(**KINDS[kind])
     assert packable(model)
-    monkeypatch.setattr(packed, "_by_numpy", lambda: numpy)
-    monkeypatch.setattr(packed, "TILE", 20 * 23)  # the head in pieces, the last one narrower
+    monkeypatch.setattr(packed, "PIECE", 23)  # the head in pieces, the last one narrower
     wanted = torch.cat([expected(model, line, prefix) for line in rows()])
     with torch.inference_mode():
         found = Packed.of(model).losses(rows(), shared_prefix(model, prefix) if prefix else None)
@@ -98,14 +107,20 @@ def test_losses_depend_neither_on_batch_mates_nor_on_order():
     torch.testing.assert_close(together, torch.cat(single), atol=1e-5, rtol=1e-5)
 
 
-def test_joining_its_parts_leaves_a_model_as_it_was_and_adds_no_memory():
+def test_a_model_is_left_as_it_was_whatever_is_made_of_its_weights(products):
     model = llama(**KINDS["biases"])
     wanted = torch.cat([expected(model, line) for line in rows()])
     one = Packed.of(model)
     torch.testing.assert_close(torch.cat([expected(model, line) for line in rows()]), wanted)
     part = model.model.layers[0].self_attn
-    assert part.q_proj.weight.data_ptr() == one.layers[0].attention.weight.data_ptr()
-    assert part.v_proj.weight.untyped_storage().data_ptr() == part.q_proj.weight.untyped_storage().data_ptr()
+    if products == "oneDNN":
+        assert one.layers[0].attention.weight.is_mkldnn and one.head[0].weight.is_mkldnn
+    else:  # no memory is added
+        assert part.q_proj.weight.data_ptr() == one.layers[0].attention.weight.data_ptr()
+        assert (
+            part.v_proj.weight.untyped_storage().data_ptr() == part.q_proj.weight.untyped_storage().data_ptr()
+        )
+        assert one.head[0].weight.data_ptr() == model.lm_head.weight.data_ptr()
 
 
 class Changed(torch.nn.Linear):

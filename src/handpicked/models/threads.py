@@ -17,7 +17,7 @@ def side_by_side(
 ) -> Generator[Result, None, None]:
     """``work`` of each item, in order: forward passes of ``model`` over small batches.
 
-    On a CPU, as many at once as torch has threads, with one thread each, in NumPy's products as well. A product of a few hundred
+    On a CPU, as many at once as torch has threads, with one thread each, in the products of a BLAS as well. A product of a few hundred
     lines hardly gains from a second thread, and the many small steps between products gain nothing. One after the other on an
     accelerator, and where passes would disturb each other. Close it when it is not read to its end: what has not begun is
     then left.

@@ -3,9 +3,8 @@
 The model's own code takes a rectangle of rows and works on its padding too, and makes each small step anew in memory. Here
 rows follow each other in one line, each attends to itself alone, the last token of a row is left out (what follows it is no
 token), products that read the same states are one, sums are made in place, and the head's logits are added up piece by piece.
-At a few hundred lines on one thread NumPy's products, OpenBLAS, are
-faster than MKL on a CPU of AMD's and slower on one of Intel's (figures in ``benchmarks/README.md``): each has its own. The
-values are the model's own to rounding.
+On a CPU of AMD's the products are oneDNN's, which are faster there than MKL's (figures in ``benchmarks/README.md``). The values
+are the model's own to rounding.
 """
 
 from __future__ import annotations
@@ -25,8 +24,10 @@ if TYPE_CHECKING:
     Line = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
     """The tokens of a row, and which of them are scored."""
 
-TILE = 1 << 20
-"""Logits that are made at a time (4 MB)."""
+PIECE = 1024
+"""Rows of the head, tokens of the vocabulary, whose logits are made at a time: of 1,024 places 4 MB, which stay in the cache."""
+COPIED = 2 << 30
+"""Bytes of weights of which a copy is made in the order of oneDNN's kernels. Of more they are read as they lie."""
 
 
 def packable(model: Any) -> bool:
@@ -65,29 +66,46 @@ class Product:
     bias: torch.Tensor | None
 
     @staticmethod
-    def of(*parts: Any) -> Product:
-        """The product of these linear parts. Of several, their weights become views of one matrix, so that no memory is added."""
+    def of(*parts: Any, copied: bool = False) -> Product:
+        """The product of these linear parts, of weights ``copied`` into oneDNN's order or of the parts' own.
+
+        Without a copy, the weights of several become views of one matrix, so that no memory is added.
+        """
         import torch
 
-        if len(parts) == 1:
-            return Product(parts[0].weight.detach(), parts[0].bias)
-        weight = torch.cat([part.weight.detach() for part in parts])
-        for part, own in zip(parts, weight.split([part.out_features for part in parts]), strict=True):
-            part.weight.data = own
-        bias = None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts])
+        weight, bias = parts[0].weight.detach(), parts[0].bias
+        if len(parts) > 1:
+            weight = torch.cat([part.weight.detach() for part in parts])
+            bias = None if bias is None else torch.cat([part.bias.detach() for part in parts])
+        if copied:
+            return Product(weight, bias).ordered()
+        if len(parts) > 1:
+            for part, own in zip(parts, weight.split([part.out_features for part in parts]), strict=True):
+                part.weight.data = own
         return Product(weight, bias)
 
-    def __call__(self, states: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """Of ``states`` [lines, in]: [lines, out], written into the first lines of ``out``."""
-        import numpy as np
+    def ordered(self) -> Product:
+        """The same, of a copy of the weights in the order in which oneDNN's kernels read them."""
         import torch
 
-        out = out[: len(states)]
-        if _by_numpy():
-            np.matmul(states.numpy(), self.weight.numpy().T, out=out.numpy())
-        else:
-            torch.mm(states, self.weight.t(), out=out)
-        return out if self.bias is None else out.add_(self.bias)
+        return Product(torch.ops.mkldnn._reorder_linear_weight(self.weight), self.bias)
+
+    def pieces(self, width: int, copied: bool) -> tuple[Product, ...]:
+        """This product in pieces of ``width`` outputs each, the last one of what is left."""
+        biases = [None] * -(-len(self.weight) // width) if self.bias is None else self.bias.split(width)
+        parts = [Product(*pair) for pair in zip(self.weight.split(width), biases, strict=True)]
+        return tuple(part.ordered() if copied else part for part in parts)
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """Of ``states`` [lines, in]: [lines, out]."""
+        import torch
+
+        if _by_onednn():
+            made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+                states, self.weight, self.bias, "none", [], ""
+            )
+            return made
+        return torch.nn.functional.linear(states, self.weight, self.bias)
 
 
 @dataclass(frozen=True)
@@ -101,15 +119,15 @@ class Layer:
     narrow: Product
 
     @staticmethod
-    def of(layer: Any) -> Layer:
+    def of(layer: Any, copied: bool) -> Layer:
         part, mlp = layer.self_attn, layer.mlp
-        return Layer(
-            layer,
-            Product.of(part.q_proj, part.k_proj, part.v_proj),
-            Product.of(part.o_proj),
-            Product.of(mlp.gate_proj, mlp.up_proj),
-            Product.of(mlp.down_proj),
+        joined = (
+            [part.q_proj, part.k_proj, part.v_proj],
+            [part.o_proj],
+            [mlp.gate_proj, mlp.up_proj],
+            [mlp.down_proj],
         )
+        return Layer(layer, *(Product.of(*parts, copied=copied) for parts in joined))
 
 
 @dataclass(frozen=True)
@@ -118,13 +136,13 @@ class Packed:
 
     model: Any
     layers: tuple[Layer, ...]
-    head: Product
+    head: tuple[Product, ...]
 
     @staticmethod
     def of(model: Any) -> Packed:
-        return Packed(
-            model, tuple(Layer.of(layer) for layer in model.model.layers), Product.of(model.lm_head)
-        )
+        copied = _by_onednn() and sum(part.nbytes for part in model.parameters()) <= COPIED
+        head = Product.of(model.lm_head).pieces(PIECE, copied)
+        return Packed(model, tuple(Layer.of(layer, copied) for layer in model.model.layers), head)
 
     def losses(self, rows: Sequence[Line], prefix: Prefix | None = None) -> torch.Tensor:
         """The negative log-likelihood, in nats, of every scored token, row by row: float32 [n].
@@ -147,18 +165,16 @@ class Packed:
         import torch
 
         total, top = torch.zeros(len(states)), torch.full((len(states),), -torch.inf)
-        width = max(TILE // max(len(states), 1), 1)
-        for begin in range(0, len(self.head.weight), width):
-            some = slice(begin, begin + width)
-            piece = Product(self.head.weight[some], None if self.head.bias is None else self.head.bias[some])
-            logits = piece(states, torch.empty(len(states), len(piece.weight)))
+        for piece in self.head:
+            logits = piece(states)
             higher = torch.maximum(top, logits.amax(-1))
             total *= (top - higher).exp_()
             top = higher
             total += logits.sub_(top[:, None]).exp_().sum(-1)
-        given = (states * self.head.weight[answers]).sum(-1)
-        if self.head.bias is not None:
-            given += self.head.bias[answers]
+        head = self.model.lm_head
+        given = (states * head.weight[answers]).sum(-1)
+        if head.bias is not None:
+            given += head.bias[answers]
         return total.log_() + top - given
 
     def _body(
@@ -174,13 +190,9 @@ class Packed:
         cos, sin = (part[0, :, None] for part in body.rotary_emb(hidden, positions[None]))
         sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
         masks = {length: _mask(length, before) for length in lengths} if before else {}
-        first = self.layers[0]
-        read, added, wide = (
-            torch.empty(len(ids), len(made.weight)) for made in (first.attention, first.out, first.widen)
-        )
         for number, layer in enumerate(self.layers):
             part, mlp = layer.own.self_attn, layer.own.mlp
-            heads = layer.attention(_norm(layer.own.input_layernorm, hidden), read)
+            heads = layer.attention(_norm(layer.own.input_layernorm, hidden))
             heads = heads.unflatten(-1, (-1, part.head_dim))
             groups = part.config.num_key_value_heads
             turned = _turned(heads[:, :-groups], cos, sin)
@@ -192,9 +204,9 @@ class Packed:
             )
             if layer is self.layers[-1]:  # from here on nobody looks at the other places
                 attended, hidden = attended[scored], hidden[scored]
-            hidden += layer.out(attended, added)
-            gate, up = layer.widen(_norm(layer.own.post_attention_layernorm, hidden), wide).chunk(2, dim=-1)
-            hidden += layer.narrow(mlp.act_fn(gate).mul_(up), added)
+            hidden += layer.out(attended)
+            gate, up = layer.widen(_norm(layer.own.post_attention_layernorm, hidden)).chunk(2, dim=-1)
+            hidden += layer.narrow(mlp.act_fn(gate).mul_(up))
         return hidden
 
 
@@ -239,10 +251,12 @@ def _norm(norm: Any, states: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def _by_numpy() -> bool:
-    """Whether NumPy's products are to be used: where torch's are MKL's and the CPU is none of Intel's, for which MKL is made."""
+def _by_onednn() -> bool:
+    """Whether oneDNN's products are to be used: where torch's own are MKL's and the CPU is none of Intel's, for which MKL is made."""
     import torch
 
-    return bool(torch.backends.mkl.is_available()) and "Intel" not in str(
-        torch.cpu.get_capabilities().get("cpu_name", "")
+    return (
+        bool(torch.backends.mkl.is_available())
+        and bool(torch.backends.mkldnn.is_available())
+        and "Intel" not in str(torch.cpu.get_capabilities().get("cpu_name", ""))
     )
