@@ -130,10 +130,11 @@ def planned_padding(file: Path) -> str:
 
 
 def libraries(weight: torch.Tensor) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-    """What multiplies states [lines, in] with ``weight`` [out, in]: torch's library and, on a CPU, NumPy's and oneDNN's."""
+    """What multiplies states [lines, in] with ``weight`` [out, in]: torch's library and, on a CPU, NumPy's and, where torch has it, oneDNN's."""
     ways = [lambda states: torch.nn.functional.linear(states, weight)]
     if weight.device.type == "cpu":
         ways.append(lambda states: torch.from_numpy(states.numpy() @ weight.numpy().T))
+    if weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
         ordered = torch.ops.mkldnn._reorder_linear_weight(weight)
         ways.append(lambda states: torch.ops.mkldnn._linear_pointwise(states, ordered, None, "none", [], ""))
     return ways

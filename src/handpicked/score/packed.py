@@ -10,7 +10,7 @@ are the model's own to rounding.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,22 +66,16 @@ class Product:
     bias: torch.Tensor | None
 
     @staticmethod
-    def of(*parts: Any, copied: bool = False) -> Product:
-        """The product of these linear parts, of weights ``copied`` into oneDNN's order or of the parts' own.
-
-        Without a copy, the weights of several become views of one matrix, so that no memory is added.
-        """
+    def of(*parts: Any) -> Product:
+        """The product of these linear parts. Of several, their weights become views of one matrix, so that no memory is added."""
         import torch
 
-        weight, bias = parts[0].weight.detach(), parts[0].bias
-        if len(parts) > 1:
-            weight = torch.cat([part.weight.detach() for part in parts])
-            bias = None if bias is None else torch.cat([part.bias.detach() for part in parts])
-        if copied:
-            return Product(weight, bias).ordered()
-        if len(parts) > 1:
-            for part, own in zip(parts, weight.split([part.out_features for part in parts]), strict=True):
-                part.weight.data = own
+        if len(parts) == 1:
+            return Product(parts[0].weight.detach(), parts[0].bias)
+        weight = torch.cat([part.weight.detach() for part in parts])
+        for part, own in zip(parts, weight.split([part.out_features for part in parts]), strict=True):
+            part.weight.data = own
+        bias = None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts])
         return Product(weight, bias)
 
     def ordered(self) -> Product:
@@ -90,11 +84,11 @@ class Product:
 
         return Product(torch.ops.mkldnn._reorder_linear_weight(self.weight), self.bias)
 
-    def pieces(self, width: int, copied: bool) -> tuple[Product, ...]:
+    def pieces(self, width: int) -> Iterator[Product]:
         """This product in pieces of ``width`` outputs each, the last one of what is left."""
-        biases = [None] * -(-len(self.weight) // width) if self.bias is None else self.bias.split(width)
-        parts = [Product(*pair) for pair in zip(self.weight.split(width), biases, strict=True)]
-        return tuple(part.ordered() if copied else part for part in parts)
+        for begin in range(0, len(self.weight), width):
+            some = slice(begin, begin + width)
+            yield Product(self.weight[some], None if self.bias is None else self.bias[some])
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         """Of ``states`` [lines, in]: [lines, out]."""
@@ -119,15 +113,15 @@ class Layer:
     narrow: Product
 
     @staticmethod
-    def of(layer: Any, copied: bool) -> Layer:
+    def of(layer: Any, ready: Callable[[Product], Product]) -> Layer:
         part, mlp = layer.self_attn, layer.mlp
-        joined = (
-            [part.q_proj, part.k_proj, part.v_proj],
-            [part.o_proj],
-            [mlp.gate_proj, mlp.up_proj],
-            [mlp.down_proj],
+        return Layer(
+            layer,
+            ready(Product.of(part.q_proj, part.k_proj, part.v_proj)),
+            ready(Product.of(part.o_proj)),
+            ready(Product.of(mlp.gate_proj, mlp.up_proj)),
+            ready(Product.of(mlp.down_proj)),
         )
-        return Layer(layer, *(Product.of(*parts, copied=copied) for parts in joined))
 
 
 @dataclass(frozen=True)
@@ -141,8 +135,12 @@ class Packed:
     @staticmethod
     def of(model: Any) -> Packed:
         copied = _by_onednn() and sum(part.nbytes for part in model.parameters()) <= COPIED
-        head = Product.of(model.lm_head).pieces(PIECE, copied)
-        return Packed(model, tuple(Layer.of(layer, copied) for layer in model.model.layers), head)
+
+        def ready(product: Product) -> Product:
+            return product.ordered() if copied else product
+
+        layers = tuple(Layer.of(layer, ready) for layer in model.model.layers)
+        return Packed(model, layers, tuple(map(ready, Product.of(model.lm_head).pieces(PIECE))))
 
     def losses(self, rows: Sequence[Line], prefix: Prefix | None = None) -> torch.Tensor:
         """The negative log-likelihood, in nats, of every scored token, row by row: float32 [n].
