@@ -9,9 +9,11 @@ The rows are those of the sample that have a value of the first score. These tab
 * how well each score ranks rows that others have published as chosen above the rest (area under the ROC curve, with the 95%
   interval of 2,000 bootstrap resamples). ``--published`` is a folder of Parquet files with the column ``alpaca_index``, the row in
   Alpaca's file, so it needs that pool;
-* Spearman's correlation of each score, and of each linguistic feature, with the length of the response in tokens;
+* Spearman's correlation of each score, of each linguistic feature and of being in a published subset with the length of the response
+  in tokens;
 * the share of rows that each two selectors have in common when both keep ``--size`` of these rows (by default half of them, 1,000 at
-  most). Every selector takes part that can be made of the scores given; those that fail are named with the reason;
+  most). Every selector takes part that can be made of the scores given; those that fail are named with the reason. Below them, the
+  share of each published subset's rows that a selector keeps;
 * with ``--embeddings`` (``embeddings.npy`` and ``rows.npy`` of the whole pool, as ``benchmarks.embed --keep`` leaves them), the same of
   the selectors that need no other model, when they keep 1,000 rows of the whole pool.
 """
@@ -58,7 +60,7 @@ from handpicked.select.window import Window
 
 TEXT_SCORES = ("tokens", "repeated_5grams", "compression_ratio")
 BEGIN, END = "<!-- measured: python -m benchmarks.methods -->", "<!-- end of measured -->"
-HIDDEN = ("_tokens", "_truncated", "_over_1", "_spread", "_ifd", "_rank", "_complexity", "_quality")
+HIDDEN = ("_tokens", "_truncated", "_over_1", "_spread", "_ifd", "_rank")
 """Endings of companion columns that are no score of their own."""
 CEILINGS = {"ifd": 1.0, "ifd_loss_ratio": 1.0, "superfiltering": 1.0, "superfiltering_loss_ratio": 1.0}
 """Values over these are not selected, as in the papers."""
@@ -89,11 +91,13 @@ def main() -> None:
         shown = {name: values for name, values in scores.items() if not name.endswith(HIDDEN)}
         shown |= texts(sample, TEXT_SCORES, Path(folder) / "texts")
         lines = [f"{len(rows):,} rows of {pool.rows:,}. {arguments.note}".strip(), ""]
-        if arguments.published is not None:
-            lines += [*areas(rows, shown, arguments.published), ""]
+        subsets = {} if arguments.published is None else members(rows, arguments.published)
+        if subsets:
+            lines += [*areas(shown, subsets), ""]
         features = texts(sample, tuple(FEATURES), Path(folder) / "features")
-        lines += [*lengths({**shown, **features}), ""]
-        lines += overlaps(sample, plans(scores, shown["tokens"], size), size)
+        published = {f"in {name}": chosen.astype(float) for name, chosen in subsets.items()}
+        lines += [*lengths({**shown, **features, **published}), ""]
+        lines += overlaps(sample, plans(scores, shown["tokens"], size), size, subsets)
     if arguments.embeddings is not None:
         lines += ["", *overlaps(pool, plain_plans(Embeddings.load(arguments.embeddings)), WHOLE)]
     text = "\n".join(lines)
@@ -149,15 +153,19 @@ def area(values: Column, chosen: Column) -> float:
     return float((ranks[chosen].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
-def areas(rows: Sequence[int], scores: Mapping[str, Column], folder: Path) -> Iterator[str]:
+def members(rows: Sequence[int], folder: Path) -> dict[str, Column]:
+    """Which of the rows are in each published subset, for those that hold ten of them or more."""
+    found = {}
+    for file in sorted(folder.glob("*.parquet")):
+        if "alpaca_index" in pq.read_schema(file).names:
+            found[file.stem] = np.isin(rows, pq.read_table(file)["alpaca_index"].to_numpy())
+    return {name: chosen for name, chosen in found.items() if chosen.sum() >= 10}
+
+
+def areas(scores: Mapping[str, Column], subsets: Mapping[str, Column]) -> Iterator[str]:
     """Area under the curve of every score for every published subset."""
     yield "Area under the ROC curve: how well a score ranks a published subset's rows above the others (0.5: not at all)."
     yield ""
-    subsets = {}
-    for file in sorted(folder.glob("*.parquet")):
-        if "alpaca_index" in pq.read_schema(file).names:
-            subsets[file.stem] = np.isin(rows, pq.read_table(file)["alpaca_index"].to_numpy())
-    subsets = {name: chosen for name, chosen in subsets.items() if chosen.sum() >= 10}
     yield f"| score | {' | '.join(f'{name} ({int(chosen.sum())} rows)' for name, chosen in subsets.items())} |"
     yield "|---|" + "--:|" * len(subsets)
     generator = np.random.default_rng(0)
@@ -262,8 +270,10 @@ def plain_plans(embeddings: Embeddings) -> dict[str, Selector]:
     return found
 
 
-def overlaps(pool: Pool, selectors: Mapping[str, Selector], size: int) -> Iterator[str]:
-    """The share of rows that each two selections have in common."""
+def overlaps(
+    pool: Pool, selectors: Mapping[str, Selector], size: int, subsets: Mapping[str, Column] | None = None
+) -> Iterator[str]:
+    """The share of rows that each two selections have in common, and of each published subset that a selection keeps."""
     kept: dict[str, set[int]] = {}
     failed = []
     for name, selector in selectors.items():
@@ -277,11 +287,19 @@ def overlaps(pool: Pool, selectors: Mapping[str, Selector], size: int) -> Iterat
     yield "| | " + " | ".join(str(number) for number in range(1, len(kept) + 1)) + " |"
     yield "|---|" + "--:|" * len(kept)
     for number, (name, rows) in enumerate(kept.items(), start=1):
-        cells = (f"{len(rows & other) / size:.0%}".rstrip("%") for other in kept.values())
-        yield f"| {number} `{name}` | {' | '.join(cells)} |"
+        yield f"| {number} `{name}` | {' | '.join(percent(rows & other, size) for other in kept.values())} |"
+    for name, chosen in (subsets or {}).items():
+        some = set(np.flatnonzero(chosen).tolist())
+        cells = (percent(some & rows, len(some)) for rows in kept.values())
+        yield f"| of the {len(some)} rows in {name} | {' | '.join(cells)} |"
     if failed:
         yield ""
         yield f"Not taking part: {'; '.join(failed)}."
+
+
+def percent(part: set[int], whole: int) -> str:
+    """A share without its sign."""
+    return f"{100 * len(part) / whole:.0f}"
 
 
 if __name__ == "__main__":
