@@ -41,6 +41,7 @@ TOKENS = 512
 PAIRS = 1000
 """At most so many are read of a file, from its beginning: all 2,032 take a quarter of an hour on two cores."""
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Scikit-learn's C: the smaller, the stronger."""
 Array = np.ndarray[Any, Any]
 
 
