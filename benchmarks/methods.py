@@ -99,7 +99,7 @@ def main() -> None:
         lines += [*lengths({**shown, **features, **published}), ""]
         lines += overlaps(sample, plans(scores, shown["tokens"], size), size, subsets)
     if arguments.embeddings is not None:
-        lines += ["", *overlaps(pool, plain_plans(Embeddings.load(arguments.embeddings)), WHOLE)]
+        lines += ["", *overlaps(pool, plain_plans(Embeddings.load(arguments.embeddings)), WHOLE, {})]
     text = "\n".join(lines)
     if arguments.write is None:
         print(text)
@@ -271,7 +271,7 @@ def plain_plans(embeddings: Embeddings) -> dict[str, Selector]:
 
 
 def overlaps(
-    pool: Pool, selectors: Mapping[str, Selector], size: int, subsets: Mapping[str, Column] | None = None
+    pool: Pool, selectors: Mapping[str, Selector], size: int, subsets: Mapping[str, Column]
 ) -> Iterator[str]:
     """The share of rows that each two selections have in common, and of each published subset that a selection keeps."""
     kept: dict[str, set[int]] = {}
@@ -288,7 +288,7 @@ def overlaps(
     yield "|---|" + "--:|" * len(kept)
     for number, (name, rows) in enumerate(kept.items(), start=1):
         yield f"| {number} `{name}` | {' | '.join(percent(rows & other, size) for other in kept.values())} |"
-    for name, chosen in (subsets or {}).items():
+    for name, chosen in subsets.items():
         some = set(np.flatnonzero(chosen).tolist())
         cells = (percent(some & rows, len(some)) for rows in kept.values())
         yield f"| of the {len(some)} rows in {name} | {' | '.join(cells)} |"

@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from handpicked import read
-from handpicked.config import ModelSettings, ScoreSettings
-from handpicked.models.bundled import PREFIX, bundled_folder
-from handpicked.models.classifier import load_classifier, load_classifier_tokenizer
+from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
+from handpicked.models.bundled import bundled_folder
+from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.quiet import quiet
 from handpicked.pick.scoring import score
 from handpicked.records import Pool
@@ -36,7 +36,6 @@ PARTS = re.compile(
     r"Instruction: (?P<instruction>.*?)(?: Input: (?P<input>.*?))? Response: (?P<response>.*)", re.DOTALL
 )
 ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|n)")
-BASE = f"{PREFIX}smollm2-135m-instruct"
 TOKENS = 512
 PAIRS = 1000
 """At most so many are read of a file, from its beginning: all 2,032 take a quarter of an hour on two cores."""
@@ -60,9 +59,8 @@ def main() -> None:
             )
             for split in ("train", "valid", "test")
         }
-        save(None, arguments.out)
-        states = {split: hidden(pools[split], arguments.out) for split in ("train", "valid")}
-        save(fitted(*(values[1::2] - values[::2] for values in states.values())), arguments.out)
+        states = [hidden(pools[split]) for split in ("train", "valid")]
+        save(fitted(*(values[1::2] - values[::2] for values in states)), arguments.out)
         settings = ScoreSettings(model=str(arguments.out), max_length=TOKENS)
         score(pools["test"], ("reward", "tokens"), folder / "scores", settings=settings)
         table = pq.read_table(folder / "scores" / "scores.parquet")
@@ -100,21 +98,21 @@ def parsed(text: str) -> dict[str, str]:
     return {"prompt": parts["instruction"] + given, "response": parts["response"].strip()}
 
 
-def hidden(pool: Pool, folder: Path) -> Array:
+def hidden(pool: Pool) -> Array:
     """The last hidden state at the end of each row, as the scorer's own encoder writes it, shape [rows, width]."""
     import torch
 
-    settings = ModelSettings(name=str(folder))
-    encode = Encoder(load_classifier_tokenizer(settings), settings.name, TOKENS)
-    model: Any = load_classifier(settings)
+    settings = ModelSettings(name=BUNDLED_LM)
+    encode = Encoder(load_tokenizer(settings), settings.name, TOKENS)
+    model: Any = load_model(settings)
     rows = [encode(one) for one in pool.examples()]
     found = np.zeros((len(rows), model.config.hidden_size))
     for batch in batches(rows, 4096):
         width = max(len(row.ids) for row in batch)
         # Padding on the right, where a causal model cannot look.
-        ids = torch.tensor([[*row.ids, *[0] * (width - len(row.ids))] for row in batch])
+        ids = torch.tensor([[*row.ids, *[0] * (width - len(row.ids))] for row in batch], device=model.device)
         with torch.inference_mode():
-            states = model.model(input_ids=ids, use_cache=False).last_hidden_state
+            states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float().cpu()
         for row, state in zip(batch, states, strict=True):
             found[row.row] = state[len(row.ids) - 1]
     return found
@@ -138,18 +136,18 @@ def fitted(train: Array, valid: Array) -> Array:
     return np.asarray(best)
 
 
-def save(weights: Array | None, folder: Path) -> None:
-    """The bundled model, its tokenizer, and a head of one output with these weights, zeros where there are none yet."""
+def save(weights: Array, folder: Path) -> None:
+    """The bundled model, its tokenizer, and a head of one output with these weights."""
     import torch
     from transformers import AutoTokenizer, LlamaForSequenceClassification
 
-    base = bundled_folder(BASE)
+    base = bundled_folder(BUNDLED_LM)
     with quiet():
         tokenizer: Any = AutoTokenizer.from_pretrained(base)
         model = LlamaForSequenceClassification.from_pretrained(
             base, num_labels=1, pad_token_id=tokenizer.pad_token_id, dtype=torch.float32
         )
-        model.score.weight.data[:] = 0.0 if weights is None else torch.from_numpy(weights)
+        model.score.weight.data[:] = torch.from_numpy(weights)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
