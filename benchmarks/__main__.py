@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("select", "train", "judge", "report", "bench", "score", "embed", "million", "english")
+BENCHMARKS = ("select", "train", "judge", "report", "bench", "score", "rows", "embed", "million", "english")
 
 
 def main() -> int:

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from handpicked.endpoint.client import Retry
 from handpicked.errors import ConfigError
 from handpicked.experiment import load
 from handpicked.run import run
 from local_batches import answered, local_batches
+from local_endpoint import Act, local_endpoint
 
 pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
@@ -210,6 +212,43 @@ def test_a_run_whose_judge_works_by_batches_is_run_again_until_they_are_done(exp
     assert [one["name"] for one in results["judges"]] == ["scores/m"]
     assert results["judges"][0]["first_position"]["value"] == 1.0
     assert (copy / "report.html").is_file()
+
+
+def test_verdicts_that_lack_a_lost_reply_are_asked_for_again_alone(
+    experiment, finished, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Retry, "pause", lambda *_: 0.01)
+    copy, sick = tmp_path / "copy", []
+    shutil.copytree(finished.folder, copy)
+
+    def act(body, count):
+        text = body["messages"][-1]["content"]
+        sick.extend([text] if count == 2 else [])
+        return Act(status=500) if text in sick else Act("7 3")
+
+    with local_endpoint(act) as server:
+        judge = {"name": "scores", "model": "m", "base_url": server.url, "concurrency": 1}
+
+        def judged():
+            before, said = len(server.bodies), []
+            again = load(experiment, [f"evaluate.judges={json.dumps([judge])}"])
+            run(again, copy, say=said.append)
+            verdicts = [json.loads(line) for line in (copy / "verdicts/scores-m/verdicts.jsonl").open()]
+            lost = [any(review["lost"] for review in one["reviews"]) for one in verdicts]
+            return verdicts, sum(lost), server.bodies[before:], said
+
+        verdicts, lost, sent, _ = judged()
+        assert lost == 1 and len(sent) == len({body["messages"][-1]["content"] for body in sent}) + 5
+        same, lost, sent, said = judged()
+        assert (same, lost, len(sent)) == (verdicts, 1, 6) and "stays as it is" in said[1]
+        shutil.rmtree(tmp_path / "cache")  # what is there needs it no more
+        sick.clear()
+        healed, lost, sent, _ = judged()
+        assert lost == 0 and 1 <= len(sent) <= 2  # both orders of one pair, unless they are the same request
+        assert sum(one != other for one, other in zip(healed, verdicts, strict=True)) == 1
+        assert json.loads((copy / "results.json").read_text())["judges"][0]["unparsed"]["value"] == 0
+        assert judged()[2:] == ([], [])
 
 
 @pytest.mark.parametrize("stage", ["subset", "model", "answers", "verdicts"])

@@ -9,6 +9,7 @@ import shutil
 import pytest
 import yaml
 
+from handpicked.endpoint.client import Retry
 from handpicked.errors import EndpointError
 from handpicked.experiment import load
 from handpicked.run import run
@@ -199,6 +200,50 @@ def test_rewritten_responses_are_trained_on_and_both_texts_are_kept(
     assert arm["refined"]["left_out"] == {"an empty reply": 1, "cut at 1024 tokens": 1}
     assert arm["training"]["rows"] == 6 and arm["refined"]["cost"] > 0
     assert "Rewriting left rows out" in {banner["title"] for banner in outcome.results["banners"]}
+
+
+def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_anew(
+    folder, tiny_model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Retry, "pause", lambda *_: 0.01)
+    sick: list[str] = []
+
+    def act(body, count):
+        text = body["messages"][-1]["content"]
+        sick.extend([text] if count == 2 else [])
+        return Act(status=503) if text in sick else Act("Better.")
+
+    with local_endpoint(act) as endpoint:
+        refine = {"model": "m", "base_url": endpoint.url, "concurrency": 1, "price_in": 1, "price_out": 2}
+        path = write_experiment(
+            folder, tiny_model, arms={"refined": {"by": "longest", "size": 8, "refine": refine}}
+        )
+
+        def rows():
+            before, said = len(endpoint.bodies), []
+            run(load(path), tmp_path / "run", until="train", say=said.append)
+            made = tmp_path / "run/refined/refined"
+            facts = json.loads((made / "stage.json").read_text())["facts"]
+            return (
+                len((made / "selected.jsonl").open().readlines()),
+                facts,
+                len(endpoint.bodies) - before,
+                said,
+            )
+
+        kept, facts, *_ = rows()
+        assert (kept, facts["lost"], sum(facts["left_out"].values())) == (7, 1, 1)
+        kept, *_, said = rows()
+        assert kept == 7 and "stays as it is" in said[1]
+        shutil.rmtree(tmp_path / "cache")  # what is there needs it no more
+        sick.clear()
+        cost = facts["cost"]
+        kept, facts, sent, said = rows()
+        assert (kept, sent, facts["lost"], facts["left_out"]) == (8, 1, 0, {})
+        assert facts["cost"] == pytest.approx(cost * 8 / 7)
+        assert any(line.startswith("model/refined: runs again because") for line in said)
+        assert rows()[2:] == (0, [])
 
 
 def test_rewriting_that_gives_nothing_at_all_stops_the_run(folder, tiny_model, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handpicked import store
-from handpicked.errors import StoreError
+from handpicked.errors import EndpointError, MissingPart, StoreError
 
 
 def make_stage(run, calls, name="model/longest", *, settings=None, inputs=None, code="1"):
@@ -38,6 +38,36 @@ def test_a_finished_stage_is_skipped(tmp_path):
     assert calls == ["model/longest"]
     assert (first.skipped, second.skipped) == (False, True)
     assert second.facts == {"rows": 3} and (second.folder / "weights.txt").read_text() == "trained"
+
+
+def test_a_stage_that_lost_replies_is_made_again_once_in_each_run_until_it_lacks_none(tmp_path):
+    asked, heard, fails = [], [], []
+
+    def once():
+        with store.open_run(tmp_path / "r", heard.append) as run:
+            for _ in range(2):  # two arms share it
+                stage = run.asking_stage("verdicts/x", make, inputs={"a": "1"}, settings={}, code="1")
+        return (stage.folder / "replies.txt").read_text(), stage.facts[store.LOST]
+
+    def make(work, lost):
+        file = work / "replies.txt"
+        asked.append((lost, file.read_text() if lost else ""))
+        if fails:
+            raise fails.pop()
+        file.write_text("two of three" if len(asked) == 1 else "all three")
+        return {store.LOST: int(len(asked) == 1)}
+
+    assert once() == ("two of three", 1) and heard == []
+    for fault in (EndpointError("away"), MissingPart("no key")):
+        fails.append(fault)
+        assert once() == ("two of three", 1)
+        assert "asks again where no reply came last time (1)" in heard[-2] and heard[-1].endswith(
+            f"as it is. {fault}"
+        )
+    assert once() == ("all three", 0)
+    heard.clear()
+    assert once() == ("all three", 0) and heard == []
+    assert asked == [(0, ""), *[(1, "two of three")] * 3]
 
 
 @pytest.mark.parametrize(

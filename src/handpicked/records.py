@@ -181,7 +181,7 @@ class Review:
     judgement whose order nobody wrote down: it is told with ``a`` first and takes no part in statistics of position.
     ``preferred`` is the *position* preferred, ``None`` when the reply could not be parsed, with the reason. ``scores``
     are (first, second) where the judge gives scores. ``raw`` is the reply, untouched. ``truncated`` says that answers
-    were cut to the judge's limit before it saw them.
+    were cut to the judge's limit before it saw them; ``lost`` that no reply came for a reason that may pass.
     """
 
     order: Literal["ab", "ba", "unknown"]
@@ -192,6 +192,7 @@ class Review:
     seconds: float | None = None
     cost: float | None = None
     truncated: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

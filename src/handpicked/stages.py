@@ -35,7 +35,7 @@ from handpicked.records import (
     messages_id,
     to_json,
 )
-from handpicked.store import code_version, digest, write_text
+from handpicked.store import LOST, code_version, digest, write_text
 
 
 def pools(job: Job) -> dict[str | None, OpenPool]:
@@ -129,16 +129,18 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
         return subset
     from handpicked.refine import estimated, load_prompt, rewrite
 
-    def make(work: Path) -> Mapping[str, Any]:
+    def make(work: Path, lost: int) -> Mapping[str, Any]:
         examples = list(reread(subset.reading, subset.file).examples())
-        expense = estimated(examples, settings)
-        dollars = "" if expense.high is None else f", at most {expense.high:.2f} US dollars"
-        job.store.say(
-            f"refined/{name}: {expense.requests} requests to {settings.model}{dollars}, less what is in the cache"
-        )
-        return asdict(rewrite(examples, settings, work, arm=name, progress=job.progress))
+        if not lost:
+            expense = estimated(examples, settings)
+            dollars = "" if expense.high is None else f", at most {expense.high:.2f} US dollars"
+            job.store.say(
+                f"refined/{name}: {expense.requests} requests to {settings.model}{dollars}, less what is in the cache"
+            )
+        earlier = _lines(work / "refined.jsonl") if lost else []
+        return asdict(rewrite(examples, settings, work, arm=name, progress=job.progress, earlier=earlier))
 
-    stage = job.store.stage(
+    stage = job.store.asking_stage(
         f"refined/{name}",
         make,
         inputs={"subset": subset.identity},
@@ -315,8 +317,8 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     waiting: list[str] = []
     for settings in job.experiment.evaluate.judges:
 
-        def make(work: Path, settings: JudgeSettings = settings) -> None:
-            decide(
+        def make(work: Path, lost: int, settings: JudgeSettings = settings) -> Mapping[str, Any]:
+            made = decide(
                 pairs,
                 settings,
                 work / "verdicts.jsonl",
@@ -324,11 +326,13 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 models_under_test=under_test,
                 batches=job.store.folder
                 / "batches",  # not below work, which a new version of the code clears
+                earlier=read_verdicts(work / "verdicts.jsonl") if lost else (),
             )
+            return {LOST: sum(any(review.lost for review in verdict.reviews) for verdict in made)}
 
         name = f"{settings.name}-{settings.model}" if settings.model else settings.name
         try:
-            stage = job.store.stage(
+            stage = job.store.asking_stage(
                 "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
                 make,
                 inputs={

@@ -22,12 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handpicked.errors import StoreError
+from handpicked.errors import EndpointError, MissingPart, StoreError
 
 log = logging.getLogger(__name__)
 
 LAYOUT = 1
 MANIFEST = "stage.json"
+LOST = "lost"
+"""Among the facts of a stage: how many replies of an endpoint it lacks for a reason that may pass."""
 
 _DISK_REASONS = {
     errno.ENOSPC: "no space is left on the disk. Free some, then run the same command again: finished work is kept.",
@@ -187,6 +189,35 @@ class Run:
             _swap(work, final)
         log.info("%s: done in %.1f s", name, seconds)
         return Stage(name, final, fingerprint, round(seconds, 3), False, facts)
+
+    def asking_stage(
+        self,
+        name: str,
+        make: Callable[[Path, int], Mapping[str, Any] | None],
+        *,
+        inputs: Mapping[str, str],
+        settings: Mapping[str, Any],
+        code: str,
+        told_as: str | None = None,
+    ) -> Stage:
+        """``stage`` of what an endpoint is asked for. ``make`` notes as the fact ``LOST`` how many replies it lost.
+
+        Where a finished one lost some, it is made again once in a run, ``make`` being told how many; it stays as it is if the
+        endpoint is still away. ``told_as`` is its name in what is said.
+        """
+        shown = told_as or name
+        once = self.stage(name, lambda work: make(work, 0), inputs=inputs, settings=settings, code=code)
+        lost = once.facts.get(LOST, 0)
+        if not lost or name in self.made:
+            return once
+        self.say(f"{shown}: asks again where no reply came last time ({lost:,}); the rest is kept")
+        try:
+            return self.stage(
+                name, lambda work: make(work, lost), inputs=inputs, settings=settings, code=code, again=True
+            )
+        except (EndpointError, MissingPart) as error:  # what is there is as good as it was
+            self.say(f"{shown}: stays as it is. {error}")
+            return once
 
     def _say_why(self, name: str, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
         if before is not None:

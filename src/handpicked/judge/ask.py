@@ -97,6 +97,7 @@ def _review(order: Literal["ab", "ba"], judge: JudgeFolder, reply: Reply, trunca
         reply.seconds,
         reply.cost,
         truncated,
+        reply.lost,
     )
 
 
@@ -138,4 +139,5 @@ def _graded(judge: JudgeFolder, replies: tuple[Reply, Reply], truncated: bool) -
         sum(seconds) if seconds else None,
         sum(costs) if costs else None,
         truncated,
+        any(reply.lost for reply in replies),
     )

@@ -51,7 +51,13 @@ def mirrored(review: Review, order: Literal["ab", "ba"]) -> Review:
     """The review of a judge that does not see positions, told in the other order."""
     scores = None if review.scores is None else (review.scores[1], review.scores[0])
     return Review(
-        order, swapped(review.preferred), review.raw, scores, review.reason, truncated=review.truncated
+        order,
+        swapped(review.preferred),
+        review.raw,
+        scores,
+        review.reason,
+        truncated=review.truncated,
+        lost=review.lost,
     )
 
 

@@ -31,8 +31,11 @@ def judge(
     models_under_test: Sequence[str] = (),
     cache: Path | None = None,
     batches: Path | None = None,
+    earlier: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """One verdict a pair, in their order, also written to ``out_file`` (JSON lines).
+
+    ``earlier`` are verdicts of this judge on these pairs: those that lack no reply that was lost are kept as they are.
 
     Paid replies are kept in ``cache`` (default: the user's one request cache) as they come, so a run that was
     killed goes on where it stopped. A pair that could not be judged is a verdict too: ``unparsed``, its
@@ -42,18 +45,25 @@ def judge(
     EndpointError as ``endpoint.complete`` does; NotYet while a batch is being worked on (``settings.batch``).
     """
     folder = load_judge(settings.name)
+    known = {_key(one): one for one in earlier if not any(review.lost for review in one.reviews)}
+    asked = [pair for pair in pairs if _key(pair) not in known]
     if folder.asks:
         _refuse_self_judgement(settings, models_under_test)
         files = (batches or out_file.parent / "batches") / _slug(judge_label(folder, settings))
-        reviews = asked_reviews(pairs, folder, settings, cache or default_cache(), files, progress)
+        reviews = asked_reviews(asked, folder, settings, cache or default_cache(), files, progress)
     else:
-        reviews = similarity_reviews(pairs, folder, progress)
+        reviews = similarity_reviews(asked, folder, progress)
     label = judge_label(folder, settings)
-    verdicts = [verdict(pair, label, both) for pair, both in zip(pairs, reviews, strict=True)]
+    found = iter(reviews)
+    verdicts = [known.get(_key(pair)) or verdict(pair, label, next(found)) for pair in pairs]
     write_verdicts(out_file, verdicts)
-    lost = sum(v.strict == "unparsed" for v in verdicts)
-    log.info("%s: %d verdicts, %d of them unparsed", label, len(verdicts), lost)
+    unparsed = sum(v.strict == "unparsed" for v in verdicts)
+    log.info("%s: %d verdicts, %d of them unparsed", label, len(verdicts), unparsed)
     return verdicts
+
+
+def _key(of: Pair | Verdict) -> tuple[str, str, str, str]:
+    return of.prompt_id, of.a, of.b, of.test_set
 
 
 def write_requests(

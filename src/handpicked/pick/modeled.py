@@ -15,14 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from handpicked.config import ScoreSettings, SelectSettings
-from handpicked.errors import ConfigError, EndpointError, did_you_mean
+from handpicked.errors import ConfigError, did_you_mean
 from handpicked.models.bundled import cache_folder
 from handpicked.pick.imported import modules_behind
 from handpicked.pick.methods import SCORERS, pool_scorers, selector_for, text_scorer
@@ -30,12 +29,12 @@ from handpicked.pick.scored import score_pool
 from handpicked.pick.selection import described
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool
-from handpicked.score.pool_scorer import FACTS, LOST, SCORES, PoolScorer
+from handpicked.score.pool_scorer import FACTS, SCORES, PoolScorer
 from handpicked.score.scorer import Scorer
 from handpicked.score.stored import Stored, StoredReason
 from handpicked.select.random import Random
 from handpicked.select.selector import Scores
-from handpicked.store import Run, Stage, code_version, digest, open_run, read_json
+from handpicked.store import LOST, Run, Stage, code_version, digest, open_run, read_json
 
 log = logging.getLogger(__name__)
 
@@ -153,24 +152,17 @@ def _modeled(
     inputs = {"pool": chosen.pool, "rows": chosen.identity, "scorer": scorer.identity()}
     key = hashlib.sha256(json.dumps([inputs, arguments], sort_keys=True).encode()).hexdigest()[:12]
 
-    def make(work: Path, lost: int = 0) -> Mapping[str, Any]:
-        again = (
-            f"{lost:,} of {chosen.count:,} rows were lost last time and are asked again; the others are kept"
-        )
-        say(f"{scorer.name}: {again if lost else scorer.estimate(pool, chosen.rows)}")
+    def make(work: Path, lost: int) -> Mapping[str, Any]:
+        if not lost:
+            say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
         scorer.score(pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
 
     code = code_version(*modules_behind(type(scorer).__module__))
     with _store(run, say, chosen.pool, f"{scorer.name}-{key}") as (store, name):
-        stage = store.stage(name, make, inputs=inputs, settings=arguments, code=code)
-        if lost := stage.facts.get(LOST):
-            try:
-                stage = store.stage(
-                    name, partial(make, lost=lost), inputs=inputs, settings=arguments, code=code, again=True
-                )
-            except EndpointError as error:  # what is there is as good as it was
-                say(f"{scorer.name}: the scores stay as they are. {error}")
+        stage = store.asking_stage(
+            name, make, inputs=inputs, settings=arguments, code=code, told_as=scorer.name
+        )
     return Modeled(
         _columns(scorer, stage, settings, arguments, inputs["scorer"], chosen),
         stage.folder,

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from handpicked.config import RefineSettings
 from handpicked.endpoint import Reply, Request, complete, default_cache
@@ -31,7 +32,8 @@ PLACES = ("{prompt}", "{response}")
 class Refined:
     """What a rewriting came to, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
 
-    ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason.
+    ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason. ``lost`` of these
+    are so for a reason that may pass.
     """
 
     rows: int
@@ -39,6 +41,7 @@ class Refined:
     unchanged: int
     left_out: Mapping[str, int]
     cost: float | None
+    lost: int = 0
 
 
 def load_prompt(path: str | None) -> str:
@@ -65,47 +68,65 @@ def rewrite(
     arm: str,
     cache: Path | None = None,
     progress: Progress = SILENT,
+    earlier: Sequence[Mapping[str, Any]] = (),
 ) -> Refined:
     """Rewrite the final response of every example, into ``out/selected.jsonl`` (messages) and ``out/refined.jsonl``.
 
-    ``refined.jsonl`` has a line a row: row, id, original, refined (null with a reason where the row is left out).
+    ``refined.jsonl`` has a line a row: row, id, original, refined (null with a reason where the row is left out), cost, lost. ``earlier`` are such lines of
+    these rows: those that are not lost are kept as they are.
+
     Replies already paid for come from ``cache`` (default: the user's one request cache), so a rewriting that was cut off
     goes on where it stopped. Raises EndpointError and MissingPart as ``endpoint.complete`` does, and EndpointError when
     not one response was rewritten.
     """
     template = load_prompt(settings.prompt)
-    requests = [_request(example, template, settings) for example in examples]
+    known = {line["row"]: line for line in earlier if not line["lost"]}
+    asked = [example for example in examples if example.row not in known]
+    requests = [_request(example, template, settings) for example in asked]
     replies = complete(requests, settings, cache or default_cache(), progress, label=f"refine {arm}")
-    texts = [_read(reply, settings) for reply in replies]
-    lines, kept = [], []
-    for example, (text, reason) in zip(examples, texts, strict=True):
-        old = example.messages[-1].content
-        noted = {"row": example.row, "id": example.id, "original": old, "refined": text, "reason": reason}
-        lines.append(noted)
-        if text is not None:
-            turns = [*example.messages[:-1], Message("assistant", text)]
-            kept.append(
-                {
-                    "messages": [{"role": t.role, "content": t.content} for t in turns],
-                    "original_response": old,
-                }
-            )
+    known |= {one.row: _line(one, reply, settings) for one, reply in zip(asked, replies, strict=True)}
+    lines = [known[example.row] for example in examples]
+    kept = [_kept(example, line) for example, line in zip(examples, lines, strict=True) if line["refined"]]
+    left_out = Counter(line["reason"] for line in lines if line["reason"] is not None)
     if not kept:
         raise EndpointError(
-            f"arm '{arm}': {settings.model} gave no usable response for any of {len(examples)} rows "
-            f"({dict(Counter(reason for _, reason in texts))})."
+            f"arm '{arm}': {settings.model} gave no usable response for any of {len(examples)} rows ({dict(left_out)})."
         )
     for name, rows in (("refined.jsonl", lines), ("selected.jsonl", kept)):
         write_text(out / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     unchanged = sum(line["refined"] == line["original"] for line in lines)
-    costs = [reply.cost for reply in replies if reply.cost is not None]
+    costs = [line["cost"] for line in lines if line["cost"] is not None]
     return Refined(
         len(examples),
         len(kept) - unchanged,
         unchanged,
-        dict(Counter(reason for _, reason in texts if reason is not None).most_common()),
+        dict(left_out.most_common()),
         sum(costs) if costs else None,
+        sum(line["lost"] for line in lines),
     )
+
+
+def _line(example: Example, reply: Reply, settings: RefineSettings) -> dict[str, Any]:
+    """What came of a row, as ``refined.jsonl`` has it."""
+    text, reason = _read(reply, settings)
+    return {
+        "row": example.row,
+        "id": example.id,
+        "original": example.messages[-1].content,
+        "refined": text,
+        "reason": reason,
+        "cost": reply.cost,
+        "lost": reply.lost,
+    }
+
+
+def _kept(example: Example, line: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its new response, as it is trained on."""
+    turns = [*example.messages[:-1], Message("assistant", line["refined"])]
+    return {
+        "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
+        "original_response": line["original"],
+    }
 
 
 def estimated(examples: Sequence[Example], settings: RefineSettings) -> Expense:

@@ -65,7 +65,7 @@ def context_of(config: Any, max_length: int | None = None) -> int:
 
 
 def size_of(model: ModelSettings) -> int:
-    """How many weights the model has."""
+    """How many weights the model has beside its vocabulary's."""
     config = config_of(model)
     from transformers import AutoModelForCausalLM
 

@@ -22,12 +22,12 @@ from typing import Any, ClassVar, Literal
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
-from handpicked.models.head import head_only_at
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import config_of, context_of, made_of, size_of
 from handpicked.score.forecast import forecast
+from handpicked.score.forward import logits_at
 from handpicked.score.model_rows import JOURNAL, Compute, ModelRow, batches, compute_rows, packed, write_rows
 from handpicked.score.pool_scorer import FACTS, SCORES, read_scores, write_scores
 from handpicked.score.scorer import Scope
@@ -52,7 +52,7 @@ class DeitaRating:
     model: ModelSettings
     prompt: str | None = None
     max_length: int | None = None
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
     unit: ClassVar[str] = "points, 1 to 6"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
@@ -84,7 +84,7 @@ class DeitaRating:
         write_rows(work, self.values, items, values)
         (work / JOURNAL).unlink(missing_ok=True)
 
-    def _load(self, ratings: Sequence[int]) -> Compute:
+    def _load(self, ratings: Sequence[int]) -> tuple[Any, Compute]:
         import torch
 
         model: Any = load_model(self.model)
@@ -98,12 +98,12 @@ class DeitaRating:
             )
             last = torch.zeros_like(ids, dtype=torch.bool)
             last[range(len(batch)), [len(row.ids) - 1 for row in batch]] = True
-            with torch.inference_mode(), head_only_at(model, last):
-                logits = model(input_ids=ids, use_cache=False).logits[0]
+            with torch.inference_mode():
+                logits = logits_at(model, ids, last)
             shares = logits[:, list(ratings)].double().softmax(-1).cpu()
             return [[float(value)] for value in shares @ points]
 
-        return compute
+        return model, compute
 
     def _text(self) -> str:
         """The prompt with its fields, checked."""

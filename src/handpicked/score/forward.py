@@ -86,12 +86,27 @@ def token_losses(
     block = LOGITS // model.config.get_text_config().vocab_size * (1 if ids.device.type == "cpu" else 8)
     losses = []
     for states, answer in zip(hidden.split(max(block, 1)), targets.split(max(block, 1)), strict=True):
-        given = copy.copy(outputs)
-        given["last_hidden_state"] = states[None]
-        with _instead(body, given):
-            logits = model(input_ids=ids[:1, :1], use_cache=False).logits[0]
-        losses.append(surprise(logits.float(), answer))
+        losses.append(surprise(_head(model, body, outputs, states).float(), answer))
     return torch.cat(losses)
+
+
+def logits_at(model: Any, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The logits at the ``n`` true places of ``wanted`` [batch, length], row by row: [n, vocabulary]."""
+    body = getattr(model, model.base_model_prefix)
+    outputs = body(input_ids=ids, use_cache=False)
+    return _head(model, body, outputs, outputs.last_hidden_state[wanted])
+
+
+def _head(model: Any, body: Any, outputs: Any, states: torch.Tensor) -> torch.Tensor:
+    """The logits [n, vocabulary] that the model makes of ``states`` [n, width], as if its body had given these."""
+    import torch
+
+    given = copy.copy(outputs)
+    given["last_hidden_state"] = states[None]
+    one = torch.zeros(1, 1, dtype=torch.long, device=states.device)
+    with _instead(body, given):
+        logits: torch.Tensor = model(input_ids=one, use_cache=False).logits[0]
+    return logits
 
 
 def surprise(logits: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:

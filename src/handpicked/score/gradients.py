@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from handpicked.models.adam_state import MOMENTS, AdamState
-from handpicked.models.head import label_losses
+from handpicked.models.head import IGNORED
 from handpicked.models.template import Encoded
+from handpicked.score.forward import logits_at
 
 if TYPE_CHECKING:
     import torch
@@ -21,13 +22,15 @@ def adapter_weights(model: Any) -> list[tuple[str, Any]]:
 def gradient(model: Any, row: Encoded) -> torch.Tensor:
     """The gradient of one row's mean loss over its learned tokens, by all trained weights: float32 [weights].
 
-    One row at a time: no padding, and no other row to depend on.
+    ``model`` has a PEFT adapter. One row at a time: no padding, and no other row to depend on. Several threads may call it.
     """
     import torch
 
-    labels = torch.tensor([row.labels], device=model.device)
     ids = torch.tensor([row.ids], device=model.device)
-    loss = label_losses(model, labels, input_ids=ids).mean()
+    answers = torch.tensor([row.labels[1:]], device=model.device)
+    wanted = torch.nn.functional.pad(answers != IGNORED, (0, 1))
+    logits = logits_at(model.get_base_model(), ids, wanted)
+    loss = torch.nn.functional.cross_entropy(logits.float(), answers[wanted[:, :-1]])
     parts = torch.autograd.grad(loss, [weight for _, weight in adapter_weights(model)])
     return torch.cat([part.reshape(-1).float() for part in parts])
 

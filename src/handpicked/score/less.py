@@ -39,8 +39,8 @@ from handpicked.score.target import TargetSet, encode_example, encode_target
 if TYPE_CHECKING:
     import numpy as np
 
-OPERATIONS = 5
-"""A weight and a token: two forward, two backward through weights that are not trained, and the rest."""
+OPERATIONS = 8
+"""A weight and a token: two forward, two backward through weights that are not trained, the head, and time in steps that are no products."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,9 @@ class Less:
                 found = {row: total + rate * np.asarray(of_state[row]) for row, total in found.items()}
         return found
 
-    def _load(self, state: AdamState, encode: Encoder, encoded: dict[int, Encoded], work: Path) -> Compute:
+    def _load(
+        self, state: AdamState, encode: Encoder, encoded: dict[int, Encoded], work: Path
+    ) -> tuple[Any, Compute]:
         """The cosine of a row's projected Adam step to the gradient of each subset, at one state."""
         import torch
 
@@ -160,7 +162,7 @@ class Less:
             steps = (project(adam(gradient(model, encoded[row.row]))) for row in batch)
             return [(wanted @ torch.nn.functional.normalize(step, dim=0)).tolist() for step in steps]
 
-        return compute
+        return model.get_base_model(), compute
 
     def _target_gradients(self, model: Any, project: Projection, encode: Encoder, kept: Path) -> Any:
         """The projected mean gradient of each subset, of length 1: float32 [subsets, dimension]. Kept, for a resumed run."""

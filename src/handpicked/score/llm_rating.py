@@ -26,10 +26,10 @@ from handpicked.endpoint.template import fence, fields, fill, shortened
 from handpicked.errors import ConfigError
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Message, Pool
-from handpicked.score.pool_scorer import FACTS, LOST, write_scores
+from handpicked.score.pool_scorer import FACTS, write_scores
 from handpicked.score.rating import read_rating
 from handpicked.score.scorer import Scope
-from handpicked.store import write_json
+from handpicked.store import LOST, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

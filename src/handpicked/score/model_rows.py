@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from handpicked.models.journal import append, recover
+from handpicked.models.load import device
+from handpicked.models.threads import side_by_side
 from handpicked.progress import Progress
+from handpicked.score.batching import BATCH_TOKENS
 from handpicked.score.pool_scorer import FACTS, truncation, write_scores
 from handpicked.store import write_json
 
@@ -35,20 +40,22 @@ class RowValues:
 
 
 Compute = Callable[[Sequence[ModelRow]], Sequence[Sequence[float]]]
-"""Values of each row of a batch, in its order."""
+"""Values of each row of a batch, in its order. Where the model's passes may run side by side, so may its calls."""
 
 
-def batches(rows: Iterable[ModelRow], tokens: int) -> list[list[ModelRow]]:
+def batches(rows: Iterable[ModelRow], tokens: int | None) -> list[list[ModelRow]]:
     """The rows that can be computed, longest first, in batches of at most ``tokens`` tokens, padding included.
 
+    ``None``: as many as suit this device.
     A row longer than that is a batch by itself. Rows sort by what they say, so that the batches do not depend on the order of
     the pool, and a resumed run has the same ones.
     """
+    limit = BATCH_TOKENS[device()] if tokens is None else tokens
     found: list[list[ModelRow]] = []
     valid = (row for row in rows if row.reason is None)
     for row in sorted(valid, key=lambda one: (-len(one.ids), array("i", one.ids).tobytes(), one.row)):
         last = found[-1] if found else []
-        if last and len(last[0].ids) * (len(last) + 1) <= tokens:
+        if last and len(last[0].ids) * (len(last) + 1) <= limit:
             last.append(row)
         else:
             found.append([row])
@@ -63,12 +70,13 @@ def packed(ids: Sequence[int]) -> Sequence[int]:
 def compute_rows(
     plan: Sequence[Sequence[ModelRow]],
     journal: Path,
-    load: Callable[[], Compute],
+    load: Callable[[], tuple[Any, Compute]],
     progress: Progress,
     label: str,
 ) -> dict[int, Sequence[float]]:
     """The values of every row of ``plan``. What ``journal`` holds is not computed again; nothing left: nothing is loaded.
 
+    ``load`` gives the model and what computes a batch with it.
     Progress is counted in tokens, longest rows first, so that the remaining time is true.
     """
     done: dict[int, Sequence[float]] = {line["row"]: line["values"] for line in recover(journal)}
@@ -76,18 +84,19 @@ def compute_rows(
     total = _tokens(plan)
     with progress(label, total=total) as step:
         step(total - _tokens(todo))
-        compute = load() if todo else None
-        for batch in todo:
-            assert compute is not None
-            values = compute(batch)
-            new = [
-                RowValues(row.row, list(one))
-                for row, one in zip(batch, values, strict=True)
-                if row.row not in done
-            ]
-            append(journal, new)
-            done |= {one.row: one.values for one in new}
-            step(_tokens([batch]))
+        if not todo:
+            return done
+        model, compute = load()
+        with closing(side_by_side(compute, todo, model)) as made:
+            for batch, values in zip(todo, made, strict=True):
+                new = [
+                    RowValues(row.row, list(one))
+                    for row, one in zip(batch, values, strict=True)
+                    if row.row not in done
+                ]
+                append(journal, new)
+                done |= {one.row: one.values for one in new}
+                step(_tokens([batch]))
     return done
 
 

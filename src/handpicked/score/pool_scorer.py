@@ -17,8 +17,6 @@ SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
 FACTS = "facts.json"
 """A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests."""
-LOST = "lost"
-"""Among the facts: how many rows have no value for a reason that may pass. The same command scores them once more."""
 
 
 @runtime_checkable

@@ -48,7 +48,7 @@ class Rds:
     model: ModelSettings
     template: str = "auto"
     max_length: int | None = 2048
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
     name: ClassVar[str] = "rds"
     values: ClassVar[tuple[str, str, str]] = ("rds", "rds_rank", "rds_truncated")
     unit: ClassVar[str] = "cosine"
@@ -121,13 +121,13 @@ class Rds:
             for place, prompt in enumerate(self.target)
         ]
 
-    def _load(self, rows: Sequence[ModelRow]) -> Embed:
+    def _load(self, rows: Sequence[ModelRow]) -> tuple[Any, Embed]:
         model: Any = load_model(self.model)
 
         def embed(places: Sequence[int]) -> np.ndarray[Any, Any]:
             return weighted_means(model, [rows[place].ids for place in places])
 
-        return embed
+        return model, embed
 
 
 def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:

@@ -43,7 +43,7 @@ class Reward:
 
     model: ModelSettings
     max_length: int | None = None
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
     name: ClassVar[str] = "reward"
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")
     unit: ClassVar[str] = "reward"
@@ -80,7 +80,7 @@ class Reward:
         write_rows(work, self.values, items, values)
         (work / JOURNAL).unlink(missing_ok=True)
 
-    def _load(self) -> Compute:
+    def _load(self) -> tuple[Any, Compute]:
         import torch
 
         model: Any = load_classifier(self.model)
@@ -98,7 +98,7 @@ class Reward:
                 )
             return [[float(value)] for value in out.logits[:, 0].float()]
 
-        return compute
+        return model, compute
 
     def _encoder(self) -> Encoder:
         resolve_classifier(self.model)  # a model of another kind is told before anything is tokenised

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.models.journal import append, recover
+from handpicked.models.threads import side_by_side
 from handpicked.progress import Progress
 from handpicked.store import writing
 
@@ -28,20 +30,20 @@ class Done:
 
 
 Embed = Callable[[Sequence[int]], "np.ndarray[Any, Any]"]
-"""The vectors of the rows at these places, float32 [len, width]."""
+"""The vectors of the rows at these places, float32 [len, width]. Where the model's passes may run side by side, so may its calls."""
 
 
 def compute_vectors(
     work: Path,
     plan: Sequence[Sequence[int]],
     costs: Sequence[int],
-    load: Callable[[], Embed],
+    load: Callable[[], tuple[Any, Embed]],
     progress: Progress,
     label: str,
 ) -> np.ndarray[Any, Any] | None:
     """float32 [rows, width], memory-mapped: one vector for each place that ``plan`` names. ``None``: it names none.
 
-    ``costs`` are the units of progress of each place, such as tokens. ``plan`` must be that of the attempt whose file is
+    ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what embeds with it. ``plan`` must be that of the attempt whose file is
     found in ``work``; whatever that attempt finished is not computed again.
     """
     import numpy as np
@@ -52,19 +54,19 @@ def compute_vectors(
     found = np.lib.format.open_memmap(file, mode="r+") if done else None
     with progress(label, total=sum(spent)) as step, writing(work):
         step(sum(spent[number] for number in done))
-        embed = load() if len(done) < len(plan) else None
-        for number, batch in enumerate(plan):
-            if number in done:
-                continue
-            assert embed is not None
-            vectors = np.asarray(embed(batch), dtype=np.float32)
-            if found is None:
-                shape = (len(costs), vectors.shape[1])
-                found = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
-            found[list(batch)] = vectors
-            found.flush()
-            append(work / DONE, [Done(number)])
-            step(spent[number])
+        todo = [number for number in range(len(plan)) if number not in done]
+        if not todo:
+            return found
+        model, embed = load()
+        with closing(side_by_side(lambda number: embed(plan[number]), todo, model)) as made:
+            for number, vectors in zip(todo, made, strict=True):
+                if found is None:
+                    shape = (len(costs), vectors.shape[1])
+                    found = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+                found[list(plan[number])] = vectors
+                found.flush()
+                append(work / DONE, [Done(number)])
+                step(spent[number])
     return found
 
 
