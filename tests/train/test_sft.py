@@ -180,11 +180,10 @@ def test_a_torn_checkpoint_and_one_of_another_training_are_not_used(rows, model,
 @pytest.mark.slow
 def test_accelerate_launch_with_two_processes_gives_the_same_curve(rows, model, tmp_path):
     one = train(rows, model, SETTINGS, tmp_path / "one", arm="a").losses
-    launch = shutil.which("accelerate")
-    assert launch
     command = [
-        launch,
-        "launch",
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
         "--cpu",
         "--num_processes",
         "2",
