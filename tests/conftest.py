@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,17 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.tsv").is_file():
         pytest.skip(f"the real data sets are not at {folder}; set HANDPICKED_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch with two threads, as many as CI's machines have."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

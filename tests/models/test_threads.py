@@ -28,14 +28,6 @@ def llama(**settings):
     return transformers.LlamaForCausalLM(config).eval()
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_each_pass_has_one_thread_and_the_results_are_in_order(two_threads):
     model = llama()
     batches = [torch.arange(1, length)[None] % 64 for length in (40, 9, 30, 3, 25, 17)]

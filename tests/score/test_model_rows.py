@@ -24,14 +24,6 @@ def model():
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, num_attention_heads=1)).eval()
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_batches_hold_as_many_tokens_as_suit_the_device(monkeypatch):
     monkeypatch.setattr("handpicked.score.model_rows.device", lambda: "cpu")
     found = batches(ROWS, None)
