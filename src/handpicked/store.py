@@ -208,16 +208,26 @@ class Run:
         shown = told_as or name
         once = self.stage(name, lambda work: make(work, 0), inputs=inputs, settings=settings, code=code)
         lost = once.facts.get(LOST, 0)
+        if not once.skipped:
+            self._say_lost(shown, lost)
         if not lost or name in self.made:
             return once
         self.say(f"{shown}: asks again where no reply came last time ({lost:,}); the rest is kept")
         try:
-            return self.stage(
+            healed = self.stage(
                 name, lambda work: make(work, lost), inputs=inputs, settings=settings, code=code, again=True
             )
         except (EndpointError, MissingPart) as error:  # what is there is as good as it was
             self.say(f"{shown}: stays as it is. {error}")
             return once
+        self._say_lost(shown, healed.facts.get(LOST, 0))
+        return healed
+
+    def _say_lost(self, shown: str, lost: int) -> None:
+        if lost:
+            self.say(
+                f"{shown}: no reply came for {lost:,}; run the same command again to ask for these alone"
+            )
 
     def _say_why(self, name: str, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
         if before is not None:

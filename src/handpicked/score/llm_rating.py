@@ -193,7 +193,7 @@ class LLMRating:
                     )
                     scored.append((example.row, found.rating, float(cut), found.reason))
                     lost += found.lost
-        _tell([reason for *_, reason in scored], lost)
+        _tell([reason for *_, reason in scored])
         aside.replace(work / REPLIES)
         write_json(work / FACTS, {LOST: lost})
         write_scores(work, self._table(scored))
@@ -275,15 +275,13 @@ def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
             )
 
 
-def _tell(reasons: Sequence[object], lost: int) -> None:
-    """Log how many rows have no rating, why the first of them has none, and how many may get one yet."""
+def _tell(reasons: Sequence[object]) -> None:
+    """Log how many rows have no rating, and why the first of them has none."""
     without = [reason for reason in reasons if reason is not None]
     if without:
-        more = f"; the same command asks again for {lost}" if lost else ""
         log.warning(
-            "%d of %d rows have no rating; the first because %s%s",
+            "%d of %d rows have no rating; the first because %s",
             len(without),
             len(reasons),
             without[0],
-            more,
         )
