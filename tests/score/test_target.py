@@ -109,6 +109,14 @@ def test_neither_order_nor_sample_nor_kill_changes_rds(rds, tmp_path):
     assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 
 
+def test_an_attempt_is_resumed_in_batches_of_another_size(rds, tmp_path):
+    """As on a device that takes more tokens at a time."""
+    whole = run(rds, tmp_path / "whole")
+    stopped(replace(rds, batch_tokens=300), POOL, tmp_path / "torn", after=3)
+    values, ranks, *_ = run(replace(rds, batch_tokens=1000), tmp_path / "torn")
+    assert values == pytest.approx(whole[0], abs=1e-4) and ranks == whole[1]
+
+
 def test_empty_and_long_rows(rds, tmp_path):
     pool = MadePool((example(0, "hi", "there"), example(1, "hi", " "), example(2, "hi", "x" * 700)))
     values, ranks, cut, reasons = run(rds, tmp_path, pool)

@@ -1,4 +1,4 @@
-"""Rows through a model: batches of rows of like length, each kept in a journal, so that a kill loses one batch at most."""
+"""Rows through a model: batches of rows of like length, each kept in a journal, so that a kill loses the batches in work at most."""
 
 from __future__ import annotations
 

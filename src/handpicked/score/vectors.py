@@ -1,4 +1,4 @@
-"""A vector for each row, computed batch by batch into a memory-mapped file, so that a kill loses one batch at most."""
+"""A vector for each row, computed batch by batch into a memory-mapped file, so that a kill loses the batches in work at most."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BLOCK = 8192
 
 @dataclass(frozen=True)
 class Done:
-    """A line of the journal: a batch whose vectors are in the file."""
+    """A line of the journal: places whose vectors are in the file."""
 
-    batch: int
+    places: Sequence[int]
 
 
 Embed = Callable[[Sequence[int]], "np.ndarray[Any, Any]"]
@@ -43,30 +43,29 @@ def compute_vectors(
 ) -> np.ndarray[Any, Any] | None:
     """float32 [rows, width], memory-mapped: one vector for each place that ``plan`` names. ``None``: it names none.
 
-    ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what embeds with it. ``plan`` must be that of the attempt whose file is
-    found in ``work``; whatever that attempt finished is not computed again.
+    ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what embeds with it. What
+    an earlier attempt finished in ``work`` is not computed again, even where its batches were others.
     """
     import numpy as np
 
-    done = {line["batch"] for line in recover(work / DONE)}
-    spent = [sum(costs[place] for place in batch) for batch in plan]
+    done = {place for line in recover(work / DONE) for place in line["places"]}
+    todo = [left for batch in plan if (left := [place for place in batch if place not in done])]
     file = work / VECTORS
     found = np.lib.format.open_memmap(file, mode="r+") if done else None
-    with progress(label, total=sum(spent)) as step, writing(work):
-        step(sum(spent[number] for number in done))
-        todo = [number for number in range(len(plan)) if number not in done]
+    with progress(label, total=sum(costs[place] for batch in plan for place in batch)) as step, writing(work):
+        step(sum(costs[place] for place in done))
         if not todo:
             return found
         model, embed = load()
-        with closing(side_by_side(lambda number: embed(plan[number]), todo, model)) as made:
-            for number, vectors in zip(todo, made, strict=True):
+        with closing(side_by_side(embed, todo, model)) as made:
+            for batch, vectors in zip(todo, made, strict=True):
                 if found is None:
                     shape = (len(costs), vectors.shape[1])
                     found = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
-                found[list(plan[number])] = vectors
+                found[batch] = vectors
                 found.flush()
-                append(work / DONE, [Done(number)])
-                step(spent[number])
+                append(work / DONE, [Done(batch)])
+                step(sum(costs[place] for place in batch))
     return found
 
 
