@@ -14,18 +14,16 @@ kept, or a folder of them. Loading is left out of the usual loop, not of ours. R
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.score import SETTINGS, pool_of, timed
 from benchmarks.train import examples
-from handpicked import read
 from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.models.adam_state import find_states
 from handpicked.models.classifier import load_classifier, load_classifier_tokenizer
@@ -43,24 +41,27 @@ from handpicked.score.reward import Encoder as Judged
 from handpicked.score.reward import Reward
 from handpicked.score.target import TargetSet, encode_example
 
-SETTINGS = ModelSettings(name=BUNDLED_LM)
 ASKED = Prompt("0", (Message("user", "Why is the sky blue?"),), "one", reference="Air scatters blue light.")
 TARGET = TargetSet("one", (ASKED,))
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
 def ours(scorer: PoolScorer, pool: Pool) -> float:
     with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        return seconds(lambda: scorer.score(pool, None, Path(folder), SILENT))
+        return timed(lambda: scorer.score(pool, None, Path(folder), SILENT))[1]
 
 
 def each(rows: Iterable[Any], read_one: Callable[[Any], Any]) -> float:
-    return seconds(lambda: [read_one(row) for row in rows])
+    return timed(lambda: [read_one(row) for row in rows])[1]
+
+
+def reading(model: Any) -> Callable[[Iterable[int]], Any]:
+    """A forward pass over one row of token ids."""
+
+    @torch.inference_mode()
+    def read_one(ids: Iterable[int]) -> Any:
+        return model(input_ids=torch.tensor([list(ids)]))
+
+    return read_one
 
 
 def random_reward(folder: Path) -> str:
@@ -78,35 +79,19 @@ def pairs(pool: Pool, reward: str, state: str | None) -> dict[str, tuple[PoolSco
     rows = list(pool.examples())
     model, tokenizer = load_model(SETTINGS), load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    deita, settings = DeitaRating("deita-quality", SETTINGS), ModelSettings(name=reward)
+    deita = DeitaRating("deita-quality", SETTINGS)
+    rated = Rated(deita.name, deita._text(), tokenizer, BUNDLED_LM, 8192)
+    settings = ModelSettings(name=reward)
     judge = load_classifier(settings)
     judging = Judged(load_classifier_tokenizer(settings), reward, 1 << 30)
-
-    @torch.inference_mode()
-    def hidden(ids: Any) -> Any:
-        return model.model(input_ids=torch.tensor([list(ids)])).last_hidden_state
-
-    @torch.inference_mode()
-    def logits(ids: Any) -> Any:
-        return model(input_ids=torch.tensor([list(ids)])).logits
-
-    @torch.inference_mode()
-    def judged(ids: Any) -> Any:
-        return judge(input_ids=torch.tensor([list(ids)])).logits
 
     found: dict[str, tuple[PoolScorer, Callable[[], float]]] = {
         "rds": (
             Rds(TARGET, SETTINGS),
-            lambda: each((encode_example(template, row, True).ids for row in rows), hidden),
+            lambda: each((encode_example(template, row, True).ids for row in rows), reading(model.model)),
         ),
-        "deita-quality": (
-            deita,
-            lambda: each(map(_rated(deita, tokenizer), rows), logits),
-        ),
-        "reward": (
-            Reward(settings),
-            lambda: each((judging(row).ids for row in rows), judged),
-        ),
+        "deita-quality": (deita, lambda: each((rated(row).ids for row in rows), reading(model))),
+        "reward": (Reward(settings), lambda: each((judging(row).ids for row in rows), reading(judge))),
     }
     if state:
         first = find_states(state)[0]
@@ -124,11 +109,6 @@ def pairs(pool: Pool, reward: str, state: str | None) -> dict[str, tuple[PoolSco
     return found
 
 
-def _rated(scorer: DeitaRating, tokenizer: Any) -> Callable[[Any], Any]:
-    encode = Rated(scorer.name, scorer._text(), tokenizer, BUNDLED_LM, 8192)
-    return lambda row: encode(row).ids
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -140,16 +120,12 @@ def main() -> None:
     parser.add_argument("--state", help="A state that training kept (train.keep_optimizer), for less.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        file = Path(folder) / "pool.jsonl"
-        lines = [
-            {"prompt": row.prompt, "response": row.response}
-            for row in examples(arguments.pool, arguments.rows)
-        ]
-        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        chosen = examples(arguments.pool, arguments.rows)
+        pool = pool_of(chosen, Path(folder))
         reward = arguments.reward or random_reward(Path(folder) / "reward")
-        for name, (scorer, usual) in pairs(read(file), reward, arguments.state).items():
-            times = [(usual(), ours(scorer, read(file))) for _ in range(arguments.repeats)]
-            rates = [statistics.median(len(lines) / one[side] for one in times) for side in (0, 1)]
+        for name, (scorer, usual) in pairs(pool, reward, arguments.state).items():
+            times = [(usual(), ours(scorer, pool)) for _ in range(arguments.repeats)]
+            rates = [statistics.median(len(chosen) / one[side] for one in times) for side in (0, 1)]
             ratios = [theirs / own for theirs, own in times]
             told = ", ".join(f"{one:.2f}" for one in ratios)
             print(

@@ -76,6 +76,14 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
     return found, time.perf_counter() - wall, time.process_time() - cpu
 
 
+def pool_of(rows: list[Example], folder: Path) -> Pool:
+    """A pool of these rows, in a file in ``folder``."""
+    file = folder / "pool.jsonl"
+    lines = [{"prompt": row.prompt, "response": row.response} for row in rows]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return read(file)
+
+
 def usual(model: Any, template: Template, rows: list[Example]) -> tuple[list[float], list[tuple[int, int]]]:
     """IFD as scripts compute it, and the tokens of each prompt and response."""
     found, lengths = [], []
@@ -189,10 +197,7 @@ def main() -> None:
     weights = sum(part.numel() for part in model.parameters())
     head = model.get_output_embeddings().weight.numel()
     with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        file = Path(folder) / "pool.jsonl"
-        lines = [{"prompt": row.prompt, "response": row.response} for row in chosen]
-        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        pool = read(file)
+        pool = pool_of(chosen, Path(folder))
         repeats = []
         for _ in range(arguments.repeats):
             wall_rate, cpu_rate, burst = ceiling(model)

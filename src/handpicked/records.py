@@ -217,6 +217,11 @@ class Verdict:
     length_a: int = 0
     length_b: int = 0
 
+    @property
+    def lost(self) -> bool:
+        """Whether a review has no reply, for a reason that may pass."""
+        return any(review.lost for review in self.reviews)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

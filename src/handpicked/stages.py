@@ -328,7 +328,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 / "batches",  # not below work, which a new version of the code clears
                 earlier=read_verdicts(work / "verdicts.jsonl") if lost else (),
             )
-            return {LOST: sum(any(review.lost for review in verdict.reviews) for verdict in made)}
+            return {LOST: sum(verdict.lost for verdict in made)}
 
         name = f"{settings.name}-{settings.model}" if settings.model else settings.name
         try:

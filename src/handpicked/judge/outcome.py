@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from handpicked.records import Outcome, Pair, Preference, Review, Verdict
@@ -50,15 +51,8 @@ def swapped(preferred: Preference | None) -> Preference | None:
 def mirrored(review: Review, order: Literal["ab", "ba"]) -> Review:
     """The review of a judge that does not see positions, told in the other order."""
     scores = None if review.scores is None else (review.scores[1], review.scores[0])
-    return Review(
-        order,
-        swapped(review.preferred),
-        review.raw,
-        scores,
-        review.reason,
-        truncated=review.truncated,
-        lost=review.lost,
-    )
+    preferred = swapped(review.preferred)
+    return replace(review, order=order, preferred=preferred, scores=scores, seconds=None, cost=None)
 
 
 def verdict(pair: Pair, judge: str, reviews: Sequence[Review]) -> Verdict:

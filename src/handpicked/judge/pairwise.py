@@ -45,7 +45,7 @@ def judge(
     EndpointError as ``endpoint.complete`` does; NotYet while a batch is being worked on (``settings.batch``).
     """
     folder = load_judge(settings.name)
-    known = {_key(one): one for one in earlier if not any(review.lost for review in one.reviews)}
+    known = {_key(one): one for one in earlier if not one.lost}
     asked = [pair for pair in pairs if _key(pair) not in known]
     if folder.asks:
         _refuse_self_judgement(settings, models_under_test)

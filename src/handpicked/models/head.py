@@ -35,8 +35,8 @@ def head_only_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
         hook.remove()
 
 
-def label_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
-    """The negative log-likelihood, in nats, of every labelled token, row by row: float32 [n].
+def predicted(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The places [batch, length] whose next token is labelled, and these ``n`` tokens row by row.
 
     ``labels`` [batch, length] holds token ids, and -100 where nothing is to be learned or scored; the first position
     of a row predicts nothing and is never counted.
@@ -45,6 +45,14 @@ def label_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tenso
 
     wanted = torch.zeros_like(labels, dtype=torch.bool)
     wanted[:, :-1] = labels[:, 1:] != IGNORED
+    return wanted, labels[:, 1:][wanted[:, :-1]]
+
+
+def label_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    """The negative log-likelihood, in nats, of every labelled token, row by row, of ``labels`` as in ``predicted``: float32 [n]."""
+    import torch
+
+    wanted, answers = predicted(labels)
     with head_only_at(model, wanted):
         logits = model(**inputs, use_cache=False).logits[0]
-    return torch.nn.functional.cross_entropy(logits.float(), labels[:, 1:][wanted[:, :-1]], reduction="none")
+    return torch.nn.functional.cross_entropy(logits.float(), answers, reduction="none")

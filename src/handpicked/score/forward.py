@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from handpicked.models.head import IGNORED
+from handpicked.models.head import predicted
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ def shared_prefix(model: Any, ids: Sequence[int]) -> Prefix | None:
     import torch
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
-    body = getattr(model, model.base_model_prefix)
+    body = model.base_model
     with torch.inference_mode():
         outputs = body(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=True)
     cache = getattr(outputs, "cache", None)
@@ -74,37 +74,33 @@ def token_losses(
     """
     import torch
 
-    wanted = torch.zeros_like(labels, dtype=torch.bool)
-    wanted[:, :-1] = labels[:, 1:] != IGNORED
-    targets = labels[:, 1:][wanted[:, :-1]]
-    body = getattr(model, model.base_model_prefix)
+    wanted, answers = predicted(labels)
     inputs: dict[str, Any] = {"input_ids": ids} if embedded is None else {"inputs_embeds": embedded}
     if prefix is not None:
         inputs["cache"] = prefix.cache(len(ids))
-    outputs = body(**inputs, use_cache=False)
+    outputs = model.base_model(**inputs, use_cache=False)
     hidden = outputs.last_hidden_state[wanted]
     block = LOGITS // model.config.get_text_config().vocab_size * (1 if ids.device.type == "cpu" else 8)
     losses = []
-    for states, answer in zip(hidden.split(max(block, 1)), targets.split(max(block, 1)), strict=True):
-        losses.append(surprise(_head(model, body, outputs, states).float(), answer))
+    for states, answer in zip(hidden.split(max(block, 1)), answers.split(max(block, 1)), strict=True):
+        losses.append(surprise(_head(model, outputs, states).float(), answer))
     return torch.cat(losses)
 
 
 def logits_at(model: Any, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The logits at the ``n`` true places of ``wanted`` [batch, length], row by row: [n, vocabulary]."""
-    body = getattr(model, model.base_model_prefix)
-    outputs = body(input_ids=ids, use_cache=False)
-    return _head(model, body, outputs, outputs.last_hidden_state[wanted])
+    outputs = model.base_model(input_ids=ids, use_cache=False)
+    return _head(model, outputs, outputs.last_hidden_state[wanted])
 
 
-def _head(model: Any, body: Any, outputs: Any, states: torch.Tensor) -> torch.Tensor:
+def _head(model: Any, outputs: Any, states: torch.Tensor) -> torch.Tensor:
     """The logits [n, vocabulary] that the model makes of ``states`` [n, width], as if its body had given these."""
     import torch
 
     given = copy.copy(outputs)
     given["last_hidden_state"] = states[None]
     one = torch.zeros(1, 1, dtype=torch.long, device=states.device)
-    with _instead(body, given):
+    with _instead(model.base_model, given):
         logits: torch.Tensor = model(input_ids=one, use_cache=False).logits[0]
     return logits
 

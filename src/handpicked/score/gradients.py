@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from handpicked.models.adam_state import MOMENTS, AdamState
-from handpicked.models.head import IGNORED
+from handpicked.models.head import predicted
 from handpicked.models.template import Encoded
 from handpicked.score.forward import logits_at
 
@@ -27,10 +27,9 @@ def gradient(model: Any, row: Encoded) -> torch.Tensor:
     import torch
 
     ids = torch.tensor([row.ids], device=model.device)
-    answers = torch.tensor([row.labels[1:]], device=model.device)
-    wanted = torch.nn.functional.pad(answers != IGNORED, (0, 1))
+    wanted, answers = predicted(torch.tensor([row.labels], device=model.device))
     logits = logits_at(model.get_base_model(), ids, wanted)
-    loss = torch.nn.functional.cross_entropy(logits.float(), answers[wanted[:, :-1]])
+    loss = torch.nn.functional.cross_entropy(logits.float(), answers)
     parts = torch.autograd.grad(loss, [weight for _, weight in adapter_weights(model)])
     return torch.cat([part.reshape(-1).float() for part in parts])
 
