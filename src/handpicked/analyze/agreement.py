@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import bootstrap, estimates
 from handpicked.records import Estimate, Outcome
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome], *, seed: int
     size = len(LABELS)
     onehot = np.eye(size * size)[cells] if cells else np.zeros((0, size * size))
     table = onehot.sum(axis=0).reshape(size, size).astype(int)
-    same = bootstrap.share(
-        range(len(cells)), [float(c % (size + 1) == 0) for c in cells], missing=missing, seed=seed
-    )
+    same = estimates.share(range(len(cells)), [float(c % (size + 1) == 0) for c in cells], missing=missing)
     kappa = bootstrap.estimate(onehot, _kappa, len(cells), missing, seed=seed)
     return Agreement(same, kappa, tuple(tuple(int(n) for n in row) for row in table))
 

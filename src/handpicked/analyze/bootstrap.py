@@ -1,4 +1,4 @@
-"""95% intervals by resampling prompts, seeded and fast.
+"""95% intervals by resampling prompts, seeded and fast, of what has no formula: kappa, strengths, curves.
 
 Efron (1979), "Bootstrap methods: another look at the jackknife"; percentile intervals as in Efron and
 Tibshirani (1993), chapter 13. The unit that is drawn is the prompt, with everything judged on it, because
@@ -82,63 +82,6 @@ def interval(statistics: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def share(
-    prompts: Sequence[Hashable],
-    hits: Sequence[float],
-    *,
-    missing: int = 0,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """The mean of ``hits`` (each 0 to 1) with a cluster-bootstrap interval over prompts.
-
-    Where every value is 0, or every one is 1, all resamples are equal and the bootstrap says nothing; then
-    the interval is Wilson's (1927) over prompts, and ``method`` says so. No hits: no value.
-    """
-    if len(hits) == 0:
-        return Estimate(None, None, None, 0, missing, "nothing to count")
-    totals = totals_by_prompt(prompts, with_ones(hits))
-    value = float(totals[:, 0].sum() / totals[:, 1].sum())
-    if value in (0.0, 1.0):
-        low, high = wilson(value, len(totals))
-        return Estimate(value, low, high, len(hits), missing, f"Wilson interval over {len(totals)} prompts")
-    sums = resampled_totals(totals, resamples, seed)
-    low, high = interval(sums[:, 0] / sums[:, 1])
-    return Estimate(value, low, high, len(hits), missing, _method(resamples, len(totals), seed))
-
-
-def mean(
-    prompts: Sequence[Hashable],
-    values: Sequence[float],
-    *,
-    missing: int = 0,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """The mean of any numbers with a cluster-bootstrap interval over prompts. One prompt alone has no
-    interval.
-    """
-    if len(values) == 0:
-        return Estimate(None, None, None, 0, missing, "nothing to average")
-    totals = totals_by_prompt(prompts, with_ones(values))
-    value = float(totals[:, 0].sum() / totals[:, 1].sum())
-    if len(totals) == 1:
-        return Estimate(value, None, None, len(values), missing, "one prompt: no interval")
-    low, high = interval(_resampled_means(totals, resamples, seed))
-    return Estimate(value, low, high, len(values), missing, _method(resamples, len(totals), seed))
-
-
-def _resampled_means(totals: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    import numpy as np
-
-    at_once = max(1, DRAWS_AT_ONCE // len(totals))
-    parts = []
-    for start in range(0, resamples, at_once):
-        sums = drawn(len(totals), min(at_once, resamples - start), seed, start) @ totals
-        parts.append(sums[:, 0] / sums[:, 1])
-    return np.concatenate(parts)
-
-
 @lru_cache(maxsize=8)
 def drawn(n: int, resamples: int, seed: int, start: int) -> np.ndarray:
     """How often each of ``n`` prompts is drawn in each resample: [resamples, n].
@@ -153,8 +96,8 @@ def drawn(n: int, resamples: int, seed: int, start: int) -> np.ndarray:
     return np.bincount(places.ravel(), minlength=resamples * n).reshape(resamples, n).astype(float)
 
 
-def wilson(value: float, n: int) -> tuple[float, float]:
-    """Wilson's (1927) score interval for a proportion ``value`` of ``n``, 95%."""
+def wilson(value: float, n: float) -> tuple[float, float]:
+    """Wilson's (1927) score interval for a proportion ``value`` of ``n`` (an effective size may be broken), 95%."""
     centre = (value + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(value * (1 - value) / n + Z95**2 / (4 * n**2))
     return 0.0 if value == 0 else centre - half, 1.0 if value == 1 else centre + half

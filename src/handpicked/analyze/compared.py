@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
-from handpicked.analyze import seeds
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
 from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts, worth
-from handpicked.records import Completion, Estimate, Outcome, Pair, Prompt, Review, Verdict
+from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 
 EVERYTHING = "all"
 """The test set that holds every prompt."""
@@ -107,7 +106,7 @@ def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
     found: Json = {
         rule: {
             "counts": asdict(counts(verdicts, rule)),
-            "win_rate": asdict(_win_rate(verdicts, met, rule)),
+            "win_rate": asdict(adjusted_win_rate(verdicts, rule)),
         }
         for rule in rules
     }
@@ -139,15 +138,6 @@ def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict
     for verdict in verdicts:
         met.setdefault((verdict.a, verdict.b), []).append(verdict)
     return met
-
-
-def _win_rate(
-    verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Verdict]], rule: Rule
-) -> Estimate:
-    """The adjusted win rate; over prompts and seeds where an arm was trained several times."""
-    if len(met) == 1:
-        return adjusted_win_rate(verdicts, rule)
-    return seeds.mean([worths(listed, rule) for listed in met.values()], share=True)
 
 
 def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, float | None]:

@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from handpicked.analyze import bootstrap
 from handpicked.analyze.logistic import fit
-from handpicked.analyze.win_rate import Rule, worth
+from handpicked.analyze.win_rate import Rule, adjusted_win_rate, worth
 from handpicked.records import Estimate, Pair, Verdict
 
 STYLES = {
@@ -84,7 +84,7 @@ def _style_counts(text: str) -> tuple[int, ...]:
     return tuple(counts.values())
 
 
-def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> dict[str, Estimate]:
+def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, Estimate]:
     """The adjusted win rate of ``a`` where its answer is ``longer``, ``shorter`` and ``equal``ly long."""
     groups: dict[str, list[Verdict]] = {"longer": [], "shorter": [], "equal": []}
     for v in verdicts:
@@ -92,14 +92,7 @@ def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int =
             groups[
                 "longer" if v.length_a > v.length_b else "shorter" if v.length_a < v.length_b else "equal"
             ].append(v)
-    found = {}
-    for name, group in groups.items():
-        values = [(v.prompt_id, w) for v in group if (w := worth(v, rule)) is not None]
-        missing = len(group) - len(values)
-        found[name] = bootstrap.share(
-            [p for p, _ in values], [w for _, w in values], missing=missing, seed=seed
-        )
-    return found
+    return {name: adjusted_win_rate(group, rule) for name, group in groups.items()}
 
 
 def _length_term(v: Verdict) -> float:

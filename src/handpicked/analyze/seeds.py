@@ -1,51 +1,63 @@
-"""Means over prompts and training seeds: an arm that was trained several times is one arm, and its interval says so.
+"""Training seeds: an arm that was trained several times is one arm, and its intervals say so.
 
-Prompts and seeds are crossed (every seed answers every prompt), so both are resampled, independently of each other: the
-pigeonhole bootstrap of Owen (2007, Annals of Applied Statistics 1(2), 386-411), which errs on the wide side. Of K seeds,
-K - 1 are drawn with replacement, which makes the variance of their mean unbiased (Rao and Wu, 1988, JASA 83, 231-241); drawing
-K of so few would halve it for two seeds. No resampling makes much of two seeds: three are the least that is worth quoting.
+``mean`` is over prompts and seeds (see ``crossed``). What resampling is left, for size curves, draws both, independently of
+each other: the pigeonhole bootstrap of Owen (2007, Annals of Applied Statistics 1(2), 386-411), which errs on the wide side.
+Of K seeds, K - 1 are drawn with replacement, which makes the variance of their mean unbiased (Rao and Wu, 1988, JASA 83,
+231-241); drawing K of so few would halve it for two seeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import bootstrap, estimates
 from handpicked.records import Estimate
 
 if TYPE_CHECKING:
     import numpy as np
 
-MANY = 2_000
-"""Prompts from which those with equal values are drawn together, where they are of few kinds: right and wrong answers are."""
-
 Values = Mapping[str, "float | None"]
 """One value a prompt, by prompt id; ``None`` where there is none."""
 
 
-def mean(seeds: Sequence[Values], *, share: bool = False, seed: int = 0) -> Estimate:
+def mean(seeds: Sequence[Values], *, share: bool = False, groups: Sequence[int] | None = None) -> Estimate:
     """The mean of all values, with an interval over prompts and, where there are several, seeds.
 
-    ``seeds`` has one mapping a seed. ``share`` says that values lie from 0 to 1, so that Wilson's interval can speak where
-    all are 0 or all are 1. ``n`` counts values, ``missing`` the ``None`` among them.
+    ``seeds`` has one mapping a seed. ``share`` says that values lie from 0 to 1. ``groups`` has a number for each mapping,
+    where some of them depend on each other (see ``groups``). ``n`` counts values, ``missing`` the ``None`` among them; a
+    seed without any value is said in ``method``.
     """
-    known = [{p: value for p, value in sorted(values.items()) if value is not None} for values in seeds]
-    missing = sum(len(values) for values in seeds) - sum(len(values) for values in known)
-    prompts = [prompt for values in known for prompt in values]
-    flat = [value for values in known for value in values.values()]
-    simple = bootstrap.share if share else bootstrap.mean
-    if len(known) == 1 or not flat or len(set(prompts)) == 1 or (share and sum(flat) in (0, len(flat))):
-        return simple(prompts, flat, missing=missing, seed=seed)
-    totals = table(known, sorted(set(prompts)))
-    draws = (
-        _means(_sums_of_kinds(totals, seed), seed)
-        if _few_kinds(totals)
-        else resampled_means(totals, seed=seed)
+    numbers = groups if groups is not None else range(len(seeds))
+    known = [
+        (prompt, value, group)
+        for values, group in zip(seeds, numbers, strict=True)
+        for prompt, value in sorted(values.items())
+        if value is not None
+    ]
+    missing = sum(len(values) for values in seeds) - len(known)
+    simple = estimates.share if share else estimates.mean
+    found = simple(
+        [prompt for prompt, *_ in known],
+        [value for _, value, _ in known],
+        seeds=[group for *_, group in known],
+        missing=missing,
     )
-    low, high = bootstrap.interval(draws)
-    method = f"bootstrap over {len(set(prompts))} prompts and {len(known)} seeds, {bootstrap.RESAMPLES} resamples, seed {seed}"
-    return Estimate(sum(flat) / len(flat), low, high, len(flat), missing, method)
+    empty = sum(all(value is None for value in values.values()) for values in seeds)
+    if empty == 0 or not known:
+        return found
+    return replace(found, method=f"{found.method}; {empty} of {len(seeds)} seeds have no value")
+
+
+def difference(a: Sequence[Values], b: Sequence[Values]) -> Estimate:
+    """The mean of a - b over the prompts that both have, seed by seed, as ``differences`` pairs them."""
+    return mean(differences(a, b), groups=paired_groups(len(a), len(b)))
+
+
+def paired_groups(a: int, b: int) -> list[int]:
+    """``groups`` of the differences of ``a`` seeds and ``b`` others."""
+    return groups([(str(i % a), str(i % b)) for i in range(max(a, b))])
 
 
 def differences(a: Sequence[Values], b: Sequence[Values]) -> list[dict[str, float | None]]:
@@ -59,6 +71,30 @@ def differences(a: Sequence[Values], b: Sequence[Values]) -> list[dict[str, floa
             both[prompt] = None if mine is None or other is None else mine - other
         found.append(both)
     return found
+
+
+def groups(met: Sequence[tuple[str, str]]) -> list[int]:
+    """The number of the seed that each meeting of two models counts as: those that share a model count as one.
+
+    So three seeds that meet two, of which one meets two of them, are two. A side that has a single model throughout shares
+    nothing: its one training is held fixed. Where everything is shared, the meetings count by the side of fewer models.
+    """
+    sides = [column for column in zip(*met, strict=True) if len(set(column)) > 1]
+    number = list(range(len(met))) if sides else [0] * len(met)
+    moved = bool(sides)
+    while moved:
+        before = list(number)
+        for column in sides:
+            least: dict[str, int] = {}
+            for model, own in zip(column, number, strict=True):
+                least[model] = min(own, least.get(model, own))
+            number = [least[model] for model in column]
+        moved = number != before
+    if len(set(number)) == 1 and sides:
+        fewer = min(sides, key=lambda column: len(set(column)))
+        places = {model: place for place, model in enumerate(dict.fromkeys(fewer))}
+        return [places[model] for model in fewer]
+    return number
 
 
 def table(seeds: Sequence[Values], prompts: Sequence[str]) -> np.ndarray:
@@ -91,21 +127,6 @@ def resampled_means(totals: np.ndarray, *, seed: int = 0, stream: int = 0) -> np
         for start in range(0, resamples, at_once)
     ]
     return _means(np.concatenate(parts).reshape(resamples, seeds, 2), seed, stream)
-
-
-def _few_kinds(totals: np.ndarray) -> bool:
-    """Whether so many prompts share so few rows of values that drawing by kind is cheaper than prompt by prompt."""
-    import numpy as np
-
-    rows = totals.reshape(len(totals), -1)
-    return len(rows) > MANY and len(np.unique(rows, axis=0)) * 8 < len(rows)
-
-
-def _sums_of_kinds(totals: np.ndarray, seed: int) -> np.ndarray:
-    """Sums over resampled prompts, those with equal rows drawn together: the same distribution. [resamples, seeds, 2]."""
-    rows = totals.reshape(len(totals), -1)
-    sums: np.ndarray = bootstrap.resampled_totals(rows, bootstrap.RESAMPLES, seed)
-    return sums.reshape(-1, *totals.shape[1:])
 
 
 def _means(sums: np.ndarray, seed: int, stream: int = 0) -> np.ndarray:

@@ -79,7 +79,7 @@ def size_curve(
         kept = [{p: v for p, v in listed.items() if p in prompts} for listed in values[arm]]
         to_best = None if arm == best else _difference(arm, best, draws, means, critical, len(prompts), seed)
         enough = to_best is None or _reaches(to_best, sign)
-        points.append(Point(arm, rows[arm], seeds.mean(kept, share=share, seed=seed), to_best, enough))
+        points.append(Point(arm, rows[arm], seeds.mean(kept, share=share), to_best, enough))
     smallest = next(point for point in points if point.enough)
     return Curve(tuple(points), best, smallest.arm, _deficit(smallest.to_best, sign))
 

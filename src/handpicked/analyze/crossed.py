@@ -1,0 +1,161 @@
+"""How sure an estimate is over prompts and training seeds at once.
+
+Prompts and seeds are crossed: every seed answers every prompt, so what is estimated strays for three reasons, the prompts
+chosen, the seeds drawn, and what is left of each answer. Their variances are found from sums over prompts, over seeds, and
+the residuals (two-way clustering: Cameron, Gelbach and Miller, 2011, Journal of Business and Economic Statistics 29(2),
+238-249; the same components as those of the pigeonhole bootstrap, Owen, 2007). An estimate that is no mean (a logistic
+regression) enters by the influence of each verdict on it, which makes this its sandwich.
+
+The half width of an interval is
+
+    cube root( (t[P - 1] sqrt(V_prompts))^3 + (t[K - 1] sqrt(max(0, V_seeds - q V_rest)))^3 ),  q = 1/2, 0.3 for two seeds
+
+with Student's t for P prompts and K seeds. The subtraction takes out what V_seeds has from the residuals, which V_prompts
+has already. No formula is exact for two variances of which one has a single degree of freedom (the problem of Behrens and
+Fisher), so this one was chosen by simulation among some forty: Satterthwaite's degrees of freedom cover 83% where two seeds
+differ, t with K - 1 degrees throughout covers nearly 100% where seeds do not matter, and the bootstrap that this replaces
+80%. ``tests/statistics`` holds the coverage of this one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handpicked.analyze.student import two_sided
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LEVEL = 0.05
+REST_TAKEN = 0.5
+REST_TAKEN_OF_TWO = 0.3
+SMALLEST_P = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """Squared standard errors of one estimate. ``prompts`` and ``seeds`` count what was drawn; ``seeds`` is 1 where none were.
+
+    ``over_prompts`` comes from sums over prompts, ``over_seeds`` from sums over seeds, ``rest`` from what neither explains.
+    ``skewness`` is that of the sums over prompts, over the root of their number.
+    """
+
+    prompts: int
+    seeds: int
+    over_prompts: float
+    over_seeds: float = 0.0
+    rest: float = 0.0
+    skewness: float = 0.0
+
+    def half(self, level: float = LEVEL) -> float:
+        """Half the width of the interval that leaves out ``level``; infinite for one prompt."""
+        if self.prompts < 2:
+            return float("inf")
+        return _together(two_sided(level, self.prompts - 1) * self.over_prompts**0.5, self._seeds_half(level))
+
+    def sides(self, level: float = LEVEL) -> tuple[float, float]:
+        """How far the interval reaches below and above the estimate: farther on the side where values have a long tail.
+
+        There the prompts' part is the wider of Student's and that of Hall (1992, JRSS B 54(1), 221-228), whose cubic
+        transformation takes skewness out of t. Alone, Hall's is too narrow for heavy tails without skewness.
+        """
+        if self.prompts < 2:
+            return float("inf"), float("inf")
+        t, error, seeds = two_sided(level, self.prompts - 1), self.over_prompts**0.5, self._seeds_half(level)
+        below = max(t, _untwisted(t, self.skewness))
+        above = max(t, -_untwisted(-t, self.skewness))
+        return _together(below * error, seeds), _together(above * error, seeds)
+
+    def p_value(self, distance: float) -> float:
+        """The level whose interval just reaches ``distance`` from the estimate: a two-sided p-value."""
+        if self.prompts < 2 or distance <= 0:
+            return 1.0
+        low, high = SMALLEST_P, 1.0 - SMALLEST_P
+        if self.half(low) <= distance:
+            return low
+        for _ in range(50):
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if self.half(middle) > distance else (low, middle)
+        return high
+
+    def _seeds_half(self, level: float) -> float:
+        if self.seeds < 2:
+            return 0.0
+        taken = REST_TAKEN_OF_TWO if self.seeds == 2 else REST_TAKEN
+        return two_sided(level, self.seeds - 1) * max(0.0, self.over_seeds - taken * self.rest) ** 0.5
+
+
+def _together(prompts: float, seeds: float) -> float:
+    return prompts if seeds == 0 else float((prompts**3 + seeds**3) ** (1 / 3))
+
+
+def _untwisted(t: float, skewness: float) -> float:
+    """The inverse of Hall's transformation at ``t``; ``skewness`` is already over the root of n."""
+    if abs(skewness) < 1e-9:
+        return t
+    inner = 1 + skewness * (t - skewness / 6)
+    root: float = abs(inner) ** (1 / 3) * (1 if inner >= 0 else -1)
+    return 3 / skewness * (root - 1)
+
+
+def crossed(
+    contributions: np.ndarray, prompts: Sequence[Hashable], seeds: Sequence[Hashable] | None = None
+) -> Crossed:
+    """The variances of an estimate from what each value contributes to its error.
+
+    ``contributions`` [n] sum to about zero; for a mean they are (value - mean) / n. ``prompts`` and ``seeds`` name the
+    prompt and the seed of each value. Values that are missing, and seeds of unequal size, are allowed: every sum is scaled
+    so that its expectation is right for the number of values that it has.
+    """
+    import numpy as np
+
+    of_prompt, sizes = _places(prompts)
+    by_prompt = np.bincount(of_prompt, contributions)
+    over_prompts = _squares(by_prompt, sizes)
+    skewness = _skewness(by_prompt)
+    of_seed, seed_sizes = _places(seeds if seeds is not None else [0] * len(of_prompt))
+    if len(seed_sizes) < 2:
+        return Crossed(len(sizes), 1, over_prompts, skewness=skewness)
+    by_seed = np.bincount(of_seed, contributions)
+    left = contributions - by_prompt[of_prompt] / sizes[of_prompt] - by_seed[of_seed] / seed_sizes[of_seed]
+    free = len(left) - len(sizes) - len(seed_sizes) + 1
+    rest = float((left**2).sum()) * len(left) / free if free > 0 else 0.0
+    return Crossed(len(sizes), len(seed_sizes), over_prompts, _squares(by_seed, seed_sizes), rest, skewness)
+
+
+def of_mean(
+    prompts: Sequence[Hashable], values: Sequence[float], seeds: Sequence[Hashable] | None = None
+) -> Crossed:
+    """The variances of the mean of ``values``."""
+    import numpy as np
+
+    array = np.asarray(values, dtype=float)
+    return crossed((array - math.fsum(values) / len(array)) / len(array), prompts, seeds)
+
+
+def _places(names: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each name among those that differ, and how often each of these occurs."""
+    import numpy as np
+
+    index: dict[Hashable, int] = {}
+    place = np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64, len(names))
+    return place, np.bincount(place).astype(float)
+
+
+def _squares(sums: np.ndarray, sizes: np.ndarray) -> float:
+    """The sum of squares, scaled to be unbiased: n / (n - 1) where all sizes are equal; 0 for one sum alone."""
+    if len(sums) < 2:
+        return 0.0
+    share = sizes / sizes.sum()
+    squared = float((share**2).sum())
+    kept = float((share**2 * (1 - 2 * share + squared)).sum())
+    return float((sums**2).sum()) * squared / kept
+
+
+def _skewness(sums: np.ndarray) -> float:
+    """The skewness of the sums over the root of their number; 0 where they do not differ."""
+    spread = float((sums**2).mean()) ** 0.5
+    return float(((sums / spread) ** 3).mean()) / len(sums) ** 0.5 if spread > 0 else 0.0
