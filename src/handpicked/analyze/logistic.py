@@ -26,15 +26,23 @@ def fit(x: np.ndarray, y: np.ndarray, prompts: Sequence[str]) -> tuple[np.ndarra
     always wins: ``separated`` says whether nothing else does. The covariance is the sandwich of White (1980), summed over
     prompts (Liang and Zeger, 1986), with the usual factor for few prompts.
     """
+    beta, parts = influences(x, y)
+    by_prompt = bootstrap.totals_by_prompt(prompts, parts)
+    n = len(by_prompt)
+    return beta, by_prompt.T @ by_prompt * (n / max(1, n - 1))
+
+
+def influences(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients [k] and each row's influence on them [n, k]: the inverse Hessian times the row's score.
+
+    Their sums over clusters make the sandwich. ``x`` [n, k] includes the intercept, if there is one.
+    """
     import numpy as np
 
     beta = _coefficients(x, y, np.ones((1, len(y))))[0]
     p = _probability(x @ beta)
-    bread = np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(beta)))
-    scores = bootstrap.totals_by_prompt(prompts, x * (y - p)[:, None])
-    n = len(scores)
-    meat = scores.T @ scores * (n / max(1, n - 1))
-    return beta, bread @ meat @ bread
+    inverse = np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(beta)))
+    return beta, x * (y - p)[:, None] @ inverse
 
 
 def rate_at_zero(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
