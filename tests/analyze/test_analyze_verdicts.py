@@ -13,9 +13,10 @@ from handpicked.analyze.agreement import agree
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare, holm, sign_test
 from handpicked.analyze.health import health, prefers_longer
-from handpicked.analyze.length_control import by_length, length_controlled, style_controlled, style_counts
+from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
 from handpicked.analyze.panel import panel
 from handpicked.analyze.power import power
+from handpicked.analyze.styles import style_counts
 from handpicked.analyze.win_rate import (
     adjusted_win_rate,
     by_group,

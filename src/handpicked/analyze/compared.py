@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
-from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
+from handpicked.analyze.length_control import by_length, controlled_json, length_controlled, style_controlled
 from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts, worth
 from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
@@ -75,13 +75,8 @@ def compare_arms(
     shown: dict[tuple[str, str], list[Pair]] = {}
     for pair in pairs:
         shown.setdefault((arm_of[pair.a], arm_of[pair.b]), []).append(pair)
-    tested = [
-        v if (v.a, v.b) == met else replace(v, a=met[0], b=met[1])
-        for met, listed in meetings.items()
-        if met[0] in candidates
-        for v in listed
-    ]
-    tests = {(test.a, test.b): test for test in compare(tested)}
+    tested = [v for met, listed in meetings.items() if met[0] in candidates for v in listed]
+    tests = {(test.a, test.b): test for test in compare(tested, arm_of=arm_of)}
     for a, b in sorted(meetings, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
         sets = sorted({verdict.test_set for verdict in meetings[a, b]})
         texts = shown.get((a, b), [])
@@ -118,8 +113,8 @@ def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
     length, style = length_controlled(verdicts), style_controlled(verdicts, pairs)
     return {
         **found,
-        "length_controlled": asdict(length.win_rate) if length.win_rate.value is not None else None,
-        "style_controlled": asdict(style.win_rate) if style.win_rate.value is not None else None,
+        "length_controlled": controlled_json(length),
+        "style_controlled": controlled_json(style) if pairs else None,
         "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
         "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
         "power": asdict(power(verdicts)),

@@ -89,7 +89,8 @@ class Crossed:
 
 
 def _together(prompts: float, seeds: float) -> float:
-    return prompts if seeds == 0 else float((prompts**3 + seeds**3) ** (1 / 3))
+    cubes: float = prompts**3 + seeds**3
+    return prompts if seeds == 0 else math.cbrt(cubes)
 
 
 def _untwisted(t: float, skewness: float) -> float:

@@ -8,7 +8,7 @@ Of K seeds, K - 1 are drawn with replacement, which makes the variance of their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -73,28 +73,41 @@ def differences(a: Sequence[Values], b: Sequence[Values]) -> list[dict[str, floa
     return found
 
 
-def groups(met: Sequence[tuple[str, str]]) -> list[int]:
+def groups(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[int]:
     """The number of the seed that each meeting of two models counts as: those that share a model count as one.
 
-    So three seeds that meet two, of which one meets two of them, are two. A side that has a single model throughout shares
-    nothing: its one training is held fixed. Where everything is shared, the meetings count by the side of fewer models.
+    So three seeds that meet two, of which one meets two of them, are two. A model that is ``fixed``, the one training of
+    its arm, is shared without that, and so is one that is a whole side. Meetings of fixed models alone count as one. Where
+    everything is shared, the meetings count by the side of fewer models.
     """
     sides = [column for column in zip(*met, strict=True) if len(set(column)) > 1]
-    number = list(range(len(met))) if sides else [0] * len(met)
-    moved = bool(sides)
+    varied = [[None if model in fixed else model for model in column] for column in sides]
+    still = [all(column[i] is None for column in varied) for i in range(len(met))]
+    number = [-1 if fast else i for i, fast in enumerate(still)]
+    moved = True
     while moved:
         before = list(number)
-        for column in sides:
+        for column in varied:
             least: dict[str, int] = {}
             for model, own in zip(column, number, strict=True):
-                least[model] = min(own, least.get(model, own))
-            number = [least[model] for model in column]
+                if model is not None:
+                    least[model] = min(own, least.get(model, own))
+            number = [
+                own if model is None else least[model] for model, own in zip(column, number, strict=True)
+            ]
         moved = number != before
-    if len(set(number)) == 1 and sides:
-        fewer = min(sides, key=lambda column: len(set(column)))
+    if len(set(number)) == 1 and number[:1] != [-1]:
+        fewer: list[str | None] = min(varied, key=lambda column: len(set(column)))
         places = {model: place for place, model in enumerate(dict.fromkeys(fewer))}
         return [places[model] for model in fewer]
     return number
+
+
+def numbered(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[int]:
+    """``groups`` for meetings that occur many times, as verdicts name them: all alike where they are of the same two models."""
+    kinds = list(dict.fromkeys(met))
+    number = dict(zip(kinds, groups(kinds, fixed), strict=True)) if kinds else {}
+    return [number[models] for models in met]
 
 
 def table(seeds: Sequence[Values], prompts: Sequence[str]) -> np.ndarray:

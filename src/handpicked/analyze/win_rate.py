@@ -11,12 +11,13 @@ position bias out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from handpicked.analyze import crossed, estimates
-from handpicked.analyze.seeds import groups
+from handpicked.analyze.seeds import numbered
 from handpicked.analyze.student import two_sided
 from handpicked.records import Estimate, Outcome, Verdict
 
@@ -134,7 +135,7 @@ def _welch(strata: Sequence[crossed.Crossed]) -> float:
     if variance == 0:
         return 0.0
     df = variance**2 / sum(one.over_prompts**2 / (one.prompts - 1) for one in strata)
-    return two_sided(crossed.LEVEL, max(1, int(df))) * float(variance) ** 0.5 / len(strata)
+    return two_sided(crossed.LEVEL, max(1, int(df))) * math.sqrt(variance) / len(strata)
 
 
 def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]) -> dict[str, list[Verdict]]:
@@ -148,13 +149,7 @@ def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]
 
 
 def parsed(verdicts: Sequence[Verdict], rule: Rule) -> tuple[list[str], list[float], list[int]]:
-    """Prompt, worth and seed of every verdict that has a worth; a seed is numbered as ``seeds.groups`` does."""
+    """Prompt, worth and seed of every verdict that has a worth; see ``seeds.numbered``."""
     known = [(v, value) for v in verdicts if (value := worth(v, rule)) is not None]
-    return [v.prompt_id for v, _ in known], [value for _, value in known], seeds_of([v for v, _ in known])
-
-
-def seeds_of(verdicts: Sequence[Verdict]) -> list[int]:
-    """The number of the seed that each verdict belongs to: 0 where two arms were trained once each."""
-    met = list(dict.fromkeys((v.a, v.b) for v in verdicts))
-    number = dict(zip(met, groups(met), strict=True)) if met else {}
-    return [number[v.a, v.b] for v in verdicts]
+    seeds = numbered([(v.a, v.b) for v, _ in known])
+    return [v.prompt_id for v, _ in known], [value for _, value in known], seeds
