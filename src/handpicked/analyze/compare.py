@@ -61,15 +61,20 @@ def compare(
 def _test(verdicts: Sequence[Verdict], rule: Rule) -> tuple[int, int, float | None]:
     """Prompts won and lost on balance, and the p-value."""
     prompts, values, seeds = parsed(verdicts, rule)
-    balance: dict[str, float] = {}
-    for prompt, value in zip(prompts, values, strict=True):
-        balance[prompt] = balance.get(prompt, 0.0) + value - 0.5
-    wins = sum(value > 0 for value in balance.values())
-    losses = sum(value < 0 for value in balance.values())
+    balance = balances(prompts, values).values()
+    wins, losses = sum(value > 0 for value in balance), sum(value < 0 for value in balance)
     if len(set(seeds)) < 2 or all(value == 0.5 for value in values):
         return wins, losses, sign_test(wins, losses)
     rate = math.fsum(values) / len(values)
     return wins, losses, share_p_value(rate, 0.5, of_mean(prompts, values, seeds))
+
+
+def balances(prompts: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """How far the mean worth of each prompt's verdicts lies above a tie; 0 where neither side is favoured."""
+    listed: dict[str, list[float]] = {}
+    for prompt, value in zip(prompts, values, strict=True):
+        listed.setdefault(prompt, []).append(value - 0.5)
+    return {prompt: math.fsum(one) / len(one) for prompt, one in listed.items()}
 
 
 def sign_test(wins: int, losses: int) -> float | None:

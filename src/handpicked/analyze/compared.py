@@ -77,25 +77,33 @@ def compare_arms(
         shown.setdefault((arm_of[pair.a], arm_of[pair.b]), []).append(pair)
     tested = [v for met, listed in meetings.items() if met[0] in candidates for v in listed]
     tests = {(test.a, test.b): test for test in compare(tested, arm_of=arm_of)}
+    made = max(1, sum(test.p_value is not None for test in tests.values()))
     for a, b in sorted(meetings, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
         sets = sorted({verdict.test_set for verdict in meetings[a, b]})
         texts = shown.get((a, b), [])
         test = tests.get((a, b))
         for test_set in [EVERYTHING, *(sets if len(sets) > 1 else [])]:
             chosen = [v for v in meetings[a, b] if test_set in (EVERYTHING, v.test_set)]
+            corrected = test.adjusted if test and test_set == EVERYTHING else None
+            together = made if test and test_set == EVERYTHING else 1
             yield {
                 "judge": judge,
                 "test_set": test_set,
                 "a": a,
                 "b": b,
-                "holm": test.adjusted if test and test_set == EVERYTHING else None,
-                **_comparison(chosen, texts),
+                "holm": corrected,
+                **_comparison(chosen, texts, together, corrected),
                 "categories": _categories(chosen, texts) if test_set == EVERYTHING else {},
             }
 
 
-def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
-    """The verdicts of two arms, of all seeds together; ``seeds`` has each two models that met, where there are several."""
+def _comparison(
+    verdicts: Sequence[Verdict], pairs: Sequence[Pair], together: int = 1, corrected: float | None = None
+) -> Json:
+    """The verdicts of two arms, of all seeds together; ``seeds`` has each two models that met, where there are several.
+
+    ``together`` are the comparisons made at once with this one, ``corrected`` is its corrected p-value.
+    """
     rules: tuple[Rule, ...] = ("strict", "summed")
     met = by_models(verdicts)
     found: Json = {
@@ -117,7 +125,7 @@ def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
         "style_controlled": controlled_json(style) if pairs else None,
         "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
         "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
-        "power": asdict(power(verdicts)),
+        "power": asdict(power(verdicts, comparisons=together, corrected=corrected)),
     }
 
 

@@ -22,12 +22,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from handpicked.analyze.student import two_sided
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LEVEL = 0.05
 REST_TAKEN = 0.5
@@ -52,9 +50,7 @@ class Crossed:
 
     def half(self, level: float = LEVEL) -> float:
         """Half the width of the interval that leaves out ``level``; infinite for one prompt."""
-        if self.prompts < 2:
-            return float("inf")
-        return _together(two_sided(level, self.prompts - 1) * self.over_prompts**0.5, self._seeds_half(level))
+        return self._halves(np.ones(1), level)[0]
 
     def sides(self, level: float = LEVEL) -> tuple[float, float]:
         """How far the interval reaches below and above the estimate: farther on the side where values have a long tail.
@@ -63,11 +59,11 @@ class Crossed:
         transformation takes skewness out of t. Alone, Hall's is too narrow for heavy tails without skewness.
         """
         if self.prompts < 2:
-            return float("inf"), float("inf")
-        t, error, seeds = two_sided(level, self.prompts - 1), self.over_prompts**0.5, self._seeds_half(level)
-        below = max(t, _untwisted(t, self.skewness))
-        above = max(t, -_untwisted(-t, self.skewness))
-        return _together(below * error, seeds), _together(above * error, seeds)
+            return math.inf, math.inf
+        t = two_sided(level, self.prompts - 1)
+        below, above = max(t, _untwisted(t, self.skewness)), max(t, -_untwisted(-t, self.skewness))
+        halves = self._halves(np.array([below, above]) / t, level)
+        return halves[0], halves[1]
 
     def p_value(self, distance: float) -> float:
         """The level whose interval just reaches ``distance`` from the estimate: a two-sided p-value."""
@@ -77,20 +73,29 @@ class Crossed:
         if self.half(low) <= distance:
             return low
         for _ in range(50):
-            middle = (low * high) ** 0.5
+            middle = math.sqrt(low * high)
             low, high = (middle, high) if self.half(middle) > distance else (low, middle)
         return high
 
-    def _seeds_half(self, level: float) -> float:
-        if self.seeds < 2:
-            return 0.0
-        taken = REST_TAKEN_OF_TWO if self.seeds == 2 else REST_TAKEN
-        return two_sided(level, self.seeds - 1) * max(0.0, self.over_seeds - taken * self.rest) ** 0.5
+    def _halves(self, wider: np.ndarray, level: float) -> list[float]:
+        """Half widths with the prompts' part ``wider`` by these factors."""
+        if self.prompts < 2:
+            return [math.inf] * len(wider)
+        same = np.ones(len(wider))
+        variances = self.over_prompts * wider**2, self.over_seeds * same, self.rest * same
+        return [float(half) for half in half_width(*variances, self.prompts, self.seeds, level)]
 
 
-def _together(prompts: float, seeds: float) -> float:
-    cubes: float = prompts**3 + seeds**3
-    return prompts if seeds == 0 else math.cbrt(cubes)
+def half_width(
+    over_prompts: np.ndarray, over_seeds: np.ndarray, rest: np.ndarray, prompts: int, seeds: int, level: float
+) -> np.ndarray:
+    """The formula above, for arrays of variances [m]."""
+    of_prompts = two_sided(level, prompts - 1) * np.sqrt(over_prompts)
+    if seeds < 2:
+        return np.asarray(of_prompts)
+    taken = REST_TAKEN_OF_TWO if seeds == 2 else REST_TAKEN
+    of_seeds = two_sided(level, seeds - 1) * np.sqrt(np.maximum(0, over_seeds - taken * rest))
+    return np.asarray(np.cbrt(of_prompts**3 + of_seeds**3))
 
 
 def _untwisted(t: float, skewness: float) -> float:
@@ -111,8 +116,6 @@ def crossed(
     prompt and the seed of each value. Values that are missing, and seeds of unequal size, are allowed: every sum is scaled
     so that its expectation is right for the number of values that it has.
     """
-    import numpy as np
-
     of_prompt, sizes = _places(prompts)
     by_prompt = np.bincount(of_prompt, contributions)
     over_prompts = _squares(by_prompt, sizes)
@@ -131,16 +134,12 @@ def of_mean(
     prompts: Sequence[Hashable], values: Sequence[float], seeds: Sequence[Hashable] | None = None
 ) -> Crossed:
     """The variances of the mean of ``values``."""
-    import numpy as np
-
     array = np.asarray(values, dtype=float)
     return crossed((array - math.fsum(values) / len(array)) / len(array), prompts, seeds)
 
 
 def _places(names: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
     """The place of each name among those that differ, and how often each of these occurs."""
-    import numpy as np
-
     index: dict[Hashable, int] = {}
     place = np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64, len(names))
     return place, np.bincount(place).astype(float)
