@@ -15,7 +15,6 @@ from handpicked.analyze.compare import compare, holm, sign_test
 from handpicked.analyze.health import health, prefers_longer
 from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
 from handpicked.analyze.panel import panel
-from handpicked.analyze.power import power
 from handpicked.analyze.styles import style_counts
 from handpicked.analyze.win_rate import (
     adjusted_win_rate,
@@ -64,7 +63,7 @@ def test_seen_from_the_other_side_everything_is_mirrored(outcomes):
     other = {"win": "lose", "lose": "win"}
     mine = [verdict(o, f"p{i}") for i, o in enumerate(outcomes)]
     theirs = [verdict(other.get(o, o), f"p{i}") for i, o in enumerate(outcomes)]
-    left, right = adjusted_win_rate(mine, resamples=200), adjusted_win_rate(theirs, resamples=200)
+    left, right = adjusted_win_rate(mine), adjusted_win_rate(theirs)
     assert left.n + left.missing == len(outcomes)
     if left.value is None:
         assert left.n == 0
@@ -226,18 +225,6 @@ def test_kappa_of_one_label_only_has_no_value():
     assert found.agreement.value == 1
     assert found.kappa.value is None
     assert agree({}, {}).kappa.value is None
-
-
-def test_power_of_a_coin_like_comparison():
-    """60% of decided verdicts: n = ((1.96 + 0.84) * sd / 0.1)^2, about 190 prompts."""
-    found = power(many(30, 0, 20))
-    assert found.needed == pytest.approx(
-        ((1.959964 + 0.841621) * math.sqrt(0.24 * 50 / 49) / 0.1) ** 2, abs=1
-    )
-    assert found.more == found.needed - 50
-    assert power(many(50, 0, 0)).more == 0
-    assert power(many(10, 0, 10)).needed is None
-    assert power([]).prompts == 0
 
 
 def test_a_panel_is_the_majority():

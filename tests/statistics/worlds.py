@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handpicked.records import Outcome, Verdict
+
 Array = np.ndarray
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
 
@@ -63,3 +65,50 @@ def valued(
     common, own = draw(rng, (prompts, 1)) - mean, draw(rng, (prompts, seeds)) - mean
     luck = rng.normal(0, seed_sd / math.sqrt(prompts), (1, seeds))
     return mean + math.sqrt(alike) * common + math.sqrt(1 - alike) * own + luck, mean
+
+
+@dataclass(frozen=True)
+class Longer:
+    """A judge that prefers length and the arm: log-odds ``lead + by_length * difference``, the difference in log length.
+
+    ``side`` is the mean difference, so that one arm is usually longer where it is not 0; ``loops`` the share of answers that
+    repeat themselves to ten times their length.
+    """
+
+    prompts: int
+    seeds: int = 1
+    lead: float = 0.3
+    by_length: float = 1.0
+    side: float = 0.3
+    prompt_sd: float = 0.7
+    seed_sd: float = 0.0
+    ties: float = 0.15
+    loops: float = 0.0
+
+    def verdicts(self, rng: np.random.Generator) -> list[Verdict]:
+        """One verdict for each prompt and seed; the models of the longer arm are ``mine-0``, ``mine-1`` and so on."""
+        shape = (self.prompts, self.seeds)
+        difference = rng.normal(self.side, 0.6, shape)
+        theirs = np.exp(rng.normal(6.5, 0.5, shape))
+        mine = theirs * np.exp(difference) * np.where(rng.random(shape) < self.loops, 10.0, 1.0)
+        logit = self.lead + self.by_length * difference + rng.normal(0, self.prompt_sd, (self.prompts, 1))
+        logit = logit + rng.normal(0, self.seed_sd, (1, self.seeds))
+        won = rng.random(shape) < 1 / (1 + np.exp(-logit))
+        outcomes = np.where(rng.random(shape) < self.ties, 1, np.where(won, 2, 0))
+        return [
+            verdict(p, s, OUTCOMES[outcomes[p, s]], int(mine[p, s]), int(theirs[p, s]))
+            for p in range(self.prompts)
+            for s in range(self.seeds)
+        ]
+
+
+OUTCOMES: tuple[Outcome, ...] = ("lose", "tie", "win")
+
+
+def verdict(
+    prompt: int, seed: int, outcome: Outcome, mine: int = 10, theirs: int = 10, rival: str = "rival"
+) -> Verdict:
+    """A verdict on one training of the arm ``mine``."""
+    return Verdict(
+        f"p{prompt}", f"mine-{seed}", rival, "judge", (), outcome, outcome, "s", None, mine, theirs
+    )
