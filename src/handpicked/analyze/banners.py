@@ -107,9 +107,7 @@ def _cannot_be_told(decided: Sequence[Json]) -> Iterator[tuple[str, str, str]]:
     """Comparisons with a winner whose verdicts do not show what remains at equal length, or at equal style."""
     length = {c["b"]: reason for c in decided if (reason := _reason(c["length_controlled"]))}
     style = {
-        c["b"]: reason
-        for c in decided
-        if c["b"] not in length and (reason := _reason(c["style_controlled"]))
+        c["b"]: reason for c in decided if c["b"] not in length and (reason := _reason(c["style_controlled"]))
     }
     for what, found in (("Length", length), ("Style", style)):
         if found:

@@ -119,8 +119,9 @@ def _unit(terms: np.ndarray) -> np.ndarray:
 
 def near_equal(rows: Rows) -> NearEqual:
     """The pairs of nearly equal length."""
-    near = np.abs(rows.lengths[:, 0] - rows.lengths[:, 1]) <= NEAR * rows.lengths.max(axis=1, initial=0)
-    prompts = [prompt for prompt, has in zip(rows.prompts, near, strict=True) if has]
+    a, b = rows.lengths.T
+    near = np.asarray(np.abs(a - b) <= NEAR * np.maximum(a, b))
+    prompts = [prompt for prompt, has in zip(rows.prompts, near.tolist(), strict=True) if has]
     rate = bootstrap.share(prompts, rows.outcomes[near].tolist())
     return NearEqual(int(near.sum()), len(near), NEAR, rate)
 
@@ -164,8 +165,11 @@ def _always_more(rows: Rows, length: str | None) -> str | None:
 
 def _undetermined(rows: Rows) -> str | None:
     design = np.column_stack([np.ones(len(rows.outcomes)), rows.terms])
+    differences = (
+        f"the {'difference' if len(rows.names) == 1 else 'differences'} in {' and '.join(rows.names)}"
+    )
     if np.linalg.matrix_rank(design) < design.shape[1]:
-        return f"{' and '.join(rows.names)} always differ together, so that their parts cannot be told apart"
+        return f"{differences} cannot be told from the answers: constant, or always together"
     if separated(design, rows.outcomes):
-        return f"{' and '.join(rows.names)} decide every verdict, so nothing shows what else does"
+        return f"{differences} can explain every verdict, so nothing shows what else does"
     return None

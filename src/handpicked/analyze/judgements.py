@@ -80,7 +80,9 @@ def _group(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]
     return {
         **{rule: _rule(verdicts, rule) for rule in RULES},
         "length_controlled": _control(length_controlled(verdicts)),
-        "length_controlled_soft": _control(length_controlled(verdicts, "soft")) if _graded(verdicts) else None,
+        "length_controlled_soft": _control(length_controlled(verdicts, "soft"))
+        if _graded(verdicts)
+        else None,
         "style_controlled": _control(style_controlled(verdicts, pairs)) if pairs else None,
         "by_length": {name: asdict(found) for name, found in by_length(verdicts).items()},
     }

@@ -17,8 +17,9 @@ comes with what the other ``FORMS`` say. And where the verdicts say nothing of e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,18 +96,22 @@ def controlled(rows: Rows) -> Controlled:
     if reason is not None:
         return Controlled(NotEstimable(reason, n, rows.missing), {}, near, {})
     beta, covariance = fit(np.column_stack([np.ones(n), rows.terms]), rows.outcomes, rows.prompts)
-    errors = np.sqrt(np.diag(covariance))
+    halves = bootstrap.Z95 * np.sqrt(np.diag(covariance))
     how = f"logistic regression on {', '.join(rows.names) or 'nothing'} (length as {CHOSEN})"
     method = f"{how}; prompt-clustered sandwich interval"
-    ends = [(float(b), float(b - bootstrap.Z95 * e), float(b + bootstrap.Z95 * e)) for b, e in zip(beta, errors, strict=True)]
-    rate = Estimate(*(1 / (1 + float(np.exp(-end))) for end in ends[0]), n, rows.missing, method)
-    effects = {
-        name: Estimate(*end, n, rows.missing, method) for name, end in zip(rows.names, ends[1:], strict=True)
-    }
-    forms = {
-        name: float(rate_at_zero(rows.terms_by(form), rows.outcomes)[0]) for name, form in FORMS.items()
-    }
-    return Controlled(rate, effects, near, forms)
+    found = [
+        Estimate(b, b - h, b + h, n, rows.missing, method)
+        for b, h in zip(beta.tolist(), halves.tolist(), strict=True)
+    ]
+    effects = dict(zip(rows.names, found[1:], strict=True))
+    forms = {name: float(rate_at_zero(rows.terms_by(form), rows.outcomes)[0]) for name, form in FORMS.items()}
+    return Controlled(_as_rate(found[0]), effects, near, forms)
+
+
+def _as_rate(log_odds: Estimate) -> Estimate:
+    ends = (log_odds.value, log_odds.low, log_odds.high)
+    value, low, high = (None if end is None else 1 / (1 + math.exp(-end)) for end in ends)
+    return replace(log_odds, value=value, low=low, high=high)
 
 
 def controlled_json(found: Controlled) -> Json:
