@@ -206,8 +206,8 @@ def test_control_agrees_with_scikit_learn():
     sklearn = pytest.importorskip("sklearn.linear_model")
     verdicts = drawn(400, 0.55)
     a, b = np.array([(v.length_a, v.length_b) for v in verdicts], dtype=float).T
-    c = np.median(np.concatenate([a, b])) / 2
-    x = np.tanh(2 * np.log((a + c) / (b + c)))[:, None]
+    c = np.median(np.concatenate([a, b])) / 3
+    x = np.tanh(1.5 * np.log((a + c) / (b + c)))[:, None]
     x /= np.sqrt((x**2).mean())
     reference = sklearn.LogisticRegression(C=1e6, tol=1e-10).fit(x, [v.strict == "win" for v in verdicts])
     found = length_controlled(verdicts)

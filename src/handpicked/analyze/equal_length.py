@@ -100,7 +100,11 @@ def _rows(
         lengths,
         styles,
         _unit(terms),
-        tuple(name for name, varies in zip(("length", *names), terms.any(axis=0), strict=True) if varies),
+        tuple(
+            name
+            for name, varies in zip(("length", *names), terms.any(axis=0).tolist(), strict=True)
+            if varies
+        ),
         np.array([value for _, value in kept]),
         total - len(kept),
     )
@@ -120,10 +124,9 @@ def _unit(terms: np.ndarray) -> np.ndarray:
 def near_equal(rows: Rows) -> NearEqual:
     """The pairs of nearly equal length."""
     a, b = rows.lengths.T
-    near = np.asarray(np.abs(a - b) <= NEAR * np.maximum(a, b))
-    prompts = [prompt for prompt, has in zip(rows.prompts, near.tolist(), strict=True) if has]
-    rate = bootstrap.share(prompts, rows.outcomes[near].tolist())
-    return NearEqual(int(near.sum()), len(near), NEAR, rate)
+    near = np.flatnonzero(np.abs(a - b) <= NEAR * np.maximum(a, b))
+    rate = bootstrap.share([rows.prompts[i] for i in near], rows.outcomes[near].tolist())
+    return NearEqual(len(near), len(rows.outcomes), NEAR, rate)
 
 
 def no_rate(rows: Rows, near: NearEqual) -> str | None:
