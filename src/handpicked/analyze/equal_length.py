@@ -100,11 +100,7 @@ def _rows(
         lengths,
         styles,
         _unit(terms),
-        tuple(
-            name
-            for name, varies in zip(("length", *names), terms.any(axis=0).tolist(), strict=True)
-            if varies
-        ),
+        tuple(name for i, name in enumerate(("length", *names)) if terms[:, i].any()),
         np.array([value for _, value in kept]),
         total - len(kept),
     )
