@@ -207,7 +207,9 @@ def _controlled(group: Mapping[str, Any]) -> list[str]:
     length = group["length_controlled"]["win_rate"]
     lines = [f"length-controlled win rate {_held_equal(length)}"]
     if group["length_controlled_soft"]:
-        lines.append(f"soft length-controlled {_held_equal(group['length_controlled_soft']['win_rate'])}")
+        lines.append(
+            f"soft length-controlled win rate {_held_equal(group['length_controlled_soft']['win_rate'])}"
+        )
     if group["style_controlled"]:
         lines.append(f"style-controlled win rate {_held_equal(group['style_controlled']['win_rate'])}")
     near = length["near_equal"]

@@ -101,7 +101,7 @@ def _rows(
         lengths,
         styles,
         _unit(terms),
-        tuple(name for name, varies in zip(("length", *names), terms.any(axis=0), strict=True) if varies),
+        tuple(name for i, name in enumerate(("length", *names)) if terms[:, i].any()),
         np.array([value for _, value in kept]),
         total - len(kept),
     )
@@ -120,11 +120,14 @@ def _unit(terms: np.ndarray) -> np.ndarray:
 
 def near_equal(rows: Rows) -> NearEqual:
     """The pairs of nearly equal length."""
-    near = np.abs(rows.lengths[:, 0] - rows.lengths[:, 1]) <= NEAR * rows.lengths.max(axis=1, initial=0)
-    prompts = [prompt for prompt, has in zip(rows.prompts, near, strict=True) if has]
-    seeds = numbered([models for models, has in zip(rows.models, near, strict=True) if has])
-    rate = estimates.share(prompts, rows.outcomes[near].tolist(), seeds=seeds)
-    return NearEqual(int(near.sum()), len(near), NEAR, rate)
+    a, b = rows.lengths.T
+    near = np.flatnonzero(np.abs(a - b) <= NEAR * np.maximum(a, b))
+    rate = estimates.share(
+        [rows.prompts[i] for i in near],
+        rows.outcomes[near].tolist(),
+        seeds=numbered([rows.models[i] for i in near]),
+    )
+    return NearEqual(len(near), len(rows.outcomes), NEAR, rate)
 
 
 def no_rate(rows: Rows, near: NearEqual) -> str | None:
@@ -166,8 +169,11 @@ def _always_more(rows: Rows, length: str | None) -> str | None:
 
 def _undetermined(rows: Rows) -> str | None:
     design = np.column_stack([np.ones(len(rows.outcomes)), rows.terms])
+    differences = (
+        f"the {'difference' if len(rows.names) == 1 else 'differences'} in {' and '.join(rows.names)}"
+    )
     if np.linalg.matrix_rank(design) < design.shape[1]:
-        return f"{' and '.join(rows.names)} always differ together, so that their parts cannot be told apart"
+        return f"{differences} cannot be told from the answers: constant, or always together"
     if separated(design, rows.outcomes):
-        return f"{' and '.join(rows.names)} decide every verdict, so nothing shows what else does"
+        return f"{differences} can explain every verdict, so nothing shows what else does"
     return None

@@ -17,8 +17,9 @@ comes with what the other ``FORMS`` say. And where the verdicts say nothing of e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -96,17 +97,22 @@ def controlled(rows: Rows) -> Controlled:
     if reason is not None:
         return Controlled(NotEstimable(reason, n, rows.missing), {}, near, {})
     design = np.column_stack([np.ones(n), rows.terms])
-    beta, found = fit(design, rows.outcomes, rows.prompts, numbered(rows.models))
+    beta, variances = fit(design, rows.outcomes, rows.prompts, numbered(rows.models))
     how = f"logistic regression on {', '.join(rows.names) or 'nothing'} (length as {CHOSEN})"
-    method = f"{how}; sandwich interval over {estimates.over(found[0])}"
-    halves = [one.half() for one in found]
-    ends = [(float(b), float(b) - half, float(b) + half) for b, half in zip(beta, halves, strict=True)]
-    rate = Estimate(*(1 / (1 + float(np.exp(-end))) for end in ends[0]), n, rows.missing, method)
-    effects = {
-        name: Estimate(*end, n, rows.missing, method) for name, end in zip(rows.names, ends[1:], strict=True)
-    }
+    method = f"{how}; sandwich interval over {estimates.over(variances[0])}"
+    halves = [variance.half() for variance in variances]
+    found = [
+        Estimate(b, b - h, b + h, n, rows.missing, method) for b, h in zip(beta.tolist(), halves, strict=True)
+    ]
+    effects = dict(zip(rows.names, found[1:], strict=True))
     forms = {name: float(rate_at_zero(rows.terms_by(form), rows.outcomes)[0]) for name, form in FORMS.items()}
-    return Controlled(rate, effects, near, forms)
+    return Controlled(_as_rate(found[0]), effects, near, forms)
+
+
+def _as_rate(log_odds: Estimate) -> Estimate:
+    ends = (log_odds.value, log_odds.low, log_odds.high)
+    value, low, high = (None if end is None else 1 / (1 + math.exp(-end)) for end in ends)
+    return replace(log_odds, value=value, low=low, high=high)
 
 
 def controlled_json(found: Controlled) -> Json:
@@ -124,6 +130,7 @@ def controlled_json(found: Controlled) -> Json:
         "forms": dict(found.forms),
         "range": [min(rates), max(rates)] if rates else None,
         "both_sides": found.both_sides,
+        "effects": {term: asdict(effect) for term, effect in found.effects.items()},
         "near_equal": {**asdict(found.near), "share": found.near.share},
     }
 

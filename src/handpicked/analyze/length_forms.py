@@ -19,13 +19,13 @@ Form = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def damped_log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """tanh(2 log((a + c) / (b + c))), where c is half the median length of all answers.
+    """tanh(1.5 log((a + c) / (b + c))), where c is a third of the median length of all answers.
 
     Long answers are compared by their ratio and answers much shorter than c by their difference: 20 against 10
     characters is a smaller step than 2,000 against 1,000.
     """
-    c = max(1.0, float(np.median(np.concatenate([a, b]))) / 2)
-    return np.asarray(np.tanh(2 * np.log((a + c) / (b + c))))
+    c = max(1.0, float(np.median(np.concatenate([a, b]))) / 3)
+    return np.asarray(np.tanh(1.5 * np.log((a + c) / (b + c))))
 
 
 def log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def separated(x: np.ndarray, y: np.ndarray) -> bool:
     import numpy as np
 
     ones = np.ones((1, len(y)))
-    weak, weaker = (_coefficients(x, y, ones, ridge=RIDGE / ten) for ten in (100, 10_000))
+    weak, weaker = (_coefficients(x, y, ones, ridge=RIDGE / by) for by in (1e4, 1e6))
     return bool(np.abs(weaker - weak).max() > APART)
 
 
