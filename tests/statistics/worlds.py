@@ -112,3 +112,37 @@ def verdict(
     return Verdict(
         f"p{prompt}", f"mine-{seed}", rival, "judge", (), outcome, outcome, "s", None, mine, theirs
     )
+
+
+@dataclass(frozen=True)
+class Preferring:
+    """A judge that prefers answers with more of the feature ``used``, whose slope strays from seed to seed by ``seed_sd``."""
+
+    prompts: int
+    seeds: int = 1
+    effect: float = 0.5
+    prompt_sd: float = 0.5
+    seed_sd: float = 0.0
+
+    def judged(
+        self, rng: np.random.Generator
+    ) -> tuple[list[Verdict], dict[tuple[str, str], dict[str, float | None]]]:
+        """One verdict for each prompt and seed, and the feature of every answer; the rival uses it not at all."""
+        slopes = self.effect + rng.normal(0, self.seed_sd, self.seeds)
+        hard = rng.normal(0, self.prompt_sd, self.prompts)
+        used = rng.normal(0, 1, (self.prompts, self.seeds))
+        lengths = rng.integers(100, 1000, (self.prompts, self.seeds))
+        logit = 0.2 + slopes * used + hard[:, None] + (lengths - 550) / 500
+        won = rng.random(logit.shape) < 1 / (1 + np.exp(-logit))
+        verdicts = [
+            verdict(p, s, "win" if won[p, s] else "lose", int(lengths[p, s]), 550)
+            for p in range(self.prompts)
+            for s in range(self.seeds)
+        ]
+        answers: dict[tuple[str, str], dict[str, float | None]] = {
+            (f"mine-{s}", f"p{p}"): {"used": float(used[p, s])}
+            for p in range(self.prompts)
+            for s in range(self.seeds)
+        }
+        answers.update({("rival", f"p{p}"): {"used": 0.0} for p in range(self.prompts)})
+        return verdicts, answers

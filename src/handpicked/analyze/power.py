@@ -76,7 +76,7 @@ def power(
     if len(set(seeds)) < 2:
         seen, chance = _of_sign_test(balance, level)
     else:
-        chance = _of_win_rate(of_mean(prompts, values, seeds), seen, level)
+        chance = win_rate_power(of_mean(prompts, values, seeds), seen, level)
     detectable = _smallest_distance(lambda distance: chance(n, distance))
     needed = _fewest_prompts(lambda size: chance(size, seen), n) if seen > 0 else None
     settled = corrected is not None and corrected < LEVEL
@@ -168,8 +168,8 @@ def _log_factorials() -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, EXACT_UP_TO + 1)))])
 
 
-def _of_win_rate(seen: Crossed, distance_seen: float, level: float) -> Chance:
-    """The chance with several seeds, from the variances seen, brought to an even win rate."""
+def win_rate_power(seen: Crossed, distance_seen: float, level: float) -> Chance:
+    """The chance with several seeds, from the variances seen at that distance from an even win rate."""
     import numpy as np
 
     even = 1 / (1 - 4 * distance_seen**2) if distance_seen < 0.5 else 1.0
