@@ -102,11 +102,13 @@ def test_the_order_changes_nothing_and_the_value_lies_within(items):
 
 @given(st.integers(0, 1000), st.integers(1, 4))
 @settings(max_examples=50)
-def test_the_p_value_is_below_5_percent_just_where_the_interval_leaves_out_even(seed, count):
+def test_a_p_value_below_5_percent_comes_with_an_interval_that_leaves_out_even(seed, count):
     rng = np.random.default_rng(seed)
     prompts = np.repeat(np.arange(40), count).tolist()
     seeds = np.tile(np.arange(count), 40).tolist()
     hits = (rng.random(40 * count) < 0.62).astype(float).tolist()
     found = estimates.share(prompts, hits, seeds=seeds)
     p = share_p_value(found.value, 0.5, of_mean(prompts, hits, seeds))
-    assert (p < 0.05) == (not found.low <= 0.5 <= found.high)
+    outside = not found.low <= 0.5 <= found.high
+    assert outside or p >= 0.05
+    assert count > 1 or outside == (p < 0.05)  # over seeds the p-value asks for more

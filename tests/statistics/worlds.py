@@ -146,3 +146,26 @@ class Preferring:
         }
         answers.update({("rival", f"p{p}"): {"used": 0.0} for p in range(self.prompts)})
         return verdicts, answers
+
+
+def judged(
+    world: Judged, rivals: int, rng: np.random.Generator, others: Judged | None = None
+) -> list[Verdict]:
+    """Verdicts on the seeds of ``mine`` and as many rivals as are wanted, the first of ``world``, the rest of ``others``.
+
+    Each rival has as many seeds; the prompts are the same for all.
+    """
+    found = []
+    for r in range(rivals):
+        worths = (world if r == 0 or others is None else others).worths(rng)
+        found += [
+            verdict(
+                p,
+                s,
+                OUTCOMES[round(2 * worths[p, s])],
+                rival=f"rival{r}-{s}" if world.seeds > 1 else f"rival{r}",
+            )
+            for p in range(world.prompts)
+            for s in range(world.seeds)
+        ]
+    return found

@@ -76,7 +76,7 @@ def mean(
 
 
 def share_p_value(value: float, even: float, found: Crossed) -> float:
-    """The level at which the interval of a share just reaches ``even``: a two-sided p-value; 1 where it is ``even``."""
+    """A two-sided p-value of the share being ``even``, as Wilson's interval tests it (``Crossed.p_value``)."""
     spread = value * (1 - value)
     return found.p_value(abs(value - even) * math.sqrt(spread / (even * (1 - even))))
 

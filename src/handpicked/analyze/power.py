@@ -183,7 +183,7 @@ def win_rate_power(seen: Crossed, distance_seen: float, level: float) -> Chance:
             return 0.0
         shrunk = even * seen.prompts / n
         prompts, rest = seen.over_prompts * shrunk, seen.rest * shrunk
-        errors = np.full(DRAWS, prompts), (between + rest) * draws, np.full(DRAWS, rest)
+        errors = np.full(DRAWS, prompts), (between + rest) * draws, np.zeros(DRAWS)
         half = half_width(*errors, n, seen.seeds, level)
         spread = math.sqrt((prompts + between) * max(1e-12, 1 - 4 * distance**2))
         points = np.quantile((distance - half) / spread, (np.arange(200) + 0.5) / 200)
