@@ -150,8 +150,7 @@ def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, floa
 
 def ranking(judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Json:
     """All arms by Bradley-Terry strength, strongest first; the seeds of an arm are one contestant."""
-    mine = [replace(v, a=arm_of[v.a], b=arm_of[v.b]) for v in verdicts if v.judge == judge]
-    strengths = bradley_terry(mine)
+    strengths = bradley_terry([v for v in verdicts if v.judge == judge], arm_of=arm_of)
     return {
         "judge": judge,
         "arms": [{"arm": arm, "strength": asdict(found)} for arm, found in strengths.items()],

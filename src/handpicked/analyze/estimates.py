@@ -35,11 +35,12 @@ def share(
     if len(hits) == 0:
         return Estimate(None, None, None, 0, missing, "nothing to count")
     value, found = math.fsum(hits) / len(hits), of_mean(prompts, hits, seeds)
-    low, high, method = _share_interval(value, found)
+    low, high, method = share_interval(value, found)
     return Estimate(value, low, high, len(hits), missing, method)
 
 
-def _share_interval(value: float, found: Crossed) -> tuple[float, float, str]:
+def share_interval(value: float, found: Crossed) -> tuple[float, float, str]:
+    """The ends of the interval of a share, and its method."""
     n = found.prompts
     if found.half() < ALIKE or value in (0.0, 1.0):
         unseen = wilson(0.0, n)[1]
