@@ -1,8 +1,7 @@
-"""95% intervals by resampling prompts, seeded and fast, of what has no formula: kappa, strengths, curves.
+"""Resampled prompts, seeded and fast, for what is compared resample by resample (size curves); and Wilson's interval.
 
-Efron (1979), "Bootstrap methods: another look at the jackknife"; percentile intervals as in Efron and
-Tibshirani (1993), chapter 13. The unit that is drawn is the prompt, with everything judged on it, because
-judgements on one prompt depend on each other (cluster bootstrap; Field and Welsh, 2007).
+Efron (1979), "Bootstrap methods: another look at the jackknife". The unit that is drawn is the prompt, with everything
+judged on it, because judgements on one prompt depend on each other (cluster bootstrap; Field and Welsh, 2007).
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 Z95 = 1.959963984540054
 DRAWS_AT_ONCE = 2_000_000
-FEW_KINDS = 8
 
 
 @lru_cache(maxsize=8)
