@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handpicked.analyze import estimates
-from handpicked.analyze.bootstrap import wilson
 from handpicked.analyze.crossed import of_mean
-from handpicked.analyze.estimates import share_p_value
+from handpicked.analyze.estimates import share_p_value, wilson
 from handpicked.records import Estimate
 
 T29 = 2.045229642
@@ -112,3 +111,8 @@ def test_a_p_value_below_5_percent_comes_with_an_interval_that_leaves_out_even(s
     outside = not found.low <= 0.5 <= found.high
     assert outside or p >= 0.05
     assert count > 1 or outside == (p < 0.05)  # over seeds the p-value asks for more
+
+
+def test_wilson_against_published_values():
+    """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

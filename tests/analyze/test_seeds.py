@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handpicked.analyze import bootstrap, estimates, seeds
+from handpicked.analyze import estimates, seeds
 
 
 def made(rng, prompts, count, seed_sd, prompt_sd=1.0, noise=0.5):
@@ -94,7 +94,7 @@ def test_differences_pair_seed_by_seed_and_the_shorter_list_starts_over():
 def test_where_all_are_won_the_interval_is_wilsons():
     won = [{f"p{p}": 1.0 for p in range(10)} for _ in range(3)]
     found = seeds.mean(won, share=True)
-    assert found.value == found.high == 1 and found.low == pytest.approx(bootstrap.wilson(1.0, 10)[0])
+    assert found.value == found.high == 1 and found.low == pytest.approx(estimates.wilson(1.0, 10)[0])
 
 
 def test_a_paired_difference_is_the_mean_difference_over_shared_prompts():

@@ -11,7 +11,7 @@ from statistics import NormalDist
 from typing import Any
 
 from handpicked.analyze.answer import RANDOM, decide
-from handpicked.analyze.bootstrap import Z95
+from handpicked.analyze.estimates import Z95
 
 TRUNCATED_SHARE = 0.05
 """Share of an arm's training rows cut to ``max_length`` above which the reader is warned."""

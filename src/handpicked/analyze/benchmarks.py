@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from handpicked.analyze import seeds
-from handpicked.analyze.bootstrap import Z95, wilson
+from handpicked.analyze.estimates import Z95, wilson
 from handpicked.analyze.facts import ArmFacts, BenchFacts
 from handpicked.records import Estimate
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-from handpicked.analyze.bootstrap import Z95, wilson
 from handpicked.analyze.crossed import Crossed, of_mean
 from handpicked.records import Estimate
 
+Z95 = 1.959963984540054
 ALIKE = 1e-9
 """Half widths below this are what rounding leaves of zero."""
 
@@ -86,3 +86,10 @@ def over(found: Crossed) -> str:
     """What an interval covers, in words."""
     prompts = f"{found.prompts} prompt{'s' if found.prompts != 1 else ''}"
     return prompts if found.seeds == 1 else f"{prompts} and {found.seeds} seeds"
+
+
+def wilson(value: float, n: float) -> tuple[float, float]:
+    """Wilson's (1927) score interval for a proportion ``value`` of ``n`` (an effective size may be broken), 95%."""
+    centre = (value + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * math.sqrt(value * (1 - value) / n + Z95**2 / (4 * n**2))
+    return 0.0 if value == 0 else centre - half, 1.0 if value == 1 else centre + half

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from handpicked.analyze import bootstrap
 from handpicked.analyze.crossed import Crossed, crossed
 
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 RIDGE = 0.04
 STEPS = 50
+AT_ONCE = 2_000_000
+"""Numbers of weights that are fitted at once."""
 CLOSE = 1e-10
 LONGEST_STEP = 5.0
 """Log-odds that one Newton step may move a coefficient, so that a start far away does not overshoot."""
@@ -63,7 +64,7 @@ def rate_at_zero(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     start = _coefficients(design, y, ones)
     if weights is None:
         return _probability(start[:, 0])
-    at_once = max(1, bootstrap.DRAWS_AT_ONCE // max(1, len(y)))
+    at_once = max(1, AT_ONCE // max(1, len(y)))
     parts = [
         _coefficients(design, y, part, start[0])
         for part in (weights[i : i + at_once] for i in range(0, len(weights), at_once))

@@ -1,22 +1,12 @@
-"""Training seeds: an arm that was trained several times is one arm, and its intervals say so.
-
-``mean`` is over prompts and seeds (see ``crossed``). What resampling is left, for size curves, draws both, independently of
-each other: the pigeonhole bootstrap of Owen (2007, Annals of Applied Statistics 1(2), 386-411), which errs on the wide side.
-Of K seeds, K - 1 are drawn with replacement, which makes the variance of their mean unbiased (Rao and Wu, 1988, JASA 83,
-231-241); drawing K of so few would halve it for two seeds.
-"""
+"""Training seeds: an arm that was trained several times is one arm, and its intervals say so (``crossed``)."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from handpicked.analyze import bootstrap, estimates
+from handpicked.analyze import estimates
 from handpicked.records import Estimate
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Values = Mapping[str, "float | None"]
 """One value a prompt, by prompt id; ``None`` where there is none."""
@@ -108,51 +98,3 @@ def numbered(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list
     kinds = list(dict.fromkeys(met))
     number = dict(zip(kinds, groups(kinds, fixed), strict=True)) if kinds else {}
     return [number[models] for models in met]
-
-
-def table(seeds: Sequence[Values], prompts: Sequence[str]) -> np.ndarray:
-    """Sums and counts of the values, [prompts, seeds, 2], in the order of ``prompts``."""
-    import numpy as np
-
-    found = np.zeros((len(prompts), len(seeds), 2))
-    for k, values in enumerate(seeds):
-        for p, prompt in enumerate(prompts):
-            value = values.get(prompt)
-            if value is not None:
-                found[p, k] = value, 1
-    return found
-
-
-def resampled_means(totals: np.ndarray, *, seed: int = 0, stream: int = 0) -> np.ndarray:
-    """Means of ``totals`` [prompts, seeds, 2] over resampled prompts and seeds: [resamples].
-
-    Tables of equally many prompts share the prompts drawn, so that their means can be compared resample by resample;
-    ``stream`` tells the draws of one arm's seeds from another's.
-    """
-    import numpy as np
-
-    prompts, seeds, _ = totals.shape
-    resamples = bootstrap.RESAMPLES
-    at_once = max(1, bootstrap.DRAWS_AT_ONCE // prompts)
-    flat = totals.reshape(prompts, seeds * 2)
-    parts = [
-        bootstrap.drawn(prompts, min(at_once, resamples - start), seed, start) @ flat
-        for start in range(0, resamples, at_once)
-    ]
-    return _means(np.concatenate(parts).reshape(resamples, seeds, 2), seed, stream)
-
-
-def _means(sums: np.ndarray, seed: int, stream: int = 0) -> np.ndarray:
-    """Means over resampled seeds of ``sums`` [resamples, seeds, 2]: [resamples]."""
-    import numpy as np
-
-    resamples, seeds, _ = sums.shape
-    if seeds == 1:
-        means: np.ndarray = sums[:, 0, 0] / sums[:, 0, 1]
-        return means
-    rng = np.random.default_rng((seed, 1, stream))
-    weights = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=resamples)
-    chosen = (weights[:, :, None] * sums).sum(axis=1)
-    means = np.full(resamples, np.nan)
-    np.divide(chosen[:, 0], chosen[:, 1], out=means, where=chosen[:, 1] > 0)
-    return means

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from handpicked.analyze import bootstrap, seeds
+from handpicked.analyze import estimates, seeds
 from handpicked.analyze.win_rate import adjusted_win_rate
 from handpicked.records import Estimate, Verdict
 
@@ -66,7 +66,7 @@ def proportion(count: int, n: int) -> Estimate:
     """``count`` of ``n`` with Wilson's (1927) 95% interval."""
     if not n:
         return Estimate(None, None, None, 0, 0, "nothing to count")
-    low, high = bootstrap.wilson(count / n, n)
+    low, high = estimates.wilson(count / n, n)
     return Estimate(count / n, low, high, n, 0, "Wilson interval")
 
 
