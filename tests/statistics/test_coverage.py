@@ -16,8 +16,11 @@ import pytest
 from worlds import Judged, Longer, Preferring, valued
 
 from handpicked.analyze import estimates, seeds
+from handpicked.analyze.agreement import agree
+from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.length_control import by_length, length_controlled
 from handpicked.analyze.preference import preference
+from handpicked.records import Verdict
 
 BANDS = {1: (0.93, 0.97), 2: (0.91, 0.99), 3: (0.925, 0.985), 4: (0.93, 0.98), 5: (0.93, 0.98)}
 FAST, FULL = 300, 2400
@@ -142,6 +145,41 @@ def test_the_win_rate_where_longer(count, luck):
 @pytest.mark.parametrize(("count", "luck"), [(1, 0.0), (3, 0.3)])
 def test_the_effect_of_a_feature(count, luck):
     holds(effect_covered(Preferring(100, count, seed_sd=luck)), FAST // 2, BANDS[count])
+
+
+@pytest.mark.parametrize(("items", "same"), [(30, 0.9), (100, 0.3)])
+def test_cohens_kappa(items, same):
+    """Two raters of whom the second repeats the first with probability ``same`` and else guesses."""
+    labels, shares = np.array(["win", "tie", "lose"]), np.array([0.5, 0.2, 0.3])
+
+    def covered(rng: np.random.Generator) -> bool:
+        one = rng.choice(3, items, p=shares)
+        other = np.where(rng.random(items) < same, one, rng.choice(3, items, p=shares))
+        found = agree(dict(enumerate(labels[one])), dict(enumerate(labels[other]))).kappa
+        return bool(found.low <= same <= found.high)
+
+    holds(covered, FAST, BANDS[1])
+
+
+def test_bradley_terry_strengths_over_seeds():
+    """The candidate's luck is the same against both rivals; the rivals were trained once."""
+    truth = {"mine": 0.5, "one": 0.0, "two": -0.5}
+
+    def covered(rng: np.random.Generator) -> bool:
+        luck, verdicts, arm_of = rng.normal(0, 0.3, 4), [], {"one": "one", "two": "two"}
+        for k in range(4):
+            arm_of[f"mine-{k}"] = "mine"
+            for a, b in ((f"mine-{k}", "one"), (f"mine-{k}", "two"), ("one", "two"))[: 3 if k == 0 else 2]:
+                lead = truth[arm_of[a]] - truth[b] + (luck[k] if a != "one" else 0)
+                won = rng.random(60) < 1 / (1 + np.exp(-lead))
+                verdicts += [
+                    Verdict(f"p{p}", a, b, "judge", (), outcome, outcome)
+                    for p, outcome in enumerate(np.where(won, "win", "lose").tolist())
+                ]
+        found = bradley_terry(verdicts, arm_of=arm_of)["mine"]
+        return bool(found.low <= 0.5 <= found.high)
+
+    holds(covered, FAST // 3, (0.9, 0.985))
 
 
 @pytest.mark.slow

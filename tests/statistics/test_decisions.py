@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import Judged, Longer, Outcome, judged, verdict
+from worlds import Judged, Longer, Outcome, judged, valued, verdict
 
-from handpicked.analyze import estimates, seeds
+from handpicked.analyze import seeds
 from handpicked.analyze.answer import decide
 from handpicked.analyze.banners import banners
 from handpicked.analyze.compare import compare
 from handpicked.analyze.health import health
 from handpicked.analyze.length_control import controlled_json, length_controlled
+from handpicked.analyze.size_curve import size_curve
 from handpicked.analyze.win_rate import adjusted_win_rate
 from handpicked.records import Review, Verdict
 
@@ -178,6 +179,17 @@ def test_a_judge_within_the_tolerated_position_bias_is_not_called_unhealthy():
     rare(alarm, FAST // 3)
 
 
-def test_an_interval_of_even_worth_is_even():
-    found = estimates.share(range(60), [1.0, 0.0] * 30)
-    assert found.low == pytest.approx(1 - found.high)
+@pytest.mark.parametrize(("sizes", "count", "luck"), [(2, 1, 0.0), (5, 1, 0.0), (4, 2, 1.0), (4, 3, 1.0)])
+def test_sizes_that_are_alike_are_not_called_worse_than_the_best_of_them(sizes, count, luck):
+    rows = {f"size-{i}": 100 * (i + 1) for i in range(sizes)}
+
+    def alarm(rng: np.random.Generator) -> bool:
+        values = {}
+        for arm in rows:
+            table, _ = valued(rng, 60, count, seed_sd=luck, tail="normal")
+            values[arm] = [{f"p{p}": float(v) for p, v in enumerate(column)} for column in table.T]
+        curve = size_curve(values, rows, "high")
+        assert curve is not None
+        return not all(point.enough for point in curve.points)
+
+    rare(alarm, FAST // 2)
