@@ -204,11 +204,29 @@ def _rate(group: Mapping[str, Any]) -> str:
 
 def _controlled(group: Mapping[str, Any]) -> list[str]:
     """The win rate with length, then style too, held equal; and where the answer was the longer or the shorter one."""
-    lines = [f"length-controlled win rate {_interval(group['length_controlled']['win_rate'])}"]
+    length = group["length_controlled"]["win_rate"]
+    lines = [f"length-controlled win rate {_held_equal(length)}"]
+    if group["length_controlled_soft"]:
+        lines.append(
+            f"soft length-controlled win rate {_held_equal(group['length_controlled_soft']['win_rate'])}"
+        )
     if group["style_controlled"]:
-        lines.append(f"style-controlled win rate {_interval(group['style_controlled']['win_rate'])}")
+        lines.append(f"style-controlled win rate {_held_equal(group['style_controlled']['win_rate'])}")
+    near = length["near_equal"]
+    if near["of"]:
+        share = f"{near['share']:.0%} of the pairs"
+        lines.append(f"within {near['within']:.0%} of equal length {_interval(near['win_rate'])}, {share}")
     lengths = group["by_length"]
     return [*lines, *(f"when {name} {_interval(lengths[name])}" for name in ("longer", "shorter"))]
+
+
+def _held_equal(controlled: Mapping[str, Any]) -> str:
+    """A rate at equal length or style, with what other forms of control say; or why there is none."""
+    if controlled["value"] is None:
+        return f"cannot be told: {controlled['reason']}"
+    low, high = controlled["range"]
+    forms = f"{low:.3f} to {high:.3f} over {len(controlled['forms'])} forms of control"
+    return f"{_interval(controlled)}; {forms}{'; ' + controlled['reason'] if controlled['reason'] else ''}"
 
 
 def _interval(estimate: Mapping[str, Any], digits: int = 3) -> str:

@@ -238,6 +238,15 @@ class Estimate:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class NotEstimable:
+    """A number that the data cannot give, and why. ``n`` and ``missing`` count as an Estimate's do."""
+
+    reason: str
+    n: int
+    missing: int
+
+
 @dataclass(frozen=True)
 class Dropped:
     """A count of rows dropped for one reason."""

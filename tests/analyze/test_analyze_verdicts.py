@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from handpicked.analyze.agreement import agree
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare, holm, sign_test
-from handpicked.analyze.health import health, prefers_longer
-from handpicked.analyze.length_control import by_length, length_controlled, style_controlled, style_counts
+from handpicked.analyze.health import health
 from handpicked.analyze.panel import panel
 from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import (
@@ -24,7 +23,7 @@ from handpicked.analyze.win_rate import (
     win_rate,
     winning_score,
 )
-from handpicked.records import Pair, Review, Verdict
+from handpicked.records import Review, Verdict
 
 OUTCOMES = st.sampled_from(["win", "tie", "lose", "unparsed"])
 FIRST_AND_SECOND = {
@@ -129,72 +128,6 @@ def test_an_unbeaten_arm_has_a_finite_strength_and_strangers_are_not_ranked():
     assert all(math.isfinite(e.high) for e in found.values())
     apart = bradley_terry(many(5, 0, 5) + many(5, 0, 5, a="u", b="v"))
     assert all(e.value is None for e in apart.values())
-
-
-def test_control_takes_a_judges_love_of_length_out():
-    """Verdicts made by length alone: the raw rate is high, the controlled one is even."""
-    rng = np.random.default_rng(0)
-    verdicts = []
-    for i in range(2000):
-        difference = rng.normal(150, 200)
-        p = 1 / (1 + math.exp(-2 * math.tanh(difference / 250)))
-        verdicts.append(
-            verdict("win" if rng.random() < p else "lose", f"p{i}", lengths=(1000 + int(difference), 1000))
-        )
-    assert adjusted_win_rate(verdicts).value > 0.65
-    found = length_controlled(verdicts)
-    assert found.win_rate.low < 0.5 < found.win_rate.high
-    assert found.effects["length"].low > 1
-    where = by_length(verdicts)
-    assert where["longer"].value > 0.6 > 0.4 > where["shorter"].value
-    assert prefers_longer(verdicts).value > 0.6
-
-
-def test_control_agrees_with_scikit_learn():
-    sklearn = pytest.importorskip("sklearn.linear_model")
-    rng = np.random.default_rng(3)
-    lengths = rng.integers(1, 2000, (400, 2))
-    verdicts = [
-        verdict("win" if rng.random() < 0.5 + (a > b) * 0.3 else "lose", f"p{i}", lengths=(int(a), int(b)))
-        for i, (a, b) in enumerate(lengths)
-    ]
-    difference = (lengths[:, 0] - lengths[:, 1]).astype(float)
-    x = np.tanh(difference / np.sqrt((difference**2).mean()))[:, None]
-    y = [v.strict == "win" for v in verdicts]
-    reference = sklearn.LogisticRegression(C=1e6, tol=1e-10).fit(x, y)
-    found = length_controlled(verdicts)
-    assert found.win_rate.value == pytest.approx(1 / (1 + math.exp(-reference.intercept_[0])), abs=2e-3)
-    assert found.effects["length"].value == pytest.approx(reference.coef_[0, 0], rel=0.01)
-
-
-def test_control_survives_a_side_that_always_wins_and_lengths_that_never_differ():
-    found = length_controlled([verdict("win", f"p{i}") for i in range(30)])
-    assert 0.9 < found.win_rate.value < 1
-    assert found.effects == {}
-    assert length_controlled([]).win_rate.value is None
-    assert length_controlled(many(3, 0, 3, lengths=(0, 0))).win_rate.missing == 6
-
-
-def test_a_judge_that_loves_lists_is_seen_through():
-    rng = np.random.default_rng(0)
-    verdicts, pairs = [], []
-    for i in range(800):
-        listed = bool(rng.random() < 0.7)
-        dots = ["." * int(n) for n in rng.integers(0, 200, 2)]
-        answers = (("- one\n- two\n- three" if listed else "one two three here") + dots[0], dots[1])
-        outcome = "win" if rng.random() < (0.8 if listed else 0.5) else "lose"
-        verdicts.append(verdict(outcome, f"p{i}", lengths=tuple(map(len, answers))))
-        pairs.append(Pair(f"p{i}", "q", "x", "y", *answers))
-    assert adjusted_win_rate(verdicts).low > 0.6
-    found = style_controlled(verdicts, pairs)
-    assert found.win_rate.low < 0.5 < found.win_rate.high
-    assert found.effects["list items"].low > 0
-    assert style_controlled(verdicts, []).win_rate.missing == 800
-
-
-def test_style_terms_are_counted():
-    text = "# Title\n\n- one\n* two\n1. three\n\n**bold** and **more**\n\n```python\nx\n```\n"
-    assert style_counts(text) == {"headings": 1, "list items": 3, "bold": 2, "code blocks": 1}
 
 
 def test_kappa_of_a_textbook_table():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,17 @@ def test_an_effect_is_found_at_equal_length_and_only_where_it_is():
     for name in ("idle", "none"):  # idle goes with length, which is held fixed
         assert found[name]["effect"]["low"] < 0 < found[name]["effect"]["high"]
         assert found[name]["holm"] > 0.05
+
+
+def test_a_few_answers_that_loop_do_not_rule_an_effect():
+    """A twentieth of the candidate's answers have hundreds of the feature, and the verdicts stay: so does the effect."""
+    verdicts, answers = simulated(effect=0.8, rivals=1)
+    before = rows(verdicts, answers)["used"]["effect"]
+    for n in range(0, 400, 20):
+        answers["mine", f"p{n}"] = {**answers["mine", f"p{n}"], "used": 300.0}
+    looping = [replace(v, length_a=40_000) if i % 20 == 0 else v for i, v in enumerate(verdicts)]
+    after = rows(looping, answers)["used"]["effect"]
+    assert after["value"] == pytest.approx(before["value"], abs=0.15)
 
 
 def test_under_no_effect_false_findings_are_as_rare_as_they_should_be():

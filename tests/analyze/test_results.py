@@ -11,6 +11,7 @@ import pytest
 
 import made_run
 from handpicked.analyze.answer import MIN_PAIRS
+from handpicked.analyze.banners import banners
 from handpicked.records import Verdict
 from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
@@ -167,15 +168,49 @@ def test_samples_do_not_depend_on_the_outcomes() -> None:
     assert len(set(ids)) == 8
 
 
+def longer_wins(tied: int = 8) -> list[Any]:
+    """The candidate is mostly longer, and the longer answer wins nine times of ten, whosever it is.
+
+    Of ``tied`` pairs the lengths are equal, and half of these are won.
+    """
+    outcomes: list[Any] = ["win"] * 30 + ["lose"] * 3 + ["win"] + ["lose"] * 6 + ["win", "lose"] * 4
+    lengths = [(400, 250)] * 33 + [(100, 250)] * 7 + [(250, 250)] * tied + [(400, 250)] * (8 - tied)
+    verdicts = [v for v in judged({"random-1": outcomes}) if v.b == "random-1"]
+    return [replace(v, length_a=a, length_b=b) for v, (a, b) in zip(verdicts, lengths, strict=True)]
+
+
 def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
-    """The candidate is mostly longer, and the longer answer wins nine times of ten, whosever it is."""
-    outcomes: list[Any] = ["win"] * 36 + ["lose"] * 4 + ["win"] + ["lose"] * 7
-    verdicts = judged({"random-1": outcomes})
-    longer = [replace(v, length_a=400 if i < 40 else 100, length_b=250) for i, v in enumerate(verdicts)]
-    equal = [replace(v, length_a=200, length_b=200) for v in verdicts]
+    equal = [replace(v, length_a=200, length_b=200) for v in longer_wins()]
     title = "The win vanishes at equal length"
-    assert title in titles(made(verdicts=longer))
+    assert title in titles(made(verdicts=longer_wins()))
     assert title not in titles(made(verdicts=equal))
+
+
+def test_a_win_whose_length_cannot_be_told_apart_is_said_with_the_reason() -> None:
+    results = made(verdicts=longer_wins(tied=0))
+    text = next(
+        b["text"] for b in results["banners"] if b["title"] == "Length cannot be told apart from the answer"
+    )
+    assert text.startswith("Against random-1, only 0 of 48 pairs (0%) are within 20% of equal length")
+    assert "The win vanishes at equal length" not in titles(results)
+    (comparison,) = (c for c in results["comparisons"] if c["b"] == "random-1")
+    assert comparison["length_controlled"]["value"] is None
+    assert "only 0 of 48 pairs" in comparison["length_controlled"]["reason"]
+
+
+def test_a_win_whose_forms_of_control_fall_on_both_sides_is_said() -> None:
+    results = made(verdicts=longer_wins())
+    for comparison in results["comparisons"]:
+        comparison["length_controlled"].update(
+            value=0.52,
+            low=0.4,
+            high=0.6,
+            both_sides=True,
+            reason="length cannot be told apart from the answer: forms",
+        )
+    found = {banner["title"] for banner in banners(results)}
+    assert "Length cannot be told apart from the answer" in found
+    assert "The win vanishes at equal length" not in found
 
 
 def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:

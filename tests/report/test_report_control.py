@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from handpicked.analyze.compared import judged_pairs
+from handpicked.analyze.length_forms import FORMS
 from handpicked.inspect import Standing, Vote
 from handpicked.inspect.case import Case
 from handpicked.people import summarize
@@ -102,5 +103,68 @@ def test_results_of_before_these_figures_still_make_a_page():
     for comparison in results["comparisons"]:
         for name in ("style_controlled", "style_effects", "by_length", "categories"):
             comparison.pop(name)
+        rate = comparison["length_controlled"]
+        kept = ("value", "low", "high", "n", "missing", "method")
+        comparison["length_controlled"] = (
+            {name: rate[name] for name in kept} if rate["value"] is not None else None
+        )
     assert "at equal length" in render(results)
     assert "at equal length" in render_markdown(results)
+
+
+def with_lengths(*lengths: tuple[int, int]):
+    """The made-up run with these lengths of the candidate's and its rivals' answers, in turn."""
+    told = [
+        replace(v, length_a=lengths[i % len(lengths)][0], length_b=lengths[i % len(lengths)][1])
+        for i, v in enumerate(verdicts())
+    ]
+    return made(verdicts=told)
+
+
+def test_the_range_over_forms_and_the_share_near_equal_length_are_shown():
+    results = with_lengths((100, 100), (150, 100), (90, 100), (100, 160))
+    page, short = text_of(render(results)), render_markdown(results)
+    for comparison in results["comparisons"]:
+        controlled = comparison["length_controlled"]
+        assert controlled["reason"] is None
+        low, high = controlled["range"]
+        assert list(controlled["forms"]) == list(FORMS)
+        assert low <= controlled["value"] <= high
+        said = f"{low:.0%} to {high:.0%} over 4 forms of control"
+        assert said in page and said in short
+    assert "24 of 48 pairs (50%) are within 20% of equal length" in page
+    assert "24 of 48 pairs (50%) are within 20% of equal length" in short
+    assert "within 20% of equal length" in [label for label, _ in control_rows(results["comparisons"][0])]
+
+
+def test_a_rate_that_cannot_be_told_is_a_reason_in_the_tables():
+    results = with_lengths((300, 100), (310, 100))
+    why = "the first model's answer is longer in 100% of 48 pairs"
+    assert all(c["length_controlled"]["value"] is None for c in results["comparisons"])
+    page, short = text_of(render(results)), render_markdown(results)
+    for shown in (page.replace("&#39;", "'"), short):
+        assert f"cannot be told: {why}" in shown
+    row = next(line for line in short.splitlines() if line.startswith("| longest vs base | reference"))
+    assert "| cannot be told |" in row
+
+
+def test_forms_on_both_sides_of_a_half_are_said_beside_the_value():
+    results = usual()
+    controlled = {
+        **results["comparisons"][0]["length_controlled"],
+        "both_sides": True,
+        "value": 0.51,
+        "low": 0.4,
+        "high": 0.6,
+    }
+    controlled["reason"] = "length cannot be told apart from the answer: forms of control give 48.0% to 52.0%"
+    results = {
+        **results,
+        "comparisons": [
+            {**results["comparisons"][0], "length_controlled": controlled},
+            *results["comparisons"][1:],
+        ],
+    }
+    page, short = text_of(render(results)), render_markdown(results)
+    assert "51%, cannot be told apart" in page and "51%, cannot be told apart" in short
+    assert controlled["reason"] in page and controlled["reason"] in short

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from handpicked.analyze.answer import RANDOM, decide
@@ -76,10 +76,17 @@ def _random_as_good(results: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
-    """A win that is no longer sure at equal length; or, if it still is, at equal length and style."""
-    beaten = [c for c in _headline_comparisons(results) if decide(c) == "beaten"]
-    by_length = [c["b"] for c in beaten if _undone(c["length_controlled"])]
-    by_style = [c["b"] for c in beaten if c["b"] not in by_length and _undone(c["style_controlled"])]
+    """A win that is no longer sure at equal length; or, if it still is, at equal length and style; or neither can be told."""
+    decided = [c for c in _headline_comparisons(results) if decide(c) in ("beaten", "lost")]
+    beaten = [c for c in decided if decide(c) == "beaten"]
+    yield from _cannot_be_told(decided)
+    known = [c for c in beaten if not _reason(c["length_controlled"])]
+    by_length = [c["b"] for c in known if _undone(c["length_controlled"])]
+    by_style = [
+        c["b"]
+        for c in known
+        if c["b"] not in by_length and not _reason(c["style_controlled"]) and _undone(c["style_controlled"])
+    ]
     if by_length:
         yield (
             "warn",
@@ -94,6 +101,26 @@ def _length_explains(results: Json) -> Iterator[tuple[str, str, str]]:
             f"Against {', '.join(by_style)} the win rate is above 50% also at equal length, but no longer surely so once headings, lists, bold "
             "and code are held equal too: the judge may be rewarding form itself.",
         )
+
+
+def _cannot_be_told(decided: Sequence[Json]) -> Iterator[tuple[str, str, str]]:
+    """Comparisons with a winner whose verdicts do not show what remains at equal length, or at equal style."""
+    length = {c["b"]: reason for c in decided if (reason := _reason(c["length_controlled"]))}
+    style = {
+        c["b"]: reason for c in decided if c["b"] not in length and (reason := _reason(c["style_controlled"]))
+    }
+    for what, found in (("Length", length), ("Style", style)):
+        if found:
+            why = " ".join(_sentence(f"against {rival}, {reason}") for rival, reason in found.items())
+            yield (
+                "warn",
+                f"{what} cannot be told apart from the answer",
+                f"{why} What the judge prefers may be {what.lower()}, and these verdicts cannot show it.",
+            )
+
+
+def _reason(controlled: Json | None) -> str | None:
+    return controlled.get("reason") if controlled else None
 
 
 def _undone(controlled: Json | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from handpicked.analyze import seeds
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
-from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
+from handpicked.analyze.length_control import by_length, controlled_json, length_controlled, style_controlled
 from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts, worth
 from handpicked.records import Completion, Estimate, Outcome, Pair, Prompt, Review, Verdict
@@ -119,8 +119,8 @@ def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
     length, style = length_controlled(verdicts), style_controlled(verdicts, pairs)
     return {
         **found,
-        "length_controlled": asdict(length.win_rate) if length.win_rate.value is not None else None,
-        "style_controlled": asdict(style.win_rate) if style.win_rate.value is not None else None,
+        "length_controlled": controlled_json(length),
+        "style_controlled": controlled_json(style) if pairs else None,
         "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
         "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
         "power": asdict(power(verdicts)),

@@ -9,7 +9,13 @@ from typing import Any
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.health import health
-from handpicked.analyze.length_control import by_length, length_controlled, style_controlled
+from handpicked.analyze.length_control import (
+    Controlled,
+    by_length,
+    controlled_json,
+    length_controlled,
+    style_controlled,
+)
 from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import (
     Rule,
@@ -19,6 +25,7 @@ from handpicked.analyze.win_rate import (
     standard_error,
     win_rate,
     winning_score,
+    worth,
 )
 from handpicked.records import Pair, Verdict
 
@@ -72,10 +79,24 @@ def _groups(groups: Mapping[str, Sequence[Verdict]], pairs: Sequence[Pair]) -> d
 def _group(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
     return {
         **{rule: _rule(verdicts, rule) for rule in RULES},
-        "length_controlled": asdict(length_controlled(verdicts)),
-        "style_controlled": asdict(style_controlled(verdicts, pairs)) if pairs else None,
+        "length_controlled": _control(length_controlled(verdicts)),
+        "length_controlled_soft": _control(length_controlled(verdicts, "soft"))
+        if _graded(verdicts)
+        else None,
+        "style_controlled": _control(style_controlled(verdicts, pairs)) if pairs else None,
         "by_length": {name: asdict(found) for name, found in by_length(verdicts).items()},
     }
+
+
+def _graded(verdicts: Sequence[Verdict]) -> bool:
+    """Whether every verdict that was read has a probability, and not all of them are 0, a half or 1."""
+    values = {worth(v, "soft") for v in verdicts if v.strict != "unparsed"}
+    return bool(values) and None not in values and not values <= {0.0, 0.5, 1.0}
+
+
+def _control(found: Controlled) -> dict[str, Any]:
+    effects = {name: asdict(effect) for name, effect in found.effects.items()}
+    return {"win_rate": controlled_json(found), "effects": effects}
 
 
 def _rule(verdicts: Sequence[Verdict], rule: Rule) -> dict[str, Any]:

@@ -1,57 +1,82 @@
 """What would be left of a win rate if both answers were equally long, or equally styled.
 
-A logistic regression of the verdict on the difference in length, read off at difference zero. It follows
-AlpacaEval 2's length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model is
+A logistic regression of the verdict on the lengths, read off where they are equal. It follows AlpacaEval 2's
+length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model is
 
     logit P(a wins) = arm + slope * tanh(length difference / its spread) + difficulty of the
     instruction
 
-and lacks its third term: the difficulty of each instruction is fitted there over dozens of leaderboard
-models, which a comparison of two arms does not have. So it runs offline, on any prompts, and is not
-comparable with their leaderboard to the point. The spread is the root mean square of the differences, so that
-a difference of zero stays zero. Style terms beside the length follow LMArena's style control (Chiang et al.,
-2024).
+and differs in two ways. It lacks the third term: the difficulty of each instruction is fitted there over dozens of
+leaderboard models, which a comparison of two arms does not have. And the lengths enter in a form that a few answers that
+repeat themselves cannot rule (``length_forms``). Style terms beside the length follow LMArena's style control (Li,
+Angelopoulos and Chiang, blog post of August 2024).
+
+Which form is right cannot be seen from the verdicts: several fit nearly as well and differ at equal length, by 2 to 7 points
+where one side is usually longer. So each rate comes with what the other ``FORMS`` say. And where the verdicts say nothing of equal length there is no rate but a reason.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from handpicked.analyze import bootstrap
-from handpicked.analyze.logistic import fit
+from handpicked.analyze.equal_length import (
+    NearEqual,
+    Rows,
+    has_lengths,
+    length_rows,
+    near_equal,
+    no_rate,
+    style_rows,
+)
+from handpicked.analyze.length_forms import CHOSEN, FORMS
+from handpicked.analyze.logistic import fit, rate_at_zero
 from handpicked.analyze.win_rate import Rule, worth
-from handpicked.records import Estimate, Pair, Verdict
+from handpicked.records import Estimate, NotEstimable, Pair, Verdict
 
-STYLES = {
-    "headings": re.compile(r"^#{1,6} ", re.MULTILINE),
-    "list items": re.compile(r"^\s*(?:[-*+]|\d+[.)]) ", re.MULTILINE),
-    "bold": re.compile(r"\*\*[^*\n]+\*\*"),
-    "code blocks": re.compile(r"^```", re.MULTILINE),
-}
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """``win_rate`` at equal length (and style), 0 to 1; ``effects`` are log-odds per standard deviation of
-    each term.
+    """``win_rate`` at equal length (and style), 0 to 1; ``effects`` are log-odds per standard deviation of each term.
 
-    A positive effect of ``length`` says that the judge prefers longer answers at equal arm.
+    A positive effect of ``length`` says that the judge prefers longer answers at equal arm. ``forms`` has the win rate
+    by each form of the length term, the chosen one among them. Both are empty where the rate is not estimable.
     """
 
-    win_rate: Estimate
-    effects: dict[str, Estimate]
+    win_rate: Estimate | NotEstimable
+    effects: Mapping[str, Estimate]
+    near: NearEqual
+    forms: Mapping[str, float]
+
+    @property
+    def both_sides(self) -> bool:
+        """Whether the forms fall on both sides of 50%: then the verdicts cannot tell the answers from their lengths."""
+        return bool(self.forms) and min(self.forms.values()) < 0.5 < max(self.forms.values())
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no win rate, or why the one there is decides nothing; ``None`` where neither is so."""
+        if isinstance(self.win_rate, NotEstimable):
+            return self.win_rate.reason
+        if not self.both_sides:
+            return None
+        low, high = min(self.forms.values()), max(self.forms.values())
+        return (
+            f"length cannot be told apart from the answer: reasonable forms of control give {low:.1%} to "
+            f"{high:.1%}, on both sides of 50%"
+        )
 
 
 def length_controlled(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Controlled:
     """The win rate at equal length. Verdicts of unknown lengths (both 0) or not parsed are missing."""
-    kept = [
-        (v, value) for v in verdicts if (value := worth(v, rule)) is not None and v.length_a + v.length_b > 0
-    ]
-    differences = [[_length_term(v)] for v, _ in kept]
-    return _controlled(kept, differences, ["length"], len(verdicts))
+    return controlled(length_rows(verdicts, rule))
 
 
 def style_controlled(verdicts: Sequence[Verdict], pairs: Sequence[Pair], rule: Rule = "strict") -> Controlled:
@@ -60,35 +85,59 @@ def style_controlled(verdicts: Sequence[Verdict], pairs: Sequence[Pair], rule: R
     Counts enter as (a - b) / (a + b), 0 where neither has any. ``pairs`` are what was judged; verdicts that
     none of them belongs to are missing.
     """
-    answers = {(p.prompt_id, p.a, p.b): (p.answer_a, p.answer_b) for p in pairs}
-    kept, terms = [], []
-    for v in verdicts:
-        value, texts = worth(v, rule), answers.get((v.prompt_id, v.a, v.b))
-        if value is not None and texts is not None:
-            kept.append((v, value))
-            styles = map(_relative, _style_counts(texts[0]), _style_counts(texts[1]))
-            terms.append([_length_term(v), *styles])
-    return _controlled(kept, terms, ["length", *STYLES], len(verdicts))
+    return controlled(style_rows(verdicts, pairs, rule))
 
 
-def style_counts(text: str) -> dict[str, int]:
-    """How often each Markdown style term occurs; a code block counts once for its two fences."""
-    return dict(zip(STYLES, _style_counts(text), strict=True))
+def controlled(rows: Rows) -> Controlled:
+    """Fit, and read the win rate off where every term is 0."""
+    near = near_equal(rows)
+    n = len(rows.outcomes)
+    reason = no_rate(rows, near)
+    if reason is not None:
+        return Controlled(NotEstimable(reason, n, rows.missing), {}, near, {})
+    beta, covariance = fit(np.column_stack([np.ones(n), rows.terms]), rows.outcomes, rows.prompts)
+    halves = bootstrap.Z95 * np.sqrt(np.diag(covariance))
+    how = f"logistic regression on {', '.join(rows.names) or 'nothing'} (length as {CHOSEN})"
+    method = f"{how}; prompt-clustered sandwich interval"
+    found = [
+        Estimate(b, b - h, b + h, n, rows.missing, method)
+        for b, h in zip(beta.tolist(), halves.tolist(), strict=True)
+    ]
+    effects = dict(zip(rows.names, found[1:], strict=True))
+    forms = {name: float(rate_at_zero(rows.terms_by(form), rows.outcomes)[0]) for name, form in FORMS.items()}
+    return Controlled(_as_rate(found[0]), effects, near, forms)
 
 
-@lru_cache(maxsize=100_000)
-def _style_counts(text: str) -> tuple[int, ...]:
-    """Kept, because an answer is looked at again for every judge, rival and group of prompts."""
-    counts = {name: len(pattern.findall(text)) for name, pattern in STYLES.items()}
-    counts["code blocks"] = (counts["code blocks"] + 1) // 2
-    return tuple(counts.values())
+def _as_rate(log_odds: Estimate) -> Estimate:
+    ends = (log_odds.value, log_odds.low, log_odds.high)
+    value, low, high = (None if end is None else 1 / (1 + math.exp(-end)) for end in ends)
+    return replace(log_odds, value=value, low=low, high=high)
+
+
+def controlled_json(found: Controlled) -> Json:
+    """The win rate's fields (``None`` where it is not estimable) and what a reader must know beside them.
+
+    ``reason`` says why there is no value, or why it decides nothing (``both_sides``); else it is ``None``.
+    """
+    rate = found.win_rate
+    if isinstance(rate, NotEstimable):
+        rate = Estimate(None, None, None, rate.n, rate.missing, "not estimable")
+    rates = found.forms.values()
+    return {
+        **asdict(rate),
+        "reason": found.reason,
+        "forms": dict(found.forms),
+        "range": [min(rates), max(rates)] if rates else None,
+        "both_sides": found.both_sides,
+        "near_equal": {**asdict(found.near), "share": found.near.share},
+    }
 
 
 def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> dict[str, Estimate]:
     """The adjusted win rate of ``a`` where its answer is ``longer``, ``shorter`` and ``equal``ly long."""
     groups: dict[str, list[Verdict]] = {"longer": [], "shorter": [], "equal": []}
     for v in verdicts:
-        if v.length_a + v.length_b > 0:
+        if has_lengths(v):
             groups[
                 "longer" if v.length_a > v.length_b else "shorter" if v.length_a < v.length_b else "equal"
             ].append(v)
@@ -100,46 +149,3 @@ def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int =
             [p for p, _ in values], [w for _, w in values], missing=missing, seed=seed
         )
     return found
-
-
-def _length_term(v: Verdict) -> float:
-    return float(v.length_a - v.length_b)
-
-
-def _relative(a: int, b: int) -> float:
-    return (a - b) / (a + b) if a + b else 0.0
-
-
-def _controlled(
-    kept: Sequence[tuple[Verdict, float]], terms: Sequence[Sequence[float]], names: Sequence[str], total: int
-) -> Controlled:
-    """Fit, and read the win rate off where every term is zero. Terms that never differ are left out."""
-    import numpy as np
-
-    missing = total - len(kept)
-    if len(kept) < 2:
-        nothing = Estimate(None, None, None, len(kept), missing, "too few verdicts to fit")
-        return Controlled(nothing, dict.fromkeys(names, nothing))
-    x = np.asarray(terms, dtype=float)
-    spread = np.sqrt((x**2).mean(axis=0))  # around zero, where both answers are alike
-    varied = spread > 0
-    x = x[:, varied] / spread[varied]
-    if varied[0]:
-        x[:, 0] = np.tanh(x[:, 0])
-    design = np.column_stack([np.ones(len(x)), x])
-    y = np.array([value for _, value in kept])
-    beta, covariance = fit(design, y, [v.prompt_id for v, _ in kept])
-    errors = np.sqrt(np.diag(covariance))
-    method = (
-        f"logistic regression on {', '.join(n for n, v in zip(names, varied, strict=True) if v) or 'nothing'}; "
-        + ("prompt-clustered sandwich interval")
-    )
-
-    def estimate(i: int, link: bool) -> Estimate:
-        middle, half = float(beta[i]), float(bootstrap.Z95 * errors[i])
-        ends = (middle, middle - half, middle + half)
-        value, low, high = (1 / (1 + float(np.exp(-end))) for end in ends) if link else ends
-        return Estimate(value, low, high, len(kept), missing, method)
-
-    fitted = [name for name, has in zip(names, varied, strict=True) if has]
-    return Controlled(estimate(0, True), {name: estimate(i, False) for i, name in enumerate(fitted, 1)})

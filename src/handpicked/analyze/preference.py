@@ -5,8 +5,9 @@ difference in length beside it and an intercept for every two arms that met:
 
     logit P(a wins) = pair + slope * length + effect * feature
 
-Differences are divided by their root mean square, so that an effect is the change in log-odds for a typical difference and a
-difference of zero stays zero; length enters as in ``length_control``. A tie counts half (a fractional response, Papke and
+Differences are divided by a robust scale (the median of those that are not 0), so that an effect is the change in log-odds for
+a typical difference and a difference of zero stays zero; one of more than ``MOST`` scales counts as so many, because an answer
+that repeats itself has hundreds of list items. Length enters as in ``length_control``. A tie counts half (a fractional response, Papke and
 Wooldridge, 1996). The interval and the two-sided p-value are those of a normal with the sandwich variance summed over
 prompts (``logistic.fit``); p-values are corrected for the number of features by Holm (1979). ``together`` holds the effects
 in one model of all features, where there are ten verdicts a term or more (Peduzzi et al., 1996).
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from handpicked.analyze import bootstrap
 from handpicked.analyze.compare import holm
 from handpicked.analyze.facts import Answers
+from handpicked.analyze.length_forms import CHOSEN, FORMS, robust_scale
 from handpicked.analyze.logistic import fit
 from handpicked.analyze.win_rate import Rule, worth
 from handpicked.records import Estimate, Verdict
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 LENGTH = "length"
 ENOUGH = 10
 """Verdicts a term below which the features are not put into one model."""
+MOST = 3.0
+"""Scales that a difference counts at most."""
 
 Json = dict[str, Any]
 
@@ -141,15 +145,16 @@ def _fitted(
     met: dict[tuple[str, str], int] = {}
     place = [met.setdefault((v.a, v.b), len(met)) for v in verdicts]
     pairs = np.eye(len(met))[place]
-    length = _scaled(np.array([[float(v.length_a - v.length_b)] for v in verdicts]))
-    design = np.column_stack([pairs, np.tanh(length), _scaled(np.array(terms, dtype=float))])
+    lengths = np.array([[v.length_a, v.length_b] for v in verdicts], dtype=float)
+    length = FORMS[CHOSEN](lengths[:, 0], lengths[:, 1])
+    features = [_scaled(column) for column in np.array(terms, dtype=float).T]
+    design = np.column_stack([pairs, length, *features])
     beta, covariance = fit(design, np.array(outcomes), [v.prompt_id for v in verdicts])
     return beta, np.sqrt(np.diag(covariance))
 
 
-def _scaled(columns: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Columns over their root mean square: zero stays zero."""
+def _scaled(differences: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Differences over their robust scale, at most ``MOST`` of them: zero stays zero."""
     import numpy as np
 
-    spread = np.sqrt((columns**2).mean(axis=0))
-    return columns / np.where(spread > 0, spread, 1.0)
+    return np.asarray(np.clip(differences / robust_scale(differences), -MOST, MOST))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handpicked.report.control import control_rows, group_rows
+from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
 from handpicked.report.page import headline_comparisons
 from handpicked.report.selected import scored_rows
 from handpicked.report.selected_tables import selected_tables
@@ -51,7 +51,7 @@ def _comparisons(results: Json) -> str:
             *(str(c["strict"]["counts"][outcome]) for outcome in ("win", "tie", "lose")),
             percent(c["strict"]["win_rate"]["value"]),
             percent_interval(c["strict"]["win_rate"]),
-            percent((c["length_controlled"] or {}).get("value")),
+            equal_text(c["length_controlled"]),
             str(c["strict"]["win_rate"]["n"]),
             str(c["strict"]["win_rate"]["missing"]),
         ]
@@ -126,12 +126,15 @@ def _control(results: Json) -> str:
             percent(estimate["value"]),
             percent_interval(estimate),
             str(estimate["n"]),
+            _plain(control_note(estimate)),
         ]
         for kind, name, c in [*everything, *group_rows(results, [c for _, _, c in everything])]
         for label, estimate in control_rows(c)
     ]
-    head = ["Comparison", "Prompts", "Win rate", "", "95%", "n"]
-    return _table("Length and style", head, rows, text_columns=3)
+    head = ["Comparison", "Prompts", "Win rate", "", "95%", "n", "Note"]
+    table = _table("Length and style", head, rows, text_columns=3)
+    near = [f"{c['a']} vs {c['b']}: {said}." for _, _, c in everything if (said := near_note(c))]
+    return "\n\n".join([table, *map(_plain, near)]) if table else ""
 
 
 def _people(results: Json) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from handpicked.report import charts, text
-from handpicked.report.control import control_rows, group_rows
+from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
 from handpicked.report.selected import scored_rows, selected_view, words
 from handpicked.report.size_chart import size_chart
 from handpicked.report.sunburst import sunburst
@@ -36,6 +36,9 @@ def render(results: Json) -> str:
             main=headline_comparisons(results),
             groups=group_rows(results, headline_comparisons(results)),
             control_rows=control_rows,
+            control_note=control_note,
+            near_note=near_note,
+            equal_text=equal_text,
             others=_other_comparisons(results),
             loss_axis=_loss_axis(results["arms"]),
             strength_axis=_strength_axis(results["rankings"]),
