@@ -11,8 +11,8 @@ leaderboard models, which a comparison of two arms does not have. And the length
 repeat themselves cannot rule (``length_forms``). Style terms beside the length follow LMArena's style control (Li,
 Angelopoulos and Chiang, blog post of August 2024).
 
-Which form is right cannot be seen from the verdicts: several fit about as well and differ at equal length. So each rate
-comes with what the other ``FORMS`` say. And where the verdicts say nothing of equal length there is no rate but a reason.
+Which form is right cannot be seen from the verdicts: several fit nearly as well and differ at equal length, by 2 to 7 points
+where one side is usually longer. So each rate comes with what the other ``FORMS`` say. And where the verdicts say nothing of equal length there is no rate but a reason.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Controlled:
             return None
         low, high = min(self.forms.values()), max(self.forms.values())
         return (
-            f"length cannot be told apart from the answer: forms of control that fit about as well give {low:.1%} to "
+            f"length cannot be told apart from the answer: reasonable forms of control give {low:.1%} to "
             f"{high:.1%}, on both sides of 50%"
         )
 

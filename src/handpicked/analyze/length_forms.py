@@ -57,4 +57,4 @@ FORMS: Mapping[str, Form] = {
     "difference": difference,
     "rank": rank,
 }
-"""The chosen form first, then those that fit public verdicts about as well."""
+"""The chosen form first, then others that one could have chosen as well as not: bounded too, and nearly as good a fit."""
