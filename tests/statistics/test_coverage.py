@@ -61,7 +61,7 @@ def difference_covered(
     def covered(rng: np.random.Generator) -> bool:
         sides = []
         for count in (mine, theirs):
-            values, _ = valued(rng, prompts, count, seed_sd=luck, tail="normal")
+            values, _ = valued(rng, prompts, count, seed_sd=luck if count > 1 else 0.0, tail="normal")
             sides.append([{f"p{p}": float(v) for p, v in enumerate(column)} for column in values.T])
         found = seeds.difference(*sides)
         return bool(found.low <= 0 <= found.high)

@@ -13,7 +13,7 @@ from worlds import Judged, judged, verdict
 from handpicked.analyze.crossed import Crossed, of_mean
 from handpicked.analyze.power import LEVEL, power, win_rate_power
 
-FAST, FULL = 400, 2000
+FAST, FULL = 400, 1200
 POINTS = 0.03
 
 
