@@ -82,3 +82,10 @@ def test_seeds_that_differ_limit_what_prompts_can_settle():
     assert found.needed is None and "train more of them" in found.reason
     alike = power(many(140, 0, 60, seeds=3))
     assert alike.needed is not None and alike.needed <= 100
+
+
+def test_what_all_seeds_win_on_every_prompt_is_decided():
+    verdicts = many(30, 0, 0, seeds=3)
+    (found,) = compare(verdicts, arm_of={"x0": "x", "x1": "x", "x2": "x", "y": "y"})
+    assert found.p_value == pytest.approx(2**-29) and found.decided() == "a"
+    assert power(verdicts, corrected=found.adjusted).more == 0

@@ -63,7 +63,7 @@ def _test(verdicts: Sequence[Verdict], rule: Rule) -> tuple[int, int, float | No
     prompts, values, seeds = parsed(verdicts, rule)
     balance = balances(prompts, values).values()
     wins, losses = sum(value > 0 for value in balance), sum(value < 0 for value in balance)
-    if len(set(seeds)) < 2 or all(value == 0.5 for value in values):
+    if len(set(seeds)) < 2 or len(set(values)) == 1:  # where all are alike no variance is seen
         return wins, losses, sign_test(wins, losses)
     rate = math.fsum(values) / len(values)
     return wins, losses, share_p_value(rate, 0.5, of_mean(prompts, values, seeds))

@@ -73,7 +73,7 @@ def power(
         return Power(n, None, None, None, comparisons, "every pair is a tie")
     level = LEVEL / comparisons
     seen = abs(math.fsum(values) / len(values) - 0.5)
-    if len(set(seeds)) < 2:
+    if len(set(seeds)) < 2 or len(set(values)) == 1:
         seen, chance = _of_sign_test(balance, level)
     else:
         chance = win_rate_power(of_mean(prompts, values, seeds), seen, level)
@@ -185,7 +185,7 @@ def win_rate_power(seen: Crossed, distance_seen: float, level: float) -> Chance:
         prompts, rest = seen.over_prompts * shrunk, seen.rest * shrunk
         errors = np.full(DRAWS, prompts), (between + rest) * draws, np.zeros(DRAWS)
         half = half_width(*errors, n, seen.seeds, level)
-        spread = math.sqrt((prompts + between) * max(1e-12, 1 - 4 * distance**2))
+        spread = math.sqrt(max(1e-24, (prompts + between) * (1 - 4 * distance**2)))
         points = np.quantile((distance - half) / spread, (np.arange(200) + 0.5) / 200)
         return sum(normal.cdf(float(z)) for z in points) / len(points)
 
