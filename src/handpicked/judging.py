@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked import people
 from handpicked.config import JudgeSettings
-from handpicked.errors import NotYet
+from handpicked.errors import ConfigError, NotYet
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Pair, Verdict, to_json
+from handpicked.records import Estimate, Pair, Verdict, to_json
 from handpicked.store import write_json, write_text, writing
+
+if TYPE_CHECKING:
+    from handpicked.judge.grades import Grades
+    from handpicked.judge.labelled import Labelled
 
 CACHE = "replies.sqlite"
 """Paid replies, in the folder of the results."""
@@ -65,25 +69,62 @@ def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
 
 
 def calibrate(
-    labelled: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
+    labelled: Path,
+    judges: Sequence[JudgeSettings],
+    out: Path | None,
+    progress: Progress = SILENT,
+    *,
+    verdicts: Path | None = None,
 ) -> Judged:
-    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals."""
+    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals.
+
+    Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``): nothing is
+    asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what they say.
+    """
     from handpicked.analyze.calibration import calibration
     from handpicked.judge.labelled import read_labelled
     from handpicked.judge.stored import write_verdicts
 
-    known = read_labelled(labelled)
+    known = read_labelled(labelled, verdicts)
     said = [
         f"{labelled}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
     ]
-    verdicts = _judged(known.pairs, judges, out, [], progress)
-    write_verdicts(out / "verdicts.jsonl", verdicts)
-    judged = _finished(verdicts, known.pairs, out, said)
+    if not judges:
+        found = _stored(known, labelled)
+        said.append(f"stored verdicts of {', '.join(known.judged)}: nothing is asked")
+    elif out is None:
+        raise ConfigError("-o is missing: the folder for the verdicts.")
+    else:
+        found = _judged(known.pairs, judges, out, [], progress)
+    if out is not None:
+        write_verdicts(out / "verdicts.jsonl", found)
+    judged = _finished(found, known.pairs, out, said)
     for entry in judged.results["judges"]:
-        mine = [verdict for verdict in verdicts if verdict.judge == entry["judge"]]
-        entry["people"] = {name: asdict(found) for name, found in calibration(mine, known.labels).items()}
-    write_json(out / "judgements.json", judged.results)
+        mine = [verdict for verdict in found if verdict.judge == entry["judge"]]
+        entry["people"] = {name: asdict(same) for name, same in calibration(mine, known.labels).items()}
+    if out is not None:
+        write_json(out / "judgements.json", judged.results)
     return judged
+
+
+def has_verdicts(labelled: Path) -> bool:
+    """Whether a file of labelled pairs also holds what judges said of them."""
+    from handpicked.judge.labelled import read_labelled
+
+    return bool(read_labelled(labelled).judged)
+
+
+def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
+    """The verdicts that stand beside people's labels: one a pair and judge, in the order of the pairs."""
+    from handpicked.judge.outcome import verdict
+
+    if not known.judged:
+        raise ConfigError(f"{labelled} holds labels and no verdicts of a judge: name one by --judge.")
+    return [
+        verdict(pair, judge, reviews)
+        for judge, listed in known.judged.items()
+        for pair, reviews in zip(known.pairs, listed, strict=True)
+    ]
 
 
 def _judged(
@@ -135,33 +176,83 @@ def write_batches(
         ]
 
 
-def replay_file(reviews: Path, out: Path | None) -> Judged:
+def replay_file(
+    reviews: Path,
+    out: Path | None,
+    *,
+    reversed_: Path | None = None,
+    a: str | None = None,
+    b: str | None = None,
+) -> Judged:
     """Everything that can be known of stored reviews, with no call.
 
-    With ``out``, also written there; where the reviews come with the answers, ``handpicked inspect`` can open it.
+    ``reversed_`` holds the reviews of the other order, where each order has its own file; ``a`` and ``b`` name the
+    models that are compared. With ``out``, also written there; where the reviews come with the answers,
+    ``handpicked inspect`` can open it.
     """
     from handpicked.judge import write_verdicts
     from handpicked.judge.replay import replay
 
-    replayed = replay(reviews)
-    said = [f"{reviews}: {replayed.format}, {len(replayed.verdicts)} pairs"]
-    for model, grades in replayed.grades.items():
-        known = [grade for grade in grades.values() if grade is not None]
-        mean = f"mean grade {sum(known) / len(known):.4f}" if known else "no grade"
-        said.append(f"{model}: {mean}, n = {len(known)}, {len(grades) - len(known)} without")
-    if out is not None and replayed.pairs:
-        write_verdicts(out / "verdicts.jsonl", replayed.verdicts)
-        _write_pairs(out, replayed.pairs)
-    return _finished(replayed.verdicts, replayed.pairs, out, said)
+    replayed = replay(reviews, reversed_, a, b)
+    verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
+    said = [f"{reviews}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
+    if out is not None and verdicts:
+        write_verdicts(out / "verdicts.jsonl", verdicts)
+    if out is not None and pairs:
+        _write_pairs(out, pairs)
+    return _finished(verdicts, pairs, out, said, _mean_grades(replayed.grades))
+
+
+def _one_way(
+    verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
+) -> tuple[list[Verdict], list[Pair]]:
+    """Every two models told from one side: of the named model, else of the one that is ``a`` at their first meeting."""
+    from handpicked.analyze.compared import from_first
+
+    sides: dict[frozenset[str], str] = {}
+    for v in verdicts:
+        both = frozenset((v.a, v.b))
+        other = (both - {b}) if b in both else both
+        sides.setdefault(both, a if a in both else v.a if v.a in other else next(iter(other)))
+    turned = [
+        pair
+        if pair.a == sides[frozenset((pair.a, pair.b))]
+        else replace(pair, a=pair.b, b=pair.a, answer_a=pair.answer_b, answer_b=pair.answer_a)
+        for pair in pairs
+    ]
+    return [from_first(v, sides[frozenset((v.a, v.b))]) for v in verdicts], turned
+
+
+def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
+    """By judge, the models by their mean grade, highest first, with intervals over prompts."""
+    from handpicked.analyze.bootstrap import mean
+
+    found = {}
+    for judge, table in grades.items():
+        means: dict[str, Estimate] = {}
+        for model, items in table.items():
+            known = [
+                (item.prompt_id, grade.value) for item, grade in items.items() if grade.value is not None
+            ]
+            prompts, values = [prompt for prompt, _ in known], [value for _, value in known]
+            means[model] = mean(prompts, values, missing=len(items) - len(known))
+        order = sorted(means, key=lambda model: (means[model].value is None, -(means[model].value or 0)))
+        found[judge] = [{"model": model, "grade": asdict(means[model])} for model in order]
+    return found
 
 
 def _finished(
-    verdicts: Sequence[Verdict], pairs: Sequence[Pair], out: Path | None, said: Sequence[str]
+    verdicts: Sequence[Verdict],
+    pairs: Sequence[Pair],
+    out: Path | None,
+    said: Sequence[str],
+    grades: Mapping[str, Any] | None = None,
 ) -> Judged:
     """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
     from handpicked.analyze.judgements import judgements
 
     results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
+    results |= {"grades": grades} if grades else {}
     if out is not None:
         votes = people.votes_on(out, pairs, verdicts)
         results |= {"people": votes} if votes else {}
@@ -172,34 +263,66 @@ def _finished(
 def text_of(results: Mapping[str, Any]) -> str:
     """The judgements for reading in a terminal."""
     lines: list[str] = []
+    for judge, rows in results.get("grades", {}).items():
+        lines.append(f"mean grades by {judge}")
+        lines += [f"  {row['model']:<24}{_interval(row['grade'])}{_lacking(row['grade'])}" for row in rows]
     for judge in results["judges"]:
-        health = judge["health"]
-        state = "healthy" if health["healthy"] else "NOT to be believed: " + "; ".join(health["reasons"])
-        lines += [f"judge {judge['judge']}: {state}"]
-        for name in ("first_position", "contradictions", "ties", "unparsed", "longer"):
-            lines.append(f"  {name.replace('_', ' '):<16}{_interval(health[name])}")
+        lines += _health_lines(judge)
         for group, found in judge.get("people", {}).items():
             agreement, kappa = _interval(found["agreement"]), _interval(found["kappa"])
-            lines.append(f"  people, {group:<8}agreement {agreement}; kappa {kappa}")
+            lines.append(
+                f"  people, {group:<8}agreement {agreement}; kappa {kappa}{_lacking(found['agreement'])}"
+            )
         for comparison in judge["comparisons"]:
             lines.append(f"  {comparison['a']} against {comparison['b']}")
-            for rule in ("strict", "summed"):
-                found = comparison[rule]
-                tally = ", ".join(f"{count} {name}" for name, count in found["counts"].items())
-                lines.append(f"    {rule:<8}{tally}; winning score {_interval(found['winning_score'], 4)}")
-                lines.append(f"    {'':<8}win rate {_interval(found['win_rate'])}")
-            lines += [f"    {line}" for line in _controlled(comparison)]
+            lines += [f"    {line}" for line in [*_rules(comparison), *_controlled(comparison)]]
             for kind in KINDS:
                 for name, group in comparison[kind].items():
                     lines.append(f"    {KINDS[kind]} {name}")
-                    lines += [f"      {line}" for line in [_rate(group), *_controlled(group)]]
+                    lines += [f"      {line}" for line in [*_rates(group), *_controlled(group)]]
     if "people" in results:
         lines.append(people.text_of(results["people"]))
     return "\n".join(lines)
 
 
-def _rate(group: Mapping[str, Any]) -> str:
-    return f"adjusted win rate {_interval(group['strict']['adjusted_win_rate'])}"
+def _health_lines(judge: Mapping[str, Any]) -> list[str]:
+    """Whether a judge can be believed, its habits, and why replies of it could not be read."""
+    health = judge["health"]
+    state = "healthy" if health["healthy"] else "NOT to be believed: " + "; ".join(health["reasons"])
+    lines = [f"judge {judge['judge']}: {state}"]
+    shown = ("first_position", "contradictions", "ties", "longer", "unparsed")
+    lines += [f"  {name.replace('_', ' '):<16}{_interval(health[name])}" for name in shown]
+    lines += [f"    {count} of them: {reason}" for reason, count in health["unparsed_reasons"].items()]
+    if health["unparsed_samples"]:
+        lines.append(f"    for example: {' '.join(health['unparsed_samples'][0].split())[:100]}")
+    return lines
+
+
+def _rules(comparison: Mapping[str, Any]) -> list[str]:
+    """Counts and rates of two models under each rule."""
+    lines = []
+    for rule in ("strict", "summed"):
+        found = comparison[rule]
+        tally = ", ".join(f"{count} {name}" for name, count in found["counts"].items())
+        lines.append(f"{rule:<8}{tally}; winning score {_interval(found['winning_score'], 4)}")
+        lines.append(f"{'':<8}win rate {_rate(found)}")
+        lines.append(f"{'':<8}share won {_interval(found['share_won'])}")
+    return lines + [f"soft    win rate {_rate(found)}" for found in [comparison["soft"]] if found]
+
+
+def _rates(group: Mapping[str, Any]) -> list[str]:
+    """The win rates of a test set or a category."""
+    soft = [f"soft win rate {_rate(group['soft'])}"] if group["soft"] else []
+    return [f"win rate {_rate(group['strict'])}", *soft]
+
+
+def _rate(found: Mapping[str, Any]) -> str:
+    error = found["standard_error"]
+    return _interval(found["win_rate"], 4) + ("" if error is None else f", standard error {error:.4f}")
+
+
+def _lacking(estimate: Mapping[str, Any]) -> str:
+    return f", {estimate['missing']} missing" if estimate["missing"] else ""
 
 
 def _controlled(group: Mapping[str, Any]) -> list[str]:

@@ -100,7 +100,7 @@ def test_mt_bench_pairs_judged_by_gpt4(real_data):
 def test_mt_bench_single_grades_of_one_model(real_data):
     found = replay(real_data / "judge_meta/mt_bench_gpt4_single_judgments.parquet")
     assert found.verdicts == []
-    assert len(found.grades["phi-3-dpo"]) == 160
+    assert len(found.grades["gpt-4"]["phi-3-dpo"]) == 160
 
 
 def test_cherrys_own_file_shape_and_a_folder_of_them(tmp_path):

@@ -14,7 +14,13 @@ from handpicked.records import Message, Pair, messages_id, prompt_text
 PROMPT_NAMES = ("prompt", "instruction", "question", "text", "query")
 ANSWER_NAMES = ("answer", "response", "output", "completion", "prediction", "generated_text")
 TURN_NAMES = ("messages", "conversations")
-ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant"}
+ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +77,20 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
         raise PoolError(
             f"{path} holds answers of {len(models)} models ({', '.join(sorted(models)[:5])}): split it, one file a model."
         )
-    answers = [_read(part, number, row, read, prompts or {}) for part in parts for number, row in enumerate(part.rows, 1)]
+    answers = [
+        _read(part, number, row, read, prompts or {})
+        for part in parts
+        for number, row in enumerate(part.rows, 1)
+    ]
     found = tuple(answer for answer in answers if answer is not None)
     if not found:
         raise PoolError(f"{path} holds no row with both a prompt and an answer.")
     return AnswerFile(models.pop() if models else parts[0].stem, name, found, len(answers) - len(found))
 
 
-def _read(part: Rows, number: int, row: Mapping[str, Any], read: Reader, prompts: Mapping[str, str]) -> Answer | None:
+def _read(
+    part: Rows, number: int, row: Mapping[str, Any], read: Reader, prompts: Mapping[str, str]
+) -> Answer | None:
     try:
         return read(row, prompts)
     except ValueError as error:
@@ -205,7 +217,9 @@ def _answer_text(row: Mapping[str, Any]) -> str | None:
     for name in ANSWER_NAMES:
         value = row.get(name)
         if isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value):
-            raise ValueError(f"'{name}' is a list of {len(value)} texts; one answer to a prompt is judged: keep one")
+            raise ValueError(
+                f"'{name}' is a list of {len(value)} texts; one answer to a prompt is judged: keep one"
+            )
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, str):
@@ -222,5 +236,8 @@ def _mt_bench(row: Mapping[str, Any], prompts: Mapping[str, str]) -> Answer | No
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
         raise ValueError("'choices' must be a list of objects with 'turns', a list of texts")
     return Answer(
-        f"question {question}", prompts.get(question, f"MT-Bench question {question}"), "\n\n".join(turns), "mt-bench"
+        f"question {question}",
+        prompts.get(question, f"MT-Bench question {question}"),
+        "\n\n".join(turns),
+        "mt-bench",
     )

@@ -27,7 +27,8 @@ PAIR_IN_PROSE = re.compile(
     rf"{NUMBER.pattern}(?:\s*(?:,|;|/|and|&|vs\.?|\s)\s*{NUMBER.pattern})+", re.IGNORECASE
 )
 WHOSE = re.compile(
-    r"\b(?:assistant|answer|response|model)s?\s*\#?(?P<mark>[12ab])\b|\b(?P<word>first|second)\b", re.IGNORECASE
+    r"\b(?:assistant|answer|response|model)s?\s*\#?(?P<mark>[12ab])\b|\b(?P<word>first|second)\b",
+    re.IGNORECASE,
 )
 """Whose score a label announces: ``Assistant 2``, ``second``."""
 KEYS = (
@@ -101,7 +102,9 @@ def _objects(said: str) -> list[list[float]]:
         pairs = [value for value in fields.values() if isinstance(value, list) and len(value) == 2]
         sides = [[value for name, value in fields.items() if key.search(name)] for key in KEYS]
         pairs += [[side[0] for side in sides]] if all(len(side) == 1 for side in sides) else []
-        found += [scores for pair in pairs if (scores := [n for value in pair if (n := _score(value)) is not None])]
+        found += [
+            scores for pair in pairs if (scores := [n for value in pair if (n := _score(value)) is not None])
+        ]
     return [scores for scores in found if len(scores) == 2]
 
 
@@ -109,7 +112,9 @@ def _score(value: object) -> float | None:
     """A JSON value as a score: a number, or a text that is one, such as ``8/10``."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value) if math.isfinite(value) else None
-    match = re.fullmatch(rf"\s*({NUMBER.pattern})(?:\s*/\s*\d+)?\s*", value) if isinstance(value, str) else None
+    match = (
+        re.fullmatch(rf"\s*({NUMBER.pattern})(?:\s*/\s*\d+)?\s*", value) if isinstance(value, str) else None
+    )
     return float(match[1]) if match else None
 
 
