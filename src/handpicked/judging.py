@@ -270,9 +270,7 @@ def text_of(results: Mapping[str, Any]) -> str:
         lines += _health_lines(judge)
         for group, found in judge.get("people", {}).items():
             agreement, kappa = _interval(found["agreement"]), _interval(found["kappa"])
-            lines.append(
-                f"  people, {group:<8}agreement {agreement}; kappa {kappa}{_lacking(found['agreement'])}"
-            )
+            lines.append(f"  people, {group}: agreement {agreement}; kappa {kappa}{_lacking(found['agreement'])}")
         for comparison in judge["comparisons"]:
             lines.append(f"  {comparison['a']} against {comparison['b']}")
             lines += [f"    {line}" for line in [*_rules(comparison), *_controlled(comparison)]]

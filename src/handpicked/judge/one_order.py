@@ -124,9 +124,8 @@ def _verdict(group: Sequence[Shown], parts: Sequence[Rows]) -> Reviewed:
 
 
 def _is_turned(one: Shown, base: Shown) -> bool:
-    if one.marks == base.marks[::-1] and one.marks != base.marks:
-        return True
-    return one.turned and not base.turned
+    """Whether a review shows first what ``base`` shows second; of two equal answers it is the other order."""
+    return one.marks == base.marks[::-1] or (one.turned and not base.turned)
 
 
 def _asked(row: Mapping[str, Any]) -> object:
@@ -139,7 +138,7 @@ def _shown(row: Mapping[str, Any], part: Rows, names: Names, turned: bool, place
     if missing:
         raise PoolError(f"{part.file}, row {place}: it lacks the field '{missing[0]}'.")
     judge = str(row.get("judge") or row.get("reviewer_id") or row.get("reviewer") or judge_in(part.file))
-    by_name = names.fields == names.models
+    by_name = names.fields not in (PLAIN, IDS)
     marks = names.models if by_name else tuple(str(row[field]) for field in names.fields)
     return Shown(row, names, judge, (marks[0], marks[1]), turned)
 
@@ -149,15 +148,9 @@ def _names(part: Rows, asked: tuple[str | None, str | None]) -> Names:
     first, second = asked
     for fields in (PLAIN, IDS):
         if set(fields) <= part.fields:
-            models = (
-                str(part.about.get("fname1", first or fields[0])),
-                str(part.about.get("fname2", second or fields[1])),
-            )
-            return Names(
-                models if models[0] != models[1] else PLAIN,
-                fields,
-                str(part.about.get("dataset_name", part.stem)),
-            )
+            one, other = part.about.get("fname1", first), part.about.get("fname2", second)
+            models = (str(one), str(other)) if one and other and one != other else PLAIN
+            return Names(models, fields, str(part.about.get("dataset_name", "")))
     texts = [
         name for name, value in part.rows[0].items() if isinstance(value, str) and name not in NOT_ANSWERS
     ]
