@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked import people
+from handpicked.cases import key
 from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, NotYet
 from handpicked.progress import SILENT, Progress
@@ -200,7 +201,9 @@ def replay_file(
         write_verdicts(out / "verdicts.jsonl", verdicts)
     if out is not None and pairs:
         _write_pairs(out, pairs)
-    return _finished(verdicts, pairs, out, said, _mean_grades(replayed.grades))
+    known = {key(v) for v in verdicts if v.length_a + v.length_b > 0}
+    texts = [pair for pair in pairs if key(pair) in known]
+    return _finished(verdicts, texts, out, said, _mean_grades(replayed.grades))
 
 
 def _one_way(
@@ -270,7 +273,9 @@ def text_of(results: Mapping[str, Any]) -> str:
         lines += _health_lines(judge)
         for group, found in judge.get("people", {}).items():
             agreement, kappa = _interval(found["agreement"]), _interval(found["kappa"])
-            lines.append(f"  people, {group}: agreement {agreement}; kappa {kappa}{_lacking(found['agreement'])}")
+            lines.append(
+                f"  people, {group}: agreement {agreement}; kappa {kappa}{_lacking(found['agreement'])}"
+            )
         for comparison in judge["comparisons"]:
             lines.append(f"  {comparison['a']} against {comparison['b']}")
             lines += [f"    {line}" for line in [*_rules(comparison), *_controlled(comparison)]]
@@ -286,7 +291,9 @@ def text_of(results: Mapping[str, Any]) -> str:
 def _health_lines(judge: Mapping[str, Any]) -> list[str]:
     """Whether a judge can be believed, its habits, and why replies of it could not be read."""
     health = judge["health"]
-    state = "healthy" if health["healthy"] else "NOT to be believed: " + "; ".join(health["reasons"])
+    unknown = len(health["reasons"]) == 1 and not health["first_position"]["n"]
+    state = "cannot be checked: " if unknown else "NOT to be believed: "
+    state = "healthy" if health["healthy"] else state + "; ".join(health["reasons"])
     lines = [f"judge {judge['judge']}: {state}"]
     shown = ("first_position", "contradictions", "ties", "longer", "unparsed")
     lines += [f"  {name.replace('_', ' '):<16}{_interval(health[name])}" for name in shown]

@@ -135,6 +135,8 @@ def _graded(name: str, parts: Sequence[Rows], a: str | None, b: str | None) -> R
         return Replay(name, [], grades, (), (*notes, note))
     first = a or b
     chosen = [first, *([b] if a and b else [m for m in models if m != first])] if first else models
+    if first:
+        grades = {judge: {m: table[m] for m in chosen if m in table} for judge, table in grades.items()}
     reviewed = graded_verdicts(grades, [m for m in chosen if m], only_first=first is not None)
     pairs = tuple(one.pair for one in reviewed if one.pair is not None)
     return Replay(name, [one.verdict for one in reviewed], grades, pairs, tuple(notes))
@@ -156,7 +158,4 @@ def _between(found: Replay, a: str | None, b: str | None) -> Replay:
 def _there(names: Sequence[str], models: Sequence[str]) -> None:
     for name in names:
         if name not in models:
-            raise PoolError(
-                f"There is no model '{name}' among the reviews.{did_you_mean(name, models)} "
-                f"They are of {', '.join(models[:20])}{' and others' if len(models) > 20 else ''}."
-            )
+            raise PoolError(f"There is no model '{name}' among the reviews.{did_you_mean(name, models)}")

@@ -21,7 +21,7 @@ LOWEST, HIGHEST = 0.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A verdict and what it is about. ``lacking``: one of the two answers is null, so there is no pair.
+    """A verdict and what it is about. ``lacking``: one of the two answers is null.
 
     ``by_question``: the row names its question, so that another row with the same key is the same pair again.
     """
@@ -65,28 +65,22 @@ def reviewed(
     answers: tuple[object, object] | None = None,
     test_set: str = "",
 ) -> Reviewed:
-    """A verdict about a prompt (its text, else the question's number), with the pair where both answers are texts."""
+    """A verdict about a prompt (its text, else the question's number), with the pair where the row has the answers.
+
+    An answer of null is shown as an empty text, and the lengths are unknown (both 0).
+    """
     prompt_id = (
         messages_id((Message("user", prompt),)) if prompt is not None else f"question {_question(row)}"
     )
-    texts = [text for text in answers or () if isinstance(text, str)]
-    lengths = (len(texts[0]), len(texts[1])) if len(texts) == 2 else (0, 0)
+    a, b = (answer if isinstance(answer, str) else None for answer in answers or (None, None))
+    lengths = (0, 0) if a is None or b is None else (len(a), len(b))
     category = first_text(row, "category")
-    verdict = Verdict(
-        prompt_id,
-        *arms,
-        judge,
-        tuple(reviews),
-        strict(reviews),
-        summed(reviews),
-        test_set,
-        category,
-        *lengths,
-    )
-    pair = None
-    if len(texts) == 2:
-        pair = Pair(prompt_id, prompt or prompt_id, *arms, texts[0], texts[1], test_set, category)
-    return Reviewed(verdict, pair, answers is not None and pair is None, prompt is None)
+    outcomes = strict(reviews), summed(reviews)
+    verdict = Verdict(prompt_id, *arms, judge, tuple(reviews), *outcomes, test_set, category, *lengths)
+    if answers is None:
+        return Reviewed(verdict, by_question=prompt is None)
+    pair = Pair(prompt_id, prompt or prompt_id, *arms, a or "", b or "", test_set, category)
+    return Reviewed(verdict, pair, a is None or b is None, prompt is None)
 
 
 def _question(row: Mapping[str, Any]) -> object:
