@@ -14,7 +14,7 @@ from typing import Any
 
 from handpicked.errors import PoolError
 from handpicked.judge.review_shapes import Order, Reviewed, judge_in, prompt_of, reviewed, scored
-from handpicked.judge.rows import PROMPTS, Rows, first_text
+from handpicked.judge.rows import PROMPTS, Rows
 from handpicked.records import Review
 
 NAME = "reviews in one order"
@@ -94,7 +94,13 @@ def joined(
             key = (names.test_set, one.judge, _asked(one.row), frozenset(one.marks))
             seen[key] += 1
             found.setdefault((*key, seen[key]), []).append(one)
-    verdicts = [_verdict(group, parts) for group in found.values()]
+    verdicts = []
+    for group in found.values():
+        try:
+            verdicts.append(_verdict(group, parts))
+        except ValueError as error:
+            place = f"{parts[0].file.parent}, the review of {prompt_of(group[0].row)[:60]!r}"
+            raise PoolError(f"{place} cannot be read: {error}.") from error
     alone = sum(len(one.verdict.reviews) == 1 for one in verdicts)
     notes = [f"{alone} of {len(verdicts)} pairs were judged in one order only"] if alone else []
     return verdicts, notes
@@ -111,7 +117,7 @@ def _verdict(group: Sequence[Shown], parts: Sequence[Rows]) -> Reviewed:
     reviews = [one.review(order) for one, order in zip(group, orders, strict=True)]
     texts = None if base.names.fields == IDS else tuple(base.row.get(field) for field in base.names.fields)
     answers = None if texts is None else (texts[0], texts[1])
-    prompt = None if first_text(base.row, *PROMPTS) is None or texts is None else prompt_of(base.row)
+    prompt = None if texts is None else prompt_of(base.row) or None
     return reviewed(
         base.row,
         base.names.models,

@@ -84,12 +84,21 @@ def reviewed(
 
 
 def _question(row: Mapping[str, Any]) -> object:
-    return row["question_id"] if row.get("question_id") is not None else row["uid"]
+    """The number (or id) of the question. Raises ValueError for a row without one."""
+    found = next((row[name] for name in ("question_id", "uid") if row.get(name) is not None), None)
+    if found is None:
+        raise ValueError("neither a prompt nor a question_id says what was judged")
+    return found
 
 
 def prompt_of(row: Mapping[str, Any]) -> str:
-    """The prompt of a row with the input beside it; two inputs to one instruction are two prompts."""
-    return with_input(first_text(row, *PROMPTS) or "", row)
+    """The prompt of a row with the input beside it; two inputs to one instruction are two prompts.
+
+    LIMA's ``conversations`` are a list of texts, of which the first asks.
+    """
+    turns = row.get("conversations")
+    asked = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else ""
+    return with_input(first_text(row, *PROMPTS) or asked, row)
 
 
 def scored(order: Order, raw: object, stored: object) -> Review:
