@@ -229,8 +229,8 @@ def _answer_text(row: Mapping[str, Any]) -> str | None:
 
 def _mt_bench(row: Mapping[str, Any], prompts: Mapping[str, str]) -> Answer | None:
     """The first choice; its turns joined by blank lines."""
-    question, choices = str(row["question_id"]), row.get("choices")
-    if not choices:
+    question, choices = str(row.get("question_id", "")), row.get("choices")
+    if not question or not choices:
         return None
     turns = choices[0].get("turns") if isinstance(choices, list) and isinstance(choices[0], Mapping) else None
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):

@@ -19,11 +19,13 @@ def with_judge_names(parts: Sequence[Rows]) -> list[Rows]:
     the second turn: these are one judge, named by its model. Where one model judged the same answers with two
     prompts they are two judges, and the prompt is part of the name.
     """
-    prompts: dict[tuple[Any, ...], set[str]] = {}
+    prompts: dict[tuple[str, ...], set[str]] = {}
     for part in parts:
         for row in part.rows:
             if listed := _listed(row):
-                prompts.setdefault((listed[0], *map(row.get, JUDGED)), set()).add("/".join(listed))
+                prompts.setdefault((listed[0], *(str(row.get(name)) for name in JUDGED)), set()).add(
+                    "/".join(listed)
+                )
     several = {model for (model, *_), names in prompts.items() if len(names) > 1}
     return [replace(part, rows=[_named(row, several) for row in part.rows]) for part in parts]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.errors import PoolError
+from handpicked.judge.review_shapes import reason_of
 from handpicked.judge.rows import Rows, fields_seen, number, rows_of, with_input
 from handpicked.judge.verdict_columns import Reviews, stored_reviews
 from handpicked.records import Message, Outcome, Pair, messages_id
@@ -48,14 +49,13 @@ def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
     for part in parts:
         name, read = _recognised(part)
         names.append(name)
-        for place, row in enumerate(part.rows, 1):
+        for at, row in enumerate(part.rows, 1):
             try:
                 pair, label = read(row)
                 reviews = stored_reviews(row, part)
             except (KeyError, TypeError, ValueError) as error:
-                raise PoolError(
-                    f"{part.file}, row {place} is no labelled pair of {name}: {error!r}."
-                ) from error
+                place = f"{part.file}, row {at} is no labelled pair of {name}"
+                raise PoolError(f"{place}: {reason_of(error)}.") from error
             if label is None:
                 without += 1
             else:

@@ -18,7 +18,7 @@ from handpicked.judge.judge_names import with_judge_names
 from handpicked.judge.one_order import KNOWN as ONE_ORDER
 from handpicked.judge.one_order import NAME as IN_ONE_ORDER
 from handpicked.judge.one_order import is_one_order, joined
-from handpicked.judge.review_shapes import SHAPES, Reviewed, Shape
+from handpicked.judge.review_shapes import SHAPES, Reviewed, Shape, reason_of
 from handpicked.judge.rows import Rows, fields_seen, rows_of
 from handpicked.records import Pair, Verdict
 
@@ -90,9 +90,8 @@ def _rows(shape: Shape, part: Rows) -> list[Reviewed]:
         try:
             found.append(shape.read(row, part))
         except (KeyError, TypeError, ValueError) as error:
-            raise PoolError(
-                f"{part.file}, row {number} is no review of the kind '{shape.name}': {error!r}."
-            ) from error
+            place = f"{part.file}, row {number} is no review of the kind '{shape.name}'"
+            raise PoolError(f"{place}: {reason_of(error)}.") from error
     return found
 
 

@@ -120,6 +120,11 @@ def scored(order: Order, raw: object, stored: object) -> Review:
     return Review(order, preference(first, second), text, (first, second))
 
 
+def reason_of(error: Exception) -> str:
+    """What is wrong with a row that raised KeyError, TypeError or ValueError."""
+    return f"it lacks the field {error}" if isinstance(error, KeyError) else str(error)
+
+
 def judge_in(file: Path) -> str:
     """Cherry's files end in ``_reviews_gpt3.5``."""
     return file.stem.rsplit("_reviews_", 1)[-1] if "_reviews_" in file.stem else "unknown judge"
@@ -143,7 +148,7 @@ def _cherry(row: Mapping[str, Any], part: Rows) -> Reviewed:
             scored("ab", row.get("review"), row.get("scores")),
             scored("ba", row.get("review_reverse"), row.get("scores_reverse")),
         ],
-        prompt=prompt_of(row),
+        prompt=prompt_of(row) or None,
         answers=(row["Answer1"], row["Answer2"]),
         test_set=str(row.get("test_set") or part.about.get("dataset_name") or part.stem),
     )
@@ -170,7 +175,7 @@ def _alpaca_eval(row: Mapping[str, Any], part: Rows) -> Reviewed:
         (str(row.get("model_dir") or row["generator_2"]), str(row["generator_1"])),
         str(row.get("annotator") or "alpaca_eval"),
         [review],
-        prompt=with_input(str(row["instruction"]), row),
+        prompt=with_input(first_text(row, "instruction") or "", row) or None,
         answers=(row["output_2"], row["output_1"]),
         test_set=str(row.get("dataset") or part.stem),
     )
@@ -251,7 +256,7 @@ def _lfqa(row: Mapping[str, Any], part: Rows) -> Reviewed:
         arms if arms[0] != arms[1] else (f"{arms[0]} (A)", f"{arms[1]} (B)"),
         str(row.get("annotator") or "people"),
         [Review("unknown", preferred, raw, reason=reason)],
-        prompt=str(row["question"]),
+        prompt=first_text(row, "question"),
         answers=(row["answer_a"], row["answer_b"]),
         test_set=str(row.get("dataset") or part.stem),
     )

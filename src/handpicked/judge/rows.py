@@ -73,9 +73,10 @@ def _file(file: Path) -> Rows:
     about: Mapping[str, Any] = {}
     found: Any = _parquet(file) if _suffix(file) == ".parquet" else _text(file)
     if isinstance(found, dict):
-        about = {k: v for k, v in found.items() if isinstance(v, (str, int, float))}
-        about |= {k: v for part in found.values() if isinstance(part, dict) for k, v in part.items()}
-        found = _wrapped(found)
+        wrapper, found = found, _wrapped(found)
+        if found != [wrapper]:
+            about = {k: v for k, v in wrapper.items() if isinstance(v, (str, int, float))}
+            about |= {k: v for part in wrapper.values() if isinstance(part, dict) for k, v in part.items()}
     if not isinstance(found, list):
         raise PoolError(f"{file} holds {type(found).__name__}, where a list of rows with fields is expected.")
     if not found:

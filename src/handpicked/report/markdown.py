@@ -36,7 +36,14 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _soft(results), _control(results), _people(results), _sizes(results), _seeds(results)]
+    parts += [
+        _comparisons(results),
+        _soft(results),
+        _control(results),
+        _people(results),
+        _sizes(results),
+        _seeds(results),
+    ]
     parts += [_arms(results), _benchmarks(results), *(_table(*one) for one in selected_tables(results))]
     parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
