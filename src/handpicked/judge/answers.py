@@ -75,7 +75,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     }
     if len(models) > 1:
         raise PoolError(
-            f"{path} holds answers of {len(models)} models ({', '.join(sorted(models)[:5])}): split it, one file a model."
+            f"{path} holds answers of {len(models)} models ({', '.join(' '.join(name.split()) for name in sorted(models)[:5])}): split it, one file a model."
         )
     answers = [
         _read(part, number, row, read, prompts or {})
