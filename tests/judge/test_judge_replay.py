@@ -357,3 +357,17 @@ def test_experts_preferences_of_lfqa_are_told_from_one_side(tmp_path):
     )
     pairs = [json.loads(line) for line in (tmp_path / "out/pairs.jsonl").read_text().splitlines()]
     assert [(p["a"], p["answer_a"]) for p in pairs] == [("human", "a"), ("human", "b"), ("human", "b")]
+
+
+def test_lfqas_raw_annotations_name_their_sides_and_experts_stay_apart(tmp_path):
+    rows = [
+        {"question_text": "q", "answer1": "a", "answer2": "b", "answer1_label": label, "BetterAnswer": better, "annotator": who}
+        for label, better, who in [("HMM", "Answer A", 8), ("HMH[3]", "Answer B", 8), ("HHh[4][1]", "Answer A", 9)]
+    ]  # fmt: skip
+    (tmp_path / "Biology_8_Common20.json").write_text(json.dumps(rows))
+    verdicts = replay(tmp_path).verdicts
+    assert [(v.judge, v.a, v.b, v.strict, v.test_set) for v in verdicts] == [
+        ("expert 8", "model", "human", "win", "Biology"),
+        ("expert 8", "human", "model", "lose", "Biology"),
+        ("expert 9", "human, fewer votes", "human, more votes", "win", "Biology"),
+    ]

@@ -26,7 +26,8 @@ KNOWN = (
 MODELS = ("model", "model_id", "model_name", "generator")
 SCORES = ("score", "rating", "grade")
 QUESTIONS = ("question_id", "prompt_id", "uid", "idx", "id")
-ANSWERS = ("answer", "response", "output", "completion")
+ANSWERS = ("target_txt", "response", "output", "completion", "answer")
+"""Fields of the graded text; in FLASK it is ``target_txt``, and ``answer`` is the reference."""
 FAILED = -1.0
 """What FastChat stores for a reply without a grade."""
 
@@ -79,7 +80,10 @@ def read_grades(parts: Sequence[Rows]) -> tuple[Grades, list[str]]:
     again = 0
     for part in parts:
         for place, row in enumerate(part.rows, 1):
-            judge, model = judge_name(row), str(next((row[m] for m in MODELS if row.get(m)), part.stem))
+            judge, model = (
+                judge_name(row),
+                str(next((row[m] for m in MODELS if row.get(m)), part.stem.removesuffix("_review"))),
+            )
             grades = found.setdefault(judge, {}).setdefault(model, {})
             for skill, value in _scores(row):
                 item = _item(row, part, place, skill)
@@ -111,7 +115,8 @@ def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The score of a row; those of each skill where there are several."""
     value = next((row[name] for name in SCORES if row.get(name) is not None), None)
     if isinstance(value, Mapping):
-        yield from ((str(skill), score) for skill, score in value.items() if number(score) is not None)
+        skills = [(str(skill), score) for skill, score in value.items() if number(score) is not None]
+        yield from skills or [("", None)]
     else:
         yield "", value
 

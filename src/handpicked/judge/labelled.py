@@ -140,6 +140,13 @@ def _lfqa(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
     return pair, names.get(_whole(row["overall_preference"]))
 
 
+def _lfqa_raw(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+    """One expert's annotation as LFQA keeps it: answer A is ``answer1``."""
+    pair = _pair(row["question_text"], row["answer1"], row["answer2"], "")
+    names: dict[str, Outcome] = {"answer a": "win", "answer b": "lose"}
+    return pair, names.get(str(row["BetterAnswer"]).strip().rstrip(".").lower())
+
+
 def _pandalm(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
     """Three annotators: 0 tie, 1 first, 2 second; the majority counts."""
     prompt = with_input(str(row["instruction"]), row)
@@ -160,4 +167,5 @@ FORMATS: tuple[tuple[set[str], str, Reader], ...] = (
     ({"text", "answer_gpt35", "answer_vicuna_13b", "human_gpt35_vs_vicuna13b"}, "FairEval", _faireval),
     ({"prompt", "response 1", "response 2", "label"}, "Auto-J", _autoj),
     ({"question", "answer_a", "answer_b", "overall_preference"}, "LFQA", _lfqa),
+    ({"question_text", "answer1", "answer2", "BetterAnswer"}, "LFQA annotations", _lfqa_raw),
 )

@@ -254,11 +254,39 @@ def _lfqa(row: Mapping[str, Any], part: Rows) -> Reviewed:
     return reviewed(
         row,
         arms if arms[0] != arms[1] else (f"{arms[0]} (A)", f"{arms[1]} (B)"),
-        str(row.get("annotator") or "people"),
+        f"expert {row['annotator']}" if row.get("annotator") is not None else "people",
         [Review("unknown", preferred, raw, reason=reason)],
         prompt=first_text(row, "question"),
         answers=(row["answer_a"], row["answer_b"]),
         test_set=str(row.get("dataset") or part.stem),
+    )
+
+
+SIDES: dict[str, tuple[str, str]] = {
+    "HHH": ("human, more votes", "human, fewer votes"),
+    "HHh": ("human, fewer votes", "human, more votes"),
+    "HMH": ("human", "model"),
+    "HMh": ("human", "model"),
+    "HMM": ("model", "human"),
+}
+"""What LFQA's labels say of ``answer1`` and ``answer2``, by their first three letters."""
+BETTER: dict[str, Preference] = {"answer a": "first", "answer b": "second"}
+
+
+def _lfqa_raw(row: Mapping[str, Any], part: Rows) -> Reviewed:
+    """The annotations of one expert as LFQA keeps them: answer A is ``answer1``."""
+    value = row["BetterAnswer"]
+    preferred = BETTER.get(str(value).strip().rstrip(".").lower())
+    reason = None if preferred else f"the stored preference is {value}"
+    raw = first_text(row, "comments") or json.dumps(value)
+    return reviewed(
+        row,
+        SIDES.get(str(row.get("answer1_label"))[:3], ("answer1", "answer2")),
+        f"expert {row['annotator']}" if row.get("annotator") is not None else "people",
+        [Review("unknown", preferred, raw, reason=reason)],
+        prompt=first_text(row, "question_text"),
+        answers=(row["answer1"], row["answer2"]),
+        test_set=part.stem.split("_", 1)[0],
     )
 
 
@@ -283,4 +311,5 @@ SHAPES = (
         "'much better' counts as 'better', not three times",
     ),
     _shape("experts' preferences (LFQA)", "question answer_a answer_b overall_preference", _lfqa),
+    _shape("experts' annotations (LFQA)", "question_text answer1 answer2 BetterAnswer", _lfqa_raw),
 )
