@@ -59,6 +59,13 @@ def test_two_inputs_to_one_instruction_are_two_prompts(tmp_path):
     ]
 
 
+def test_the_reversed_file_needs_no_name_where_the_first_has_one(tmp_path):
+    put(tmp_path / "mine-theirs-koala.json", [gasus("p", [8, 6])])
+    put(tmp_path / "again.json", [gasus("p", [6, 8])])
+    (verdict,) = replay(tmp_path / "mine-theirs-koala.json", tmp_path / "again.json").verdicts
+    assert (verdict.a, verdict.strict, len(verdict.reviews)) == ("mine", "win", 2)
+
+
 def test_pairs_of_one_order_are_counted_and_said(tmp_path):
     put(tmp_path / "mine-theirs-koala.json", [gasus("p", [8, 6]), gasus("q", [5, 5])])
     put(tmp_path / "theirs-mine-koala.json", [gasus("p", [6, 8])])

@@ -63,6 +63,8 @@ def judge(
         )
     if replay is None and (reversed_ or a or b):
         raise ConfigError("--reversed, --a and --b say how stored reviews are read: they belong to --replay.")
+    if replay is not None and judge_:
+        raise ConfigError("--judge asks a judge, and --replay reads what one has said: one of these.")
     asked = judge_ or ["reference-similarity"]
     if replay is not None and calibrate is None:
         judged = judging.replay_file(replay, out, reversed_=reversed_, a=a, b=b)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handpicked.errors import PoolError
@@ -87,9 +87,13 @@ def joined(
     where two reviews of a pair are in the same order, or where nothing says which answer was shown first.
     """
     found: dict[tuple[object, ...], list[Shown]] = {}
+    base: Names | None = None
     for part, other in [*((part, False) for part in parts), *((part, True) for part in turned)]:
         seen: Counter[tuple[object, ...]] = Counter()
-        names = _names(part, (b, a) if other else (a, b))
+        names = _names(part, (b or base.models[1], a or base.models[0]) if other and base else (a, b))
+        if other and base:
+            names = replace(names, test_set=names.test_set or base.test_set)
+        base = base or names
         for one in (_shown(row, part, names, other, n) for n, row in enumerate(part.rows, 1)):
             key = (names.test_set, one.judge, _asked(one.row), frozenset(one.marks))
             seen[key] += 1
