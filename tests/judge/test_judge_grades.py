@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 
 import pytest
 
 from handpicked.errors import PoolError
 from handpicked.judge.replay import MANY, replay
-from handpicked.judging import replay_file, text_of
+from handpicked.judged_text import text_of
+from handpicked.judging import replay_file
 
 
 def put(path, rows):
@@ -93,3 +95,17 @@ def test_scores_by_skill_are_compared_skill_by_skill_and_the_file_names_the_mode
     found = replay(tmp_path)
     assert [(v.category, v.strict) for v in found.verdicts] == [("Depth", "win"), ("Clarity", "tie")] * 2
     assert "x against y" in text_of(replay_file(tmp_path, None).results)
+
+
+@pytest.mark.data
+def test_mt_benchs_mean_grades_are_those_of_fastchat_by_turn_and_over_both(real_data):
+    """FastChat's ``show_result`` averages all grades that are not -1, by turn and over both turns."""
+    import pyarrow.parquet as pq
+
+    file = real_data / "judge_meta/mt_bench_gpt4_single_judgments.parquet"
+    rows = [row for row in pq.read_table(file).to_pylist() if row["score"] != -1]
+    (found,) = replay_file(file, None).results["grades"]["gpt-4"]
+    scores = {turn: [row["score"] for row in rows if row["turn"] == turn] for turn in (1, 2)}
+    assert found["grade"]["value"] == pytest.approx(statistics.fmean([*scores[1], *scores[2]]))
+    for turn, listed in scores.items():
+        assert found["parts"][f"turn {turn}"]["value"] == pytest.approx(statistics.fmean(listed))

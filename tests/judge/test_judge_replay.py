@@ -17,7 +17,8 @@ from handpicked.analyze.win_rate import adjusted_win_rate, by_group, counts, sta
 from handpicked.errors import PoolError
 from handpicked.judge import write_verdicts
 from handpicked.judge.replay import replay
-from handpicked.judging import replay_file, text_of
+from handpicked.judged_text import text_of
+from handpicked.judging import replay_file
 
 
 def cherry(scores, scores_reverse, **fields):

@@ -53,6 +53,7 @@ def judge(
     """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
     from handpicked import judging
     from handpicked.config import JudgeSettings
+    from handpicked.judged_text import text_of
     from handpicked.options import settings_of
 
     files = answers or []
@@ -90,4 +91,4 @@ def judge(
                 judged = judging.judge_files(files[0], files[1], judges, out, progress)
     for line in judged.said:
         say(line)
-    print(json.dumps(judged.results) if as_json else judging.text_of(judged.results))
+    print(json.dumps(judged.results) if as_json else text_of(judged.results))
