@@ -36,7 +36,14 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _control(results), _people(results), _sizes(results), _seeds(results)]
+    parts += [
+        _comparisons(results),
+        _soft(results),
+        _control(results),
+        _people(results),
+        _sizes(results),
+        _seeds(results),
+    ]
     parts += [_arms(results), _benchmarks(results), *(_table(*one) for one in selected_tables(results))]
     parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -71,6 +78,25 @@ def _comparisons(results: Json) -> str:
         "Missing",
     ]
     return _table("Comparisons", head, rows, text_columns=3)
+
+
+def _soft(results: Json) -> str:
+    """The win rates of judges that give probabilities."""
+    rows = [
+        [
+            f"{c['a']} vs {c['b']}",
+            c["judge"],
+            c["test_set"],
+            points(c["soft"]["win_rate"]["value"]),
+            points_interval(c["soft"]["win_rate"]).replace("+", ""),
+            points(c["soft"]["standard_error"]),
+            str(c["soft"]["win_rate"]["n"]),
+        ]
+        for c in results["comparisons"]
+        if c.get("soft")
+    ]
+    head = ["Comparison", "Judge", "Test set", "Soft win rate", "95%", "Standard error", "n"]
+    return _table("Soft win rates (points of 100)", head, rows, text_columns=3)
 
 
 def _sizes(results: Json) -> str:
