@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 from handpicked.benched import Benched
 from handpicked.config import BenchSettings
 from handpicked.errors import first_line
+from handpicked.fingerprint import LANGUAGE_MODEL, Versions
 from handpicked.job import Job, Trained
 from handpicked.progress import Progress
 from handpicked.records import to_json
-from handpicked.store import Run, code_version, write_text
+from handpicked.store import Run, write_text
 
 if TYPE_CHECKING:
     from handpicked.bench import Endpoint, LocalData
 
 RESULT, SAMPLES = "result.json", "samples.jsonl"
+BENCH = 1
+"""The version of how benchmarks are asked and read here. Raise it when the same documents would be scored otherwise."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,10 @@ def _one(
             settings={
                 "limit": settings.limit,
                 "template": subject.template if chat else None,
-                "lm-eval": _lm_eval(),
+                # What is left out for transformers stays as runs of layout 1 have it.
+                **({"engine": settings.engine} if settings.engine != "transformers" else {}),
             },
-            code=code_version("handpicked.bench"),
+            versions=Versions.of({f"bench {task}": BENCH}, _libraries(subject, settings)),
         )
     except BenchmarkFailed as error:
         store.say(
@@ -139,5 +142,8 @@ def _one(
     return Benched(subject.name, task, result, [json.loads(line) for line in lines], stage)
 
 
-def _lm_eval() -> str:
-    return importlib.metadata.version("lm-eval")
+def _libraries(subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
+    """What computes the results: behind an endpoint nobody can say which libraries answer."""
+    if subject.endpoint is not None:
+        return ("lm-eval",)
+    return ("lm-eval", *LANGUAGE_MODEL, "vllm" if settings.engine == "vllm" else "peft")

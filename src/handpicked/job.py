@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked.arms import Lineup
 from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings
 from handpicked.progress import Progress
 from handpicked.records import Example, Pool
 from handpicked.store import Run, Stage
+
+if TYPE_CHECKING:
+    from handpicked.pick.modeled import Content
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,13 @@ class OpenPool:
     identity: str
     stage: Stage | None
     held_out: Sequence[Example] = ()
+
+    @cached_property
+    def content(self) -> Content:
+        """What scores by models are kept by; the pool is read for it once a run."""
+        from handpicked.pick.modeled import Content
+
+        return Content.of(self.pool)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,21 @@ def read_pool(settings: PoolSettings) -> Pool:
 
     paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
     return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
+
+
+def split(settings: PoolSettings, source: Pool, folder: Path) -> dict[str, int]:
+    """Write ``rest`` and ``held-out`` of ``source`` into ``folder``; the rows of each, and of the whole."""
+    from handpicked.data.holdout import hold_out
+
+    held, rest = hold_out(source, settings.hold_out, settings.hold_out_max_words)
+    source.write(rest, folder / "rest")
+    source.write(held, folder / "held-out")
+    return {"rows": source.rows, "rest": len(rest), "held_out": len(held)}
+
+
+def selected(folder: Path) -> Path:
+    """The rows of a subset folder, in whichever container they are."""
+    return next(path for name in ("selected.jsonl", "selected.parquet") if (path := folder / name).is_file())
 
 
 def reread(settings: PoolSettings, file: Path) -> Pool:

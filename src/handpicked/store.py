@@ -138,7 +138,12 @@ class Stage:
     seconds: float
     skipped: bool
     facts: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def earlier(self) -> bool:
+        """Whether layout 1 made it, which noted no versions."""
+        return not self.origin.made
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class GuardPlan:
     rule: str
     scorers: tuple[Scorer, ...]
     make: Callable[[Scores], Guard]
+    version: int = 1
+    """Raised when the guard drops other rows by the same scores, and only then; its scorers state their own."""
 
 
 def plan_guards(

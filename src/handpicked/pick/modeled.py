@@ -20,24 +20,28 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.config import ScoreSettings, SelectSettings, result_settings
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.fingerprint import Versions
 from handpicked.models.bundled import cache_folder
-from handpicked.pick.imported import modules_behind
-from handpicked.pick.methods import SCORERS, pool_scorers, selector_for, text_scorer
+from handpicked.pick.methods import SCORERS, selector_for, text_scorer
 from handpicked.pick.scored import score_pool
 from handpicked.pick.selection import described
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool
+from handpicked.rounding import share_of
 from handpicked.score.pool_scorer import FACTS, SCORES, PoolScorer
 from handpicked.score.scorer import Scorer
 from handpicked.score.stored import Stored, StoredReason
 from handpicked.select.random import Random
 from handpicked.select.selector import Scores
-from handpicked.store import LOST, Run, Stage, code_version, digest, open_run, read_json
+from handpicked.store import LOST, Run, Stage, digest, open_run, read_json
 
 log = logging.getLogger(__name__)
 
+SCORING = 1
+"""The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of each. Raise it when
+the same scorer would leave other values."""
 PREFILTERS = (
     "longest",
     "shortest",
@@ -47,7 +51,29 @@ PREFILTERS = (
 
 
 @dataclass(frozen=True)
-class Modeled:
+class Content:
+    """What identifies a pool as it was read (a hash of its rows, messages and response lengths), and its readable rows."""
+
+    identity: str
+    readable: int
+
+    @staticmethod
+    def of(pool: Pool) -> Content:
+        """Reads the pool once."""
+        import pyarrow.compute as pc
+
+        total, readable = hashlib.sha256(), 0
+        for shard in pool.shards:
+            for batch in shard.read(["row", "id", "response"]):
+                lengths = pc.binary_length(batch["response"]).to_numpy(zero_copy_only=False)
+                total.update(batch["row"].to_numpy().tobytes() + lengths.astype("int64").tobytes())
+                total.update("".join(batch["id"].to_pylist()).encode())
+                readable += len(batch)
+        return Content(total.hexdigest(), readable)
+
+
+@dataclass(frozen=True)
+class KeptScores:
     """What a pool scorer left: its value columns (main one first) and their reasons, and the folder with all its files."""
 
     columns: tuple[Scorer, ...]
@@ -57,33 +83,33 @@ class Modeled:
 
 def modeled(
     pool: Pool,
-    names: Sequence[str],
+    scorers: Sequence[PoolScorer],
     settings: ScoreSettings,
     *,
     size: int | None = None,
     fraction: float | None = None,
     tokenizer: str | None = None,
+    content: Callable[[], Content] | None = None,
     run: Run | None = None,
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
-) -> list[Modeled]:
-    """The scores of ``pool`` by the pool scorers ``names``: those that are kept already, else computed now.
+) -> list[KeptScores]:
+    """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept already, else computed now.
 
     They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``). ``say`` is told
     before the work begins what it will take. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens
-    counts with ``tokenizer``. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
+    counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
     if that fails.
 
     Raises:
-        ConfigError: settings that a scorer does not take, or fewer rows to score than are to be selected;
+        ConfigError: fewer rows to score than are to be selected;
         MissingPart, EndpointError: as the scorer says;
         StoreError: another process computes the same scores just now, or they cannot be written.
     """
-    scorers = pool_scorers(names, settings)
     if not scorers:
         return []
-    chosen = _chosen(pool, settings, tokenizer)
-    _check_enough(names, settings, chosen, chosen.wanted(size, fraction))
+    chosen = _chosen(pool, settings, tokenizer, Content.of(pool) if content is None else content())
+    _check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
     return [_modeled(pool, scorer, settings, chosen, run, say, progress) for scorer in scorers]
 
 
@@ -101,7 +127,7 @@ class _Chosen:
 
     def wanted(self, size: int | None, fraction: float | None) -> int:
         """How many rows are to be selected; 0 where the selector decides."""
-        return share(fraction, self.readable) if fraction is not None else size or 0
+        return share_of(fraction, self.readable) if fraction is not None else size or 0
 
     @property
     def identity(self) -> str:
@@ -134,11 +160,6 @@ def _check_enough(names: Sequence[str], settings: ScoreSettings, chosen: _Chosen
     )
 
 
-def share(fraction: float, rows: int) -> int:
-    """That share of ``rows``, rounded down; 0.29 of 100 is 29, though its product is a little less."""
-    return int(fraction * rows + 1e-9)
-
-
 def _modeled(
     pool: Pool,
     scorer: PoolScorer,
@@ -147,10 +168,9 @@ def _modeled(
     run: Run | None,
     say: Callable[[str], None],
     progress: Progress,
-) -> Modeled:
-    arguments = json.loads(json.dumps(asdict(scorer), default=_plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+) -> KeptScores:
+    arguments = result_settings(scorer)
     inputs = {"pool": chosen.pool, "rows": chosen.identity, "scorer": scorer.identity()}
-    key = hashlib.sha256(json.dumps([inputs, arguments], sort_keys=True).encode()).hexdigest()[:12]
 
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
@@ -158,12 +178,12 @@ def _modeled(
         scorer.score(pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
 
-    code = code_version(*modules_behind(type(scorer).__module__))
-    with _store(run, say, chosen.pool, f"{scorer.name}-{key}") as (store, name):
+    versions = Versions.by(scorer, stage={"scores": SCORING})
+    with _store(run, say, chosen.pool, _names(scorer, inputs)) as (store, name):
         stage = store.asking_stage(
-            name, make, inputs=inputs, settings=arguments, code=code, told_as=scorer.name
+            name, make, inputs=inputs, settings=arguments, versions=versions, told_as=scorer.name
         )
-    return Modeled(
+    return KeptScores(
         _columns(scorer, stage, settings, arguments, inputs["scorer"], chosen),
         stage.folder,
         _fingerprint(stage),
@@ -177,20 +197,31 @@ def _fingerprint(stage: Stage) -> str:
     )
 
 
-def _plain(value: Any) -> Any:
-    """Settings of a scorer, such as its model's, as JSON has them."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} cannot be an argument of a scorer")
+def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
+    """Names of the folder of these scores: that of today, and that of layout 1, which named it after every argument too."""
+
+    def plain(value: Any) -> Any:
+        return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+    every = json.loads(json.dumps(asdict(scorer), default=plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+    return [
+        f"{scorer.name}-{hashlib.sha256(json.dumps([inputs, one], sort_keys=True).encode()).hexdigest()[:12]}"
+        for one in (result_settings(scorer), every)
+    ]
 
 
 @contextmanager
-def _store(run: Run | None, say: Callable[[str], None], pool: str, name: str) -> Iterator[tuple[Run, str]]:
-    """Where the scores are kept. In the cache each has a folder, so that other settings neither wait nor replace it."""
+def _store(
+    run: Run | None, say: Callable[[str], None], pool: str, names: Sequence[str]
+) -> Iterator[tuple[Run, str]]:
+    """Where the scores are kept, under the first of ``names`` that is there. In the cache each has a folder, so that other
+    settings neither wait nor replace it."""
+    place = cache_folder() / "scores" / pool[:16] if run is None else run.folder / "scores"
+    name = next((one for one in names if (place / one).is_dir()), names[0])
     if run is not None:
         yield run, f"scores/{name}"
         return
-    with open_run(cache_folder() / "scores" / pool[:16] / name, say) as store:
+    with open_run(place / name, say) as store:
         yield store, "done"
 
 
@@ -233,9 +264,8 @@ def _columns(
     return (main, *others, StoredReason(reasons, file, chosen.outside))
 
 
-def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None) -> _Chosen:
+def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content: Content) -> _Chosen:
     """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the pool's order does not matter."""
-    content, readable = _identity(pool)
     rows: Sequence[int] | None = None
     outside = []
     scorers: Sequence[Scorer] = ()
@@ -245,22 +275,9 @@ def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None) -> _Chos
     if settings.sample is not None:
         rows = _sampled(pool, rows, settings)
         outside.append(f"not in the random sample of {len(rows):,} rows")
-    count = readable if rows is None else len(rows)
-    return _Chosen(rows, count, readable, " or ".join(outside) or "not scored", scorers, content)
-
-
-def _identity(pool: Pool) -> tuple[str, int]:
-    """A hash of the pool's content as it was read (rows, messages, response lengths), and its readable rows."""
-    import pyarrow.compute as pc
-
-    total, readable = hashlib.sha256(), 0
-    for shard in pool.shards:
-        for batch in shard.read(["row", "id", "response"]):
-            lengths = pc.binary_length(batch["response"]).to_numpy(zero_copy_only=False)
-            total.update(batch["row"].to_numpy().tobytes() + lengths.astype("int64").tobytes())
-            total.update("".join(batch["id"].to_pylist()).encode())
-            readable += len(batch)
-    return total.hexdigest(), readable
+    count = content.readable if rows is None else len(rows)
+    why = " or ".join(outside) or "not scored"
+    return _Chosen(rows, count, content.readable, why, scorers, content.identity)
 
 
 def prefilter_of(text: str) -> SelectSettings:

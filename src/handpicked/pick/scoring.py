@@ -12,7 +12,7 @@ from handpicked._version import __version__
 from handpicked.config import ScoreSettings
 from handpicked.engine import Runner
 from handpicked.errors import ConfigError, PoolError, did_you_mean
-from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, text_scorer
+from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, pool_scorers, text_scorer
 from handpicked.pick.modeled import modeled
 from handpicked.pick.outfolder import MANIFEST, filling
 from handpicked.pick.scored import ScoredPool, score_pool
@@ -54,7 +54,7 @@ def score(
     """
     texts = _checked(names, tokenizer)
     by_models = modeled(
-        pool, [name for name in names if name in POOL_SCORERS], settings,
+        pool, pool_scorers([name for name in names if name in POOL_SCORERS], settings), settings,
         tokenizer=tokenizer, say=say, progress=progress,
     )  # fmt: skip
     if by_models and runner == "ray":
