@@ -55,6 +55,7 @@ class Subset:
     """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of its rows, how they are read.
 
     ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of the selection.
+    ``scores`` are the stages of the scores by models that it was selected by.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Subset:
     stage: Stage
     reading: PoolSettings
     refined: Stage | None = None
+    scores: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)

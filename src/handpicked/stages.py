@@ -145,7 +145,8 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
         versions=plan.versions,
     )
     file = selected(stage.folder)
-    return Subset(stage.folder, file, digest(file), stage, opened.settings)
+    made_by = tuple(one.stage for one in scores)
+    return Subset(stage.folder, file, digest(file), stage, opened.settings, scores=made_by)
 
 
 def selection_settings(job: Job, name: str, arm: ArmSettings) -> SelectSettings:

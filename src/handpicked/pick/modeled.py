@@ -74,11 +74,16 @@ class Content:
 
 @dataclass(frozen=True)
 class KeptScores:
-    """What a pool scorer left: its value columns (main one first) and their reasons, and the folder with all its files."""
+    """What a pool scorer left: its value columns (main one first) and their reasons, and the stage that made them."""
 
     columns: tuple[Scorer, ...]
-    folder: Path
+    stage: Stage
     fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.stage.folder
 
 
 def modeled(
@@ -185,7 +190,7 @@ def _modeled(
         )
     return KeptScores(
         _columns(scorer, stage, settings, arguments, inputs["scorer"], chosen),
-        stage.folder,
+        stage,
         _fingerprint(stage),
     )
 
