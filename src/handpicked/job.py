@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.arms import Lineup
-from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings
+from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings, SelectSettings
 from handpicked.progress import Progress
 from handpicked.records import Example, Pool
 from handpicked.store import Run, Stage
@@ -122,3 +122,16 @@ def tokenizer(model: ModelSettings) -> str | None:
     from handpicked.models.load import resolve
 
     return str(resolve(model))
+
+
+def selection_settings(lineup: Lineup, name: str) -> SelectSettings:
+    """How an arm's rows are selected. Lengths in tokens are counted with its model's own tokenizer.
+
+    Raises:
+        MissingPart, ModelError, ConfigError: the model is not there.
+    """
+    arm = lineup.experiment.arms[name]
+    settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
+    if settings.measure == "tokens" and settings.tokenizer is None:
+        settings = settings.model_copy(update={"tokenizer": tokenizer(lineup.model(name))})
+    return settings

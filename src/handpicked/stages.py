@@ -22,7 +22,6 @@ from handpicked.config import (
     PoolSettings,
     PromptSettings,
     ReferenceSettings,
-    SelectSettings,
     TrainSettings,
     result_settings,
 )
@@ -37,8 +36,8 @@ from handpicked.job import (
     read_pool,
     reread,
     selected,
+    selection_settings,
     split,
-    tokenizer,
 )
 from handpicked.records import (
     Completion,
@@ -115,7 +114,7 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     from handpicked.pick.choose import pick_by, scores_for
     from handpicked.pick.plan import plan_selection
 
-    settings = selection_settings(job, name, arm)
+    settings = selection_settings(job.lineup, name)
     if of is not None:
         settings = settings.model_copy(update={"of": str(of.folder)})
     turns = opened.settings.turns
@@ -147,14 +146,6 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     file = selected(stage.folder)
     made_by = tuple(one.stage for one in scores)
     return Subset(stage.folder, file, digest(file), stage, opened.settings, scores=made_by)
-
-
-def selection_settings(job: Job, name: str, arm: ArmSettings) -> SelectSettings:
-    """How an arm's rows are selected; lengths in tokens are counted with its model's tokenizer."""
-    settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
-    if settings.measure == "tokens" and settings.tokenizer is None:
-        settings = settings.model_copy(update={"tokenizer": tokenizer(job.lineup.model(name))})
-    return settings
 
 
 def refine(job: Job, name: str, subset: Subset) -> Subset:

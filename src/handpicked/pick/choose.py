@@ -206,8 +206,7 @@ def select_by(
     )
     guarded = Guarded.by(scored, plan.guards)
     wanted = plan.wanted(scored.rows, guarded.rows)
-    plan = replace(plan, selector=_seeing(plan.selector, by_models))
-    rows = plan.selector.select(guarded.scores(), wanted)
+    rows = _seeing(plan.selector, by_models).select(guarded.scores(), wanted)
     if isinstance(plan.selector, Window | SemDeDup) and plan.size is None and plan.fraction is None:
         wanted = len(rows)
     _check_found(plan.selector, wanted, len(rows))

@@ -113,13 +113,13 @@ def modeled(
     """
     if not scorers:
         return []
-    chosen = _chosen(pool, settings, tokenizer, Content.of(pool) if content is None else content())
-    _check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
+    chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool) if content is None else content())
+    check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
     return [_modeled(pool, scorer, settings, chosen, run, say, progress) for scorer in scorers]
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class ToScore:
     """The rows to be scored (None: all that can be read), how many of the ``readable`` these are, why the others are not, the
     scorers of the prefilter, and what identifies the pool."""
 
@@ -141,7 +141,7 @@ class _Chosen:
         )
 
 
-def _check_enough(names: Sequence[str], settings: ScoreSettings, chosen: _Chosen, wanted: int) -> None:
+def check_enough(names: Sequence[str], settings: ScoreSettings, chosen: ToScore, wanted: int) -> None:
     """Hours of scoring, or paid requests, must not end with too few rows.
 
     Raises:
@@ -169,7 +169,7 @@ def _modeled(
     pool: Pool,
     scorer: PoolScorer,
     settings: ScoreSettings,
-    chosen: _Chosen,
+    chosen: ToScore,
     run: Run | None,
     say: Callable[[str], None],
     progress: Progress,
@@ -251,7 +251,7 @@ def _columns(
     settings: ScoreSettings,
     arguments: Mapping[str, Any],
     identity: str,
-    chosen: _Chosen,
+    chosen: ToScore,
 ) -> tuple[Scorer, ...]:
     file, reasons = str(stage.folder / SCORES), f"{scorer.name}_reason"
     limits = {key: value for key in ("sample", "prefilter", "seed") if (value := getattr(settings, key))}
@@ -269,7 +269,7 @@ def _columns(
     return (main, *others, StoredReason(reasons, file, chosen.outside))
 
 
-def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content: Content) -> _Chosen:
+def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content: Content) -> ToScore:
     """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the pool's order does not matter."""
     rows: Sequence[int] | None = None
     outside = []
@@ -282,7 +282,7 @@ def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content:
         outside.append(f"not in the random sample of {len(rows):,} rows")
     count = content.readable if rows is None else len(rows)
     why = " or ".join(outside) or "not scored"
-    return _Chosen(rows, count, content.readable, why, scorers, content.identity)
+    return ToScore(rows, count, content.readable, why, scorers, content.identity)
 
 
 def prefilter_of(text: str) -> SelectSettings:
