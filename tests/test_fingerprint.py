@@ -164,7 +164,7 @@ def asked_for(stage: str, **sections: Any) -> tuple[str, Versions]:
 STAGES = {
     "train": (TrainSettings(), lambda section: {"train": section}),
     "refine": (RefineSettings(model="m"), lambda section: {"arm": {"refine": section}}),
-    "generate": (GenerateSettings(), lambda section: {"evaluate": {"generate": section}}),
+    "generate": (GenerateSettings(temperature=0.7), lambda section: {"evaluate": {"generate": section}}),
     "judge": (JudgeSettings(), lambda section: {"evaluate": {"judges": [section]}}),
 }
 
@@ -180,6 +180,15 @@ def test_a_stage_depends_on_every_setting_of_its_section_that_is_not_marked(stag
             continue
         after, _ = asked_for(stage, **written(changed(section, name).model_dump()))
         assert (after == before) is execution(section, name), name
+
+
+def test_greedy_answers_do_not_depend_on_the_size_of_their_batch():
+    for temperature, same in ((0.0, True), (0.7, False)):
+        one, other = (
+            asked_for("generate", evaluate={"generate": {"temperature": temperature, "batch_size": size}})
+            for size in (4, 8)
+        )
+        assert (one == other) is same
 
 
 def test_stages_name_the_libraries_that_compute_them(monkeypatch):

@@ -17,6 +17,7 @@ from typing import Any
 
 from handpicked.config import (
     ArmSettings,
+    GenerateSettings,
     JudgeSettings,
     ModelSettings,
     PoolSettings,
@@ -337,11 +338,19 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
         f"answers/{name}",
         make,
         inputs={"model": trained.identity, "prompts": _prompts_identity(asked)},
-        settings={**result_settings(settings), "template": trained.template},
+        settings={**_generation(settings), "template": trained.template},
         versions=Versions.of({"generate": GENERATE}, _model_libraries(trained, settings.engine)),
     )
     file = stage.folder / "answers.jsonl"
     return Measured([Completion(**line) for line in _lines(file)], digest(file), stage)
+
+
+def _generation(settings: GenerateSettings) -> dict[str, Any]:
+    """What answers depend on: greedy ones on no other prompt of their batch."""
+    counting: dict[str, Any] = result_settings(settings)
+    if not settings.temperature:
+        del counting["batch_size"]
+    return counting
 
 
 def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:

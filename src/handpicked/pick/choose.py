@@ -52,6 +52,7 @@ def pick(
     truncation: Truncation | None = None,
     command: Sequence[str] = (),
     run: Run | None = None,
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
 ) -> SelectionSummary:
     """Score ``pool``, select from it by ``settings`` and write the subset into the folder ``out``.
@@ -62,7 +63,8 @@ def pick(
 
     ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset; ``truncation`` asks
     how many selected rows a maximum sequence length would cut. Scores by a model, an endpoint or a target set are kept in
-    ``run`` (an experiment's store), by default in the cache folder; ``say`` is told beforehand what they will take.
+    ``run`` (an experiment's store), by default in the cache folder, where ``keep_versions`` goes on with what other versions
+    of libraries or methods made; ``say`` is told beforehand what they will take.
 
     Raises:
         ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
@@ -80,6 +82,7 @@ def pick(
         address=address,
         truncation=truncation,
         run=run,
+        keep_versions=keep_versions,
         say=say,
     )
 
@@ -96,6 +99,7 @@ def pick_by(
     address: str | None = None,
     truncation: Truncation | None = None,
     run: Run | None = None,
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
     kept: Sequence[KeptScores] | None = None,
 ) -> SelectionSummary:
@@ -107,6 +111,7 @@ def pick_by(
         selection = select_by(
             plan,
             run=run,
+            keep_versions=keep_versions,
             say=say,
             kept=kept,
             scratch=scratch,
@@ -175,6 +180,7 @@ def select_by(
     plan: SelectionPlan,
     *,
     run: Run | None = None,
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
     kept: Sequence[KeptScores] | None = None,
     scratch: Path | None = None,
@@ -187,7 +193,9 @@ def select_by(
     if plan.scorers and runner == "ray":
         names = " and ".join(one.name for one in plan.scorers)
         say(f"{names}: computed in this process; only the rest of the work goes to Ray")
-    by_models = scores_for(plan, run=run, say=say, progress=progress) if kept is None else kept
+    by_models = kept
+    if by_models is None:
+        by_models = scores_for(plan, run=run, keep_versions=keep_versions, say=say, progress=progress)
     scorers = (*plan.texts, *(column for one in by_models for column in one.columns))
     keep_alive: Any = None
     if scratch is None:
@@ -218,6 +226,7 @@ def scores_for(
     *,
     content: Callable[[], Content] | None = None,
     run: Run | None = None,
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
 ) -> list[KeptScores]:
@@ -225,7 +234,7 @@ def scores_for(
     return modeled(
         plan.pool, plan.scorers, plan.score,
         size=plan.size, fraction=plan.fraction, tokenizer=plan.tokenizer,
-        content=content, run=run, say=say, progress=progress,
+        content=content, run=run, keep_versions=keep_versions, say=say, progress=progress,
     )  # fmt: skip
 
 

@@ -96,12 +96,14 @@ def modeled(
     tokenizer: str | None = None,
     content: Callable[[], Content] | None = None,
     run: Run | None = None,
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
 ) -> list[KeptScores]:
     """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept already, else computed now.
 
-    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``). ``say`` is told
+    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``), where
+    ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` is told
     before the work begins what it will take. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens
     counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
     if that fails.
@@ -115,7 +117,8 @@ def modeled(
         return []
     chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool) if content is None else content())
     check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
-    return [_modeled(pool, scorer, settings, chosen, run, say, progress) for scorer in scorers]
+    stores = _Stores(run, say, keep_versions)
+    return [_modeled(pool, scorer, settings, chosen, stores, progress) for scorer in scorers]
 
 
 @dataclass(frozen=True)
@@ -170,8 +173,7 @@ def _modeled(
     scorer: PoolScorer,
     settings: ScoreSettings,
     chosen: ToScore,
-    run: Run | None,
-    say: Callable[[str], None],
+    stores: _Stores,
     progress: Progress,
 ) -> KeptScores:
     arguments = result_settings(scorer)
@@ -179,12 +181,12 @@ def _modeled(
 
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
-            say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
+            stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
         scorer.score(pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
 
     versions = Versions.by(scorer, stage={"scores": SCORING})
-    with _store(run, say, chosen.pool, _names(scorer, inputs)) as (store, name):
+    with stores.open(chosen.pool, _names(scorer, inputs)) as (store, name):
         stage = store.asking_stage(
             name, make, inputs=inputs, settings=arguments, versions=versions, told_as=scorer.name
         )
@@ -215,19 +217,25 @@ def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
     ]
 
 
-@contextmanager
-def _store(
-    run: Run | None, say: Callable[[str], None], pool: str, names: Sequence[str]
-) -> Iterator[tuple[Run, str]]:
-    """Where the scores are kept, under the first of ``names`` that is there. In the cache each has a folder, so that other
-    settings neither wait nor replace it."""
-    place = cache_folder() / "scores" / pool[:16] if run is None else run.folder / "scores"
-    name = next((one for one in names if (place / one).is_dir()), names[0])
-    if run is not None:
-        yield run, f"scores/{name}"
-        return
-    with open_run(place / name, say) as store:
-        yield store, "done"
+@dataclass(frozen=True)
+class _Stores:
+    """Where scores are kept: in an experiment's run, else each in a folder of the cache, so that other settings neither wait
+    for it nor replace it."""
+
+    run: Run | None
+    say: Callable[[str], None]
+    keep_versions: bool
+
+    @contextmanager
+    def open(self, pool: str, names: Sequence[str]) -> Iterator[tuple[Run, str]]:
+        """The store, and the name in it of the scores that are kept under the first of ``names`` that is there."""
+        place = self.run.folder / "scores" if self.run else cache_folder() / "scores" / pool[:16]
+        name = next((one for one in names if (place / one).is_dir()), names[0])
+        if self.run is not None:
+            yield self.run, f"scores/{name}"
+            return
+        with open_run(place / name, self.say, keep_versions=self.keep_versions) as store:
+            yield store, "done"
 
 
 def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
@@ -257,7 +265,8 @@ def _columns(
     limits = {key: value for key in ("sample", "prefilter", "seed") if (value := getattr(settings, key))}
     if chosen.prefilter:
         limits["prefilter by"] = [described(one) for one in chosen.prefilter]
-    about = {"scorer": dict(arguments), "made of": identity, **limits, **stage.facts}
+    kept = {"kept although": list(stage.origin.kept)} if stage.origin.kept else {}
+    about = {"scorer": dict(arguments), "made of": identity, **limits, **kept, **stage.facts}
     missing = f"see {reasons}" + (f"; {chosen.outside}" if chosen.rows is not None else "")
     main = Stored(
         scorer.name, file, scorer.unit, scorer.better, scorer.scope, scorer.cost, missing, reasons, about
