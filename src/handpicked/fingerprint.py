@@ -109,7 +109,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _said(part: str, key: str, was: Any, now: Any) -> str:
     if part == "inputs":
-        return f"its input {key} changed"
+        return f"its input {key} {'is new' if was == 'unset' else 'is gone' if now == 'unset' else 'changed'}"
     if part == "versions":
         return f"the method '{key}' was version {was}, is {now}"
     return f"settings.{key} was {was}, is {now}" if part == "settings" else f"{key} was {was}, is {now}"
