@@ -144,6 +144,7 @@ def _one(
 
 def _libraries(subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
     """What computes the results: behind an endpoint nobody can say which libraries answer."""
+    measured = ("lm-eval", "nltk", "rouge-score")
     if subject.endpoint is not None:
-        return ("lm-eval",)
-    return ("lm-eval", *LANGUAGE_MODEL, "vllm" if settings.engine == "vllm" else "peft")
+        return measured
+    return (*measured, *LANGUAGE_MODEL, "vllm" if settings.engine == "vllm" else "peft")

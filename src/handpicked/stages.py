@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked.config import (
     ArmSettings,
@@ -50,6 +50,9 @@ from handpicked.records import (
     to_json,
 )
 from handpicked.store import LOST, digest, write_text
+
+if TYPE_CHECKING:
+    from handpicked.judge import JudgeFolder
 
 # The version of each stage's own method. Raise one when its stage would leave another result of the same inputs and settings
 # (a fix of what is computed, not of how fast, how it reads or what it is called), and say so in CHANGELOG.md: every finished
@@ -386,6 +389,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 inputs={
                     "prompts": _prompts_identity(asked),
                     **{arm: measured.identity for arm, measured in answers.items()},
+                    **_judging_model(settings),
                 },
                 settings={
                     **result_settings(settings),
@@ -393,7 +397,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                     "judge": judging.model_dump(mode="json"),
                 },
                 versions=Versions.of(
-                    {f"judge by {judging.reads}": judging.version}, () if judging.asks else EMBEDDER
+                    {f"judge by {judging.reads}": judging.version}, _judging_libraries(judging, settings)
                 ),
             )
         except NotYet as error:  # the batches of the other judges are submitted all the same
@@ -404,6 +408,23 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     if waiting:
         raise NotYet("\n".join(waiting))
     return found
+
+
+def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str, ...]:
+    """What computes the verdicts: a model on this machine, or else whatever is behind the endpoint."""
+    from handpicked.judge import runs_here
+
+    if not judge.asks:
+        return EMBEDDER
+    return LANGUAGE_MODEL if runs_here(settings) else ()
+
+
+def _judging_model(settings: JudgeSettings) -> dict[str, str]:
+    """The content of a judge's model that is on this machine."""
+    from handpicked.judge import runs_here
+    from handpicked.models.load import identity
+
+    return {"judge model": identity(ModelSettings(name=settings.model or ""))} if runs_here(settings) else {}
 
 
 def _pairs(
