@@ -378,3 +378,15 @@ def test_what_differs_from_the_layout_before_runs_again(tmp_path, now, said):
 def test_another_build_of_a_library_is_the_same_version(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", {"torch": "2.13.0+cu130"}.__getitem__)
     assert installed("torch") == "2.13.0"
+
+
+def test_what_is_made_again_for_its_losses_says_which_versions_the_rest_is_of(tmp_path):
+    def make(work, lost):
+        (work / "replies.txt").write_text("all" if lost else "some")
+        return {store.LOST: int(not lost)}
+
+    for versions_now in (V, NEWER):
+        with store.open_run(tmp_path / "r", keep_versions=True) as run:
+            stage = run.asking_stage("verdicts/x", make, inputs={}, settings={}, versions=versions_now)
+    assert (stage.folder / "replies.txt").read_text() == "all"
+    assert stage.origin.kept == ["transformers was 5.24.0, is 5.25.0"]

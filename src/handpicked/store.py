@@ -168,6 +168,7 @@ class Run:
         settings: Mapping[str, Any],
         versions: Versions,
         again: bool = False,
+        told_as: str | None = None,
     ) -> Stage:
         """Make the folder ``name`` by calling ``make(work_folder)``, unless it is there with the same fingerprint.
 
@@ -175,13 +176,14 @@ class Run:
         its methods and libraries. ``make`` may find files in its work folder: they are from an interrupted attempt with the
         same fingerprint. What it returns is kept in the manifest as ``facts``. With ``again`` a stage that is there is made
         once more, from a copy of its files, unless this run has made it already; it stays until the new one is complete.
+        ``told_as`` is its name in what is said.
         """
         depends = Dependencies(inputs, settings, versions)
         final, work = self.folder / name, self.folder / ".work" / name
         again = again and name not in self.made
         for done in () if again else (final, work):
             manifest = _manifest(done)
-            if manifest is None or (kept := self._stays(name, manifest, depends)) is None:
+            if manifest is None or (kept := self._stays(told_as or name, manifest, depends)) is None:
                 continue
             if done == work:
                 _swap(work, final)
@@ -192,10 +194,10 @@ class Run:
             )
         self.made.add(name)
         if not again:
-            self._say_why(name, _manifest(final), depends)
-        return self._make(name, make, depends, final if again else None)
+            self._say_why(told_as or name, _manifest(final), depends)
+        return self._make(name, told_as or name, make, depends, final if again else None)
 
-    def _stays(self, name: str, manifest: Mapping[str, Any], depends: Dependencies) -> Sequence[str] | None:
+    def _stays(self, shown: str, manifest: Mapping[str, Any], depends: Dependencies) -> Sequence[str] | None:
         """None where the stage must be made anew, else the differences in versions that are kept."""
         now = depends.recorded
         if manifest["fingerprint"] == depends.fingerprint:
@@ -206,23 +208,24 @@ class Run:
                     "An earlier version of handpicked made stages of this run and noted no versions of libraries. They are "
                     "kept where inputs and settings are the same; delete a stage's folder to have it made again."
                 )
-            self.earlier.add(name)
+            self.earlier.add(shown)
             return ()
         if self.keep_versions and "versions" in manifest and only_versions_differ(manifest, now):
             kept = differences(manifest, now)
-            self.say(f"{name}: kept, although {'; '.join(kept)}")
+            self.say(f"{shown}: kept, although {'; '.join(kept)}")
             return kept
         return None
 
     def _make(
         self,
         name: str,
+        shown: str,
         make: Callable[[Path], Mapping[str, Any] | None],
         depends: Dependencies,
         earlier: Path | None,
     ) -> Stage:
         final, work = self.folder / name, self.folder / ".work" / name
-        spent, kept = self._prepare(name, work, depends, earlier)
+        spent, kept = self._prepare(shown, work, depends, earlier)
         started = time.monotonic()
         with writing(work):
             try:
@@ -247,7 +250,7 @@ class Run:
         return Stage(name, final, depends.fingerprint, round(seconds, 3), False, facts, origin)
 
     def _prepare(
-        self, name: str, work: Path, depends: Dependencies, earlier: Path | None
+        self, shown: str, work: Path, depends: Dependencies, earlier: Path | None
     ) -> tuple[float, list[str]]:
         """Keep the work folder of an interrupted attempt at the same, else begin with a copy of ``earlier`` or with nothing.
 
@@ -264,16 +267,16 @@ class Run:
                 found = differences(started["depends"], depends.recorded)
                 same = self.keep_versions
                 goes = "goes on with unfinished work" if same else "begins anew"
-                self.say(f"{name}: {goes}, {'although' if same else 'because'} {'; '.join(found)}")
+                self.say(f"{shown}: {goes}, {'although' if same else 'because'} {'; '.join(found)}")
                 kept += found if same else []
             if same:
                 spent = float(started["seconds"])
                 if started["since"] is not None:  # killed: it worked at least until the last file it wrote
                     newest = max(path.stat().st_mtime for path in work.rglob("*"))
                     spent += max(0.0, newest - started["since"])
-                log.info("%s: resumes after %.1f s of earlier work", name, spent)
+                log.info("%s: resumes after %.1f s of earlier work", shown, spent)
             else:
-                spent, kept = _begin(work, earlier), []
+                spent, kept = _begin(work, earlier, depends)
             _keep_time(work, depends, spent, kept, since=time.time())
             return spent, kept
 
@@ -294,7 +297,12 @@ class Run:
         """
         shown = told_as or name
         once = self.stage(
-            name, lambda work: make(work, 0), inputs=inputs, settings=settings, versions=versions
+            name,
+            lambda work: make(work, 0),
+            inputs=inputs,
+            settings=settings,
+            versions=versions,
+            told_as=told_as,
         )
         lost = once.facts.get(LOST, 0)
         if not once.skipped:
@@ -310,6 +318,7 @@ class Run:
                 settings=settings,
                 versions=versions,
                 again=True,
+                told_as=told_as,
             )
         except (EndpointError, MissingPart) as error:  # what is there is as good as it was
             self.say(f"{shown}: stays as it is. {error}")
@@ -323,14 +332,14 @@ class Run:
                 f"{shown}: no reply came for {lost:,}; run the same command again to ask for these alone"
             )
 
-    def _say_why(self, name: str, before: Mapping[str, Any] | None, depends: Dependencies) -> None:
+    def _say_why(self, shown: str, before: Mapping[str, Any] | None, depends: Dependencies) -> None:
         if before is None:
             return
         now = depends.recorded
         if "versions" not in before:  # of layout 1: what it did not note is no reason
             now = {**now, "versions": {}, "libraries": {}}
             before = {**before, "settings": _of_today(before["settings"], now["settings"])}
-        self.say(f"{name}: runs again because {'; '.join(differences(before, now))}")
+        self.say(f"{shown}: runs again because {'; '.join(differences(before, now))}")
 
 
 def _of_today(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,15 +359,17 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def _begin(work: Path, earlier: Path | None) -> float:
-    """An empty work folder, or a copy of the finished stage in ``earlier``; the seconds that this one took."""
+def _begin(work: Path, earlier: Path | None, depends: Dependencies) -> tuple[float, list[str]]:
+    """An empty work folder, or a copy of the finished stage in ``earlier``; the seconds that it took, and in what versions
+    it differs."""
     shutil.rmtree(work, ignore_errors=True)
-    spent = 0.0
+    spent, kept = 0.0, []
     if earlier is not None and (manifest := _manifest(earlier)) is not None:
-        spent = float(manifest["seconds"])
+        spent, kept = float(manifest["seconds"]), list(manifest.get("kept", ()))
+        kept += differences(manifest, depends.recorded) if "versions" in manifest else []
         shutil.copytree(earlier, work, ignore=shutil.ignore_patterns(MANIFEST))
     work.mkdir(parents=True, exist_ok=True)
-    return spent
+    return spent, kept
 
 
 def _keep_time(

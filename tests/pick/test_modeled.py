@@ -205,3 +205,34 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"'top' .* or 'bottom'"):
         pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")
     assert word_scorer.done == []
+
+
+def test_kept_scores_of_another_release_are_computed_again_or_kept_on_request(pool, tmp_path, monkeypatch):
+    settings = SelectSettings(by="wordy", size=2)
+    said: list[str] = []
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
+    pick(pool, settings, tmp_path / "one", say=said.append)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.0")
+    word_scorer.done.clear()
+    said.clear()
+    pick(pool, settings, tmp_path / "two", say=said.append, keep_versions=True)
+    assert not word_scorer.done and said == ["wordy: kept, although torch was 1.0, is 2.0"]
+    about = json.loads((tmp_path / "two" / "manifest.json").read_text())["scores"][0]["about"]
+    assert about["kept although"] == ["torch was 1.0, is 2.0"]
+    pick(pool, settings, tmp_path / "three", say=said.append)
+    assert len(word_scorer.done) == 6 and said[1] == "wordy: runs again because torch was 1.0, is 2.0"
+
+
+def test_scores_that_layout_1_named_after_every_argument_are_found(pool, tmp_path, monkeypatch):
+    """Among its arguments were those that change no value, such as how many requests are in flight."""
+    names = kept._names
+    monkeypatch.setattr(kept, "_names", lambda *arguments: ["wordy-layout-1"])
+    kept_there = modeled(pool, ScoreSettings())[0].folder.parent
+    monkeypatch.setattr(kept, "_names", lambda *arguments: [*names(*arguments), kept_there.name])
+    manifest = json.loads((kept_there / "done/stage.json").read_text())
+    for new in ("versions", "libraries", "made"):
+        del manifest[new]
+    manifest |= {"code": "0", "fingerprint": "0", "settings": manifest["settings"] | {"concurrency": 3}}
+    (kept_there / "done/stage.json").write_text(json.dumps(manifest))
+    word_scorer.done.clear()
+    assert modeled(pool, ScoreSettings())[0].folder.parent == kept_there and not word_scorer.done
