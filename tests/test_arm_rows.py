@@ -217,3 +217,16 @@ def test_every_method_states_a_version_and_libraries():
     listed += [make(None) for make in methods.MEASURES.values()]
     listed += list(methods.SELECTORS.values())
     assert all(isinstance(one.version, int) and isinstance(one.libraries, tuple) for one in listed)
+
+
+def test_a_selection_depends_on_the_prompts_that_it_keeps_out(tmp_path):
+    from handpicked.config import SelectSettings
+    from handpicked.data import read
+
+    pool, prompts = read(write_rows(tmp_path / "pool.jsonl", 20)), tmp_path / "prompts.jsonl"
+    asked = SelectSettings(by="longest", size=4, guards=("decontaminate",), prompts=(str(prompts),))
+    found = []
+    for text in ("Why?", "Why not?", "Why?"):
+        prompts.write_text(json.dumps({"prompt": text}) + "\n")
+        found.append(plan.plan_selection(pool, asked).inputs)
+    assert found[0] == found[2] != found[1] and found[0].keys() == {"guard decontaminate"}

@@ -73,9 +73,11 @@ class SelectionPlan:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """The hash of the tokenizer that was named, by which lengths are counted."""
+        """Hashes of the tokenizer that was named, by which lengths are counted, and of what guards read beside the pool."""
         named = [one.tokenizer for one in self.texts if isinstance(one, LengthTokens) and one.tokenizer]
-        return {"tokenizer": load_tokenizer(named[0]).identity.sha256} if named else {}
+        tokenizer = {"tokenizer": load_tokenizer(named[0]).identity.sha256} if named else {}
+        read = {f"guard {guard.name}": guard.identity for guard in self.guards if guard.identity}
+        return {**tokenizer, **read}
 
     @property
     def limited(self) -> bool:
