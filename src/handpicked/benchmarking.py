@@ -85,12 +85,16 @@ def run_benchmarks(
 
 
 def _in_chat(task: str, settings: BenchSettings, subject: Subject) -> bool:
-    from handpicked.bench import BENCHMARKS
-
     if subject.endpoint is not None:
         return subject.endpoint.chat
-    free_text = task in BENCHMARKS and BENCHMARKS[task].free_text
-    return settings.chat_template == "always" or (settings.chat_template == "free-text" and free_text)
+    return settings.chat_template == "always" or (settings.chat_template == "free-text" and _free_text(task))
+
+
+def _free_text(task: str) -> bool:
+    """Whether its answers are texts that are read as a person would."""
+    from handpicked.bench import BENCHMARKS
+
+    return task in BENCHMARKS and BENCHMARKS[task].free_text
 
 
 def _one(
@@ -130,7 +134,7 @@ def _one(
                 # What is left out for transformers stays as runs of layout 1 have it.
                 **({"engine": settings.engine} if settings.engine != "transformers" else {}),
             },
-            versions=Versions.of({f"bench {task}": BENCH}, _libraries(subject, settings)),
+            versions=Versions.of({f"bench {task}": BENCH}, _libraries(task, subject, settings)),
         )
     except BenchmarkFailed as error:
         store.say(
@@ -142,9 +146,9 @@ def _one(
     return Benched(subject.name, task, result, [json.loads(line) for line in lines], stage)
 
 
-def _libraries(subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
+def _libraries(task: str, subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
     """What computes the results: behind an endpoint nobody can say which libraries answer."""
-    measured = ("lm-eval", "nltk", "rouge-score")
+    measured = ("lm-eval", "nltk", "rouge-score") if _free_text(task) else ("lm-eval",)
     if subject.endpoint is not None:
         return measured
     return (*measured, *LANGUAGE_MODEL, "vllm" if settings.engine == "vllm" else "peft")
