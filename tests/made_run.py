@@ -246,11 +246,22 @@ PROVENANCE: Mapping[str, Any] = {
     "command": "handpicked run experiments/quickstart.yaml",
     "python": "3.11.9",
     "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
-    "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
     "pool": "4b1f0e" * 10,
     "models": {name: f"{place}a7c93e0b" * 4 for place, name in enumerate(ARMS)},
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "dirty": False,
+    "stages": [
+        {
+            "stage": "model/longest",
+            "versions": {"train": 1},
+            "libraries": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
+            "finished": "2026-01-02T03:04:05Z",
+            "machine": "Linux-6.1.0-x86_64-with-glibc2.36, 2 CPUs",
+            "python": "3.11.9",
+            "handpicked": "0.1.0",
+            "kept": ["trl was 1.16.0, is 1.17.0"],
+        },
+    ],
 }
 
 

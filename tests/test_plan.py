@@ -40,7 +40,7 @@ def test_every_arm_of_sizes_seeds_models_and_pools_is_listed_with_what_it_takes(
     planned = plan(file)
     assert [(arm.name, arm.rows) for arm in planned.arms if arm.by != "none"] == [
         ("longest-small-10", 10), ("longest-small-20", 20), ("longest-large-10", 10), ("longest-large-20", 20),
-        ("random-s1", 20), ("random-s2", 20), ("random-s3", 20), ("refined", 20),
+        ("random-s1", 20), ("random-s2", 20), ("random-s3", 20), ("refined", 18),
     ]  # fmt: skip
     cost = {arm.name: arm for arm in planned.arms}
     assert cost["longest-large-10"].memory_gib > cost["longest-small-10"].memory_gib
@@ -49,14 +49,14 @@ def test_every_arm_of_sizes_seeds_models_and_pools_is_listed_with_what_it_takes(
         "within each base only; random seed by seed; sizes against base"
     )
     assert planned.evaluation["answers"] == 10 * 4
-    assert [(part["arm"], part["calls"]) for part in planned.refined] == [("refined", 20)]
-    assert 20 * 100 * 2 / 1e6 < planned.refined[0]["at_most_usd"] + 0.005 < 0.03
+    assert [(part["arm"], part["calls"]) for part in planned.refined] == [("refined", 18)]
+    assert 18 * 100 * 2 / 1e6 < planned.refined[0]["at_most_usd"] + 0.005 < 0.03
     text = text_of(planned)
     for part in (
         "pool    medical: ",
         "model   large: some/llama-7b",
         "longest-small-20",
-        "refine  refined (m): 20 calls",
+        "refine  refined (m): 18 calls",
     ):
         assert part in text
 
@@ -68,10 +68,14 @@ def test_every_arm_of_sizes_seeds_models_and_pools_is_listed_with_what_it_takes(
 def test_the_papers_experiments_resolve_every_name_and_say_what_they_take(
     name, subset, request, real_data, tmp_path, monkeypatch
 ):
-    """On a pool of 50 rows in the place of the real one; sizes beyond it are cut to it."""
+    """On a pool of 50 rows in the place of the real one, of which as many are selected."""
     monkeypatch.setenv("HANDPICKED_DATA", str(real_data))
     pool = write_pool(tmp_path / "pool.jsonl", 50)
-    planned = plan(request.config.rootpath / "experiments" / f"{name}.yaml", [f"pool={pool}"])
+    file = request.config.rootpath / "experiments" / f"{name}.yaml"
+    sizes = [
+        f"arms.{arm}.size={subset}" for arm in ("random", "kmeans", "quality", "longest") if subset == 50
+    ]
+    planned = plan(file, [f"pool={pool}", *sizes])
     rows = {arm.name: arm.rows for arm in planned.arms}
     assert rows == {"full": 50, **dict.fromkeys(("random", "kmeans", "quality", "longest"), subset)}
     assert all(arm.tokens and arm.steps and arm.memory_gib > 90 for arm in planned.arms)

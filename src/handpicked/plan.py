@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
+from handpicked.arm_rows import arm_rows, selectable
 from handpicked.arms import Lineup, lineup
 from handpicked.checks import missing_parts, mistakes
-from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.config import ArmSettings, Experiment, ModelSettings
 from handpicked.errors import HandpickedError
 from handpicked.experiment import load
-from handpicked.job import read_pool
+from handpicked.records import Pool
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
@@ -48,7 +49,8 @@ class PlannedArm:
 class Plan:
     """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
 
-    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten.
+    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten,
+    ``scored`` says what the scorers by models take for each arm.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Plan:
     pools: tuple[dict[str, Any], ...] = ()
     models: tuple[dict[str, Any], ...] = ()
     refined: tuple[dict[str, Any], ...] = ()
+    scored: tuple[dict[str, Any], ...] = ()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -78,8 +81,13 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
-    pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
-    arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
+    with selectable(expanded) as opened:
+        pools = {name: _row_costs(pool) for name, pool in opened.items()}
+        selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
+    rows = {name: one.rows for name, one in selected.items()}
+    arms = tuple(
+        _arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in expanded.experiment.arms
+    )
     evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
@@ -100,7 +108,14 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         {"of": name or "", "path": expanded.pool(name).path, "rows": len(costs)}
         for name, costs in pools.items()
     ]
-    refined = tuple(_refinement(expanded, name, pools) for name in expanded.experiment.arms)
+    refined = tuple(
+        _refinement(expanded, name, rows.get(name, 0), pools) for name in expanded.experiment.arms
+    )
+    scored = tuple(
+        {"arm": name, "scorer": scorer, "takes": takes}
+        for name, one in selected.items()
+        for scorer, takes in one.scoring.items()
+    )
     return Plan(
         experiment.name,
         listed[0],
@@ -112,6 +127,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         tuple(listed[1:]),
         tuple(models[1:]),
         tuple(part for part in refined if part is not None),
+        scored,
     )
 
 
@@ -133,18 +149,15 @@ def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None
     return estimate.guess_size(settings.name), "guessed from the size in its name"
 
 
-def _row_costs(settings: PoolSettings) -> list[tuple[int, int]]:
-    """(response tokens, prompt tokens) of every readable row that is not held out, by the embedded tokenizer."""
+def _row_costs(pool: Pool) -> list[tuple[int, int]]:
+    """(response tokens, prompt tokens) of every readable row, by the embedded tokenizer."""
     import pyarrow as pa
 
-    from handpicked.data.stdlib import NAME
     from handpicked.score.tokenizer import load_tokenizer
 
-    if settings.path == NAME:
-        return _stdlib_costs(settings)
     count = load_tokenizer(None).count
     found: list[tuple[int, int]] = []
-    for shard in read_pool(settings).shards:
+    for shard in pool.shards:
         for batch in shard.read(["row", "prompt", "response"]):
             responses, prompts = (
                 count(batch[name].cast(pa.large_string())).to_pylist() for name in ("response", "prompt")
@@ -153,19 +166,10 @@ def _row_costs(settings: PoolSettings) -> list[tuple[int, int]]:
     return found
 
 
-def _stdlib_costs(settings: PoolSettings) -> list[tuple[int, int]]:
-    import tempfile
-
-    from handpicked.data.stdlib import write_pool
-
-    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        written = write_pool(Path(folder) / "pool.jsonl")
-        return _row_costs(settings.model_copy(update={"path": str(written)}))
-
-
 def _arm(
     expanded: Lineup,
     name: str,
+    rows: int,
     pools: Mapping[str | None, Costs],
     sizes: Mapping[str, tuple[ModelSize | None, str]],
     gpu: bool,
@@ -177,7 +181,6 @@ def _arm(
     if arm.by == "none":
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
-    rows = _rows(arm, len(costs))
     a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
     if size is None:
         return PlannedArm(name, arm.by, rows, round(a_pass * settings.epochs), exact=exact)
@@ -198,13 +201,9 @@ def _arm(
     )
 
 
-def _rows(arm: ArmSettings, pool: int) -> int:
-    if arm.size is not None:
-        return min(arm.size, pool)
-    return int(arm.fraction * pool) if arm.fraction is not None else pool
-
-
-def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) -> dict[str, Any] | None:
+def _refinement(
+    expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]
+) -> dict[str, Any] | None:
     """The calls that rewriting an arm's responses takes, and the most they cost."""
     from handpicked.endpoint.cost import price
 
@@ -212,7 +211,6 @@ def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) 
     if arm.refine is None:
         return None
     costs = pools[arm.pool]
-    rows = _rows(arm, len(costs))
     a_pass, _ = _tokens(arm, costs, rows, sys.maxsize)
     most = price(a_pass + rows * REFINE_PROMPT_TOKENS, rows * arm.refine.max_tokens, arm.refine)
     return {
@@ -350,6 +348,7 @@ def text_of(planned: Plan) -> str:
         if part["at_most_usd"] is not None:
             cost = f"at most ${part['at_most_usd']:,.2f}"
         lines.append(f"refine  {part['arm']} ({part['model']}): {part['calls']:,} calls, {cost}")
+    lines += [f"score   {part['arm']}: {part['scorer']}: {part['takes']}" for part in planned.scored]
     for judge in evaluation["judges"]:
         asked = f" ({judge['model']})" if judge["model"] else ""
         cost = "free" if not judge["calls"] else "cost unknown: give price_in and price_out"

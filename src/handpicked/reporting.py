@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -52,6 +51,7 @@ def report(
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
     looked = _looked(job, pools, subsets, asked, answers, benched, measure)
+    ran = ran_stages(pools, subsets, models, losses, answers, verdicts, benched)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
@@ -71,11 +71,20 @@ def report(
         completions=completions,
         losses=values,
         verdicts=decided,
-        stages=[*stage_facts(pools, subsets, models, losses, answers, verdicts, benched), looked.stage],
+        stages=[*stage_facts(ran, subsets, verdicts), looked.stage],
         audit=looked.audit,
         instructions=looked.instructions,
         answer_features=looked.answer_features,
-        provenance=provenance(job, pools, models, command),
+        provenance=provenance(
+            pools,
+            models,
+            command,
+            [
+                *(stage for subset in subsets.values() for stage in subset.scores),
+                *(stage for _, _, stage in ran),
+                *looked.stages,
+            ],
+        ),
         people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
         benchmarks=[bench_facts(one) for one in benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
@@ -134,7 +143,12 @@ class Looked:
     audit: dict[str, Any]
     instructions: InstructionFacts
     answer_features: Mapping[tuple[str, str], Mapping[str, float | None]]
-    stage: StageFacts
+    stages: Sequence[Stage]
+
+    @property
+    def stage(self) -> StageFacts:
+        """All of them as one."""
+        return StageFacts("selection audit", "", round(sum(stage.seconds for stage in self.stages), 3))
 
 
 def _looked(
@@ -174,7 +188,7 @@ def _looked(
             missing(), verbs, prompts[0] if prompts else {}, documents[0] if documents else {}
         ),
         answer_features=features,
-        stage=StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3)),
+        stages=ran,
     )
 
 
@@ -226,7 +240,7 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
     )
 
 
-def stage_facts(
+def ran_stages(
     pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
@@ -234,8 +248,8 @@ def stage_facts(
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
     benched: Sequence[Benched],
-) -> list[StageFacts]:
-    """Every stage that ran, in the order of the path."""
+) -> list[tuple[str, str, Stage]]:
+    """Every stage that ran with what it is called and its arm, in the order of the path."""
     ran: list[tuple[str, str, Stage | None]] = [
         ("pool", name or "", pool.stage) for name, pool in pools.items()
     ]
@@ -246,15 +260,18 @@ def stage_facts(
     ran += [("generate", name, measured.stage) for name, measured in answers.items()]
     ran += [(f"judge {name}", "", measured.stage) for name, measured in verdicts.items()]
     ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in benched]
+    return [(name, arm, stage) for name, arm, stage in ran if stage is not None]
+
+
+def stage_facts(
+    ran: Sequence[tuple[str, str, Stage]], subsets: Mapping[str, Subset], verdicts: Mapping[str, Measured]
+) -> list[StageFacts]:
+    """Their times and what was paid."""
     costs: dict[tuple[str, str], float | None] = {
         ("refine", name): subset.refined.facts["cost"] for name, subset in subsets.items() if subset.refined
     }
     costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in verdicts.items()}
-    return [
-        StageFacts(name, arm, stage.seconds, costs.get((name, arm)))
-        for name, arm, stage in ran
-        if stage is not None
-    ]
+    return [StageFacts(name, arm, stage.seconds, costs.get((name, arm))) for name, arm, stage in ran]
 
 
 def _cost(verdicts: Sequence[Verdict]) -> float | None:
@@ -263,39 +280,43 @@ def _cost(verdicts: Sequence[Verdict]) -> float | None:
 
 
 def provenance(
-    job: Job, pools: Mapping[str | None, OpenPool], models: Mapping[str, Trained], command: str
+    pools: Mapping[str | None, OpenPool],
+    models: Mapping[str, Trained],
+    command: str,
+    ran: Sequence[Stage],
 ) -> dict[str, Any]:
-    """Where the numbers come from. No clock: a report rendered again from the same results is the same."""
-    packages = (
-        "torch",
-        "transformers",
-        "trl",
-        "peft",
-        "daft",
-        "gigatoken",
-        "sentence-transformers",
-        "lm-eval",
-    )
+    """Where the numbers come from: of each stage, which versions, when and on what machine; the rest is of this report.
+
+    Times are those that the stages noted, so that a report rendered again from the same results is the same.
+    """
+    stages = list({stage.name: stage for stage in ran}.values())
+    kept = [f"{stage.name}: {what}" for stage in stages for what in stage.origin.kept]
     return {
         "handpicked": __version__,
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version for name in packages if (version := _version(name)) is not None},
         "pool": pools[None].identity,
         **(
             {"pools": {name: pool.identity for name, pool in pools.items() if name}} if len(pools) > 1 else {}
         ),
         "models": {name: trained.identity for name, trained in models.items()},
         **_commit(),
+        **({"kept_versions": kept} if kept else {}),
+        "stages": [_origin(stage) for stage in stages],
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _origin(stage: Stage) -> dict[str, Any]:
+    """What made a stage, as results.json has it. A stage of an earlier version of handpicked noted none of it."""
+    origin = stage.origin
+    return {
+        "stage": stage.name,
+        "versions": dict(origin.versions.methods),
+        "libraries": dict(origin.versions.libraries),
+        **{name: origin.made.get(name) for name in ("finished", "machine", "python", "handpicked")},
+        "kept": list(origin.kept),
+    }
 
 
 def _commit() -> dict[str, Any]:

@@ -49,7 +49,9 @@ def hostile(text: str) -> dict[str, Any]:
     """The usual results with every text that comes from a model, a pool or a user replaced by ``text``."""
     results = copy.deepcopy(usual())
     results["why"] = results["expected"] = results["pool"]["source"] = results["settings"]["why"] = text
-    results["provenance"] = {text: [text, {text: text}]}
+    told = dict.fromkeys(("stage", "finished", "machine", "python", "handpicked"), text)
+    made = {**told, "versions": {text: text}, "libraries": {text: text}, "kept": [text]}
+    results["provenance"] = {text: [text, {text: text}], "stages": [made]}
     for prompts in results["prompts"]:
         prompts["test_set"] = text
     for sample in results["samples"]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.errors import ConfigError, MissingPart, TrainingError
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.models.adam_state import AdamState, find_states
 from handpicked.models.digest import sha256_of_file
 from handpicked.models.encode import cut
@@ -64,6 +65,8 @@ class Less:
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model backward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = (*LANGUAGE_MODEL, "peft")
 
     def identity(self) -> str:
         """The untouched model, every file of every state, and the target's content.

@@ -9,12 +9,13 @@ The published code lets padding take part in the mean, which does no harm at its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from handpicked.config import ModelSettings
+from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import TrainingError
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
@@ -48,13 +49,15 @@ class Rds:
     model: ModelSettings
     template: str = "auto"
     max_length: int | None = 2048
-    batch_tokens: int | None = None
+    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
     name: ClassVar[str] = "rds"
     values: ClassVar[tuple[str, str, str]] = ("rds", "rds_rank", "rds_truncated")
     unit: ClassVar[str] = "cosine"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "set"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:
         """The model's files or commit, the template, and the target's content."""

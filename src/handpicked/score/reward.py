@@ -8,12 +8,13 @@ values of two reward models cannot be compared. There is no default: no reward m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from handpicked.config import ModelSettings
+from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError, TrainingError
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.models.classifier import (
     classifier_config,
     classifier_identity,
@@ -43,13 +44,15 @@ class Reward:
 
     model: ModelSettings
     max_length: int | None = None
-    batch_tokens: int | None = None
+    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
     name: ClassVar[str] = "reward"
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")
     unit: ClassVar[str] = "reward"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:
         """The model's files or commit; the tokenizer and its template are among them."""
