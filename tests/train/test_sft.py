@@ -105,17 +105,17 @@ def test_packed_rows_do_not_see_each_other(rows, model, tmp_path):
     assert [loss for _, loss in packed] == pytest.approx([loss for _, loss in apart], rel=1e-4)
 
 
-def test_the_loss_is_trls(rows, model, tmp_path, monkeypatch):
-    """TRL's own compute_loss over every position gives the same curve as the head on labelled positions only."""
-    from trl import SFTTrainer
-
+def test_loss_and_token_accuracy_are_trls(rows, model, tmp_path, monkeypatch):
+    """TRL's own compute_loss over every position gives the same curves as the head on labelled positions only."""
     from handpicked.train.trainer import ResponseTrainer
 
-    ours = train(rows, model, SETTINGS, tmp_path / "ours", arm="a").losses
-    monkeypatch.delattr(ResponseTrainer, "compute_loss")
-    assert ResponseTrainer.compute_loss is SFTTrainer.compute_loss
-    theirs = train(rows, model, SETTINGS, tmp_path / "theirs", arm="a").losses
-    assert [loss for _, loss in ours] == pytest.approx([loss for _, loss in theirs], rel=1e-5)
+    ours = train(rows, model, SETTINGS, tmp_path / "ours", arm="a")
+    monkeypatch.setattr(ResponseTrainer, "_left_to_trl", lambda *_: True)
+    theirs = train(rows, model, SETTINGS, tmp_path / "theirs", arm="a")
+    assert [loss for _, loss in ours.losses] == pytest.approx([loss for _, loss in theirs.losses], rel=1e-5)
+    assert [share for _, share in ours.token_accuracies] == pytest.approx(
+        [share for _, share in theirs.token_accuracies], abs=1e-6
+    )
 
 
 def test_a_loss_that_is_no_number_never_becomes_a_model(rows, model, tmp_path):
