@@ -5,16 +5,23 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
 from handpicked.arms import Lineup, lineup
 from handpicked.checks import missing_parts, mistakes
-from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.config import (
+    FEW_STEPS,
+    ArmSettings,
+    Experiment,
+    ModelSettings,
+    PoolSettings,
+    TrainSettings,
+)
 from handpicked.errors import HandpickedError
-from handpicked.experiment import load
+from handpicked.experiment import Location, load
 from handpicked.job import read_pool
 
 if TYPE_CHECKING:
@@ -32,7 +39,11 @@ CPU_GIB = 20
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when rows are known."""
+    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when rows are known.
+
+    ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all ``steps``, of which
+    ``warmup_steps`` warm up: no weight moves much further. ``warnings`` are what makes the result hard to believe.
+    """
 
     name: str
     by: str
@@ -42,6 +53,11 @@ class PlannedArm:
     memory_gib: float | None = None
     hours: float | None = None
     exact: bool = True
+    warmup_steps: int = 0
+    learning_rate: float | None = None
+    rate_origin: str = ""
+    rate_sum: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,8 @@ class Plan:
 def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing, pays nothing, writes nothing.
 
-    Raises ConfigError for mistakes in the file, as a run would; what this machine lacks is listed instead.
+    Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not move a weight; what
+    this machine lacks is listed instead.
     """
     experiment = load(file, overrides, also=mistakes)
     missing: list[str] = []
@@ -79,6 +96,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
     pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
+    _refuse_still(file, overrides, expanded, pools)
     arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
     evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
@@ -163,6 +181,38 @@ def _stdlib_costs(settings: PoolSettings) -> list[tuple[int, int]]:
         return _row_costs(settings.model_copy(update={"path": str(written)}))
 
 
+def _refuse_still(
+    file: Path, overrides: Sequence[str], expanded: Lineup, pools: Mapping[str | None, Costs]
+) -> None:
+    """Raise ConfigError for all arms whose training could not move a weight, each with its line in the file."""
+    found: list[tuple[Location, str]] = []
+    for name, arm in expanded.experiment.arms.items():
+        reason = None if arm.by == "none" else _still(arm, expanded.train(name), pools[arm.pool])
+        if reason is not None:
+            found.append((("arms", expanded.arm(name).family), f"arm '{name}': {reason}"))
+    if found:
+        load(file, overrides, also=lambda _: found)
+
+
+def _still(arm: ArmSettings, settings: TrainSettings, costs: Costs) -> str | None:
+    """Why training the arm could not move a weight; None where it can."""
+    from handpicked.train.estimate import places_of, steps_of
+    from handpicked.train.schedule import schedule, still
+
+    rows = _rows(arm, len(costs))
+    chosen = _chosen(arm, costs, rows)
+    known = range(len(costs)) if chosen is None else chosen
+    shortest = min((min(sum(costs[row]), settings.max_length) for row in known), default=0)
+    if rows and settings.budget_tokens is not None and settings.budget_tokens < shortest:
+        return (
+            f"train.budget_tokens = {settings.budget_tokens:,} holds none of its rows, of which the shortest has {shortest:,} tokens "
+            "without the template's, so nothing would be trained. Raise it, or lower train.max_length."
+        )
+    a_pass, _ = _tokens(arm, costs, rows, settings.max_length)
+    rates = schedule(steps_of(places_of(rows, a_pass / max(rows, 1), settings), settings), settings)
+    return None if rates.moves else still(rates)
+
+
 def _arm(
     expanded: Lineup,
     name: str,
@@ -170,8 +220,6 @@ def _arm(
     sizes: Mapping[str, tuple[ModelSize | None, str]],
     gpu: bool,
 ) -> PlannedArm:
-    from handpicked.train.estimate import estimate as estimate_training
-
     arm = expanded.experiment.arms[name]
     costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
     if arm.by == "none":
@@ -179,23 +227,64 @@ def _arm(
     settings = expanded.train(name)
     rows = _rows(arm, len(costs))
     a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
+    found = _stepped(PlannedArm(name, arm.by, rows, exact=exact), a_pass / max(rows, 1), settings)
     if size is None:
-        return PlannedArm(name, arm.by, rows, round(a_pass * settings.epochs), exact=exact)
+        return replace(found, tokens=round(a_pass * settings.epochs))
+    longest = max((response + prompt for response, prompt in costs), default=None)
+    return _weighed(found, a_pass / max(rows, 1), longest, settings, size, gpu)
+
+
+def _stepped(arm: PlannedArm, tokens_per_row: float, settings: TrainSettings) -> PlannedArm:
+    """The arm with its optimizer steps and their learning rates."""
+    from handpicked.train.estimate import places_of, steps_of
+    from handpicked.train.schedule import schedule
+
+    rates = schedule(steps_of(places_of(arm.rows, tokens_per_row, settings), settings), settings)
+    warnings = []
+    if rates.steps < FEW_STEPS:
+        warnings.append(
+            f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than {FEW_STEPS}: hardly a training. "
+            f"Lower train.batch_size ({settings.batch_size}), or train longer."
+        )
+    if settings.budget_tokens is not None and tokens_per_row > settings.budget_tokens:
+        warnings.append(
+            f"{arm.name}: train.budget_tokens = {settings.budget_tokens:,} is less than an average row of {tokens_per_row:,.0f} tokens, "
+            "and may hold none of its rows."
+        )
+    return replace(
+        arm,
+        steps=rates.steps,
+        warmup_steps=rates.warmup,
+        learning_rate=rates.peak,
+        rate_origin=settings.rate_origin,
+        rate_sum=rates.rate_sum,
+        warnings=tuple(warnings),
+    )
+
+
+def _weighed(
+    arm: PlannedArm,
+    tokens_per_row: float,
+    longest_row: int | None,
+    settings: TrainSettings,
+    size: ModelSize,
+    gpu: bool,
+) -> PlannedArm:
+    """The arm with its tokens, memory and time on a model of that size."""
+    from handpicked.train.estimate import estimate as estimate_training
+
     gpu = gpu or size.weights > ON_CPU
-    speed = estimate.tokens_per_second(size, settings, gpu=gpu)
     found = estimate_training(
-        rows,
-        a_pass / max(rows, 1),
+        arm.rows,
+        tokens_per_row,
         size,
         settings,
-        longest_row=max((response + prompt for response, prompt in costs), default=None),
+        longest_row=longest_row,
         bytes_per_weight=2 if gpu else 4,
-        tokens_per_second=speed,
+        tokens_per_second=estimate.tokens_per_second(size, settings, gpu=gpu),
     )
     hours = round((found.seconds or 0) / 3600, 3)
-    return PlannedArm(
-        name, arm.by, rows, found.tokens, found.steps, round(found.memory / 2**30, 1), hours, exact
-    )
+    return replace(arm, tokens=found.tokens, memory_gib=round(found.memory / 2**30, 1), hours=hours)
 
 
 def _rows(arm: ArmSettings, pool: int) -> int:
@@ -226,12 +315,20 @@ def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) 
 def _tokens(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> tuple[int, bool]:
     """Tokens of one pass over the arm's rows, and whether these are the very rows (no guard, no chance, no model)."""
     cut = [min(response + prompt, max_length) for response, prompt in costs]
+    chosen = _chosen(arm, costs, rows)
+    if chosen is not None:
+        return sum(cut[row] for row in chosen), True
+    return round(sum(cut) / max(len(cut), 1) * rows), False
+
+
+def _chosen(arm: ArmSettings, costs: Costs, rows: int) -> Sequence[int] | None:
+    """The very rows of an arm, where length alone decides; else None."""
     if rows == len(costs):
-        return sum(cut), True
+        return range(rows)
     if arm.by in ("longest", "shortest") and arm.measure == "tokens" and not arm.guards:
         order = sorted(range(len(costs)), key=lambda row: costs[row][0], reverse=arm.by == "longest")
-        return sum(cut[row] for row in order[:rows]), True
-    return round(sum(cut) / max(len(cut), 1) * rows), False
+        return order[:rows]
+    return None
 
 
 def _evaluation(expanded: Lineup) -> dict[str, Any]:
@@ -327,18 +424,7 @@ def text_of(planned: Plan) -> str:
     for model in (planned.model, *planned.models):
         of, size = f"{model['of']}: " if model["of"] else "", model["weights"]
         lines.append(f"model   {of}{model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
-    wide = max(16, *(len(arm.name) + 2 for arm in planned.arms))
-    lines += ["", f"{'arm':<{wide}}{'by':<16}{'rows':>8}{'steps':>8}{'tokens':>14}{'memory':>11}{'time':>10}"]
-    for arm in planned.arms:
-        if arm.by == "none":
-            lines.append(f"{arm.name:<{wide}}untouched")
-            continue
-        about = "" if arm.exact else "~"
-        memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
-        time = _time(arm.hours)
-        lines.append(
-            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{about + format(arm.tokens, ','):>14}{memory:>11}{time:>10}"
-        )
+    lines += ["", *_arm_lines(planned.arms)]
     evaluation = planned.evaluation
     sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
     lines += [
@@ -361,8 +447,31 @@ def text_of(planned: Plan) -> str:
         requests = f"{one['requests']:,} requests on all arms" if known else "of lm-eval: size unknown"
         lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'])}")
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
+    warnings = [warning for arm in planned.arms for warning in arm.warnings]
+    lines += ["", "Warnings:", *(f"  - {warning}" for warning in warnings)] if warnings else []
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
+
+
+def _arm_lines(arms: Sequence[PlannedArm]) -> list[str]:
+    """The table of the arms, and where their learning rates come from."""
+    wide = max(16, *(len(arm.name) + 2 for arm in arms))
+    head = f"{'arm':<{wide}}{'by':<16}{'rows':>8}{'steps':>8}{'warm-up':>9}{'peak lr':>9}{'sum of lr':>11}{'tokens':>14}"
+    lines = [f"{head}{'memory':>11}{'time':>10}"]
+    rates: dict[str, list[str]] = {}
+    for arm in arms:
+        if arm.learning_rate is None or arm.rate_sum is None:
+            lines.append(f"{arm.name:<{wide}}untouched")
+            continue
+        tokens = ("" if arm.exact else "~") + format(arm.tokens, ",")
+        memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
+        lines.append(
+            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{arm.warmup_steps:>9,}{arm.learning_rate:>9.2g}"
+            f"{arm.rate_sum:>11.3g}{tokens:>14}{memory:>11}{_time(arm.hours):>10}"
+        )
+        rates.setdefault(f"{arm.learning_rate:g} ({arm.rate_origin})", []).append(arm.name)
+    said = [f"peak lr {rate}: {', '.join(names)}" for rate, names in rates.items()]
+    return [*lines, *(["", *said] if said else [])]
 
 
 def _time(hours: float | None) -> str:

@@ -175,7 +175,7 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         f"model/{name}",
         make,
         inputs={"subset": subset.identity, "model": base},
-        settings=settings.model_dump(mode="json"),
+        settings=settings.resolved().model_dump(mode="json"),
         code=code_version("handpicked.train", "handpicked.models"),
     )
     used = stage.facts.get("template", settings.template)
