@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import ModelSettings, TrainSettings
-from handpicked.errors import MissingPart, StoreError
+from handpicked.errors import MissingPart, StoreError, TrainingError
 from handpicked.models.adam_state import STATES
 from handpicked.models.load import device, identity, load_model, load_tokenizer
 from handpicked.models.quiet import quiet
@@ -112,6 +112,10 @@ def train(
     with progress(f"tokenise {arm}", total=len(examples)) as step:
         rows = encode(examples, template, settings.max_length, step)
     planned = plan(rows.lengths, settings, seed)
+    if not any(rows.rows[row].learned for row in planned.order):
+        raise TrainingError(
+            f"The {planned.rows} rows that '{arm}' is trained on have no learned token: no response, and so no loss. Look at its rows."
+        )
     with writing(out):
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     processes = PartialState(cpu=device() == "cpu")
