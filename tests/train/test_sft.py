@@ -261,6 +261,8 @@ def test_killed_and_resumed_gives_the_same_curve(rows, model, tmp_path):
     resumed = train(rows, model, settings, out, arm="a")
     assert 0 < resumed.resumed_from < whole.steps
     assert resumed.losses == whole.losses
+    assert resumed.token_accuracies == whole.token_accuracies
+    assert (resumed.token_accuracy, resumed.weight_change) == (whole.token_accuracy, whole.weight_change)
 
 
 def test_a_torn_checkpoint_and_one_of_another_training_are_not_used(rows, model, tmp_path):
@@ -276,7 +278,7 @@ def test_a_torn_checkpoint_and_one_of_another_training_are_not_used(rows, model,
 
 @pytest.mark.slow
 def test_accelerate_launch_with_two_processes_gives_the_same_curve(rows, model, tmp_path):
-    one = train(rows, model, SETTINGS, tmp_path / "one", arm="a").losses
+    one = train(rows, model, SETTINGS, tmp_path / "one", arm="a")
     command = [
         sys.executable,
         "-m",
@@ -292,5 +294,7 @@ def test_accelerate_launch_with_two_processes_gives_the_same_curve(rows, model, 
     subprocess.run(
         [*command, str(job(rows, model, SETTINGS, tmp_path / "two"))], check=True, env={**os.environ}
     )
-    two = json.loads((tmp_path / "two" / "train.json").read_text())["losses"]
-    assert [loss for _, loss in two] == pytest.approx([loss for _, loss in one], rel=1e-3)
+    two = json.loads((tmp_path / "two" / "train.json").read_text())
+    assert [loss for _, loss in two["losses"]] == pytest.approx([loss for _, loss in one.losses], rel=1e-3)
+    assert two["token_accuracy"] == pytest.approx(one.token_accuracy, abs=2e-3)
+    assert two["weight_change"] == pytest.approx(one.weight_change, rel=1e-2)
