@@ -114,6 +114,20 @@ def test_few_steps_are_warned_of(smallest):
     assert "\nWarnings:\n  - longest takes 1" in text_of(plan(smallest))
 
 
+def test_steps_under_a_budget_are_those_of_rows_like_the_arms(smallest):
+    """A guard bounds the longest rows, and an arm of equal lengths has as many tokens: some 10 a row here, of any row 25."""
+    guarded = json.dumps({"by": "longest", "size": 5, "guards": ["token-window=1:8"]})
+    matched = json.dumps({"by": "length-matched", "of": "longest", "size": 5, "disjoint": True})
+    small = ["train.batch_size=1", f"arms.longest={guarded}", f"arms.matched={matched}"]
+    arms = {arm.name: arm for arm in plan(smallest, [*small, "arms.any={by: random, size: 5}"]).arms}
+    assert 35 <= arms["longest"].steps <= 45
+    assert arms["matched"].steps == arms["longest"].steps
+    assert not arms["longest"].exact and not arms["matched"].exact
+    assert arms["any"].steps < 20
+    line = next(line for line in text_of(plan(smallest, small)).splitlines() if line.startswith("longest "))
+    assert line.split()[3] == f"~{arms['longest'].steps}"
+
+
 def test_every_arm_that_could_not_be_trained_is_refused_at_once_with_its_line(smallest):
     with pytest.raises(ConfigError) as refused:
         plan(smallest, ["train.budget_tokens=5", "arms.random.train.learning_rate=1e-20"])

@@ -12,52 +12,27 @@ from typing import TYPE_CHECKING, Any
 from handpicked import estimate
 from handpicked.arms import Lineup, lineup
 from handpicked.checks import missing_parts, mistakes
-from handpicked.config import (
-    FEW_STEPS,
-    ArmSettings,
-    Experiment,
-    ModelSettings,
-    PoolSettings,
-    TrainSettings,
-)
+from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
 from handpicked.errors import HandpickedError
 from handpicked.experiment import Location, load
 from handpicked.job import read_pool
+from handpicked.planned_arm import (
+    ON_CPU,
+    Costs,
+    LikelyRows,
+    PlannedArm,
+    likely_rows,
+    planned_arm,
+    stays_untouched,
+)
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
-ON_CPU = 1_000_000_000
-"""Weights beyond which training without a GPU is no plan."""
 REFINE_PROMPT_TOKENS = 250
 """Tokens of a rewriting prompt beside the row's own, about those of the one that is shipped."""
-Costs = list[tuple[int, int]]
-"""(response tokens, prompt tokens) of every row of a pool."""
 CPU_GIB = 20
 """Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
-
-
-@dataclass(frozen=True)
-class PlannedArm:
-    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when rows are known.
-
-    ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all ``steps``, of which
-    ``warmup_steps`` warm up: no weight moves much further. ``warnings`` are what makes the result hard to believe.
-    """
-
-    name: str
-    by: str
-    rows: int = 0
-    tokens: int = 0
-    steps: int = 0
-    memory_gib: float | None = None
-    hours: float | None = None
-    exact: bool = True
-    warmup_steps: int = 0
-    learning_rate: float | None = None
-    rate_origin: str = ""
-    rate_sum: float | None = None
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,8 +71,8 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
     pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
-    _refuse_still(file, overrides, expanded, pools)
     arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
+    _refuse_untouched(file, overrides, expanded, arms)
     evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
@@ -181,38 +156,6 @@ def _stdlib_costs(settings: PoolSettings) -> list[tuple[int, int]]:
         return _row_costs(settings.model_copy(update={"path": str(written)}))
 
 
-def _refuse_still(
-    file: Path, overrides: Sequence[str], expanded: Lineup, pools: Mapping[str | None, Costs]
-) -> None:
-    """Raise ConfigError for all arms whose training could not move a weight, each with its line in the file."""
-    found: list[tuple[Location, str]] = []
-    for name, arm in expanded.experiment.arms.items():
-        reason = None if arm.by == "none" else _still(arm, expanded.train(name), pools[arm.pool])
-        if reason is not None:
-            found.append((("arms", expanded.arm(name).family), f"arm '{name}': {reason}"))
-    if found:
-        load(file, overrides, also=lambda _: found)
-
-
-def _still(arm: ArmSettings, settings: TrainSettings, costs: Costs) -> str | None:
-    """Why training the arm could not move a weight; None where it can."""
-    from handpicked.train.estimate import places_of, steps_of
-    from handpicked.train.schedule import schedule, still
-
-    rows = _rows(arm, len(costs))
-    chosen = _chosen(arm, costs, rows)
-    known = range(len(costs)) if chosen is None else chosen
-    shortest = min((min(sum(costs[row]), settings.max_length) for row in known), default=0)
-    if rows and settings.budget_tokens is not None and settings.budget_tokens < shortest:
-        return (
-            f"train.budget_tokens = {settings.budget_tokens:,} holds none of its rows, of which the shortest has {shortest:,} tokens "
-            "without the template's, so nothing would be trained. Raise it, or lower train.max_length."
-        )
-    a_pass, _ = _tokens(arm, costs, rows, settings.max_length)
-    rates = schedule(steps_of(places_of(rows, a_pass / max(rows, 1), settings), settings), settings)
-    return None if rates.moves else still(rates)
-
-
 def _arm(
     expanded: Lineup,
     name: str,
@@ -226,65 +169,31 @@ def _arm(
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
     rows = _rows(arm, len(costs))
-    a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
-    found = _stepped(PlannedArm(name, arm.by, rows, exact=exact), a_pass / max(rows, 1), settings)
-    if size is None:
-        return replace(found, tokens=round(a_pass * settings.epochs))
+    likely = _likely(expanded, arm, costs, rows, settings.max_length)
     longest = max((response + prompt for response, prompt in costs), default=None)
-    return _weighed(found, a_pass / max(rows, 1), longest, settings, size, gpu)
+    return planned_arm(name, arm, rows, likely, settings, size, longest, gpu)
 
 
-def _stepped(arm: PlannedArm, tokens_per_row: float, settings: TrainSettings) -> PlannedArm:
-    """The arm with its optimizer steps and their learning rates."""
-    from handpicked.train.estimate import places_of, steps_of
-    from handpicked.train.schedule import schedule
-
-    rates = schedule(steps_of(places_of(arm.rows, tokens_per_row, settings), settings), settings)
-    warnings = []
-    if rates.steps < FEW_STEPS:
-        warnings.append(
-            f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than {FEW_STEPS}: hardly a training. "
-            f"Lower train.batch_size ({settings.batch_size}), or train longer."
-        )
-    if settings.budget_tokens is not None and tokens_per_row > settings.budget_tokens:
-        warnings.append(
-            f"{arm.name}: train.budget_tokens = {settings.budget_tokens:,} is less than an average row of {tokens_per_row:,.0f} tokens, "
-            "and may hold none of its rows."
-        )
-    return replace(
-        arm,
-        steps=rates.steps,
-        warmup_steps=rates.warmup,
-        learning_rate=rates.peak,
-        rate_origin=settings.rate_origin,
-        rate_sum=rates.rate_sum,
-        warnings=tuple(warnings),
-    )
+def _likely(expanded: Lineup, arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> LikelyRows:
+    """Of an arm that matches the lengths of another one, the rows of that one, which are not its own."""
+    of = expanded.experiment.arms.get(arm.of or "")
+    if of is None:
+        return likely_rows(arm, costs, rows, max_length)
+    return replace(likely_rows(of, costs, rows, max_length), exact=False)
 
 
-def _weighed(
-    arm: PlannedArm,
-    tokens_per_row: float,
-    longest_row: int | None,
-    settings: TrainSettings,
-    size: ModelSize,
-    gpu: bool,
-) -> PlannedArm:
-    """The arm with its tokens, memory and time on a model of that size."""
-    from handpicked.train.estimate import estimate as estimate_training
-
-    gpu = gpu or size.weights > ON_CPU
-    found = estimate_training(
-        arm.rows,
-        tokens_per_row,
-        size,
-        settings,
-        longest_row=longest_row,
-        bytes_per_weight=2 if gpu else 4,
-        tokens_per_second=estimate.tokens_per_second(size, settings, gpu=gpu),
-    )
-    hours = round((found.seconds or 0) / 3600, 3)
-    return replace(arm, tokens=found.tokens, memory_gib=round(found.memory / 2**30, 1), hours=hours)
+def _refuse_untouched(
+    file: Path, overrides: Sequence[str], expanded: Lineup, arms: Sequence[PlannedArm]
+) -> None:
+    """Raise ConfigError for all arms whose training could not move a weight, each with its line in the file."""
+    reasons = {arm.name: stays_untouched(arm, expanded.train(arm.name)) for arm in arms}
+    found: list[tuple[Location, str]] = [
+        (("arms", expanded.arm(name).family), f"arm '{name}': {reason}")
+        for name, reason in reasons.items()
+        if reason is not None
+    ]
+    if found:
+        load(file, overrides, also=lambda _: found)
 
 
 def _rows(arm: ArmSettings, pool: int) -> int:
@@ -302,7 +211,7 @@ def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) 
         return None
     costs = pools[arm.pool]
     rows = _rows(arm, len(costs))
-    a_pass, _ = _tokens(arm, costs, rows, sys.maxsize)
+    a_pass = round(_likely(expanded, arm, costs, rows, sys.maxsize).mean * rows)
     most = price(a_pass + rows * REFINE_PROMPT_TOKENS, rows * arm.refine.max_tokens, arm.refine)
     return {
         "arm": name,
@@ -310,25 +219,6 @@ def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) 
         "calls": rows,
         "at_most_usd": None if most is None else round(most, 2),
     }
-
-
-def _tokens(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> tuple[int, bool]:
-    """Tokens of one pass over the arm's rows, and whether these are the very rows (no guard, no chance, no model)."""
-    cut = [min(response + prompt, max_length) for response, prompt in costs]
-    chosen = _chosen(arm, costs, rows)
-    if chosen is not None:
-        return sum(cut[row] for row in chosen), True
-    return round(sum(cut) / max(len(cut), 1) * rows), False
-
-
-def _chosen(arm: ArmSettings, costs: Costs, rows: int) -> Sequence[int] | None:
-    """The very rows of an arm, where length alone decides; else None."""
-    if rows == len(costs):
-        return range(rows)
-    if arm.by in ("longest", "shortest") and arm.measure == "tokens" and not arm.guards:
-        order = sorted(range(len(costs)), key=lambda row: costs[row][0], reverse=arm.by == "longest")
-        return order[:rows]
-    return None
 
 
 def _evaluation(expanded: Lineup) -> dict[str, Any]:
@@ -463,10 +353,10 @@ def _arm_lines(arms: Sequence[PlannedArm]) -> list[str]:
         if arm.learning_rate is None or arm.rate_sum is None:
             lines.append(f"{arm.name:<{wide}}untouched")
             continue
-        tokens = ("" if arm.exact else "~") + format(arm.tokens, ",")
+        steps, tokens = (("" if arm.exact else "~") + format(count, ",") for count in (arm.steps, arm.tokens))
         memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
         lines.append(
-            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{arm.warmup_steps:>9,}{arm.learning_rate:>9.2g}"
+            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{steps:>8}{arm.warmup_steps:>9,}{arm.learning_rate:>9.2g}"
             f"{arm.rate_sum:>11.3g}{tokens:>14}{memory:>11}{_time(arm.hours):>10}"
         )
         rates.setdefault(f"{arm.learning_rate:g} ({arm.rate_origin})", []).append(arm.name)
