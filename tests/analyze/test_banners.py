@@ -124,15 +124,15 @@ def trained(steps: int, name: str = CANDIDATE, **changes: Any) -> list[Any]:
 
 def test_few_optimizer_steps_are_said_with_what_they_changed_and_ten_are_not():
     results = made(arms=trained(9))
-    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Hardly trained")
+    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Trained for few steps")
     assert "longest took 9, which changed its weights by 0.063% of their norm (1.2)" in text
     assert "random" not in text
-    assert "Hardly trained" not in titles(made(arms=trained(10))) | titles(usual())
+    assert "Trained for few steps" not in titles(made(arms=trained(10))) | titles(usual())
 
 
 def test_a_change_that_was_not_measured_is_not_invented():
     results = made(arms=trained(1, weight_change=None, weight_change_relative=None))
-    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Hardly trained")
+    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Trained for few steps")
     assert "longest took 1. Such an arm" in text
 
 

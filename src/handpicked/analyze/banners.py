@@ -182,7 +182,7 @@ def _left_out(results: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _few_steps(results: Json) -> Iterator[tuple[str, str, str]]:
-    """Arms that took so few optimizer steps that they are hardly more than the untouched model, and how far these went."""
+    """Arms that took too few optimizer steps to say much of their subset, and how far these moved the weights."""
     few = [
         f"{arm['name']} took {arm['training']['steps']:g}{_moved(arm['training'])}"
         for arm in results["arms"]
@@ -191,7 +191,7 @@ def _few_steps(results: Json) -> Iterator[tuple[str, str, str]]:
     if few:
         yield (
             "warn",
-            "Hardly trained",
+            "Trained for few steps",
             f"Fewer than {FEW_STEPS} optimizer steps: {'; '.join(few)}. Such an arm says little of its subset; lower train.batch_size, or "
             "train longer.",
         )
