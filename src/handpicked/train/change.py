@@ -33,10 +33,15 @@ class WeightChange:
 
 def adapted_norm(model: Any) -> float:
     """The norm of the weights that the adapters of a PEFT model are added to, of 4-bit ones as they compute."""
+    import torch
     from peft.utils.integrations import dequantize_module_weight
 
     layers = (module.get_base_layer() for module in model.modules() if hasattr(module, "lora_A"))
-    return _norm(dequantize_module_weight(layer) for layer in layers)
+    norms = (
+        torch.linalg.vector_norm(dequantize_module_weight(layer).detach(), dtype=torch.float32)
+        for layer in layers
+    )
+    return math.sqrt(math.fsum(float(norm) ** 2 for norm in norms))
 
 
 def adapter_change(adapter: Path, scale: float, before: float) -> WeightChange:
@@ -84,6 +89,7 @@ def refusal(change: WeightChange, arm: str, peak_rate: float) -> TrainingError |
 
 
 def _norm(tensors: Iterable[torch.Tensor]) -> float:
+    """Of tensors on the CPU, in float64: the square of a small change would be 0 in float32."""
     import torch
 
     norms = (float(torch.linalg.vector_norm(one.detach(), dtype=torch.float64)) for one in tensors)
