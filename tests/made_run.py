@@ -168,8 +168,10 @@ def arms() -> list[ArmFacts]:
             continue
         curve = [(step, 3.0 - gain * 2 * (1 - 0.9**step) + rng.gauss(0, 0.06)) for step in range(1, 31)]
         trained = TrainingFacts(
-            64, 21 if by == "longest" else 0, 30, 3.0, 8011, 6904, 96.0 + rng.random() * 9, curve, "cpu"
-        )
+            64, 21 if by == "longest" else 0, 30, 3.0, 8011, 6904, 96.0 + rng.random() * 9, curve, "cpu",
+            learning_rate=2e-4, rate_origin="default for lora", rate_sum=0.0031, token_accuracy=0.412,
+            token_accuracy_last_pass=0.437, weight_change=1.25, weight_change_relative=0.00063,
+        )  # fmt: skip
         summary = SelectionSummary(
             by, 6251, 64, 3, (Dropped("held out as prompts", 48), Dropped("not among the 64", 6136))
         )

@@ -26,6 +26,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
         *_prompts_of_refinement(experiment),
         *_judges(experiment),
         *_templates(experiment),
+        *_empty(experiment),
         *_benchmarks(experiment),
     ]
 
@@ -268,6 +269,19 @@ def _templates(experiment: Experiment) -> Mistakes:
         (at, f"there is no chat template '{name}'.{did_you_mean(name, known)}")
         for at, name in named
         if name not in known
+    ]
+
+
+def _empty(experiment: Experiment) -> Mistakes:
+    """Arms that ask for no row: trained on nothing, they would be the untouched model under another name."""
+    return [
+        (
+            ("arms", name, field),
+            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some rows; 'by: none' is the untouched model.",
+        )
+        for name, arm in experiment.arms.items()
+        for field, asked in (("size", arm.size), ("fraction", arm.fraction))
+        if asked == 0
     ]
 
 

@@ -180,6 +180,14 @@ class ModelSettings(Strict):
     """Run Python code that comes with the model. Only for models whose code you have read."""
 
 
+DEFAULT_RATES: Mapping[str, float] = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
+"""Peak learning rate by method. For full fine-tuning the family's (AlpaGasus, Cherry); for adapters that of QLoRA (Dettmers
+et al., 2023, arXiv 2305.14314) at 7B and 13B: an adapter starts at zero and needs larger steps."""
+FEW_STEPS = 10
+"""Optimizer steps below which the dry run and the report warn. AdamW's first moment is a mean over some 1 / (1 - 0.9) = 10
+steps: with fewer, the direction of training is that of a handful of batches."""
+
+
 class TrainSettings(Strict):
     """How an arm is fine-tuned. Defaults are the family's (AlpaGasus, Cherry): the paper published none."""
 
@@ -196,12 +204,12 @@ class TrainSettings(Strict):
     """Examples per optimizer step, over all devices."""
     micro_batch_size: Annotated[int, Field(gt=0)] = 4
     """Examples in one forward pass on one device."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
-    """Peak learning rate."""
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Peak learning rate. None: the default of the method, 2e-5 for ``full``, 2e-4 for ``lora`` and ``qlora``."""
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after warm-up."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    """Share of the steps spent warming up."""
+    """Share of the steps spent warming up, rounded down to whole steps: 33 steps at 0.03 have none, 34 have one."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """AdamW weight decay."""
     max_length: Annotated[int, Field(gt=0)] = 1024
@@ -226,6 +234,20 @@ class TrainSettings(Strict):
     seed: int = 0
     report_to: Annotated[tuple[str, ...], Field(json_schema_extra=EXECUTION)] = ()
     """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""
+
+    @property
+    def peak_rate(self) -> float:
+        """The peak learning rate that training uses: the given one, or the default of the method."""
+        return DEFAULT_RATES[self.method] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def rate_origin(self) -> str:
+        """Where ``peak_rate`` comes from, in words."""
+        return f"default for {self.method}" if self.learning_rate is None else "as set"
+
+    def resolved(self) -> TrainSettings:
+        """These settings with the learning rate written out: what a result depends on, whether it was given or not."""
+        return self.model_copy(update={"learning_rate": self.peak_rate})
 
 
 class GenerateSettings(Strict):

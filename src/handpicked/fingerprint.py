@@ -123,9 +123,10 @@ def only_versions_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> b
 def unchanged_since_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a manifest of the layout before, which noted no versions, has the same inputs and settings.
 
-    It held more settings than count today (prices, time-outs); those that count must be as they were.
+    It held more settings than count today (prices, time-outs); those that count must be as they were. Every method was at
+    version 1 then.
     """
-    if "code" not in before:
+    if "code" not in before or any(version != 1 for version in now["versions"].values()):
         return False
     was, counts = dict(_flat(before["settings"])), dict(_flat(now["settings"]))
     same = all(key in was and was[key] == value for key, value in counts.items())

@@ -21,12 +21,18 @@ from handpicked.analyze.facts import (
     TrainingFacts,
 )
 from handpicked.benched import Benched, averages_of, bench_facts, questions
-from handpicked.config import Measure
+from handpicked.config import Measure, TrainSettings
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
 from handpicked.score.features import FEATURES
 from handpicked.score.root_verb import missing
 from handpicked.store import Stage
+
+KEPT = (
+    *("learning_rate", "warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
+    *("weight_change", "weight_change_relative"),
+)
+"""What the report says of a training as the stage kept it, under the same names."""
 
 
 def report(
@@ -106,7 +112,7 @@ def arm_facts(job: Job, name: str, subset: Subset | None, trained: Trained, leng
     arm, place = job.experiment.arms[name], job.lineup.arm(name)
     if subset is None:
         return ArmFacts(name, arm.by, arm=place.name, family=place.family, base=place.base)
-    training = _training_facts(trained.stage.facts) if trained.stage else None
+    training = _training_facts(trained.stage.facts, job.lineup.train(name)) if trained.stage else None
     summary = dict(subset.stage.facts)
     dropped = tuple(Dropped(**part) for part in summary.pop("dropped"))
     selection = SelectionSummary(dropped=dropped, **summary)
@@ -225,7 +231,8 @@ def _audited(
     return audit, sets, found.stages
 
 
-def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
+def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> TrainingFacts:
+    """What the stage kept. Where the learning rate comes from is no part of a result, so the experiment says it."""
     return TrainingFacts(
         rows=facts["rows_used"],
         truncated=facts["rows_truncated"],
@@ -237,6 +244,8 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         curve=[(step, loss) for step, loss in facts["losses"]],
         device=facts["device"],
         template=facts.get("template", ""),
+        rate_origin=settings.rate_origin,
+        **{name: facts[name] for name in KEPT},
     )
 
 

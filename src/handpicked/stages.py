@@ -59,9 +59,9 @@ if TYPE_CHECKING:
 # stage of it then runs again. Scorers, selectors, guards and judges state theirs beside their code.
 POOL = 1
 REFINE = 1
-TRAIN = 1
-REFERENCE_LOSS = 1
-GENERATE = 1
+TRAIN = 2
+REFERENCE_LOSS = 2
+GENERATE = 2
 
 
 def pools(job: Job) -> dict[str | None, OpenPool]:
@@ -205,7 +205,7 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         f"model/{name}",
         make,
         inputs={"subset": subset.identity, "model": base},
-        settings=result_settings(settings),
+        settings=result_settings(settings.resolved()),
         versions=Versions.of({"train": TRAIN}, _training_libraries(settings)),
     )
     used = stage.facts.get("template", settings.template)

@@ -11,6 +11,8 @@ from handpicked.report.page import headline_comparisons
 from handpicked.report.selected import scored_rows
 from handpicked.report.selected_tables import selected_tables
 from handpicked.report.text import (
+    compact,
+    compact_percent,
     duration,
     number,
     percent,
@@ -43,8 +45,11 @@ def render_markdown(results: Json) -> str:
         _people(results),
         _sizes(results),
         _seeds(results),
+        _arms(results),
+        _training(results),
+        _benchmarks(results),
+        *(_table(*one) for one in selected_tables(results)),
     ]
-    parts += [_arms(results), _benchmarks(results), *(_table(*one) for one in selected_tables(results))]
     parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -220,6 +225,39 @@ def _arms(results: Json) -> str:
     ]
     said = [_plain(sentence) for arm in results["arms"] if (sentence := scored_rows(arm))]
     return "\n\n".join([_table("Arms", head, rows, text_columns=2), *said])
+
+
+def _training(results: Json) -> str:
+    """What training changed, and what came of it."""
+    rows = [
+        [
+            arm["name"],
+            number(arm["training"]["steps"]),
+            number(arm["training"]["warmup_steps"]),
+            compact(arm["training"]["learning_rate"]),
+            arm["training"]["rate_origin"],
+            compact(arm["training"]["rate_sum"]),
+            compact(arm["training"]["weight_change"]),
+            compact_percent(arm["training"]["weight_change_relative"]),
+            points(arm["training"]["token_accuracy"]),
+            points(arm["training"]["token_accuracy_last_pass"]),
+            percent(arm["finished"]["value"]),
+        ]
+        for arm in results["arms"]
+        if arm["training"]
+    ]
+    head = [
+        "Arm",
+        "Steps",
+        "Warm-up",
+        "Peak learning rate",
+        "",
+        "Sum of rates",
+        "Weights moved",
+        "Of their norm",
+    ]
+    head += ["Token accuracy", "In the last pass", "Answers finished"]
+    return _table("Training", head, rows, text_columns=1)
 
 
 def _benchmarks(results: Json) -> str:
