@@ -16,6 +16,7 @@ from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettin
 from handpicked.errors import HandpickedError
 from handpicked.experiment import load
 from handpicked.job import read_pool
+from handpicked.rendered import Rendered, rendered
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
@@ -48,7 +49,8 @@ class PlannedArm:
 class Plan:
     """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
 
-    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten.
+    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten; ``rendered``
+    is what every chat template makes of the real rows and prompts.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Plan:
     pools: tuple[dict[str, Any], ...] = ()
     models: tuple[dict[str, Any], ...] = ()
     refined: tuple[dict[str, Any], ...] = ()
+    rendered: tuple[Rendered, ...] = ()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -112,6 +115,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         tuple(listed[1:]),
         tuple(models[1:]),
         tuple(part for part in refined if part is not None),
+        rendered(expanded),
     )
 
 
@@ -345,6 +349,7 @@ def text_of(planned: Plan) -> str:
         "",
         f"prompts {sets}; {evaluation['answers']:,} answers, {evaluation['comparisons']} comparisons",
     ]
+    lines += [f"template {one.sentence}" for one in planned.rendered]
     for part in planned.refined:
         cost = "cost unknown: give price_in and price_out"
         if part["at_most_usd"] is not None:
