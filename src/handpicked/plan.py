@@ -27,6 +27,8 @@ REFINE_PROMPT_TOKENS = 250
 """Tokens of a rewriting prompt beside the row's own, about those of the one that is shipped."""
 Costs = list[tuple[int, int]]
 """(response tokens, prompt tokens) of every row of a pool."""
+CONFIGURED = "its configuration"
+"""Where a model's shape is from, when its files are here."""
 CPU_GIB = 20
 """Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
 
@@ -115,7 +117,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         tuple(listed[1:]),
         tuple(models[1:]),
         tuple(part for part in refined if part is not None),
-        rendered(expanded),
+        rendered(expanded, _absent(experiment, sizes)),
     )
 
 
@@ -124,12 +126,17 @@ def _bases(experiment: Experiment) -> dict[str, ModelSettings]:
     return dict(experiment.models) or {"": experiment.model}
 
 
+def _absent(experiment: Experiment, sizes: Mapping[str, tuple[ModelSize | None, str]]) -> set[str]:
+    """The models whose files cannot be had here: their shape was guessed."""
+    return {model.name for name, model in _bases(experiment).items() if sizes[name][1] != CONFIGURED}
+
+
 def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None, str]:
     """The model's shape, from its configuration or else guessed from its name, and which of the two."""
     from handpicked.train.estimate import model_size
 
     try:
-        return model_size(settings), "its configuration"
+        return model_size(settings), CONFIGURED
     except ImportError:
         pass  # missing_parts names it
     except HandpickedError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -53,31 +53,32 @@ class Rendered:
         return said
 
 
-def templates(lineup: Lineup) -> dict[tuple[str, str], Template]:
+def templates(lineup: Lineup, absent: Collection[str] = ()) -> dict[tuple[str, str], Template]:
     """The chat template of every arm, by the name of its base model and the template's own.
 
-    A model that is missing on this machine has none. Raises ConfigError and TrainingError for a template that cannot be used.
+    A model that is missing on this machine has none; ``absent`` names those that are known to be. Raises ConfigError and TrainingError for a template that cannot be used.
     """
     from handpicked.models.load import load_tokenizer
     from handpicked.models.template import load_template
 
     found: dict[tuple[str, str], Template] = {}
+    missing = set(absent)
     for member in lineup.experiment.arms:
         model, name = lineup.model(member), lineup.train(member).template
-        if (model.name, name) not in found:
+        if (model.name, name) not in found and model.name not in missing:
             try:
                 found[model.name, name] = load_template(name, load_tokenizer(model))
             except (MissingPart, ImportError):
-                continue  # told by missing_parts
+                missing.add(model.name)  # missing_parts names it
     return found
 
 
-def rendered(lineup: Lineup) -> tuple[Rendered, ...]:
+def rendered(lineup: Lineup, absent: Collection[str] = ()) -> tuple[Rendered, ...]:
     """Every template on the rows that its arms may train on, and on the prompts that they answer.
 
     Raises what ``templates`` raises, and Endless for a template that exceeds its bounds on a row.
     """
-    known = templates(lineup)
+    known = templates(lineup, absent)
     pools: dict[tuple[str, str, str | None], None] = {}
     for member, arm in lineup.experiment.arms.items():
         key = (lineup.model(member).name, lineup.train(member).template)

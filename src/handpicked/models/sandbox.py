@@ -28,7 +28,7 @@ from handpicked.errors import Refused, TrainingError
 
 TODAY = datetime(2024, 7, 26)
 """The day that every template is shown: the one that Llama 3's own template falls back to."""
-STEPS = 1_000_000
+STEPS = 300_000
 """Steps of loops and calls of macros in one rendering, at most. A conversation of 1,000 turns needs some thousands."""
 SIZE = 20_000_000
 """Characters of any one text, and the largest number that a method or filter is given, at most."""

@@ -138,9 +138,7 @@ class Template:
         content = messages[-1].content
         before = self._render(messages[:-1], prompt=True).text
         body, marked = self._body(messages, before)
-        if (
-            body.strip() == content.strip()
-        ):  # most templates: nothing but the response follows the generation prompt
+        if body.strip() == content.strip() and not EMPTY_THOUGHT.match(content):  # as most templates write it
             return Shown(before + body[:marked], body[marked:])
         opening = self._opening(messages[:-1], before)
         response = EMPTY_THOUGHT.sub("", content) if THOUGHT_END in opening else content
@@ -159,7 +157,7 @@ class Template:
         thought, _, answer = content.rpartition(THOUGHT_END)
         if answer.strip() not in body:
             raise self._refusal(f"it changes the response's text ({content.strip()[:60]!r})")
-        if thought.replace(THOUGHT, "", 1).strip() in body:
+        if thought.replace(THOUGHT, "", 1).strip() in body[: body.rfind(answer.strip())]:
             return Shown(before + body[:marked], body[marked:])
         begun = before.rstrip().endswith(THOUGHT)
         text = content.lstrip()
