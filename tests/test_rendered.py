@@ -80,7 +80,7 @@ def test_a_template_that_the_tokenizer_names_can_be_chosen_and_an_unknown_one_is
     (folder / "model" / "additional_chat_templates").mkdir()
     (folder / "model" / "additional_chat_templates" / "tool_use.jinja").write_text(STRICT)
     assert {one.template for one in plan(write(folder, "tool_use")).rendered} == {"auto", "tool_use"}
-    with pytest.raises(ConfigError, match="no chat template 'tool_usage'. Did you mean 'tool_use'"):
+    with pytest.raises(ConfigError, match=r"no chat template 'tool_usage'\. Did you mean 'tool_use'"):
         plan(write(folder, "tool_usage"))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from handpicked.models.template import Template
 
 ROWS = 200_000
-"""Rows of a pool that are rendered, at most: about half a minute a template. The number is stated with the result."""
+"""Rows of a pool that are rendered, at most: some 15 seconds a template. The number is stated with the result."""
 NAMED = 5
 """Refused rows that are named with their reason."""
 

@@ -113,7 +113,10 @@ def test_the_input_of_an_instruction_is_kept_apart_too(tmp_path):
             "Translate.",
             "Guten Tag",
         )
-    turns = [{"role": "user", "content": turn.content, "input": turn.input}, {"role": "assistant", "content": "x"}]
+    turns = [
+        {"role": "user", "content": turn.content, "input": turn.input},
+        {"role": "assistant", "content": "x"},
+    ]
     (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     (again,) = read(tmp_path / "chat.jsonl").examples()
     assert again.messages[0].input == "Guten Tag", "as refine writes a row"

@@ -19,12 +19,18 @@ DEFAULT_SYSTEM = (
 
 EMPTY_THOUGHT = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}" + SPLIT + HEAD + "{% if loop.last %}<think>\n"
-    "{{ thought }}\n</think>\n\n{% endif %}{{ text }}<|im_end|>\n{% else %}" + TURN + "{% endif %}{% endfor %}" + OPEN
+    "{{ thought }}\n</think>\n\n{% endif %}{{ text }}<|im_end|>\n{% else %}"
+    + TURN
+    + "{% endif %}{% endfor %}"
+    + OPEN
 )
 """Qwen3: the last turn has a thought, empty where the row has none; earlier turns lose theirs."""
 
 BEGUN_THOUGHT = (
-    "{% for m in messages %}{% if m['role'] == 'assistant' %}" + SPLIT + HEAD + "{{ text }}<|im_end|>\n{% else %}"
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}"
+    + SPLIT
+    + HEAD
+    + "{{ text }}<|im_end|>\n{% else %}"
     "" + TURN + "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
 )
@@ -32,7 +38,9 @@ BEGUN_THOUGHT = (
 
 CHANNEL = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}<|im_start|>assistant final>{{ m['content'] }}"
-    "{% if loop.last %}<|im_end|>{% else %}<|endoftext|>{% endif %}{% else %}" + TURN + "{% endif %}{% endfor %}"
+    "{% if loop.last %}<|im_end|>{% else %}<|endoftext|>{% endif %}{% else %}"
+    + TURN
+    + "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant{% endif %}"
 )
 """gpt-oss: a channel before the text, and another end token in history than at the end."""
@@ -58,13 +66,18 @@ LAST_SYSTEM = (
 
 MARKED = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}<|im_start|>assistant\n"
-    "{% generation %}{{ m['content'] }}<|im_end|>\n{% endgeneration %}{% else %}" + TURN + "{% endif %}{% endfor %}" + OPEN
+    "{% generation %}{{ m['content'] }}<|im_end|>\n{% endgeneration %}{% else %}"
+    + TURN
+    + "{% endif %}{% endfor %}"
+    + OPEN
 )
 """SmolLM3 and TRL's training templates: what the assistant writes is marked."""
 
 MARKED_ANSWER = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}" + SPLIT + "<|im_start|>assistant\n"
-    "<think>\n{{ thought }}\n</think>\n\n{% generation %}{{ text }}<|im_end|>\n{% endgeneration %}{% else %}" + TURN + ""
+    "<think>\n{{ thought }}\n</think>\n\n{% generation %}{{ text }}<|im_end|>\n{% endgeneration %}{% else %}"
+    + TURN
+    + ""
     "{% endif %}{% endfor %}" + OPEN
 )
 """A thought that the template does not mark as generated."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from chat_templates import ALIKE
+from jinja2 import TemplateError
 
 from handpicked.errors import Refused, TrainingError
-from handpicked.models.sandbox import TODAY, Endless, render_source
+from handpicked.models.sandbox import TODAY, Endless, dated, render_source
 
 TALKS = (
     [{"role": "user", "content": "Hi <b>"}, {"role": "assistant", "content": 'Hello, "x"'}],
@@ -53,7 +54,7 @@ def test_a_template_renders_as_transformers_renders_it(monkeypatch, prompt):
                     return_assistant_tokens_mask="endgeneration" in source,
                     **variables,
                 )
-            except Exception:
+            except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 with pytest.raises(Refused):
                     render_source(source, "it", {**variables, "messages": talk})
                 continue
@@ -111,4 +112,13 @@ def test_what_a_template_must_not_or_cannot_do_refuses_the_conversation(source):
 def test_a_hundred_turns_are_far_within_the_bounds():
     talk = [{"role": ("user", "assistant")[i % 2], "content": "word " * 500} for i in range(100)]
     for source in ALIKE.values():
-        assert len(render_source(source, "it", {"messages": talk, "add_generation_prompt": False}).text) > 200_000
+        assert (
+            len(render_source(source, "it", {"messages": talk, "add_generation_prompt": False}).text)
+            > 200_000
+        )
+
+
+def test_the_day_can_be_written_into_a_template_for_another_renderer():
+    source = "{{ strftime_now('%d %b %Y') }} {{ strftime_now( \"%Y-%m-%d\" ) }} {{ bos_token }}"
+    assert render_source(dated(source), "it", {"bos_token": "<s>"}).text == "26 Jul 2024 2024-07-26 <s>"
+    assert "strftime_now" not in dated(source)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chat_templates import ALIKE, BEGUN_THOUGHT, CHANNEL, DATED, EMPTY_THOUGHT, MARKED_ANSWER, STRICT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_templates import ALIKE, BEGUN_THOUGHT, CHANNEL, DATED, EMPTY_THOUGHT, MARKED_ANSWER, STRICT
 from handpicked.errors import ConfigError, Refused, TrainingError
 from handpicked.models.head import IGNORED
 from handpicked.models.template import SHIPPED, Encoded, Template, load_template
@@ -250,7 +250,9 @@ def test_a_thought_is_learned_after_the_prompt_that_asks_for_one(byte_tokenizer,
     assert text.endswith("<|im_start|>assistant\n<think>\nOak.\n</think>\n\nOak.<|im_end|>")
 
 
-def test_a_thought_that_only_the_generation_prompt_begins_is_ended_before_a_response_without_one(byte_tokenizer):
+def test_a_thought_that_only_the_generation_prompt_begins_is_ended_before_a_response_without_one(
+    byte_tokenizer,
+):
     template = like(byte_tokenizer, BEGUN_THOUGHT)
     encoded = template.encode(ASKED, [1])
     assert prompt_of(template, encoded).endswith("assistant\n<think>\n\n</think>\n\n")
@@ -369,9 +371,7 @@ def test_published_templates_learn_the_response_alone_after_their_own_generation
             end = next((end for end in ENDS if end in tail), None)
             if end is None:
                 continue
-            template = Template(
-                file.name, byte_tokenizer, template.source.replace(end, "<|im_end|>"), (), 2
-            )
+            template = Template(file.name, byte_tokenizer, template.source.replace(end, "<|im_end|>"), (), 2)
         shown = template.show(ASKED)
         own = render_source(
             template.source,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -37,6 +38,14 @@ FAULTS = (
     *(RecursionError, MemoryError),
 )
 """What a template raises that does not suit a conversation."""
+
+
+_ASKS_DATE = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+
+
+def dated(source: str) -> str:
+    """``source`` with ``TODAY`` written into it, for a renderer that would ask the clock."""
+    return _ASKS_DATE.sub(lambda found: repr(TODAY.strftime(found[2])), source)
 
 
 class Endless(TrainingError):
