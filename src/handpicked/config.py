@@ -194,7 +194,8 @@ class TrainSettings(Strict):
     method: Literal["lora", "qlora", "full"] = "lora"
     """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
     template: str = "auto"
-    """Chat template: ``auto`` is the tokenizer's own (alpaca's where it has none, which is said), alpaca, vicuna, chatml or plain."""
+    """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none, which is said),
+    alpaca, vicuna, chatml, plain, or the name of one that the tokenizer brings, such as tool_use."""
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Passes over the training rows."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -262,6 +263,9 @@ class GenerateSettings(Strict):
     batch_size: Annotated[int, Field(gt=0)] = 16
     """Prompts in one forward pass."""
     seed: int = 0
+    thinking: bool = False
+    """Whether answers begin with a thought. False: after the empty thought that templates such as Qwen3's write before an answer
+    without one. True: after the template's own generation prompt. Only templates that know thoughts differ."""
 
 
 class ReferenceSettings(Strict):

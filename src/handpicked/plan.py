@@ -26,12 +26,15 @@ from handpicked.planned_arm import (
     stays_untouched,
 )
 from handpicked.records import Pool
+from handpicked.rendered import Rendered, rendered
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
 REFINE_PROMPT_TOKENS = 250
 """Tokens of a rewriting prompt beside the row's own, about those of the one that is shipped."""
+CONFIGURED = "its configuration"
+"""Where a model's shape is from, when its files are here."""
 CPU_GIB = 20
 """Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
 
@@ -41,7 +44,8 @@ class Plan:
     """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
 
     ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten,
-    ``scored`` says what the scorers by models take for each arm.
+    ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat template makes of the real
+    rows and prompts.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Plan:
     models: tuple[dict[str, Any], ...] = ()
     refined: tuple[dict[str, Any], ...] = ()
     scored: tuple[dict[str, Any], ...] = ()
+    rendered: tuple[Rendered, ...] = ()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -121,6 +126,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         tuple(models[1:]),
         tuple(part for part in refined if part is not None),
         scored,
+        rendered(expanded, _absent(experiment, sizes)),
     )
 
 
@@ -129,12 +135,17 @@ def _bases(experiment: Experiment) -> dict[str, ModelSettings]:
     return dict(experiment.models) or {"": experiment.model}
 
 
+def _absent(experiment: Experiment, sizes: Mapping[str, tuple[ModelSize | None, str]]) -> set[str]:
+    """The models whose files cannot be had here: their shape was guessed."""
+    return {model.name for name, model in _bases(experiment).items() if sizes[name][1] != CONFIGURED}
+
+
 def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None, str]:
     """The model's shape, from its configuration or else guessed from its name, and which of the two."""
     from handpicked.train.estimate import model_size
 
     try:
-        return model_size(settings), "its configuration"
+        return model_size(settings), CONFIGURED
     except ImportError:
         pass  # missing_parts names it
     except HandpickedError as error:
@@ -319,6 +330,7 @@ def text_of(planned: Plan) -> str:
         "",
         f"prompts {sets}; {evaluation['answers']:,} answers, {evaluation['comparisons']} comparisons",
     ]
+    lines += [f"template {one.sentence}" for one in planned.rendered]
     for part in planned.refined:
         cost = "cost unknown: give price_in and price_out"
         if part["at_most_usd"] is not None:

@@ -213,6 +213,8 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         job.store.say(
             f"model/{name}: the model's tokenizer has no chat template of its own; '{used}' was used"
         )
+    if not stage.skipped:
+        _say_rows(job, name, stage.facts)
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
     model = ModelSettings(name=str(weights), dtype=start.dtype) if full else start
@@ -234,6 +236,27 @@ def _model_libraries(trained: Trained, engine: str = "transformers") -> tuple[st
     return (*LANGUAGE_MODEL, *(("peft",) if trained.adapter else ()))
 
 
+def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
+    """What the chat template left out of the arm's rows, and whether its answers should begin with a thought."""
+    if facts.get("rows_refused"):
+        job.store.say(
+            f"model/{name}: {facts['rows_refused']} of {facts['rows_in_subset']} rows are left out, because the chat template "
+            "refuses them; the dry run names them"
+        )
+    if facts.get("turns_unlearned"):
+        job.store.say(
+            f"model/{name}: {facts['turns_unlearned']} earlier turns are not learned, because the chat template shows them "
+            "otherwise than inference does"
+        )
+    if (
+        2 * facts.get("rows_with_thought", 0) > facts["rows_used"]
+        and not job.experiment.evaluate.generate.thinking
+    ):
+        job.store.say(
+            f"model/{name}: most of its rows hold a thought; set evaluate.generate.thinking to true so that answers may begin with one"
+        )
+
+
 def _weights_identity(folder: Path) -> str:
     """The hash of the weights alone: the files beside them hold sets in no fixed order, and times."""
     return " ".join(digest(file) for file in sorted(folder.glob("*.safetensors")))
@@ -245,10 +268,42 @@ def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
     for settings in job.experiment.evaluate.prompts:
         for prompt in _test_set(settings, opened[settings.pool].held_out):
             found.setdefault(prompt.prompt_id, prompt)
+    for prompt_id in _refused(job, list(found.values())):
+        del found[prompt_id]
     write_text(
         job.store.folder / "prompts.jsonl", "".join(to_json(prompt) + "\n" for prompt in found.values())
     )
     return list(found.values())
+
+
+def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
+    """The ids of the prompts that the chat template of any arm refuses: no arm answers them. Written down with the reason.
+
+    A lone user turn is what every template takes, so tokenizers are loaded only where there is another prompt.
+    """
+    from handpicked.rendered import refusals, templates
+
+    unusual = [prompt for prompt in asked if [message.role for message in prompt.messages] != ["user"]]
+    reasons: dict[str, str] = {}
+    for (model, name), template in (templates(job.lineup) if unusual else {}).items():
+        for prompt, reason in refusals(unusual, template):
+            reasons.setdefault(prompt.prompt_id, f"the chat template {name} of {model}: {reason}")
+    lines = [json.dumps({"prompt_id": one, "reason": reason}) + "\n" for one, reason in reasons.items()]
+    rejected = job.store.folder / "prompts-rejected.jsonl"
+    rejected.unlink(missing_ok=True)
+    if reasons:
+        write_text(rejected, "".join(lines))
+        one, reason = next(iter(reasons.items()))
+        job.store.say(
+            f"prompts: {len(reasons)} of {len(asked)} are left out for every arm, because a chat template refuses them, such as "
+            f"{one} ({reason}); all are in prompts-rejected.jsonl"
+        )
+    if asked and len(reasons) == len(asked):
+        raise PoolError(
+            f"Every evaluation prompt is refused by a chat template ({reason}). Set train.template to chatml, alpaca, vicuna "
+            "or plain, or give other prompts."
+        )
+    return list(reasons)
 
 
 def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Prompt]:

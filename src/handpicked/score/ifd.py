@@ -43,7 +43,7 @@ class Ifd:
     ceiling: ClassVar[float] = 1.0
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
-    version: ClassVar[int] = 1  # raise it when a value changes
+    version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:

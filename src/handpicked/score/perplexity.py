@@ -34,7 +34,7 @@ class Perplexity:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
-    version: ClassVar[int] = 1  # raise it when a value changes
+    version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:

@@ -3,6 +3,8 @@
 Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807. A conversation is the
 mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff, 2022, SGPT, arXiv 2202.08904):
 ``sum of i h_i / sum of i``. A row's score is its largest cosine to a target; rows are taken in round robin over the targets.
+The last position is the token that ends the response, which is read; what a template writes after it is not. Of a row that is
+cut it is wherever the cut falls, and of a prompt alone it is the end of the generation prompt.
 The published code lets padding take part in the mean, which does no harm at its batch size of 1; here it never does.
 """
 
@@ -56,7 +58,7 @@ class Rds:
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "set"
     cost: ClassVar[Cost] = "model forward"
-    version: ClassVar[int] = 1  # raise it when a value changes
+    version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:

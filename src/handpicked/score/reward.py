@@ -22,7 +22,7 @@ from handpicked.models.classifier import (
     load_classifier_tokenizer,
     resolve_classifier,
 )
-from handpicked.models.template import render
+from handpicked.models.template import own_template, render
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import number_type
@@ -118,7 +118,7 @@ class Encoder:
     limit: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tokenizer.chat_template, str):
+        if own_template(self.tokenizer) is None:
             raise ConfigError(
                 f"The tokenizer of '{self.model}' has no chat template, so nobody can say how it reads a conversation. Put the one of "
                 "its model card into its folder as chat_template.jinja."
@@ -127,9 +127,9 @@ class Encoder:
     def __call__(self, example: Example) -> ModelRow:
         if not example.response.strip():
             return ModelRow(example.row, reason="the response is empty")
-        turns = [{"role": message.role, "content": message.content} for message in example.messages]
+        source = own_template(self.tokenizer) or ""
         try:
-            text = render(self.tokenizer, self.tokenizer.chat_template, turns, prompt=False, name="auto")
+            text = render(self.tokenizer, source, example.messages, prompt=False, name="auto").text
         except TrainingError as error:
             return ModelRow(example.row, reason=str(error))
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]

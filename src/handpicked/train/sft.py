@@ -77,6 +77,9 @@ class TrainResult:
     rows_truncated: int
     rows_end_readded: int
     rows_without_room: int
+    rows_refused: int
+    turns_unlearned: int
+    rows_with_thought: int
     seconds: float
     tokens_per_second: float
     resumed_from: int
@@ -111,6 +114,10 @@ def train(
     template = load_template(settings.template, tokenizer)
     with progress(f"tokenise {arm}", total=len(examples)) as step:
         rows = encode(examples, template, settings.max_length, step)
+    for row, reason in rows.refused:
+        log.warning(
+            "%s: row %d is left out: the chat template '%s' refuses it: %s", arm, row, template.name, reason
+        )
     planned = plan(rows.lengths, settings, seed)
     if not any(rows.rows[row].learned for row in planned.order):
         raise TrainingError(
@@ -211,12 +218,15 @@ def _result(
         epochs=round(len(planned.order) / planned.rows, 2),
         device=str(trainer.args.device),
         rows_used=planned.rows,
-        rows_in_subset=len(rows.rows) + rows.without_room,
+        rows_in_subset=len(rows.rows) + rows.without_room + len(rows.refused),
         training_tokens=planned.tokens,
         response_tokens=sum(rows.rows[row].learned for row in planned.order),
         rows_truncated=sum(rows.cut[row] for row in used),
         rows_end_readded=sum(rows.end_readded[row] for row in used),
         rows_without_room=rows.without_room,
+        rows_refused=len(rows.refused),
+        turns_unlearned=rows.unlearned,
+        rows_with_thought=rows.thoughts,
         seconds=steps.seconds,
         tokens_per_second=tokens / steps.seconds if steps.seconds else 0.0,
         resumed_from=steps.first_step,
