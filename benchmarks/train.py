@@ -106,7 +106,7 @@ def by_trl(rows: EncodedRows, model: ModelSettings, settings: TrainSettings, **o
             num_train_epochs=settings.epochs,
             per_device_train_batch_size=settings.micro_batch_size,
             gradient_accumulation_steps=settings.batch_size // settings.micro_batch_size,
-            learning_rate=settings.learning_rate,
+            learning_rate=settings.peak_rate,
             max_length=settings.max_length,
             use_cpu=device() == "cpu",
             bf16=compute == torch.bfloat16,

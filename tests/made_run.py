@@ -168,8 +168,10 @@ def arms() -> list[ArmFacts]:
             continue
         curve = [(step, 3.0 - gain * 2 * (1 - 0.9**step) + rng.gauss(0, 0.06)) for step in range(1, 31)]
         trained = TrainingFacts(
-            64, 21 if by == "longest" else 0, 30, 3.0, 8011, 6904, 96.0 + rng.random() * 9, curve, "cpu"
-        )
+            64, 21 if by == "longest" else 0, 30, 3.0, 8011, 6904, 96.0 + rng.random() * 9, curve, "cpu",
+            learning_rate=2e-4, rate_origin="default for lora", rate_sum=0.0031, token_accuracy=0.412,
+            token_accuracy_last_pass=0.437, weight_change=1.25, weight_change_relative=0.00063,
+        )  # fmt: skip
         summary = SelectionSummary(
             by, 6251, 64, 3, (Dropped("held out as prompts", 48), Dropped("not among the 64", 6136))
         )
@@ -246,11 +248,22 @@ PROVENANCE: Mapping[str, Any] = {
     "command": "handpicked run experiments/quickstart.yaml",
     "python": "3.11.9",
     "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
-    "packages": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
     "pool": "4b1f0e" * 10,
     "models": {name: f"{place}a7c93e0b" * 4 for place, name in enumerate(ARMS)},
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "dirty": False,
+    "stages": [
+        {
+            "stage": "model/longest",
+            "versions": {"train": 1},
+            "libraries": {"torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0", "peft": "0.21.2"},
+            "finished": "2026-01-02T03:04:05Z",
+            "machine": "Linux-6.1.0-x86_64-with-glibc2.36, 2 CPUs",
+            "python": "3.11.9",
+            "handpicked": "0.1.0",
+            "kept": ["trl was 1.16.0, is 1.17.0"],
+        },
+    ],
 }
 
 

@@ -50,6 +50,7 @@ def test_top_and_bottom_by_a_feature(pool, tmp_path):
             "unit": "per 100 words",
             "better": "none",
             "null": "the response has no words outside of code",
+            "version": 1,
         }
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import random
@@ -15,10 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from handpicked import stages
 from handpicked.endpoint.client import Retry
 from handpicked.errors import ConfigError
 from handpicked.experiment import load
 from handpicked.run import run
+from handpicked.store import digest
 from local_batches import answered, local_batches
 from local_endpoint import Act, local_endpoint
 
@@ -139,6 +142,94 @@ def test_every_arm_is_asked_every_prompt_and_all_rows_are_accounted_for(finished
         selection = arm["selection"]
         assert selection["kept"] == 8 and selection["pool"] == 54
         assert selection["kept"] + selection["rejected"] + sum(d["rows"] for d in selection["dropped"]) == 54
+
+
+def upgraded(monkeypatch, library, version="99.0"):
+    """That library in another version, as its metadata says it."""
+    real = importlib.metadata.version
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version if name == library else real(name))
+    return real(library)
+
+
+def test_every_stage_says_which_versions_and_machine_made_it_and_when(finished):
+    made = {stage["stage"]: stage for stage in finished.results["provenance"]["stages"]}
+    assert made.keys() >= {
+        "pool",
+        "subset/longest",
+        "model/longest",
+        "losses/base",
+        "answers/random",
+        "audit/answers",
+    }
+    training = made["model/longest"]
+    assert {"torch", "transformers", "trl", "peft", "accelerate"} <= training["libraries"].keys()
+    assert training["versions"] == {"train": stages.TRAIN} and training["kept"] == []
+    assert training["finished"] >= made["subset/longest"]["finished"] and "CPUs" in training["machine"]
+    assert made["subset/longest"]["versions"].keys() == {"selection", "longest", "tokens"}
+    assert "kept_versions" not in finished.results["provenance"]
+    assert training["finished"] in finished.report.read_text()
+
+
+def test_another_release_of_a_library_runs_its_stages_again_and_is_named(
+    experiment, finished, tmp_path, monkeypatch
+):
+    shutil.copytree(finished.folder, tmp_path / "tiny")
+    was = upgraded(monkeypatch, "trl")
+    said: list[str] = []
+    run(load(experiment), tmp_path / "tiny", until="generate", only=["longest"], say=said.append)
+    assert said == [f"model/longest: runs again because trl was {was}, is 99.0"], (
+        "the same weights come out, so that nothing after it runs again"
+    )
+
+
+def test_keep_versions_makes_nothing_again_and_results_say_what_was_kept(
+    experiment, finished, tmp_path, monkeypatch
+):
+    shutil.copytree(finished.folder, tmp_path / "tiny")
+    was = upgraded(monkeypatch, "trl")
+    said: list[str] = []
+    outcome = run(load(experiment), tmp_path / "tiny", say=said.append, keep_versions=True)
+    arms = ("longest", "random", "matched")
+    assert said == [f"model/{arm}: kept, although trl was {was}, is 99.0" for arm in arms]
+    kept = outcome.results["provenance"]["kept_versions"]
+    assert kept == [f"model/{arm}: trl was {was}, is 99.0" for arm in arms]
+    assert contents(tmp_path / "tiny") == contents(finished.folder)
+    assert "kept although trl was" in outcome.report.read_text()
+
+
+def test_execution_settings_make_nothing_run_again(experiment, finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "tiny")
+    said: list[str] = []
+    changed = ["train.save_every=7", "evaluate.generate.batch_size=3", "evaluate.judges=[{timeout: 3.0}]"]
+    run(load(experiment, changed), tmp_path / "tiny", say=said.append)
+    assert said == []
+
+
+def as_layout_1(folder: Path) -> None:
+    """The run as the version before would have left it: every setting in its manifests, and no version."""
+    (folder / ".layout").write_text("1\n")
+    for file in folder.rglob("stage.json"):
+        manifest = json.loads(file.read_text())
+        for new in ("versions", "libraries", "made"):
+            del manifest[new]
+        manifest["code"] = manifest["fingerprint"] = "0" * 16
+        manifest["settings"] |= {"save_every": 1, "timeout": 120.0}
+        if "pool" in manifest["inputs"] and manifest["stage"] != "pool":
+            manifest["inputs"]["pool"] = digest(folder / "pool/rest/selected.jsonl")
+        if manifest["stage"] == "lengths/pool":
+            manifest["inputs"]["rows"] = digest(folder / "pool/rest/selected.jsonl")
+        file.write_text(json.dumps(manifest))
+
+
+def test_a_run_of_the_version_before_is_gone_on_with(experiment, finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "tiny")
+    as_layout_1(tmp_path / "tiny")
+    said: list[str] = []
+    outcome = run(load(experiment), tmp_path / "tiny", say=said.append)
+    assert len(said) == 1 and said[0].startswith("An earlier version of handpicked made stages of this run")
+    assert outcome.answer == finished.answer and contents(tmp_path / "tiny") == contents(finished.folder)
+    assert all(stage["finished"] is None for stage in outcome.results["provenance"]["stages"])
+    assert "made by an earlier version of handpicked" in outcome.report.read_text()
 
 
 def test_held_out_prompts_are_in_no_subset(finished):

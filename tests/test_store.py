@@ -16,16 +16,24 @@ from hypothesis import strategies as st
 
 from handpicked import store
 from handpicked.errors import EndpointError, MissingPart, StoreError
+from handpicked.fingerprint import Versions, installed
 
 
-def make_stage(run, calls, name="model/longest", *, settings=None, inputs=None, code="1"):
+def versions(method=1, **libraries):
+    return Versions({"train": method}, libraries or {"torch": "2.13.0", "transformers": "5.24.0"})
+
+
+V = versions()
+
+
+def make_stage(run, calls, name="model/longest", *, settings=None, inputs=None, versions=V):
     def make(work):
         calls.append(name)
         (work / "weights.txt").write_text("trained")
         return {"rows": 3}
 
     return run.stage(
-        name, make, inputs=inputs or {"subset": "abc"}, settings=settings or {"lr": 1e-5}, code=code
+        name, make, inputs=inputs or {"subset": "abc"}, settings=settings or {"lr": 1e-5}, versions=versions
     )
 
 
@@ -46,7 +54,7 @@ def test_a_stage_that_lost_replies_is_made_again_once_in_each_run_until_it_lacks
     def once():
         with store.open_run(tmp_path / "r", heard.append) as run:
             for _ in range(2):  # two arms share it
-                stage = run.asking_stage("verdicts/x", make, inputs={"a": "1"}, settings={}, code="1")
+                stage = run.asking_stage("verdicts/x", make, inputs={"a": "1"}, settings={}, versions=V)
         return (stage.folder / "replies.txt").read_text(), stage.facts[store.LOST]
 
     def make(work, lost):
@@ -77,7 +85,11 @@ def test_a_stage_that_lost_replies_is_made_again_once_in_each_run_until_it_lacks
         ({"settings": {"lr": 2e-5}}, "settings.lr was 1e-05, is 2e-05"),
         ({"settings": {"lr": 1e-5, "epochs": 3}}, "settings.epochs was unset, is 3"),
         ({"inputs": {"subset": "abd"}}, "its input subset changed"),
-        ({"code": "2"}, "the code of this method changed"),
+        ({"versions": versions(2)}, "the method 'train' was version 1, is 2"),
+        (
+            {"versions": versions(torch="2.13.0", transformers="5.25.0")},
+            "transformers was 5.24.0, is 5.25.0",
+        ),
     ],
 )
 def test_a_changed_setting_runs_again_and_is_named(tmp_path, change, said):
@@ -97,7 +109,7 @@ def test_a_failed_stage_leaves_its_work_for_the_next_attempt(tmp_path):
     def resume(work):
         assert (work / "half").read_text() == "1"
 
-    arguments = {"inputs": {}, "settings": {"a": 1}, "code": "1"}
+    arguments = {"inputs": {}, "settings": {"a": 1}, "versions": V}
     with store.open_run(tmp_path / "r") as run:
         with pytest.raises(RuntimeError):
             run.stage("answers/x", fail, **arguments)
@@ -116,7 +128,7 @@ def test_a_stage_made_again_begins_with_what_was_there_and_is_made_once_a_run(tm
             raise RuntimeError("power cut")
         (work / "rows").write_text(calls[-1] + "x")
 
-    arguments = {"inputs": {}, "settings": {}, "code": "1"}
+    arguments = {"inputs": {}, "settings": {}, "versions": V}
     heard = []
     with store.open_run(tmp_path / "r", heard.append) as run:
         run.stage("scores/a", more, **arguments)
@@ -136,6 +148,7 @@ def test_the_time_of_a_killed_attempt_counts(tmp_path):
         import os, signal, time
         from pathlib import Path
         from handpicked import store
+        from handpicked.fingerprint import Versions, installed
 
         def die(work):
             time.sleep(0.5)
@@ -143,11 +156,13 @@ def test_the_time_of_a_killed_attempt_counts(tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
 
         with store.open_run(Path({str(tmp_path / "r")!r})) as run:
-            run.stage("answers/x", die, inputs={{}}, settings={{}}, code="1")
+            run.stage("answers/x", die, inputs={{}}, settings={{}}, versions=Versions({{"generate": 1}}))
     """)
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     with store.open_run(tmp_path / "r") as run:
-        stage = run.stage("answers/x", lambda work: None, inputs={}, settings={}, code="1")
+        stage = run.stage(
+            "answers/x", lambda work: None, inputs={}, settings={}, versions=Versions({"generate": 1})
+        )
     assert stage.seconds >= 0.4  # file times are coarser than the clock
 
 
@@ -161,8 +176,8 @@ def test_half_done_work_of_other_settings_is_not_resumed(tmp_path):
 
     with store.open_run(tmp_path / "r") as run:
         with pytest.raises(RuntimeError):
-            run.stage("answers/x", fail, inputs={}, settings={"a": 1}, code="1")
-        run.stage("answers/x", check, inputs={}, settings={"a": 2}, code="1")
+            run.stage("answers/x", fail, inputs={}, settings={"a": 1}, versions=V)
+        run.stage("answers/x", check, inputs={}, settings={"a": 2}, versions=V)
 
 
 def test_a_second_run_in_one_folder_is_told_and_stops(tmp_path):
@@ -253,19 +268,125 @@ def test_nan_is_refused_in_json(tmp_path):
         store.write_json(tmp_path / "x.json", {"win_rate": float("nan")})
 
 
-def test_code_version_hears_code_and_not_comments(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    versions = []
-    for number, text in enumerate(
-        ["def f(): return 1", "# said\ndef f():\n    return 1", "def f(): return 2"]
-    ):
-        (tmp_path / f"method{number}.py").write_text(text)
-        versions.append(store.code_version(f"method{number}"))
-    assert versions[0] == versions[1] != versions[2]
-
-
 def test_the_log_is_kept_in_the_run_folder(tmp_path):
     with store.open_run(tmp_path / "r") as run:
         make_stage(run, [])
     assert "model/longest: done" in (tmp_path / "r/run.log").read_text()
     assert json.loads((tmp_path / "r/model/longest/stage.json").read_text())["facts"] == {"rows": 3}
+
+
+NEWER = versions(torch="2.13.0", transformers="5.25.0")
+
+
+def test_keep_versions_goes_on_with_what_is_there_and_says_so(tmp_path):
+    calls, heard = [], []
+    with store.open_run(tmp_path / "r") as run:
+        first = make_stage(run, calls)
+    with store.open_run(tmp_path / "r", heard.append, keep_versions=True) as run:
+        kept = make_stage(run, calls, versions=NEWER)
+    assert calls == ["model/longest"] and kept.skipped and kept.fingerprint == first.fingerprint
+    assert heard == ["model/longest: kept, although transformers was 5.24.0, is 5.25.0"]
+    assert list(kept.origin.kept) == ["transformers was 5.24.0, is 5.25.0"]
+    assert kept.origin.versions.libraries["transformers"] == "5.24.0", "what made it, not what is installed"
+    with store.open_run(tmp_path / "r", heard.append, keep_versions=True) as run:
+        again = make_stage(run, calls, versions=NEWER, settings={"lr": 2e-5})
+    assert not again.skipped and not again.origin.kept, "other settings are no matter of versions"
+
+
+def test_keep_versions_also_goes_on_with_unfinished_work_and_the_manifest_says_of_which_versions(tmp_path):
+    def fail(work):
+        (work / "half").write_text("1")
+        raise RuntimeError("power cut")
+
+    def resume(work):
+        found.append((work / "half").exists())
+
+    found, heard = [], []
+    arguments = {"inputs": {}, "settings": {}}
+    for keep in (True, False):
+        folder = tmp_path / str(keep)
+        with store.open_run(folder) as run, pytest.raises(RuntimeError):
+            run.stage("model/x", fail, **arguments, versions=V)
+        with store.open_run(folder, heard.append, keep_versions=keep) as run:
+            stage = run.stage("model/x", resume, **arguments, versions=NEWER)
+        assert list(stage.origin.kept) == (["transformers was 5.24.0, is 5.25.0"] if keep else [])
+        assert json.loads((stage.folder / "stage.json").read_text()).get("kept", []) == stage.origin.kept
+    assert found == [True, False]
+    assert heard == [
+        "model/x: goes on with unfinished work, although transformers was 5.24.0, is 5.25.0",
+        "model/x: begins anew, because transformers was 5.24.0, is 5.25.0",
+    ]
+
+
+def test_a_manifest_says_when_and_on_what_its_stage_was_made(tmp_path):
+    with store.open_run(tmp_path / "r") as run:
+        made = make_stage(run, [])
+        again = make_stage(run, [])
+    assert made.origin == again.origin
+    assert set(made.origin.made) == {"finished", "handpicked", "python", "machine"}
+    assert made.origin.made["finished"].endswith("Z")
+    assert os.uname().nodename not in made.origin.made["machine"], "results are published"
+
+
+def layout_1(folder, settings, inputs):
+    """A stage as the version before left it."""
+    (folder / "model/longest").mkdir(parents=True)
+    (folder / ".layout").write_text("1\n")
+    manifest = {
+        "stage": "model/longest",
+        "fingerprint": "0" * 64,
+        "seconds": 5.0,
+        "facts": {"rows": 3},
+        "inputs": inputs,
+        "settings": settings,
+        "code": "0123456789abcdef",
+    }
+    (folder / "model/longest/stage.json").write_text(json.dumps(manifest))
+
+
+def test_a_run_of_the_layout_before_is_read_and_said_once(tmp_path):
+    calls, heard = [], []
+    layout_1(
+        tmp_path, {"lr": 1e-5, "timeout": 120}, {"subset": "abc"}
+    )  # it noted settings that no longer count
+    for _ in range(2):
+        with store.open_run(tmp_path, heard.append) as run:
+            stage = make_stage(run, calls)
+            make_stage(run, calls)
+        assert stage.skipped and stage.earlier and stage.facts == {"rows": 3} and not calls
+        assert len(heard) == 1 and "An earlier version of handpicked" in heard.pop()
+    with store.open_run(tmp_path, heard.append) as run:
+        make_stage(run, calls, settings={"lr": 2e-5})
+    assert calls and heard == ["model/longest: runs again because settings.lr was 1e-05, is 2e-05"]
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({"settings": {"lr": 1e-5, "epochs": 3}}, "settings.epochs was unset, is 3"),
+        ({"inputs": {"subset": "abd"}}, "its input subset changed"),
+    ],
+)
+def test_what_differs_from_the_layout_before_runs_again(tmp_path, now, said):
+    calls, heard = [], []
+    layout_1(tmp_path, {"lr": 1e-5, "timeout": 120}, {"subset": "abc"})
+    with store.open_run(tmp_path, heard.append) as run:
+        stage = make_stage(run, calls, **now)
+    assert calls and not stage.earlier and heard == [f"model/longest: runs again because {said}"]
+
+
+def test_another_build_of_a_library_is_the_same_version(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", {"torch": "2.13.0+cu130"}.__getitem__)
+    assert installed("torch") == "2.13.0"
+
+
+def test_what_is_made_again_for_its_losses_says_which_versions_the_rest_is_of(tmp_path):
+    def make(work, lost):
+        (work / "replies.txt").write_text("all" if lost else "some")
+        return {store.LOST: int(not lost)}
+
+    for versions_now in (V, NEWER):
+        with store.open_run(tmp_path / "r", keep_versions=True) as run:
+            stage = run.asking_stage("verdicts/x", make, inputs={}, settings={}, versions=versions_now)
+    assert (stage.folder / "replies.txt").read_text() == "all"
+    assert stage.origin.kept == ["transformers was 5.24.0, is 5.25.0"]

@@ -15,13 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import Measure
+from handpicked.fingerprint import Versions
 from handpicked.job import Job, Measured, OpenPool, Subset
 from handpicked.records import Pool, Prompt
-from handpicked.store import Stage, code_version, digest, write_json
+from handpicked.store import Stage, digest, write_json
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+# Versions of the stages' own work, beside those of the scorers they use: raised when their files would hold other values.
+LENGTHS = 1
+AUDIT = 1
+ANSWERS = 1
 
 SAMPLE = 5_000
 """Rows of the pool, and of each subset, whose features are computed."""
@@ -50,6 +56,8 @@ def lengths(
     """The response length in ``measure`` of every readable row of ``pool``, float64, NaN where it has none; stored as ``name``."""
     import numpy as np
 
+    from handpicked.pick.methods import MEASURES
+
     def make(work: Path) -> None:
         from handpicked.pick.lengths import lengths
 
@@ -60,7 +68,7 @@ def lengths(
         make,
         inputs={"rows": identity},
         settings={"measure": measure, "tokenizer": tokenizer},
-        code=code_version(f"handpicked.score.length_{measure}", "handpicked.pick.lengths"),
+        versions=Versions.by(MEASURES[measure](tokenizer), stage={"lengths": LENGTHS}),
     )
     return np.load(stage.folder / "lengths.npy"), stage
 
@@ -71,13 +79,17 @@ def audit(
     """Features, scores and instruction types of a sample of the pool and of each subset, and what the subsets share."""
     import pyarrow.parquet as pq
 
+    from handpicked.pick.methods import MEASURES
+    from handpicked.score.features import FEATURES
+
+    scorers = [MEASURES[measure](tokenizer), *(make() for make in FEATURES.values())]
     inputs = {"pool": opened.identity, **{f"subset {name}": one.identity for name, one in subsets.items()}}
     looked = job.store.stage(
         "audit/features",
         lambda work: _look(work, opened, subsets, measure, tokenizer),
         inputs=inputs,
         settings={"sample": SAMPLE, "measure": measure, "tokenizer": tokenizer},
-        code=code_version("handpicked.score", "handpicked.auditing"),
+        versions=Versions.by(*scorers, stage={"audit": AUDIT}),
     )
     table = pq.read_table(looked.folder / "rows.parquet")
     verbs = _verbs(job, "audit/verbs", digest(looked.folder / "asked.json"), looked.folder / "asked.json")
@@ -148,7 +160,7 @@ def answer_features(
         make,
         inputs={arm: measured.identity for arm, measured in answers.items()},
         settings={},
-        code=code_version("handpicked.score"),
+        versions=Versions.by(*(make() for make in FEATURES.values()), stage={"answer features": ANSWERS}),
     )
     table = pq.read_table(stage.folder / "answers.parquet")
     return {(row.pop("arm"), row.pop("prompt_id")): row for row in table.to_pylist()}, stage
@@ -163,7 +175,7 @@ def _verbs(
     job: Job, name: str, identity: str, texts: Path | Sequence[str]
 ) -> tuple[list[Sequence[str | None]], Stage] | None:
     """The parsed instructions of ``texts`` (or of a JSON file of them), in order, and the stage."""
-    from handpicked.score.root_verb import missing, root_verbs
+    from handpicked.score.root_verb import RootVerb, missing, root_verbs
 
     if missing() is not None:
         return None
@@ -177,7 +189,7 @@ def _verbs(
         make,
         inputs={"instructions": identity},
         settings={},
-        code=code_version("handpicked.score.root_verb"),
+        versions=Versions.by(RootVerb()),
     )
     return json.loads((stage.folder / "verbs.json").read_text()), stage
 

@@ -72,6 +72,8 @@ def bench(
     out: Path,
     progress: Progress = SILENT,
     say: Callable[[str], None] = log.info,
+    *,
+    keep_versions: bool = False,
 ) -> dict[str, Any]:
     """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also written to benchmarks.json.
 
@@ -80,11 +82,14 @@ def bench(
     """
     if not names:
         raise ConfigError("Which benchmarks? Give --task, once for each; 'handpicked methods' lists them.")
-    with open_run(out, say) as store:
+    with open_run(out, say, keep_versions=keep_versions) as store:
         benched = run_benchmarks(store, subject, names, settings, progress)
+        ran = [one.stage for one in benched if one.stage is not None]
+        kept = [f"{stage.name}: {what}" for stage in ran for what in stage.origin.kept]
         table = {
             "model": subject.identity,
             "benchmarks": table_of(benched, names),
+            **({"kept_versions": kept} if kept else {}),
         }
         write_json(out / "benchmarks.json", table)
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 from handpicked.benched import Benched
 from handpicked.config import BenchSettings
 from handpicked.errors import first_line
+from handpicked.fingerprint import LANGUAGE_MODEL, Versions
 from handpicked.job import Job, Trained
 from handpicked.progress import Progress
 from handpicked.records import to_json
-from handpicked.store import Run, code_version, write_text
+from handpicked.store import Run, write_text
 
 if TYPE_CHECKING:
     from handpicked.bench import Endpoint, LocalData
 
 RESULT, SAMPLES = "result.json", "samples.jsonl"
+BENCH = 1
+"""The version of how benchmarks are asked and read here. Raise it when the same documents would be scored otherwise."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,16 @@ def run_benchmarks(
 
 
 def _in_chat(task: str, settings: BenchSettings, subject: Subject) -> bool:
-    from handpicked.bench import BENCHMARKS
-
     if subject.endpoint is not None:
         return subject.endpoint.chat
-    free_text = task in BENCHMARKS and BENCHMARKS[task].free_text
-    return settings.chat_template == "always" or (settings.chat_template == "free-text" and free_text)
+    return settings.chat_template == "always" or (settings.chat_template == "free-text" and _free_text(task))
+
+
+def _free_text(task: str) -> bool:
+    """Whether its answers are texts that are read as a person would."""
+    from handpicked.bench import BENCHMARKS
+
+    return task in BENCHMARKS and BENCHMARKS[task].free_text
 
 
 def _one(
@@ -125,9 +131,10 @@ def _one(
             settings={
                 "limit": settings.limit,
                 "template": subject.template if chat else None,
-                "lm-eval": _lm_eval(),
+                # What is left out for transformers stays as runs of layout 1 have it.
+                **({"engine": settings.engine} if settings.engine != "transformers" else {}),
             },
-            code=code_version("handpicked.bench"),
+            versions=Versions.of({f"bench {task}": BENCH}, _libraries(task, subject, settings)),
         )
     except BenchmarkFailed as error:
         store.say(
@@ -139,5 +146,9 @@ def _one(
     return Benched(subject.name, task, result, [json.loads(line) for line in lines], stage)
 
 
-def _lm_eval() -> str:
-    return importlib.metadata.version("lm-eval")
+def _libraries(task: str, subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
+    """What computes the results: behind an endpoint nobody can say which libraries answer."""
+    measured = ("lm-eval", "nltk", "rouge-score") if _free_text(task) else ("lm-eval",)
+    if subject.endpoint is not None:
+        return measured
+    return (*measured, *LANGUAGE_MODEL, "vllm" if settings.engine == "vllm" else "peft")

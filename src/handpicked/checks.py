@@ -26,6 +26,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
         *_prompts_of_refinement(experiment),
         *_judges(experiment),
         *_templates(experiment),
+        *_empty(experiment),
         *_benchmarks(experiment),
     ]
 
@@ -259,7 +260,7 @@ def _judges(experiment: Experiment) -> Mistakes:
 def _templates(experiment: Experiment) -> Mistakes:
     from handpicked.models.template import SHIPPED
 
-    known: Sequence[str] = ("auto", *SHIPPED)
+    known: Sequence[str] = ("auto", *SHIPPED, *sorted(_own_templates(experiment)))
     named: Mistakes = [(("train", "template"), experiment.train.template)]
     named += [
         (("arms", n, "train", "template"), a.train.template) for n, a in experiment.arms.items() if a.train
@@ -269,6 +270,40 @@ def _templates(experiment: Experiment) -> Mistakes:
         for at, name in named
         if name not in known
     ]
+
+
+def _empty(experiment: Experiment) -> Mistakes:
+    """Arms that ask for no row: trained on nothing, they would be the untouched model under another name."""
+    return [
+        (
+            ("arms", name, field),
+            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some rows; 'by: none' is the untouched model.",
+        )
+        for name, arm in experiment.arms.items()
+        for field, asked in (("size", arm.size), ("fraction", arm.fraction))
+        if asked == 0
+    ]
+
+
+def _own_templates(experiment: Experiment) -> set[str]:
+    """The names of the chat templates that the models' tokenizers bring, of those that can be had here.
+
+    Tokenizers are loaded only where a name is not one of ours.
+    """
+    from handpicked.models.template import SHIPPED, own_templates
+
+    named = {experiment.train.template, *(a.train.template for a in experiment.arms.values() if a.train)}
+    if named <= {"auto", *SHIPPED}:
+        return set()
+    from handpicked.models.load import load_tokenizer
+
+    found: set[str] = set()
+    for model in dict(experiment.models).values() or [experiment.model]:
+        try:
+            found |= set(own_templates(load_tokenizer(model)))
+        except HandpickedError:
+            continue
+    return found
 
 
 def _benchmarks(experiment: Experiment) -> Mistakes:

@@ -5,13 +5,35 @@ The line under a field says what it is and in which unit. Unknown fields are mis
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Measure = Literal["tokens", "nltk", "words", "chars"]
 BUNDLED_LM = "bundled:smollm2-135m-instruct"
 BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
+
+EXECUTION: dict[str, Any] = {"execution": True}
+"""Marks a field that says how the work is done and changes no result: it is in no fingerprint. For a field of a section
+(``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``)."""
+
+
+def result_settings(settings: Any) -> Any:
+    """Settings (a section, or a dataclass or container of them) as plain JSON, without those marked ``EXECUTION``, at any depth."""
+    if isinstance(settings, BaseModel):
+        listed = type(settings).model_fields.items()
+        counting = [name for name, field in listed if field.json_schema_extra != EXECUTION]
+    elif is_dataclass(settings) and not isinstance(settings, type):
+        counting = [one.name for one in fields(settings) if one.metadata != EXECUTION]
+    elif isinstance(settings, Mapping):
+        return {key: result_settings(value) for key, value in settings.items()}
+    elif isinstance(settings, list | tuple):
+        return [result_settings(value) for value in settings]
+    else:
+        return settings
+    return {name: result_settings(getattr(settings, name)) for name in counting}
 
 
 class Strict(BaseModel):
@@ -42,17 +64,17 @@ class EndpointSettings(Strict):
 
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
-    key_env: str = "OPENAI_API_KEY"
+    key_env: Annotated[str, Field(json_schema_extra=EXECUTION)] = "OPENAI_API_KEY"
     """Environment variable that holds the key. The key itself is never written anywhere."""
-    concurrency: Annotated[int, Field(gt=0)] = 16
+    concurrency: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 16
     """Requests in flight at most; fewer after a 429."""
-    timeout: Annotated[float, Field(gt=0)] = 120.0
+    timeout: Annotated[float, Field(gt=0, json_schema_extra=EXECUTION)] = 120.0
     """Seconds a request may take."""
-    max_cost: Annotated[float, Field(gt=0)] | None = None
+    max_cost: Annotated[float | None, Field(gt=0, json_schema_extra=EXECUTION)] = None
     """US dollars; the work stops, with everything paid for kept, before it would spend more."""
-    price_in: Annotated[float, Field(ge=0)] | None = None
+    price_in: Annotated[float | None, Field(ge=0, json_schema_extra=EXECUTION)] = None
     """US dollars per million prompt tokens, for the estimate."""
-    price_out: Annotated[float, Field(ge=0)] | None = None
+    price_out: Annotated[float | None, Field(ge=0, json_schema_extra=EXECUTION)] = None
     """US dollars per million reply tokens, for the estimate."""
 
 
@@ -158,13 +180,22 @@ class ModelSettings(Strict):
     """Run Python code that comes with the model. Only for models whose code you have read."""
 
 
+DEFAULT_RATES: Mapping[str, float] = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
+"""Peak learning rate by method. For full fine-tuning the family's (AlpaGasus, Cherry); for adapters that of QLoRA (Dettmers
+et al., 2023, arXiv 2305.14314) at 7B and 13B: an adapter starts at zero and needs larger steps."""
+FEW_STEPS = 10
+"""Optimizer steps below which the dry run and the report warn. AdamW's first moment is a mean over some 1 / (1 - 0.9) = 10
+steps: with fewer, the direction of training is that of a handful of batches."""
+
+
 class TrainSettings(Strict):
     """How an arm is fine-tuned. Defaults are the family's (AlpaGasus, Cherry): the paper published none."""
 
     method: Literal["lora", "qlora", "full"] = "lora"
     """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
     template: str = "auto"
-    """Chat template: ``auto`` is the tokenizer's own (alpaca's where it has none, which is said), alpaca, vicuna, chatml or plain."""
+    """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none, which is said),
+    alpaca, vicuna, chatml, plain, or the name of one that the tokenizer brings, such as tool_use."""
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Passes over the training rows."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -174,12 +205,12 @@ class TrainSettings(Strict):
     """Examples per optimizer step, over all devices."""
     micro_batch_size: Annotated[int, Field(gt=0)] = 4
     """Examples in one forward pass on one device."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
-    """Peak learning rate."""
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Peak learning rate. None: the default of the method, 2e-5 for ``full``, 2e-4 for ``lora`` and ``qlora``."""
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after warm-up."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    """Share of the steps spent warming up."""
+    """Share of the steps spent warming up, rounded down to whole steps: 33 steps at 0.03 have none, 34 have one."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """AdamW weight decay."""
     max_length: Annotated[int, Field(gt=0)] = 1024
@@ -195,15 +226,29 @@ class TrainSettings(Strict):
     """Recompute activations in the backward pass: less memory, a third more time."""
     neftune_noise: Annotated[float, Field(ge=0)] | None = None
     """NEFTune noise alpha on the input embeddings (Jain et al., 2023)."""
-    save_every: Annotated[int, Field(gt=0)] = 10
+    save_every: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 10
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
     merge: bool = True
     """Also save the model with the adapter merged in."""
     keep_optimizer: bool = False
     """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three adapters' worth of disk each."""
     seed: int = 0
-    report_to: tuple[str, ...] = ()
+    report_to: Annotated[tuple[str, ...], Field(json_schema_extra=EXECUTION)] = ()
     """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""
+
+    @property
+    def peak_rate(self) -> float:
+        """The peak learning rate that training uses: the given one, or the default of the method."""
+        return DEFAULT_RATES[self.method] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def rate_origin(self) -> str:
+        """Where ``peak_rate`` comes from, in words."""
+        return f"default for {self.method}" if self.learning_rate is None else "as set"
+
+    def resolved(self) -> TrainSettings:
+        """These settings with the learning rate written out: what a result depends on, whether it was given or not."""
+        return self.model_copy(update={"learning_rate": self.peak_rate})
 
 
 class GenerateSettings(Strict):
@@ -218,6 +263,9 @@ class GenerateSettings(Strict):
     batch_size: Annotated[int, Field(gt=0)] = 16
     """Prompts in one forward pass."""
     seed: int = 0
+    thinking: bool = False
+    """Whether answers begin with a thought. False: after the empty thought that templates such as Qwen3's write before an answer
+    without one. True: after the template's own generation prompt. Only templates that know thoughts differ."""
 
 
 class ReferenceSettings(Strict):
@@ -251,10 +299,10 @@ class JudgeSettings(EndpointSettings):
     name: str = "reference-similarity"
     model: str | None = None
     """Model name sent to the endpoint (LLM judges only)."""
-    batch: bool = False
+    batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
     again, it collects them and goes on."""
-    force: bool = False
+    force: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Allow a judge that is also the model under test."""
 
 
@@ -265,7 +313,7 @@ class BenchSettings(Strict):
     """A folder of benchmark files, recognised by their names (``docs/benchmarks.md`` lists them); none: the hub."""
     limit: Annotated[int, Field(gt=0)] | None = None
     """The first so many documents of each task; none: all of them."""
-    batch_size: Annotated[int, Field(gt=0)] = 8
+    batch_size: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 8
     """Requests in one forward pass."""
     engine: Literal["transformers", "vllm"] = "transformers"
     chat_template: Literal["never", "free-text", "always"] = "free-text"

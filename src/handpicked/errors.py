@@ -56,6 +56,17 @@ class TrainingError(HandpickedError):
     """Training settings that would do silent harm, such as a template without an end-of-text token."""
 
 
+class Refused(TrainingError):
+    """A chat template refuses one conversation, or would show it otherwise than it is. ``reason`` says why."""
+
+    def __init__(self, template: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The chat template '{template}' refuses a conversation: {reason}. Leave it out, or set another template "
+            "(chatml, alpaca, vicuna, plain)."
+        )
+
+
 class BenchmarkError(HandpickedError):
     """Benchmarks broke off in their own code; the others are done and kept."""
 

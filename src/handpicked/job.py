@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked.arms import Lineup
-from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings
+from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings, SelectSettings
 from handpicked.progress import Progress
 from handpicked.records import Example, Pool
 from handpicked.store import Run, Stage
+
+if TYPE_CHECKING:
+    from handpicked.pick.modeled import Content
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,20 @@ class OpenPool:
     stage: Stage | None
     held_out: Sequence[Example] = ()
 
+    @cached_property
+    def content(self) -> Content:
+        """What scores by models are kept by; the pool is read for it once a run."""
+        from handpicked.pick.modeled import Content
+
+        return Content.of(self.pool)
+
 
 @dataclass(frozen=True)
 class Subset:
     """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of its rows, how they are read.
 
     ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of the selection.
+    ``scores`` are the stages of the scores by models that it was selected by.
     """
 
     folder: Path
@@ -52,6 +64,7 @@ class Subset:
     stage: Stage
     reading: PoolSettings
     refined: Stage | None = None
+    scores: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,21 @@ def read_pool(settings: PoolSettings) -> Pool:
     return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
 
 
+def split(settings: PoolSettings, source: Pool, folder: Path) -> dict[str, int]:
+    """Write ``rest`` and ``held-out`` of ``source`` into ``folder``; the rows of each, and of the whole."""
+    from handpicked.data.holdout import hold_out
+
+    held, rest = hold_out(source, settings.hold_out, settings.hold_out_max_words)
+    source.write(rest, folder / "rest")
+    source.write(held, folder / "held-out")
+    return {"rows": source.rows, "rest": len(rest), "held_out": len(held)}
+
+
+def selected(folder: Path) -> Path:
+    """The rows of a subset folder, in whichever container they are."""
+    return next(path for name in ("selected.jsonl", "selected.parquet") if (path := folder / name).is_file())
+
+
 def reread(settings: PoolSettings, file: Path) -> Pool:
     """A file of rows that came out of the pool, read as the pool was."""
     return read_pool(settings.model_copy(update={"path": str(file)}))
@@ -94,3 +122,16 @@ def tokenizer(model: ModelSettings) -> str | None:
     from handpicked.models.load import resolve
 
     return str(resolve(model))
+
+
+def selection_settings(lineup: Lineup, name: str) -> SelectSettings:
+    """How an arm's rows are selected. Lengths in tokens are counted with its model's own tokenizer.
+
+    Raises:
+        MissingPart, ModelError, ConfigError: the model is not there.
+    """
+    arm = lineup.experiment.arms[name]
+    settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
+    if settings.measure == "tokens" and settings.tokenizer is None:
+        settings = settings.model_copy(update={"tokenizer": tokenizer(lineup.model(name))})
+    return settings

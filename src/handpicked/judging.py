@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked import people
+from handpicked.cases import key
 from handpicked.config import JudgeSettings
-from handpicked.errors import NotYet
+from handpicked.errors import ConfigError, NotYet
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Pair, Verdict, to_json
+from handpicked.records import Estimate, Pair, Verdict, to_json
 from handpicked.store import write_json, write_text, writing
+
+if TYPE_CHECKING:
+    from handpicked.judge.grades import Grade, Grades, Item
+    from handpicked.judge.labelled import Labelled
 
 CACHE = "replies.sqlite"
 """Paid replies, in the folder of the results."""
-KINDS = {"test_sets": "test set", "categories": "category"}
 
 
 @dataclass(frozen=True)
@@ -65,25 +69,62 @@ def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
 
 
 def calibrate(
-    labelled: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
+    labelled: Path,
+    judges: Sequence[JudgeSettings],
+    out: Path | None,
+    progress: Progress = SILENT,
+    *,
+    verdicts: Path | None = None,
 ) -> Judged:
-    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals."""
+    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals.
+
+    Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``): nothing is
+    asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what they say.
+    """
     from handpicked.analyze.calibration import calibration
     from handpicked.judge.labelled import read_labelled
     from handpicked.judge.stored import write_verdicts
 
-    known = read_labelled(labelled)
+    known = read_labelled(labelled, verdicts)
     said = [
         f"{labelled}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
     ]
-    verdicts = _judged(known.pairs, judges, out, [], progress)
-    write_verdicts(out / "verdicts.jsonl", verdicts)
-    judged = _finished(verdicts, known.pairs, out, said)
+    if not judges:
+        found = _stored(known, labelled)
+        said.append(f"stored verdicts of {', '.join(known.judged)}: nothing is asked")
+    elif out is None:
+        raise ConfigError("-o is missing: the folder for the verdicts.")
+    else:
+        found = _judged(known.pairs, judges, out, [], progress)
+    if out is not None:
+        write_verdicts(out / "verdicts.jsonl", found)
+    judged = _finished(found, known.pairs, out, said)
     for entry in judged.results["judges"]:
-        mine = [verdict for verdict in verdicts if verdict.judge == entry["judge"]]
-        entry["people"] = {name: asdict(found) for name, found in calibration(mine, known.labels).items()}
-    write_json(out / "judgements.json", judged.results)
+        mine = [verdict for verdict in found if verdict.judge == entry["judge"]]
+        entry["people"] = {name: asdict(same) for name, same in calibration(mine, known.labels).items()}
+    if out is not None:
+        write_json(out / "judgements.json", judged.results)
     return judged
+
+
+def has_verdicts(labelled: Path) -> bool:
+    """Whether a file of labelled pairs also holds what judges said of them."""
+    from handpicked.judge.labelled import read_labelled
+
+    return bool(read_labelled(labelled).judged)
+
+
+def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
+    """The verdicts that stand beside people's labels: one a pair and judge, in the order of the pairs."""
+    from handpicked.judge.outcome import verdict
+
+    if not known.judged:
+        raise ConfigError(f"{labelled} holds labels and no verdicts of a judge: name one by --judge.")
+    return [
+        verdict(pair, judge, reviews)
+        for judge, listed in known.judged.items()
+        for pair, reviews in zip(known.pairs, listed, strict=True)
+    ]
 
 
 def _judged(
@@ -135,103 +176,100 @@ def write_batches(
         ]
 
 
-def replay_file(reviews: Path, out: Path | None) -> Judged:
+def replay_file(
+    reviews: Path,
+    out: Path | None,
+    *,
+    reversed_: Path | None = None,
+    a: str | None = None,
+    b: str | None = None,
+) -> Judged:
     """Everything that can be known of stored reviews, with no call.
 
-    With ``out``, also written there; where the reviews come with the answers, ``handpicked inspect`` can open it.
+    ``reversed_`` holds the reviews of the other order, where each order has its own file; ``a`` and ``b`` name the
+    models that are compared. With ``out``, also written there; where the reviews come with the answers,
+    ``handpicked inspect`` can open it.
     """
     from handpicked.judge import write_verdicts
     from handpicked.judge.replay import replay
 
-    replayed = replay(reviews)
-    said = [f"{reviews}: {replayed.format}, {len(replayed.verdicts)} pairs"]
-    for model, grades in replayed.grades.items():
-        known = [grade for grade in grades.values() if grade is not None]
-        mean = f"mean grade {sum(known) / len(known):.4f}" if known else "no grade"
-        said.append(f"{model}: {mean}, n = {len(known)}, {len(grades) - len(known)} without")
-    if out is not None and replayed.pairs:
-        write_verdicts(out / "verdicts.jsonl", replayed.verdicts)
-        _write_pairs(out, replayed.pairs)
-    return _finished(replayed.verdicts, replayed.pairs, out, said)
+    replayed = replay(reviews, reversed_, a, b)
+    verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
+    said = [f"{reviews}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
+    if out is not None and verdicts:
+        write_verdicts(out / "verdicts.jsonl", verdicts)
+    if out is not None and pairs:
+        _write_pairs(out, pairs)
+    known = {key(v) for v in verdicts if v.length_a + v.length_b > 0}
+    texts = [pair for pair in pairs if key(pair) in known]
+    return _finished(verdicts, texts, out, said, _mean_grades(replayed.grades))
+
+
+def _one_way(
+    verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
+) -> tuple[list[Verdict], list[Pair]]:
+    """Every two models told from one side: of the named model, else of the one that is ``a`` at their first meeting."""
+    from handpicked.analyze.compared import from_first
+
+    sides: dict[frozenset[str], str] = {}
+    for v in verdicts:
+        both = frozenset((v.a, v.b))
+        other = (both - {b}) if b in both else both
+        sides.setdefault(both, a if a in both else v.a if v.a in other else next(iter(other)))
+    turned = [
+        pair
+        if pair.a == sides[frozenset((pair.a, pair.b))]
+        else replace(pair, a=pair.b, b=pair.a, answer_a=pair.answer_b, answer_b=pair.answer_a)
+        for pair in pairs
+    ]
+    return [from_first(v, sides[frozenset((v.a, v.b))]) for v in verdicts], turned
+
+
+def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
+    """By judge, the models by their mean grade, highest first, with intervals over prompts; ``parts`` are the means of
+    each turn or skill, where there are several.
+    """
+    found = {}
+    for judge, table in grades.items():
+        means = {model: _mean_grade(items) for model, items in table.items()}
+        order = sorted(means, key=lambda model: (means[model].value is None, -(means[model].value or 0)))
+        found[judge] = [
+            {"model": model, "grade": asdict(means[model]), "parts": _by_part(table[model])}
+            for model in order
+        ]
+    return found
+
+
+def _mean_grade(items: Mapping[Item, Grade]) -> Estimate:
+    from handpicked.analyze.estimates import mean
+
+    known = [(item.prompt_id, grade.value) for item, grade in items.items() if grade.value is not None]
+    prompts, values = [prompt for prompt, _ in known], [value for _, value in known]
+    return mean(prompts, values, missing=len(items) - len(known))
+
+
+def _by_part(items: Mapping[Item, Grade]) -> dict[str, Any]:
+    parts: dict[str, dict[Item, Grade]] = {}
+    for item, grade in items.items():
+        name = item.skill or (f"turn {item.turn}" if item.turn else "")
+        parts.setdefault(name, {})[item] = grade
+    return {name: asdict(_mean_grade(part)) for name, part in sorted(parts.items())} if len(parts) > 1 else {}
 
 
 def _finished(
-    verdicts: Sequence[Verdict], pairs: Sequence[Pair], out: Path | None, said: Sequence[str]
+    verdicts: Sequence[Verdict],
+    pairs: Sequence[Pair],
+    out: Path | None,
+    said: Sequence[str],
+    grades: Mapping[str, Any] | None = None,
 ) -> Judged:
     """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
     from handpicked.analyze.judgements import judgements
 
     results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
+    results |= {"grades": grades} if grades else {}
     if out is not None:
         votes = people.votes_on(out, pairs, verdicts)
         results |= {"people": votes} if votes else {}
         write_json(out / "judgements.json", results)
     return Judged(results, tuple(said))
-
-
-def text_of(results: Mapping[str, Any]) -> str:
-    """The judgements for reading in a terminal."""
-    lines: list[str] = []
-    for judge in results["judges"]:
-        health = judge["health"]
-        state = "healthy" if health["healthy"] else "NOT to be believed: " + "; ".join(health["reasons"])
-        lines += [f"judge {judge['judge']}: {state}"]
-        for name in ("first_position", "contradictions", "ties", "unparsed", "longer"):
-            lines.append(f"  {name.replace('_', ' '):<16}{_interval(health[name])}")
-        for group, found in judge.get("people", {}).items():
-            agreement, kappa = _interval(found["agreement"]), _interval(found["kappa"])
-            lines.append(f"  people, {group:<8}agreement {agreement}; kappa {kappa}")
-        for comparison in judge["comparisons"]:
-            lines.append(f"  {comparison['a']} against {comparison['b']}")
-            for rule in ("strict", "summed"):
-                found = comparison[rule]
-                tally = ", ".join(f"{count} {name}" for name, count in found["counts"].items())
-                lines.append(f"    {rule:<8}{tally}; winning score {_interval(found['winning_score'], 4)}")
-                lines.append(f"    {'':<8}win rate {_interval(found['win_rate'])}")
-            lines += [f"    {line}" for line in _controlled(comparison)]
-            for kind in KINDS:
-                for name, group in comparison[kind].items():
-                    lines.append(f"    {KINDS[kind]} {name}")
-                    lines += [f"      {line}" for line in [_rate(group), *_controlled(group)]]
-    if "people" in results:
-        lines.append(people.text_of(results["people"]))
-    return "\n".join(lines)
-
-
-def _rate(group: Mapping[str, Any]) -> str:
-    return f"adjusted win rate {_interval(group['strict']['adjusted_win_rate'])}"
-
-
-def _controlled(group: Mapping[str, Any]) -> list[str]:
-    """The win rate with length, then style too, held equal; and where the answer was the longer or the shorter one."""
-    length = group["length_controlled"]["win_rate"]
-    lines = [f"length-controlled win rate {_held_equal(length)}"]
-    if group["length_controlled_soft"]:
-        lines.append(
-            f"soft length-controlled win rate {_held_equal(group['length_controlled_soft']['win_rate'])}"
-        )
-    if group["style_controlled"]:
-        lines.append(f"style-controlled win rate {_held_equal(group['style_controlled']['win_rate'])}")
-    near = length["near_equal"]
-    if near["of"]:
-        share = f"{near['share']:.0%} of the pairs"
-        lines.append(f"within {near['within']:.0%} of equal length {_interval(near['win_rate'])}, {share}")
-    lengths = group["by_length"]
-    return [*lines, *(f"when {name} {_interval(lengths[name])}" for name in ("longer", "shorter"))]
-
-
-def _held_equal(controlled: Mapping[str, Any]) -> str:
-    """A rate at equal length or style, with what other forms of control say; or why there is none."""
-    if controlled["value"] is None:
-        return f"cannot be told: {controlled['reason']}"
-    low, high = controlled["range"]
-    forms = f"{low:.3f} to {high:.3f} over {len(controlled['forms'])} forms of control"
-    return f"{_interval(controlled)}; {forms}{'; ' + controlled['reason'] if controlled['reason'] else ''}"
-
-
-def _interval(estimate: Mapping[str, Any], digits: int = 3) -> str:
-    if estimate["value"] is None:
-        return f"none (n = {estimate['n']})"
-    low, high = estimate["low"], estimate["high"]
-    spread = f" (95% {low:.{digits}f} to {high:.{digits}f})" if low is not None else ""
-    return f"{estimate['value']:.{digits}f}{spread}, n = {estimate['n']}"

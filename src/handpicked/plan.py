@@ -5,50 +5,47 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked import estimate
+from handpicked.arm_rows import arm_rows, selectable
 from handpicked.arms import Lineup, lineup
 from handpicked.checks import missing_parts, mistakes
-from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.config import ArmSettings, Experiment, ModelSettings
 from handpicked.errors import HandpickedError
-from handpicked.experiment import load
-from handpicked.job import read_pool
+from handpicked.experiment import Location, load
+from handpicked.planned_arm import (
+    ON_CPU,
+    Costs,
+    LikelyRows,
+    PlannedArm,
+    likely_rows,
+    planned_arm,
+    stays_untouched,
+)
+from handpicked.records import Pool
+from handpicked.rendered import Rendered, rendered
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
-ON_CPU = 1_000_000_000
-"""Weights beyond which training without a GPU is no plan."""
 REFINE_PROMPT_TOKENS = 250
 """Tokens of a rewriting prompt beside the row's own, about those of the one that is shipped."""
-Costs = list[tuple[int, int]]
-"""(response tokens, prompt tokens) of every row of a pool."""
+CONFIGURED = "its configuration"
+"""Where a model's shape is from, when its files are here."""
 CPU_GIB = 20
 """Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
-
-
-@dataclass(frozen=True)
-class PlannedArm:
-    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when rows are known."""
-
-    name: str
-    by: str
-    rows: int = 0
-    tokens: int = 0
-    steps: int = 0
-    memory_gib: float | None = None
-    hours: float | None = None
-    exact: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
     """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
 
-    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten.
+    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten,
+    ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat template makes of the real
+    rows and prompts.
     """
 
     name: str
@@ -61,6 +58,8 @@ class Plan:
     pools: tuple[dict[str, Any], ...] = ()
     models: tuple[dict[str, Any], ...] = ()
     refined: tuple[dict[str, Any], ...] = ()
+    scored: tuple[dict[str, Any], ...] = ()
+    rendered: tuple[Rendered, ...] = ()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -71,15 +70,22 @@ class Plan:
 def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing, pays nothing, writes nothing.
 
-    Raises ConfigError for mistakes in the file, as a run would; what this machine lacks is listed instead.
+    Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not move a weight; what
+    this machine lacks is listed instead.
     """
     experiment = load(file, overrides, also=mistakes)
     missing: list[str] = []
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
-    pools = {name: _row_costs(expanded.pool(name)) for name in (None, *experiment.pools)}
-    arms = tuple(_arm(expanded, name, pools, sizes, gpu) for name in expanded.experiment.arms)
+    with selectable(expanded) as opened:
+        pools = {name: _row_costs(pool) for name, pool in opened.items()}
+        selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
+    rows = {name: one.rows for name, one in selected.items()}
+    arms = tuple(
+        _arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in expanded.experiment.arms
+    )
+    _refuse_untouched(file, overrides, expanded, arms)
     evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
@@ -100,7 +106,14 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         {"of": name or "", "path": expanded.pool(name).path, "rows": len(costs)}
         for name, costs in pools.items()
     ]
-    refined = tuple(_refinement(expanded, name, pools) for name in expanded.experiment.arms)
+    refined = tuple(
+        _refinement(expanded, name, rows.get(name, 0), pools) for name in expanded.experiment.arms
+    )
+    scored = tuple(
+        {"arm": name, "scorer": scorer, "takes": takes}
+        for name, one in selected.items()
+        for scorer, takes in one.scoring.items()
+    )
     return Plan(
         experiment.name,
         listed[0],
@@ -112,6 +125,8 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         tuple(listed[1:]),
         tuple(models[1:]),
         tuple(part for part in refined if part is not None),
+        scored,
+        rendered(expanded, _absent(experiment, sizes)),
     )
 
 
@@ -120,12 +135,17 @@ def _bases(experiment: Experiment) -> dict[str, ModelSettings]:
     return dict(experiment.models) or {"": experiment.model}
 
 
+def _absent(experiment: Experiment, sizes: Mapping[str, tuple[ModelSize | None, str]]) -> set[str]:
+    """The models whose files cannot be had here: their shape was guessed."""
+    return {model.name for name, model in _bases(experiment).items() if sizes[name][1] != CONFIGURED}
+
+
 def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None, str]:
     """The model's shape, from its configuration or else guessed from its name, and which of the two."""
     from handpicked.train.estimate import model_size
 
     try:
-        return model_size(settings), "its configuration"
+        return model_size(settings), CONFIGURED
     except ImportError:
         pass  # missing_parts names it
     except HandpickedError as error:
@@ -133,18 +153,15 @@ def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None
     return estimate.guess_size(settings.name), "guessed from the size in its name"
 
 
-def _row_costs(settings: PoolSettings) -> list[tuple[int, int]]:
-    """(response tokens, prompt tokens) of every readable row that is not held out, by the embedded tokenizer."""
+def _row_costs(pool: Pool) -> list[tuple[int, int]]:
+    """(response tokens, prompt tokens) of every readable row, by the embedded tokenizer."""
     import pyarrow as pa
 
-    from handpicked.data.stdlib import NAME
     from handpicked.score.tokenizer import load_tokenizer
 
-    if settings.path == NAME:
-        return _stdlib_costs(settings)
     count = load_tokenizer(None).count
     found: list[tuple[int, int]] = []
-    for shard in read_pool(settings).shards:
+    for shard in pool.shards:
         for batch in shard.read(["row", "prompt", "response"]):
             responses, prompts = (
                 count(batch[name].cast(pa.large_string())).to_pylist() for name in ("response", "prompt")
@@ -153,58 +170,49 @@ def _row_costs(settings: PoolSettings) -> list[tuple[int, int]]:
     return found
 
 
-def _stdlib_costs(settings: PoolSettings) -> list[tuple[int, int]]:
-    import tempfile
-
-    from handpicked.data.stdlib import write_pool
-
-    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        written = write_pool(Path(folder) / "pool.jsonl")
-        return _row_costs(settings.model_copy(update={"path": str(written)}))
-
-
 def _arm(
     expanded: Lineup,
     name: str,
+    rows: int,
     pools: Mapping[str | None, Costs],
     sizes: Mapping[str, tuple[ModelSize | None, str]],
     gpu: bool,
 ) -> PlannedArm:
-    from handpicked.train.estimate import estimate as estimate_training
-
     arm = expanded.experiment.arms[name]
     costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
     if arm.by == "none":
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
-    rows = _rows(arm, len(costs))
-    a_pass, exact = _tokens(arm, costs, rows, settings.max_length)
-    if size is None:
-        return PlannedArm(name, arm.by, rows, round(a_pass * settings.epochs), exact=exact)
-    gpu = gpu or size.weights > ON_CPU
-    speed = estimate.tokens_per_second(size, settings, gpu=gpu)
-    found = estimate_training(
-        rows,
-        a_pass / max(rows, 1),
-        size,
-        settings,
-        longest_row=max((response + prompt for response, prompt in costs), default=None),
-        bytes_per_weight=2 if gpu else 4,
-        tokens_per_second=speed,
-    )
-    hours = round((found.seconds or 0) / 3600, 3)
-    return PlannedArm(
-        name, arm.by, rows, found.tokens, found.steps, round(found.memory / 2**30, 1), hours, exact
-    )
+    likely = _likely(expanded, arm, costs, rows, settings.max_length)
+    longest = max((response + prompt for response, prompt in costs), default=None)
+    return planned_arm(name, arm, rows, likely, settings, size, longest, gpu)
 
 
-def _rows(arm: ArmSettings, pool: int) -> int:
-    if arm.size is not None:
-        return min(arm.size, pool)
-    return int(arm.fraction * pool) if arm.fraction is not None else pool
+def _likely(expanded: Lineup, arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> LikelyRows:
+    """Of an arm that matches the lengths of another one, the rows of that one, which are not its own."""
+    of = expanded.experiment.arms.get(arm.of or "")
+    if of is None:
+        return likely_rows(arm, costs, rows, max_length)
+    return replace(likely_rows(of, costs, rows, max_length), exact=False)
 
 
-def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) -> dict[str, Any] | None:
+def _refuse_untouched(
+    file: Path, overrides: Sequence[str], expanded: Lineup, arms: Sequence[PlannedArm]
+) -> None:
+    """Raise ConfigError for all arms whose training could not move a weight, each with its line in the file."""
+    reasons = {arm.name: stays_untouched(arm, expanded.train(arm.name)) for arm in arms}
+    found: list[tuple[Location, str]] = [
+        (("arms", expanded.arm(name).family), f"arm '{name}': {reason}")
+        for name, reason in reasons.items()
+        if reason is not None
+    ]
+    if found:
+        load(file, overrides, also=lambda _: found)
+
+
+def _refinement(
+    expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]
+) -> dict[str, Any] | None:
     """The calls that rewriting an arm's responses takes, and the most they cost."""
     from handpicked.endpoint.cost import price
 
@@ -212,8 +220,7 @@ def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) 
     if arm.refine is None:
         return None
     costs = pools[arm.pool]
-    rows = _rows(arm, len(costs))
-    a_pass, _ = _tokens(arm, costs, rows, sys.maxsize)
+    a_pass = round(_likely(expanded, arm, costs, rows, sys.maxsize).mean * rows)
     most = price(a_pass + rows * REFINE_PROMPT_TOKENS, rows * arm.refine.max_tokens, arm.refine)
     return {
         "arm": name,
@@ -221,17 +228,6 @@ def _refinement(expanded: Lineup, name: str, pools: Mapping[str | None, Costs]) 
         "calls": rows,
         "at_most_usd": None if most is None else round(most, 2),
     }
-
-
-def _tokens(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> tuple[int, bool]:
-    """Tokens of one pass over the arm's rows, and whether these are the very rows (no guard, no chance, no model)."""
-    cut = [min(response + prompt, max_length) for response, prompt in costs]
-    if rows == len(costs):
-        return sum(cut), True
-    if arm.by in ("longest", "shortest") and arm.measure == "tokens" and not arm.guards:
-        order = sorted(range(len(costs)), key=lambda row: costs[row][0], reverse=arm.by == "longest")
-        return sum(cut[row] for row in order[:rows]), True
-    return round(sum(cut) / max(len(cut), 1) * rows), False
 
 
 def _evaluation(expanded: Lineup) -> dict[str, Any]:
@@ -327,29 +323,20 @@ def text_of(planned: Plan) -> str:
     for model in (planned.model, *planned.models):
         of, size = f"{model['of']}: " if model["of"] else "", model["weights"]
         lines.append(f"model   {of}{model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
-    wide = max(16, *(len(arm.name) + 2 for arm in planned.arms))
-    lines += ["", f"{'arm':<{wide}}{'by':<16}{'rows':>8}{'steps':>8}{'tokens':>14}{'memory':>11}{'time':>10}"]
-    for arm in planned.arms:
-        if arm.by == "none":
-            lines.append(f"{arm.name:<{wide}}untouched")
-            continue
-        about = "" if arm.exact else "~"
-        memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
-        time = _time(arm.hours)
-        lines.append(
-            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{arm.steps:>8,}{about + format(arm.tokens, ','):>14}{memory:>11}{time:>10}"
-        )
+    lines += ["", *_arm_lines(planned.arms)]
     evaluation = planned.evaluation
     sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
     lines += [
         "",
         f"prompts {sets}; {evaluation['answers']:,} answers, {evaluation['comparisons']} comparisons",
     ]
+    lines += [f"template {one.sentence}" for one in planned.rendered]
     for part in planned.refined:
         cost = "cost unknown: give price_in and price_out"
         if part["at_most_usd"] is not None:
             cost = f"at most ${part['at_most_usd']:,.2f}"
         lines.append(f"refine  {part['arm']} ({part['model']}): {part['calls']:,} calls, {cost}")
+    lines += [f"score   {part['arm']}: {part['scorer']}: {part['takes']}" for part in planned.scored]
     for judge in evaluation["judges"]:
         asked = f" ({judge['model']})" if judge["model"] else ""
         cost = "free" if not judge["calls"] else "cost unknown: give price_in and price_out"
@@ -361,8 +348,31 @@ def text_of(planned: Plan) -> str:
         requests = f"{one['requests']:,} requests on all arms" if known else "of lm-eval: size unknown"
         lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'])}")
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
+    warnings = [warning for arm in planned.arms for warning in arm.warnings]
+    lines += ["", "Warnings:", *(f"  - {warning}" for warning in warnings)] if warnings else []
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
+
+
+def _arm_lines(arms: Sequence[PlannedArm]) -> list[str]:
+    """The table of the arms, and where their learning rates come from."""
+    wide = max(16, *(len(arm.name) + 2 for arm in arms))
+    head = f"{'arm':<{wide}}{'by':<16}{'rows':>8}{'steps':>8}{'warm-up':>9}{'peak lr':>9}{'sum of lr':>11}{'tokens':>14}"
+    lines = [f"{head}{'memory':>11}{'time':>10}"]
+    rates: dict[str, list[str]] = {}
+    for arm in arms:
+        if arm.learning_rate is None or arm.rate_sum is None:
+            lines.append(f"{arm.name:<{wide}}untouched")
+            continue
+        steps, tokens = (("" if arm.exact else "~") + format(count, ",") for count in (arm.steps, arm.tokens))
+        memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
+        lines.append(
+            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{steps:>8}{arm.warmup_steps:>9,}{arm.learning_rate:>9.2g}"
+            f"{arm.rate_sum:>11.3g}{tokens:>14}{memory:>11}{_time(arm.hours):>10}"
+        )
+        rates.setdefault(f"{arm.learning_rate:g} ({arm.rate_origin})", []).append(arm.name)
+    said = [f"peak lr {rate}: {', '.join(names)}" for rate, names in rates.items()]
+    return [*lines, *(["", *said] if said else [])]
 
 
 def _time(hours: float | None) -> str:

@@ -24,10 +24,20 @@ Cost = Literal["text", "embedding", "model forward", "model backward", "paid API
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``role`` is system, user, assistant or tool."""
+    """One turn. ``role`` is system, user, assistant or tool.
+
+    ``input`` is the further input of an instruction, where the row has a field for it: the end of ``content``, after the
+    instruction and a blank line. It changes neither the turn's identity nor its text.
+    """
 
     role: str
     content: str
+    input: str = field(default="", compare=False)
+
+    @property
+    def instruction(self) -> str:
+        """``content`` without its ``input``."""
+        return self.content.removesuffix(self.input).removesuffix("\n\n") if self.input else self.content
 
 
 @dataclass(frozen=True, slots=True)

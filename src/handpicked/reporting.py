@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -22,12 +21,18 @@ from handpicked.analyze.facts import (
     TrainingFacts,
 )
 from handpicked.benched import Benched, averages_of, bench_facts, questions
-from handpicked.config import Measure
+from handpicked.config import Measure, TrainSettings
 from handpicked.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
 from handpicked.score.features import FEATURES
 from handpicked.score.root_verb import missing
 from handpicked.store import Stage
+
+KEPT = (
+    *("learning_rate", "warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
+    *("weight_change", "weight_change_relative"),
+)
+"""What the report says of a training as the stage kept it, under the same names."""
 
 
 def report(
@@ -52,6 +57,7 @@ def report(
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
     looked = _looked(job, pools, subsets, asked, answers, benched, measure)
+    ran = ran_stages(pools, subsets, models, losses, answers, verdicts, benched)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
     }
@@ -71,11 +77,20 @@ def report(
         completions=completions,
         losses=values,
         verdicts=decided,
-        stages=[*stage_facts(pools, subsets, models, losses, answers, verdicts, benched), looked.stage],
+        stages=[*stage_facts(ran, subsets, verdicts), looked.stage],
         audit=looked.audit,
         instructions=looked.instructions,
         answer_features=looked.answer_features,
-        provenance=provenance(job, pools, models, command),
+        provenance=provenance(
+            pools,
+            models,
+            command,
+            [
+                *(stage for subset in subsets.values() for stage in subset.scores),
+                *(stage for _, _, stage in ran),
+                *looked.stages,
+            ],
+        ),
         people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
         benchmarks=[bench_facts(one) for one in benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
@@ -97,7 +112,7 @@ def arm_facts(job: Job, name: str, subset: Subset | None, trained: Trained, leng
     arm, place = job.experiment.arms[name], job.lineup.arm(name)
     if subset is None:
         return ArmFacts(name, arm.by, arm=place.name, family=place.family, base=place.base)
-    training = _training_facts(trained.stage.facts) if trained.stage else None
+    training = _training_facts(trained.stage.facts, job.lineup.train(name)) if trained.stage else None
     summary = dict(subset.stage.facts)
     dropped = tuple(Dropped(**part) for part in summary.pop("dropped"))
     selection = SelectionSummary(dropped=dropped, **summary)
@@ -134,7 +149,12 @@ class Looked:
     audit: dict[str, Any]
     instructions: InstructionFacts
     answer_features: Mapping[tuple[str, str], Mapping[str, float | None]]
-    stage: StageFacts
+    stages: Sequence[Stage]
+
+    @property
+    def stage(self) -> StageFacts:
+        """All of them as one."""
+        return StageFacts("selection audit", "", round(sum(stage.seconds for stage in self.stages), 3))
 
 
 def _looked(
@@ -174,7 +194,7 @@ def _looked(
             missing(), verbs, prompts[0] if prompts else {}, documents[0] if documents else {}
         ),
         answer_features=features,
-        stage=StageFacts("selection audit", "", round(sum(stage.seconds for stage in ran), 3)),
+        stages=ran,
     )
 
 
@@ -211,7 +231,8 @@ def _audited(
     return audit, sets, found.stages
 
 
-def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
+def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> TrainingFacts:
+    """What the stage kept. Where the learning rate comes from is no part of a result, so the experiment says it."""
     return TrainingFacts(
         rows=facts["rows_used"],
         truncated=facts["rows_truncated"],
@@ -223,10 +244,12 @@ def _training_facts(facts: Mapping[str, Any]) -> TrainingFacts:
         curve=[(step, loss) for step, loss in facts["losses"]],
         device=facts["device"],
         template=facts.get("template", ""),
+        rate_origin=settings.rate_origin,
+        **{name: facts[name] for name in KEPT},
     )
 
 
-def stage_facts(
+def ran_stages(
     pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
@@ -234,8 +257,8 @@ def stage_facts(
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
     benched: Sequence[Benched],
-) -> list[StageFacts]:
-    """Every stage that ran, in the order of the path."""
+) -> list[tuple[str, str, Stage]]:
+    """Every stage that ran with what it is called and its arm, in the order of the path."""
     ran: list[tuple[str, str, Stage | None]] = [
         ("pool", name or "", pool.stage) for name, pool in pools.items()
     ]
@@ -246,15 +269,18 @@ def stage_facts(
     ran += [("generate", name, measured.stage) for name, measured in answers.items()]
     ran += [(f"judge {name}", "", measured.stage) for name, measured in verdicts.items()]
     ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in benched]
+    return [(name, arm, stage) for name, arm, stage in ran if stage is not None]
+
+
+def stage_facts(
+    ran: Sequence[tuple[str, str, Stage]], subsets: Mapping[str, Subset], verdicts: Mapping[str, Measured]
+) -> list[StageFacts]:
+    """Their times and what was paid."""
     costs: dict[tuple[str, str], float | None] = {
         ("refine", name): subset.refined.facts["cost"] for name, subset in subsets.items() if subset.refined
     }
     costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in verdicts.items()}
-    return [
-        StageFacts(name, arm, stage.seconds, costs.get((name, arm)))
-        for name, arm, stage in ran
-        if stage is not None
-    ]
+    return [StageFacts(name, arm, stage.seconds, costs.get((name, arm))) for name, arm, stage in ran]
 
 
 def _cost(verdicts: Sequence[Verdict]) -> float | None:
@@ -263,39 +289,43 @@ def _cost(verdicts: Sequence[Verdict]) -> float | None:
 
 
 def provenance(
-    job: Job, pools: Mapping[str | None, OpenPool], models: Mapping[str, Trained], command: str
+    pools: Mapping[str | None, OpenPool],
+    models: Mapping[str, Trained],
+    command: str,
+    ran: Sequence[Stage],
 ) -> dict[str, Any]:
-    """Where the numbers come from. No clock: a report rendered again from the same results is the same."""
-    packages = (
-        "torch",
-        "transformers",
-        "trl",
-        "peft",
-        "daft",
-        "gigatoken",
-        "sentence-transformers",
-        "lm-eval",
-    )
+    """Where the numbers come from: of each stage, which versions, when and on what machine; the rest is of this report.
+
+    Times are those that the stages noted, so that a report rendered again from the same results is the same.
+    """
+    stages = list({stage.name: stage for stage in ran}.values())
+    kept = [f"{stage.name}: {what}" for stage in stages for what in stage.origin.kept]
     return {
         "handpicked": __version__,
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version for name in packages if (version := _version(name)) is not None},
         "pool": pools[None].identity,
         **(
             {"pools": {name: pool.identity for name, pool in pools.items() if name}} if len(pools) > 1 else {}
         ),
         "models": {name: trained.identity for name, trained in models.items()},
         **_commit(),
+        **({"kept_versions": kept} if kept else {}),
+        "stages": [_origin(stage) for stage in stages],
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _origin(stage: Stage) -> dict[str, Any]:
+    """What made a stage, as results.json has it. A stage of an earlier version of handpicked noted none of it."""
+    origin = stage.origin
+    return {
+        "stage": stage.name,
+        "versions": dict(origin.versions.methods),
+        "libraries": dict(origin.versions.libraries),
+        **{name: origin.made.get(name) for name in ("finished", "machine", "python", "handpicked")},
+        "kept": list(origin.kept),
+    }
 
 
 def _commit() -> dict[str, Any]:

@@ -54,15 +54,17 @@ def run(
     progress: Progress = SILENT,
     say: Callable[[str], None] = log.info,
     command: str = "",
+    keep_versions: bool = False,
 ) -> Outcome:
     """Run an experiment in ``folder``, or as much of it as is not done there yet.
 
-    ``until`` stops after a stage; ``only`` restricts selecting, training and generating to some arms. Raises
+    A stage runs again where its inputs, settings or versions differ from those that made it; with ``keep_versions`` other
+    versions of methods and libraries are no reason. ``until`` stops after a stage; ``only`` restricts selecting, training and generating to some arms. Raises
     HandpickedError for what is the user's to fix, before any work starts where that can be known.
     """
     expanded = lineup(experiment)
     arms = _members(expanded, only)
-    with open_run(folder, say) as store:
+    with open_run(folder, say, keep_versions=keep_versions) as store:
         write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
         job = Job(store, expanded, progress)
 

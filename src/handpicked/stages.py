@@ -13,19 +13,33 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handpicked.config import (
     ArmSettings,
+    GenerateSettings,
     JudgeSettings,
     ModelSettings,
     PoolSettings,
     PromptSettings,
     ReferenceSettings,
-    SelectSettings,
+    TrainSettings,
+    result_settings,
 )
 from handpicked.errors import NotYet, PoolError
-from handpicked.job import Job, Measured, OpenPool, Subset, Trained, read_pool, reread, tokenizer
+from handpicked.fingerprint import EMBEDDER, LANGUAGE_MODEL, Versions
+from handpicked.job import (
+    Job,
+    Measured,
+    OpenPool,
+    Subset,
+    Trained,
+    read_pool,
+    reread,
+    selected,
+    selection_settings,
+    split,
+)
 from handpicked.records import (
     Completion,
     Example,
@@ -35,7 +49,19 @@ from handpicked.records import (
     messages_id,
     to_json,
 )
-from handpicked.store import LOST, code_version, digest, write_text
+from handpicked.store import LOST, digest, write_text
+
+if TYPE_CHECKING:
+    from handpicked.judge import JudgeFolder
+
+# The version of each stage's own method. Raise one when its stage would leave another result of the same inputs and settings
+# (a fix of what is computed, not of how fast, how it reads or what it is called), and say so in CHANGELOG.md: every finished
+# stage of it then runs again. Scorers, selectors, guards and judges state theirs beside their code.
+POOL = 1
+REFINE = 1
+TRAIN = 2
+REFERENCE_LOSS = 2
+GENERATE = 2
 
 
 def pools(job: Job) -> dict[str | None, OpenPool]:
@@ -50,7 +76,6 @@ def pools(job: Job) -> dict[str | None, OpenPool]:
 def _pool(job: Job, name: str, settings: PoolSettings) -> OpenPool:
     """Only a pool that must be made or split is copied."""
     from handpicked import data
-    from handpicked.data.holdout import hold_out
     from handpicked.data.stdlib import NAME, write_pool
 
     source = None if settings.path == NAME else read_pool(settings)
@@ -59,24 +84,22 @@ def _pool(job: Job, name: str, settings: PoolSettings) -> OpenPool:
         return OpenPool(settings, source, identity, None)
 
     def make(work: Path) -> Mapping[str, Any]:
-        whole = source or data.read(write_pool(work / "all.jsonl"))
-        held, rest = hold_out(whole, settings.hold_out, settings.hold_out_max_words)
-        whole.write(rest, work / "rest")
-        whole.write(held, work / "held-out")
-        return {"rows": whole.rows, "rest": len(rest), "held_out": len(held)}
+        return split(settings, source or data.read(write_pool(work / "all.jsonl")), work)
 
     stage = job.store.stage(
         name,
         make,
         inputs={"pool": identity},
-        settings=settings.model_dump(mode="json"),
-        code=code_version("handpicked.data"),
+        settings=result_settings(settings),
+        versions=Versions.of({"pool": POOL}, ("pyarrow",)),
     )
-    file = _selected(stage.folder / "rest")
+    file = selected(stage.folder / "rest")
     held_out = (
-        list(reread(settings, _selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
+        list(reread(settings, selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
     )
-    return OpenPool(settings, reread(settings, file), digest(file), stage, held_out)
+    rest = reread(settings, file)
+    identity = digest(file) if stage.earlier else _pool_identity(rest)  # layout 1 hashed its file once more
+    return OpenPool(settings, rest, identity, stage, held_out)
 
 
 def subsets(job: Job, opened: Mapping[str | None, OpenPool], arms: Sequence[str]) -> dict[str, Subset]:
@@ -92,34 +115,41 @@ def subsets(job: Job, opened: Mapping[str | None, OpenPool], arms: Sequence[str]
 
 
 def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset | None) -> Subset:
-    from handpicked.pick import pick
-    from handpicked.pick.choose import modeled_for
+    from handpicked.pick.choose import pick_by, scores_for
+    from handpicked.pick.plan import plan_selection
 
-    settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
-    if settings.measure == "tokens" and settings.tokenizer is None:
-        settings = settings.model_copy(update={"tokenizer": tokenizer(job.lineup.model(name))})
+    settings = selection_settings(job.lineup, name)
     if of is not None:
         settings = settings.model_copy(update={"of": str(of.folder)})
-
-    scores = modeled_for(opened.pool, settings, run=job.store, say=job.store.say, progress=job.progress)
+    turns = opened.settings.turns
+    plan = plan_selection(opened.pool, settings, turns)
+    scores = scores_for(
+        plan, content=lambda: opened.content, run=job.store, say=job.store.say, progress=job.progress
+    )
 
     def make(work: Path) -> Mapping[str, Any]:
-        summary = pick(opened.pool, settings, work, progress=job.progress, run=job.store, say=job.store.say)
-        return asdict(summary)
+        facts: dict[str, Any] = {
+            "settings": settings.model_dump(mode="json"),
+            "turns": turns,
+            "command": [],
+        }
+        return asdict(pick_by(plan, work, facts, job.progress, say=job.store.say, kept=scores))
 
     stage = job.store.stage(
         f"subset/{name}",
         make,
         inputs={
             "pool": opened.identity,
+            **plan.inputs,
             **({"of": of.identity} if of else {}),
             **{f"scores {one.columns[0].name}": one.fingerprint for one in scores},
         },
-        settings=settings.model_dump(mode="json", exclude={"of"}),
-        code=code_version("handpicked.pick", "handpicked.select", "handpicked.score", "handpicked.data"),
+        settings=plan.settings,
+        versions=plan.versions,
     )
-    file = _selected(stage.folder)
-    return Subset(stage.folder, file, digest(file), stage, opened.settings)
+    file = selected(stage.folder)
+    made_by = tuple(one.stage for one in scores)
+    return Subset(stage.folder, file, digest(file), stage, opened.settings, scores=made_by)
 
 
 def refine(job: Job, name: str, subset: Subset) -> Subset:
@@ -145,12 +175,12 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
         make,
         inputs={"subset": subset.identity},
         settings={
-            **settings.model_dump(mode="json", include={"model", "base_url", "max_tokens", "temperature"}),
+            **result_settings(settings),
             "prompt": load_prompt(settings.prompt),
         },
-        code=code_version("handpicked.refine"),
+        versions=Versions.of({"refine": REFINE}),
     )
-    file = _selected(stage.folder)
+    file = selected(stage.folder)
     reading = PoolSettings(path=str(file), format="messages", turns=subset.reading.turns)
     return replace(subset, file=file, identity=digest(file), reading=reading, refined=stage)
 
@@ -175,20 +205,56 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         f"model/{name}",
         make,
         inputs={"subset": subset.identity, "model": base},
-        settings=settings.model_dump(mode="json"),
-        code=code_version("handpicked.train", "handpicked.models"),
+        settings=result_settings(settings.resolved()),
+        versions=Versions.of({"train": TRAIN}, _training_libraries(settings)),
     )
     used = stage.facts.get("template", settings.template)
     if used != settings.template and not stage.skipped:
         job.store.say(
             f"model/{name}: the model's tokenizer has no chat template of its own; '{used}' was used"
         )
+    if not stage.skipped:
+        _say_rows(job, name, stage.facts)
     full = settings.method == "full"
     weights = stage.folder / ("model" if full else "adapter")
     model = ModelSettings(name=str(weights), dtype=start.dtype) if full else start
     return Trained(
         model, None if full else weights, settings.template, f"{base} {_weights_identity(weights)}", stage
     )
+
+
+def _training_libraries(settings: TrainSettings) -> tuple[str, ...]:
+    quantized = ("bitsandbytes",) if settings.method == "qlora" else ()
+    adapter = () if settings.method == "full" else ("peft",)
+    return (*LANGUAGE_MODEL, "accelerate", "trl", *adapter, *quantized)
+
+
+def _model_libraries(trained: Trained, engine: str = "transformers") -> tuple[str, ...]:
+    """What computes the outputs of an arm's model."""
+    if engine == "vllm":
+        return (*LANGUAGE_MODEL, "vllm")
+    return (*LANGUAGE_MODEL, *(("peft",) if trained.adapter else ()))
+
+
+def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
+    """What the chat template left out of the arm's rows, and whether its answers should begin with a thought."""
+    if facts.get("rows_refused"):
+        job.store.say(
+            f"model/{name}: {facts['rows_refused']} of {facts['rows_in_subset']} rows are left out, because the chat template "
+            "refuses them; the dry run names them"
+        )
+    if facts.get("turns_unlearned"):
+        job.store.say(
+            f"model/{name}: {facts['turns_unlearned']} earlier turns are not learned, because the chat template shows them "
+            "otherwise than inference does"
+        )
+    if (
+        2 * facts.get("rows_with_thought", 0) > facts["rows_used"]
+        and not job.experiment.evaluate.generate.thinking
+    ):
+        job.store.say(
+            f"model/{name}: most of its rows hold a thought; set evaluate.generate.thinking to true so that answers may begin with one"
+        )
 
 
 def _weights_identity(folder: Path) -> str:
@@ -202,10 +268,42 @@ def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
     for settings in job.experiment.evaluate.prompts:
         for prompt in _test_set(settings, opened[settings.pool].held_out):
             found.setdefault(prompt.prompt_id, prompt)
+    for prompt_id in _refused(job, list(found.values())):
+        del found[prompt_id]
     write_text(
         job.store.folder / "prompts.jsonl", "".join(to_json(prompt) + "\n" for prompt in found.values())
     )
     return list(found.values())
+
+
+def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
+    """The ids of the prompts that the chat template of any arm refuses: no arm answers them. Written down with the reason.
+
+    A lone user turn is what every template takes, so tokenizers are loaded only where there is another prompt.
+    """
+    from handpicked.rendered import refusals, templates
+
+    unusual = [prompt for prompt in asked if [message.role for message in prompt.messages] != ["user"]]
+    reasons: dict[str, str] = {}
+    for (model, name), template in (templates(job.lineup) if unusual else {}).items():
+        for prompt, reason in refusals(unusual, template):
+            reasons.setdefault(prompt.prompt_id, f"the chat template {name} of {model}: {reason}")
+    lines = [json.dumps({"prompt_id": one, "reason": reason}) + "\n" for one, reason in reasons.items()]
+    rejected = job.store.folder / "prompts-rejected.jsonl"
+    rejected.unlink(missing_ok=True)
+    if reasons:
+        write_text(rejected, "".join(lines))
+        one, reason = next(iter(reasons.items()))
+        job.store.say(
+            f"prompts: {len(reasons)} of {len(asked)} are left out for every arm, because a chat template refuses them, such as "
+            f"{one} ({reason}); all are in prompts-rejected.jsonl"
+        )
+    if asked and len(reasons) == len(asked):
+        raise PoolError(
+            f"Every evaluation prompt is refused by a chat template ({reason}). Set train.template to chatml, alpaca, vicuna "
+            "or plain, or give other prompts."
+        )
+    return list(reasons)
 
 
 def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Prompt]:
@@ -270,7 +368,7 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
         make,
         inputs={"model": trained.identity, "prompts": _prompts_identity(referenced)},
         settings={"template": trained.template},
-        code=code_version("handpicked.bench.reference_loss", "handpicked.models"),
+        versions=Versions.of({"reference loss": REFERENCE_LOSS}, _model_libraries(trained)),
     )
     file = stage.folder / "losses.jsonl"
     return Measured(_lines(file), digest(file), stage)
@@ -298,11 +396,19 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
         f"answers/{name}",
         make,
         inputs={"model": trained.identity, "prompts": _prompts_identity(asked)},
-        settings={**settings.model_dump(mode="json"), "template": trained.template},
-        code=code_version("handpicked.generate", "handpicked.models"),
+        settings={**_generation(settings), "template": trained.template},
+        versions=Versions.of({"generate": GENERATE}, _model_libraries(trained, settings.engine)),
     )
     file = stage.folder / "answers.jsonl"
     return Measured([Completion(**line) for line in _lines(file)], digest(file), stage)
+
+
+def _generation(settings: GenerateSettings) -> dict[str, Any]:
+    """What answers depend on: greedy ones on no other prompt of their batch."""
+    counting: dict[str, Any] = result_settings(settings)
+    if not settings.temperature:
+        del counting["batch_size"]
+    return counting
 
 
 def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
@@ -316,6 +422,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     found: dict[str, Measured] = {}
     waiting: list[str] = []
     for settings in job.experiment.evaluate.judges:
+        judging = load_judge(settings.name)
 
         def make(work: Path, lost: int, settings: JudgeSettings = settings) -> Mapping[str, Any]:
             made = decide(
@@ -324,8 +431,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 work / "verdicts.jsonl",
                 progress=job.progress,
                 models_under_test=under_test,
-                batches=job.store.folder
-                / "batches",  # not below work, which a new version of the code clears
+                batches=job.store.folder / "batches",  # not below work, which new settings clear
                 earlier=read_verdicts(work / "verdicts.jsonl") if lost else (),
             )
             return {LOST: sum(verdict.lost for verdict in made)}
@@ -338,13 +444,16 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 inputs={
                     "prompts": _prompts_identity(asked),
                     **{arm: measured.identity for arm, measured in answers.items()},
+                    **_judging_model(settings),
                 },
                 settings={
-                    **settings.model_dump(mode="json", include={"name", "model", "base_url"}),
+                    **result_settings(settings),
                     "meetings": meetings,
-                    "judge": load_judge(settings.name).model_dump(mode="json"),
+                    "judge": judging.model_dump(mode="json"),
                 },
-                code=code_version("handpicked.judge"),
+                versions=Versions.of(
+                    {f"judge by {judging.reads}": judging.version}, _judging_libraries(judging, settings)
+                ),
             )
         except NotYet as error:  # the batches of the other judges are submitted all the same
             waiting.append(str(error))
@@ -354,6 +463,23 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
     if waiting:
         raise NotYet("\n".join(waiting))
     return found
+
+
+def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str, ...]:
+    """What computes the verdicts: a model on this machine, or else whatever is behind the endpoint."""
+    from handpicked.judge import runs_here
+
+    if not judge.asks:
+        return EMBEDDER
+    return LANGUAGE_MODEL if runs_here(settings) else ()
+
+
+def _judging_model(settings: JudgeSettings) -> dict[str, str]:
+    """The content of a judge's model that is on this machine."""
+    from handpicked.judge import runs_here
+    from handpicked.models.load import identity
+
+    return {"judge model": identity(ModelSettings(name=settings.model or ""))} if runs_here(settings) else {}
 
 
 def _pairs(
@@ -389,11 +515,6 @@ def _prompts_identity(asked: Sequence[Prompt]) -> str:
     return hashlib.sha256(
         "\n".join(to_json(prompt) for prompt in asked).encode("utf-8", "surrogatepass")
     ).hexdigest()
-
-
-def _selected(folder: Path) -> Path:
-    """The rows of a subset folder, in whichever container they are."""
-    return next(path for name in ("selected.jsonl", "selected.parquet") if (path := folder / name).is_file())
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The only file that knows run paths: fingerprints, stage manifests, atomic writes, resume, the lock.
+"""The only file that knows run paths: stage manifests, atomic writes, resume, the lock.
 
 A run folder holds one folder a stage, such as ``model/longest/``, complete exactly when its ``stage.json`` is there.
 A stage works in ``.work/<stage>/``, which survives a kill, so that the stage may resume from what it finds there; when
@@ -7,27 +7,38 @@ it is done its manifest is written last and the folder is renamed into place.
 
 from __future__ import annotations
 
-import ast
 import errno
 import hashlib
-import importlib.util
 import json
 import logging
 import os
+import platform
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from handpicked._version import __version__
 from handpicked.errors import EndpointError, MissingPart, StoreError
+from handpicked.fingerprint import (
+    Dependencies,
+    Versions,
+    differences,
+    only_versions_differ,
+    unchanged_since_earlier,
+)
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 1
+LAYOUT = 2
+READS = (1, 2)
+"""Layouts of run folders that are read. Manifests of layout 1 noted no versions."""
 MANIFEST = "stage.json"
+STARTED = ".started.json"
 LOST = "lost"
 """Among the facts of a stage: how many replies of an endpoint it lacks for a reason that may pass."""
 
@@ -99,22 +110,22 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def code_version(*modules: str) -> str:
-    """Hash of the code of modules, and of everything in packages (templates, prompts), so that a fingerprint changes
-    when the method does. Deaf to comments and layout of Python code.
+@dataclass(frozen=True)
+class Origin:
+    """Which methods, libraries and machine made a stage, and when. A stage of layout 1 noted none of it.
+
+    ``finished`` is a time in UTC, ``kept`` what differs from the versions of today, where ``--keep-versions`` went on with it.
     """
-    total = hashlib.sha256()
-    for name in modules:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(name)
-        package = spec.submodule_search_locations is not None
-        for file in sorted(Path(spec.origin).parent.rglob("*.*")) if package else [Path(spec.origin)]:
-            if file.suffix == ".py":
-                total.update(ast.dump(ast.parse(file.read_text(encoding="utf-8"))).encode())
-            elif file.suffix in (".jinja", ".txt", ".yaml", ".json"):
-                total.update(file.read_bytes())
-    return total.hexdigest()[:16]
+
+    versions: Versions = field(default_factory=lambda: Versions({}))
+    made: Mapping[str, Any] = field(default_factory=dict)
+    kept: Sequence[str] = ()
+
+    @staticmethod
+    def read(manifest: Mapping[str, Any], kept: Sequence[str] = ()) -> Origin:
+        """As the manifest has it, with what is kept now."""
+        versions = Versions(manifest.get("versions", {}), manifest.get("libraries", {}))
+        return Origin(versions, manifest.get("made", {}), [*manifest.get("kept", ()), *kept])
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,12 @@ class Stage:
     seconds: float
     skipped: bool
     facts: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def earlier(self) -> bool:
+        """Whether layout 1 made it, which noted no versions."""
+        return not self.origin.made
 
 
 @dataclass(frozen=True)
@@ -135,8 +152,12 @@ class Run:
 
     folder: Path
     say: Callable[[str], None]
+    keep_versions: bool = False
+    """Go on with stages that other versions of methods or libraries made."""
     made: set[str] = field(default_factory=set, compare=False)
     """Stages that were made since it was opened."""
+    earlier: set[str] = field(default_factory=set, compare=False)
+    """Stages that layout 1 made, which are kept."""
 
     def stage(
         self,
@@ -145,50 +166,119 @@ class Run:
         *,
         inputs: Mapping[str, str],
         settings: Mapping[str, Any],
-        code: str,
+        versions: Versions,
         again: bool = False,
+        told_as: str | None = None,
     ) -> Stage:
         """Make the folder ``name`` by calling ``make(work_folder)``, unless it is there with the same fingerprint.
 
-        ``inputs`` are hashes of what it reads, ``settings`` the arguments, ``code`` the ``code_version`` of the method.
-        ``make`` may find files in its work folder: they are from an interrupted attempt with the same fingerprint.
-        What it returns is kept in the manifest as ``facts``. With ``again`` a stage that is there is made once more, from
-        a copy of its files, unless this run has made it already; it stays until the new one is complete.
+        ``inputs`` are hashes of what it reads, ``settings`` the arguments that its result depends on, ``versions`` those of
+        its methods and libraries. ``make`` may find files in its work folder: they are from an interrupted attempt with the
+        same fingerprint. What it returns is kept in the manifest as ``facts``. With ``again`` a stage that is there is made
+        once more, from a copy of its files, unless this run has made it already; it stays until the new one is complete.
+        ``told_as`` is its name in what is said.
         """
-        depends = json.loads(json.dumps({"inputs": inputs, "settings": settings, "code": code}, default=str))
-        fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+        depends = Dependencies(inputs, settings, versions)
         final, work = self.folder / name, self.folder / ".work" / name
         again = again and name not in self.made
         for done in () if again else (final, work):
             manifest = _manifest(done)
-            if manifest is not None and manifest["fingerprint"] == fingerprint:
-                if done == work:
-                    _swap(work, final)
-                log.info("%s: unchanged, skipped", name)
-                return Stage(name, final, fingerprint, manifest["seconds"], True, manifest["facts"])
+            if manifest is None or (kept := self._stays(told_as or name, manifest, depends)) is None:
+                continue
+            if done == work:
+                _swap(work, final)
+            log.info("%s: unchanged, skipped", name)
+            origin = Origin.read(manifest, kept)
+            return Stage(
+                name, final, manifest["fingerprint"], manifest["seconds"], True, manifest["facts"], origin
+            )
         self.made.add(name)
         if not again:
-            self._say_why(name, _manifest(final), depends)
-        spent = _prepare(work, fingerprint, final if again else None)
+            self._say_why(told_as or name, _manifest(final), depends)
+        return self._make(name, told_as or name, make, depends, final if again else None)
+
+    def _stays(self, shown: str, manifest: Mapping[str, Any], depends: Dependencies) -> Sequence[str] | None:
+        """None where the stage must be made anew, else the differences in versions that are kept."""
+        now = depends.recorded
+        if manifest["fingerprint"] == depends.fingerprint:
+            return ()
+        if unchanged_since_earlier(manifest, now):
+            if not self.earlier:
+                self.say(
+                    "An earlier version of handpicked made stages of this run and noted no versions of libraries. They are "
+                    "kept where inputs and settings are the same; delete a stage's folder to have it made again."
+                )
+            self.earlier.add(shown)
+            return ()
+        if self.keep_versions and "versions" in manifest and only_versions_differ(manifest, now):
+            kept = differences(manifest, now)
+            self.say(f"{shown}: kept, although {'; '.join(kept)}")
+            return kept
+        return None
+
+    def _make(
+        self,
+        name: str,
+        shown: str,
+        make: Callable[[Path], Mapping[str, Any] | None],
+        depends: Dependencies,
+        earlier: Path | None,
+    ) -> Stage:
+        final, work = self.folder / name, self.folder / ".work" / name
+        spent, kept = self._prepare(shown, work, depends, earlier)
         started = time.monotonic()
         with writing(work):
             try:
                 facts = dict(make(work) or {})
             finally:
                 seconds = spent + time.monotonic() - started
-                _keep_time(work, fingerprint, seconds, since=None)
-            (work / ".started.json").unlink()
+                _keep_time(work, depends, seconds, kept, since=None)
+            (work / STARTED).unlink()
             entry = {
                 "stage": name,
-                "fingerprint": fingerprint,
+                "fingerprint": depends.fingerprint,
                 "seconds": round(seconds, 3),
                 "facts": facts,
-                **depends,
+                **depends.recorded,
+                "made": _made_here(),
+                **({"kept": kept} if kept else {}),
             }
             write_json(work / MANIFEST, entry)
             _swap(work, final)
         log.info("%s: done in %.1f s", name, seconds)
-        return Stage(name, final, fingerprint, round(seconds, 3), False, facts)
+        origin = Origin.read(entry)
+        return Stage(name, final, depends.fingerprint, round(seconds, 3), False, facts, origin)
+
+    def _prepare(
+        self, shown: str, work: Path, depends: Dependencies, earlier: Path | None
+    ) -> tuple[float, list[str]]:
+        """Keep the work folder of an interrupted attempt at the same, else begin with a copy of ``earlier`` or with nothing.
+
+        Seconds already spent, and in what versions the attempt differs that is gone on with.
+        """
+        with writing(work):
+            started = read_json(work / STARTED) if (work / STARTED).is_file() else {}
+            same, kept = started.get("fingerprint") == depends.fingerprint, list(started.get("kept", ()))
+            if (
+                not same
+                and "depends" in started
+                and only_versions_differ(started["depends"], depends.recorded)
+            ):
+                found = differences(started["depends"], depends.recorded)
+                same = self.keep_versions
+                goes = "goes on with unfinished work" if same else "begins anew"
+                self.say(f"{shown}: {goes}, {'although' if same else 'because'} {'; '.join(found)}")
+                kept += found if same else []
+            if same:
+                spent = float(started["seconds"])
+                if started["since"] is not None:  # killed: it worked at least until the last file it wrote
+                    newest = max(path.stat().st_mtime for path in work.rglob("*"))
+                    spent += max(0.0, newest - started["since"])
+                log.info("%s: resumes after %.1f s of earlier work", shown, spent)
+            else:
+                spent, kept = _begin(work, earlier, depends)
+            _keep_time(work, depends, spent, kept, since=time.time())
+            return spent, kept
 
     def asking_stage(
         self,
@@ -197,7 +287,7 @@ class Run:
         *,
         inputs: Mapping[str, str],
         settings: Mapping[str, Any],
-        code: str,
+        versions: Versions,
         told_as: str | None = None,
     ) -> Stage:
         """``stage`` of what an endpoint is asked for. ``make`` notes as the fact ``LOST`` how many replies it lost.
@@ -206,7 +296,14 @@ class Run:
         endpoint is still away. ``told_as`` is its name in what is said.
         """
         shown = told_as or name
-        once = self.stage(name, lambda work: make(work, 0), inputs=inputs, settings=settings, code=code)
+        once = self.stage(
+            name,
+            lambda work: make(work, 0),
+            inputs=inputs,
+            settings=settings,
+            versions=versions,
+            told_as=told_as,
+        )
         lost = once.facts.get(LOST, 0)
         if not once.skipped:
             self._say_lost(shown, lost)
@@ -215,7 +312,13 @@ class Run:
         self.say(f"{shown}: asks again where no reply came last time ({lost:,}); the rest is kept")
         try:
             healed = self.stage(
-                name, lambda work: make(work, lost), inputs=inputs, settings=settings, code=code, again=True
+                name,
+                lambda work: make(work, lost),
+                inputs=inputs,
+                settings=settings,
+                versions=versions,
+                again=True,
+                told_as=told_as,
             )
         except (EndpointError, MissingPart) as error:  # what is there is as good as it was
             self.say(f"{shown}: stays as it is. {error}")
@@ -229,36 +332,23 @@ class Run:
                 f"{shown}: no reply came for {lost:,}; run the same command again to ask for these alone"
             )
 
-    def _say_why(self, name: str, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
-        if before is not None:
-            self.say(f"{name}: runs again because {'; '.join(_changes(before, now))}")
+    def _say_why(self, shown: str, before: Mapping[str, Any] | None, depends: Dependencies) -> None:
+        if before is None:
+            return
+        now = depends.recorded
+        if "versions" not in before:  # of layout 1: what it did not note is no reason
+            now = {**now, "versions": {}, "libraries": {}}
+            before = {**before, "settings": _of_today(before["settings"], now["settings"])}
+        self.say(f"{shown}: runs again because {'; '.join(differences(before, now))}")
 
 
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Which settings, inputs or code differ, each as ``settings.learning_rate was 2e-05, is 1e-05``."""
-    old, new = (
-        dict(_flat({key: side[key] for key in ("inputs", "settings", "code")})) for side in (before, now)
-    )
-    changed = []
-    for key in sorted(old.keys() | new.keys()):
-        was, now_is = old.get(key, "unset"), new.get(key, "unset")
-        if was == now_is:
-            continue
-        if key == "code":
-            changed.append("the code of this method changed")
-        elif key.startswith("inputs."):
-            changed.append(f"its input {key.removeprefix('inputs.')} changed")
-        else:
-            changed.append(f"{key} was {was}, is {now_is}")
-    return changed or ["its manifest is from another layout"]
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, part in value.items():
-            yield from _flat(part, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, value
+def _of_today(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of layout 1 without those that count no more."""
+    return {
+        key: _of_today(value, now[key]) if isinstance(value, dict) and isinstance(now[key], dict) else value
+        for key, value in before.items()
+        if key in now
+    }
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
@@ -269,32 +359,43 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def _prepare(work: Path, fingerprint: str, earlier: Path | None) -> float:
-    """Keep the work folder of an interrupted attempt with this fingerprint, else begin with a copy of ``earlier`` or with
-    nothing. Seconds already spent.
-    """
-    with writing(work):
-        note = work / ".started.json"
-        spent = 0.0
-        if note.is_file() and (started := read_json(note))["fingerprint"] == fingerprint:
-            spent = float(started["seconds"])
-            if started["since"] is not None:  # killed: it worked at least until the last file it wrote
-                newest = max(path.stat().st_mtime for path in work.rglob("*"))
-                spent += max(0.0, newest - started["since"])
-            log.info("%s: resumes after %.1f s of earlier work", work.name, spent)
-        else:
-            shutil.rmtree(work, ignore_errors=True)
-            if earlier is not None and (manifest := _manifest(earlier)) is not None:
-                spent = float(manifest["seconds"])
-                shutil.copytree(earlier, work, ignore=shutil.ignore_patterns(MANIFEST))
-            work.mkdir(parents=True, exist_ok=True)
-        _keep_time(work, fingerprint, spent, since=time.time())
-        return spent
+def _begin(work: Path, earlier: Path | None, depends: Dependencies) -> tuple[float, list[str]]:
+    """An empty work folder, or a copy of the finished stage in ``earlier``; the seconds that it took, and in what versions
+    it differs."""
+    shutil.rmtree(work, ignore_errors=True)
+    spent, kept = 0.0, []
+    if earlier is not None and (manifest := _manifest(earlier)) is not None:
+        spent, kept = float(manifest["seconds"]), list(manifest.get("kept", ()))
+        kept += differences(manifest, depends.recorded) if "versions" in manifest else []
+        shutil.copytree(earlier, work, ignore=shutil.ignore_patterns(MANIFEST))
+    work.mkdir(parents=True, exist_ok=True)
+    return spent, kept
 
 
-def _keep_time(work: Path, fingerprint: str, seconds: float, *, since: float | None) -> None:
-    """Note how long was worked here; ``since`` when the present attempt began, None when it has ended."""
-    write_json(work / ".started.json", {"fingerprint": fingerprint, "seconds": seconds, "since": since})
+def _keep_time(
+    work: Path, depends: Dependencies, seconds: float, kept: Sequence[str], *, since: float | None
+) -> None:
+    """Note how long was worked here, and at what; ``since`` when the present attempt began, None when it has ended."""
+    note = {
+        "fingerprint": depends.fingerprint,
+        "seconds": seconds,
+        "since": since,
+        "kept": list(kept),
+        "depends": depends.recorded,
+    }
+    write_json(work / STARTED, note)
+
+
+def _made_here() -> dict[str, Any]:
+    """When and by what a stage was made. The machine is described and not named: results are published."""
+    torch = sys.modules.get("torch")  # never loaded for this
+    gpu = f", {torch.cuda.get_device_name()}" if torch is not None and torch.cuda.is_available() else ""
+    return {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "handpicked": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.platform()}, {os.cpu_count()} CPUs{gpu}",
+    }
 
 
 def _swap(work: Path, final: Path) -> None:
@@ -309,17 +410,19 @@ def _swap(work: Path, final: Path) -> None:
 
 
 @contextmanager
-def open_run(folder: Path, say: Callable[[str], None] = log.info) -> Iterator[Run]:
+def open_run(
+    folder: Path, say: Callable[[str], None] = log.info, *, keep_versions: bool = False
+) -> Iterator[Run]:
     """Lock a run folder, open its run.log and give it. Raises StoreError when another process holds it."""
     from filelock import FileLock, Timeout
 
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         layout = folder / ".layout"
-        if layout.is_file() and layout.read_text().strip() != str(LAYOUT):
+        if layout.is_file() and layout.read_text().strip() not in map(str, READS):
             raise StoreError(
                 f"{folder} was written by another version of handpicked (layout {layout.read_text().strip()}, this one "
-                f"writes {LAYOUT}). Choose another folder with -o, or delete it to start over."
+                f"reads {' and '.join(map(str, READS))}). Choose another folder with -o, or delete it to start over."
             )
         holder = folder / ".holder"
         lock = FileLock(str(folder / ".lock"), timeout=0)
@@ -334,7 +437,7 @@ def open_run(folder: Path, say: Callable[[str], None] = log.info) -> Iterator[Ru
             write_text(layout, f"{LAYOUT}\n")
             write_text(holder, f"process {os.getpid()} on {os.uname().nodename}\n")
             with _log_to(folder / "run.log"):
-                yield Run(folder, say)
+                yield Run(folder, say, keep_versions)
         finally:
             holder.unlink(missing_ok=True)
             lock.release()

@@ -19,7 +19,7 @@ from handpicked.analyze.win_rate import (
     by_group,
     counts,
     macro_average,
-    win_rate,
+    share_won,
     winning_score,
 )
 from handpicked.records import Review, Verdict
@@ -49,7 +49,7 @@ def many(wins, ties, losses, unparsed=0, **fields):
 def test_rates_of_a_hand_counted_set():
     verdicts = many(5, 3, 2, unparsed=4)
     assert counts(verdicts).n == 10
-    assert win_rate(verdicts).value == 0.5
+    assert share_won(verdicts).value == 0.5
     assert adjusted_win_rate(verdicts).value == 0.65
     assert winning_score(verdicts).value == pytest.approx((5 - 2) / 10 + 1)
     assert adjusted_win_rate(verdicts).missing == 4

@@ -114,6 +114,28 @@ def test_training_that_cut_what_was_selected_is_said_and_training_that_did_not_i
     assert title not in titles(made(arms=whole)), "3 of 64 rows are below the share that is worth a warning"
 
 
+def trained(steps: int, name: str = CANDIDATE, **changes: Any) -> list[Any]:
+    """The arms of the made-up run, one of them trained for so many steps."""
+    return [
+        replace(arm, training=replace(arm.training, steps=steps, **changes)) if arm.name == name else arm
+        for arm in made_run.arms()
+    ]
+
+
+def test_few_optimizer_steps_are_said_with_what_they_changed_and_ten_are_not():
+    results = made(arms=trained(9))
+    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Trained for few steps")
+    assert "longest took 9, which changed its weights by 0.063% of their norm (1.2)" in text
+    assert "random" not in text
+    assert "Trained for few steps" not in titles(made(arms=trained(10))) | titles(usual())
+
+
+def test_a_change_that_was_not_measured_is_not_invented():
+    results = made(arms=trained(1, weight_change=None, weight_change_relative=None))
+    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Trained for few steps")
+    assert "longest took 1. Such an arm" in text
+
+
 def test_answers_at_the_limit_are_said_and_finished_ones_are_not():
     title = "Answers stop at the token limit"
     assert title in titles(usual())

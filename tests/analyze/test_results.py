@@ -144,6 +144,34 @@ def test_truncated_training_and_unfinished_answers_are_said_with_their_shares() 
     assert f"longest {share:.0%}" in texts["Answers stop at the token limit"]
 
 
+def test_what_training_changed_stands_beside_the_finished_answers() -> None:
+    base, longest, *_ = usual()["arms"]
+    assert base["training"] is None and base["finished"]["value"] is not None
+    told = longest["training"]
+    assert (told["token_accuracy"], told["token_accuracy_last_pass"]) == (0.412, 0.437)
+    assert (told["weight_change"], told["weight_change_relative"], told["rate_sum"]) == (
+        1.25,
+        0.00063,
+        0.0031,
+    )
+    assert longest["finished"]["value"] == pytest.approx(1 - longest["unfinished"]["value"])
+    assert longest["finished"]["low"] == pytest.approx(1 - longest["unfinished"]["high"])
+
+
+def test_of_several_seeds_the_mean_of_their_trainings_is_told() -> None:
+    told = {"random-1": (0.4, 1.0), "random-2": (0.6, None)}
+    seeds = made_run.arms()
+    for place, arm in enumerate(seeds):
+        if arm.name in told and arm.training is not None:
+            share, norm = told[arm.name]
+            training = replace(arm.training, token_accuracy=share, weight_change=norm)
+            seeds[place] = replace(arm, arm="random", training=training)
+    (pooled,) = [arm for arm in made(arms=seeds)["arms"] if arm["name"] == "random"]
+    assert pooled["training"]["token_accuracy"] == pytest.approx(0.5)
+    assert pooled["training"]["weight_change"] is None, "one seed has no value"
+    assert pooled["training"]["rate_origin"] == "default for lora"
+
+
 def test_several_test_sets_are_reported_together_and_apart() -> None:
     sets = {f"{i:032x}": "koala" if i % 3 else "vicuna" for i in range(48)}
     results = made(

@@ -98,3 +98,25 @@ def test_limit_map_and_repeats(tmp_path, caplog):
         read_prompts(path, "mine", map={"refernce": "gold"})
     with pytest.raises(PoolError, match="line 1: map names the field 'qq'"):
         read_prompts(path, "mine", map={"prompt": "qq"})
+
+
+def test_the_input_of_an_instruction_is_kept_apart_too(tmp_path):
+    from handpicked.data import read, read_prompts
+
+    row = {"instruction": "Translate.", "input": "Guten Tag", "output": "Good day"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (prompt,) = read_prompts(tmp_path / "rows.jsonl", "mine")
+    (example,) = read(tmp_path / "rows.jsonl").examples()
+    for turn in (prompt.messages[0], example.messages[0]):
+        assert (turn.content, turn.instruction, turn.input) == (
+            "Translate.\n\nGuten Tag",
+            "Translate.",
+            "Guten Tag",
+        )
+    turns = [
+        {"role": "user", "content": turn.content, "input": turn.input},
+        {"role": "assistant", "content": "x"},
+    ]
+    (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    (again,) = read(tmp_path / "chat.jsonl").examples()
+    assert again.messages[0].input == "Guten Tag", "as refine writes a row"

@@ -14,8 +14,8 @@ from made_folder import CANDIDATE, JUDGE, RIVAL, judged_folder, run_folder, writ
 from handpicked.errors import ConfigError, PoolError
 from handpicked.inspect import Vote
 from handpicked.inspecting import cases_of, export_to, inspection, with_votes
+from handpicked.judged_text import text_of as judgements_text
 from handpicked.judging import replay_file
-from handpicked.judging import text_of as judgements_text
 from handpicked.people import text_of, together
 
 

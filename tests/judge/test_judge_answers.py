@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 
@@ -113,3 +114,54 @@ def test_two_models_of_alpaca_eval_pair_on_every_prompt(real_data, tmp_path):
     assert len(both.pairs) == prompts
     assert len(both.repeated) == 2 * (805 - prompts)
     assert both.only_a == both.only_b == ()
+
+
+def test_packed_files_tables_wrappers_and_line_separators(tmp_path):
+    row = {"prompt": "q", "output": "one\u2028two"}
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(json.dumps(row, ensure_ascii=False).encode()))
+    (tmp_path / "b.csv").write_text("prompt,output\nq,plain\n")
+    (tmp_path / "c.json").write_text(json.dumps({"model": "m", "examples": [row], "data": []}))
+    found = [read_answers(tmp_path / name) for name in ("a.jsonl.gz", "b.csv", "c.json")]
+    assert [(file.name, file.answers[0].text) for file in found] == [
+        ("a", "one\u2028two"),
+        ("b", "plain"),
+        ("m", "one\u2028two"),
+    ]
+
+
+def test_turns_of_text_blocks_and_of_from_and_value_are_texts(tmp_path):
+    blocks = [
+        {"role": "user", "content": [{"type": "text", "text": "q"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "a"}]},
+    ]
+    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
+    found = [
+        read_answers(put(tmp_path / f"{i}.json", [row])).answers[0]
+        for i, row in enumerate(
+            [{"messages": blocks}, {"conversations": turns}, {"prompt": "q", "output": ["a"]}]
+        )
+    ]
+    assert len({(answer.prompt_id, answer.text) for answer in found}) == 1
+
+
+def test_a_null_answer_is_none_and_two_inputs_are_two_prompts(tmp_path):
+    null = [{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": None}]}]
+    rows = [{"instruction": "do", "input": str(i), "output": "a"} for i in (1, 2)]
+    found = read_answers(put(tmp_path / "x.json", [*null, *rows]))
+    assert (len(found.answers), found.without) == (2, 1)
+    assert len({answer.prompt_id for answer in found.answers}) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"prompt": "q", "output": ["a", "b"]}, "row 1: 'output' is a list of 2 texts"),
+        ({"messages": [{"role": "user"}], "output": "x"}, "row 1: turn 1 of 'messages' has no text"),
+        ({"messages": ["q"], "output": "x"}, "turn 1 of 'messages' is no object"),
+        ({"question_id": 1, "choices": [{}]}, "row 1: 'choices' must be a list"),
+        ({"question_id": 1, "choices": 5}, "row 1: 'choices' must be a list"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_named(tmp_path, row, says):
+    with pytest.raises(PoolError, match=says):
+        read_answers(put(tmp_path / "x.json", [row]))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handpicked.analyze.health import health
+from handpicked.analyze.judgements import judgements
 from handpicked.analyze.win_rate import adjusted_win_rate, counts
 from handpicked.config import JudgeSettings
 from handpicked.endpoint.template import fence, fill
@@ -190,6 +191,8 @@ def test_letters_are_read_from_the_probabilities_and_kept(tmp_path):
     assert adjusted_win_rate(verdicts, "soft").value == pytest.approx(
         0.65
     )  # averaging the orders takes the bias out
+    soft = judgements(verdicts)[0]["comparisons"][0]["soft"]
+    assert (soft["win_rate"]["value"], soft["win_rate"]["n"]) == (pytest.approx(0.65), 3)
     assert json.loads(verdicts[0].reviews[0].raw)["text"] == "A"
 
 

@@ -7,7 +7,8 @@ import importlib.util
 import pytest
 
 from handpicked.config import BUNDLED_LM, JudgeSettings
-from handpicked.judging import calibrate, text_of
+from handpicked.judged_text import text_of
+from handpicked.judging import calibrate
 
 pytestmark = [pytest.mark.models, pytest.mark.data, pytest.mark.slow]
 LIMIT = 4

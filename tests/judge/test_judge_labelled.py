@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 
 from handpicked.analyze.calibration import calibration
-from handpicked.errors import PoolError
+from handpicked.errors import ConfigError, PoolError
 from handpicked.judge.labelled import read_labelled
 from handpicked.judge.outcome import verdict
+from handpicked.judging import calibrate
 from handpicked.records import Review
 
 
@@ -70,3 +71,75 @@ def test_a_judge_that_says_what_people_say_agrees_fully_and_one_that_likes_the_l
         against["Adversarial/Neighbor"].agreement.high < 0.5
     )  # LLMBar's adversarial answers are long and wrong
     assert against["all"].kappa.high < 0
+
+
+def llmbar(label, first, second, **fields):
+    """A row of LLMBar's stored results; a winner is the number of an answer in both orders."""
+    told = {"swap = False": {"winner": first, "completion": ["x", "stop"]}, "swap = True": {"winner": second}}
+    return {
+        "input": "q",
+        "output_1": "a",
+        "output_2": "b",
+        "label": label,
+        "results": [{"prompt": ""}, told],
+        **fields,
+    }
+
+
+def test_llmbars_stored_verdicts_are_held_against_its_labels_with_no_call(tmp_path):
+    folder = tmp_path / "evaluators/GPT-4/Swap"
+    folder.mkdir(parents=True)
+    rows = [llmbar(1, "1", "1"), llmbar(2, "1", "1"), llmbar(1, "1", "2"), llmbar(1, None, "1")]
+    (folder / "result.json").write_text(json.dumps(rows))
+    judged = calibrate(folder / "result.json", [], None)
+    (judge,) = judged.results["judges"]
+    assert judge["judge"] == "GPT-4/Swap"
+    assert judge["people"]["all"]["agreement"]["value"] == pytest.approx(1 / 3)
+    assert judge["people"]["all"]["agreement"]["missing"] == 1
+    assert judge["people"]["decided"]["agreement"]["n"] == 2
+    assert judge["health"]["contradictions"]["n"] == 3
+    assert judge["health"]["unparsed_reasons"] == {"the stored winner is None": 1}
+
+
+def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own(tmp_path):
+    labels = [
+        {
+            "idx": i,
+            "instruction": "do",
+            "input": str(i),
+            "response1": "a",
+            "response2": "b",
+            "annotator1": vote,
+        }
+        for i, vote in enumerate([1, 2, 0, 1])
+    ]
+    told = [
+        {"idx": i, "gpt_result": value, "gpt_reason": "why"}
+        for i, value in enumerate(["1", "1", "Tie", "garbage"])
+    ]
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    (tmp_path / "told.json").write_text(json.dumps(told[::-1]))
+    (tmp_path / "both.json").write_text(json.dumps([a | b for a, b in zip(labels, told, strict=True)]))
+    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "told.json").results["judges"]
+    together = calibrate(tmp_path / "both.json", [], tmp_path / "out").results["judges"]
+    assert apart == together
+    (judge,) = apart
+    assert judge["judge"] == "gpt"
+    assert judge["people"]["all"]["agreement"]["value"] == pytest.approx(2 / 3)
+    assert judge["people"]["all"]["agreement"]["missing"] == 1
+    assert (tmp_path / "out/verdicts.jsonl").is_file()
+    with pytest.raises(ConfigError, match="name one by --judge"):
+        calibrate(tmp_path / "labels.json", [], None)
+    (tmp_path / "other.json").write_text(json.dumps([{"idx": 99, "gpt_result": "1"}]))
+    with pytest.raises(PoolError, match="no 'idx' in common"):
+        calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "other.json")
+
+
+def test_lfqas_experts_are_labels(tmp_path):
+    rows = [
+        {"question": "q", "answer_a": "a", "answer_b": "b", "overall_preference": v}
+        for v in (-1, 0, 1.0, None)
+    ]
+    (tmp_path / "e.json").write_text(json.dumps(rows))
+    found = read_labelled(tmp_path / "e.json")
+    assert (found.format, found.labels, found.without) == ("LFQA", ("win", "tie", "lose"), 1)

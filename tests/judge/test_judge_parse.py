@@ -33,6 +33,17 @@ VERDICT, GRADE, LETTERS = load_judge("verdict"), load_judge("grade"), load_judge
         ("10 1\r\nbecause", (10, 1)),
         ("8 7\n- Accuracy: 8\n- Detail: 6", (8, 7)),
         ("答えは 8 7 です 🎉", (8, 7)),
+        ("８　７\n第一个更好。", (8, 7)),
+        ("8,5 7,5\nBecause.", (8.5, 7.5)),
+        ("8.0\n7.0\nThe first.", (8, 7)),
+        ("Assistant 1: 8/10\nAssistant 2: 7/10", (8, 7)),
+        ("Assistant 2: 7, Assistant 1: 8", (8, 7)),
+        ("7 (second), 8 (first)", (8, 7)),
+        ('```json\n{"score_1": 8, "score_2": "7/10", "why": "3 and 4"}\n```', (8, 7)),
+        ('{"scores": [8, 7]}', (8, 7)),
+        ("<think>\nMaybe 5 5?\n6 8\n</think>\n8 7\nThe first.", (8, 7)),
+        ("Maybe 5 5?\n</think>\n\n8 7", (8, 7)),
+        ("8 7\nThe second closes with </think> for no reason.", (8, 7)),
     ],
 )
 def test_two_scores_are_read(reply, scores):
@@ -52,6 +63,9 @@ def test_two_scores_are_read(reply, scores):
         ("8 7\n2 9", "different scores"),
         ("The first was written in 1999.", "no line with two scores"),
         ("8% 7%", "no line with two scores"),
+        ("<think>8 7", "ends within its thoughts"),
+        ("8\n7\n9", "3 scores where two belong"),
+        ("8,5 7", "3 scores where two belong"),
     ],
 )
 def test_what_is_not_two_valid_scores_is_unparsed_with_the_reason(reply, reason):
@@ -80,6 +94,7 @@ def test_every_pair_of_scores_in_tenths_survives(first, second, form):
         ("The first says more.\nVerdict: first", "first"),
         ("**Verdict: Second**", "second"),
         ("verdict: tie.", "tie"),
+        ("<think>\nVerdict: first\n</think>\nVerdict: second", "second"),
         ("The answer says 'x'.\nVerdict: **first**\n", "first"),
         ("It contains the line\nVerdict: first\nwhich I ignore.\nVerdict: second", "second"),
     ],

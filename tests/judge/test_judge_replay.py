@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import statistics
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handpicked.analyze.health import health
 from handpicked.analyze.win_rate import adjusted_win_rate, by_group, counts, standard_error, winning_score
 from handpicked.errors import PoolError
 from handpicked.judge import write_verdicts
 from handpicked.judge.replay import replay
+from handpicked.judged_text import text_of
+from handpicked.judging import replay_file
 
 
 def cherry(scores, scores_reverse, **fields):
@@ -100,7 +107,7 @@ def test_mt_bench_pairs_judged_by_gpt4(real_data):
 def test_mt_bench_single_grades_of_one_model(real_data):
     found = replay(real_data / "judge_meta/mt_bench_gpt4_single_judgments.parquet")
     assert found.verdicts == []
-    assert len(found.grades["phi-3-dpo"]) == 160
+    assert len(found.grades["gpt-4"]["phi-3-dpo"]) == 160
 
 
 def test_cherrys_own_file_shape_and_a_folder_of_them(tmp_path):
@@ -218,3 +225,150 @@ def test_no_file_no_reviews_in_the_folder_and_no_parquet_are_clear_errors(tmp_pa
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     with pytest.raises(PoolError, match="no readable Parquet"):
         replay(tmp_path / "x.parquet")
+
+
+def annotation(preference, **fields):
+    return {
+        "instruction": "q", "output_1": "base", "output_2": "mine", "generator_1": "b", "generator_2": "m",
+        "annotator": "gpt", "preference": preference, **fields,
+    }  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([0, 1, 1.5, 2]) | st.floats(1, 2), min_size=2, max_size=60))
+def test_the_soft_win_rate_is_alpaca_evals(preferences):
+    """AlpacaEval 2: 0 is a draw (1.5); the mean of the preferences less 1, and its standard error."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "a.json"
+        rows = [annotation(p, instruction=f"q{i}") for i, p in enumerate(preferences)]
+        file.write_text(json.dumps([*rows, annotation(None, instruction="missing")]))
+        verdicts = replay(file).verdicts
+    kept = [(1.5 if p == 0 else p) - 1 for p in preferences]
+    rate = adjusted_win_rate(verdicts, "soft")
+    assert rate.value == pytest.approx(statistics.fmean(kept), abs=1e-12)
+    assert (rate.n, rate.missing) == (len(kept), 1)
+    error = statistics.stdev(kept) / len(kept) ** 0.5
+    assert standard_error(verdicts, "soft") == pytest.approx(error, abs=1e-9)
+
+
+def test_the_soft_win_rate_is_printed_and_in_the_json_with_its_standard_error(tmp_path):
+    rows = [annotation(p, instruction=f"q{i}") for i, p in enumerate([1.1, 1.2, 1.9, 1.4])]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    results = replay_file(tmp_path / "a.json", tmp_path / "out").results
+    soft = json.loads((tmp_path / "out/judgements.json").read_text())["judges"][0]["comparisons"][0]["soft"]
+    assert soft == results["judges"][0]["comparisons"][0]["soft"]
+    assert soft["win_rate"]["value"] == pytest.approx(0.4)
+    assert soft["standard_error"] == pytest.approx(0.1780, abs=1e-4)
+    assert "soft    win rate 0.4000 (95% " in text_of(results)
+    assert "standard error 0.1780" in text_of(results)
+
+
+def test_a_judge_without_probabilities_has_no_soft_win_rate(tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps([cherry([8, 7], [6, 9]), cherry([1, 0], [0, 1], text="r")]))
+    results = replay_file(tmp_path / "r.json", None).results
+    assert results["judges"][0]["comparisons"][0]["soft"] is None
+    assert "soft" not in text_of(results)
+
+
+def test_the_win_rate_is_wins_and_half_the_ties_and_the_share_won_is_wins(tmp_path):
+    rows = [annotation(p, instruction=f"q{i}") for i, p in enumerate([2, 2, 1.5, 1, 1])]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    strict = replay_file(tmp_path / "a.json", None).results["judges"][0]["comparisons"][0]["strict"]
+    assert strict["win_rate"]["value"] == 0.5
+    assert strict["share_won"]["value"] == 0.4
+
+
+def test_the_input_beside_an_instruction_belongs_to_the_prompt(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([annotation(2, input="1"), annotation(1, input="2")]))
+    (tmp_path / "c.json").write_text(
+        json.dumps([cherry([8, 7], [7, 8], input="1"), cherry([8, 7], [7, 8], input="2")])
+    )
+    for name, prompt in (("a.json", "q"), ("c.json", "a question")):
+        found = replay(tmp_path / name)
+        assert len({v.prompt_id for v in found.verdicts}) == 2
+        assert [p.prompt for p in found.pairs] == [f"{prompt}\n\n1", f"{prompt}\n\n2"]
+
+
+def test_numbers_that_are_none_are_missing_and_what_is_printed_is_json(tmp_path):
+    nan = float("nan")
+    rows = [
+        annotation(2.0, time_per_example=nan, price_per_example=nan),
+        annotation(nan, instruction="r"),
+        annotation(1.1, instruction="s", time_per_example=0.5, price_per_example=0.01, output_1=None),
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    judged = replay_file(tmp_path / "a.json", tmp_path / "out")
+    health_ = judged.results["judges"][0]["health"]
+    assert (health_["seconds"], health_["cost"], health_["unparsed"]["n"]) == (0.5, 0.01, 3)
+    json.dumps(judged.results, allow_nan=False)
+    assert "1 rows lack one of the two answers" in judged.said[1]
+    pairs = [json.loads(line) for line in (tmp_path / "out/pairs.jsonl").read_text().splitlines()]
+    assert pairs[2]["answer_b"] == ""
+    assert (replay(tmp_path / "a.json").verdicts[2].length_a) == 0  # unknown: not four characters of "None"
+
+
+def test_the_text_says_why_replies_could_not_be_read(tmp_path):
+    rows = [cherry([-1, -1], [8, 7], text=f"t{i}", review="I cannot rate these.") for i in range(3)]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    text = text_of(replay_file(tmp_path / "r.json", None).results)
+    assert "3 of them: the stored scores are outside 0 to 10" in text
+    assert "for example: I cannot rate these." in text
+
+
+def test_a_failed_game_does_not_count_where_the_pair_was_judged_again(tmp_path):
+    row = {"question_id": 1, "model_1": "x", "model_2": "y", "judge": ["gpt-4", "pair-v2"], "turn": 1}
+    good, failed = (
+        {"g1_winner": "model_1", "g2_winner": "model_1"},
+        {"g1_winner": "error", "g2_winner": "tie"},
+    )
+    for name, order in (("a", (good, failed)), ("b", (failed, good))):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **told}) for told in order))
+        found = replay(tmp_path / f"{name}.jsonl")
+        assert [v.strict for v in found.verdicts] == ["win"]
+        assert "1 failed reviews left out" in found.notes[0]
+
+
+def test_arena_hard_shows_the_baseline_first_and_then_the_model(tmp_path):
+    games = [{"score": "B>>A", "judgment": "[[B>>A]]"}, {"score": "A>B", "judgment": {"answer": "[[A>B]]"}}]
+    rows = [{"question_id": "a", "model": "mine", "judge": "gpt", "games": games}]
+    rows.append({**rows[0], "question_id": "b", "games": [{"score": None}, {"score": "A=B"}]})
+    (tmp_path / "j.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = replay(tmp_path / "j.jsonl").verdicts
+    assert [(v.a, v.b, v.strict) for v in found] == [
+        ("mine", "baseline", "win"),
+        ("mine", "baseline", "unparsed"),
+    ]
+    assert [r.order for r in found[0].reviews] == ["ba", "ab"]
+
+
+def test_experts_preferences_of_lfqa_are_told_from_one_side(tmp_path):
+    rows = [
+        {
+            "question": f"q{i}", "answer_a": "a", "answer_b": "b", "answer_a_type": one, "answer_b_type": other,
+            "overall_preference": value,
+        }
+        for i, (one, other, value) in enumerate([("human", "gpt", -1), ("gpt", "human", 1), ("gpt", "human", 0)])
+    ]  # fmt: skip
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (found,) = replay_file(tmp_path / "e.jsonl", tmp_path / "out").results["judges"][0]["comparisons"]
+    assert (found["a"], found["b"], found["strict"]["counts"]["win"], found["strict"]["counts"]["tie"]) == (
+        "human",
+        "gpt",
+        2,
+        1,
+    )
+    pairs = [json.loads(line) for line in (tmp_path / "out/pairs.jsonl").read_text().splitlines()]
+    assert [(p["a"], p["answer_a"]) for p in pairs] == [("human", "a"), ("human", "b"), ("human", "b")]
+
+
+def test_lfqas_raw_annotations_name_their_sides_and_experts_stay_apart(tmp_path):
+    rows = [
+        {"question_text": "q", "answer1": "a", "answer2": "b", "answer1_label": label, "BetterAnswer": better, "annotator": who}
+        for label, better, who in [("HMM", "Answer A", 8), ("HMH[3]", "Answer B", 8), ("HHh[4][1]", "Answer A", 9)]
+    ]  # fmt: skip
+    (tmp_path / "Biology_8_Common20.json").write_text(json.dumps(rows))
+    verdicts = replay(tmp_path).verdicts
+    assert [(v.judge, v.a, v.b, v.strict, v.test_set) for v in verdicts] == [
+        ("expert 8", "model", "human", "win", "Biology"),
+        ("expert 8", "human", "model", "lose", "Biology"),
+        ("expert 9", "human, fewer votes", "human, more votes", "win", "Biology"),
+    ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chat_templates import ALIKE, BEGUN_THOUGHT, CHANNEL, DATED, EMPTY_THOUGHT, MARKED_ANSWER, STRICT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handpicked.errors import ConfigError, TrainingError
+from handpicked.errors import ConfigError, Refused, TrainingError
 from handpicked.models.head import IGNORED
 from handpicked.models.template import SHIPPED, Encoded, Template, load_template
 from handpicked.records import Message
@@ -193,3 +194,193 @@ def test_templates_that_would_do_silent_harm_are_refused(byte_tokenizer, source,
     template = Template("auto", byte_tokenizer, source, (), 2)
     with pytest.raises(TrainingError, match=complaint):
         template.encode((Message("user", "hi"), Message("assistant", "hello")), [1])
+
+
+ASKED = (Message("user", "Name a metal."), Message("assistant", "Iron."))
+TALK = (
+    Message("user", "Name a metal."),
+    Message("assistant", "<think>\nGold or iron?\n</think>\n\nIron."),
+    Message("user", "And a wood?"),
+    Message("assistant", "<think>\nOak.\n</think>\n\nOak."),
+)
+
+
+def like(tokenizer, source):
+    """``tokenizer`` with another chat template, as ``load_template`` reads it."""
+    from copy import deepcopy
+
+    other = deepcopy(tokenizer)
+    other.chat_template = source
+    return load_template("auto", other)
+
+
+def prompt_of(template, encoded):
+    return template.tokenizer.decode(encoded.ids[: -encoded.learned])
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_a_response_follows_the_very_prompt_of_generation(byte_tokenizer, kind):
+    template = like(byte_tokenizer, ALIKE[kind])
+    encoded = template.encode(ASKED, [1])
+    assert [text.strip() for text in spans(template, encoded)] == ["Iron."]
+    assert encoded.ids[: -encoded.learned] == template.encode_prompt(ASKED[:-1])
+    if kind != "dated":  # transformers writes the date of today
+        own = template.tokenizer.apply_chat_template(
+            [{"role": "user", "content": "Name a metal."}], add_generation_prompt=True, return_dict=False
+        )
+        assert encoded.ids[: len(own)] == own, "it begins with the template's own generation prompt"
+
+
+def test_an_empty_thought_of_the_template_is_not_learned(byte_tokenizer):
+    template = like(byte_tokenizer, EMPTY_THOUGHT)
+    encoded = template.encode(ASKED, [1])
+    assert prompt_of(template, encoded).endswith("assistant\n<think>\n\n</think>\n\n")
+    assert spans(template, encoded) == ["Iron."]
+    own = (ASKED[0], Message("assistant", "<think>\n\n</think>\n\nIron."))
+    assert template.encode(own, [1]) == encoded, "an empty thought of the row is no thought either"
+
+
+@pytest.mark.parametrize("source", [EMPTY_THOUGHT, BEGUN_THOUGHT])
+def test_a_thought_is_learned_after_the_prompt_that_asks_for_one(byte_tokenizer, source):
+    template = like(byte_tokenizer, source)
+    encoded = template.encode(TALK, [3])
+    assert encoded.ids[: -encoded.learned] == template.encode_prompt(TALK[:-1], thought=True)
+    text = template.tokenizer.decode(encoded.ids)
+    assert "Gold or iron?" not in text, "earlier thoughts are dropped, as inference drops them"
+    assert text.endswith("<|im_start|>assistant\n<think>\nOak.\n</think>\n\nOak.<|im_end|>")
+
+
+def test_a_thought_that_only_the_generation_prompt_begins_is_ended_before_a_response_without_one(
+    byte_tokenizer,
+):
+    template = like(byte_tokenizer, BEGUN_THOUGHT)
+    encoded = template.encode(ASKED, [1])
+    assert prompt_of(template, encoded).endswith("assistant\n<think>\n\n</think>\n\n")
+    assert spans(template, encoded) == ["Iron."]
+
+
+def test_an_earlier_turn_is_learned_only_where_it_stands_as_inference_shows_it(byte_tokenizer):
+    for source in (EMPTY_THOUGHT, BEGUN_THOUGHT, CHANNEL):
+        template = like(byte_tokenizer, source)
+        encoded = template.encode(TALK, [1, 3])
+        assert (len(spans(template, encoded)), encoded.unlearned) == (1, 1)
+        assert template.unlearned(TALK, [1, 3]) == 1
+    plain = like(byte_tokenizer, STRICT).encode(TALK, [1, 3])
+    assert plain.unlearned == 0 and plain.learned > encoded.learned
+
+
+def test_the_end_that_closes_a_conversation_is_the_one_that_is_learned(byte_tokenizer):
+    template = like(byte_tokenizer, CHANNEL)
+    encoded = template.encode(ASKED, [1])
+    assert encoded.labels[-1] == template.end_id == template.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert prompt_of(template, encoded).endswith("<|im_start|>assistant final>")
+
+
+def test_what_a_template_does_not_mark_as_generated_is_not_learned(byte_tokenizer):
+    template = like(byte_tokenizer, MARKED_ANSWER)
+    encoded = template.encode(TALK, [3])
+    assert spans(template, encoded) == ["Oak."]
+    assert prompt_of(template, encoded).endswith("<think>\nOak.\n</think>\n\n")
+    unmarked = "{% generation %}{% endgeneration %}" + STRICT
+    with pytest.raises(Refused, match="marks no part"):
+        like(byte_tokenizer, unmarked).encode(ASKED, [1])
+
+
+def test_the_date_in_a_template_is_the_same_every_day(byte_tokenizer):
+    text = byte_tokenizer.decode(like(byte_tokenizer, DATED).encode_prompt(ASKED[:-1]))
+    assert text.startswith("Today: 26 Jul 2024\n")
+
+
+@pytest.mark.parametrize(
+    ("roles", "reason"),
+    [("system user assistant", "System role not supported"), ("user user assistant", "roles must alternate")],
+)
+def test_a_conversation_that_a_template_refuses_is_one_error_with_its_reason(byte_tokenizer, roles, reason):
+    messages = [Message(role, "text") for role in roles.split()]
+    with pytest.raises(Refused, match=reason) as refused:
+        like(byte_tokenizer, STRICT).encode(messages, [2])
+    assert reason in refused.value.reason
+
+
+def test_of_several_templates_the_default_is_used_and_another_by_its_name(byte_tokenizer):
+    from copy import deepcopy
+
+    several = deepcopy(byte_tokenizer)
+    several.chat_template = {"tool_use": STRICT, "default": EMPTY_THOUGHT}
+    assert load_template("auto", several).source == EMPTY_THOUGHT
+    assert load_template("tool_use", several).source == STRICT
+    several.chat_template = {"rag": STRICT}
+    assert load_template("auto", several).source == STRICT, "the only one"
+    several.chat_template = {"rag": STRICT, "tool_use": STRICT}
+    with pytest.raises(ConfigError, match="rag, tool_use and none named default"):
+        load_template("auto", several)
+
+
+def test_templates_in_files_beside_the_tokenizer_are_found(byte_tokenizer, tmp_path):
+    from transformers import AutoTokenizer
+
+    byte_tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text(EMPTY_THOUGHT)
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates" / "tool_use.jinja").write_text(STRICT)
+    found = AutoTokenizer.from_pretrained(tmp_path)
+    assert load_template("auto", found).source == EMPTY_THOUGHT
+    assert load_template("tool_use", found).source == STRICT
+
+
+def test_alpacas_input_goes_where_stanford_puts_it(byte_tokenizer):
+    template = load_template("alpaca", byte_tokenizer)
+    row = Message("user", "Translate.\n\nGuten Tag", "Guten Tag")
+    encoded = template.encode((row, Message("assistant", "Good day")), [1])
+    assert prompt_of(template, encoded) == (
+        "Below is an instruction that describes a task, paired with an input that provides further context. Write a response "
+        "that appropriately completes the request.\n\n### Instruction:\nTranslate.\n\n### Input:\nGuten Tag\n\n### Response:"
+    )
+    assert encoded.ids[: -encoded.learned] == template.encode_prompt((row,))
+    chat = load_template("chatml", byte_tokenizer)
+    assert chat.encode_prompt((row,)) == chat.encode_prompt((Message("user", row.content),))
+
+
+ENDS = (
+    *("<|eot_id|>", "<|return|>", "<end_of_turn>", "<turn|>", "<|end|>", "<|END_OF_TURN_TOKEN|>"),
+    *("<｜end▁of▁sentence｜>", "<end_of_utterance>"),
+)
+
+
+def test_published_templates_learn_the_response_alone_after_their_own_generation_prompt(byte_tokenizer):
+    """Those of Qwen, Llama, Gemma, Phi, DeepSeek, gpt-oss and others that come with TRL, where it is installed."""
+    trl = pytest.importorskip("trl", reason="needs the train extra")
+    folder = Path(trl.__file__).parent / "chat_templates"
+    sources = sorted(folder.glob("*.jinja"))
+    if not sources:
+        pytest.skip("this TRL brings no chat templates")
+    from handpicked.models.sandbox import render_source
+
+    tokens = {"bos_token": "<|s|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
+    seen = 0
+    for file in sources:
+        template = Template(file.name, byte_tokenizer, file.read_text(encoding="utf-8"), (), 2)
+        try:
+            ended = template._render(ASKED, prompt=False).text
+        except Refused:
+            continue  # of a model that reads pictures: contents are lists
+        if "Iron." not in ended:
+            continue  # the same
+        tail = ended[ended.rindex("Iron.") :]
+        if "<|im_end|>" not in tail:
+            end = next((end for end in ENDS if end in tail), None)
+            if end is None:
+                continue
+            template = Template(file.name, byte_tokenizer, template.source.replace(end, "<|im_end|>"), (), 2)
+        shown = template.show(ASKED)
+        own = render_source(
+            template.source,
+            file.name,
+            {**tokens, **byte_tokenizer.special_tokens_map}
+            | {"messages": [{"role": "user", "content": "Name a metal."}], "add_generation_prompt": True},
+        )
+        assert shown.prompt.startswith(own.text), file.name
+        assert shown.response.strip().startswith("Iron."), file.name
+        assert shown.prompt == template.prompt(ASKED[:-1]), file.name
+        seen += 1
+    assert seen > 30

@@ -14,7 +14,7 @@ from handpicked.checks import missing_parts, mistakes
 from handpicked.config import Experiment, ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.pick import pick
-from handpicked.pick.methods import selector_for
+from handpicked.pick.methods import pool_scorers, selector_for
 from handpicked.pick.modeled import modeled
 from handpicked.pick.scoring import score
 from handpicked.score import embedding
@@ -85,7 +85,7 @@ def test_kmeans_takes_one_row_of_each_kind_and_writes_how(pool, tmp_path):
 
 @pytest.mark.parametrize("by", ["k-center", "facility-location", "deita", "qdit", "car", "semdedup"])
 def test_every_selector_by_meaning_shares_the_embeddings(pool, tmp_path, by, monkeypatch):
-    modeled(pool, ["embedding"], ScoreSettings())
+    modeled(pool, pool_scorers(["embedding"], ScoreSettings()), ScoreSettings())
     monkeypatch.setattr(embedding, "embed", lambda *_: pytest.fail("embedded again"))
     field = {"field": "quality"} if by in ("deita", "qdit", "car") else {}
     settings = SelectSettings(by=by, size=4, threshold=0.99, clusters=3, **field)

@@ -14,14 +14,19 @@ import handpicked as hp
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, EndpointError
 from handpicked.options import score_settings
+from handpicked.pick import modeled as kept
 from handpicked.pick import pick
-from handpicked.pick.choose import modeled_for
-from handpicked.pick.methods import POOL_SCORERS, Making
-from handpicked.pick.modeled import modeled
+from handpicked.pick.choose import scores_for
+from handpicked.pick.methods import POOL_SCORERS, Making, pool_scorers
+from handpicked.pick.plan import plan_selection
 from handpicked.pick.scoring import score
 from handpicked.score.length_tokens import LengthTokens
 from handpicked.store import open_run
 from memory_pool import MemoryPool
+
+
+def modeled(pool, settings, **arguments):
+    return kept.modeled(pool, pool_scorers(["wordy"], settings), settings, **arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +122,7 @@ def test_too_few_rows_are_told_before_any_is_scored(pool, tmp_path, asked, score
         pick(pool, settings, tmp_path / "x")
     if asked.get("size") != 8:
         with pytest.raises(ConfigError, match=told):  # as an arm of an experiment
-            modeled_for(pool, settings)
+            scores_for(plan_selection(pool, settings))
     assert word_scorer.done == []
 
 
@@ -149,7 +154,7 @@ def test_a_prefilter_by_length_counts_with_the_tokenizer_and_says_which(pool, tm
         lambda name, tokenizer=None: asked.append(tokenizer) or LengthTokens(),
     )
     settings = SelectSettings(by="wordy", size=2, tokenizer="mine", score={"prefilter": "longest:3"})
-    modeled_for(pool, settings)
+    scores_for(plan_selection(pool, settings))
     score(pool, ["wordy"], tmp_path / "scores", tokenizer="mine", settings=settings.score)
     hp.select(pool, hp.Top("wordy"), size=2, tokenizer="mine", score=settings.score)
     assert asked == ["mine"] * 3
@@ -163,19 +168,19 @@ def test_the_sample_does_not_depend_on_the_pools_order(pool):
     rows = [one.original for one in pool.examples()]
     backwards = MemoryPool(rows[::-1], shards=3, batch=2)
     word_scorer.done.clear()
-    modeled(pool, ["wordy"], settings)
+    modeled(pool, settings)
     forth = {rows[row]["prompt"] for row in word_scorer.done}
     word_scorer.done.clear()
-    modeled(backwards, ["wordy"], settings)
+    modeled(backwards, settings)
     assert {rows[::-1][row]["prompt"] for row in word_scorer.done} == forth
 
 
 def test_a_run_folder_keeps_its_scores_and_says_what_it_takes_first(pool, tmp_path):
     said: list[str] = []
     with open_run(tmp_path / "run") as run:
-        first = modeled(pool, ["wordy"], ScoreSettings(), run=run, say=said.append)
-        again = modeled(pool, ["wordy"], ScoreSettings(), run=run, say=said.append)
-        other = modeled(pool, ["wordy"], ScoreSettings(model="x"), run=run, say=said.append)
+        first = modeled(pool, ScoreSettings(), run=run, say=said.append)
+        again = modeled(pool, ScoreSettings(), run=run, say=said.append)
+        other = modeled(pool, ScoreSettings(model="x"), run=run, say=said.append)
     assert said == ["wordy: 7 rows, no time"] * 2
     assert first[0].fingerprint == again[0].fingerprint != other[0].fingerprint
     assert first[0].folder.parent == tmp_path / "run" / "scores" and len(word_scorer.done) == 12
@@ -200,3 +205,34 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"'top' .* or 'bottom'"):
         pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")
     assert word_scorer.done == []
+
+
+def test_kept_scores_of_another_release_are_computed_again_or_kept_on_request(pool, tmp_path, monkeypatch):
+    settings = SelectSettings(by="wordy", size=2)
+    said: list[str] = []
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
+    pick(pool, settings, tmp_path / "one", say=said.append)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.0")
+    word_scorer.done.clear()
+    said.clear()
+    pick(pool, settings, tmp_path / "two", say=said.append, keep_versions=True)
+    assert not word_scorer.done and said == ["wordy: kept, although torch was 1.0, is 2.0"]
+    about = json.loads((tmp_path / "two" / "manifest.json").read_text())["scores"][0]["about"]
+    assert about["kept although"] == ["torch was 1.0, is 2.0"]
+    pick(pool, settings, tmp_path / "three", say=said.append)
+    assert len(word_scorer.done) == 6 and said[1] == "wordy: runs again because torch was 1.0, is 2.0"
+
+
+def test_scores_that_layout_1_named_after_every_argument_are_found(pool, tmp_path, monkeypatch):
+    """Among its arguments were those that change no value, such as how many requests are in flight."""
+    names = kept._names
+    monkeypatch.setattr(kept, "_names", lambda *arguments: ["wordy-layout-1"])
+    kept_there = modeled(pool, ScoreSettings())[0].folder.parent
+    monkeypatch.setattr(kept, "_names", lambda *arguments: [*names(*arguments), kept_there.name])
+    manifest = json.loads((kept_there / "done/stage.json").read_text())
+    for new in ("versions", "libraries", "made"):
+        del manifest[new]
+    manifest |= {"code": "0", "fingerprint": "0", "settings": manifest["settings"] | {"concurrency": 3}}
+    (kept_there / "done/stage.json").write_text(json.dumps(manifest))
+    word_scorer.done.clear()
+    assert modeled(pool, ScoreSettings())[0].folder.parent == kept_there and not word_scorer.done

@@ -37,6 +37,8 @@ class Words:
     better: ClassVar[Any] = "high"
     scope: ClassVar[Any] = "item"
     cost: ClassVar[Any] = "model forward"
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("torch",)
 
     def identity(self) -> str:
         return f"counted by {self.model}"

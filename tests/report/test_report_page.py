@@ -13,6 +13,7 @@ import pytest
 
 from handpicked.analyze.facts import ArmFacts, PoolFacts
 from handpicked.report import render
+from handpicked.report.markdown import render_markdown
 from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
 HOSTILE = [
@@ -49,7 +50,9 @@ def hostile(text: str) -> dict[str, Any]:
     """The usual results with every text that comes from a model, a pool or a user replaced by ``text``."""
     results = copy.deepcopy(usual())
     results["why"] = results["expected"] = results["pool"]["source"] = results["settings"]["why"] = text
-    results["provenance"] = {text: [text, {text: text}]}
+    told = dict.fromkeys(("stage", "finished", "machine", "python", "handpicked"), text)
+    made = {**told, "versions": {text: text}, "libraries": {text: text}, "kept": [text]}
+    results["provenance"] = {text: [text, {text: text}], "stages": [made]}
     for prompts in results["prompts"]:
         prompts["test_set"] = text
     for sample in results["samples"]:
@@ -140,6 +143,27 @@ def test_the_numbers_of_the_first_figure_are_those_of_the_results() -> None:
     for comparison in usual()["comparisons"]:
         counts = comparison["strict"]["counts"]
         assert f"{counts['win']} wins, {counts['tie']} ties, {counts['lose']} losses" in text
+
+
+def test_the_training_section_says_what_training_changed() -> None:
+    page = render(usual())
+    table = page.split("What did training change?")[1].split("</table>")[0]
+    row = table.split('<th scope="row">longest</th>')[1].split("</tr>")[0]
+    finished = usual()["arms"][1]["finished"]["value"]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
+    assert cells == [
+        *("30", "0", "0.0002 (default for lora)", "0.0031", "1.25", "0.063%", "41.2", "43.7"),
+        f"{100 * finished:.0f}%",
+    ]
+    (line,) = [
+        line for line in render_markdown(usual()).splitlines() if "0.063%" in line and "longest" in line
+    ]
+    assert [cell.strip() for cell in line.strip("|").split("|")][2:6] == [
+        "0",
+        "0.0002",
+        "default for lora",
+        "0.0031",
+    ]
 
 
 def test_a_run_with_almost_nothing_in_it_still_makes_a_page() -> None:

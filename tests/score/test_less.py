@@ -262,3 +262,19 @@ def test_the_target_and_the_states_are_part_of_the_identity(less, trained):
 def test_the_estimate_reads_no_weights(less, monkeypatch):
     monkeypatch.setattr("handpicked.score.less.load_model", lambda *_: pytest.fail("weights were read"))
     assert "at 2 states" in less.estimate(POOL, None)
+
+
+@pytest.mark.parametrize("cosine", [0.0, 0.5, 0.9])
+def test_the_noise_of_a_projected_cosine_is_the_one_that_is_stated(cosine):
+    weights, dimension = 20_000, 1024
+    draw = torch.Generator().manual_seed(3)
+    errors = []
+    for seed in range(300):
+        x, other = torch.randn(2, weights, generator=draw)
+        x = x / x.norm()
+        other = other - (other @ x) * x
+        y = cosine * x + (1 - cosine**2) ** 0.5 * other / other.norm()
+        project = Projection(weights, dimension, seed)
+        errors.append(float(torch.cosine_similarity(project(x), project(y), dim=0)) - cosine)
+    stated = (1 - cosine**2) / dimension**0.5
+    assert torch.tensor(errors).std() == pytest.approx(stated, rel=0.15)

@@ -78,3 +78,37 @@ def test_the_turns_learned_are_those_of_the_response(example):
     nothing = Example(7, "", (Message("user", "hi"),), "hi", "", "pool.json", {})
     with pytest.raises(TrainingError, match=r"Row 7 \(pool.json\)"):
         response_turns(nothing)
+
+
+def test_a_row_that_the_template_refuses_is_left_out_with_its_number_and_reason(template, example):
+    from dataclasses import replace
+
+    strict = replace(
+        template,
+        source="{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
+        + template.source,
+    )
+    good = example(0, "Hi", "yes")
+    bad = replace(example(7, "Hi", "yes"), messages=(Message("system", "Be brief."), *good.messages))
+    encoded = encode([good, bad], strict, 100)
+    assert (len(encoded.rows), encoded.refused) == (1, ((7, "No system role"),))
+    with pytest.raises(TrainingError, match=r"refuses 1 of them \(row 7: No system role\)"):
+        encode([bad], strict, 100)
+
+
+def test_earlier_turns_that_are_not_shown_as_inference_shows_them_are_counted(template, example):
+    from dataclasses import replace
+
+    source = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' and loop.last and "
+        "'</think>' not in m['content'] %}<think>\n\n</think>\n\n{% endif %}{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    forgetful = replace(template, source=source)
+    row = example(0, "a", "one", "b", "two", response="one\n\ntwo")
+    encoded = encode([row, example(1, "a", "<think>\nx\n</think>one")], forgetful, 200)
+    assert (encoded.unlearned, encoded.thoughts) == (1, 1)
+    assert [learned_text(forgetful, one) for one in encoded.rows] == [
+        "two<|im_end|>",
+        "<think>\nx\n</think>one<|im_end|>",
+    ]

@@ -40,8 +40,72 @@ def test_it_learns_and_says_what_it_did(rows, model, tmp_path, capfd):
     # every byte is a token: the responses and their end tokens, twice
     assert result.response_tokens == 2 * sum(len(row.response) + 1 for row in rows)
     assert result.tokens_per_second > 0
+    assert (result.learning_rate, result.warmup_steps) == (1e-2, 0)
+    assert 0 < result.weight_change_relative < 1 < result.weight_change
     out, err = capfd.readouterr()
     assert (out, err) == ("", ""), "the terminal belongs to handpicked's own progress"
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_single_step_is_a_step(rows, model, tmp_path, method):
+    """Batch 128 and a warm-up of 0.03 once gave the only step of a small arm the learning rate 0: the untouched model."""
+    result = train(rows, model, TrainSettings(method=method, epochs=1), tmp_path / "out", arm="longest")
+    rate = {"lora": 2e-4, "full": 2e-5}[method]
+    assert (result.steps, result.warmup_steps, result.rate_sum) == (1, 0, rate)
+    assert result.weight_change > 0
+    card = ((result.adapter or result.merged) / "README.md").read_text()
+    assert f"{rate:g} (default for {method})" in card and f'"learning_rate": {rate!r}' in card
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "linear", "constant"])
+def test_training_runs_at_the_planned_rates(rows, model, tmp_path, monkeypatch, scheduler):
+    """Twelve steps, three of them warm-up: read from the optimizer itself."""
+    import torch
+
+    used = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(
+        torch.optim.AdamW,
+        "step",
+        lambda self, *args: used.append(self.param_groups[0]["lr"]) or step(self, *args),
+    )
+    changes = {"batch_size": 2, "warmup_ratio": 0.29, "scheduler": scheduler, "keep_optimizer": False}
+    result = train(rows, model, SETTINGS.model_copy(update=changes), tmp_path / "out", arm="a")
+    assert (result.steps, result.warmup_steps, len(used)) == (12, 3, 12)
+    assert used[:4] == pytest.approx([0, 1e-2 / 3, 2e-2 / 3, 1e-2])
+    assert result.rate_sum == pytest.approx(sum(used))
+
+
+def test_token_accuracy_weighs_every_learned_token_alike(rows, model, tmp_path):
+    """At a step that moves next to nothing, both passes see the untouched model: its accuracy over all response tokens."""
+    import torch
+
+    from handpicked.models.load import load_tokenizer
+    from handpicked.models.template import load_template
+    from handpicked.train.encode import encode
+
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e-8, "batch_size": 5})
+    result = train(rows, model, settings, tmp_path / "out", arm="a")
+    untouched, hits, tokens = load_model(model), 0, 0
+    for row in encode(rows, load_template("auto", load_tokenizer(model)), 1024).rows:
+        with torch.no_grad():
+            best = untouched(torch.tensor([row.ids])).logits[0].argmax(-1).tolist()
+        for predicted, label in zip(best, row.labels[1:], strict=False):
+            hits, tokens = hits + (label == predicted), tokens + (label != -100)
+    assert 0 < hits < tokens
+    assert result.token_accuracy == pytest.approx(hits / tokens)
+    assert len(result.token_accuracies) == result.steps == 5
+    shares = dict(result.token_accuracies)
+    assert min(shares.values()) <= result.token_accuracy_last_pass <= max(shares.values())
+
+
+def test_what_is_repeated_is_learned(rows, model, tmp_path):
+    """Four rows, forty passes: token accuracy of the last one says so."""
+    settings = SETTINGS.model_copy(update={"epochs": 40.0, "save_every": 100})
+    result = train(rows[:4], model, settings, tmp_path / "out", arm="a")
+    assert result.token_accuracies[0][1] < 0.3
+    assert result.token_accuracy < result.token_accuracy_last_pass
+    assert result.token_accuracy_last_pass > 0.9
 
 
 def test_rows_cut_are_counted_among_those_trained_on(example, model, tmp_path):
@@ -105,17 +169,17 @@ def test_packed_rows_do_not_see_each_other(rows, model, tmp_path):
     assert [loss for _, loss in packed] == pytest.approx([loss for _, loss in apart], rel=1e-4)
 
 
-def test_the_loss_is_trls(rows, model, tmp_path, monkeypatch):
-    """TRL's own compute_loss over every position gives the same curve as the head on labelled positions only."""
-    from trl import SFTTrainer
-
+def test_loss_and_token_accuracy_are_trls(rows, model, tmp_path, monkeypatch):
+    """TRL's own compute_loss over every position gives the same curves as the head on labelled positions only."""
     from handpicked.train.trainer import ResponseTrainer
 
-    ours = train(rows, model, SETTINGS, tmp_path / "ours", arm="a").losses
-    monkeypatch.delattr(ResponseTrainer, "compute_loss")
-    assert ResponseTrainer.compute_loss is SFTTrainer.compute_loss
-    theirs = train(rows, model, SETTINGS, tmp_path / "theirs", arm="a").losses
-    assert [loss for _, loss in ours] == pytest.approx([loss for _, loss in theirs], rel=1e-5)
+    ours = train(rows, model, SETTINGS, tmp_path / "ours", arm="a")
+    monkeypatch.setattr(ResponseTrainer, "_left_to_trl", lambda *_: True)
+    theirs = train(rows, model, SETTINGS, tmp_path / "theirs", arm="a")
+    assert [loss for _, loss in ours.losses] == pytest.approx([loss for _, loss in theirs.losses], rel=1e-5)
+    assert [share for _, share in ours.token_accuracies] == pytest.approx(
+        [share for _, share in theirs.token_accuracies], abs=1e-6
+    )
 
 
 def test_a_loss_that_is_no_number_never_becomes_a_model(rows, model, tmp_path):
@@ -123,6 +187,39 @@ def test_a_loss_that_is_no_number_never_becomes_a_model(rows, model, tmp_path):
     with pytest.raises(TrainingError, match="learning_rate"):
         train(rows, model, settings, tmp_path / "out", arm="a")
     assert not (tmp_path / "out" / "model").exists()
+
+
+def test_a_model_that_gives_no_number_is_not_blamed_on_the_learning_rate(rows, model, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    broken = AutoModelForCausalLM.from_pretrained(model.name)
+    with torch.no_grad():
+        broken.model.norm.weight.fill_(float("nan"))
+    broken.save_pretrained(tmp_path / "broken")
+    AutoTokenizer.from_pretrained(model.name).save_pretrained(tmp_path / "broken")
+    with pytest.raises(TrainingError, match="nan at step 1, before any weight has changed"):
+        train(rows, ModelSettings(name=str(tmp_path / "broken")), SETTINGS, tmp_path / "out", arm="a")
+
+
+def test_rows_without_a_learned_token_give_no_loss(rows, model, tmp_path, monkeypatch):
+    from handpicked.models.template import Encoded, Template
+
+    encode = Template.encode
+
+    def unlearned(self, messages, turns):
+        whole = encode(self, messages, turns)
+        return Encoded(whole.ids, [-100] * len(whole.ids))
+
+    monkeypatch.setattr(Template, "encode", unlearned)
+    with pytest.raises(TrainingError, match="12 rows that 'a' is trained on have no learned token"):
+        train(rows, model, SETTINGS, tmp_path / "out", arm="a")
+
+
+def test_steps_that_could_move_nothing_are_refused_before_training(rows, model, tmp_path):
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e-20})
+    with pytest.raises(TrainingError, match="cannot move a weight"):
+        train(rows, model, settings, tmp_path / "out", arm="a")
 
 
 def test_a_disk_that_is_too_small_is_said_before_training(rows, model, tmp_path, monkeypatch):
@@ -164,6 +261,8 @@ def test_killed_and_resumed_gives_the_same_curve(rows, model, tmp_path):
     resumed = train(rows, model, settings, out, arm="a")
     assert 0 < resumed.resumed_from < whole.steps
     assert resumed.losses == whole.losses
+    assert resumed.token_accuracies == whole.token_accuracies
+    assert (resumed.token_accuracy, resumed.weight_change) == (whole.token_accuracy, whole.weight_change)
 
 
 def test_a_torn_checkpoint_and_one_of_another_training_are_not_used(rows, model, tmp_path):
@@ -179,7 +278,7 @@ def test_a_torn_checkpoint_and_one_of_another_training_are_not_used(rows, model,
 
 @pytest.mark.slow
 def test_accelerate_launch_with_two_processes_gives_the_same_curve(rows, model, tmp_path):
-    one = train(rows, model, SETTINGS, tmp_path / "one", arm="a").losses
+    one = train(rows, model, SETTINGS, tmp_path / "one", arm="a")
     command = [
         sys.executable,
         "-m",
@@ -195,5 +294,7 @@ def test_accelerate_launch_with_two_processes_gives_the_same_curve(rows, model, 
     subprocess.run(
         [*command, str(job(rows, model, SETTINGS, tmp_path / "two"))], check=True, env={**os.environ}
     )
-    two = json.loads((tmp_path / "two" / "train.json").read_text())["losses"]
-    assert [loss for _, loss in two] == pytest.approx([loss for _, loss in one], rel=1e-3)
+    two = json.loads((tmp_path / "two" / "train.json").read_text())
+    assert [loss for _, loss in two["losses"]] == pytest.approx([loss for _, loss in one.losses], rel=1e-3)
+    assert two["token_accuracy"] == pytest.approx(one.token_accuracy, abs=2e-3)
+    assert two["weight_change"] == pytest.approx(one.weight_change, rel=1e-2)

@@ -12,6 +12,12 @@ from handpicked.analyze.histogram import summarize
 from handpicked.records import Completion
 
 Json = dict[str, Any]
+AVERAGED = (
+    *("rows", "truncated", "steps", "epochs", "tokens", "response_tokens", "seconds", "learning_rate"),
+    *("warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
+    *("weight_change", "weight_change_relative"),
+)
+"""What of the trainings of several seeds is told as their mean."""
 
 
 def arm_table(
@@ -72,13 +78,19 @@ def _training(facts: Sequence[TrainingFacts]) -> Json | None:
         return asdict(facts[0]) if facts else None
     curves = [dict(one.curve) for one in facts]
     steps = [step for step in curves[0] if all(step in curve for curve in curves)]
-    names = ("rows", "truncated", "steps", "epochs", "tokens", "response_tokens", "seconds")
     return {
-        **{name: sum(getattr(one, name) for one in facts) / len(facts) for name in names},
+        **{name: _mean([getattr(one, name) for one in facts]) for name in AVERAGED},
         "curve": [(step, sum(curve[step] for curve in curves) / len(curves)) for step in steps],
         "device": facts[0].device,
         "template": facts[0].template,
+        "rate_origin": facts[0].rate_origin,
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean over the seeds; None where one has no value."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _loss(members: Sequence[ArmFacts], losses: Losses) -> Json | None:
@@ -96,16 +108,19 @@ def _above(members: Sequence[ArmFacts], others: Sequence[ArmFacts], losses: Loss
 
 
 def _answers(completions: Sequence[Completion]) -> Json:
-    """Answer lengths in the model's tokens, and the share of answers that stopped at the token limit."""
+    """Answer lengths in the model's tokens, and the shares of answers that ended by themselves and that stopped at the token limit."""
     ordered = sorted(completions, key=lambda completion: (completion.arm, completion.prompt_id))
     tokens: dict[str, dict[str, float | None]] = {}
+    finished: dict[str, dict[str, float | None]] = {}
     unfinished: dict[str, dict[str, float | None]] = {}
     for completion in ordered:
         tokens.setdefault(completion.arm, {})[completion.prompt_id] = completion.tokens
+        finished.setdefault(completion.arm, {})[completion.prompt_id] = float(completion.finished)
         unfinished.setdefault(completion.arm, {})[completion.prompt_id] = float(not completion.finished)
     return {
         "answer_lengths": summarize([completion.tokens for completion in ordered]),
         "answer_tokens": asdict(seeds.mean(list(tokens.values()) or [{}])),
+        "finished": asdict(seeds.mean(list(finished.values()), share=True)),
         "unfinished": asdict(seeds.mean(list(unfinished.values()), share=True)),
         "empty": sum(not completion.text.strip() for completion in ordered),
     }

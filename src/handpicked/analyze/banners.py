@@ -12,6 +12,7 @@ from typing import Any
 
 from handpicked.analyze.answer import RANDOM, decide
 from handpicked.analyze.estimates import Z95
+from handpicked.config import FEW_STEPS
 
 TRUNCATED_SHARE = 0.05
 """Share of an arm's training rows cut to ``max_length`` above which the reader is warned."""
@@ -30,6 +31,7 @@ def banners(results: Json) -> list[dict[str, str]]:
         *_random_as_good(results),
         *_length_explains(results),
         *_short_answers(results),
+        *_few_steps(results),
         *_truncated(results),
         *_left_out(results),
         *_unfinished(results),
@@ -213,6 +215,29 @@ def _left_out(results: Json) -> Iterator[tuple[str, str, str]]:
             "Rewriting left rows out",
             f"Rows without a usable new response, which the arm was not trained on: {'; '.join(shares)}.",
         )
+
+
+def _few_steps(results: Json) -> Iterator[tuple[str, str, str]]:
+    """Arms that took too few optimizer steps to say much of their subset, and how far these moved the weights."""
+    few = [
+        f"{arm['name']} took {arm['training']['steps']:g}{_moved(arm['training'])}"
+        for arm in results["arms"]
+        if arm["training"] and arm["training"]["steps"] < FEW_STEPS
+    ]
+    if few:
+        yield (
+            "warn",
+            "Trained for few steps",
+            f"Fewer than {FEW_STEPS} optimizer steps: {'; '.join(few)}. Such an arm says little of its subset; lower train.batch_size, or "
+            "train longer.",
+        )
+
+
+def _moved(training: Json) -> str:
+    norm, share = training["weight_change"], training["weight_change_relative"]
+    if norm is None or share is None:
+        return ""
+    return f", which changed its weights by {100 * share:.2g}% of their norm ({norm:.2g})"
 
 
 def _truncated(results: Json) -> Iterator[tuple[str, str, str]]:

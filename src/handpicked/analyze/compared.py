@@ -10,7 +10,15 @@ from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.length_control import by_length, controlled_json, length_controlled, style_controlled
 from handpicked.analyze.power import power
-from handpicked.analyze.win_rate import Rule, adjusted_win_rate, by_group, counts, worth
+from handpicked.analyze.win_rate import (
+    Rule,
+    adjusted_win_rate,
+    by_group,
+    counts,
+    has_probabilities,
+    standard_error,
+    worth,
+)
 from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 
 EVERYTHING = "all"
@@ -121,11 +129,25 @@ def _comparison(
     length, style = length_controlled(verdicts), style_controlled(verdicts, pairs)
     return {
         **found,
+        "soft": _soft(verdicts, met),
         "length_controlled": controlled_json(length),
         "style_controlled": controlled_json(style) if pairs else None,
         "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
         "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
         "power": asdict(power(verdicts, comparisons=together, corrected=corrected)),
+    }
+
+
+def _soft(verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Verdict]]) -> Json | None:
+    """The win rate of the judge's probabilities; ``None`` where it gives none.
+
+    The standard error takes verdicts as independent, as AlpacaEval's does; those of several seeds are not.
+    """
+    if not has_probabilities(verdicts):
+        return None
+    return {
+        "win_rate": asdict(adjusted_win_rate(verdicts, "soft")),
+        "standard_error": standard_error(verdicts, "soft") if len(met) == 1 else None,
     }
 
 

@@ -47,6 +47,11 @@ class TrainingFacts:
     those of them that were cut to ``max_length`` tokens. ``tokens`` is every token that went through the model and
     ``response_tokens`` those among them that carried loss, both over all epochs. ``curve`` is (optimizer step, mean
     loss in nats per response token), in step order. ``seconds`` is wall time spent training, without loading the model. ``template`` is the chat template's name.
+
+    ``learning_rate`` is the peak and ``rate_origin`` says where it comes from; ``rate_sum`` adds up the rates of all steps, of which
+    ``warmup_steps`` warmed up. ``token_accuracy`` is the share of the learned tokens that the model ranked first as it was trained
+    on them, over all steps and over those of the last pass. ``weight_change`` is the L2 norm of what training changed in the weights,
+    ``weight_change_relative`` that over the norm of these weights before.
     """
 
     rows: int
@@ -59,6 +64,14 @@ class TrainingFacts:
     curve: Sequence[tuple[int, float]]
     device: str = ""
     template: str = ""
+    learning_rate: float | None = None
+    rate_origin: str = ""
+    warmup_steps: int = 0
+    rate_sum: float | None = None
+    token_accuracy: float | None = None
+    token_accuracy_last_pass: float | None = None
+    weight_change: float | None = None
+    weight_change_relative: float | None = None
 
 
 @dataclass(frozen=True)

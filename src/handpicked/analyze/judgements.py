@@ -22,8 +22,9 @@ from handpicked.analyze.win_rate import (
     adjusted_win_rate,
     by_group,
     counts,
+    has_probabilities,
+    share_won,
     standard_error,
-    win_rate,
     winning_score,
     worth,
 )
@@ -36,7 +37,9 @@ def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> list[
     """One entry a judge: its health, then every two models that met, and a ranking where there are three or more.
 
     Outcomes are told from the side of ``a``. Estimates are 95% intervals; each function of ``analyze`` cites its source.
-    ``pairs`` are the answers that were judged, where they are known: without them style cannot be controlled.
+    ``win_rate`` is wins plus half the ties; ``soft`` is the same of the judge's probabilities, ``None`` where it
+    gives none. ``pairs`` are the answers that were judged, where they are known: without them style cannot be
+    controlled.
     """
     return [
         _judge(name, [v for v in verdicts if v.judge == name], pairs)
@@ -85,6 +88,7 @@ def _groups(groups: Mapping[str, Sequence[Verdict]], pairs: Sequence[Pair]) -> d
 def _group(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
     return {
         **{rule: _rule(verdicts, rule) for rule in RULES},
+        "soft": _soft(verdicts) if has_probabilities(verdicts) else None,
         "length_controlled": _control(length_controlled(verdicts)),
         "length_controlled_soft": _control(length_controlled(verdicts, "soft"))
         if _graded(verdicts)
@@ -109,7 +113,14 @@ def _rule(verdicts: Sequence[Verdict], rule: Rule) -> dict[str, Any]:
     return {
         "counts": asdict(counts(verdicts, rule)),
         "winning_score": asdict(winning_score(verdicts, rule)),
-        "win_rate": asdict(win_rate(verdicts, rule)),
-        "adjusted_win_rate": asdict(adjusted_win_rate(verdicts, rule)),
+        "share_won": asdict(share_won(verdicts, rule)),
+        "win_rate": asdict(adjusted_win_rate(verdicts, rule)),
         "standard_error": standard_error(verdicts, rule),
+    }
+
+
+def _soft(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {
+        "win_rate": asdict(adjusted_win_rate(verdicts, "soft")),
+        "standard_error": standard_error(verdicts, "soft"),
     }

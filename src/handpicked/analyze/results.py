@@ -27,7 +27,7 @@ from handpicked.analyze.size_curves import size_curves
 from handpicked.analyze.told import Told, tell
 from handpicked.records import Prompt, Verdict
 
-FORMAT = 2
+FORMAT = 3
 """Version of the shape of results.json."""
 
 Json = dict[str, Any]
@@ -113,7 +113,7 @@ def _members(run: RunFacts, told: Told) -> list[Json]:
     single = [replace(arm, arm="") for members in several for arm in members]
     names = {arm.name for arm in single}
     tables = arm_table(single, (), run.losses, [c for c in run.completions if c.arm in names])
-    kept = ("name", "rows", "training", "loss", "answer_tokens", "unfinished", "empty")
+    kept = ("name", "rows", "training", "loss", "answer_tokens", "finished", "unfinished", "empty")
     return [{"arm": told.arm_of[table["name"]], **{key: table[key] for key in kept}} for table in tables]
 
 

@@ -1,12 +1,12 @@
 """Wins, ties and losses of ``a``, and the rates made of them.
 
 All rates are told from the side of ``a``; verdicts that could not be parsed are counted as missing, never as
-ties.
+ties. *Win rate* is one number everywhere: wins plus half the ties.
 
 Three rules. ``strict``: a preference must survive the swap. ``summed``: the sign of the preferences summed
 over both orders. ``soft``: the mean probability of preferring ``a`` over the orders, for judges whose two
-scores are probabilities (AlpacaEval 2 calls it the weighted win rate); averaging the orders takes a constant
-position bias out.
+scores are probabilities. It is AlpacaEval 2's weighted win rate (Dubois et al., 2024), whose judgements are
+of one order; averaging both takes a constant position bias out.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def worth(verdict: Verdict, rule: Rule) -> float | None:
     if rule == "summed":
         return WORTH[verdict.summed]
     scores = [(r.order, r.scores) for r in verdict.reviews]
-    if not scores or any(s is None or abs(sum(s) - 1) > 1e-6 for _, s in scores):
+    if not scores or any(s is None or min(s) < 0 or abs(sum(s) - 1) > 1e-6 for _, s in scores):
         return None
     for_a = [s[order == "ba"] for order, s in scores if s is not None]
     return sum(for_a) / len(for_a)
@@ -79,11 +79,19 @@ def adjusted_win_rate(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Est
     return estimates.share(prompts, worths, seeds=seeds, missing=len(verdicts) - len(worths))
 
 
-def win_rate(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Estimate:
-    """W / N, 0 to 1: ties count against ``a`` (Zheng et al., 2023)."""
+def share_won(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Estimate:
+    """W / N, 0 to 1: ties count against ``a``. Zheng et al. (2023) call it the win rate, which here is
+    ``adjusted_win_rate``.
+    """
     prompts, worths, seeds = parsed(verdicts, rule)
     wins = [float(value > 0.5) for value in worths]
     return estimates.share(prompts, wins, seeds=seeds, missing=len(verdicts) - len(worths))
+
+
+def has_probabilities(verdicts: Sequence[Verdict]) -> bool:
+    """Whether the scores are probabilities, so that there is a soft win rate: both sum to 1 in every parsed verdict."""
+    known = [v for v in verdicts if v.strict != "unparsed"]
+    return bool(known) and all(worth(v, "soft") is not None for v in known)
 
 
 def winning_score(verdicts: Sequence[Verdict], rule: Rule = "summed") -> Estimate:

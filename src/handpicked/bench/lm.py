@@ -13,6 +13,7 @@ from handpicked.bench.listening import listening
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
+from handpicked.models.sandbox import dated
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
 
@@ -62,7 +63,7 @@ def open_model(
         raise MissingPart("Benchmarks need lm-evaluation-harness: pip install 'handpicked[bench]'") from None
     tokenizer = load_tokenizer(model)
     if template is not None:
-        tokenizer.chat_template = load_template(template, tokenizer).source
+        tokenizer.chat_template = dated(load_template(template, tokenizer).source)
     loaded = load_model(model, adapter=adapter)
     with listening(SILENT, ""):  # it warns that the model is loaded already, which is meant
         return HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import ModelSettings
+from handpicked.errors import Refused
 from handpicked.models.head import IGNORED, label_losses
 from handpicked.models.journal import append, recover
 from handpicked.models.load import load_model, load_tokenizer
-from handpicked.models.template import Encoded, load_template
+from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Message, Prompt
 
@@ -55,14 +56,8 @@ def reference_loss(
     """
     tokenizer = load_tokenizer(model)
     text_of = load_template(template, tokenizer)
-    encoded = {
-        prompt.prompt_id: text_of.encode(
-            (*prompt.messages, Message("assistant", prompt.reference)), [len(prompt.messages)]
-        )
-        for prompt in prompts
-        if prompt.reference is not None
-    }
-    done = {record["prompt_id"]: ReferenceLoss(**record) for record in recover(out_file)}
+    encoded, refused = _encoded(prompts, text_of, arm)
+    done = refused | {record["prompt_id"]: ReferenceLoss(**record) for record in recover(out_file)}
     wanted = sorted(
         (name for name in encoded if name not in done), key=lambda name: (-len(encoded[name].ids), name)
     )
@@ -75,7 +70,23 @@ def reference_loss(
             append(out_file, results)
             done |= {result.prompt_id: result for result in results}
             step(len(results))
-    return [done[name] for name in encoded]
+    return [done[prompt.prompt_id] for prompt in prompts if prompt.reference is not None]
+
+
+def _encoded(
+    prompts: Sequence[Prompt], template: Template, arm: str
+) -> tuple[dict[str, Encoded], dict[str, ReferenceLoss]]:
+    """The prompts with their references by id, and the results of those that the template refuses."""
+    encoded, refused = {}, {}
+    for prompt in prompts:
+        if prompt.reference is None:
+            continue
+        turns = (*prompt.messages, Message("assistant", prompt.reference))
+        try:
+            encoded[prompt.prompt_id] = template.encode(turns, [len(prompt.messages)])
+        except Refused as error:
+            refused[prompt.prompt_id] = ReferenceLoss(arm, prompt.prompt_id, None, 0, str(error))
+    return encoded, refused
 
 
 def _batch(model: Any, arm: str, rows: dict[str, Encoded]) -> list[ReferenceLoss]:

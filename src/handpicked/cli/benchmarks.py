@@ -10,7 +10,7 @@ import typer
 
 from handpicked.bars import bars
 from handpicked.cli.experiments import run_until
-from handpicked.cli.options import Arms, Json, KeyVariable, Out, Set
+from handpicked.cli.options import Arms, Json, KeepVersions, KeyVariable, Out, Set
 from handpicked.cli.terminal import say
 from handpicked.errors import ConfigError
 
@@ -41,6 +41,7 @@ def bench(
     out: Out = None,
     set_: Set = None,
     arm: Arms = None,
+    keep_versions: KeepVersions = False,
     as_json: Json = False,
 ) -> None:
     """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
@@ -57,7 +58,7 @@ def bench(
             raise ConfigError(
                 "--adapter, --base-url, --chat, --tokenizer and --max-length are for a model, not for an experiment."
             )
-        outcome = run_until(Path(subject), out, overrides, "bench", arm or [])
+        outcome = run_until(Path(subject), out, overrides, "bench", arm or [], keep_versions)
         table = benching.table_of(outcome.benched, outcome.benchmarks)
     else:
         from handpicked.bench import Endpoint
@@ -80,6 +81,8 @@ def bench(
                 Endpoint(base_url, subject, chat, tokenizer, key_env, max_length=max_length)
             )
         with bars() as progress:
-            table = benching.bench(model, task or [], settings, out, progress, say)["benchmarks"]
+            table = benching.bench(
+                model, task or [], settings, out, progress, say, keep_versions=keep_versions
+            )["benchmarks"]
     print(json.dumps({"benchmarks": table}) if as_json else benching.text_of(table))
     benching.refuse_broken(table)

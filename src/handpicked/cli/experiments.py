@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handpicked.bars import bars
-from handpicked.cli.options import Arms, ExperimentFile, Json, Out, Set
+from handpicked.cli.options import Arms, ExperimentFile, Json, KeepVersions, Out, Set
 from handpicked.cli.terminal import say
 from handpicked.errors import MissingPart
 
@@ -25,6 +25,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Resolve, count, estimate; start nothing.")
     ] = False,
+    keep_versions: KeepVersions = False,
     as_json: Json = False,
 ) -> None:
     """Run an experiment from its pool to report.html, or go on where it stopped."""
@@ -34,7 +35,7 @@ def run(
         planned = plan(experiment, set_ or [])
         print(json.dumps(planned.summary) if as_json else text_of(planned))
         return
-    outcome = run_until(experiment, out, set_, "report", [])
+    outcome = run_until(experiment, out, set_, "report", [], keep_versions)
     assert outcome.results is not None
     if as_json:
         print(json.dumps({"report": str(outcome.report), **outcome.results["answer"]}))
@@ -43,18 +44,35 @@ def run(
     print(outcome.answer)
 
 
-def train(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm: Arms = None) -> None:
+def train(
+    experiment: ExperimentFile,
+    out: Out = None,
+    set_: Set = None,
+    arm: Arms = None,
+    keep_versions: KeepVersions = False,
+) -> None:
     """Select and train the arms of an experiment, and stop there."""
-    print(run_until(experiment, out, set_, "train", arm or []).folder / "model")
+    print(run_until(experiment, out, set_, "train", arm or [], keep_versions).folder / "model")
 
 
-def generate(experiment: ExperimentFile, out: Out = None, set_: Set = None, arm: Arms = None) -> None:
+def generate(
+    experiment: ExperimentFile,
+    out: Out = None,
+    set_: Set = None,
+    arm: Arms = None,
+    keep_versions: KeepVersions = False,
+) -> None:
     """Go on until every arm has answered the prompts, and stop there."""
-    print(run_until(experiment, out, set_, "generate", arm or []).folder / "answers")
+    print(run_until(experiment, out, set_, "generate", arm or [], keep_versions).folder / "answers")
 
 
 def run_until(
-    file: Path, out: Path | None, overrides: list[str] | None, until: Until, arms: list[str]
+    file: Path,
+    out: Path | None,
+    overrides: list[str] | None,
+    until: Until,
+    arms: list[str],
+    keep_versions: bool,
 ) -> Outcome:
     """Run the experiment until that stage is done, or say what this machine lacks for it."""
     from handpicked.checks import missing_parts, mistakes
@@ -75,4 +93,5 @@ def run_until(
             progress=progress,
             say=say,
             command=" ".join(sys.argv[1:]),
+            keep_versions=keep_versions,
         )

@@ -20,6 +20,14 @@ Judges = Annotated[
 Batch = Annotated[bool, typer.Option("--batch", help="By batch files: half the price; run again to collect.")]
 BatchWrite = Annotated[bool, typer.Option("--batch-write", help="Only write the batch files; needs no key.")]
 
+Reversed = Annotated[
+    Path | None, typer.Option("--reversed", help="With --replay: the reviews of the other order.")
+]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(help="Pairs that people have labelled; nothing is asked where it holds verdicts."),
+]
+
 
 def judge(
     answers: Answers = None,
@@ -35,22 +43,34 @@ def judge(
     batch: Batch = False,
     batch_write: BatchWrite = False,
     replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
-    calibrate: Annotated[Path | None, typer.Option(help="Pairs that people have labelled.")] = None,
+    reversed_: Reversed = None,
+    a: Annotated[str | None, typer.Option("--a", help="With --replay: a model to compare.")] = None,
+    b: Annotated[str | None, typer.Option("--b", help="With --replay: the model to compare it with.")] = None,
+    calibrate: Calibrate = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
     from handpicked import judging
     from handpicked.config import JudgeSettings
+    from handpicked.judged_text import text_of
     from handpicked.options import settings_of
 
     files = answers or []
-    if (len(files) == 2) + (replay is not None) + (calibrate is not None) != 1 or len(files) not in (0, 2):
+    if bool(files) + (calibrate is not None or replay is not None) != 1 or len(files) not in (0, 2):
         raise ConfigError(
-            "judge takes two files of answers, or --replay FILE, or --calibrate FILE: one of these."
+            "judge takes two files of answers, or --replay FILE, or --calibrate FILE (with --replay FILE where the "
+            "verdicts stand in a file of their own): one of these."
         )
-    if replay is not None:
-        judged = judging.replay_file(replay, out)
+    if replay is None and (reversed_ or a or b):
+        raise ConfigError("--reversed, --a and --b say how stored reviews are read: they belong to --replay.")
+    if replay is not None and judge_:
+        raise ConfigError("--judge asks a judge, and --replay reads what one has said: one of these.")
+    asked = judge_ or ["reference-similarity"]
+    if replay is not None and calibrate is None:
+        judged = judging.replay_file(replay, out, reversed_=reversed_, a=a, b=b)
+    elif calibrate is not None and not judge_ and (replay is not None or judging.has_verdicts(calibrate)):
+        judged = judging.calibrate(calibrate, [], out, verdicts=replay)
     elif out is None:
         raise ConfigError("-o is missing: the folder for the verdicts.")
     else:
@@ -59,10 +79,7 @@ def judge(
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
             "batch": batch,
         }  # fmt: skip
-        judges = [
-            settings_of(JudgeSettings, {"name": name, **shared})
-            for name in judge_ or ["reference-similarity"]
-        ]
+        judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in asked]
         if batch_write:
             for file in judging.write_batches(files, calibrate, judges, out):
                 print(file)
@@ -74,4 +91,4 @@ def judge(
                 judged = judging.judge_files(files[0], files[1], judges, out, progress)
     for line in judged.said:
         say(line)
-    print(json.dumps(judged.results) if as_json else judging.text_of(judged.results))
+    print(json.dumps(judged.results) if as_json else text_of(judged.results))

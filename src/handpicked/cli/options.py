@@ -38,3 +38,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
 ]
+KeepVersions = Annotated[
+    bool,
+    typer.Option(
+        "--keep-versions", help="Go on with finished work that other versions of libraries or methods made."
+    ),
+]

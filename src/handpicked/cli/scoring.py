@@ -31,6 +31,7 @@ def score(
     prefilter: options.Prefilter = None,
     max_cost: options.MaxCost = None,
     set_: options.ScoreSet = None,
+    keep_versions: options.KeepVersions = False,
     as_json: options.Json = False,
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
@@ -45,7 +46,7 @@ def score(
     with bars() as progress:
         counts = score_rows(
             rows, scorer, out, progress, tokenizer=tokenizer, runner=runner, address=address,
-            command=["handpicked", *sys.argv[1:]], settings=settings, say=say,
+            command=["handpicked", *sys.argv[1:]], settings=settings, keep_versions=keep_versions, say=say,
         )  # fmt: skip
     if as_json:
         print(json.dumps({"out": str(out), "format": rows.format, **counts}))

@@ -73,6 +73,7 @@ def select(
     prefilter: options.Prefilter = None,
     max_cost: options.MaxCost = None,
     set_: options.ScoreSet = None,
+    keep_versions: options.KeepVersions = False,
     push_to_hub: HubName = None,
     as_json: options.Json = False,
 ) -> None:
@@ -116,7 +117,8 @@ def select(
     with bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns, format=format, container=container,
-            runner=runner, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]], say=say,
+            runner=runner, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
+            keep_versions=keep_versions, say=say,
         )  # fmt: skip
         agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
     if push_to_hub is not None:

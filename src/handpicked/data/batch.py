@@ -49,7 +49,7 @@ class Reading:
         messages = self.format.messages(value)
         prompt, response = texts(messages, self.turns)
         if not (prompt.isascii() and response.isascii()):
-            messages = [Message(message.role, utf8(message.content)) for message in messages]
+            messages = [Message(turn.role, utf8(turn.content), utf8(turn.input)) for turn in messages]
             prompt, response = texts(messages, self.turns)
         return messages, prompt, response
 

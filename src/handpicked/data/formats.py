@@ -66,7 +66,7 @@ class Pairs:
             further = _text(row.get(self.input), self.input, row) if self.input is not None else ""
             if question is None and not further:
                 raise BadRow(_absent(self.prompt, row))
-            turns.append(Message("user", f"{text}\n\n{further}" if text and further else text or further))
+            turns.append(instruction_turn(text, further))
         if isinstance(answer, list):
             turns += _turns(answer, self.response)
         elif isinstance(answer, Mapping):
@@ -140,6 +140,13 @@ def texts(messages: Sequence[Message], turns: Turns) -> tuple[str, str]:
     return prompt_text(asked), response
 
 
+def instruction_turn(instruction: str, further: str) -> Message:
+    """An instruction and its further input as one user turn, a blank line between them where both are there."""
+    if instruction and further:
+        return Message("user", f"{instruction}\n\n{further}", further)
+    return Message("user", instruction or further)
+
+
 def _turns(listed: list[Any], field: str) -> list[Message]:
     """A list of turns as messages. Bare texts alternate between user and assistant (LIMA, UltraChat)."""
     if not listed:
@@ -158,7 +165,9 @@ def _turn(turn: Any, field: str, index: int) -> Message:
     role = ROLES.get(said.lower()) if isinstance(said, str) else None
     if role is None:
         raise BadRow(f"turn {index + 1} of '{field}' has the unknown role {json.dumps(said)[:80]}")
-    return Message(role, _content(turn, field, index))
+    content, further = _content(turn, field, index), turn.get("input")
+    known = isinstance(further, str) and content.endswith(f"\n\n{further}")  # as ``refine`` writes a row
+    return Message(role, content, further if known and isinstance(further, str) else "")
 
 
 def _content(turn: Row, field: str, index: int) -> str:

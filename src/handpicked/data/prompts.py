@@ -9,7 +9,7 @@ from typing import Any
 
 from handpicked.data import columnar, text
 from handpicked.data.container import sniff
-from handpicked.data.formats import BLANK, BadRow, Chat
+from handpicked.data.formats import BLANK, BadRow, Chat, instruction_turn
 from handpicked.data.raw import Damage
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
@@ -118,7 +118,7 @@ def _asked(
     further, reference = _further(row, real, map, field)
     system = row.get(map.get("system") or real.get("system_prompt") or real.get("system") or "")
     messages = [Message("system", system)] if isinstance(system, str) and system else []
-    return [*messages, Message("user", f"{prompt}\n\n{further}" if further else prompt)], reference
+    return [*messages, instruction_turn(prompt, further) if further else Message("user", prompt)], reference
 
 
 def _further(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpicked.config import GenerateSettings, ModelSettings
-from handpicked.errors import ConfigError
+from handpicked.errors import ConfigError, Refused
 from handpicked.models.journal import append, recover
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
@@ -49,12 +49,12 @@ def generate(
     the other prompts of their batch; sampled ones depend on the seed and on which prompts share a batch, and stay the
     same over a kill, because the batches do. Answers already in ``out_file`` are kept and not made again.
 
-    Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice; MissingPart, ConfigError
-    as loading the model does; StoreError for a file that cannot be written.
+    Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice; Refused, naming the
+    prompt, for one that the template refuses; MissingPart, ConfigError as loading the model does; StoreError for a file that cannot be written.
     """
     tokenizer = load_tokenizer(model)
     text_of = load_template(template, tokenizer)
-    requests = [Request(prompt.prompt_id, text_of.encode_prompt(prompt.messages)) for prompt in prompts]
+    requests = [_request(prompt, text_of, settings.thinking) for prompt in prompts]
     _refuse_duplicates(requests)
     done = {record["prompt_id"]: Completion(**record) for record in recover(out_file)}
     batches = [b for b in _batches(requests, settings.batch_size) if any(r.prompt_id not in done for r in b)]
@@ -72,6 +72,14 @@ def generate(
             done |= {answer.prompt_id: answer for answer in fresh}
             step(len(fresh))
     return [done[request.prompt_id] for request in requests]
+
+
+def _request(prompt: Prompt, template: Template, thinking: bool) -> Request:
+    try:
+        return Request(prompt.prompt_id, template.encode_prompt(prompt.messages, thought=thinking))
+    except Refused as error:
+        why = f"{error.reason} (prompt {prompt.prompt_id} of {prompt.test_set}, {prompt.text[:60]!r})"
+        raise Refused(template.name, why) from error
 
 
 def _engine(

@@ -1,6 +1,7 @@
 """Pairwise judging in both orders. A judge is a folder: judge.yaml and prompt.txt."""
 
 from handpicked.judge.folder import JudgeFolder, load_judge, shipped_judges
+from handpicked.judge.local import runs_here
 from handpicked.judge.pairwise import judge, judge_label, write_requests
 from handpicked.judge.stored import read_verdicts, write_verdicts
 
@@ -10,6 +11,7 @@ __all__ = [
     "judge_label",
     "load_judge",
     "read_verdicts",
+    "runs_here",
     "shipped_judges",
     "write_requests",
     "write_verdicts",

@@ -4,6 +4,7 @@ Python.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,9 @@ from handpicked.errors import ConfigError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "judges"
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
+VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
+"""The version of each way of asking and reading. Raise one when the same replies would give other verdicts, and only then; what
+a judge's folder says is hashed as it is."""
 NEEDED = {
     "scores": ("prompt", "first", "second"),
     "verdict": ("prompt", "first", "second"),
@@ -73,6 +77,11 @@ class JudgeFolder(Strict):
     def asks(self) -> bool:
         """Whether it needs an endpoint or a local model."""
         return self.reads != "similarity"
+
+    @property
+    def version(self) -> int:
+        """The version of its way of asking and reading."""
+        return VERSIONS[self.reads]
 
 
 def shipped_judges() -> list[str]:

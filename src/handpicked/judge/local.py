@@ -40,17 +40,18 @@ def local_replies(
     import torch
 
     from handpicked.models.load import load_model, load_tokenizer
+    from handpicked.models.template import load_template
 
     name = ModelSettings(name=settings.model or "")
     tokenizer, model = load_tokenizer(name), load_model(name)
+    template = load_template("auto", tokenizer)
     model.eval()
     found: dict[Request, Reply] = {}
     with progress(label, len(requests)) as step, torch.inference_mode():
         for request in requests:
             if request not in found:
                 started = time.perf_counter()
-                turns = [{"role": m.role, "content": m.content} for m in request.messages]
-                text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+                text = template.prompt(request.messages)
                 ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids.to(
                     model.device
                 )

@@ -4,12 +4,14 @@ reason.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from handpicked.judge.folder import JudgeFolder
+from handpicked.judge.spoken import nothing_said, spoken
 from handpicked.records import Preference
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
@@ -24,6 +26,18 @@ LABEL = re.compile(
 PAIR_IN_PROSE = re.compile(
     rf"{NUMBER.pattern}(?:\s*(?:,|;|/|and|&|vs\.?|\s)\s*{NUMBER.pattern})+", re.IGNORECASE
 )
+WHOSE = re.compile(
+    r"\b(?:assistant|answer|response|model)s?\s*\#?(?P<mark>[12ab])\b|\b(?P<word>first|second)\b",
+    re.IGNORECASE,
+)
+"""Whose score a label announces: ``Assistant 2``, ``second``."""
+KEYS = (
+    re.compile(r"(?:1|[^a-z]a|^a|first)$", re.IGNORECASE),
+    re.compile(r"(?:2|[^a-z]b|^b|second)$", re.IGNORECASE),
+)
+"""How the names of the first and of the second score end in JSON: ``score_1``, ``assistant_b``, ``second``."""
+OBJECT = re.compile(r"\{[^{}]*\}")
+DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +57,83 @@ def preference(first: float, second: float, margin: float = 0.0) -> Preference:
 
 
 def read_scores(reply: str, low: float = 1, high: float = 10, margin: float = 0.0) -> Reading:
-    """Two scores on one line: the first line that holds scores and labels only; else two scores together in
-    prose.
+    """Two scores: in a JSON object; else on the first line that holds scores and labels only, or on two such
+    lines with one score each; else together in prose.
 
-    ``8/10`` and ``8 out of 10`` (whatever ``high`` is) read as 8. One or three scores on the line, a score
-    outside [low, high], or two lines that contradict each other make it unparsed.
+    Thoughts before the reply are not read. ``8/10`` and ``8 out of 10`` (whatever ``high`` is) read as 8, and
+    ``8,5 6,5`` as 8.5 and 6.5. Labels say whose a score is (``Assistant 2: 6, Assistant 1: 8``). One or three
+    scores on the line, a score outside [low, high], or two lines that contradict each other make it unparsed.
     """
-    text = _out_of(reply, high)
-    found = [n for n in (_bare(line) for line in text.splitlines()) if len(n) > 1]
+    said = spoken(reply)
+    if not said.strip():
+        return Reading(None, reason=nothing_said(reply))
+    lines = [_decimal_points(line) for line in _out_of(said, high).splitlines() if line.strip()]
+    bare = [_bare(line) for line in lines]
+    found = _objects(said) or [numbers for numbers in bare if len(numbers) > 1] or _one_a_line(lines, bare)
     if not found:
-        found = [_numbers(match[0]) for line in text.splitlines() for match in PAIR_IN_PROSE.finditer(line)]
+        found = [_numbers(match[0]) for line in lines for match in PAIR_IN_PROSE.finditer(line)]
     if not found:
-        return Reading(None, reason=_excerpt("no line with two scores", reply))
+        return Reading(None, reason=_excerpt("no line with two scores", said))
     if len(found[0]) != 2:
-        return Reading(None, reason=_excerpt(f"{len(found[0])} scores where two belong", reply))
+        return Reading(None, reason=_excerpt(f"{len(found[0])} scores where two belong", said))
     if any(other != found[0] for other in found[1:] if len(other) == 2):
-        return Reading(None, reason=_excerpt("two lines with different scores", reply))
+        return Reading(None, reason=_excerpt("two lines with different scores", said))
     first, second = found[0]
     for score in (first, second):
         if not low <= score <= high:
             return Reading(None, reason=f"a score of {score:g} is outside {low:g} to {high:g}")
     return Reading(preference(first, second, margin), (first, second))
+
+
+def _decimal_points(line: str) -> str:
+    """The line with decimal commas made points, where both of its scores have one."""
+    both = len(DECIMAL_COMMA.findall(line)) == 2 and not DIGIT.search(DECIMAL_COMMA.sub("", line))
+    return DECIMAL_COMMA.sub(lambda match: match[0].replace(",", "."), line) if both else line
+
+
+def _objects(said: str) -> list[list[float]]:
+    """The scores of each JSON object that has one of the first and one of the second answer, or a list of two."""
+    found = []
+    for match in OBJECT.finditer(said):
+        try:
+            fields = json.loads(match[0])
+        except (ValueError, RecursionError):
+            continue
+        pairs = [value for value in fields.values() if isinstance(value, list) and len(value) == 2]
+        sides = [[value for name, value in fields.items() if key.search(name)] for key in KEYS]
+        pairs += [[side[0] for side in sides]] if all(len(side) == 1 for side in sides) else []
+        found += [
+            scores for pair in pairs if (scores := [n for value in pair if (n := _score(value)) is not None])
+        ]
+    return [scores for scores in found if len(scores) == 2]
+
+
+def _score(value: object) -> float | None:
+    """A JSON value as a score: a number, or a text that is one, such as ``8/10``."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value) if math.isfinite(value) else None
+    match = (
+        re.fullmatch(rf"\s*({NUMBER.pattern})(?:\s*/\s*\d+)?\s*", value) if isinstance(value, str) else None
+    )
+    return float(match[1]) if match else None
+
+
+def _one_a_line(lines: Sequence[str], bare: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Two lines with one score each, one right after the other; more or fewer of them are no pair."""
+    single = [place for place, numbers in enumerate(bare) if len(numbers) == 1]
+    if not single or single != list(range(single[0], single[-1] + 1)):
+        return []
+    scores = [bare[place][0] for place in single]
+    if len(scores) < 2:
+        return []
+    return [_in_order(" ".join(lines[place] for place in single), scores)]
+
+
+def _in_order(line: str, numbers: list[float]) -> list[float]:
+    """The two scores with the first answer's first, where the labels name the second one first."""
+    named = [(match["mark"] or match["word"]).lower() for match in WHOSE.finditer(line)]
+    swapped = len(numbers) == 2 and named in (["2", "1"], ["b", "a"], ["second", "first"])
+    return numbers[::-1] if swapped else numbers
 
 
 def _out_of(text: str, high: float) -> str:
@@ -75,7 +145,7 @@ def _bare(line: str) -> list[float]:
     if not DIGIT.search(line):
         return []
     labelled = NUMBERED.sub(" ", line)
-    return [] if LABEL.sub("", NUMBER.sub("", labelled)) else _numbers(labelled)
+    return [] if LABEL.sub("", NUMBER.sub("", labelled)) else _in_order(line, _numbers(labelled))
 
 
 def _numbers(text: str) -> list[float]:
@@ -93,12 +163,15 @@ def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]
         rf"^{decoration}{re.escape(marker)}{decoration}({pattern}){decoration}\.?{decoration}$",
         re.IGNORECASE,
     )
-    lines = [part for part in reply.splitlines() if part.strip()]
+    said = spoken(reply)
+    if not said.strip():
+        return None, nothing_said(reply)
+    lines = [part for part in said.splitlines() if part.strip()]
     found = [(i, match[1].lower()) for i, part in enumerate(lines) if (match := line.match(part))]
     if not found:
-        return None, _excerpt(f"no line '{marker} ...'", reply)
+        return None, _excerpt(f"no line '{marker} ...'", said)
     if len({value for _, value in found}) > 1 and found[-1][0] != len(lines) - 1:
-        return None, _excerpt(f"several different lines '{marker} ...'", reply)
+        return None, _excerpt(f"several different lines '{marker} ...'", said)
     return found[-1][1], ""
 
 

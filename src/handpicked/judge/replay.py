@@ -1,300 +1,160 @@
 """Stored reviews as verdicts: everything that can be known of them, with no call.
 
-Recognised by their fields: reviews in both orders as Cherry LLM keeps them, AlpacaEval annotations, MT-Bench
-judgements (pairs, single grades, people's votes), and our own verdicts.
+Recognised by their fields: reviews in both orders as Cherry LLM keeps them, or in two files of one order each
+as AlpaGasus does; AlpacaEval annotations; MT-Bench judgements (pairs, single grades, people's votes);
+Arena-Hard judgements; experts' preferences of LFQA; tables of scores over many models; our own verdicts.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
-from handpicked.errors import PoolError
-from handpicked.judge.outcome import mirrored, strict, summed, swapped
-from handpicked.judge.parse import preference, read_scores
-from handpicked.judge.rows import Rows, fields_seen, first_text, rows_of
-from handpicked.judge.stored import verdict_of
-from handpicked.records import Message, Pair, Preference, Review, Verdict, messages_id
+from handpicked.errors import PoolError, did_you_mean
+from handpicked.judge.grades import KNOWN as TABLES
+from handpicked.judge.grades import Grades, graded_verdicts, is_table, read_grades, table_name
+from handpicked.judge.judge_names import with_judge_names
+from handpicked.judge.one_order import KNOWN as ONE_ORDER
+from handpicked.judge.one_order import NAME as IN_ONE_ORDER
+from handpicked.judge.one_order import is_one_order, joined
+from handpicked.judge.review_shapes import SHAPES, Reviewed, Shape, reason_of
+from handpicked.judge.rows import Rows, fields_seen, rows_of
+from handpicked.records import Pair, Verdict
 
-log = logging.getLogger(__name__)
-Order = Literal["ab", "ba", "unknown"]
-LOWEST, HIGHEST = 0.0, 10.0
+MANY = 6
+"""Models of a table of scores above which it is ranked, and its pairs are made only for models that are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a file of reviews holds. ``grades`` are single-answer grades: model, then ``question/turn``, then
-    the grade. ``pairs`` are the answers that were judged, where the file holds them.
+    """What a file of reviews holds. ``grades`` are single-answer grades, by judge. ``pairs`` are the answers
+    that were judged, where the file holds them. ``notes`` say in words what was left out, or could not be
+    told.
     """
 
     format: str
     verdicts: list[Verdict]
-    grades: Mapping[str, Mapping[str, float | None]]
+    grades: Grades
     pairs: tuple[Pair, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def replay(path: Path) -> Replay:
+def replay(path: Path, reversed_: Path | None = None, a: str | None = None, b: str | None = None) -> Replay:
     """The reviews of a file, or of all files in a folder (of one format).
 
-    Raises PoolError when the format is not recognised, with the fields seen.
+    ``reversed_`` holds the reviews of the same pairs in the other order, where each order has its own file.
+    ``a`` and ``b`` name the models that are compared; without them all are. Raises PoolError when the format
+    is not recognised (with the fields seen), a row cannot be read, or a named model is not there.
     """
-    parts = rows_of(path)
-    formats = {_format(part) for part in parts}
-    if len(formats) > 1:
+    parts = with_judge_names(rows_of(path))
+    turned = [] if reversed_ is None else with_judge_names(rows_of(reversed_))
+    names = list(dict.fromkeys(_recognised(part) for part in (*parts, *turned)))
+    if len(names) > 1:
         raise PoolError(
-            f"{path} mixes reviews of several formats ({', '.join(sorted(formats))}); replay them apart."
+            f"{path} mixes reviews of several formats ({', '.join(sorted(names))}); replay them apart."
         )
-    name = formats.pop()
-    if name == "MT-Bench single grades":
-        grades = _grades([row for part in parts for row in part.rows])
-        return Replay(name, _graded_verdicts(grades, _judge_name(parts[0].rows[0])), grades)
-    reader, texts = READERS[name], TEXTS.get(name)
-    verdicts, pairs = [], []
-    for part in parts:
-        for number, row in enumerate(part.rows, 1):
-            try:
-                verdicts.append(reader(row, part))
-                if texts is not None:
-                    pairs.append(_pair(verdicts[-1], *texts(row)))
-            except (KeyError, TypeError, ValueError) as error:
-                raise PoolError(
-                    f"{part.file}, row {number} is no review of the kind '{name}': {error!r}."
-                ) from error
-    return Replay(name, verdicts, {}, tuple(pairs))
+    if turned and names[0] != IN_ONE_ORDER:
+        raise PoolError(
+            f"--reversed takes reviews that were made in one order; {reversed_} holds {names[0]}."
+        )
+    shape = next((shape for shape in SHAPES if shape.name == names[0]), None)
+    if shape is not None:
+        found = _replay(shape.name, [one for part in parts for one in _rows(shape, part)], shape.notes)
+    elif names[0] == IN_ONE_ORDER:
+        reviewed, notes = joined(parts, turned, a, b)
+        found = _replay(names[0], reviewed, notes)
+    else:
+        return _graded(names[0], parts, a, b)
+    return _between(found, a, b)
 
 
-def _format(part: Rows) -> str:
-    fields = set(part.rows[0])
-    for name, needed in SIGNS.items():
-        if needed <= fields:
-            return name
+def _recognised(part: Rows) -> str:
+    shape = next((shape for shape in SHAPES if shape.fits(part)), None)
+    if shape is not None:
+        return shape.name
+    if is_one_order(part):
+        return IN_ONE_ORDER
+    if is_table(part):
+        return table_name(part)
+    known = [f"{shape.name} ({', '.join(sorted(shape.needed))})" for shape in SHAPES]
     raise PoolError(
         f"{part.file} holds no reviews that handpicked knows. Fields seen: {fields_seen(part.rows)}. Known are "
-        + "; ".join(f"{name} ({', '.join(sorted(needed))})" for name, needed in SIGNS.items())
-        + "."
+        f"{'; '.join([*known, ONE_ORDER, TABLES])}."
     )
 
 
-def _verdict(
-    prompt_id: str,
-    arms: tuple[str, str],
-    judge: str,
-    reviews: Sequence[Review],
-    answers: tuple[str, str] = ("", ""),
-    test_set: str = "",
-    category: str | None = None,
-) -> Verdict:
-    return Verdict(
-        prompt_id,
-        *arms,
-        judge,
-        tuple(reviews),
-        strict(reviews),
-        summed(reviews),
-        test_set,
-        category,
-        len(answers[0]),
-        len(answers[1]),
-    )
+def _rows(shape: Shape, part: Rows) -> list[Reviewed]:
+    found = []
+    for number, row in enumerate(part.rows, 1):
+        try:
+            found.append(shape.read(row, part))
+        except (KeyError, TypeError, ValueError) as error:
+            place = f"{part.file}, row {number} is no review of the kind '{shape.name}'"
+            raise PoolError(f"{place}: {reason_of(error)}.") from error
+    return found
 
 
-def _pair(verdict: Verdict, prompt: str, a: str, b: str) -> Pair:
-    """What a verdict is about."""
-    return Pair(verdict.prompt_id, prompt, verdict.a, verdict.b, a, b, verdict.test_set, verdict.category)
-
-
-def _prompt_id(text: str) -> str:
-    return messages_id((Message("user", text),))
-
-
-def _own(row: Mapping[str, Any], _: Rows) -> Verdict:
-    return verdict_of(row)
-
-
-def _cherry(row: Mapping[str, Any], part: Rows) -> Verdict:
-    prompt, *answers = _cherry_texts(row)
-    reviews = [
-        _scored("ab", row.get("review"), row.get("scores")),
-        _scored("ba", row.get("review_reverse"), row.get("scores_reverse")),
-    ]
-    return _verdict(
-        _prompt_id(prompt),
-        (str(part.about.get("fname1", "Answer1")), str(part.about.get("fname2", "Answer2"))),
-        str(row.get("judge") or _judge_in(part.file)),
-        reviews,
-        (answers[0], answers[1]),
-        str(row.get("test_set") or part.about.get("dataset_name") or part.file.stem),
-    )
-
-
-def _cherry_texts(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    prompt = first_text(row, "text", "prompt", "Instruction", "instruction", "conversations", "question")
-    return prompt or "", str(row["Answer1"]), str(row["Answer2"])
-
-
-def _scored(order: Order, raw: object, stored: object) -> Review:
-    """Stored scores count as they are (a scale of 0 to 10 is accepted); without them the text is read."""
-    text = "" if raw is None else str(raw)
-    if stored is None:
-        reading = read_scores(text, LOWEST, HIGHEST)
-        return Review(order, reading.preferred, text, reading.scores, reading.reason)
-    scores = json.loads(stored) if isinstance(stored, str) else stored
-    if not isinstance(scores, (list, tuple)) or len(scores) != 2:
-        return Review(order, None, text, reason=f"the stored scores are not two: {stored}")
-    first, second = float(scores[0]), float(scores[1])
-    if not all(LOWEST <= score <= HIGHEST for score in (first, second)):
-        return Review(
-            order, None, text, reason=f"the stored scores are outside 0 to 10: {first:g} and {second:g}"
+def _replay(name: str, reviewed: Sequence[Reviewed], notes: Sequence[str]) -> Replay:
+    """Verdicts and pairs; a review that failed does not count where the same pair was judged again."""
+    kept = _without_failures(reviewed)
+    said = list(notes)
+    if len(kept) < len(reviewed):
+        said.append(
+            f"{len(reviewed) - len(kept)} failed reviews left out: the same judge has judged the same pair again"
         )
-    return Review(order, preference(first, second), text, (first, second))
+    if lacking := sum(one.lacking for one in kept):
+        said.append(
+            f"{lacking} rows lack one of the two answers: judged, but left out of everything about their texts"
+        )
+    pairs = tuple(one.pair for one in kept if one.pair is not None)
+    return Replay(name, [one.verdict for one in kept], {}, pairs, tuple(said))
 
 
-def _alpaca_eval(row: Mapping[str, Any], part: Rows) -> Verdict:
-    """``a`` is the model (``output_2``), ``b`` the baseline. Preferences are 1 (baseline) to 2 (model); 0 is
-    a draw.
+def _without_failures(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
+    """The reviews without those that could not be parsed and were made again with success.
 
-    AlpacaEval shows each pair once, in an order that it does not store.
+    Only where rows name their question: one prompt may occur twice in a set, and its rows are two.
     """
-    value = row["preference"]
-    stored = None if value is None else float(value)
-    raw = row.get("raw_completion")
-    text = raw if isinstance(raw, str) else json.dumps(value)
-    if stored is None or math.isnan(stored) or not (stored == 0 or 1 <= stored <= 2):
-        review = Review("unknown", None, text, reason=f"no preference is stored (it is {value})")
-    else:
-        for_model = 0.5 if stored == 0 else stored - 1
-        scores = (for_model, 1 - for_model)
-        seconds, cost = row.get("time_per_example"), row.get("price_per_example")
-        review = Review("unknown", preference(*scores), text, scores, None, seconds, cost)
-    prompt, *answers = _alpaca_eval_texts(row)
-    return _verdict(
-        _prompt_id(prompt),
-        (str(row.get("model_dir") or row["generator_2"]), str(row["generator_1"])),
-        str(row.get("annotator") or "alpaca_eval"),
-        [review],
-        (answers[0], answers[1]),
-        str(row.get("dataset") or part.file.stem),
-    )
-
-
-def _alpaca_eval_texts(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return str(row["instruction"]), str(row["output_2"]), str(row["output_1"])
-
-
-def _mt_bench(row: Mapping[str, Any], _: Rows) -> Verdict:
-    """FastChat stores the winner of each game by model; game 1 shows ``model_1`` first, game 2
-    ``model_2``.
-    """
-    first = _winner(row["g1_winner"], "model_1", "model_2")
-    second = swapped(_winner(row["g2_winner"], "model_1", "model_2"))
-    reviews = [
-        _game("ab", first, row.get("g1_judgment"), row["g1_winner"]),
-        _game("ba", second, row.get("g2_judgment"), row["g2_winner"]),
+    good = {one.key for one in reviewed if one.verdict.strict != "unparsed"}
+    return [
+        one
+        for one in reviewed
+        if one.verdict.strict != "unparsed" or not one.by_question or one.key not in good
     ]
-    arms = (str(row["model_1"]), str(row["model_2"]))
-    return _verdict(
-        _question(row), arms, _judge_name(row), reviews, ("", ""), f"mt-bench turn {row.get('turn', 1)}"
-    )
 
 
-def _vote(row: Mapping[str, Any], _: Rows) -> Verdict:
-    """One vote on a pair: MT-Bench's human judgements and the Chatbot Arena conversations."""
-    preferred = _winner(row["winner"], "model_a", "model_b")
-    review = _game("unknown", preferred, None, row["winner"])
-    arms = (str(row["model_a"]), str(row["model_b"]))
-    return _verdict(
-        _question(row), arms, _judge_name(row), [review], ("", ""), f"mt-bench turn {row.get('turn', 1)}"
-    )
+def _graded(name: str, parts: Sequence[Rows], a: str | None, b: str | None) -> Replay:
+    """Grades, and the pairs that they make of every two models; of the named ones alone where there are many."""
+    grades, notes = read_grades(parts)
+    models = list(dict.fromkeys(model for table in grades.values() for model in table))
+    _there([name for name in (a, b) if name], models)
+    if a is None and b is None and len(models) > MANY:
+        note = f"{len(models)} models, ranked by their mean grade; name two by --a and --b to compare them pair by pair"
+        return Replay(name, [], grades, (), (*notes, note))
+    first = a or b
+    chosen = [first, *([b] if a and b else [m for m in models if m != first])] if first else models
+    if first:
+        grades = {judge: {m: table[m] for m in chosen if m in table} for judge, table in grades.items()}
+    reviewed = graded_verdicts(grades, [m for m in chosen if m], only_first=first is not None)
+    pairs = tuple(one.pair for one in reviewed if one.pair is not None)
+    return Replay(name, [one.verdict for one in reviewed], grades, pairs, tuple(notes))
 
 
-def _winner(value: object, a: str, b: str) -> Preference | None:
-    text = str(value).lower()
-    if text.startswith("tie"):
-        return "tie"
-    known: dict[str, Preference] = {a: "first", b: "second"}
-    return known.get(text)
+def _between(found: Replay, a: str | None, b: str | None) -> Replay:
+    """What concerns the named models."""
+    wanted = {name for name in (a, b) if name}
+    if not wanted:
+        return found
+    _there(sorted(wanted), list(dict.fromkeys(name for v in found.verdicts for name in (v.a, v.b))))
+    verdicts = [v for v in found.verdicts if wanted <= {v.a, v.b}]
+    if not verdicts:
+        raise PoolError(f"No review compares {' with '.join(sorted(wanted))}.")
+    pairs = tuple(pair for pair in found.pairs if wanted <= {pair.a, pair.b})
+    return replace(found, verdicts=verdicts, pairs=pairs)
 
 
-def _game(order: Order, preferred: Preference | None, raw: object, winner: object) -> Review:
-    text = str(winner) if raw is None else str(raw)
-    return Review(order, preferred, text, reason=None if preferred else f"the stored winner is '{winner}'")
-
-
-def _question(row: Mapping[str, Any]) -> str:
-    return f"question {row['question_id']}"
-
-
-def _judge_name(row: Mapping[str, Any]) -> str:
-    judge = row.get("judge")
-    return "/".join(map(str, judge)) if isinstance(judge, (list, tuple)) else str(judge or "unknown judge")
-
-
-def _judge_in(file: Path) -> str:
-    """Cherry's files end in ``_reviews_gpt3.5``."""
-    return file.stem.rsplit("_reviews_", 1)[-1] if "_reviews_" in file.stem else "unknown judge"
-
-
-def _grades(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    grades: dict[str, dict[str, float | None]] = {}
-    for row in rows:
-        value = row["score"]
-        grade = float(value) if isinstance(value, (int, float)) and LOWEST <= value <= HIGHEST else None
-        grades.setdefault(str(row["model"]), {})[f"{row['question_id']}/{row.get('turn', 1)}"] = grade
-    return grades
-
-
-def _graded_verdicts(grades: Mapping[str, Mapping[str, float | None]], judge: str) -> list[Verdict]:
-    """Every two models on the questions that both were graded on."""
-    verdicts = []
-    for a, b in combinations(grades, 2):
-        for key in grades[a]:
-            if key in grades[b]:
-                question, turn = key.rsplit("/", 1)
-                review = _compared(grades[a][key], grades[b][key])
-                both = [review, mirrored(review, "ba")]
-                verdicts.append(
-                    _verdict(f"question {question}", (a, b), judge, both, test_set=f"mt-bench turn {turn}")
-                )
-    return verdicts
-
-
-def _compared(a: float | None, b: float | None) -> Review:
-    raw = json.dumps([a, b])
-    if a is None or b is None:
-        return Review("ab", None, raw, reason="a grade is missing")
-    return Review("ab", preference(a, b), raw, (a, b))
-
-
-SIGNS: dict[str, set[str]] = {
-    "handpicked verdicts": {"reviews", "strict", "summed"},
-    "both-order reviews": {"Answer1", "Answer2", "review", "review_reverse"},
-    "AlpacaEval annotations": {
-        "instruction",
-        "output_1",
-        "output_2",
-        "generator_1",
-        "generator_2",
-        "preference",
-    },
-    "MT-Bench pairs": {"question_id", "model_1", "model_2", "g1_winner", "g2_winner"},
-    "MT-Bench single grades": {"question_id", "model", "score"},
-    "votes": {"question_id", "model_a", "model_b", "winner"},
-}
-READERS: dict[str, Callable[[Mapping[str, Any], Rows], Verdict]] = {
-    "handpicked verdicts": _own,
-    "both-order reviews": _cherry,
-    "AlpacaEval annotations": _alpaca_eval,
-    "MT-Bench pairs": _mt_bench,
-    "votes": _vote,
-}
-TEXTS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str, str]]] = {
-    "both-order reviews": _cherry_texts,
-    "AlpacaEval annotations": _alpaca_eval_texts,
-}
-"""Prompt and both answers of a row, for the formats that hold them."""
+def _there(names: Sequence[str], models: Sequence[str]) -> None:
+    for name in names:
+        if name not in models:
+            raise PoolError(f"There is no model '{name}' among the reviews.{did_you_mean(name, models)}")

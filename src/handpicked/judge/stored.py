@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from handpicked.errors import PoolError
-from handpicked.records import Review, Verdict, to_json
+from handpicked.judge.rows import number
+from handpicked.records import Outcome, Preference, Review, Verdict, to_json
 
 
 def write_verdicts(file: Path, verdicts: Iterable[Verdict]) -> None:
@@ -35,11 +36,40 @@ def read_verdicts(file: Path) -> list[Verdict]:
         return verdicts
 
 
+TEXTS = ("prompt_id", "a", "b", "judge", "test_set")
+CHOICES: dict[str, tuple[object, ...]] = {
+    "strict": get_args(Outcome),
+    "summed": get_args(Outcome),
+    "order": ("ab", "ba", "unknown"),
+    "preferred": (*get_args(Preference), None),
+}
+
+
 def verdict_of(fields: Mapping[str, Any]) -> Verdict:
-    """A verdict from its JSON fields."""
-    return Verdict(**{**fields, "reviews": tuple(_review(review) for review in fields["reviews"])})
+    """A verdict from its JSON fields. Raises KeyError, TypeError or ValueError for what is none."""
+    for name in TEXTS:
+        if not isinstance(fields.get(name, ""), str):
+            raise ValueError(f"'{name}' is no text")
+    _check_choices(fields)
+    reviews = fields["reviews"]
+    if not isinstance(reviews, list) or not all(isinstance(review, Mapping) for review in reviews):
+        raise ValueError("'reviews' is no list of objects")
+    lengths = {name: int(fields.get(name) or 0) for name in ("length_a", "length_b")}
+    return Verdict(**{**fields, **lengths, "reviews": tuple(_review(review) for review in reviews)})
 
 
 def _review(fields: Mapping[str, Any]) -> Review:
+    """A review; times and prices that are no numbers (NaN) are missing."""
+    _check_choices(fields)
     scores = fields.get("scores")
-    return Review(**{**fields, "scores": None if scores is None else tuple(scores)})
+    if scores is not None:
+        first, second = (number(score) for score in scores)
+        scores = None if first is None or second is None else (first, second)
+    known = {name: number(fields.get(name)) for name in ("seconds", "cost")}
+    return Review(**{**fields, **known, "raw": str(fields["raw"]), "scores": scores})
+
+
+def _check_choices(fields: Mapping[str, Any]) -> None:
+    for name, known in CHOICES.items():
+        if name in fields and fields[name] not in known:
+            raise ValueError(f"'{name}' is {fields[name]!r}, which is none of {', '.join(map(str, known))}")

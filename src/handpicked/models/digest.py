@@ -10,6 +10,7 @@ from pathlib import Path
 MODEL_FILES = (
     *("*.safetensors", "*.safetensors.index.json", "*config.json", "*.py"),
     *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
+    "additional_chat_templates/*.jinja",
 )
 
 

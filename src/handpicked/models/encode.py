@@ -31,5 +31,5 @@ def cut(row: Encoded, max_length: int, end_id: int) -> Encoded | None:
     while labels and labels[-1] == IGNORED:  # the cut fell into a later prompt, from which nothing is learned
         ids.pop()
         labels.pop()
-    shortened = Encoded(ids, labels)
+    shortened = Encoded(ids, labels, row.unlearned)
     return shortened if shortened.learned >= 2 else None

@@ -48,11 +48,20 @@ def predicted(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return wanted, labels[:, 1:][wanted[:, :-1]]
 
 
+def label_logits(model: Any, labels: torch.Tensor, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the model gives for every labelled token, row by row: logits float32 [n, vocabulary], and the ``n`` tokens themselves.
+
+    ``labels`` as in ``predicted``.
+    """
+    wanted, answers = predicted(labels)
+    with head_only_at(model, wanted):
+        logits = model(**inputs, use_cache=False).logits[0]
+    return logits.float(), answers
+
+
 def label_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
     """The negative log-likelihood, in nats, of every labelled token, row by row, of ``labels`` as in ``predicted``: float32 [n]."""
     import torch
 
-    wanted, answers = predicted(labels)
-    with head_only_at(model, wanted):
-        logits = model(**inputs, use_cache=False).logits[0]
-    return torch.nn.functional.cross_entropy(logits.float(), answers, reduction="none")
+    logits, answers = label_logits(model, labels, **inputs)
+    return torch.nn.functional.cross_entropy(logits, answers, reduction="none")

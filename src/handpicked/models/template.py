@@ -1,48 +1,79 @@
-"""Chat templates: one rendering for training, generation and reference loss, with the response's span known exactly.
+"""Chat templates: one rendering for training, generation, scoring and reference loss, with the response's span known exactly.
 
-A conversation is cut into pieces, each tokenised by itself: template text with prompts, and responses. So the tokens of a
-prompt are the same whether a response follows (training) or is wanted (generation), and the tokens of a response decode
-to that response. The end-of-text token after a response is appended by id, and a response that spells out a special
-token is tokenised as ordinary text: exactly one end token ends exactly one response.
+**The rule.** A response is what a model writes after its generation prompt. So a learned turn is shown as inference shows it:
 
-``auto`` is the tokenizer's own template, as it is. SmolLM2's slips in a default system prompt where there is none; the
-model was made with it, so it is kept, in training as in generation.
+    generation prompt of the turns before it  +  opening  +  response  +  end token
+    (-------------------- not learned ---------------------)  (------- learned -------)
+
+The *opening* is what the template itself puts between its generation prompt and a response: an empty thought (Qwen3), the
+end of a thought that the generation prompt begins (DeepSeek-R1), a channel (gpt-oss). It is no part of the row, so it is not
+learned, and generation is prompted with it. A row whose response holds a thought is learned with its thought and has no
+opening: ``encode_prompt(..., thought=True)`` is its prompt. An empty thought in a row is no thought.
+
+Earlier turns are as the template writes them before a later one, which may be without their thoughts. An earlier turn is
+learned only where it stands there exactly as inference would show it; ``Encoded.unlearned`` counts the others.
+
+Text and responses are tokenised piece by piece, so the tokens of a prompt are the same whether a response follows (training)
+or is wanted (generation). The end token is appended by id, and a response that spells out a special token is tokenised as
+ordinary text: exactly one end token ends exactly one response. ``auto`` is the tokenizer's own template, as it is: a default
+system prompt that it slips in stays, in training as in generation.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from handpicked.errors import ConfigError, TrainingError, did_you_mean
+from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
 from handpicked.records import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from handpicked.models.sandbox import Rendering
+
 log = logging.getLogger(__name__)
 
 SHIPPED = ("alpaca", "chatml", "plain", "vicuna")
 FALLBACK = "alpaca"
 """What ``auto`` is for a tokenizer without a template of its own: the template that this family of papers trains with."""
+THOUGHT, THOUGHT_END = "<think>", "</think>"
+CLOSED = f"\n{THOUGHT_END}\n\n"
+"""How a thought that the generation prompt begins is ended where the response has none."""
+EMPTY_THOUGHT = re.compile(rf"^\s*(?:{THOUGHT})?\s*{THOUGHT_END}\s*")
+OTHERS = "Set train.template to chatml, alpaca, vicuna or plain."
+DEFAULT = "default"
 _PROBE = (Message("user", "question"), Message("assistant", "answer"))
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids and labels of one conversation, equally long. A label is the token's id, or -100 where it is not learned."""
+    """Token ids and labels of one conversation, equally long. A label is the token's id, or -100 where it is not learned.
+
+    ``unlearned`` counts the turns that were to be learned but do not stand in the conversation as inference shows them.
+    """
 
     ids: list[int]
     labels: list[int]
+    unlearned: int = 0
 
     @property
     def learned(self) -> int:
         """Tokens that the loss is taken over: response and end-of-text tokens."""
         return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A turn as inference shows it: the generation prompt with the opening, and the response without its end token."""
+
+    prompt: str
+    response: str
 
 
 @dataclass(frozen=True)
@@ -58,61 +89,146 @@ class Template:
     def encode(self, messages: Sequence[Message], turns: Sequence[int]) -> Encoded:
         """The conversation up to its last learned turn. ``turns``: positions in ``messages`` that are learned.
 
-        Raises TrainingError where the template changes earlier turns or a response's own text.
+        Raises Refused (a TrainingError) where the template refuses the conversation or changes a response's own text.
         """
         ids, labels = list(self.prefix), [IGNORED] * len(self.prefix)
-        for text, turn in self._pieces(messages[: max(turns) + 1]):
+        pieces = self._conversation(messages, max(turns))
+        for text, turn in pieces:
             piece = self._tokens(text, response=turn is not None)
             if turn is not None:
                 piece.append(self.end_id)
             ids += piece
             labels += piece if turn in turns else [IGNORED] * len(piece)
-        return Encoded(ids, labels)
+        return Encoded(ids, labels, len(set(turns) - {turn for _, turn in pieces}))
 
-    def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a prompt, up to the place where the response begins."""
-        ids, done = list(self.prefix), 0
-        for text, turn in self._pieces(messages):
-            ids += self._tokens(text, response=turn is not None)
-            done += len(text)
+    def unlearned(self, messages: Sequence[Message], turns: Sequence[int]) -> int:
+        """``Encoded.unlearned``, without tokenising. Raises Refused as ``encode`` does."""
+        return len(set(turns) - {turn for _, turn in self._conversation(messages, max(turns))})
+
+    def _conversation(self, messages: Sequence[Message], last: int) -> list[tuple[str, int | None]]:
+        """The conversation up to the response ``last``, in pieces as ``_pieces`` gives them."""
+        shown = self.show(messages[: last + 1])
+        if not any(message.role == "assistant" for message in messages[:last]):
+            return [(shown.prompt, None), (shown.response, last)]
+        return [*self._pieces(messages[:last], shown.prompt), (shown.response, last)]
+
+    def encode_prompt(self, messages: Sequence[Message], *, thought: bool = False) -> list[int]:
+        """Token ids of a prompt, up to the place where the response begins; with ``thought``, where its thought does.
+
+        Raises Refused where the template refuses the conversation.
+        """
+        text = self.prompt(messages, thought=thought)
+        ids = list(self.prefix)
+        for piece, turn in self._pieces(messages, text):
+            ids += self._tokens(piece, response=turn is not None)
             if turn is not None:
                 ids.append(self.end_id)
-                done += len(self._end)
-        return ids + self._tokens(self._render(messages, prompt=True)[done:], response=False)
+        return ids
+
+    def prompt(self, messages: Sequence[Message], *, thought: bool = False) -> str:
+        """The generation prompt after ``messages``, with the opening of a response unless that begins with a ``thought``."""
+        before = self._render(messages, prompt=True).text
+        return before if thought else before + self._opening(messages, before)
+
+    def show(self, messages: Sequence[Message]) -> Shown:
+        """The last turn of ``messages``, an assistant's, as inference shows it.
+
+        Raises Refused where the template refuses the conversation, changes the response's text or leaves it without an end.
+        """
+        content = messages[-1].content
+        before = self._render(messages[:-1], prompt=True).text
+        body, marked = self._body(messages, before)
+        if body.strip() == content.strip() and not EMPTY_THOUGHT.match(content):  # as most templates write it
+            return Shown(before + body[:marked], body[marked:])
+        opening = self._opening(messages[:-1], before)
+        response = EMPTY_THOUGHT.sub("", content) if THOUGHT_END in opening else content
+        if body.startswith(opening) and response.strip() in body[len(opening) :]:
+            start = max(len(opening), marked)
+            return Shown(before + body[:start], body[start:])
+        if THOUGHT_END in content:
+            return self._with_thought(content, before, body, marked)
+        raise self._refusal(f"it changes the response's text ({content.strip()[:60]!r})")
+
+    def _with_thought(self, content: str, before: str, body: str, marked: int) -> Shown:
+        """A response with a thought, which the template sets apart in its own way, or drops.
+
+        Dropped, it is learned as the row has it: inference shows the generation prompt, and the model writes its thought.
+        """
+        thought, _, answer = content.rpartition(THOUGHT_END)
+        if answer.strip() not in body:
+            raise self._refusal(f"it changes the response's text ({content.strip()[:60]!r})")
+        if thought.replace(THOUGHT, "", 1).strip() in body[: body.rfind(answer.strip())]:
+            return Shown(before + body[:marked], body[marked:])
+        begun = before.rstrip().endswith(THOUGHT)
+        text = content.lstrip()
+        return Shown(before, text.removeprefix(THOUGHT).lstrip("\n") if begun else text)
+
+    def _body(self, messages: Sequence[Message], before: str) -> tuple[str, int]:
+        """What follows the generation prompt ``before`` when the template writes the last turn, up to its end token, and
+        where in it begins what the template marks as generated (0: the start, also where it marks nothing).
+
+        Where only the generation prompt begins a thought (DeepSeek-R1), the end of that thought is what follows first.
+        """
+        whole = self._render(messages, prompt=False)
+        begun = not whole.text.startswith(before) and before.rstrip().endswith(THOUGHT)
+        stem = before[: before.rindex(THOUGHT)] if begun else before
+        if not whole.text.startswith(stem):
+            raise self._refusal(
+                "it rewrites earlier turns, so the response's tokens cannot be told from the prompt's"
+            )
+        end = whole.text.rfind(self._end)
+        if end < len(stem):
+            raise self._refusal(
+                f"it does not end the response with {self._end}, so a model would not learn to stop"
+            )
+        marked = self._mark(whole, len(stem), end)
+        body = whole.text[len(stem) : end]
+        return (CLOSED + body, marked + len(CLOSED)) if begun else (body, marked)
+
+    def _mark(self, whole: Rendering, start: int, end: int) -> int:
+        if "endgeneration" not in self.source:
+            return 0
+        own = [begin for begin, stop in whole.marked if stop > start and begin <= end]
+        if not own:
+            raise self._refusal(
+                "it marks no part of the response as generated, so nothing of it would be learned"
+            )
+        return max(0, own[0] - start)
+
+    def _opening(self, messages: Sequence[Message], before: str) -> str:
+        """What the template writes between the generation prompt ``before`` and a response that has no thought."""
+        probe = _PROBE[1]
+        body, _ = self._body((*messages, probe), before)
+        opening = body[: body.rfind(probe.content)]
+        return opening if opening.strip() else ""  # white space is learned: a model must write it
+
+    def _pieces(self, messages: Sequence[Message], text: str) -> Iterator[tuple[str, int | None]]:
+        """``text``, which shows ``messages``, in pieces: (template and prompt text, None), (a response without its end, its
+        turn). A turn that is not shown as inference shows it is prompt text."""
+        done = 0
+        for turn, message in enumerate(messages):
+            if message.role != "assistant":
+                continue
+            try:
+                shown = self.show(messages[: turn + 1])
+            except Refused:
+                continue
+            whole = shown.prompt + shown.response + self._end
+            if len(shown.prompt) >= done and text.startswith(whole):
+                yield text[done : len(shown.prompt)], None
+                yield shown.response, turn
+                done = len(whole)
+        yield text[done:], None
 
     @property
     def _end(self) -> str:
         return str(self.tokenizer.convert_ids_to_tokens(self.end_id))
 
-    def _pieces(self, messages: Sequence[Message]) -> Iterator[tuple[str, int | None]]:
-        """The rendered text in pieces: (template and prompt text, None), then (response text without its end, its turn)."""
-        done = 0
-        seen = ""
-        for turn, message in enumerate(messages):
-            if message.role != "assistant":
-                continue
-            before = self._render(messages[:turn], prompt=True)
-            whole = self._render(messages[: turn + 1], prompt=False)
-            body = whole[len(before) :]
-            end = body.rfind(self._end)
-            if not (before.startswith(seen) and whole.startswith(before)) or end < 0:
-                raise TrainingError(
-                    f"The chat template '{self.name}' rewrites earlier turns, so the response's tokens cannot be told from "
-                    "the prompt's. Set train.template to chatml, alpaca, vicuna or plain."
-                )
-            if message.content.strip() not in body[:end]:
-                raise TrainingError(
-                    f"The chat template '{self.name}' changes the response's text, so it would not be learned as it is "
-                    f"written ({message.content.strip()[:60]!r}). Set train.template to chatml, alpaca, vicuna or plain."
-                )
-            yield before[done:], None
-            yield body[:end], turn
-            done = len(before) + end + len(self._end)
-            seen = whole[:done]
+    def _refusal(self, reason: str) -> Refused:
+        return Refused(self.name, reason)
 
-    def _render(self, messages: Sequence[Message], *, prompt: bool) -> str:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        return render(self.tokenizer, self.source, turns, prompt=prompt, name=self.name)
+    def _render(self, messages: Sequence[Message], *, prompt: bool) -> Rendering:
+        return render(self.tokenizer, self.source, messages, prompt=prompt, name=self.name)
 
     def _tokens(self, text: str, *, response: bool) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=response)[
@@ -122,49 +238,90 @@ class Template:
 
 
 def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
-    """The template ``auto`` (the tokenizer's own), alpaca, chatml, plain or vicuna.
+    """The template ``auto`` (the tokenizer's own), alpaca, chatml, plain, vicuna, or one that the tokenizer names.
 
     A tokenizer without a template of its own, as a base model's, gets ``FALLBACK`` for ``auto``: the template that is
     returned bears its name, and it is logged. Raises ConfigError for an unknown name; TrainingError for a tokenizer without
-    an end-of-text token and for a template whose responses end in no special token, because a model trained with either
-    would never learn to stop.
+    an end-of-text token, for a template that is no Jinja or exceeds the sandbox's bounds, and for one whose responses end in
+    no special token, because a model trained so would never learn to stop.
     """
-    if name == "auto" and not isinstance(tokenizer.chat_template, str):
+    own = own_templates(tokenizer)
+    if name == "auto" and not own:
         log.warning(
             "This model's tokenizer has no chat template of its own: '%s' is used for auto.", FALLBACK
         )
         name = FALLBACK
+    prefix: tuple[int, ...] = ()  # a chat template writes its own beginning-of-text
     if name == "auto":
-        source = tokenizer.chat_template
-        prefix: tuple[int, ...] = ()  # a chat template writes its own beginning-of-text
+        source = own_template(tokenizer) or ""
     elif name in SHIPPED:
-        source = (files("handpicked.models") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
-        if "eos_token" in source and tokenizer.eos_token is None:
-            raise TrainingError(
-                f"This model's tokenizer names no end-of-text token (eos_token), with which the template '{name}' ends a "
-                "response: a model trained so would never learn to stop. Name one of its tokens as eos_token in its "
-                "tokenizer_config.json, or choose a model whose tokenizer has one."
-            )
+        source = _shipped(name, tokenizer)
         prefix = _beginning(tokenizer)
+    elif name in own:
+        source = own[name]
     else:
-        raise ConfigError(f"There is no chat template '{name}'.{did_you_mean(name, ['auto', *SHIPPED])}")
+        raise ConfigError(
+            f"There is no chat template '{name}'.{did_you_mean(name, ['auto', *SHIPPED, *own])}"
+        )
     return Template(name, tokenizer, source, prefix, _end_id(name, tokenizer, source))
 
 
-def render(tokenizer: Any, source: str, turns: list[dict[str, str]], *, prompt: bool, name: str) -> str:
-    """``turns`` as the template ``source`` writes them; ``prompt`` adds the opening of a response."""
-    from jinja2 import TemplateError
+def own_templates(tokenizer: Any) -> Mapping[str, str]:
+    """The chat templates that a tokenizer brings, by name; one without a name is ``default``."""
+    found = tokenizer.chat_template
+    if isinstance(found, str):
+        return {DEFAULT: found}
+    return dict(found or {})
 
-    try:
-        text: str = tokenizer.apply_chat_template(
-            turns, chat_template=source, tokenize=False, add_generation_prompt=prompt
+
+def own_template(tokenizer: Any) -> str | None:
+    """The tokenizer's own chat template: the only one it has, or of several the one named ``default``; None: it has none.
+
+    Raises ConfigError where there are several and none is the default.
+    """
+    own = own_templates(tokenizer)
+    if len(own) > 1 and DEFAULT not in own:
+        raise ConfigError(
+            f"This model's tokenizer has the chat templates {', '.join(sorted(own))} and none named {DEFAULT}: name the one to "
+            "use as the template."
         )
-    except TemplateError as error:
-        roles = ", ".join(turn["role"] for turn in turns)
+    return own.get(DEFAULT) or next(iter(own.values()), None)
+
+
+def _shipped(name: str, tokenizer: Any) -> str:
+    source = (files("handpicked.models") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
+    if "eos_token" in source and tokenizer.eos_token is None:
         raise TrainingError(
-            f"The chat template '{name}' refuses a conversation of the roles {roles}: {error}"
-        ) from error
-    return text
+            f"This model's tokenizer names no end-of-text token (eos_token), with which the template '{name}' ends a "
+            "response: a model trained so would never learn to stop. Name one of its tokens as eos_token in its "
+            "tokenizer_config.json, or choose a model whose tokenizer has one."
+        )
+    return source
+
+
+def render(tokenizer: Any, source: str, messages: Sequence[Message], *, prompt: bool, name: str) -> Rendering:
+    """``messages`` as the template ``source`` writes them; ``prompt`` adds the opening of a response.
+
+    Raises Refused where the template refuses them, Endless where it exceeds the sandbox's bounds.
+    """
+    from handpicked.models.sandbox import render_source
+
+    variables = {
+        **tokenizer.special_tokens_map,
+        "messages": [_turn(message) for message in messages],
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": prompt,
+    }
+    return render_source(source, name, variables)
+
+
+def _turn(message: Message) -> dict[str, str]:
+    """A turn as a template sees it. Only our Alpaca template asks for the instruction and its input apart."""
+    turn = {"role": message.role, "content": message.content}
+    if message.input:
+        turn |= {"instruction": message.instruction, "input": message.input}
+    return turn
 
 
 def _beginning(tokenizer: Any) -> tuple[int, ...]:
@@ -177,9 +334,13 @@ def _beginning(tokenizer: Any) -> tuple[int, ...]:
 
 def _end_id(name: str, tokenizer: Any, source: str) -> int:
     """The first special token after a response."""
-    turns = [{"role": message.role, "content": message.content} for message in _PROBE]
-    text = render(tokenizer, source, turns, prompt=False, name=name)
-    tail = text[text.rindex(_PROBE[1].content) :]
+    text = render(tokenizer, source, _PROBE, prompt=False, name=name).text
+    at = text.rfind(_PROBE[1].content)
+    if at < 0:
+        raise TrainingError(
+            f"The chat template '{name}' does not write the response of a conversation. {OTHERS}"
+        )
+    tail = text[at + len(_PROBE[1].content) :]
     special = set(tokenizer.all_special_ids) | {
         i for i, t in tokenizer.added_tokens_decoder.items() if t.special
     }
@@ -187,7 +348,7 @@ def _end_id(name: str, tokenizer: Any, source: str) -> int:
         if token in special and token != tokenizer.unk_token_id:
             return int(token)
     raise TrainingError(
-        f"The chat template '{name}' ends a response with {tail[len(_PROBE[1].content) :]!r}, which holds no special token of "
-        "this tokenizer: a model trained so would never learn to stop. Choose another train.template (alpaca, vicuna and "
-        "plain end with the tokenizer's own end-of-text)."
+        f"The chat template '{name}' ends a response with {tail!r}, which holds no special token of this tokenizer: a model "
+        "trained so would never learn to stop. Choose another train.template (alpaca, vicuna and plain end with the "
+        "tokenizer's own end-of-text)."
     )

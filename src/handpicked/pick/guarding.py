@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from handpicked.data import read_prompts
@@ -29,6 +31,10 @@ class GuardPlan:
     rule: str
     scorers: tuple[Scorer, ...]
     make: Callable[[Scores], Guard]
+    version: int = 1
+    """Raised when the guard drops other rows by the same scores, and only then; its scorers state their own."""
+    identity: str = ""
+    """The hash of what it reads beside the pool."""
 
 
 def plan_guards(
@@ -125,9 +131,16 @@ def _decontaminate(value: str, prompts: Sequence[str | Path], tokenizer: str | N
         raise ValueError(
             "name the files of evaluation prompts to keep out of the selection (--prompts, or prompts: [...])"
         )
-    scorer = PromptOverlap(tuple(_prompts(prompts)), exact=value == "exact")
+    listed = tuple(_prompts(prompts))
+    scorer = PromptOverlap(listed, exact=value == "exact")
     rule = f"it shares {scorer.n} words in a row with an evaluation prompt (named in column {scorer.name})"
-    return GuardPlan("decontaminate", rule, (scorer,), lambda _: Present("decontaminate", scorer.name, rule))
+    return GuardPlan(
+        "decontaminate",
+        rule,
+        (scorer,),
+        lambda _: Present("decontaminate", scorer.name, rule),
+        identity=sha256(json.dumps(listed).encode()).hexdigest(),
+    )
 
 
 GUARDS: Mapping[str, Callable[[str, Sequence[str | Path], str | None], GuardPlan]] = {

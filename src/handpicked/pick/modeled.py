@@ -20,24 +20,28 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.config import ScoreSettings, SelectSettings, result_settings
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.fingerprint import Versions
 from handpicked.models.bundled import cache_folder
-from handpicked.pick.imported import modules_behind
-from handpicked.pick.methods import SCORERS, pool_scorers, selector_for, text_scorer
+from handpicked.pick.methods import SCORERS, selector_for, text_scorer
 from handpicked.pick.scored import score_pool
 from handpicked.pick.selection import described
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool
+from handpicked.rounding import share_of
 from handpicked.score.pool_scorer import FACTS, SCORES, PoolScorer
 from handpicked.score.scorer import Scorer
 from handpicked.score.stored import Stored, StoredReason
 from handpicked.select.random import Random
 from handpicked.select.selector import Scores
-from handpicked.store import LOST, Run, Stage, code_version, digest, open_run, read_json
+from handpicked.store import LOST, Run, Stage, digest, open_run, read_json
 
 log = logging.getLogger(__name__)
 
+SCORING = 1
+"""The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of each. Raise it when
+the same scorer would leave other values."""
 PREFILTERS = (
     "longest",
     "shortest",
@@ -47,48 +51,78 @@ PREFILTERS = (
 
 
 @dataclass(frozen=True)
-class Modeled:
-    """What a pool scorer left: its value columns (main one first) and their reasons, and the folder with all its files."""
+class Content:
+    """What identifies a pool as it was read (a hash of its rows, messages and response lengths), and its readable rows."""
+
+    identity: str
+    readable: int
+
+    @staticmethod
+    def of(pool: Pool) -> Content:
+        """Reads the pool once."""
+        import pyarrow.compute as pc
+
+        total, readable = hashlib.sha256(), 0
+        for shard in pool.shards:
+            for batch in shard.read(["row", "id", "response"]):
+                lengths = pc.binary_length(batch["response"]).to_numpy(zero_copy_only=False)
+                total.update(batch["row"].to_numpy().tobytes() + lengths.astype("int64").tobytes())
+                total.update("".join(batch["id"].to_pylist()).encode())
+                readable += len(batch)
+        return Content(total.hexdigest(), readable)
+
+
+@dataclass(frozen=True)
+class KeptScores:
+    """What a pool scorer left: its value columns (main one first) and their reasons, and the stage that made them."""
 
     columns: tuple[Scorer, ...]
-    folder: Path
+    stage: Stage
     fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.stage.folder
 
 
 def modeled(
     pool: Pool,
-    names: Sequence[str],
+    scorers: Sequence[PoolScorer],
     settings: ScoreSettings,
     *,
     size: int | None = None,
     fraction: float | None = None,
     tokenizer: str | None = None,
+    content: Callable[[], Content] | None = None,
     run: Run | None = None,
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
-) -> list[Modeled]:
-    """The scores of ``pool`` by the pool scorers ``names``: those that are kept already, else computed now.
+) -> list[KeptScores]:
+    """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept already, else computed now.
 
-    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``). ``say`` is told
+    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``), where
+    ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` is told
     before the work begins what it will take. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens
-    counts with ``tokenizer``. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
+    counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
     if that fails.
 
     Raises:
-        ConfigError: settings that a scorer does not take, or fewer rows to score than are to be selected;
+        ConfigError: fewer rows to score than are to be selected;
         MissingPart, EndpointError: as the scorer says;
         StoreError: another process computes the same scores just now, or they cannot be written.
     """
-    scorers = pool_scorers(names, settings)
     if not scorers:
         return []
-    chosen = _chosen(pool, settings, tokenizer)
-    _check_enough(names, settings, chosen, chosen.wanted(size, fraction))
-    return [_modeled(pool, scorer, settings, chosen, run, say, progress) for scorer in scorers]
+    chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool) if content is None else content())
+    check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
+    stores = _Stores(run, say, keep_versions)
+    return [_modeled(pool, scorer, settings, chosen, stores, progress) for scorer in scorers]
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class ToScore:
     """The rows to be scored (None: all that can be read), how many of the ``readable`` these are, why the others are not, the
     scorers of the prefilter, and what identifies the pool."""
 
@@ -101,7 +135,7 @@ class _Chosen:
 
     def wanted(self, size: int | None, fraction: float | None) -> int:
         """How many rows are to be selected; 0 where the selector decides."""
-        return share(fraction, self.readable) if fraction is not None else size or 0
+        return share_of(fraction, self.readable) if fraction is not None else size or 0
 
     @property
     def identity(self) -> str:
@@ -110,7 +144,7 @@ class _Chosen:
         )
 
 
-def _check_enough(names: Sequence[str], settings: ScoreSettings, chosen: _Chosen, wanted: int) -> None:
+def check_enough(names: Sequence[str], settings: ScoreSettings, chosen: ToScore, wanted: int) -> None:
     """Hours of scoring, or paid requests, must not end with too few rows.
 
     Raises:
@@ -134,38 +168,31 @@ def _check_enough(names: Sequence[str], settings: ScoreSettings, chosen: _Chosen
     )
 
 
-def share(fraction: float, rows: int) -> int:
-    """That share of ``rows``, rounded down; 0.29 of 100 is 29, though its product is a little less."""
-    return int(fraction * rows + 1e-9)
-
-
 def _modeled(
     pool: Pool,
     scorer: PoolScorer,
     settings: ScoreSettings,
-    chosen: _Chosen,
-    run: Run | None,
-    say: Callable[[str], None],
+    chosen: ToScore,
+    stores: _Stores,
     progress: Progress,
-) -> Modeled:
-    arguments = json.loads(json.dumps(asdict(scorer), default=_plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+) -> KeptScores:
+    arguments = result_settings(scorer)
     inputs = {"pool": chosen.pool, "rows": chosen.identity, "scorer": scorer.identity()}
-    key = hashlib.sha256(json.dumps([inputs, arguments], sort_keys=True).encode()).hexdigest()[:12]
 
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
-            say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
+            stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
         scorer.score(pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
 
-    code = code_version(*modules_behind(type(scorer).__module__))
-    with _store(run, say, chosen.pool, f"{scorer.name}-{key}") as (store, name):
+    versions = Versions.by(scorer, stage={"scores": SCORING})
+    with stores.open(chosen.pool, _names(scorer, inputs)) as (store, name):
         stage = store.asking_stage(
-            name, make, inputs=inputs, settings=arguments, code=code, told_as=scorer.name
+            name, make, inputs=inputs, settings=arguments, versions=versions, told_as=scorer.name
         )
-    return Modeled(
+    return KeptScores(
         _columns(scorer, stage, settings, arguments, inputs["scorer"], chosen),
-        stage.folder,
+        stage,
         _fingerprint(stage),
     )
 
@@ -177,21 +204,38 @@ def _fingerprint(stage: Stage) -> str:
     )
 
 
-def _plain(value: Any) -> Any:
-    """Settings of a scorer, such as its model's, as JSON has them."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} cannot be an argument of a scorer")
+def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
+    """Names of the folder of these scores: that of today, and that of layout 1, which named it after every argument too."""
+
+    def plain(value: Any) -> Any:
+        return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+    every = json.loads(json.dumps(asdict(scorer), default=plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+    return [
+        f"{scorer.name}-{hashlib.sha256(json.dumps([inputs, one], sort_keys=True).encode()).hexdigest()[:12]}"
+        for one in (result_settings(scorer), every)
+    ]
 
 
-@contextmanager
-def _store(run: Run | None, say: Callable[[str], None], pool: str, name: str) -> Iterator[tuple[Run, str]]:
-    """Where the scores are kept. In the cache each has a folder, so that other settings neither wait nor replace it."""
-    if run is not None:
-        yield run, f"scores/{name}"
-        return
-    with open_run(cache_folder() / "scores" / pool[:16] / name, say) as store:
-        yield store, "done"
+@dataclass(frozen=True)
+class _Stores:
+    """Where scores are kept: in an experiment's run, else each in a folder of the cache, so that other settings neither wait
+    for it nor replace it."""
+
+    run: Run | None
+    say: Callable[[str], None]
+    keep_versions: bool
+
+    @contextmanager
+    def open(self, pool: str, names: Sequence[str]) -> Iterator[tuple[Run, str]]:
+        """The store, and the name in it of the scores that are kept under the first of ``names`` that is there."""
+        place = self.run.folder / "scores" if self.run else cache_folder() / "scores" / pool[:16]
+        name = next((one for one in names if (place / one).is_dir()), names[0])
+        if self.run is not None:
+            yield self.run, f"scores/{name}"
+            return
+        with open_run(place / name, self.say, keep_versions=self.keep_versions) as store:
+            yield store, "done"
 
 
 def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
@@ -215,13 +259,14 @@ def _columns(
     settings: ScoreSettings,
     arguments: Mapping[str, Any],
     identity: str,
-    chosen: _Chosen,
+    chosen: ToScore,
 ) -> tuple[Scorer, ...]:
     file, reasons = str(stage.folder / SCORES), f"{scorer.name}_reason"
     limits = {key: value for key in ("sample", "prefilter", "seed") if (value := getattr(settings, key))}
     if chosen.prefilter:
         limits["prefilter by"] = [described(one) for one in chosen.prefilter]
-    about = {"scorer": dict(arguments), "made of": identity, **limits, **stage.facts}
+    kept = {"kept although": list(stage.origin.kept)} if stage.origin.kept else {}
+    about = {"scorer": dict(arguments), "made of": identity, **limits, **kept, **stage.facts}
     missing = f"see {reasons}" + (f"; {chosen.outside}" if chosen.rows is not None else "")
     main = Stored(
         scorer.name, file, scorer.unit, scorer.better, scorer.scope, scorer.cost, missing, reasons, about
@@ -233,9 +278,8 @@ def _columns(
     return (main, *others, StoredReason(reasons, file, chosen.outside))
 
 
-def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None) -> _Chosen:
+def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content: Content) -> ToScore:
     """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the pool's order does not matter."""
-    content, readable = _identity(pool)
     rows: Sequence[int] | None = None
     outside = []
     scorers: Sequence[Scorer] = ()
@@ -245,22 +289,9 @@ def _chosen(pool: Pool, settings: ScoreSettings, tokenizer: str | None) -> _Chos
     if settings.sample is not None:
         rows = _sampled(pool, rows, settings)
         outside.append(f"not in the random sample of {len(rows):,} rows")
-    count = readable if rows is None else len(rows)
-    return _Chosen(rows, count, readable, " or ".join(outside) or "not scored", scorers, content)
-
-
-def _identity(pool: Pool) -> tuple[str, int]:
-    """A hash of the pool's content as it was read (rows, messages, response lengths), and its readable rows."""
-    import pyarrow.compute as pc
-
-    total, readable = hashlib.sha256(), 0
-    for shard in pool.shards:
-        for batch in shard.read(["row", "id", "response"]):
-            lengths = pc.binary_length(batch["response"]).to_numpy(zero_copy_only=False)
-            total.update(batch["row"].to_numpy().tobytes() + lengths.astype("int64").tobytes())
-            total.update("".join(batch["id"].to_pylist()).encode())
-            readable += len(batch)
-    return total.hexdigest(), readable
+    count = content.readable if rows is None else len(rows)
+    why = " or ".join(outside) or "not scored"
+    return ToScore(rows, count, content.readable, why, scorers, content.identity)
 
 
 def prefilter_of(text: str) -> SelectSettings:

@@ -12,7 +12,7 @@ from handpicked._version import __version__
 from handpicked.config import ScoreSettings
 from handpicked.engine import Runner
 from handpicked.errors import ConfigError, PoolError, did_you_mean
-from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, text_scorer
+from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, pool_scorers, text_scorer
 from handpicked.pick.modeled import modeled
 from handpicked.pick.outfolder import MANIFEST, filling
 from handpicked.pick.scored import ScoredPool, score_pool
@@ -39,6 +39,7 @@ def score(
     runner: Runner = "native",
     address: str | None = None,
     command: Sequence[str] = (),
+    keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
     """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into ``out``; return the counts.
@@ -46,7 +47,8 @@ def score(
     ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is null, and the
     manifest counts these and says why. Rows = scored + rejected, always. A scorer that needs a model, an endpoint or a target
     set works by ``settings`` and has several columns, of which NAME_reason says why a value is null; ``say`` is told
-    beforehand what it will take. What it computes is kept in the cache: a killed job takes up where it stopped.
+    beforehand what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
+    ``keep_versions`` also where other versions of libraries or methods began.
 
     Raises:
         ConfigError: an unknown scorer, or one named twice.
@@ -54,8 +56,8 @@ def score(
     """
     texts = _checked(names, tokenizer)
     by_models = modeled(
-        pool, [name for name in names if name in POOL_SCORERS], settings,
-        tokenizer=tokenizer, say=say, progress=progress,
+        pool, pool_scorers([name for name in names if name in POOL_SCORERS], settings), settings,
+        tokenizer=tokenizer, keep_versions=keep_versions, say=say, progress=progress,
     )  # fmt: skip
     if by_models and runner == "ray":
         say("scores by models are computed in this process; only the rest of the work goes to Ray")

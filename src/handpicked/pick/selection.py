@@ -17,6 +17,7 @@ from handpicked.pick.audit import Truncation, audit
 from handpicked.pick.guarding import GuardPlan
 from handpicked.pick.hopefuls import Hopefuls
 from handpicked.pick.outfolder import MANIFEST, filling
+from handpicked.pick.plan import SelectionPlan
 from handpicked.pick.scored import ScoredPool
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, to_json
@@ -86,18 +87,26 @@ class Selection:
     ``rows`` are the kept ones, ascending; ``size`` how many were asked for. ``write`` puts the subset on disk.
     """
 
-    pool: Pool
-    selector: Selector
+    plan: SelectionPlan
     scorers: tuple[Scorer, ...]
     guarded: Guarded
     rows: np.ndarray[Any, Any]
     size: int
-    tokenizer: str | None = None
     _hopefuls: Hopefuls | None = None
     _keep_alive: Any = None
     _rejected: list[Rejected] | None = None
     _reasons: Counter[str] | None = None
     _audit: Mapping[str, Any] | None = None
+
+    @property
+    def pool(self) -> Pool:
+        """What was selected from."""
+        return self.plan.pool
+
+    @property
+    def selector(self) -> Selector:
+        """What chose the rows."""
+        return self.plan.selector
 
     def write(
         self,
@@ -241,7 +250,7 @@ class Selection:
             scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
             at_hand = None if self._hopefuls is None else self._hopefuls.tables
             written = self.pool.write(self.rows.tolist(), folder, format, container, at_hand)
-            self._audit = audit(*self._to_audit(written, format), self.tokenizer, truncation)
+            self._audit = audit(*self._to_audit(written, format), self.plan.tokenizer, truncation)
             for half in (inputs, scores):
                 half.result()
             write_json(folder / MANIFEST, self._manifest(folder, facts or {}))
@@ -295,6 +304,7 @@ class Selection:
             "scores": [described(scorer) for scorer in self.scorers],
             "guards": [{"name": guard.name, "rule": guard.why} for guard in self.guarded.guards],
             "audit": dict(summary.audit),
+            **self.plan.recorded,
             **facts,
             "outputs": {name: digest(folder / name) for name in FILES if (folder / name).exists()},
             "versions": versions(),
@@ -353,6 +363,7 @@ def described(scorer: Scorer) -> dict[str, Any]:
         "unit": scorer.unit,
         "better": scorer.better,
         "null": scorer.missing,
+        "version": scorer.version,
         **_arguments(scorer),
     }
     if isinstance(scorer, LengthTokens):

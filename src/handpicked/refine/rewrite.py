@@ -124,7 +124,10 @@ def _kept(example: Example, line: Mapping[str, Any]) -> dict[str, Any]:
     """The row with its new response, as it is trained on."""
     turns = [*example.messages[:-1], Message("assistant", line["refined"])]
     return {
-        "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
+        "messages": [
+            {"role": turn.role, "content": turn.content, **({"input": turn.input} if turn.input else {})}
+            for turn in turns
+        ],
         "original_response": line["original"],
     }
 

@@ -12,7 +12,7 @@ from handpicked.report.markdown import render_markdown
 from handpicked.report.page import render
 from handpicked.store import write_text
 
-FORMAT = 2
+FORMAT = 3
 """The shape of results.json that this version renders."""
 
 

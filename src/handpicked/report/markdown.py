@@ -11,6 +11,8 @@ from handpicked.report.page import headline_comparisons
 from handpicked.report.selected import scored_rows
 from handpicked.report.selected_tables import selected_tables
 from handpicked.report.text import (
+    compact,
+    compact_percent,
     duration,
     number,
     percent,
@@ -36,8 +38,18 @@ def render_markdown(results: Json) -> str:
     parts.append(_plain(results["answer"]["by_loss"]))
     parts.append(f"*How sure:* {_plain(results['answer']['certainty'])}")
     parts += [f"> **{_plain(item['title'])}.** {_plain(item['text'])}" for item in results["banners"]]
-    parts += [_comparisons(results), _control(results), _people(results), _sizes(results), _seeds(results)]
-    parts += [_arms(results), _benchmarks(results), *(_table(*one) for one in selected_tables(results))]
+    parts += [
+        _comparisons(results),
+        _soft(results),
+        _control(results),
+        _people(results),
+        _sizes(results),
+        _seeds(results),
+        _arms(results),
+        _training(results),
+        _benchmarks(results),
+        *(_table(*one) for one in selected_tables(results)),
+    ]
     parts.append(_stages(results))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -71,6 +83,25 @@ def _comparisons(results: Json) -> str:
         "Missing",
     ]
     return _table("Comparisons", head, rows, text_columns=3)
+
+
+def _soft(results: Json) -> str:
+    """The win rates of judges that give probabilities."""
+    rows = [
+        [
+            f"{c['a']} vs {c['b']}",
+            c["judge"],
+            c["test_set"],
+            points(c["soft"]["win_rate"]["value"]),
+            points_interval(c["soft"]["win_rate"]).replace("+", ""),
+            points(c["soft"]["standard_error"]),
+            str(c["soft"]["win_rate"]["n"]),
+        ]
+        for c in results["comparisons"]
+        if c.get("soft")
+    ]
+    head = ["Comparison", "Judge", "Test set", "Soft win rate", "95%", "Standard error", "n"]
+    return _table("Soft win rates (points of 100)", head, rows, text_columns=3)
 
 
 def _sizes(results: Json) -> str:
@@ -194,6 +225,39 @@ def _arms(results: Json) -> str:
     ]
     said = [_plain(sentence) for arm in results["arms"] if (sentence := scored_rows(arm))]
     return "\n\n".join([_table("Arms", head, rows, text_columns=2), *said])
+
+
+def _training(results: Json) -> str:
+    """What training changed, and what came of it."""
+    rows = [
+        [
+            arm["name"],
+            number(arm["training"]["steps"]),
+            number(arm["training"]["warmup_steps"]),
+            compact(arm["training"]["learning_rate"]),
+            arm["training"]["rate_origin"],
+            compact(arm["training"]["rate_sum"]),
+            compact(arm["training"]["weight_change"]),
+            compact_percent(arm["training"]["weight_change_relative"]),
+            points(arm["training"]["token_accuracy"]),
+            points(arm["training"]["token_accuracy_last_pass"]),
+            percent(arm["finished"]["value"]),
+        ]
+        for arm in results["arms"]
+        if arm["training"]
+    ]
+    head = [
+        "Arm",
+        "Steps",
+        "Warm-up",
+        "Peak learning rate",
+        "",
+        "Sum of rates",
+        "Weights moved",
+        "Of their norm",
+    ]
+    head += ["Token accuracy", "In the last pass", "Answers finished"]
+    return _table("Training", head, rows, text_columns=1)
 
 
 def _benchmarks(results: Json) -> str:

@@ -66,7 +66,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
-    names += ["points", "signed_points", "points_interval"]
+    names += ["compact", "compact_percent", "points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
     made.filters.update(words=words, scored_rows=scored_rows)
     made.globals["charts"] = charts

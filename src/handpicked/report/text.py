@@ -39,6 +39,16 @@ def number(value: float | None, digits: int = 0) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
+def compact(value: float | None) -> str:
+    """Three significant digits, ``0.0213`` or ``2e-05``; a dash for no value."""
+    return "–" if value is None else f"{value:.3g}".replace("-", "−")
+
+
+def compact_percent(value: float | None) -> str:
+    """A share in three significant digits of a percent, ``0.0213%``; a dash for no value."""
+    return "–" if value is None else f"{100 * value:.3g}%"
+
+
 def signed(value: float | None, digits: int = 3) -> str:
     """``+0.120`` or ``−0.120``; a dash for no value."""
     return "–" if value is None else f"{value:+,.{digits}f}".replace("-", "−")

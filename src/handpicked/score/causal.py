@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.load import dtype_of, identity, load_tokenizer, pinned, resolve
-from handpicked.models.template import SHIPPED, load_template
+from handpicked.models.template import SHIPPED, load_template, own_templates
 from handpicked.score.forecast import weights_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def template_of(model: ModelSettings, template: str) -> str:
     for it, and for a name that is no template.
     """
     tokenizer = load_tokenizer(model)
-    if template == "auto" and not isinstance(tokenizer.chat_template, str):
+    if template == "auto" and not own_templates(tokenizer):
         raise ConfigError(
             f"score.template: the tokenizer of '{model.name}' has no chat template of its own; choose one of "
             f"{', '.join(SHIPPED)}."

@@ -25,6 +25,8 @@ class CompressionRatio:
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the response is empty"
 

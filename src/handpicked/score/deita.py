@@ -15,13 +15,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from handpicked.config import ModelSettings
+from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
@@ -52,11 +53,13 @@ class DeitaRating:
     model: ModelSettings
     prompt: str | None = None
     max_length: int | None = None
-    batch_tokens: int | None = None
+    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
     unit: ClassVar[str] = "points, 1 to 6"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -207,6 +210,8 @@ class Deita:
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:
         """Those of both."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from handpicked.config import BUNDLED_EMBEDDER
+from handpicked.fingerprint import EMBEDDER
 from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
@@ -60,6 +61,8 @@ class Embedding:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "embedding"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = EMBEDDER
 
     def identity(self) -> str:
         """The hash of the model."""

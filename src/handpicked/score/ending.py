@@ -49,6 +49,8 @@ class CutOff:
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the row has no response"
 

@@ -21,6 +21,8 @@ class LengthChars:
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the row has no response"
 

@@ -27,6 +27,8 @@ class LengthTokens:
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("gigatoken", "sentencepiece", "tokenizers")
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the row has no response"
 

@@ -6,12 +6,12 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from handpicked.config import ScoreSettings
+from handpicked.config import EXECUTION, ScoreSettings
 from handpicked.endpoint import (
     Budget,
     Reply,
@@ -88,17 +88,21 @@ class LLMRating:
 
     model: str | None = None
     base_url: str | None = None
-    key_env: str = "OPENAI_API_KEY"
+    key_env: str = field(default="OPENAI_API_KEY", metadata=EXECUTION)
     dimension: str = "accuracy"
     prompt: str | None = None
     max_tokens: int = 128
     max_chars: int = 16_000
-    concurrency: int = 16
-    timeout: float = 120.0
-    max_cost: float | None = None
-    price_in: float | None = None
-    price_out: float | None = None
-    cache: str | None = None
+    concurrency: int = field(default=16, metadata=EXECUTION)
+    timeout: float = field(default=120.0, metadata=EXECUTION)
+    max_cost: float | None = field(default=None, metadata=EXECUTION)
+    price_in: float | None = field(default=None, metadata=EXECUTION)
+    price_out: float | None = field(default=None, metadata=EXECUTION)
+    cache: str | None = field(default=None, metadata=EXECUTION)
+    version: ClassVar[int] = (
+        1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
+    )
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of(cls, settings: ScoreSettings) -> LLMRating:

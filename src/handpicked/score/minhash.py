@@ -33,6 +33,8 @@ class MinHash:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow", "rensa")
     columns: ClassVar[tuple[str, ...]] = ("prompt", "response")
 
     @property

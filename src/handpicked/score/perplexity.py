@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.score.likelihood import LanguageModel, leave_nothing_else
@@ -33,6 +34,8 @@ class Perplexity:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 2  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:
         """See ``PoolScorer``."""

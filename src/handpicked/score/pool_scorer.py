@@ -52,6 +52,16 @@ class PoolScorer(Protocol):
     @property
     def cost(self) -> Cost: ...
 
+    @property
+    def version(self) -> int:
+        """Raised when a value of any row changes, and only then (``fingerprint.Method``)."""
+        ...
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The distributions that compute the values, where their versions may change one."""
+        ...
+
     def identity(self) -> str:
         """What it is made of beside its arguments: hashes of model, prompt and tokenizer. Part of the fingerprint.
 

@@ -3,18 +3,21 @@
 Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807. A conversation is the
 mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff, 2022, SGPT, arXiv 2202.08904):
 ``sum of i h_i / sum of i``. A row's score is its largest cosine to a target; rows are taken in round robin over the targets.
+The last position is the token that ends the response, which is read; what a template writes after it is not. Of a row that is
+cut it is wherever the cut falls, and of a prompt alone it is the end of the generation prompt.
 The published code lets padding take part in the mean, which does no harm at its batch size of 1; here it never does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from handpicked.config import ModelSettings
+from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import TrainingError
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
@@ -48,13 +51,15 @@ class Rds:
     model: ModelSettings
     template: str = "auto"
     max_length: int | None = 2048
-    batch_tokens: int | None = None
+    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
     name: ClassVar[str] = "rds"
     values: ClassVar[tuple[str, str, str]] = ("rds", "rds_rank", "rds_truncated")
     unit: ClassVar[str] = "cosine"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "set"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 2  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:
         """The model's files or commit, the template, and the target's content."""

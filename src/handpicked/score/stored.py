@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from handpicked.records import Better, Cost
 from handpicked.score.scorer import Scope
@@ -32,6 +32,8 @@ class Stored:
     missing: str = "it was not scored (outside the sample), or its score could not be computed"
     reasons: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    version: ClassVar[int] = 1  # of looking up; the scorer that made the values states its own
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,6 +57,8 @@ class StoredReason:
     scope: Scope = "item"
     cost: Cost = "text"
     missing: str = "the row has a value"
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field
 
+from handpicked.config import EXECUTION
 from handpicked.errors import ConfigError
 from handpicked.models.encode import response_turns
 from handpicked.models.template import Encoded, Template
@@ -22,7 +23,7 @@ class TargetSet:
         ConfigError: it holds no prompt.
     """
 
-    path: str
+    path: str = field(metadata=EXECUTION)
     prompts: InitVar[tuple[Prompt, ...]]
     sha256: str = field(init=False)
 

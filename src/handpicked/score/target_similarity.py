@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from handpicked.config import BUNDLED_EMBEDDER
+from handpicked.fingerprint import EMBEDDER
 from handpicked.models.embed import embed
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
@@ -46,6 +47,8 @@ class TargetSimilarity:
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "set"
     cost: ClassVar[Cost] = "embedding"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = EMBEDDER
 
     def identity(self) -> str:
         """The embedder's files or commit, and the target's content."""

@@ -23,6 +23,8 @@ class Balanced:
     measure: str | None = None
     seed: int = 0
     name: ClassVar[str] = "balanced"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ class Car:
     seed: int = 0
     embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "car"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy")
 
     @property
     def columns(self) -> tuple[str, ...]:

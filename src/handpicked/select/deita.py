@@ -32,6 +32,8 @@ class Deita:
     threshold: float = 0.9
     embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "deita"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ class FacilityLocation:
     neighbours: int | None = None
     embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "facility-location"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy", "scipy")
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ class Full:
     """The whole pool, the baseline of every budget. It takes no size."""
 
     name: ClassVar[str] = "full"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:

@@ -28,6 +28,8 @@ class KCenter:
     seed: int = 0
     embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "k-center"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class KMeans:
     seed: int = 0
     embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "kmeans"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy")
 
     @property
     def columns(self) -> tuple[str, ...]:

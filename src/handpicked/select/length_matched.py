@@ -45,6 +45,8 @@ class LengthMatched:
     seed: int = 0
     without: frozenset[str] = frozenset()
     name: ClassVar[str] = "length-matched"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     @property
     def columns(self) -> tuple[str, ...]:

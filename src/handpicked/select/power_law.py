@@ -31,6 +31,8 @@ class PowerLaw:
     measure: str = "tokens"
     seed: int = 0
     name: ClassVar[str] = "power-law"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class Qdit:
     neighbours: int | None = None
     embeddings: Embeddings | None = field(default=None, repr=False)
     name: ClassVar[str] = "qdit"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy", "scipy")
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:

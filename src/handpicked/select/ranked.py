@@ -39,6 +39,8 @@ class Longest:
 
     measure: str = "tokens"
     name: ClassVar[str] = "longest"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,6 +59,8 @@ class Shortest:
 
     measure: str = "tokens"
     name: ClassVar[str] = "shortest"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,6 +80,8 @@ class Top:
     column: str
     ceiling: float | None = None
     name: ClassVar[str] = "top"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -95,6 +101,8 @@ class Bottom:
 
     column: str
     name: ClassVar[str] = "bottom"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -41,6 +41,16 @@ class Selector(Protocol):
     def name(self) -> str: ...
 
     @property
+    def version(self) -> int:
+        """Raised when the same scores, size and seed give other rows or reasons, and only then (``fingerprint.Method``)."""
+        ...
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The distributions that compute the choice, where their versions may change it."""
+        ...
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The score columns, or columns of the pool, that it needs."""
         ...

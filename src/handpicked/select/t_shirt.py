@@ -22,6 +22,8 @@ class Steady:
     spread: bool = True
     columns: ClassVar[tuple[str, ...]] = ("t-shirt", "t-shirt_spread", "t-shirt_ifd")
     name: ClassVar[str] = "t-shirt"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         import numpy as np

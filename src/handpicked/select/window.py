@@ -28,6 +28,8 @@ class Window:
     seed: int = 0
     measure: str | None = None
     name: ClassVar[str] = "window"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 1:

@@ -10,6 +10,7 @@ from handpicked.errors import TrainingError
 from handpicked.models.load import device, dtype_of, load_model
 from handpicked.train.encode import EncodedRows
 from handpicked.train.plan import Plan, micro_batch
+from handpicked.train.schedule import TRANSFORMERS, Schedule, refuse_still, schedule
 from handpicked.train.trainer import ResponseTrainer
 
 
@@ -23,7 +24,10 @@ def build_trainer(
     seed: int,
     processes: int,
 ) -> ResponseTrainer:
-    """A trainer that goes through ``planned`` once, in its order, and keeps checkpoints in ``folder``."""
+    """A trainer that goes through ``planned`` once, in its order, and keeps checkpoints in ``folder``.
+
+    Raises TrainingError for steps that could not move a weight, before any weight is loaded.
+    """
     from datasets import Dataset
     from transformers import PrinterCallback, set_seed
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
@@ -35,13 +39,15 @@ def build_trainer(
     ).select(planned.order)
     if settings.packing:
         data, rows_a_pass, passes = _packed(data, settings, seed, processes)
+    rates = schedule(-(-len(data) // (rows_a_pass * passes * processes)), settings)
+    refuse_still(rates)
     compute = dtype_of(model)
     loaded = _load(model, settings, compute)
     if settings.packing:
         _refuse_leaking(loaded)
     trainer = ResponseTrainer(
         model=loaded,
-        args=_arguments(settings, folder, seed, rows_a_pass, passes, compute),
+        args=_arguments(settings, rates, folder, seed, rows_a_pass, passes, compute),
         train_dataset=data,
         processing_class=tokenizer,
         data_collator=DataCollatorForLanguageModeling(tokenizer.pad_token_id, padding_free=settings.packing),
@@ -55,7 +61,9 @@ def build_trainer(
     return trainer
 
 
-def _arguments(settings: TrainSettings, folder: Path, seed: int, rows: int, passes: int, compute: Any) -> Any:
+def _arguments(
+    settings: TrainSettings, rates: Schedule, folder: Path, seed: int, rows: int, passes: int, compute: Any
+) -> Any:
     """TRL's arguments. Data come tokenised and in order, so nothing here shuffles, cuts or prepares."""
     import torch
     from trl import SFTConfig
@@ -67,9 +75,9 @@ def _arguments(settings: TrainSettings, folder: Path, seed: int, rows: int, pass
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=passes,
         train_sampling_strategy="sequential",
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.scheduler,
-        warmup_steps=settings.warmup_ratio,
+        learning_rate=rates.peak,
+        lr_scheduler_type=TRANSFORMERS[settings.scheduler],
+        warmup_steps=rates.warmup,  # whole steps: of a share, transformers would round up
         weight_decay=settings.weight_decay,
         neftune_noise_alpha=settings.neftune_noise,
         gradient_checkpointing=settings.gradient_checkpointing,

@@ -19,7 +19,7 @@ def write_card(
     """Write ``README.md`` into ``folder``, replacing the generic one of PEFT. ``kind`` is adapter or model."""
     losses = [loss for _, loss in result.losses]
     what = "A LoRA adapter for" if kind == "adapter" else "A fine-tuning of"
-    settings_json = json.dumps(settings.model_dump(mode="json"), indent=2)
+    settings_json = json.dumps(settings.resolved().model_dump(mode="json"), indent=2)
     text = f"""---
 library_name: {"peft" if kind == "adapter" else "transformers"}
 tags: [handpicked, sft, trl]
@@ -33,12 +33,17 @@ tags: [handpicked, sft, trl]
 |---|---|
 | base model | `{identity}` |
 | rows | {result.rows_used} used of {result.rows_in_subset} in the subset |
-| steps | {result.steps} |
+| steps | {result.steps}, {result.warmup_steps} of them warm-up |
+| peak learning rate | {result.learning_rate:g} ({settings.rate_origin}); over all steps they add up to {result.rate_sum:.3g} |
+| change of the weights | {result.weight_change:.3g} (L2 norm), {result.weight_change_relative:.2%} of the norm before |
 | training tokens | {result.training_tokens} ({result.response_tokens} learned: responses with their end-of-text) |
 | rows cut to {settings.max_length} tokens | {result.rows_truncated} (end-of-text kept in every one) |
 | rows left out (prompt too long) | {result.rows_without_room} |
+| rows left out (refused by the chat template) | {result.rows_refused} |
+| earlier turns not learned (the chat template shows them otherwise than inference does) | {result.turns_unlearned} |
 | loss, first to last step | {f"{losses[0]:.3f} to {losses[-1]:.3f}" if losses else "none"} nats per learned token |
-| chat template | {settings.template} |
+| token accuracy, on learned tokens | {result.token_accuracy:.1%}, in the last pass over the rows {result.token_accuracy_last_pass:.1%} |
+| chat template | {result.template} |
 | seed | {result.seed} |
 
 Settings:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from handpicked.errors import TrainingError
+from handpicked.errors import Refused, TrainingError
 from handpicked.models.encode import cut, response_turns
 from handpicked.models.head import IGNORED
-from handpicked.models.template import Encoded, Template
+from handpicked.models.template import THOUGHT_END, Encoded, Template
 from handpicked.records import Example
 
 
@@ -18,13 +18,22 @@ class EncodedRows:
 
     ``cut`` says of each row whether it was longer than ``max_length``, ``end_readded`` whether the cut took the response's
     end-of-text token, which was put back; ``without_room`` rows have a prompt that leaves no room for a response and are
-    left out.
+    left out. ``refused`` are the rows that the template refuses, each with the reason; they are left out too. ``unlearned``
+    counts earlier turns that are not learned, because the template shows them otherwise than inference does; ``thoughts``
+    the rows whose response holds a thought.
     """
 
     rows: tuple[Encoded, ...]
     cut: tuple[bool, ...]
     end_readded: tuple[bool, ...]
     without_room: int
+    refused: tuple[tuple[int, str], ...] = ()
+    thoughts: int = 0
+
+    @property
+    def unlearned(self) -> int:
+        """Turns of the pool's response that are not learned."""
+        return sum(row.unlearned for row in self.rows)
 
     @property
     def lengths(self) -> list[int]:
@@ -44,22 +53,39 @@ def encode(
     saw cut responses without an end would not learn to stop, and a selection by length makes exactly those rows common.
     Raises TrainingError when no row is left.
     """
-    rows, truncated, readded, without_room = [], [], [], 0
+    rows, truncated, readded, without_room, thoughts = [], [], [], 0, 0
+    refused: list[tuple[int, str]] = []
     for example in examples:
-        whole = template.encode(example.messages, response_turns(example))
-        row = cut(whole, max_length, template.end_id)
         step(1)
+        try:
+            whole = template.encode(example.messages, response_turns(example))
+        except Refused as error:
+            refused.append((example.row, error.reason))
+            continue
+        row = cut(whole, max_length, template.end_id)
         if row is None:
             without_room += 1
             continue
         rows.append(row)
+        thoughts += THOUGHT_END in example.response
         truncated.append(len(whole.ids) > max_length)
         readded.append(truncated[-1] and whole.labels[max_length - 1] != IGNORED)
     if not rows:
-        raise TrainingError(
-            f"None of the {len(examples)} rows can be trained on: no prompt leaves room for a response within "
-            f"train.max_length = {max_length} tokens. Raise it."
-            if examples
-            else "There is no row to train on: the subset is empty."
+        raise TrainingError(_nothing(len(examples), max_length, template, refused))
+    return EncodedRows(tuple(rows), tuple(truncated), tuple(readded), without_room, tuple(refused), thoughts)
+
+
+def _nothing(rows: int, max_length: int, template: Template, refused: Sequence[tuple[int, str]]) -> str:
+    """Why no row is left."""
+    if not rows:
+        return "There is no row to train on: the subset is empty."
+    if refused:
+        row, reason = refused[0]
+        return (
+            f"None of the {rows} rows can be trained on: the chat template '{template.name}' refuses {len(refused)} of them "
+            f"(row {row}: {reason}). Set train.template to chatml, alpaca, vicuna or plain."
         )
-    return EncodedRows(tuple(rows), tuple(truncated), tuple(readded), without_room)
+    return (
+        f"None of the {rows} rows can be trained on: no prompt leaves room for a response within train.max_length = "
+        f"{max_length} tokens. Raise it."
+    )

@@ -97,10 +97,7 @@ def estimate(
     ``tokens_per_second`` is a measured speed of the machine that will train.
     """
     length = min(tokens_per_row, settings.max_length)
-    if settings.budget_tokens is None:
-        places = max(1, round(settings.epochs * rows))
-    else:
-        places = max(1, int(settings.budget_tokens / length))
+    places = places_of(rows, length, settings)
     full = settings.method == "full"
     trained = size.weights if full else settings.lora_rank * size.linear_in_out
     held = {"full": 4.0, "lora": bytes_per_weight, "qlora": 0.55}[settings.method]
@@ -114,9 +111,23 @@ def estimate(
     return TrainEstimate(
         rows=min(rows, places),
         places=places,
-        steps=-(-places // settings.batch_size),
+        steps=steps_of(places, settings),
         tokens=tokens,
         trained_weights=trained,
         memory=round(memory),
         seconds=tokens / tokens_per_second if tokens_per_second else None,
     )
+
+
+def places_of(rows: int, tokens_per_row: float, settings: TrainSettings) -> int:
+    """Rows that training goes through, epochs one after the other: those that the budget holds, or ``epochs`` passes."""
+    if not rows:
+        return 0
+    if settings.budget_tokens is None:
+        return max(1, round(settings.epochs * rows))
+    return max(1, int(settings.budget_tokens / max(1.0, min(tokens_per_row, settings.max_length))))
+
+
+def steps_of(places: int, settings: TrainSettings) -> int:
+    """Optimizer steps over so many rows; with packing too, whose steps hold ``batch_size`` rows on average."""
+    return -(-places // settings.batch_size)

@@ -67,13 +67,13 @@ def run_job(job_file: Path, *, progress: Progress = SILENT) -> TrainResult:
 
 
 def _row(example: Example) -> str:
-    messages = [[message.role, message.content] for message in example.messages]
+    messages = [[turn.role, turn.content, turn.input] for turn in example.messages]
     row = {"row": example.row, "id": example.id, "messages": messages, "prompt": example.prompt}
     return json.dumps({**row, "response": example.response, "source": example.source}, ensure_ascii=False)
 
 
 def _example(row: dict[str, Any]) -> Example:
-    messages = tuple(Message(role, content) for role, content in row["messages"])
+    messages = tuple(Message(*turn) for turn in row["messages"])
     return Example(row["row"], row["id"], messages, row["prompt"], row["response"], row["source"], {})
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import ModelSettings, TrainSettings
-from handpicked.errors import MissingPart, StoreError
+from handpicked.errors import MissingPart, StoreError, TrainingError
 from handpicked.models.adam_state import STATES
 from handpicked.models.load import device, identity, load_model, load_tokenizer
 from handpicked.models.quiet import quiet
@@ -22,8 +22,17 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Example
 from handpicked.store import read_json, write_json, writing
 from handpicked.train.card import write_card
+from handpicked.train.change import (
+    WeightChange,
+    adapted_norm,
+    adapter_change,
+    model_change,
+    refusal,
+)
 from handpicked.train.encode import EncodedRows, encode
+from handpicked.train.learned import Learned, learned
 from handpicked.train.plan import Plan, plan
+from handpicked.train.schedule import schedule
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +44,30 @@ MERGED = "model"
 class TrainResult:
     """What training one arm did. ``template`` is the chat template's name, alpaca where ``auto`` found none.
 
-    ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``training_tokens`` counts
-    every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used; ``response_tokens`` those of them that are learned. ``seconds`` and
-    ``tokens_per_second`` are of this attempt alone, which began after step ``resumed_from``. ``adapter`` (LoRA) and ``merged``
-    (the whole model) are folders below ``out``.
+    ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``learning_rate`` is the peak;
+    ``rate_sum`` is the sum over all steps, of which ``warmup_steps`` warmed up. ``token_accuracies``: (step, share of its
+    learned tokens that the model ranked first, before the step changed it); ``token_accuracy`` is the same over all steps and
+    ``token_accuracy_last_pass`` over those of the last pass over the rows. ``weight_change`` is the L2 norm of the change of
+    the trained weights (of an adapter: of B A alpha / r), ``weight_change_relative`` that over the norm of these weights before.
+
+    ``training_tokens`` counts every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used;
+    ``response_tokens`` those of them that are learned. ``seconds`` and ``tokens_per_second`` are of this attempt alone, which
+    began after step ``resumed_from``. ``adapter`` (LoRA) and ``merged`` (the whole model) are folders below ``out``.
     """
 
     arm: str
     seed: int
     template: str
     losses: tuple[tuple[int, float], ...]
+    token_accuracies: tuple[tuple[int, float], ...]
+    token_accuracy: float
+    token_accuracy_last_pass: float
     steps: int
+    learning_rate: float
+    warmup_steps: int
+    rate_sum: float
+    weight_change: float
+    weight_change_relative: float
     epochs: float
     device: str
     rows_used: int
@@ -55,6 +77,9 @@ class TrainResult:
     rows_truncated: int
     rows_end_readded: int
     rows_without_room: int
+    rows_refused: int
+    turns_unlearned: int
+    rows_with_thought: int
     seconds: float
     tokens_per_second: float
     resumed_from: int
@@ -78,7 +103,7 @@ def train(
     and called again with the same arguments it goes on from its last checkpoint, with the same losses as without the kill.
     Safe under ``accelerate launch``: every process calls it, one writes.
 
-    Raises TrainingError for settings or data that would do silent harm, ConfigError and MissingPart for a model, a part or a
+    Raises TrainingError for settings or data that would do silent harm, or when training has changed no weight, ConfigError and MissingPart for a model, a part or a
     device that is not there, StoreError for a folder that cannot be written.
     """
     _require_parts(settings)
@@ -89,7 +114,15 @@ def train(
     template = load_template(settings.template, tokenizer)
     with progress(f"tokenise {arm}", total=len(examples)) as step:
         rows = encode(examples, template, settings.max_length, step)
+    for row, reason in rows.refused:
+        log.warning(
+            "%s: row %d is left out: the chat template '%s' refuses it: %s", arm, row, template.name, reason
+        )
     planned = plan(rows.lengths, settings, seed)
+    if not any(rows.rows[row].learned for row in planned.order):
+        raise TrainingError(
+            f"The {planned.rows} rows that '{arm}' is trained on have no learned token: no response, and so no loss. Look at its rows."
+        )
     with writing(out):
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     processes = PartialState(cpu=device() == "cpu")
@@ -113,10 +146,42 @@ def train(
             trainer.add_callback(KeepStates(out / STATES, planned, model, settings))
         _require_space(trainer.model, settings, out, planned)
         with writing(out):
+            before = None if settings.method == "full" else adapted_norm(trainer.model)
             trainer.train(resume_from_checkpoint=resume)
-            result = _result(trainer, steps, rows, planned, settings, out, arm, seed, template.name)
-            _save(trainer, tokenizer, result, model, settings, out)
+            change = _saved_change(trainer, model, settings, out, arm, before)
+            result = _result(trainer, steps, rows, planned, settings, out, arm, seed, template.name, change)
+            _finish(trainer, tokenizer, result, model, settings, out)
     return result
+
+
+def _saved_change(
+    trainer: Any, model: ModelSettings, settings: TrainSettings, out: Path, arm: str, before: float | None
+) -> WeightChange:
+    """Save what was trained and measure how far it moved. What cannot be used is removed, and TrainingError raised.
+
+    Measured by the first process, from the saved files where the weights in memory are dealt out to several processes.
+    """
+    from accelerate.utils import broadcast_object_list
+
+    folder = out / (ADAPTER if before is not None else MERGED)
+    # Collective: every process takes part in gathering sharded weights, one writes.
+    trainer.save_model(str(folder))
+    found: list[Any] = [None]
+    if trainer.is_world_process_zero():
+        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nobody should have to trust
+        if before is not None:
+            found = [adapter_change(folder, settings.lora_alpha / settings.lora_rank, before)]
+        else:
+            sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+            saved = ModelSettings(name=str(folder), dtype="float32")
+            found = [model_change(load_model(saved, on="cpu") if sharded else trainer.model, model)]
+    broadcast_object_list(found)
+    change: WeightChange = found[0]
+    reason = refusal(change, arm, settings.peak_rate)
+    if reason is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise reason
+    return change
 
 
 def _result(
@@ -129,27 +194,39 @@ def _result(
     arm: str,
     seed: int,
     template: str,
+    change: WeightChange,
 ) -> TrainResult:
     last = trainer.state.global_step
+    rates = schedule(last, settings)
+    found: Learned = learned(trainer.state.log_history, last, len(planned.order) / planned.rows)
     used = set(planned.order)
     tokens = planned.tokens * (last - steps.first_step) / last
     return TrainResult(
         arm=arm,
         seed=seed,
         template=template,
-        losses=tuple(
-            (entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry
-        ),
+        losses=found.losses,
+        token_accuracies=found.accuracies,
+        token_accuracy=found.accuracy,
+        token_accuracy_last_pass=found.accuracy_last_pass,
         steps=last,
+        learning_rate=rates.peak,
+        warmup_steps=rates.warmup,
+        rate_sum=rates.rate_sum,
+        weight_change=change.norm,
+        weight_change_relative=change.relative,
         epochs=round(len(planned.order) / planned.rows, 2),
         device=str(trainer.args.device),
         rows_used=planned.rows,
-        rows_in_subset=len(rows.rows) + rows.without_room,
+        rows_in_subset=len(rows.rows) + rows.without_room + len(rows.refused),
         training_tokens=planned.tokens,
         response_tokens=sum(rows.rows[row].learned for row in planned.order),
         rows_truncated=sum(rows.cut[row] for row in used),
         rows_end_readded=sum(rows.end_readded[row] for row in used),
         rows_without_room=rows.without_room,
+        rows_refused=len(rows.refused),
+        turns_unlearned=rows.unlearned,
+        rows_with_thought=rows.thoughts,
         seconds=steps.seconds,
         tokens_per_second=tokens / steps.seconds if steps.seconds else 0.0,
         resumed_from=steps.first_step,
@@ -174,7 +251,7 @@ def _require_space(model: Any, settings: TrainSettings, out: Path, planned: Plan
         )
 
 
-def _save(
+def _finish(
     trainer: Any,
     tokenizer: Any,
     result: TrainResult,
@@ -182,13 +259,9 @@ def _save(
     settings: TrainSettings,
     out: Path,
 ) -> None:
-    """Write the adapter, the whole model and their cards; then the checkpoints have served."""
+    """Write the merged model and the cards; then the checkpoints have served."""
     name = identity(model)
-    # Collective: every process takes part in gathering sharded weights, one writes.
-    folder = out / (MERGED if settings.method == "full" else ADAPTER)
-    trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
-        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nobody should have to trust
         if result.adapter is not None:
             write_card(result.adapter, "adapter", result, model, settings, name)
             if settings.merge:
@@ -219,7 +292,9 @@ def _fingerprint(
     rows: EncodedRows, planned: Plan, model: ModelSettings, settings: TrainSettings, seed: int
 ) -> str:
     """What a checkpoint belongs to: the model, the settings and every token in its order."""
-    digest = hashlib.sha256(f"{identity(model)} {settings.model_dump_json()} {seed} {planned.order}".encode())
+    resolved = settings.resolved().model_dump_json()
+    rates = schedule(planned.steps, settings)
+    digest = hashlib.sha256(f"{identity(model)} {resolved} {rates} {seed} {planned.order}".encode())
     for row in rows.rows:
         digest.update(json.dumps([row.ids, row.labels]).encode())
     return digest.hexdigest()

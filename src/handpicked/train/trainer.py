@@ -3,39 +3,88 @@
 Where there is no Triton, so on every CPU, TRL 1.16 puts every position, prompts and padding included, through the
 output head, twice (its chunks are computed again in the backward pass), and takes entropy and accuracy of each. The
 loss below has the same value from the labelled positions alone; benchmarks/train.py measures both.
+
+Token accuracy comes from the same forward pass: TRL's mean over micro-batches would weigh short ones too much.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from handpicked.errors import TrainingError
-from handpicked.models.head import IGNORED, label_losses
+from handpicked.models.head import IGNORED, label_logits
+from handpicked.train.learned import ACCURACY, LEARNED
+
+if TYPE_CHECKING:
+    import torch
 
 
 class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer whose loss is the mean negative log-likelihood over a step's labelled tokens, in nats."""
+    """SFTTrainer whose loss is the mean negative log-likelihood over a step's labelled tokens, in nats.
+
+    The log of every step also has ``token_accuracy`` and ``learned_tokens``, over all processes.
+    """
+
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self._hits = 0.0
+        self._learned = 0
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The sum over this micro-batch divided by ``num_items_in_batch``, the labelled tokens of the whole step."""
-        # On CUDA, TRL's fused kernel does the same and saves memory; mixture-of-experts models need its auxiliary loss.
-        if inputs["labels"].is_cuda or self.aux_loss_enabled or return_outputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        """The sum over this micro-batch divided by ``num_items_in_batch``, the labelled tokens of the whole step.
+
+        Raises TrainingError for a step without a learned token, whose mean is no number.
+        """
         labels = inputs["labels"]
-        losses = label_losses(
-            model, labels, **{name: value for name, value in inputs.items() if name != "labels"}
-        )
-        tokens = (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        learned = (labels[:, 1:] != IGNORED).sum()
+        everywhere = int(self.accelerator.gather(learned).sum())
+        tokens = everywhere if num_items_in_batch is None else num_items_in_batch
+        if not int(tokens):
+            raise TrainingError(
+                "A training step has no learned token: no response, and so no loss. Look at its rows."
+            )
+        if return_outputs or self._left_to_trl(labels):
+            loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            self._count(self._metrics["train"]["mean_token_accuracy"][-1] * everywhere, everywhere)
+            return loss
+        return self._loss(model, inputs, everywhere, tokens, num_items_in_batch is not None)
+
+    def _left_to_trl(self, labels: torch.Tensor) -> bool:
+        """On CUDA, TRL's fused kernel does the same and saves memory; mixture-of-experts models need its auxiliary loss."""
+        return bool(labels.is_cuda or self.aux_loss_enabled)
+
+    def _loss(
+        self, model: Any, inputs: dict[str, Any], everywhere: int, tokens: Any, of_the_step: bool
+    ) -> torch.Tensor:
+        """The loss from the labelled positions alone. ``tokens`` are those of the whole step, or of this micro-batch here."""
+        import torch
+
+        others = {name: value for name, value in inputs.items() if name != "labels"}
+        logits, answers = label_logits(model, inputs["labels"], **others)
+        losses = torch.nn.functional.cross_entropy(logits, answers, reduction="sum")
+        hits = (logits.detach().argmax(-1) == answers).sum()
+        self._count(float(self.accelerator.gather(hits).sum()), everywhere)
         # The count is of all processes, and their gradients are averaged.
-        shares = self.accelerator.num_processes if num_items_in_batch is not None else 1
-        return losses.sum() * shares / tokens
+        shares = self.accelerator.num_processes
+        return losses * shares / tokens if of_the_step else losses / len(answers)
+
+    def _count(self, hits: float, learned: int) -> None:
+        self._hits += hits
+        self._learned += learned
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """What TRL logs of a step, and the token accuracy since the step before."""
+        if self._learned and "loss" in logs:
+            logs = {**logs, ACCURACY: self._hits / self._learned, LEARNED: self._learned}
+            self._hits, self._learned = 0.0, 0
+        super().log(logs, start_time)
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]
@@ -64,9 +113,16 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
         """A loss of NaN or infinity never becomes a model."""
-        del args, control
+        del control
         loss = (logs or {}).get("loss")
-        if loss is not None and not abs(loss) < float("inf"):
+        if loss is None or abs(loss) < float("inf"):
+            return
+        if state.global_step == 1:
             raise TrainingError(
-                f"The training loss became {loss} at step {state.global_step}: lower train.learning_rate, or use float32."
+                f"The training loss is {loss} at step 1, before any weight has changed: the model gives no number for these rows. "
+                "Set model.dtype: float32, or look at the model's weights."
             )
+        raise TrainingError(
+            f"The training loss became {loss} at step {state.global_step}: lower train.learning_rate ({args.learning_rate:g}), "
+            "or use float32."
+        )
