@@ -13,7 +13,7 @@ from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, NotYet
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Estimate, Pair, Verdict, to_json
-from handpicked.store import write_json, write_text, writing
+from handpicked.store import private_folder, write_json, write_text, writing
 
 if TYPE_CHECKING:
     from handpicked.judge.grades import Grade, Grades, Item
@@ -65,7 +65,7 @@ def judge_files(
 
 def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
     """What was judged, for ``handpicked inspect``."""
-    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs))
+    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs), private=True)
 
 
 def calibrate(
@@ -138,7 +138,7 @@ def _judged(
     from handpicked.judge import judge
 
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        private_folder(out)
     verdicts = []
     waiting: list[str] = []
     for settings in judges:

@@ -59,7 +59,7 @@ def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) ->
 def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, file: Path) -> int:
     """Write every request that the cache lacks as one batch input file (JSON lines); how many there are."""
     lines = batch_lines(requests, settings, cache)
-    write_text(file, "".join(f"{line}\n" for line in lines.values()))
+    write_text(file, "".join(f"{line}\n" for line in lines.values()), private=True)
     return len(lines)
 
 

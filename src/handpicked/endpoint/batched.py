@@ -121,7 +121,7 @@ def _load(folder: Path, keys: Sequence[str]) -> State:
 
 
 def _save(state: State, folder: Path) -> None:
-    write_json(folder / STATE, asdict(state))
+    write_json(folder / STATE, asdict(state), private=True)
 
 
 def _take_files(state: State, folder: Path, cache: Path) -> None:
@@ -201,7 +201,7 @@ def _write(state: State, lines: dict[str, str], folder: Path) -> None:
     for part in _parts(list(lines.values())):
         text = "".join(f"{line}\n" for line in part)
         name = f"requests-{len(state.batches) + 1:03d}.jsonl"
-        write_text(folder / name, text)
+        write_text(folder / name, text, private=True)
         tag = hashlib.blake2b(f"{folder.resolve()}\0{text}".encode(), digest_size=16).hexdigest()
         state.batches.append(Batch(name, tag, len(part)))
     _save(state, folder)

@@ -17,7 +17,7 @@ from typing import Any
 from handpicked.errors import PoolError
 from handpicked.inspect.case import Side
 from handpicked.records import Outcome
-from handpicked.store import writing
+from handpicked.store import private_file, utf8, writing
 
 TAGS = (
     "more detail",
@@ -93,9 +93,10 @@ class VoteFile:
         """Write one line and wait until it is on the disk. Raises StoreError when the disk refuses it."""
         from filelock import FileLock
 
-        line = (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+        line = (utf8(json.dumps(event, ensure_ascii=False)) + "\n").encode()
         with writing(self.path), FileLock(self.path.with_name(f".{self.path.name}.lock")):
             created = not self.path.exists()
+            private_file(self.path)
             with self.path.open("a+b") as file:
                 _drop_torn_line(file.fileno())
                 file.write(line)
