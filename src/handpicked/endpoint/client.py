@@ -125,7 +125,7 @@ class _Sender:
         self.settings, self.store, self.retry, self.step, self.copies = settings, store, retry, step, copies
         self.base_url = base_url_of(settings)
         self.dialect, self.budget = dialect, budget
-        self._tried = {dialect}
+        self._usual, self._tried = dialect, {dialect}
         self.refusals = Refusals(settings)
         self.replies: dict[str, Reply] = {}
         self.faults: Counter[str] = Counter()
@@ -197,10 +197,15 @@ class _Sender:
     async def _one(self, http: ClientSession, key: str, request: Request, body: bytes) -> Reply | None:
         """Try until there is a reply or no more patience; ``None`` when the whole call must stop."""
         failures = limited = 0
+        spoken = self._usual
         while self.fatal is None:
+            if spoken != self.dialect:  # another request has learnt how this model wants to be asked
+                spoken = self.dialect
+                key, body, known = self._asked_anew(request)
+                if known is not None:
+                    return known
             entered = await self.throttle.enter()
             outcome: Reply | Fault | None = None
-            asked = self.dialect
             try:
                 outcome = await self._attempt(http, key, request, body)
             finally:
@@ -214,10 +219,7 @@ class _Sender:
                 self.refusals.passed(outcome)
                 return replace(outcome, attempts=attempts)
             self.faults[outcome.reason] += 1
-            if self._learns(outcome, asked, request):
-                key, body, known = self._asked_anew(request)
-                if known is not None:
-                    return known
+            if self._learns(outcome, spoken, request):
                 continue
             if outcome.hopeless:
                 self.fatal = f"{self.base_url} {outcome.hopeless}."
@@ -230,12 +232,12 @@ class _Sender:
             await self._wait(outcome, entered, failures if not outcome.rate else limited)
         return None
 
-    def _learns(self, fault: Fault, asked: Dialect, request: Request) -> bool:
+    def _learns(self, fault: Fault, spoken: Dialect, request: Request) -> bool:
         """Whether a refusal says how this model wants to be asked instead, or another one has said so meanwhile."""
-        found = learnt(fault, asked, request)
+        found = learnt(fault, spoken, request)
         if found is None:
             return False
-        if asked == self.dialect:
+        if spoken == self.dialect:
             if found in self._tried:  # it refuses either way
                 return False
             self.dialect = found
