@@ -35,7 +35,7 @@ _IN_QUERY = re.compile(
     re.IGNORECASE,
 )
 _IN_HEADER = re.compile(
-    r"((?:authorization|api-key|x-api-key)['\"]{0,2}\s{0,3}[:=,]\s{0,3}b?['\"]{0,2}(?:(?:bearer|basic)\s{1,3})?)[^\s'\",}\])*]{1,2000}",
+    r"((?:authorization|api-key|x-api-key)['\"]{0,2}\s{0,3}[:=,]\s{0,3}(?:b(?=['\"]))?['\"]{0,2}(?:(?:bearer|basic)\s{1,3})?)[^\s'\",}\])*]{1,2000}",
     re.IGNORECASE,
 )
 
@@ -61,7 +61,10 @@ def protect(*values: str) -> None:
 
 def protect_address(url: str) -> None:
     """Hide the user name and password of an address, and the keys of its query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
     found = [parts.password or "", unquote(parts.password or "")]
     found += [value for name, value in parse_qsl(parts.query) if QUERY_NAMES.search(name)]
     protect(*found)
@@ -163,8 +166,30 @@ def _hide(record: logging.LogRecord) -> logging.LogRecord:
     clean = redacted(message)
     if clean != message:
         record.msg, record.args = clean, ()
-    if record.exc_info and record.exc_info[0] is not None:
+    if record.exc_info and record.exc_info[1] is not None and _shows_a_key(record.exc_info[1]):
         told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        if (hidden := redacted(told)) != told:
-            record.exc_text, record.exc_info = hidden, None
+        record.exc_text, record.exc_info = redacted(told), None
     return record
+
+
+def _shows_a_key(error: BaseException) -> bool:
+    """Whether the message of an error, or of one behind it, shows a key.
+
+    The whole traceback is written only then: the garbage collector may log from anywhere, also from within Python's parser,
+    which writing a traceback would enter again.
+    """
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or any(one is other for other in seen) or len(seen) > 100:
+            continue
+        seen.append(one)
+        try:
+            told = "\n".join([str(one), *map(str, getattr(one, "__notes__", ()))])
+        except Exception:  # noqa: BLE001 (a library's exception that cannot be written)
+            continue
+        if redacted(told) != told:
+            return True
+        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+    return False

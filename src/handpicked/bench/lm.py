@@ -139,8 +139,10 @@ class _Refusals(logging.Handler):
         self.words = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = record.getMessage().partition("Response text: ")[2].removesuffix(". Retrying...")
-        self.words = said_in(said.encode("utf-8", "replace")) or self.words
+        message = record.getMessage()
+        for before in ("Response text: ", "failed with error message: "):
+            said = message.partition(before)[2].removesuffix(". Retrying...")
+            self.words = said_in(said.encode("utf-8", "replace")) or self.words
 
 
 @contextmanager
