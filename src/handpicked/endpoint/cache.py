@@ -101,7 +101,7 @@ class ReplyCache:
     def dialect(self, base_url: str, model: str) -> Dialect | None:
         """How this model is known to want to be asked; ``None`` where nothing was learnt."""
         row = self._db.execute(
-            "SELECT dialect FROM dialects WHERE model = ?", (f"{base_url} {model}",)
+            "SELECT dialect FROM dialects WHERE model = ?", (utf8(f"{base_url} {model}"),)
         ).fetchone()
         try:
             fields = json.loads(row[0]) if row else None
@@ -111,7 +111,7 @@ class ReplyCache:
 
     def learn(self, base_url: str, model: str, dialect: Dialect) -> None:
         """Remember how this model wants to be asked."""
-        values = (f"{base_url} {model}", json.dumps(asdict(dialect)))
+        values = (utf8(f"{base_url} {model}"), json.dumps(asdict(dialect)))
         self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", values)
 
 

@@ -9,6 +9,8 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 TRIES = 8
+QUIET = 0.002
+"""Seconds that a connection is listened to before a request is sent on it."""
 
 
 class OwnReplies(TCPConnector):
@@ -21,9 +23,7 @@ class OwnReplies(TCPConnector):
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
         for _ in range(TRIES):
             connection = await super().connect(req, traces, timeout)
-            # What the socket holds already is read in the next turns of the loop, before anything is sent.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(QUIET)
             protocol = connection.protocol
             if protocol is not None and protocol.is_connected() and not protocol.should_close:
                 return connection

@@ -121,6 +121,7 @@ def _split(settings: Address) -> SplitResult:
 def _parts(url: str) -> SplitResult:
     protect_address(url)
     try:
+        url.encode()
         parts = urlsplit(url.strip())
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, half an IPv6 address
@@ -142,14 +143,8 @@ def key_of(settings: Address) -> str:
     Blanks and line ends around it are dropped. Raises MissingPart when the variable is not set, ConfigError when no HTTP
     header can carry its value.
     """
-    raw = os.environ.get(settings.key_env, "")
-    key = raw.strip()
-    protect(raw, key)
-    if not all("!" <= character <= "~" for character in key):
-        raise ConfigError(
-            f"The key in the environment variable {settings.key_env} holds a line end, a blank or another character that no "
-            "key has and no HTTP header can carry. Set it again, to the key alone."
-        )
+    key = header_value(settings.key_env)
+    protect(key)
     if key:
         return key
     parts = _split(settings)
@@ -159,6 +154,21 @@ def key_of(settings: Address) -> str:
         f"No key for {base_url_of(settings)}: the environment variable {settings.key_env} is not set. "
         f"Export it, or name another variable with key_env."
     )
+
+
+def header_value(variable: str) -> str:
+    """The value of an environment variable as a header can carry it, ``""`` where it is not set; blanks and line ends around it
+    are dropped. Raises ConfigError for one that no header can carry.
+    """
+    raw = os.environ.get(variable, "")
+    value = raw.strip()
+    if not all("!" <= character <= "~" for character in value):
+        protect(raw, value)
+        raise ConfigError(
+            f"The key in the environment variable {variable} holds a line end, a blank or another character that no key has "
+            "and no HTTP header can carry. Set it again, to the key alone."
+        )
+    return value
 
 
 def _whole(parts: SplitResult) -> str:
@@ -204,8 +214,8 @@ def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None
     if not settings.model:
         raise ConfigError(f"The endpoint {base_url_of(settings)} needs the name of a model (model: NAME).")
     body: dict[str, Any] = {
-        "model": settings.model,
-        "messages": [{"role": m.role, "content": utf8(m.content)} for m in request.messages],
+        "model": utf8(settings.model),
+        "messages": [{"role": utf8(m.role), "content": utf8(m.content)} for m in request.messages],
         spoken.limit: request.max_tokens,
     }
     for name in ("temperature", "top_p", "seed"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 from handpicked._version import __version__
 from handpicked.endpoint.body import BodyError, read_body
 from handpicked.endpoint.reading import WORDS, Unreadable, read_completion, said_in
-from handpicked.endpoint.request import Endpoint, Reply, authorization_of, base_url_of, url_of
+from handpicked.endpoint.request import Endpoint, Reply, authorization_of, base_url_of, header_value, url_of
 from handpicked.secrets import protect_address, redacted
 
 if TYPE_CHECKING:
@@ -62,15 +61,15 @@ class Fault:
 
 def session(settings: Endpoint) -> ClientSession:
     """A session for this endpoint, to be closed by ``async with``; with TLS it keeps as many connections as are in flight."""
-    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
+    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
     from handpicked.endpoint.connections import OwnReplies
 
-    account = {header: value for header, name in ACCOUNT.items() if (value := os.environ.get(name))}
+    account = {header: value for header, name in ACCOUNT.items() if (value := header_value(name))}
     # Without TLS a new connection costs 0.15 ms, and has no room for the rest of another reply.
     afresh = base_url_of(settings).startswith("http:")
     return ClientSession(
-        connector=OwnReplies(limit=0, force_close=afresh),
+        connector=TCPConnector(limit=0, force_close=True) if afresh else OwnReplies(limit=0),
         cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(total=settings.timeout),
         auto_decompress=False,
