@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from handpicked.analyze.length_control import STYLES
+from handpicked.analyze.styles import STYLES
 from handpicked.endpoint.reading import read_completion, said_in
 from handpicked.endpoint.template import fence, fields, fill
 from handpicked.judge import load_judge
