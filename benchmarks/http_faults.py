@@ -28,7 +28,7 @@ MB = 2**20
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: the right ``text`` for it, another request's text, its Authorization header, and how manieth it is."""
+    """A request: the right ``text`` for it, another request's text, its Authorization header, its ``count``."""
 
     text: str
     foreign: str
