@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
@@ -103,6 +104,32 @@ def test_a_chat_endpoint_generates_and_tells_no_likelihoods(settings, tmp_path):
         ):
             benching.bench(subject, ["winogrande"], settings, tmp_path / "out")
         assert len(server.bodies) == before
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_an_endpoint_that_refuses_shows_its_words_and_never_the_key(
+    settings, tmp_path, monkeypatch, capfd, caplog, concurrency
+):
+    key = "sk-bench-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    words = json.dumps(
+        {"error": {"message": f"Incorrect API key: {key}", "code": "invalid_api_key"}}
+    ).encode()
+    monkeypatch.setattr("lm_eval.models.api_models.wait_exponential", lambda **_: lambda _: 0.0)
+    with local_endpoint(lambda *_: Act(status=401, body=words)) as server:
+        endpoint = Endpoint(server.url, "m", chat=True, concurrency=concurrency)
+        table = benching.bench(benching.endpoint_subject(endpoint), ["gsm8k"], settings, tmp_path / "out")
+        with pytest.raises(BenchmarkError) as caught:
+            benching.refuse_broken(table["benchmarks"])
+    said = str(caught.value)
+    assert "invalid_api_key: Incorrect API key: ***" in said
+    assert "OPENAI_API_KEY" in said
+    shown = capfd.readouterr()
+    assert key not in said + shown.out + shown.err + caplog.text
+    for file in (tmp_path / "out").rglob("*"):
+        assert not file.is_file() or key.encode() not in file.read_bytes()
+    assert server.keys[0] == f"bearer {key}"
+    gc.collect()  # lm-eval leaves failed tasks behind, which asyncio logs when they go
 
 
 def test_an_endpoint_without_a_tokenizer_is_refused_where_it_is_needed(settings, tmp_path):

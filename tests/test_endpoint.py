@@ -18,6 +18,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.http_faults import FAULTS, serving_fault
+
 from handpicked.config import JudgeSettings
 from handpicked.endpoint import Reply, Request, Retry, complete, encoded, estimate, payload, request_key
 from handpicked.endpoint.throttle import APART, Throttle
@@ -298,3 +302,52 @@ def test_kill_9_halfway_loses_no_reply_and_pays_for_none_twice(tmp_path):
         replies = complete(asks(200), at(server, concurrency=4), cache)
         assert len(server.bodies) == sent + 200 - kept
     assert [r.text for r in replies] == [f"re: question {i}" for i in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTP_PROXY", "nonsense"),
+        ("HTTP_PROXY", "http://user:pass-word-9@127.0.0.1:9"),
+        ("HTTP_PROXY", "socks5://127.0.0.1:9"),
+        ("HTTP_PROXY", "http://[::1"),
+        ("OPENAI_ORG_ID", "org\nX: y"),
+    ],
+)
+def test_odd_surroundings_are_one_line(tmp_path, monkeypatch, variable, value):
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv(variable.lower(), value)
+    settings = JudgeSettings(model="m", base_url="http://example.invalid/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proxy-123456")
+    with pytest.raises((EndpointError, ConfigError)) as caught:
+        complete(asks(2), settings, tmp_path / "c.sqlite", retry=Retry(2, 2, 0.01, 0.01))
+    assert "\n" not in str(caught.value)
+    assert "pass-word-9" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model \udcff", "m\x00", "🎉"])
+def test_any_name_of_a_model_can_be_sent(tmp_path, name):
+    with local_endpoint(echo) as server:
+        settings = JudgeSettings(model=None, base_url=server.url).model_copy(update={"model": name})
+        assert complete([ask("q")], settings, tmp_path / "c.sqlite")[0].text == "re: q"
+
+
+def test_a_kept_connection_with_something_unasked_on_it_is_not_used_again():
+    from aiohttp import ClientSession
+
+    from handpicked.endpoint.connections import OwnReplies
+
+    async def texts(url: str) -> list[str]:
+        async with ClientSession(connector=OwnReplies(limit=0)) as http:
+            found = []
+            for _ in range(20):
+                async with http.post(f"{url}/chat/completions", data=b"{}") as response:
+                    found.append((await response.json())["choices"][0]["message"]["content"])
+            return found
+
+    for name in ("wire: two answers", "wire: a second answer a moment later"):
+        fault = next(fault for fault in FAULTS if fault.name == name)
+        with serving_fault(fault) as server:
+            assert asyncio.run(texts(server.url)) == ["8 6"] * 20

@@ -17,7 +17,7 @@ from handpicked.endpoint import (
     write_batch,
     write_batched,
 )
-from handpicked.errors import EndpointError, MissingPart, NotYet
+from handpicked.errors import EndpointError, MissingPart, NotYet, StoreError
 from handpicked.records import Message
 from local_batches import answered, expired, local_batches, refused
 
@@ -49,7 +49,7 @@ def test_a_batch_fills_the_cache_and_only_its_failures_are_asked_again(tmp_path)
         server.status = "completed"
         collected = collect_batch(batch, settings, cache)
         assert collected.stored == 2
-        assert next(iter(collected.failed.values())).startswith("This request could not be executed")
+        assert next(iter(collected.failed.values())).startswith("batch_expired: This request could not")
         assert collect_batch(batch, settings, cache).stored == 2  # again: nothing changes
         assert write_batch(requests, settings, cache, file) == 1
         replies = complete([requests[0], requests[1], requests[3]], settings, cache)
@@ -112,7 +112,9 @@ def test_three_batches_are_enough_and_the_rest_is_judged_without_what_never_came
         replies = complete_batched(requests, at(server), cache, folder)
         assert replies[0].text == "re: one"
         assert replies[1].text is None
-        assert "no reply from 3 batches (This request could not be executed" in str(replies[1].reason)
+        assert "no reply from 3 batches (batch_expired: This request could not be executed" in str(
+            replies[1].reason
+        )
         assert len(server.made) == 3
 
 
@@ -200,3 +202,49 @@ def test_other_requests_in_the_same_folder_start_anew(tmp_path):
         with pytest.raises(NotYet):
             complete_batched(asks("two"), at(server), cache, folder)
         assert complete_batched(asks("two"), at(server), cache, folder)[0].text == "re: two"
+
+
+def test_lines_of_any_shape_and_keys_in_them_are_no_traceback(tmp_path, monkeypatch):
+    key = "sk-batch-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    requests, cache, folder = asks("one", "two"), tmp_path / "c.sqlite", tmp_path / "batches"
+    settings = JudgeSettings(model="m", base_url="http://127.0.0.1:9/v1")
+    first, second = (
+        json.loads(line)["custom_id"]
+        for file in write_batched(requests, settings, cache, folder)
+        for line in file.read_text().splitlines()
+    )
+    deep = "[" * 100_000 + "]" * 100_000
+    lines = [
+        json.dumps({"custom_id": first, "response": [1]}),
+        json.dumps({"custom_id": first, "response": {"status_code": 200, "body": {"choices": 5}}}),
+        f'{{"custom_id": "{first}", "response": {{"status_code": 200, "body": {deep}}}}}',
+        json.dumps(
+            {"custom_id": first, "response": {"status_code": "x", "body": None}, "error": {"message": [key]}}
+        ),
+        json.dumps(
+            {"custom_id": second, "response": {"status_code": 400, "body": {"error": f"bad {key} \ud800"}}}
+        ),
+        json.dumps({"custom_id": first, "response": {"status_code": 400, "body": None}}),
+        deep,
+        "\x00",
+    ]
+    (folder / "results.jsonl").write_bytes("\n".join(lines).encode() + b"\n\xff\xfe")
+    with pytest.raises(EndpointError, match=r"refused every request of its batches .*HTTP 400"):
+        complete_batched(requests, settings, cache, folder)
+    with pytest.raises(EndpointError):
+        complete_batched(requests, settings, cache, folder)
+    assert key not in (folder / "batches.json").read_text()
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir() if file.name != "results.jsonl"} == {
+        0o600
+    }
+
+
+def test_a_damaged_state_of_batches_is_one_line(tmp_path):
+    requests, cache, folder = asks("one"), tmp_path / "c.sqlite", tmp_path / "batches"
+    settings = JudgeSettings(model="m", base_url="http://127.0.0.1:9/v1")
+    write_batched(requests, settings, cache, folder)
+    for damage in ("[1]", '{"asked": 5}', '{"asked": "x", "batches": [{"odd": 1}]}'):
+        (folder / "batches.json").write_text(damage)
+        with pytest.raises(StoreError, match="no state of batches"):
+            complete_batched(requests, settings, cache, folder)

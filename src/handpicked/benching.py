@@ -60,8 +60,10 @@ def _base_of(adapter: Path) -> str:
 def endpoint_subject(endpoint: Endpoint) -> Subject:
     """A model behind an OpenAI-compatible endpoint. Its identity is its name: what answers there cannot be hashed."""
     from handpicked.bench import open_endpoint
+    from handpicked.endpoint import base_url_of
 
-    told = replace(endpoint, concurrency=1, timeout=0.0)  # neither changes an answer
+    # Neither how fast it is asked nor a password in its address changes an answer.
+    told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
     return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
 
 

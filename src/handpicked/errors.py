@@ -20,9 +20,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from handpicked.secrets import redacted
+
 
 class HandpickedError(Exception):
-    """Base of every error that is the user's to fix. ``str(error)`` is the whole message."""
+    """Base of every error that is the user's to fix. ``str(error)`` is the whole message, without any known key."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class PoolError(HandpickedError):
@@ -36,7 +41,7 @@ class ConfigError(HandpickedError):
     """
 
     def __init__(self, *mistakes: str) -> None:
-        self.mistakes = mistakes
+        self.mistakes = tuple(map(redacted, mistakes))
         super().__init__("\n".join(mistakes))
 
 

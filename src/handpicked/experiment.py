@@ -141,7 +141,7 @@ def _expand(value: Any, path: Path) -> Any:
             raise ConfigError(f"{path}: the environment variable {name} is not set; '{value}' needs it.")
         return known
 
-    return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", of_environment, value)
+    return re.sub(r"\$\{(\w{1,200})(?::-([^}]{0,4000}))?\}", of_environment, value)
 
 
 def _note_lines(

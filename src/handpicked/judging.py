@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from handpicked import people
 from handpicked.cases import key
 from handpicked.config import JudgeSettings
-from handpicked.errors import ConfigError, NotYet
+from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Estimate, Pair, Verdict, to_json
-from handpicked.store import write_json, write_text, writing
+from handpicked.store import private_folder, write_json, write_text, writing
 
 if TYPE_CHECKING:
     from handpicked.judge.grades import Grade, Grades, Item
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CACHE = "replies.sqlite"
 """Paid replies, in the folder of the results."""
+MOST_REASONS = 3
+"""Reasons without a verdict that are told; the verdicts hold all of them."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,35 @@ def judge_files(
         said.append(
             f"not paired: {len(paired.only_a)} prompts only in {a.name}, {len(paired.only_b)} only in {b.name}"
         )
+    said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
     return _finished([*verdicts, *panels], paired.pairs, out, said)
 
 
+def read_counts(verdicts: Sequence[Verdict]) -> str:
+    """How many pairs have a verdict, and of the others' reviews the most frequent reasons."""
+    without = [verdict for verdict in verdicts if verdict.strict == "unparsed"]
+    counted = f"{len(verdicts) - len(without):,} of {len(verdicts):,} verdicts could be read"
+    reasons = Counter(r.reason for verdict in without for r in verdict.reviews if r.reason)
+    told = "; ".join(f"{reason} ({count:,} replies)" for reason, count in reasons.most_common(MOST_REASONS))
+    return f"{counted}; of the others: {told}" if told else counted
+
+
+def refuse_unread(judged: Judged) -> None:
+    """Raise EndpointError for every judge of which not one verdict could be read: nothing was judged."""
+    unread = [
+        f"judge {entry['judge']}: not one of {entry['health']['pairs']:,} verdicts could be read. "
+        f"{'; '.join(entry['health']['unparsed_reasons'])}"
+        for entry in judged.results["judges"]
+        if entry["health"]["pairs"] and entry["health"]["unparsed"]["value"] == 1.0
+    ]
+    if unread:
+        raise EndpointError("\n".join(unread))
+
+
 def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
     """What was judged, for ``handpicked inspect``."""
-    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs))
+    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs), private=True)
 
 
 def calibrate(
@@ -96,6 +121,7 @@ def calibrate(
         raise ConfigError("-o is missing: the folder for the verdicts.")
     else:
         found = _judged(known.pairs, judges, out, [], progress)
+        said.append(read_counts(found))
     if out is not None:
         write_verdicts(out / "verdicts.jsonl", found)
     judged = _finished(found, known.pairs, out, said)
@@ -138,7 +164,7 @@ def _judged(
     from handpicked.judge import judge
 
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        private_folder(out)
     verdicts = []
     waiting: list[str] = []
     for settings in judges:

@@ -7,6 +7,7 @@ it is done its manifest is written last and the folder is renamed into place.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -31,6 +32,7 @@ from handpicked.fingerprint import (
     only_versions_differ,
     unchanged_since_earlier,
 )
+from handpicked.secrets import masked
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +69,43 @@ def writing(path: Path) -> Iterator[None]:
         raise StoreError(f"Cannot write to {error.filename or path}: {reason}") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one, whenever the process dies."""
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter, and its parents, whatever the umask; one that is there stays as it is."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o700)
+    path.mkdir(parents=True, exist_ok=True)  # raises where a file is in the way
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file that only its owner may read, whatever the umask; one that is there stays as it is."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str, private: bool = False) -> None:
+    """Write a file so that it is either the old one or the whole new one, whenever the process dies.
+
+    Known keys are hidden in it, and what UTF-8 cannot write becomes U+FFFD. Only the owner may read a ``private`` one, and
+    enter the folders that are made for it.
+    """
     with writing(path):
+        if private:
+            private_folder(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with aside.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-                file.write(text)
+            if private:
+                aside.unlink(missing_ok=True)
+                private_file(aside)
+            with aside.open("w", encoding="utf-8", newline="") as file:
+                file.write(masked(utf8(text)))
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
@@ -82,9 +113,14 @@ def write_text(path: Path, text: str) -> None:
             aside.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def utf8(text: str) -> str:
+    """Text that UTF-8 can write: lone surrogates, which JSON can carry, become U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def write_json(path: Path, value: Any, private: bool = False) -> None:
     """``write_text`` of indented JSON; NaN is refused, because readers of other languages cannot read it."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", private)
 
 
 def read_json(path: Path) -> Any:
@@ -417,7 +453,7 @@ def open_run(
     from filelock import FileLock, Timeout
 
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         layout = folder / ".layout"
         if layout.is_file() and layout.read_text().strip() not in map(str, READS):
             raise StoreError(
@@ -445,7 +481,8 @@ def open_run(
 
 @contextmanager
 def _log_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8")
+    private_file(path)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("handpicked")
     level = logger.level

@@ -142,3 +142,13 @@ def test_two_processes_append_whole_lines(file):
     ]
     assert [process.wait() for process in both] == [0, 0]
     assert len(file.standing().votes) == 60
+
+
+def test_the_file_is_its_owners_alone_and_any_note_is_utf8(file):
+    before = os.umask(0)
+    try:
+        file.cast(vote(note="lone \ud800"))
+    finally:
+        os.umask(before)
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert json.loads(file.path.read_bytes().decode("utf-8"))["note"] == "lone \ud800"

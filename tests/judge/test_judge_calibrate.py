@@ -33,6 +33,7 @@ def test_a_135m_model_does_not_know_what_people_prefer_and_is_told_to_be_unhealt
     judged = calibrate(tmp_path / "few.parquet", [settings], tmp_path / "out")
     assert judged.said == (
         f"{tmp_path / 'few.parquet'}: {name}, {LIMIT} labelled pairs, 0 rows without a label",
+        f"{LIMIT} of {LIMIT} verdicts could be read",
     )
     (found,) = judged.results["judges"]
     everything = found["people"]["all"]

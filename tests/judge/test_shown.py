@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 import pytest
 
+from handpicked.analyze.length_control import length_controlled
+from handpicked.judge.replay import replay
 from handpicked.judge.shown import answers_shown
 
 ONE = (
@@ -51,3 +53,16 @@ def test_every_answer_of_stored_judgements_is_found(real_data):
         assert (first.strip(), second.strip()) == tuple(
             known[row[model], row["question_id"]][0] for model in ("model_1", "model_2")
         )
+
+
+@pytest.mark.data
+def test_replayed_judgements_know_the_lengths_of_the_answers(real_data):
+    folder = real_data / "judge_meta"
+    pairs = replay(folder / "mt_bench_gpt4_pair_judgments.parquet")
+    assert all(v.length_a and v.length_b for v in pairs.verdicts)
+    assert len(pairs.pairs) == len(pairs.verdicts) == 75
+    found = length_controlled(pairs.verdicts)
+    assert (found.near.pairs, found.near.of) == (35, 73)
+    single = replay(folder / "mt_bench_gpt4_single_judgments.parquet")
+    ((table,),) = (by_model.values() for by_model in single.grades.values())
+    assert len(table) == 160 and all(grade.answer for grade in table.values())

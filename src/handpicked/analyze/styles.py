@@ -7,7 +7,7 @@ from functools import lru_cache
 
 STYLES = {
     "headings": re.compile(r"^#{1,6} ", re.MULTILINE),
-    "list items": re.compile(r"^\s*(?:[-*+]|\d+[.)]) ", re.MULTILINE),
+    "list items": re.compile(r"^[^\S\n]*(?:[-*+]|\d+[.)]) ", re.MULTILINE),
     "bold": re.compile(r"\*\*[^*\n]+\*\*"),
     "code blocks": re.compile(r"^```", re.MULTILINE),
 }

@@ -10,12 +10,13 @@ from typing import Any
 
 from handpicked.bench.catalogue import BENCHMARKS, Benchmark
 from handpicked.bench.listening import listening
-from handpicked.bench.lm import Endpoint, refuse_likelihoods
+from handpicked.bench.lm import Endpoint, refusals_heard, refuse_likelihoods, what_to_check
 from handpicked.bench.loading import load_tasks
 from handpicked.bench.local import LocalData
 from handpicked.bench.punkt import ensure_punkt
 from handpicked.errors import HandpickedError, first_line
 from handpicked.progress import SILENT, Progress
+from handpicked.secrets import redacted
 
 SHOTS_SEED = 1234
 """lm-eval's own default, so that examples are the ones that it draws."""
@@ -93,7 +94,7 @@ def evaluate(
         return _empty(name, chat, f"{data.files[data.evaluated]} has no rows"), []
     notes = [data.note if data else None, _limited(limit), ensure_punkt() if name == "ifeval" else None]
     try:
-        with listening(progress, label or name):
+        with listening(progress, label or name), refusals_heard() as heard:
             loaded = load_tasks(name, data)
             if endpoint is not None:
                 refuse_likelihoods(endpoint, [name] if _compares(loaded) else [])
@@ -101,11 +102,18 @@ def evaluate(
     except HandpickedError:
         raise
     except Exception as error:  # a boundary: a benchmark's definition, metric and data set are others' code
-        raise BenchmarkFailed(f"{type(error).__name__}: {first_line(error)}") from error
+        why = f"{type(error).__name__}: {first_line(error)}"
+        advice = what_to_check(endpoint, heard.words) if endpoint is not None and _refused(error) else ""
+        raise BenchmarkFailed(redacted(why + advice)) from error
     told = [note for note in notes if note]
     return _result(name, loaded, found, chat, told), _samples(
         found["samples"], loaded["tasks"], BENCHMARKS.get(name)
     )
+
+
+def _refused(error: Exception) -> bool:
+    """Whether an endpoint refused a request, or is not there: aiohttp's errors, and those of requests, are lm-eval's."""
+    return type(error).__module__.split(".")[0] in ("aiohttp", "requests")
 
 
 def _compares(loaded: Mapping[str, Any]) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from handpicked.bench.listening import listening
 from handpicked.config import ModelSettings
+from handpicked.endpoint.reading import said_in
+from handpicked.endpoint.request import authorization_of, base_url_of, url_of
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.sandbox import dated
@@ -102,25 +106,70 @@ def open_endpoint(endpoint: Endpoint) -> Any:
     """lm-eval's view of an endpoint: completions, or chat completions. Raises MissingPart for what its client lacks."""
     from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
-    key = os.environ.get(endpoint.key_env)
+    by_header = bool(os.environ.get(endpoint.key_env, "").strip()) or "@" in endpoint.base_url
     shared: dict[str, Any] = {
         "model": endpoint.model,
         "num_concurrent": endpoint.concurrency,
         "timeout": round(endpoint.timeout),
-        "header": {"Authorization": f"Bearer {key}"} if key else {"Content-Type": "application/json"},
+        "header": {"Authorization": authorization_of(endpoint)}
+        if by_header
+        else {"Content-Type": "application/json"},
         "tokenized_requests": endpoint.tokenizer is not None and not endpoint.chat,
         "max_length": endpoint.max_length or _known_length(endpoint.tokenizer) or 2048,
     }
-    base = endpoint.base_url.rstrip("/")
     try:
         if endpoint.chat:
-            return LocalChatCompletion(base_url=f"{base}/chat/completions", **shared)
+            return LocalChatCompletion(base_url=url_of(endpoint, "chat/completions"), **shared)
         backend = None if endpoint.tokenizer is None else "huggingface"
         return LocalCompletionsAPI(
-            base_url=f"{base}/completions", tokenizer=endpoint.tokenizer, tokenizer_backend=backend, **shared
+            base_url=url_of(endpoint, "completions"),
+            tokenizer=endpoint.tokenizer,
+            tokenizer_backend=backend,
+            **shared,
         )
     except ModuleNotFoundError as error:
         raise MissingPart(f"Benchmarks through an endpoint: {error}") from error
+
+
+class _Refusals(logging.Handler):
+    """Keeps what an endpoint said last of a request that it refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        for before in ("Response text: ", "failed with error message: "):
+            said = message.partition(before)[2].removesuffix(". Retrying...")
+            self.words = said_in(said.encode("utf-8", "replace")) or self.words
+
+
+@contextmanager
+def refusals_heard() -> Iterator[_Refusals]:
+    """Within it, what lm-eval logs of refused requests is heard and not shown: it holds the whole request, headers included,
+    and the error that lm-eval raises lacks the endpoint's own words.
+    """
+    logger, heard = logging.getLogger("lm_eval.models.api_models"), _Refusals()
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    logger.addHandler(heard)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(heard)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def what_to_check(endpoint: Endpoint, words: str) -> str:
+    """What an endpoint said of a request that it refused, and the settings that may be wrong."""
+    said = f". {base_url_of(endpoint)} says: {words}" if words else ""
+    return (
+        f"{said}. Check --base-url ({base_url_of(endpoint)}), the name {endpoint.model}, and the key in the environment "
+        f"variable {endpoint.key_env} (--key-env)"
+    )
 
 
 def _known_length(tokenizer: str | None) -> int | None:

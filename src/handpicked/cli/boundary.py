@@ -12,6 +12,7 @@ import typer
 from handpicked.cli.commands import app
 from handpicked.cli.terminal import complain
 from handpicked.errors import HandpickedError, NotYet
+from handpicked.secrets import guard_process
 
 INTERRUPTED = 130
 NOT_YET = 75
@@ -19,6 +20,7 @@ NOT_YET = 75
 
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
+    guard_process()
     signal.signal(signal.SIGINT, _interrupted)
     # Rows of a pool are many objects and no cycles: looking for these costs a tenth.
     gc.set_threshold(100_000, 20, 20)

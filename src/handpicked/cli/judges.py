@@ -92,3 +92,5 @@ def judge(
     for line in judged.said:
         say(line)
     print(json.dumps(judged.results) if as_json else text_of(judged.results))
+    if replay is None:
+        judging.refuse_unread(judged)

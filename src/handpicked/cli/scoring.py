@@ -37,6 +37,7 @@ def score(
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
     from handpicked.options import mapping_of, score_settings
+    from handpicked.pick.scoring import refuse_no_values, values_told
     from handpicked.pick.scoring import score as score_rows
 
     settings = score_settings(
@@ -50,6 +51,9 @@ def score(
         )  # fmt: skip
     if as_json:
         print(json.dumps({"out": str(out), "format": rows.format, **counts}))
-        return
-    say(f"{rows.format}: {rows.why}")
-    print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows scored, {counts['rejected']:,} rejected")
+    else:
+        say(f"{rows.format}: {rows.why}")
+        print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows read, {counts['rejected']:,} rejected")
+        for line in values_told(counts):
+            print(line)
+    refuse_no_values(counts, scorer)

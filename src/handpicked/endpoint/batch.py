@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.endpoint.cache import ReplyCache, request_key
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
-from handpicked.endpoint.wire import RETRIED, read_reply
+from handpicked.endpoint.reading import said_in
+from handpicked.endpoint.request import (
+    Endpoint,
+    Reply,
+    Request,
+    authorization_of,
+    base_url_of,
+    encoded,
+    key_of,
+    payload,
+    query_of,
+)
+from handpicked.endpoint.wire import RETRIED, Fault, read_reply
 from handpicked.errors import EndpointError
 from handpicked.store import write_text
 
@@ -59,7 +70,7 @@ def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) ->
 def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, file: Path) -> int:
     """Write every request that the cache lacks as one batch input file (JSON lines); how many there are."""
     lines = batch_lines(requests, settings, cache)
-    write_text(file, "".join(f"{line}\n" for line in lines.values()))
+    write_text(file, "".join(f"{line}\n" for line in lines.values()), private=True)
     return len(lines)
 
 
@@ -121,10 +132,17 @@ def collect_batch(batch_id: str, settings: Endpoint, cache: Path) -> Collected:
 def _client(settings: Endpoint) -> OpenAI:
     from openai import DefaultHttpxClient, OpenAI
 
-    url = base_url_of(settings)
+    url = base_url_of(settings).partition("?")[0]
     # Certificates take a quarter of a second to load, and plain HTTP has no use for them.
     http = DefaultHttpxClient(verify=False) if url.startswith("http://") else None
-    return OpenAI(api_key=key_of(settings), base_url=url, timeout=settings.timeout, http_client=http)
+    return OpenAI(
+        api_key=key_of(settings),
+        base_url=url,
+        timeout=settings.timeout,
+        http_client=http,
+        default_headers={"Authorization": authorization_of(settings)},
+        default_query=dict(query_of(settings)),
+    )
 
 
 def store_results(text: str, cache: Path) -> tuple[int, dict[str, str], dict[str, str]]:
@@ -139,14 +157,16 @@ def store_results(text: str, cache: Path) -> tuple[int, dict[str, str], dict[str
         for row in map(_row, filter(str.strip, text.splitlines())):
             if row is None:
                 continue  # a line that is none was not delivered; its request has no reply, and is sent again
-            key, response = str(row["custom_id"]), row.get("response") or {}
+            key, response = str(row["custom_id"]), _object(row.get("response"))
             status = response.get("status_code")
-            reply = read_reply(json.dumps(response.get("body")), None) if status == 200 else None
+            reply = read_reply(_line(response.get("body")), None) if status == 200 else None
             if isinstance(reply, Reply):
                 store.put(key, reply)
                 stored += 1
             elif isinstance(status, int) and 400 <= status < 500 and status not in RETRIED:
                 refused[key] = f"HTTP {status}: {_reason(row, response)}"
+            elif isinstance(reply, Fault) and not reply.again:
+                refused[key] = reply.reason
             else:
                 failed[key] = _reason(row, response)
     return stored, failed, refused
@@ -155,14 +175,23 @@ def store_results(text: str, cache: Path) -> tuple[int, dict[str, str], dict[str
 def _row(line: str) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and "custom_id" in row else None
 
 
 def _reason(row: dict[str, Any], response: dict[str, Any]) -> str:
     """What a batch says of a request that failed, on one line."""
-    body = response.get("body")
-    error = row.get("error") or (body.get("error", body) if isinstance(body, dict) else body)
-    text = error.get("message") or error.get("code") if isinstance(error, dict) else error
-    return " ".join(str(text or "no chat completion").split())[:300]
+    return said_in(_line(row.get("error") or response.get("body") or "no chat completion"))
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _line(value: object) -> bytes:
+    """JSON of what was read from JSON; nothing of what is too deep to be written again."""
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:
+        return b""

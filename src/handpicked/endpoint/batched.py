@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from handpicked.endpoint.batch import batch_lines, collect_batch, find_batch, st
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import estimate, price
 from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
-from handpicked.errors import ConfigError, EndpointError, NotYet
+from handpicked.errors import ConfigError, EndpointError, NotYet, StoreError
 from handpicked.store import read_json, write_json, write_text
 
 log = logging.getLogger(__name__)
@@ -116,18 +117,24 @@ def _load(folder: Path, keys: Sequence[str]) -> State:
     if not (folder / STATE).is_file():
         return State(asked)
     fields = read_json(folder / STATE)
-    batches = [Batch(**batch) for batch in fields["batches"]]
-    return State(**{**fields, "batches": batches}) if fields["asked"] == asked else State(asked, batches)
+    try:
+        batches = [Batch(**batch) for batch in fields["batches"]]
+        return State(**{**fields, "batches": batches}) if fields["asked"] == asked else State(asked, batches)
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            f"{folder / STATE} is no state of batches ({error!r}), so what was submitted is not known. Restore it, or move "
+            f"{folder} aside to submit anew (and pay again)."
+        ) from error
 
 
 def _save(state: State, folder: Path) -> None:
-    write_json(folder / STATE, asdict(state))
+    write_json(folder / STATE, asdict(state), private=True)
 
 
 def _take_files(state: State, folder: Path, cache: Path) -> None:
     """Results that somebody put into the folder."""
     for file in sorted(folder.glob("results*.jsonl")):
-        stored, failed, refused = store_results(file.read_text(encoding="utf-8"), cache)
+        stored, failed, refused = store_results(file.read_text(encoding="utf-8", errors="replace"), cache)
         state.failed |= failed
         state.refused |= refused
         log.info("%s: %d replies", file, stored)
@@ -201,7 +208,7 @@ def _write(state: State, lines: dict[str, str], folder: Path) -> None:
     for part in _parts(list(lines.values())):
         text = "".join(f"{line}\n" for line in part)
         name = f"requests-{len(state.batches) + 1:03d}.jsonl"
-        write_text(folder / name, text)
+        write_text(folder / name, text, private=True)
         tag = hashlib.blake2b(f"{folder.resolve()}\0{text}".encode(), digest_size=16).hexdigest()
         state.batches.append(Batch(name, tag, len(part)))
     _save(state, folder)
@@ -244,6 +251,12 @@ def _submit(state: State, settings: Endpoint, folder: Path) -> None:
 def _replies(keys: Sequence[str], settings: Endpoint, cache: Path, state: State) -> list[Reply]:
     with ReplyCache(cache) as store:
         held = store.get(list(dict.fromkeys(keys)))
+    if keys and not held and state.refused:
+        reason, count = Counter(state.refused.values()).most_common(1)[0]
+        raise EndpointError(
+            f"{base_url_of(settings)} refused every request of its batches ({count:,} times: {reason}). Change what it names "
+            f"(model, max_tokens, temperature, the key in {settings.key_env}); another request is another batch."
+        )
     found = []
     for key in keys:
         reply = held.get(key)

@@ -8,12 +8,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from handpicked.endpoint.request import Reply
+from handpicked.endpoint.reading import log_probabilities, token_count
+from handpicked.endpoint.request import Dialect, Reply
 from handpicked.errors import StoreError
+from handpicked.secrets import masked
+from handpicked.store import private_file, private_folder, utf8
 
-KEPT = ("text", "prompt_tokens", "reply_tokens", "seconds", "logprobs", "finished")
+KEPT = ("text", "reason", "prompt_tokens", "reply_tokens", "seconds", "logprobs", "finished")
 KEYS_A_QUERY = 500
 
 
@@ -40,8 +45,9 @@ class ReplyCache:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         try:
+            private_file(path)  # SQLite gives its -wal and -shm the rights of the main file
             # Opened here, written by the thread that runs the event loop; never by two at once.
             self._db = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -50,6 +56,9 @@ class ReplyCache:
             self._db.execute("PRAGMA wal_autocheckpoint=10000")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
+            )
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS dialects (model TEXT PRIMARY KEY, dialect TEXT NOT NULL) WITHOUT ROWID"
             )
         except sqlite3.Error as error:
             raise StoreError(
@@ -64,16 +73,16 @@ class ReplyCache:
         self._db.close()
 
     def get(self, keys: Sequence[str]) -> dict[str, Reply]:
-        """The replies that are held, by key, marked ``cached``; their cost is for the caller to work out."""
+        """The replies that are held, by key, marked ``cached``; their cost is for the caller to work out.
+
+        One that cannot be read is a reply without text, with the reason.
+        """
         found: dict[str, Reply] = {}
         for start in range(0, len(keys), KEYS_A_QUERY):
             part = keys[start : start + KEYS_A_QUERY]
             marks = ",".join("?" * len(part))
             for key, text in self._db.execute(f"SELECT key, reply FROM replies WHERE key IN ({marks})", part):
-                fields = json.loads(text)
-                if fields.get("logprobs") is not None:
-                    fields["logprobs"] = tuple(fields["logprobs"])
-                found[key] = Reply(**fields, cached=True)
+                found[key] = _kept(text)
         return found
 
     def settle(self) -> None:
@@ -86,5 +95,62 @@ class ReplyCache:
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a complete reply. The first one stays: a request has one answer."""
-        text = json.dumps({name: getattr(reply, name) for name in KEPT})
+        text = json.dumps({name: getattr(reply, name) for name in KEPT}, allow_nan=False)
         self._db.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
+
+    def dialect(self, base_url: str, model: str) -> Dialect | None:
+        """How this model is known to want to be asked; ``None`` where nothing was learnt."""
+        row = self._db.execute(
+            "SELECT dialect FROM dialects WHERE model = ?", (utf8(f"{base_url} {model}"),)
+        ).fetchone()
+        try:
+            fields = json.loads(row[0]) if row else None
+            return None if fields is None else Dialect(fields["limit"], tuple(fields["left_out"]))
+        except (ValueError, KeyError, TypeError):
+            return None  # it is learnt again
+
+    def learn(self, base_url: str, model: str, dialect: Dialect) -> None:
+        """Remember how this model wants to be asked."""
+        values = (utf8(f"{base_url} {model}"), json.dumps(asdict(dialect)))
+        self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", values)
+
+
+def _kept(row: object) -> Reply:
+    """A stored reply as far as it can be read: earlier versions kept whatever an endpoint sent."""
+    try:
+        fields = json.loads(row) if isinstance(row, (str, bytes)) else None
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        return Reply(None, "the reply in the cache is damaged", cached=True)
+    text, reason = fields.get("text"), fields.get("reason")
+    if text is not None and not isinstance(text, str):
+        text, reason = None, f"the reply in the cache is {_excerpt(text)}, where text belongs"
+    seconds = fields.get("seconds")
+    logprobs = fields.get("logprobs")
+    known = (
+        [log_probabilities(one) for one in logprobs if isinstance(one, dict)]
+        if isinstance(logprobs, list)
+        else [None]
+    )
+    return Reply(
+        text=None if text is None else masked(utf8(text)),
+        reason=masked(utf8(reason))
+        if isinstance(reason, str)
+        else "the reply in the cache is damaged"
+        if text is None
+        else None,
+        prompt_tokens=token_count(fields.get("prompt_tokens")),
+        reply_tokens=token_count(fields.get("reply_tokens")),
+        seconds=seconds if isinstance(seconds, float) and 0 <= seconds < 1e9 else None,
+        logprobs=None if None in known else tuple(one for one in known if one is not None),
+        finished=fields.get("finished") is not False,
+        cached=True,
+    )
+
+
+def _excerpt(value: Any) -> str:
+    try:
+        return masked(utf8(json.dumps(value, ensure_ascii=False)))[:80]
+    except RecursionError:
+        return "a value too deep to be shown"

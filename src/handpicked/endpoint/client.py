@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import Budget, estimate, price
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
+from handpicked.endpoint.refusals import Refusals, learnt
+from handpicked.endpoint.request import (
+    Dialect,
+    Endpoint,
+    Reply,
+    Request,
+    base_url_of,
+    encoded,
+    key_of,
+    payload,
+    usual_dialect,
+)
 from handpicked.endpoint.throttle import Throttle
 from handpicked.endpoint.wire import Fault, post, session
 from handpicked.errors import EndpointError
@@ -62,20 +73,23 @@ def complete(
     A request that fails for good gives a Reply without text and with the reason. Works inside a running event
     loop too.
 
-    Raises MissingPart without a key; EndpointError when going on cannot help (key or model refused, endpoint
-    away, ``max_cost`` reached): whatever was paid for is in the cache by then, and the same call again goes
-    on from there.
+    Raises MissingPart without a key; EndpointError when going on cannot help (key or model refused, every request
+    refused, endpoint away, ``max_cost`` reached): whatever was paid for is in the cache by then, and the same call again
+    goes on from there.
     """
-    base_url, key = base_url_of(settings), key_of(settings)
-    bodies = [encoded(payload(request, settings)) for request in requests]
-    keys = [request_key(base_url, body) for body in bodies]
+    base_url = base_url_of(settings)
+    key_of(settings)
     with ReplyCache(cache) as store, progress(label, len(requests)) as step:
+        dialect = store.dialect(base_url, settings.model or "") or usual_dialect(settings)
+        bodies = [encoded(payload(request, settings, dialect)) for request in requests]
+        keys = [request_key(base_url, body) for body in bodies]
         replies = store.get(list(dict.fromkeys(keys)))
         todo = {k: (r, b) for k, r, b in zip(keys, requests, bodies, strict=True) if k not in replies}
         step(sum(k in replies for k in keys))
         if todo:
-            sender = _Sender(settings, store, retry, step, Counter(keys), key, budget or Budget(settings))
+            sender = _Sender(settings, store, retry, step, Counter(keys), dialect, budget or Budget(settings))
             sender.announce([request for request, _ in todo.values()])
+            sender.refusals.answered = bool(replies)
             replies |= _run(sender.send_all(todo))
     return [_priced(replies[k], settings) for k in keys]
 
@@ -105,12 +119,14 @@ class _Sender:
         retry: Retry,
         step: Callable[[float], None],
         copies: Mapping[str, int],
-        key: str,
+        dialect: Dialect,
         budget: Budget,
     ) -> None:
         self.settings, self.store, self.retry, self.step, self.copies = settings, store, retry, step, copies
-        self._key = key
-        self.budget = budget
+        self.base_url = base_url_of(settings)
+        self.dialect, self.budget = dialect, budget
+        self._usual, self._tried = dialect, {dialect}
+        self.refusals = Refusals(settings)
         self.replies: dict[str, Reply] = {}
         self.faults: Counter[str] = Counter()
         self.fatal: str | None = None
@@ -146,15 +162,20 @@ class _Sender:
         self.throttle = Throttle(self.settings.concurrency)
         queue = iter(todo.items())
         workers = min(self.settings.concurrency, len(todo))
-        async with session(self.settings, self._key) as http:
+        async with session(self.settings) as http:
             await asyncio.gather(*(self._work(http, queue) for _ in range(workers)))
         if self.faults:
-            log.warning("faults at %s: %s", base_url_of(self.settings), dict(self.faults))
+            log.warning("faults at %s: %s", self.base_url, dict(self.faults.most_common(20)))
+        mended = [reply.mended for reply in self.replies.values() if reply.mended]
+        if mended:
+            log.warning(
+                "%d characters in %d replies were no Unicode and are U+FFFD now", sum(mended), len(mended)
+            )
+        self.fatal = self.fatal or self.refusals.of_all()
         if self.fatal is not None:
-            message = self.fatal.replace(self._key, "***")
             came = sum(reply.text is not None for reply in self.replies.values())
             raise EndpointError(
-                f"{message} {came} of {len(todo)} replies came and are kept: "
+                f"{self.fatal} {came} of {len(todo)} replies came and are kept: "
                 f"run the same command again and only the others are sent."
             )
         return self.replies
@@ -176,7 +197,13 @@ class _Sender:
     async def _one(self, http: ClientSession, key: str, request: Request, body: bytes) -> Reply | None:
         """Try until there is a reply or no more patience; ``None`` when the whole call must stop."""
         failures = limited = 0
+        spoken = self._usual
         while self.fatal is None:
+            if spoken != self.dialect:  # another request has learnt how this model wants to be asked
+                spoken = self.dialect
+                key, body, known = self._asked_anew(request)
+                if known is not None:
+                    return known
             entered = await self.throttle.enter()
             outcome: Reply | Fault | None = None
             try:
@@ -189,22 +216,47 @@ class _Sender:
             if isinstance(outcome, Reply):
                 self._answered += 1
                 self._lost_in_a_row = 0
+                self.refusals.passed(outcome)
                 return replace(outcome, attempts=attempts)
             self.faults[outcome.reason] += 1
+            if self._learns(outcome, spoken, request):
+                continue
             if outcome.hopeless:
-                self.fatal = f"{base_url_of(self.settings)} {outcome.hopeless}."
+                self.fatal = f"{self.base_url} {outcome.hopeless}."
             failures, limited = failures + (not outcome.rate), limited + outcome.rate
             if not outcome.again:
+                self.fatal = self.fatal or self.refusals.add(outcome)
                 return Reply(None, outcome.reason, attempts=attempts)
             if failures >= self.retry.attempts or limited >= self.retry.rate_limited:
                 return self._give_up(outcome, attempts)
             await self._wait(outcome, entered, failures if not outcome.rate else limited)
         return None
 
+    def _learns(self, fault: Fault, spoken: Dialect, request: Request) -> bool:
+        """Whether a refusal says how this model wants to be asked instead, or another one has said so meanwhile."""
+        found = learnt(fault, spoken, request)
+        if found is None:
+            return False
+        if spoken == self.dialect:
+            if found in self._tried:  # it refuses either way
+                return False
+            self.dialect = found
+            self._tried.add(found)
+            self.store.learn(self.base_url, self.settings.model or "", found)
+            left_out = f", with its own {' and '.join(found.left_out)}" if found.left_out else ""
+            log.warning("%s wants %s%s: %s", self.settings.model, found.limit, left_out, fault.said)
+        return True
+
+    def _asked_anew(self, request: Request) -> tuple[str, bytes, Reply | None]:
+        """The key and the body of a request in the words that were learnt, and its reply where the cache has it."""
+        body = encoded(payload(request, self.settings, self.dialect))
+        key = request_key(self.base_url, body)
+        return key, body, self.store.get([key]).get(key)
+
     async def _wait(self, fault: Fault, entered: float, failures: int) -> None:
         pause = self.retry.pause(failures) if fault.after is None else fault.after
         if pause > self.retry.longest_wait:
-            self.fatal = f"{base_url_of(self.settings)} asks to wait {pause:.0f} seconds ({fault.reason})."
+            self.fatal = f"{self.base_url} asks to wait {pause:.0f} seconds ({fault.reason})."
         elif fault.rate:
             self.throttle.slow_down(entered, pause)
         else:
@@ -214,7 +266,7 @@ class _Sender:
         """One request is lost; when nothing but losses comes, the endpoint is away and the call stops."""
         self._lost_in_a_row += 1
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
-            self.fatal = f"{base_url_of(self.settings)} does not answer: {fault.reason}, {attempts} times."
+            self.fatal = f"{self.base_url} does not answer: {fault.reason}, {attempts} times."
             return None
         return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts, lost=True)
 

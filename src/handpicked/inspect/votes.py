@@ -17,7 +17,7 @@ from typing import Any
 from handpicked.errors import PoolError
 from handpicked.inspect.case import Side
 from handpicked.records import Outcome
-from handpicked.store import writing
+from handpicked.store import private_file, writing
 
 TAGS = (
     "more detail",
@@ -93,9 +93,11 @@ class VoteFile:
         """Write one line and wait until it is on the disk. Raises StoreError when the disk refuses it."""
         from filelock import FileLock
 
-        line = (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+        # Lone surrogates, which UTF-8 cannot write, are written as JSON's escapes.
+        line = (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         with writing(self.path), FileLock(self.path.with_name(f".{self.path.name}.lock")):
             created = not self.path.exists()
+            private_file(self.path)
             with self.path.open("a+b") as file:
                 _drop_torn_line(file.fileno())
                 file.write(line)

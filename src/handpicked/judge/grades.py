@@ -17,6 +17,7 @@ from handpicked.judge.outcome import mirrored, strict, summed
 from handpicked.judge.parse import preference
 from handpicked.judge.review_shapes import HIGHEST, LOWEST, Reviewed, judge_name, prompt_of
 from handpicked.judge.rows import PROMPTS, Rows, first_text, number
+from handpicked.judge.shown import answers_shown
 from handpicked.records import Message, Pair, Review, Verdict, messages_id
 
 KNOWN = (
@@ -98,7 +99,9 @@ def read_grades(parts: Sequence[Rows]) -> tuple[Grades, list[str]]:
 
 def _grade(row: Mapping[str, Any], value: float | None) -> Grade:
     prompt = prompt_of(row) if first_text(row, *PROMPTS) else None
-    answer = next((row[name] for name in ANSWERS if isinstance(row.get(name), str)), None)
+    shown = answers_shown(str(row.get("user_prompt") or ""))
+    known = (row[name] for name in ANSWERS if isinstance(row.get(name), str))
+    answer = next(known, shown[0] if len(shown) == 1 else None)
     return Grade(value, prompt, answer, first_text(row, "category"))
 
 

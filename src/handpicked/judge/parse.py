@@ -16,7 +16,11 @@ from handpicked.records import Preference
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
 DIGIT = re.compile(r"\d")
-OUT_OF = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|out of)\s*(\d+(?:\.\d+)?)\b", re.IGNORECASE)
+# Every pattern here is read in linear time: what repeats begins where a character before it rules out another beginning, or is
+# bounded; no two repetitions of the same characters stand side by side.
+OUT_OF = re.compile(
+    r"(?<!\d)(\d{1,20}(?:\.\d{1,20})?)\s{0,20}(?:/|out of)\s{0,20}(\d{1,20}(?:\.\d{1,20})?)\b", re.IGNORECASE
+)
 NUMBERED = re.compile(r"\b(assistant|answer|response|model)\s*#?[12]\b", re.IGNORECASE)
 LABEL = re.compile(
     r"\b(?:the|scores?|ratings?|grades?|points?|first|second|(?:assistants?|answers?|responses?|models?)(?:\s*\#?[12ab]\b)?|is|are|of"
@@ -24,7 +28,8 @@ LABEL = re.compile(
     re.IGNORECASE,
 )
 PAIR_IN_PROSE = re.compile(
-    rf"{NUMBER.pattern}(?:\s*(?:,|;|/|and|&|vs\.?|\s)\s*{NUMBER.pattern})+", re.IGNORECASE
+    rf"{NUMBER.pattern}(?:(?:\s{{0,20}}(?:,|;|/|and|&|vs\.?)\s{{0,20}}|\s{{1,20}}){NUMBER.pattern})+",
+    re.IGNORECASE,
 )
 WHOSE = re.compile(
     r"\b(?:assistant|answer|response|model)s?\s*\#?(?P<mark>[12ab])\b|\b(?P<word>first|second)\b",
@@ -160,7 +165,7 @@ def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]
     """
     decoration = r"[\s*_`#>\"']*"
     line = re.compile(
-        rf"^{decoration}{re.escape(marker)}{decoration}({pattern}){decoration}\.?{decoration}$",
+        rf"^{decoration}{re.escape(marker)}{decoration}({pattern}){decoration}(?:\.{decoration})?$",
         re.IGNORECASE,
     )
     said = spoken(reply)
@@ -208,6 +213,8 @@ def read_letters(logprobs: Sequence[Mapping[str, float]] | None, judge: JudgeFol
         return Reading(None, reason="the endpoint gave no token probabilities")
     mass = {judge.answers.first: 0.0, judge.answers.second: 0.0}
     for token, logprob in logprobs[0].items():
+        if not logprob <= 0.01:  # by rounding; more is no logarithm of a probability, and no number neither
+            return Reading(None, reason=f"a log-probability of {logprob:g} is above 0")
         if token.strip() in mass:
             mass[token.strip()] += math.exp(logprob)
     total = sum(mass.values())
@@ -218,5 +225,5 @@ def read_letters(logprobs: Sequence[Mapping[str, float]] | None, judge: JudgeFol
 
 
 def _excerpt(reason: str, reply: str) -> str:
-    shown = " ".join(reply.split())
+    shown = " ".join(reply.strip()[:2000].split())
     return f"{reason}: {shown[:80]!r}{'...' if len(shown) > 80 else ''}" if shown else "an empty reply"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from handpicked.judge.outcome import strict, summed, swapped
 from handpicked.judge.parse import preference, read_scores
 from handpicked.judge.rows import PROMPTS, Rows, first_text, number, with_input
+from handpicked.judge.shown import answers_shown
 from handpicked.judge.stored import verdict_of
 from handpicked.records import Message, Pair, Preference, Review, Verdict, messages_id
 
@@ -183,7 +184,7 @@ def _alpaca_eval(row: Mapping[str, Any], part: Rows) -> Reviewed:
 
 def _mt_bench(row: Mapping[str, Any], _: Rows) -> Reviewed:
     """FastChat stores the winner of each game by model; game 1 shows ``model_1`` first, game 2
-    ``model_2``.
+    ``model_2``. The answers stand in what the judge was shown, where that is kept.
     """
     first = _winner(row["g1_winner"], "model_1", "model_2")
     second = swapped(_winner(row["g2_winner"], "model_1", "model_2"))
@@ -192,7 +193,10 @@ def _mt_bench(row: Mapping[str, Any], _: Rows) -> Reviewed:
         _game("ba", second, row.get("g2_judgment"), row["g2_winner"]),
     ]
     arms = (str(row["model_1"]), str(row["model_2"]))
-    return reviewed(row, arms, judge_name(row), reviews, test_set=f"mt-bench turn {row.get('turn', 1)}")
+    shown = answers_shown(str(row.get("g1_user_prompt") or ""))
+    answers = (shown[0], shown[1]) if len(shown) == 2 else None
+    test_set = f"mt-bench turn {row.get('turn', 1)}"
+    return reviewed(row, arms, judge_name(row), reviews, answers=answers, test_set=test_set)
 
 
 def _vote(row: Mapping[str, Any], _: Rows) -> Reviewed:

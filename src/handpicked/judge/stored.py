@@ -11,14 +11,18 @@ from typing import Any, get_args
 from handpicked.errors import PoolError
 from handpicked.judge.rows import number
 from handpicked.records import Outcome, Preference, Review, Verdict, to_json
+from handpicked.secrets import masked
+from handpicked.store import private_file, private_folder, utf8
 
 
 def write_verdicts(file: Path, verdicts: Iterable[Verdict]) -> None:
-    """All of them or nothing: the file is complete when it is there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """All of them or nothing: the file is complete when it is there. Only its owner may read it."""
+    private_folder(file.parent)
     aside = file.with_name(f"{file.name}.{os.getpid()}.part")
-    with aside.open("w", encoding="utf-8", errors="surrogatepass") as out:
-        out.writelines(f"{to_json(verdict)}\n" for verdict in verdicts)
+    aside.unlink(missing_ok=True)
+    private_file(aside)
+    with aside.open("w", encoding="utf-8") as out:
+        out.writelines(masked(utf8(f"{to_json(verdict)}\n")) for verdict in verdicts)
         out.flush()
         os.fsync(out.fileno())
     aside.replace(file)

@@ -82,6 +82,32 @@ def score(
     return counts
 
 
+def values_told(counts: Mapping[str, Any]) -> list[str]:
+    """A line for each score: how many rows have a value, and the most frequent reasons of those that have none."""
+    return [
+        f"{name}: {counts['scored'] - nulls:,} of {counts['scored']:,} rows have a value{_reasons_told(counts, name)}"
+        for name, nulls in counts["null"].items()
+    ]
+
+
+def _reasons_told(counts: Mapping[str, Any], name: str) -> str:
+    reasons = Counter(counts.get("reasons", {}).get(name, {})).most_common(3)
+    told = "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
+    return f"; of the others: {told}" if told else ""
+
+
+def refuse_no_values(counts: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise PoolError for scorers that gave no row a value: nothing was scored."""
+    empty = [name for name in names if counts["scored"] and counts["null"].get(name) == counts["scored"]]
+    if empty:
+        raise PoolError(
+            "\n".join(
+                f"{name}: not one of {counts['scored']:,} rows has a value{_reasons_told(counts, name)}"
+                for name in empty
+            )
+        )
+
+
 def _manifest(
     pool: Pool, counts: Mapping[str, Any], scorers: Sequence[Scorer], command: Sequence[str], folder: Path
 ) -> dict[str, Any]:

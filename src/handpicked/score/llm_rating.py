@@ -29,7 +29,8 @@ from handpicked.records import Better, Cost, Example, Message, Pool
 from handpicked.score.pool_scorer import FACTS, write_scores
 from handpicked.score.rating import read_rating
 from handpicked.score.scorer import Scope
-from handpicked.store import LOST, write_json
+from handpicked.secrets import masked
+from handpicked.store import LOST, private_file, utf8, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -186,12 +187,14 @@ class LLMRating:
         self.identity()
         budget, scored, lost = Budget(self), [], 0
         earlier, aside = _earlier(work / REPLIES), work / f".{REPLIES}.part"
-        with aside.open("w", encoding="utf-8", errors="surrogatepass") as kept:
+        aside.unlink(missing_ok=True)
+        private_file(aside)
+        with aside.open("w", encoding="utf-8") as kept:
             for chunk in _chunks(pool.examples(rows)):
                 known = {row: found for row, found in islice(earlier, len(chunk)) if not found.lost}
                 for example, found in zip(chunk, self._rated(chunk, known, budget, progress), strict=True):
                     line = {"row": example.row, "id": example.id, **asdict(found)}
-                    kept.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    kept.write(masked(utf8(json.dumps(line, ensure_ascii=False))) + "\n")
                     cut = sum(
                         max(0, len(text) - self.max_chars) for text in (example.prompt, example.response)
                     )

@@ -7,13 +7,14 @@ import re
 LOWEST, HIGHEST, STEP = 0.0, 5.0, 0.5
 NUMBER = re.compile(r"(?<![\w.,])[-+]?[0-9]+(?:[.,][0-9]+)?(?:\s?½)?(?![\w%]|[.,][0-9])|(?<!\w)½")
 OUT_OF = re.compile(
-    r"(?<![\w.,])([0-9]+(?:[.,][0-9]+)?)\s*(?:/|out\s+of)\s*5(?:\.0)?(?![\w.,]*[0-9])", re.IGNORECASE
+    r"(?<![\w.,])([0-9]+(?:[.,][0-9]+)?)\s{0,20}(?:/|out\s{1,20}of)\s{0,20}5(?:\.0)?(?![\w.,]{0,40}[0-9])",
+    re.IGNORECASE,
 )
 LABEL = r"""\b(?:the|my|a|overall|final|score|rating|grade|value|response|answer|stars?|points?|is|of|for|and|i|rate|give|it|as)\b
 |[\s:=,;|/*_`\#"'\-–—().\[\]{}]"""
-THOUGHT = re.compile(r"^.*</think>", re.DOTALL)
-OPENED = "<think>"
+OPENED, CLOSED = "<think>", "</think>"
 SHOWN = 120
+MOST_SHOWN = 5
 
 
 def read_rating(reply: str, dimension: str, finished: bool = True) -> tuple[float | None, str | None]:
@@ -25,7 +26,7 @@ def read_rating(reply: str, dimension: str, finished: bool = True) -> tuple[floa
     a number in mid-prose, a thought (``<think>``) that does not end, or a reply that was cut (``finished`` false) within its
     number give none.
     """
-    text = THOUGHT.sub("", reply)  # reasoning models that think aloud
+    text = reply.rpartition(CLOSED)[2]  # reasoning models that think aloud
     if not text.strip():
         return None, "an empty reply"
     if OPENED in text:
@@ -39,7 +40,8 @@ def read_rating(reply: str, dimension: str, finished: bool = True) -> tuple[floa
     if not values:
         return None, _because("no line holds a rating", reply)
     if len(values) > 1:
-        shown = ", ".join(f"{value:g}" for value in sorted(values))
+        shown = ", ".join(f"{value:g}" for value in sorted(values)[:MOST_SHOWN])
+        shown += ", ..." if len(values) > MOST_SHOWN else ""
         return None, _because(f"several numbers ({shown}) where one rating belongs", reply)
     if not finished and len(lines) == 1 and not text.endswith("\n"):
         return None, _because("the reply was cut within its rating", reply)
@@ -70,5 +72,5 @@ def _value(number: str) -> float:
 
 
 def _because(why: str, reply: str) -> str:
-    excerpt = " ".join(reply.split())
+    excerpt = " ".join(reply.strip()[:2000].split())
     return f"{why}: {excerpt[:SHOWN]!r}"

@@ -1,0 +1,55 @@
+"""The body of an HTTP answer, read as it comes and never beyond a limit: neither as sent nor as decompressed."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+LARGEST = 16 * 2**20
+"""Bytes of an answer, decompressed. A reply of 100,000 tokens with 20 alternatives each has about 10 MB."""
+LARGEST_ERROR = 2**16
+"""Bytes that are read of an answer that is no success."""
+COMPRESSIONS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
+"""What is asked for, and zlib's window bits for it: gzip or zlib by their own header."""
+
+
+class BodyError(Exception):
+    """The body is too large or cannot be decompressed; ``str`` is the reason."""
+
+
+async def read_body(response: ClientResponse) -> bytes:
+    """The whole body of a success, the beginning of any other.
+
+    Raises BodyError when it is larger than ``LARGEST``, whatever its headers say, or no such compression.
+    """
+    limit = LARGEST if response.status == 200 else LARGEST_ERROR
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding in ("", "identity"):
+        unpack = None
+    elif coding in COMPRESSIONS:
+        unpack = zlib.decompressobj(COMPRESSIONS[coding])
+    else:
+        raise BodyError(f"the reply is compressed as {coding[:40]!r}, which was not asked for")
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        part = chunk if unpack is None else _unpacked(unpack, chunk, limit + 1 - size)
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            if response.status != 200:
+                break
+            raise BodyError(f"the reply is larger than {limit // 2**20} MB")
+    if unpack is not None and response.status == 200 and not unpack.eof:
+        raise BodyError("the reply's compressed body ends too early")
+    return b"".join(parts)[:limit]
+
+
+def _unpacked(unpack: zlib._Decompress, chunk: bytes, most: int) -> bytes:
+    try:
+        return unpack.decompress(chunk, most)
+    except zlib.error as error:
+        raise BodyError(f"the reply cannot be decompressed ({error})") from error

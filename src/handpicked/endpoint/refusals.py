@@ -1,0 +1,101 @@
+"""What to make of requests that an endpoint will not have: learn its words from one, stop where all are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handpicked.endpoint.request import Address, Dialect, Reply, Request, base_url_of
+from handpicked.endpoint.wire import Fault
+
+FIRST = 20
+"""So many requests refused, and none answered, end the call."""
+IN_A_ROW = 200
+"""So many refused one after the other end it too, whatever came before; and where each refusal is about what its own request
+holds, so many of the first."""
+UNSUPPORTED = (
+    *(
+        "unsupported",
+        "not support",
+        "n't support",
+        "only the default",
+        "deprecated",
+        "unrecognized",
+        "unknown",
+    ),
+    *("unexpected", "not permitted", "not allowed", "extra inputs", "not available"),
+)
+"""Words by which an endpoint says that it takes no such setting at all, and not only not this value."""
+OPTIONAL = ("temperature", "top_p")
+
+
+def learnt(fault: Fault, asked: Dialect, request: Request) -> Dialect | None:
+    """How to ask instead of as in ``asked``, where a refusal says so: by the other name of the limit, or without a setting
+    that the model does not take. ``None`` where it says neither.
+    """
+    words = fault.said.lower()
+    if not words or (not any(word in words for word in UNSUPPORTED) and "instead" not in words):
+        return None
+    if asked.limit == "max_tokens" and "max_completion_tokens" in words:
+        return replace(asked, limit="max_completion_tokens")
+    if asked.limit == "max_completion_tokens" and "max_completion_tokens" in words:
+        return replace(asked, limit="max_tokens")
+    for name in OPTIONAL:
+        if name in words and getattr(request, name) is not None and name not in asked.left_out:
+            return replace(asked, left_out=(*asked.left_out, name))
+    return None
+
+
+class Refusals:
+    """Counts requests that were refused in a row, and says when to give up. ``answered``: whether any was not refused."""
+
+    def __init__(self, settings: Address) -> None:
+        self._settings = settings
+        self.answered = False
+        self._count = 0
+        self._alone = 0
+        self._last: Fault | None = None
+
+    def passed(self, _: Reply) -> None:
+        """A request was answered."""
+        self.answered = True
+        self._count = self._alone = 0
+
+    def add(self, fault: Fault) -> str | None:
+        """A request was refused: why to stop now, or ``None``."""
+        self._count += 1
+        self._alone += fault.alone
+        self._last = fault
+        general = self._count - self._alone
+        if general >= (IN_A_ROW if self.answered else FIRST) or (
+            not self.answered and self._count >= IN_A_ROW
+        ):
+            return self._why(f"refused {self._count} requests in a row")
+        return None
+
+    def of_all(self) -> str | None:
+        """At the end: why this is no success, where nothing but refusals came."""
+        if self.answered or self._count == 0:
+            return None
+        return self._why("refused every request")
+
+    def _why(self, what: str) -> str:
+        assert self._last is not None
+        return f"{base_url_of(self._settings)} {what}: {self._last.reason}. {self._advice(self._last.said.lower())}"
+
+    def _advice(self, words: str) -> str:
+        """The setting to change."""
+        if "context" in words or "too long" in words or "too many tokens" in words:
+            return (
+                "The texts do not fit this model: lower answer_chars (judge.yaml) or max_chars (llm-rating), lower "
+                "max_tokens, or set model to one that takes more."
+            )
+        if "logprob" in words:
+            return "This model tells no token probabilities: choose a judge that reads text (--judge scores)."
+        for name in ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed"):
+            if name in words:
+                return f"Change the setting {name} (judge.yaml of a judge's folder, refine), or set another model."
+        if any(word in words for word in ("key", "auth", "token", "permission", "credential")):
+            return (
+                f"Check the key in the environment variable {self._settings.key_env} (key_env) and base_url."
+            )
+        return f"Check base_url, model, and the key in the environment variable {self._settings.key_env} (key_env)."
