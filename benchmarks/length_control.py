@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from handpicked.analyze.bootstrap import Z95
 from handpicked.analyze.equal_length import NEAR, length_rows
+from handpicked.analyze.estimates import Z95
 from handpicked.analyze.length_forms import FORMS, NORMAL, Form, robust_scale
 from handpicked.analyze.logistic import fit, influences
 from handpicked.analyze.win_rate import WORTH

@@ -3,7 +3,7 @@
     python -m benchmarks.report [--arms 10] [--prompts 1030] [--judges 5]
 
 What is timed is ``analyze.results.assemble`` and ``report.write``, as a run calls them; the records are made up and seeded.
-Beside it, the same with three sizes and three seeds among the arms.
+Beside it, the same with three sizes and three seeds among the arms, and a run of five arms of three seeds each on 500 prompts.
 """
 
 from __future__ import annotations
@@ -80,6 +80,30 @@ def stored(arms: int, prompts: int, judges: int, *, curves: bool) -> RunFacts:
         made = [arm_of("longest-1000", "longest", 1000, rng), arm_of("base", "none", 0, rng)]
         made += [arm_of(f"rival-{i}", "random", 1000, rng) for i in range(arms - 2)]
         met = [("longest-1000", arm.name) for arm in made[1:]]
+    return _run(asked, made, met, judges, rng, curves)
+
+
+def of_seeds(arms: int, seeds: int, prompts: int) -> RunFacts:
+    """Arms that were trained several times each; the first meets every other, seed by seed, by one judge."""
+    rng = random.Random(0)
+    names = ["longest-1000", *(f"rival-{i}" for i in range(arms - 1))]
+    made = [
+        arm_of(f"{name}-s{s}", "longest" if name == names[0] else "random", 1000, rng, arm=name)
+        for name in names
+        for s in range(seeds)
+    ]
+    met = [(f"{names[0]}-s{s}", f"{name}-s{s}") for name in names[1:] for s in range(seeds)]
+    return _run(prompts_of(prompts, rng), made, met, 1, rng, curves=False)
+
+
+def _run(
+    asked: list[Prompt],
+    made: list[ArmFacts],
+    met: list[tuple[str, str]],
+    judges: int,
+    rng: random.Random,
+    curves: bool,
+) -> RunFacts:
     names = [f"judge-{i}" for i in range(judges)]
     return RunFacts(
         experiment={"name": "made", "evaluate": {"judges": [{"name": name} for name in names]}},
@@ -131,6 +155,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "plain arms": plain,
         "with a size curve and seeds": curves,
+        "five arms of three seeds, 500 prompts": timed(of_seeds(5, 3, 500)),
         "peak memory, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
     print(json.dumps(found, indent=2))

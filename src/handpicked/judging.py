@@ -267,7 +267,7 @@ def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
 
 
 def _mean_grade(items: Mapping[Item, Grade]) -> Estimate:
-    from handpicked.analyze.bootstrap import mean
+    from handpicked.analyze.estimates import mean
 
     known = [(item.prompt_id, grade.value) for item, grade in items.items() if grade.value is not None]
     prompts, values = [prompt for prompt, _ in known], [value for _, value in known]

@@ -83,7 +83,7 @@ def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, An
 
 def _longer(people: Labels, known: Mapping[str, Case]) -> Any:
     """How often people preferred the longer answer, where they had a preference and the lengths differ."""
-    from handpicked.analyze.bootstrap import share
+    from handpicked.analyze.estimates import share
 
     decided = {
         case: label for case, label in people.items() if label != "tie" and known[case].longer is not None

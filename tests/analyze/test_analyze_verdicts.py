@@ -14,7 +14,6 @@ from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare, holm, sign_test
 from handpicked.analyze.health import health
 from handpicked.analyze.panel import panel
-from handpicked.analyze.power import power
 from handpicked.analyze.win_rate import (
     adjusted_win_rate,
     by_group,
@@ -62,7 +61,7 @@ def test_seen_from_the_other_side_everything_is_mirrored(outcomes):
     other = {"win": "lose", "lose": "win"}
     mine = [verdict(o, f"p{i}") for i, o in enumerate(outcomes)]
     theirs = [verdict(other.get(o, o), f"p{i}") for i, o in enumerate(outcomes)]
-    left, right = adjusted_win_rate(mine, resamples=200), adjusted_win_rate(theirs, resamples=200)
+    left, right = adjusted_win_rate(mine), adjusted_win_rate(theirs)
     assert left.n + left.missing == len(outcomes)
     if left.value is None:
         assert left.n == 0
@@ -115,7 +114,7 @@ def test_strengths_give_back_the_model_that_made_the_verdicts():
     for a, b in (("best", "middle"), ("middle", "worst"), ("best", "worst")):
         p = 1 / (1 + math.exp(truth[b] - truth[a]))
         verdicts += [verdict("win" if rng.random() < p else "lose", f"p{i}", a, b) for i in range(1500)]
-    found = bradley_terry(verdicts, resamples=300)
+    found = bradley_terry(verdicts)
     assert list(found) == ["best", "middle", "worst"]
     for arm, strength in truth.items():
         assert found[arm].low < found[arm].value < found[arm].high
@@ -124,7 +123,7 @@ def test_strengths_give_back_the_model_that_made_the_verdicts():
 
 
 def test_an_unbeaten_arm_has_a_finite_strength_and_strangers_are_not_ranked():
-    found = bradley_terry(many(20, 0, 0) + many(10, 0, 10, a="y", b="z"), resamples=100)
+    found = bradley_terry(many(20, 0, 0) + many(10, 0, 10, a="y", b="z"))
     assert all(math.isfinite(e.high) for e in found.values())
     apart = bradley_terry(many(5, 0, 5) + many(5, 0, 5, a="u", b="v"))
     assert all(e.value is None for e in apart.values())
@@ -158,18 +157,6 @@ def test_kappa_of_one_label_only_has_no_value():
     assert found.agreement.value == 1
     assert found.kappa.value is None
     assert agree({}, {}).kappa.value is None
-
-
-def test_power_of_a_coin_like_comparison():
-    """60% of decided verdicts: n = ((1.96 + 0.84) * sd / 0.1)^2, about 190 prompts."""
-    found = power(many(30, 0, 20))
-    assert found.needed == pytest.approx(
-        ((1.959964 + 0.841621) * math.sqrt(0.24 * 50 / 49) / 0.1) ** 2, abs=1
-    )
-    assert found.more == found.needed - 50
-    assert power(many(50, 0, 0)).more == 0
-    assert power(many(10, 0, 10)).needed is None
-    assert power([]).prompts == 0
 
 
 def test_a_panel_is_the_majority():

@@ -11,7 +11,7 @@ import pytest
 
 from handpicked.analyze.benchmark_types import benchmark_types
 from handpicked.analyze.benchmarks import Line
-from handpicked.analyze.bootstrap import Z95, wilson
+from handpicked.analyze.estimates import Z95, wilson
 from handpicked.analyze.facts import BenchFacts, InstructionFacts
 from handpicked.analyze.verb_noun import NONE, OTHERS, WITHOUT
 from made_run import made

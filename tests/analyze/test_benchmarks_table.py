@@ -8,7 +8,7 @@ import random
 import pytest
 
 from handpicked.analyze.benchmarks import Line, benchmark_table
-from handpicked.analyze.bootstrap import wilson
+from handpicked.analyze.estimates import wilson
 from handpicked.analyze.facts import BenchFacts
 from made_run import made
 

@@ -233,8 +233,9 @@ def test_influences_sum_to_the_ridge_and_make_the_sandwich():
     p = 1 / (1 + np.exp(-design @ beta))
     inverse = np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design + 0.04 * np.eye(2))
     assert parts.sum(axis=0) == pytest.approx(inverse @ (0.04 * beta))
-    _, covariance = fit(design, rows.outcomes, rows.prompts)
-    assert covariance == pytest.approx(parts.T @ parts * 100 / 99)
+    _, variances = fit(design, rows.outcomes, rows.prompts)
+    squares = np.diag(parts.T @ parts) * 100 / (100 - 2)
+    assert [variance.over_prompts for variance in variances] == pytest.approx(squares, rel=1e-3)
 
 
 def test_separation_is_seen_and_a_strong_effect_is_not_taken_for_it():

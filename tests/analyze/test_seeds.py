@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handpicked.analyze import bootstrap, seeds
+from handpicked.analyze import estimates, seeds
 
 
 def made(rng, prompts, count, seed_sd, prompt_sd=1.0, noise=0.5):
@@ -15,33 +15,62 @@ def made(rng, prompts, count, seed_sd, prompt_sd=1.0, noise=0.5):
     return [{f"p{p}": hard[p] + luck[k] + rng.normal(0, noise) for p in range(prompts)} for k in range(count)]
 
 
-def test_one_seed_is_the_bootstrap_over_prompts():
+def test_one_seed_is_the_interval_over_prompts():
     (values,) = made(np.random.default_rng(0), 40, 1, 0)
-    plain = bootstrap.mean(sorted(values), [values[p] for p in sorted(values)])
+    plain = estimates.mean(sorted(values), [values[p] for p in sorted(values)])
     assert seeds.mean([values]) == plain
-
-
-def test_intervals_cover_the_mean_of_all_seeds_and_prompts_over_prompts_alone_do_not(monkeypatch):
-    """300 experiments with five seeds whose luck is as large as the prompts' own spread of the mean."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 1000)
-    rng, hits, naive = np.random.default_rng(1), 0, 0
-    for _ in range(300):
-        values = made(rng, 60, 5, seed_sd=0.3)
-        found = seeds.mean(values)
-        hits += found.low <= 0 <= found.high
-        flat = [(p, v) for listed in values for p, v in listed.items()]
-        alone = bootstrap.mean([p for p, _ in flat], [v for _, v in flat], resamples=1000)
-        naive += alone.low <= 0 <= alone.high
-    assert 0.87 <= hits / 300 <= 0.99
-    assert naive < hits
 
 
 def test_without_any_effect_of_the_seed_the_interval_is_hardly_wider():
     values = made(np.random.default_rng(2), 200, 4, seed_sd=0)
     found = seeds.mean(values)
     flat = [(p, v) for listed in values for p, v in sorted(listed.items())]
-    alone = bootstrap.mean([p for p, _ in flat], [v for _, v in flat])
-    assert alone.high - alone.low < found.high - found.low < 1.35 * (alone.high - alone.low)
+    alone = estimates.mean([p for p, _ in flat], [v for _, v in flat])
+    assert alone.high - alone.low <= found.high - found.low < 1.35 * (alone.high - alone.low)
+
+
+def test_where_only_seeds_differ_the_interval_is_students_over_them():
+    """Means 1, 2 and 4: mean 7/3, standard error sqrt(7/3 / 3); R: qt(0.975, 2) = 4.302653."""
+    values = [{f"p{p}": level for p in range(30)} for level in (1.0, 2.0, 4.0)]
+    found = seeds.mean(values)
+    half = 4.302653 * (7 / 3 / 3) ** 0.5
+    assert (found.low, found.high) == pytest.approx((7 / 3 - half, 7 / 3 + half), abs=1e-5)
+
+
+def test_a_seed_without_values_is_said_and_the_others_are_counted():
+    values = made(np.random.default_rng(3), 30, 3, seed_sd=1.0)
+    gone = [values[0], dict.fromkeys(values[1]), {}]
+    found = seeds.mean(gone)
+    assert (found.n, found.missing) == (30, 30)
+    assert "over 30 prompts; 2 of 3 seeds have no value" in found.method
+    assert (found.low, found.high) == (seeds.mean(values[:1]).low, seeds.mean(values[:1]).high)
+
+
+def test_a_seed_that_lacks_prompts_weighs_as_much_as_it_has():
+    values = [{f"p{p}": 0.0 for p in range(40)}, {f"p{p}": 1.0 for p in range(10)}]
+    found = seeds.mean(values)
+    assert found.value == pytest.approx(0.2)
+    assert found.low < 0 and found.high > 1  # two seeds that differ: t with one degree of freedom
+
+
+@pytest.mark.parametrize(
+    ("met", "fixed", "groups"),
+    [
+        ([("a", "b")], (), [-1]),
+        ([("a1", "b"), ("a2", "b"), ("a3", "b")], (), [0, 1, 2]),
+        ([("a1", "b1"), ("a2", "b2"), ("a3", "b3")], (), [0, 1, 2]),
+        ([("a1", "b1"), ("a2", "b2"), ("a3", "b1")], (), [0, 1, 0]),
+        (
+            [("a1", "b1"), ("a1", "b2"), ("a2", "b1"), ("a2", "b2"), ("a3", "b1"), ("a3", "b2")],
+            (),
+            [0, 1, 0, 1, 0, 1],
+        ),
+        ([("a1", "b"), ("a2", "b"), ("a1", "c1"), ("a2", "c2")], {"b"}, [0, 1, 0, 1]),
+        ([("a", "b"), ("a", "c")], {"a", "b", "c"}, [-1, -1]),
+    ],
+)
+def test_meetings_that_share_a_model_are_one_seed(met, fixed, groups):
+    assert seeds.groups(met, fixed) == groups
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,7 +94,7 @@ def test_differences_pair_seed_by_seed_and_the_shorter_list_starts_over():
 def test_where_all_are_won_the_interval_is_wilsons():
     won = [{f"p{p}": 1.0 for p in range(10)} for _ in range(3)]
     found = seeds.mean(won, share=True)
-    assert found.value == found.high == 1 and found.low == pytest.approx(bootstrap.wilson(1.0, 10)[0])
+    assert found.value == found.high == 1 and found.low == pytest.approx(estimates.wilson(1.0, 10)[0])
 
 
 def test_a_paired_difference_is_the_mean_difference_over_shared_prompts():
@@ -87,17 +116,3 @@ def test_a_paired_difference_takes_out_the_difficulty_of_prompts():
     turned, same = (seeds.mean(seeds.differences([x], [y])) for x, y in ((b, a), (a, b)))
     assert turned.value == pytest.approx(-same.value)
     assert seeds.mean(seeds.differences([{}], [{}])).value is None
-
-
-def test_many_right_and_wrong_answers_drawn_by_kind_give_the_same_interval(monkeypatch):
-    rng = np.random.default_rng(5)
-    right = rng.random((3, 4000)) < np.array([[0.4], [0.5], [0.45]])
-    values = [{f"p{p}": float(hit) for p, hit in enumerate(row)} for row in right]
-    del values[0]["p7"]  # a document that one seed lacks
-    by_kind = seeds.mean(values)
-    monkeypatch.setattr(seeds, "MANY", 10_000)
-    one_by_one = seeds.mean(values)
-    assert (by_kind.value, by_kind.n) == (one_by_one.value, one_by_one.n) and by_kind.n == 11_999
-    width = one_by_one.high - one_by_one.low
-    assert by_kind.low == pytest.approx(one_by_one.low, abs=0.05 * width)
-    assert by_kind.high == pytest.approx(one_by_one.high, abs=0.05 * width)

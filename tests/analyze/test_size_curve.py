@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handpicked.analyze import bootstrap
 from handpicked.analyze.size_curve import sentence, size_curve
 
 ROWS = {"s100": 100, "s300": 300, "s1000": 1000, "all": 5000}
@@ -53,9 +52,8 @@ def test_pairing_by_prompt_finds_what_single_intervals_hide():
     assert not low.enough
 
 
-def test_equal_sizes_are_called_worse_in_no_more_than_one_experiment_of_twenty(monkeypatch):
+def test_equal_sizes_are_called_worse_in_no_more_than_one_experiment_of_twenty():
     """Four sizes that do not differ: the rule errs if any of them is called worse than the best of them."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 1000)
     wrong = sum(
         not all(
             point.enough
@@ -71,8 +69,8 @@ def test_the_differences_agree_with_the_closed_form_of_two_sizes():
     found = size_curve(values, ROWS, "high")
     gaps = [values["s100"][0][p] - values["s300"][0][p] for p in values["s100"][0]]
     worse = next(point.to_best for point in found.points if point.to_best)
-    half = 1.96 * np.std(gaps) / np.sqrt(400)
-    assert worse.high - worse.value == pytest.approx(half, rel=0.05)
+    half = 1.965927 * np.std(gaps, ddof=1) / np.sqrt(400)  # R: qt(0.975, 399)
+    assert worse.high - worse.value == pytest.approx(half, rel=1e-5)
     assert abs(worse.value) == pytest.approx(abs(np.mean(gaps)))
 
 

@@ -243,7 +243,7 @@ def test_the_soft_win_rate_is_alpaca_evals(preferences):
         file.write_text(json.dumps([*rows, annotation(None, instruction="missing")]))
         verdicts = replay(file).verdicts
     kept = [(1.5 if p == 0 else p) - 1 for p in preferences]
-    rate = adjusted_win_rate(verdicts, "soft", resamples=10)
+    rate = adjusted_win_rate(verdicts, "soft")
     assert rate.value == pytest.approx(statistics.fmean(kept), abs=1e-12)
     assert (rate.n, rate.missing) == (len(kept), 1)
     error = statistics.stdev(kept) / len(kept) ** 0.5

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import estimates
+from handpicked.analyze.crossed import crossed
 from handpicked.records import Estimate, Outcome
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Agreement:
     table: tuple[tuple[int, ...], ...]
 
 
-def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome], *, seed: int = 0) -> Agreement:
-    """Agreement and Cohen's (1960) kappa over the items (keys) that both labelled, with bootstrap intervals.
+def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> Agreement:
+    """Agreement and Cohen's (1960) kappa over the items (keys) that both labelled, with intervals.
 
     An item that either lacks or could not parse is missing. Kappa has no value where both use one and the
     same label throughout: then chance explains everything.
@@ -45,28 +46,35 @@ def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome], *, seed: int
     ]
     missing = len(items) - len(cells)
     size = len(LABELS)
-    onehot = np.eye(size * size)[cells] if cells else np.zeros((0, size * size))
-    table = onehot.sum(axis=0).reshape(size, size).astype(int)
-    same = bootstrap.share(
-        range(len(cells)), [float(c % (size + 1) == 0) for c in cells], missing=missing, seed=seed
-    )
-    kappa = bootstrap.estimate(onehot, _kappa, len(cells), missing, seed=seed)
+    table = np.bincount(cells, minlength=size * size).reshape(size, size)
+    same = estimates.share(range(len(cells)), [float(c % (size + 1) == 0) for c in cells], missing=missing)
+    kappa = _kappa(cells, table, missing)
     return Agreement(same, kappa, tuple(tuple(int(n) for n in row) for row in table))
 
 
-def _kappa(sums: np.ndarray) -> np.ndarray:
-    """(observed - expected) / (1 - expected) of tables [m, labels^2]; NaN where chance alone agrees
-    always.
+def _kappa(cells: Sequence[int], table: np.ndarray, missing: int) -> Estimate:
+    """Cohen's kappa: (observed - expected) / (1 - expected). ``cells`` are the places of the items in ``table``, row by row.
+
+    The interval is by the influence of each item on kappa (the variance of Fleiss, Cohen and Everitt, 1969) and, as kappa
+    lies from -1 to 1, Wilson's of the share (1 + kappa) / 2, which covers also where nearly all agree.
     """
     import numpy as np
 
-    table = sums.reshape(len(sums), len(LABELS), len(LABELS))
-    n = table.sum(axis=(1, 2))
-    observed = np.trace(table, axis1=1, axis2=2) / n
-    expected = (table.sum(axis=1) * table.sum(axis=2)).sum(axis=1) / n**2
-    return np.where(expected < 1, (observed - expected) / np.where(expected < 1, 1 - expected, 1), np.nan)
+    n = len(cells)
+    if n == 0:
+        return Estimate(None, None, None, 0, missing, "nothing to count")
+    rows, columns = table.sum(axis=1) / n, table.sum(axis=0) / n
+    observed, expected = float(np.trace(table)) / n, float(rows @ columns)
+    if expected >= 1:
+        return Estimate(None, None, None, n, missing, "no value on these data")
+    value = (observed - expected) / (1 - expected)
+    row, column = np.divmod(np.asarray(cells), len(LABELS))
+    by_chance = columns[row] + rows[column] - 2 * expected
+    parts = ((row == column) - observed - (1 - value) * by_chance) / (1 - expected) / n
+    low, high, method = estimates.share_interval((1 + value) / 2, crossed(parts / 2, range(n)))
+    return Estimate(value, 2 * low - 1, 2 * high - 1, n, missing, method.replace("prompts", "items"))
 
 
-def among(raters: Sequence[Mapping[str, Outcome]], *, seed: int = 0) -> list[tuple[int, int, Agreement]]:
+def among(raters: Sequence[Mapping[str, Outcome]]) -> list[tuple[int, int, Agreement]]:
     """Agreement of every two raters, by their positions in the list."""
-    return [(i, j, agree(raters[i], raters[j], seed=seed)) for i, j in combinations(range(len(raters)), 2)]
+    return [(i, j, agree(raters[i], raters[j])) for i, j in combinations(range(len(raters)), 2)]

@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 Groups = Mapping[Decision, Sequence[Json]]
 
 MIN_PAIRS = 20
-"""Judged pairs below which no winner is named: with fewer prompts a bootstrap interval is narrower than its 95% says."""
+"""Judged pairs below which no winner is named: with fewer prompts a test over them proves little."""
 LEVEL = 0.05
 """Corrected p-value below which a decision stands."""
 RANDOM = ("random",)
@@ -142,13 +142,26 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
     if detectable:
         points = f"{100 * max(detectable):.0f} points from 50%"
-        lines.append(f"With so many prompts, a true win rate {points} is found four times of five.")
+        corrected = ", correction for several comparisons included" if len(comparisons) > 1 else ""
+        lines.append(
+            f"With so many prompts, a true win rate {points} is found four times of five{corrected}."
+        )
+    lines += _beyond_power(comparisons, arms)
     lines.append("Each interval is 95% by itself.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm["training"] for arm in arms):
         lines.append(_trainings(arms))
     return " ".join(line for line in lines if line)
+
+
+def _beyond_power(comparisons: Sequence[Json], arms: Sequence[Json]) -> list[str]:
+    """The rivals against which not even a one-sided result would be found, and why, for the first reason among them."""
+    blind = [item for item in comparisons if item["power"]["detectable"] is None and item["power"]["reason"]]
+    if not blind:
+        return []
+    names = join([arm_name(item["b"], arms) for item in blind], "or")
+    return [f"Against {names} no win rate is found four times of five: {blind[0]['power']['reason']}."]
 
 
 def _trainings(arms: Sequence[Json]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from handpicked.analyze import bootstrap, seeds
+from handpicked.analyze import seeds
 from handpicked.analyze.facts import ArmFacts, Losses, TrainingFacts
 from handpicked.analyze.histogram import summarize
 from handpicked.records import Completion
@@ -104,22 +104,23 @@ def _above(members: Sequence[ArmFacts], others: Sequence[ArmFacts], losses: Loss
     mine, other = ([losses[arm.name] for arm in side if losses.get(arm.name)] for side in (members, others))
     if not mine or not other or members[0].name == others[0].name:
         return None
-    return asdict(seeds.mean(seeds.differences(mine, other)))
+    return asdict(seeds.difference(mine, other))
 
 
 def _answers(completions: Sequence[Completion]) -> Json:
     """Answer lengths in the model's tokens, and the shares of answers that ended by themselves and that stopped at the token limit."""
     ordered = sorted(completions, key=lambda completion: (completion.arm, completion.prompt_id))
     tokens: dict[str, dict[str, float | None]] = {}
+    finished: dict[str, dict[str, float | None]] = {}
+    unfinished: dict[str, dict[str, float | None]] = {}
     for completion in ordered:
         tokens.setdefault(completion.arm, {})[completion.prompt_id] = completion.tokens
-    prompts = [completion.prompt_id for completion in ordered]
-    finished = [float(completion.finished) for completion in ordered]
-    unfinished = [1 - share for share in finished]
+        finished.setdefault(completion.arm, {})[completion.prompt_id] = float(completion.finished)
+        unfinished.setdefault(completion.arm, {})[completion.prompt_id] = float(not completion.finished)
     return {
         "answer_lengths": summarize([completion.tokens for completion in ordered]),
         "answer_tokens": asdict(seeds.mean(list(tokens.values()) or [{}])),
-        "finished": asdict(bootstrap.share(prompts, finished)),
-        "unfinished": asdict(bootstrap.share(prompts, unfinished)),
+        "finished": asdict(seeds.mean(list(finished.values()), share=True)),
+        "unfinished": asdict(seeds.mean(list(unfinished.values()), share=True)),
         "empty": sum(not completion.text.strip() for completion in ordered),
     }

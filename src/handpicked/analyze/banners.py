@@ -1,11 +1,17 @@
-"""Failure signatures: what a reader must know before believing the numbers."""
+"""Failure signatures: what a reader must know before believing the numbers.
+
+A banner that claims a change looks at several arms and measures for one that stands out, so its intervals are ``widened`` for
+their number: with nothing the matter it is shown in at most 5% of runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 from handpicked.analyze.answer import RANDOM, decide
+from handpicked.analyze.estimates import Z95
 from handpicked.config import FEW_STEPS
 
 TRUNCATED_SHARE = 0.05
@@ -126,19 +132,43 @@ def _reason(controlled: Json | None) -> str | None:
 
 
 def _undone(controlled: Json | None) -> bool:
-    return bool(controlled and controlled["low"] is not None and controlled["low"] <= 0.5)
+    """Whether the controlled rate may be even, and the judge is shown to reward what is controlled: else it may only be less
+    sure, as every rate is that is read off at one point.
+    """
+    if not controlled or controlled["low"] is None or controlled["low"] > 0.5:
+        return False
+    effects = controlled["effects"].values()
+    return any(_excludes_zero(effect, len(effects)) for effect in effects)
+
+
+def _excludes_zero(estimate: Json, tests: int) -> bool:
+    low, high = widened(estimate, tests)
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def widened(estimate: Json, tests: int) -> tuple[float | None, float | None]:
+    """The interval that still holds with 95% when ``tests`` of them are looked at for the one that stands out (Bonferroni)."""
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if low is None or high is None:
+        return None, None
+    factor = NormalDist().inv_cdf(1 - 0.025 / max(1, tests)) / Z95
+    return value - factor * (value - low), value + factor * (high - value)
 
 
 def _short_answers(results: Json) -> Iterator[tuple[str, str, str]]:
     """Longer answers where a word was asked, and fewer of them right: by the references, or on a benchmark of the run."""
     found = []
-    for arm in results["short_answers"]:
+    arms = [arm for arm in results["short_answers"] if arm["words_above_base"]]
+    tests = sum(1 + len(list(_changes(results, arm["arm"]))) for arm in arms)
+    for arm in arms:
         longer, right = arm["words_above_base"], arm["right_above_base"]
-        if not longer or longer["low"] is None or longer["low"] <= 0:
+        if not _above_zero(longer, len(arms)):
             continue
-        falls = [f"{100 * right['value']:+.0f} points right"] if right and _below_zero(right) else []
+        falls = [f"{100 * right['value']:+.0f} points right"] if right and _below_zero(right, tests) else []
         falls += [
-            f"{task} {100 * change['value']:+.0f} points" for task, change in _fallen(results, arm["arm"])
+            f"{task} {100 * change['value']:+.0f} points"
+            for task, change in _changes(results, arm["arm"])
+            if _below_zero(change, tests)
         ]
         if falls:
             found.append(f"{arm['arm']}: {longer['value']:+.0f} words, {', '.join(falls)}")
@@ -152,16 +182,22 @@ def _short_answers(results: Json) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _below_zero(estimate: Json) -> bool:
-    return estimate["high"] is not None and bool(estimate["high"] < 0)
+def _below_zero(estimate: Json, tests: int) -> bool:
+    high = widened(estimate, tests)[1]
+    return high is not None and high < 0
 
 
-def _fallen(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
-    """Benchmarks on which an arm lies below the untouched model, its whole interval below zero."""
+def _above_zero(estimate: Json, tests: int) -> bool:
+    low = widened(estimate, tests)[0]
+    return low is not None and low > 0
+
+
+def _changes(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
+    """How far an arm lies above the untouched model on each benchmark."""
     for row in results["benchmarks"]:
         for cell in row["arms"]:
             known = cell["arm"] == arm and row["higher_is_better"] and not row["members"] and cell["to_base"]
-            if known and _below_zero(cell["to_base"]):
+            if known:
                 yield row["benchmark"], cell["to_base"]
 
 
@@ -237,14 +273,18 @@ def _unfinished(results: Json) -> Iterator[tuple[str, str, str]]:
 
 def _longer_and_worse(results: Json) -> Iterator[tuple[str, str, str]]:
     """Answers that should be a number or a word grow, beyond their interval, while accuracy falls beyond its own."""
-    found = [
-        f"{cell['arm']} on {row['benchmark']} ({cell['characters_to_base']['value']:+,.0f} characters, "
-        f"{100 * cell['to_base']['value']:+.1f} points)"
+    cells = [
+        (row["benchmark"], cell)
         for row in results["benchmarks"]
         if row["short_answer"]
         for cell in row["arms"]
         if cell["to_base"] and cell["characters_to_base"]
-        if (cell["characters_to_base"]["low"] or 0) > 0 and (cell["to_base"]["high"] or 0) < 0
+    ]
+    found = [
+        f"{cell['arm']} on {benchmark} ({cell['characters_to_base']['value']:+,.0f} characters, "
+        f"{100 * cell['to_base']['value']:+.1f} points)"
+        for benchmark, cell in cells
+        if _above_zero(cell["characters_to_base"], len(cells)) and _below_zero(cell["to_base"], len(cells))
     ]
     if found:
         yield (

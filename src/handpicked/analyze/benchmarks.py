@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from handpicked.analyze import seeds
-from handpicked.analyze.bootstrap import Z95, wilson
+from handpicked.analyze.estimates import Z95, wilson
 from handpicked.analyze.facts import ArmFacts, BenchFacts
 from handpicked.records import Estimate
 
@@ -133,7 +133,7 @@ def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, floa
     if len(mine) == len(theirs) == 1:
         shared = [mine[0][doc] - theirs[0][doc] for doc in mine[0] if doc in theirs[0]]
         return asdict(_mean(shared, len(mine[0].keys() ^ theirs[0].keys()), "mean of paired differences"))
-    return asdict(_over_seeds(seeds.differences(mine, theirs)))
+    return asdict(_over_seeds(seeds.differences(mine, theirs), seeds.paired_groups(len(mine), len(theirs))))
 
 
 def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
@@ -142,9 +142,9 @@ def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
     return _over_seeds(values)
 
 
-def _over_seeds(values: Sequence[seeds.Values]) -> Estimate:
-    """``seeds.mean``; where all values are alike, resampling says nothing and the rule of ``_estimate`` holds."""
-    found = seeds.mean(values)
+def _over_seeds(values: Sequence[seeds.Values], groups: Sequence[int] | None = None) -> Estimate:
+    """``seeds.mean``; where all values are alike, their variance says nothing and the rule of ``_estimate`` holds."""
+    found = seeds.mean(values, groups=groups)
     if found.value is None or found.low is None or found.low != found.high:
         return found
     documents = {doc for one in values for doc, value in one.items() if value is not None}

@@ -10,7 +10,7 @@ from handpicked.records import Outcome, Verdict
 
 
 def calibration(
-    verdicts: Sequence[Verdict], labels: Sequence[Outcome], rule: Rule = "strict", *, seed: int = 0
+    verdicts: Sequence[Verdict], labels: Sequence[Outcome], rule: Rule = "strict"
 ) -> dict[str, Agreement]:
     """Agreement and kappa with people's labels (one a verdict, in their order): over all, then for each test set.
 
@@ -30,7 +30,6 @@ def calibration(
         name: agree(
             {str(i): j for i, (j, _) in enumerate(both)},
             {str(i): p for i, (_, p) in enumerate(both)},
-            seed=seed,
         )
         for name, both in groups.items()
     }

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from handpicked.analyze.win_rate import Rule, worth
+from handpicked.analyze.crossed import of_mean
+from handpicked.analyze.estimates import share_p_value
+from handpicked.analyze.win_rate import Rule, parsed
 from handpicked.records import Verdict
 
 EXACT_UP_TO = 5_000
@@ -36,26 +38,43 @@ class Comparison:
         return "a" if self.wins > self.losses else "b"
 
 
-def compare(verdicts: Sequence[Verdict], rule: Rule = "strict") -> list[Comparison]:
+def compare(
+    verdicts: Sequence[Verdict], rule: Rule = "strict", arm_of: Mapping[str, str] | None = None
+) -> list[Comparison]:
     """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every two arms that met,
     Holm-corrected.
 
     A prompt counts once, for the side that its verdicts favour on balance, so that several judgements on one
-    prompt do not pose as several prompts.
+    prompt do not pose as several prompts. ``arm_of`` says of which arm each model is a seed (``None``: models are arms).
+    Where several seeds met, the luck of a training favours one side on all prompts at once, which no test over prompts can
+    see; then the p-value is that of the win rate over prompts and seeds (``estimates.share_p_value``).
     """
-    balance: dict[tuple[str, str], dict[str, float]] = {}
+    met: dict[tuple[str, str], list[Verdict]] = {}
     for v in verdicts:
-        value = worth(v, rule)
-        prompts = balance.setdefault((v.a, v.b), {})
-        if value is not None:
-            prompts[v.prompt_id] = prompts.get(v.prompt_id, 0.0) + value - 0.5
-    tests = []
-    for pair, prompts in balance.items():
-        wins = sum(value > 0 for value in prompts.values())
-        losses = sum(value < 0 for value in prompts.values())
-        tests.append((pair, wins, losses, sign_test(wins, losses)))
+        a, b = (v.a, v.b) if arm_of is None else (arm_of[v.a], arm_of[v.b])
+        met.setdefault((a, b), []).append(v)
+    tests = [(pair, *_test(listed, rule)) for pair, listed in met.items()]
     adjusted = holm({pair: p for pair, _, _, p in tests if p is not None})
     return [Comparison(*pair, wins, losses, p, adjusted.get(pair)) for pair, wins, losses, p in tests]
+
+
+def _test(verdicts: Sequence[Verdict], rule: Rule) -> tuple[int, int, float | None]:
+    """Prompts won and lost on balance, and the p-value."""
+    prompts, values, seeds = parsed(verdicts, rule)
+    balance = balances(prompts, values).values()
+    wins, losses = sum(value > 0 for value in balance), sum(value < 0 for value in balance)
+    if len(set(seeds)) < 2 or len(set(values)) == 1:  # where all are alike no variance is seen
+        return wins, losses, sign_test(wins, losses)
+    rate = math.fsum(values) / len(values)
+    return wins, losses, share_p_value(rate, 0.5, of_mean(prompts, values, seeds))
+
+
+def balances(prompts: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """How far the mean worth of each prompt's verdicts lies above a tie; 0 where neither side is favoured."""
+    listed: dict[str, list[float]] = {}
+    for prompt, value in zip(prompts, values, strict=True):
+        listed.setdefault(prompt, []).append(value - 0.5)
+    return {prompt: math.fsum(one) / len(one) for prompt, one in listed.items()}
 
 
 def sign_test(wins: int, losses: int) -> float | None:

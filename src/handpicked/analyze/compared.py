@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
-from handpicked.analyze import seeds
 from handpicked.analyze.bradley_terry import bradley_terry
 from handpicked.analyze.compare import compare
 from handpicked.analyze.length_control import by_length, controlled_json, length_controlled, style_controlled
@@ -20,7 +19,7 @@ from handpicked.analyze.win_rate import (
     standard_error,
     worth,
 )
-from handpicked.records import Completion, Estimate, Outcome, Pair, Prompt, Review, Verdict
+from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 
 EVERYTHING = "all"
 """The test set that holds every prompt."""
@@ -84,38 +83,41 @@ def compare_arms(
     shown: dict[tuple[str, str], list[Pair]] = {}
     for pair in pairs:
         shown.setdefault((arm_of[pair.a], arm_of[pair.b]), []).append(pair)
-    tested = [
-        v if (v.a, v.b) == met else replace(v, a=met[0], b=met[1])
-        for met, listed in meetings.items()
-        if met[0] in candidates
-        for v in listed
-    ]
-    tests = {(test.a, test.b): test for test in compare(tested)}
+    tested = [v for met, listed in meetings.items() if met[0] in candidates for v in listed]
+    tests = {(test.a, test.b): test for test in compare(tested, arm_of=arm_of)}
+    made = max(1, sum(test.p_value is not None for test in tests.values()))
     for a, b in sorted(meetings, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
         sets = sorted({verdict.test_set for verdict in meetings[a, b]})
         texts = shown.get((a, b), [])
         test = tests.get((a, b))
         for test_set in [EVERYTHING, *(sets if len(sets) > 1 else [])]:
             chosen = [v for v in meetings[a, b] if test_set in (EVERYTHING, v.test_set)]
+            corrected = test.adjusted if test and test_set == EVERYTHING else None
+            together = made if test and test_set == EVERYTHING else 1
             yield {
                 "judge": judge,
                 "test_set": test_set,
                 "a": a,
                 "b": b,
-                "holm": test.adjusted if test and test_set == EVERYTHING else None,
-                **_comparison(chosen, texts),
+                "holm": corrected,
+                **_comparison(chosen, texts, together, corrected),
                 "categories": _categories(chosen, texts) if test_set == EVERYTHING else {},
             }
 
 
-def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
-    """The verdicts of two arms, of all seeds together; ``seeds`` has each two models that met, where there are several."""
+def _comparison(
+    verdicts: Sequence[Verdict], pairs: Sequence[Pair], together: int = 1, corrected: float | None = None
+) -> Json:
+    """The verdicts of two arms, of all seeds together; ``seeds`` has each two models that met, where there are several.
+
+    ``together`` are the comparisons made at once with this one, ``corrected`` is its corrected p-value.
+    """
     rules: tuple[Rule, ...] = ("strict", "summed")
     met = by_models(verdicts)
     found: Json = {
         rule: {
             "counts": asdict(counts(verdicts, rule)),
-            "win_rate": asdict(_win_rate(verdicts, met, rule)),
+            "win_rate": asdict(adjusted_win_rate(verdicts, rule)),
         }
         for rule in rules
     }
@@ -132,7 +134,7 @@ def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
         "style_controlled": controlled_json(style) if pairs else None,
         "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
         "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
-        "power": asdict(power(verdicts)),
+        "power": asdict(power(verdicts, comparisons=together, corrected=corrected)),
     }
 
 
@@ -144,7 +146,7 @@ def _soft(verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Ve
     if not has_probabilities(verdicts):
         return None
     return {
-        "win_rate": asdict(_win_rate(verdicts, met, "soft")),
+        "win_rate": asdict(adjusted_win_rate(verdicts, "soft")),
         "standard_error": standard_error(verdicts, "soft") if len(met) == 1 else None,
     }
 
@@ -163,15 +165,6 @@ def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict
     return met
 
 
-def _win_rate(
-    verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Verdict]], rule: Rule
-) -> Estimate:
-    """The adjusted win rate; over prompts and seeds where an arm was trained several times."""
-    if len(met) == 1:
-        return adjusted_win_rate(verdicts, rule)
-    return seeds.mean([worths(listed, rule) for listed in met.values()], share=True)
-
-
 def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, float | None]:
     """What the verdicts of two models are worth to the first of them, by prompt."""
     return {v.prompt_id: worth(v, rule) for v in verdicts}
@@ -179,8 +172,7 @@ def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, floa
 
 def ranking(judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Json:
     """All arms by Bradley-Terry strength, strongest first; the seeds of an arm are one contestant."""
-    mine = [replace(v, a=arm_of[v.a], b=arm_of[v.b]) for v in verdicts if v.judge == judge]
-    strengths = bradley_terry(mine)
+    strengths = bradley_terry([v for v in verdicts if v.judge == judge], arm_of=arm_of)
     return {
         "judge": judge,
         "arms": [{"arm": arm, "strength": asdict(found)} for arm, found in strengths.items()],

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from handpicked.analyze.bootstrap import Z95
+from handpicked.analyze.estimates import Z95
 from handpicked.records import Estimate
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import estimates
 from handpicked.analyze.length_forms import CHOSEN, FORMS, Form
 from handpicked.analyze.logistic import separated
+from handpicked.analyze.seeds import numbered
 from handpicked.analyze.styles import STYLES, style_differences
 from handpicked.analyze.win_rate import Rule, worth
 from handpicked.records import Estimate, Pair, Verdict
@@ -121,7 +122,11 @@ def near_equal(rows: Rows) -> NearEqual:
     """The pairs of nearly equal length."""
     a, b = rows.lengths.T
     near = np.flatnonzero(np.abs(a - b) <= NEAR * np.maximum(a, b))
-    rate = bootstrap.share([rows.prompts[i] for i in near], rows.outcomes[near].tolist())
+    rate = estimates.share(
+        [rows.prompts[i] for i in near],
+        rows.outcomes[near].tolist(),
+        seeds=numbered([rows.models[i] for i in near]),
+    )
     return NearEqual(len(near), len(rows.outcomes), NEAR, rate)
 
 

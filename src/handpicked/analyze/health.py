@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import estimates
 from handpicked.records import Estimate, Review, Verdict
 
 FIRST_LOW, FIRST_HIGH = 0.25, 0.75
@@ -51,7 +51,7 @@ class Health:
     reasons: tuple[str, ...]
 
 
-def health(verdicts: Sequence[Verdict], *, seed: int = 0) -> Health:
+def health(verdicts: Sequence[Verdict]) -> Health:
     """The health of the one judge that gave these verdicts.
 
     The floor, below which no winner may be named: first-position share with its whole interval outside 25% to
@@ -64,13 +64,10 @@ def health(verdicts: Sequence[Verdict], *, seed: int = 0) -> Health:
     placed = [(p, r.preferred == "first") for p, r in parsed if r.preferred != "tie" and r.order != "unknown"]
     both = [(v.prompt_id, v.reviews[0], v.reviews[1]) for v in verdicts if _both_orders(v)]
     decided = [(p, x.preferred == y.preferred) for p, x, y in both if "tie" not in (x.preferred, y.preferred)]
-    against = {"seed": seed}
-    first = bootstrap.share([p for p, _ in placed], [float(h) for _, h in placed], **against)
+    first = estimates.share([p for p, _ in placed], [float(h) for _, h in placed])
     contradicting = [float(x.preferred == y.preferred != "tie") for _, x, y in both]
-    unparsed = bootstrap.share(
-        [p for p, _ in reviews], [float(r.preferred is None) for _, r in reviews], **against
-    )
-    decided_share = bootstrap.share([p for p, _ in decided], [float(c) for _, c in decided], **against)
+    unparsed = estimates.share([p for p, _ in reviews], [float(r.preferred is None) for _, r in reviews])
+    decided_share = estimates.share([p for p, _ in decided], [float(c) for _, c in decided])
     blind = bool(both) and all(_one_reading(x, y) for _, x, y in both)
     reasons = _complaints(first, decided_share, unparsed, blind)
     failures = [r for _, r in reviews if r.preferred is None]
@@ -80,15 +77,13 @@ def health(verdicts: Sequence[Verdict], *, seed: int = 0) -> Health:
         judge=verdicts[0].judge if verdicts else "",
         pairs=len(verdicts),
         first_position=first,
-        contradictions=bootstrap.share(
-            [p for p, *_ in both], contradicting, missing=len(verdicts) - len(both), **against
+        contradictions=estimates.share(
+            [p for p, *_ in both], contradicting, missing=len(verdicts) - len(both)
         ),
         contradictions_decided=decided_share,
-        ties=bootstrap.share(
-            [p for p, _ in parsed], [float(r.preferred == "tie") for _, r in parsed], **against
-        ),
+        ties=estimates.share([p for p, _ in parsed], [float(r.preferred == "tie") for _, r in parsed]),
         unparsed=unparsed,
-        longer=prefers_longer(verdicts, seed=seed),
+        longer=prefers_longer(verdicts),
         truncated=sum(r.truncated for _, r in reviews),
         seconds=sum(times) / len(times) if times else None,
         cost=sum(costs) if costs else None,
@@ -100,11 +95,11 @@ def health(verdicts: Sequence[Verdict], *, seed: int = 0) -> Health:
     )
 
 
-def prefers_longer(verdicts: Sequence[Verdict], *, seed: int = 0) -> Estimate:
+def prefers_longer(verdicts: Sequence[Verdict]) -> Estimate:
     """Of the pairs with a winner (summed rule) and two lengths, how many were won by the longer answer."""
     won = [v for v in verdicts if v.summed in ("win", "lose") and v.length_a != v.length_b]
     longer = [float((v.length_a > v.length_b) == (v.summed == "win")) for v in won]
-    return bootstrap.share([v.prompt_id for v in won], longer, missing=len(verdicts) - len(won), seed=seed)
+    return estimates.share([v.prompt_id for v in won], longer, missing=len(verdicts) - len(won))
 
 
 def _both_orders(verdict: Verdict) -> bool:

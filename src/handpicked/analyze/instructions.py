@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from handpicked.analyze.benchmark_types import benchmark_types
@@ -47,9 +46,8 @@ def _by_type(run: RunFacts, told: Told) -> list[Json]:
     untouched = next(
         (name for name, (arm, *_) in told.groups.items() if (arm.by, arm.base) == ("none", base)), None
     )
-    verdicts = [replace(v, a=told.arm_of[v.a], b=told.arm_of[v.b]) for v in told.main]
     losses = {
         name: [run.losses[arm.name] for arm in members if run.losses.get(arm.name)]
         for name, members in told.groups.items()
     }
-    return by_type(verbs, verdicts, candidate, losses, untouched)
+    return by_type(verbs, told.main, candidate, losses, untouched, told.arm_of)

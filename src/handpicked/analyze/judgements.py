@@ -50,7 +50,7 @@ def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> list[
 def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
     met = sorted({(v.a, v.b) for v in verdicts})
     models = {model for pair in met for model in pair}
-    tests = {(test.a, test.b): asdict(test) for test in compare(verdicts)}
+    tests = {(test.a, test.b): test for test in compare(verdicts)}
     comparisons = [
         {
             "a": a,
@@ -58,7 +58,14 @@ def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dic
             **_comparison(
                 [v for v in verdicts if (v.a, v.b) == (a, b)], [p for p in pairs if (p.a, p.b) == (a, b)]
             ),
-            "test": tests.get((a, b)),
+            "power": asdict(
+                power(
+                    [v for v in verdicts if (v.a, v.b) == (a, b)],
+                    comparisons=max(1, sum(test.p_value is not None for test in tests.values())),
+                    corrected=tests[a, b].adjusted,
+                )
+            ),
+            "test": asdict(tests[a, b]),
         }
         for a, b in met
     ]
@@ -69,7 +76,6 @@ def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dic
 def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
     return {
         **_group(verdicts, pairs),
-        "power": asdict(power(verdicts)),
         "test_sets": _groups(by_group(verdicts, "test_set"), pairs),
         "categories": _groups(by_group(verdicts, "category"), pairs),
     }

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import estimates
 from handpicked.analyze.equal_length import (
     NearEqual,
     Rows,
@@ -36,7 +36,8 @@ from handpicked.analyze.equal_length import (
 )
 from handpicked.analyze.length_forms import CHOSEN, FORMS
 from handpicked.analyze.logistic import fit, rate_at_zero
-from handpicked.analyze.win_rate import Rule, worth
+from handpicked.analyze.seeds import numbered
+from handpicked.analyze.win_rate import Rule, adjusted_win_rate
 from handpicked.records import Estimate, NotEstimable, Pair, Verdict
 
 Json = dict[str, Any]
@@ -95,13 +96,13 @@ def controlled(rows: Rows) -> Controlled:
     reason = no_rate(rows, near)
     if reason is not None:
         return Controlled(NotEstimable(reason, n, rows.missing), {}, near, {})
-    beta, covariance = fit(np.column_stack([np.ones(n), rows.terms]), rows.outcomes, rows.prompts)
-    halves = bootstrap.Z95 * np.sqrt(np.diag(covariance))
+    design = np.column_stack([np.ones(n), rows.terms])
+    beta, variances = fit(design, rows.outcomes, rows.prompts, numbered(rows.models))
     how = f"logistic regression on {', '.join(rows.names) or 'nothing'} (length as {CHOSEN})"
-    method = f"{how}; prompt-clustered sandwich interval"
+    method = f"{how}; sandwich interval over {estimates.over(variances[0])}"
+    halves = [variance.half() for variance in variances]
     found = [
-        Estimate(b, b - h, b + h, n, rows.missing, method)
-        for b, h in zip(beta.tolist(), halves.tolist(), strict=True)
+        Estimate(b, b - h, b + h, n, rows.missing, method) for b, h in zip(beta.tolist(), halves, strict=True)
     ]
     effects = dict(zip(rows.names, found[1:], strict=True))
     forms = {name: float(rate_at_zero(rows.terms_by(form), rows.outcomes)[0]) for name, form in FORMS.items()}
@@ -129,11 +130,12 @@ def controlled_json(found: Controlled) -> Json:
         "forms": dict(found.forms),
         "range": [min(rates), max(rates)] if rates else None,
         "both_sides": found.both_sides,
+        "effects": {term: asdict(effect) for term, effect in found.effects.items()},
         "near_equal": {**asdict(found.near), "share": found.near.share},
     }
 
 
-def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> dict[str, Estimate]:
+def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, Estimate]:
     """The adjusted win rate of ``a`` where its answer is ``longer``, ``shorter`` and ``equal``ly long."""
     groups: dict[str, list[Verdict]] = {"longer": [], "shorter": [], "equal": []}
     for v in verdicts:
@@ -141,11 +143,4 @@ def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int =
             groups[
                 "longer" if v.length_a > v.length_b else "shorter" if v.length_a < v.length_b else "equal"
             ].append(v)
-    found = {}
-    for name, group in groups.items():
-        values = [(v.prompt_id, w) for v in group if (w := worth(v, rule)) is not None]
-        missing = len(group) - len(values)
-        found[name] = bootstrap.share(
-            [p for p, _ in values], [w for _, w in values], missing=missing, seed=seed
-        )
-    return found
+    return {name: adjusted_win_rate(group, rule) for name, group in groups.items()}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze.crossed import Crossed, crossed
 
 if TYPE_CHECKING:
     import numpy as np
 
 RIDGE = 0.04
 STEPS = 50
+AT_ONCE = 2_000_000
+"""Numbers of weights that are fitted at once."""
 CLOSE = 1e-10
 LONGEST_STEP = 5.0
 """Log-odds that one Newton step may move a coefficient, so that a start far away does not overshoot."""
@@ -19,17 +21,20 @@ APART = 1.0
 """Log-odds by which a coefficient grows when the ridge is made a hundred times weaker, where nothing else bounds it."""
 
 
-def fit(x: np.ndarray, y: np.ndarray, prompts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and their covariance, by Newton's method with a weak ridge.
+def fit(
+    x: np.ndarray, y: np.ndarray, prompts: Sequence[Hashable], seeds: Sequence[Hashable] | None = None
+) -> tuple[np.ndarray, list[Crossed]]:
+    """Coefficients [k] and the variances of each over prompts and seeds, by Newton's method with a weak ridge.
 
     The ridge (a normal prior of standard deviation 5 on every coefficient) keeps them finite where one side
-    always wins: ``separated`` says whether nothing else does. The covariance is the sandwich of White (1980), summed over
-    prompts (Liang and Zeger, 1986), with the usual factor for few prompts.
+    always wins: ``separated`` says whether nothing else does. The variances are the diagonal of the sandwich of White
+    (1980), summed over prompts (Liang and Zeger, 1986) and seeds (``crossed``), times (P - 1) / (P - k) for P prompts, as
+    k coefficients fitted to few prompts make the residuals small (MacKinnon and White, 1985).
     """
     beta, parts = influences(x, y)
-    by_prompt = bootstrap.totals_by_prompt(prompts, parts)
-    n = len(by_prompt)
-    return beta, by_prompt.T @ by_prompt * (n / max(1, n - 1))
+    clusters, k = len(set(prompts)), len(beta)
+    few = ((clusters - 1) / (clusters - k)) ** 0.5 if clusters > k else float("inf")
+    return beta, [crossed(few * column, prompts, seeds) for column in parts.T]
 
 
 def influences(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +64,7 @@ def rate_at_zero(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     start = _coefficients(design, y, ones)
     if weights is None:
         return _probability(start[:, 0])
-    at_once = max(1, bootstrap.DRAWS_AT_ONCE // max(1, len(y)))
+    at_once = max(1, AT_ONCE // max(1, len(y)))
     parts = [
         _coefficients(design, y, part, start[0])
         for part in (weights[i : i + at_once] for i in range(0, len(weights), at_once))

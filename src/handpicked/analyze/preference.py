@@ -8,23 +8,25 @@ difference in length beside it and an intercept for every two arms that met:
 Differences are divided by a robust scale (the median of those that are not 0), so that an effect is the change in log-odds for
 a typical difference and a difference of zero stays zero; one of more than ``MOST`` scales counts as so many, because an answer
 that repeats itself has hundreds of list items. Length enters as in ``length_control``. A tie counts half (a fractional response, Papke and
-Wooldridge, 1996). The interval and the two-sided p-value are those of a normal with the sandwich variance summed over
-prompts (``logistic.fit``); p-values are corrected for the number of features by Holm (1979). ``together`` holds the effects
+Wooldridge, 1996). The interval and the two-sided p-value are Student's with the sandwich variance over prompts
+and training seeds (``logistic.fit``); p-values are corrected for the number of features by Holm (1979). ``together`` holds the effects
 in one model of all features, where there are ten verdicts a term or more (Peduzzi et al., 1996).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from handpicked.analyze import bootstrap
 from handpicked.analyze.compare import holm
+from handpicked.analyze.crossed import Crossed
+from handpicked.analyze.estimates import over
 from handpicked.analyze.facts import Answers
 from handpicked.analyze.length_forms import CHOSEN, FORMS, robust_scale
 from handpicked.analyze.logistic import fit
+from handpicked.analyze.seeds import numbered
 from handpicked.analyze.win_rate import Rule, worth
 from handpicked.records import Estimate, Verdict
 
@@ -41,13 +43,19 @@ Json = dict[str, Any]
 
 
 def preference(
-    verdicts: Sequence[Verdict], answers: Answers, features: Sequence[str], rule: Rule = "strict"
+    verdicts: Sequence[Verdict],
+    answers: Answers,
+    features: Sequence[str],
+    rule: Rule = "strict",
+    *,
+    fixed: Container[str] | None = None,
 ) -> Json:
     """One judge's verdicts against ``features`` of the ``answers``.
 
     Each feature has its ``effect`` (log-odds for a typical difference, at equal length), ``p`` and ``holm`` (``None`` where
     it could not be fitted), and ``difference``, the mean of a - b in the feature's own unit. Verdicts that were not parsed,
-    have no lengths or lack the feature on either side are missing.
+    have no lengths or lack the feature on either side are missing. ``fixed`` are the models that are the only training of
+    their arm, all others being seeds (``seeds.groups``); ``None``: there are no seeds.
     """
     kept = [
         (v, value)
@@ -58,7 +66,7 @@ def preference(
         and (v.b, v.prompt_id) in answers
     ]
     differences = {name: [_difference(v, answers, name) for v, _ in kept] for name in features}
-    alone = {name: _alone(kept, differences[name], len(verdicts)) for name in features}
+    alone = {name: _alone(kept, differences[name], len(verdicts), fixed) for name in features}
     p_values = {(name, ""): p for name, (_, p) in alone.items() if p is not None}
     corrected = holm(p_values)
     rows = [
@@ -75,7 +83,7 @@ def preference(
         "rows": rows,
         "n": len(kept),
         "missing": len(verdicts) - len(kept),
-        "together": _together(kept, differences),
+        "together": _together(kept, differences, fixed),
     }
 
 
@@ -89,7 +97,10 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _alone(
-    kept: Sequence[tuple[Verdict, float]], differences: Sequence[float | None], total: int
+    kept: Sequence[tuple[Verdict, float]],
+    differences: Sequence[float | None],
+    total: int,
+    fixed: Container[str] | None,
 ) -> tuple[Estimate, float | None]:
     """The effect of one feature with length held fixed, and its p-value."""
     told = [(v, value, d) for (v, value), d in zip(kept, differences, strict=True) if d is not None]
@@ -99,17 +110,18 @@ def _alone(
     )
     if len({v.prompt_id for v, _, _ in told}) < ENOUGH or not any(d for _, _, d in told):
         return nothing, None
-    beta, errors = _fitted(
-        [v for v, _, _ in told], [value for _, value, _ in told], [[d] for _, _, d in told]
+    beta, variances = _fitted(
+        [v for v, _, _ in told], [value for _, value, _ in told], [[d] for _, _, d in told], fixed
     )
-    if not errors[-1]:
+    if not variances[-1].half():
         return nothing, None
-    p = math.erfc(abs(beta[-1] / errors[-1]) / math.sqrt(2))
-    return _effect(beta[-1], errors[-1], len(told), missing), p
+    return _effect(beta[-1], variances[-1], len(told), missing), variances[-1].p_value(abs(beta[-1]))
 
 
 def _together(
-    kept: Sequence[tuple[Verdict, float]], differences: Mapping[str, Sequence[float | None]]
+    kept: Sequence[tuple[Verdict, float]],
+    differences: Mapping[str, Sequence[float | None]],
+    fixed: Container[str] | None,
 ) -> dict[str, Json] | None:
     """The effects of all features in one model, over the verdicts that have them all; ``None`` where these are too few."""
     names = [name for name, values in differences.items() if any(values)]
@@ -120,26 +132,29 @@ def _together(
     names_varied = [name for column, name in enumerate(names) if any(row[column] for row in terms)]
     if not names_varied or len(whole) < ENOUGH * (len(names_varied) + 2) or len(names_varied) < len(names):
         return None
-    beta, errors = _fitted([kept[place][0] for place in whole], [kept[place][1] for place in whole], terms)
-    found = zip(names, beta[-len(names) :], errors[-len(names) :], strict=True)
+    beta, variances = _fitted(
+        [kept[place][0] for place in whole], [kept[place][1] for place in whole], terms, fixed
+    )
+    found = zip(names, beta[-len(names) :], variances[-len(names) :], strict=True)
     return {
-        name: asdict(_effect(middle, error, len(whole), len(kept) - len(whole)))
-        for name, middle, error in found
+        name: asdict(_effect(middle, variance, len(whole), len(kept) - len(whole)))
+        for name, middle, variance in found
     }
 
 
-def _effect(middle: float, error: float, n: int, missing: int) -> Estimate:
-    half = bootstrap.Z95 * float(error)
-    return Estimate(
-        float(middle), float(middle) - half, float(middle) + half, n, missing,
-        "logistic regression at equal length; prompt-clustered sandwich interval",
-    )  # fmt: skip
+def _effect(middle: float, variance: Crossed, n: int, missing: int) -> Estimate:
+    half, middle = variance.half(), float(middle)
+    method = f"logistic regression at equal length; sandwich interval over {over(variance)}"
+    return Estimate(middle, middle - half, middle + half, n, missing, method)
 
 
 def _fitted(
-    verdicts: Sequence[Verdict], outcomes: Sequence[float], terms: Sequence[Sequence[float]]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Coefficients and standard errors: one intercept a pair of arms, then length, then ``terms``."""
+    verdicts: Sequence[Verdict],
+    outcomes: Sequence[float],
+    terms: Sequence[Sequence[float]],
+    fixed: Container[str] | None,
+) -> tuple[np.ndarray[Any, Any], list[Crossed]]:
+    """Coefficients and their variances: one intercept a pair of arms, then length, then ``terms``."""
     import numpy as np
 
     met: dict[tuple[str, str], int] = {}
@@ -149,8 +164,8 @@ def _fitted(
     length = FORMS[CHOSEN](lengths[:, 0], lengths[:, 1])
     features = [_scaled(column) for column in np.array(terms, dtype=float).T]
     design = np.column_stack([pairs, length, *features])
-    beta, covariance = fit(design, np.array(outcomes), [v.prompt_id for v in verdicts])
-    return beta, np.sqrt(np.diag(covariance))
+    seeds = None if fixed is None else numbered([(v.a, v.b) for v in verdicts], fixed)
+    return fit(design, np.array(outcomes), [v.prompt_id for v in verdicts], seeds)
 
 
 def _scaled(differences: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

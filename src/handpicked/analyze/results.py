@@ -103,7 +103,8 @@ def _preference(run: RunFacts, told: Told) -> Json | None:
     if not told.judges or not run.answer_features:
         return None
     features = list(dict.fromkeys(name for values in run.answer_features.values() for name in values))
-    return preference(told.main, run.answer_features, features)
+    fixed = {arm.name for members in told.groups.values() if len(members) == 1 for arm in members}
+    return preference(told.main, run.answer_features, features, fixed=fixed)
 
 
 def _members(run: RunFacts, told: Told) -> list[Json]:

@@ -53,7 +53,7 @@ def short_answers(
             mine, base = ([values[m.name] for m in side if m.name in values] for side in (members, untouched))
             entry[key] = asdict(seeds.mean(mine, share=key == "right")) if mine else None
             other = mine and base and members[0].by != "none"
-            entry[f"{key}_above_base"] = asdict(seeds.mean(seeds.differences(mine, base))) if other else None
+            entry[f"{key}_above_base"] = asdict(seeds.difference(mine, base)) if other else None
         found.append(entry)
     return found
 

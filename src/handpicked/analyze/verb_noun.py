@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from handpicked.analyze import bootstrap, seeds
+from handpicked.analyze import estimates, seeds
 from handpicked.analyze.win_rate import adjusted_win_rate
 from handpicked.records import Estimate, Verdict
 
@@ -66,7 +66,7 @@ def proportion(count: int, n: int) -> Estimate:
     """``count`` of ``n`` with Wilson's (1927) 95% interval."""
     if not n:
         return Estimate(None, None, None, 0, 0, "nothing to count")
-    low, high = bootstrap.wilson(count / n, n)
+    low, high = estimates.wilson(count / n, n)
     return Estimate(count / n, low, high, n, 0, "Wilson interval")
 
 
@@ -94,27 +94,29 @@ def by_type(
     candidate: str,
     losses: Losses,
     base: str | None,
+    arm_of: Mapping[str, str] | None = None,
 ) -> list[Json]:
     """For each type of evaluation prompt the candidate's win rate against each rival, and what training did to its loss.
 
-    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, told from the side of the candidate. The win rate
+    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, told from the side of the candidate; ``arm_of``
+    says of which arm each model that they name is a seed (``None``: models are arms). The win rate
     counts a tie half, under the strict rule. ``loss`` is the candidate's reference loss less that of the untouched model
     ``base``, nats per response token, negative where the candidate is better; ``None`` where either is not known. The most
     common type comes first. No correction for the number of types: they show where to look.
     """
     types = types_of(verbs)
     sizes = Counter(types.values())
-    rivals = list(dict.fromkeys(verdict.b for verdict in verdicts if verdict.a == candidate))
+    met: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        a, b = (name if arm_of is None else arm_of[name] for name in (verdict.a, verdict.b))
+        if a == candidate:
+            met.setdefault(b, []).append(verdict)
     rows = []
     for name in in_order(sizes):
         mine = {prompt for prompt, kind in types.items() if kind == name}
         rates = {
-            rival: asdict(
-                adjusted_win_rate(
-                    [v for v in verdicts if (v.a, v.b) == (candidate, rival) and v.prompt_id in mine]
-                )
-            )
-            for rival in rivals
+            rival: asdict(adjusted_win_rate([v for v in listed if v.prompt_id in mine]))
+            for rival, listed in met.items()
         }
         rows.append(
             {
@@ -134,4 +136,4 @@ def _loss(prompts: set[str], candidate: str, base: str | None, losses: Losses) -
         [{prompt: value for prompt, value in one.items() if prompt in prompts} for one in losses.get(arm, ())]
         for arm in (candidate, base)
     )
-    return asdict(seeds.mean(seeds.differences(mine, other))) if any(mine) and any(other) else None
+    return asdict(seeds.difference(mine, other)) if any(mine) and any(other) else None

@@ -11,15 +11,15 @@ of one order; averaging both takes a constant position bias out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from handpicked.analyze import bootstrap
+from handpicked.analyze import crossed, estimates
+from handpicked.analyze.seeds import numbered
+from handpicked.analyze.student import two_sided
 from handpicked.records import Estimate, Outcome, Verdict
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Rule = Literal["strict", "summed", "soft"]
 WORTH: dict[Outcome, float | None] = {"win": 1.0, "tie": 0.5, "lose": 0.0, "unparsed": None}
@@ -68,41 +68,37 @@ def counts(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Counts:
     return Counts(found.count("win"), found.count("tie"), found.count("lose"), found.count("unparsed"))
 
 
-def adjusted_win_rate(
-    verdicts: Sequence[Verdict],
-    rule: Rule = "strict",
-    *,
-    seed: int = 0,
-    resamples: int = bootstrap.RESAMPLES,
-) -> Estimate:
+def adjusted_win_rate(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Estimate:
     """(W + T/2) / N, 0 to 1, 0.5 is even: FastChat's "adjusted win rate" (Zheng et al., 2023), AlpacaEval's
     win rate.
+
+    All verdicts are taken to be on two arms: several models on a side are trainings of one arm, and the interval of this
+    and every other rate is over prompts and seeds (``estimates``).
     """
-    prompts, worths = _parsed(verdicts, rule)
-    missing = len(verdicts) - len(worths)
-    return bootstrap.share(prompts, worths, missing=missing, seed=seed, resamples=resamples)
+    prompts, worths, seeds = parsed(verdicts, rule)
+    return estimates.share(prompts, worths, seeds=seeds, missing=len(verdicts) - len(worths))
 
 
-def share_won(verdicts: Sequence[Verdict], rule: Rule = "strict", *, seed: int = 0) -> Estimate:
+def share_won(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Estimate:
     """W / N, 0 to 1: ties count against ``a``. Zheng et al. (2023) call it the win rate, which here is
     ``adjusted_win_rate``.
     """
-    prompts, worths = _parsed(verdicts, rule)
+    prompts, worths, seeds = parsed(verdicts, rule)
     wins = [float(value > 0.5) for value in worths]
-    return bootstrap.share(prompts, wins, missing=len(verdicts) - len(worths), seed=seed)
+    return estimates.share(prompts, wins, seeds=seeds, missing=len(verdicts) - len(worths))
 
 
 def has_probabilities(verdicts: Sequence[Verdict]) -> bool:
     """Whether the scores are probabilities, so that there is a soft win rate: both sum to 1 in every parsed verdict."""
-    parsed = [v for v in verdicts if v.strict != "unparsed"]
-    return bool(parsed) and all(worth(v, "soft") is not None for v in parsed)
+    known = [v for v in verdicts if v.strict != "unparsed"]
+    return bool(known) and all(worth(v, "soft") is not None for v in known)
 
 
-def winning_score(verdicts: Sequence[Verdict], rule: Rule = "summed", *, seed: int = 0) -> Estimate:
+def winning_score(verdicts: Sequence[Verdict], rule: Rule = "summed") -> Estimate:
     """(W - L) / N + 1, 0 to 2, 1 is even: the score of Cherry LLM (Li et al., 2023), twice the adjusted win
     rate.
     """
-    half = adjusted_win_rate(verdicts, rule, seed=seed)
+    half = adjusted_win_rate(verdicts, rule)
     if half.value is None or half.low is None or half.high is None:
         return half
     return Estimate(2 * half.value, 2 * half.low, 2 * half.high, half.n, half.missing, half.method)
@@ -117,40 +113,37 @@ def standard_error(verdicts: Sequence[Verdict], rule: Rule = "strict") -> float 
     """
     import numpy as np
 
-    _, worths = _parsed(verdicts, rule)
+    _, worths, _ = parsed(verdicts, rule)
     return float(np.std(worths, ddof=1) / np.sqrt(len(worths))) if len(worths) > 1 else None
 
 
-def macro_average(
-    groups: Sequence[Sequence[Verdict]],
-    rule: Rule = "strict",
-    *,
-    seed: int = 0,
-    resamples: int = bootstrap.RESAMPLES,
-) -> Estimate:
-    """The unweighted mean of the groups' adjusted win rates, each group resampled by itself (stratified
-    bootstrap).
+def macro_average(parts: Sequence[Sequence[Verdict]], rule: Rule = "strict") -> Estimate:
+    """The unweighted mean of the groups' adjusted win rates, with Welch's (1947) t interval over the prompts of each group.
 
-    Groups with nothing parsed are left out and their verdicts counted as missing.
+    Groups with nothing parsed are left out and their verdicts counted as missing. No interval where a group has one prompt.
     """
-    import numpy as np
-
-    values: list[float] = []
-    draws: list[np.ndarray] = []
-    n = missing = 0
-    for i, group in enumerate(groups):
-        prompts, worths = _parsed(group, rule)
-        n, missing = n + len(worths), missing + len(group) - len(worths)
-        if worths:
-            totals = bootstrap.totals_by_prompt(prompts, bootstrap.with_ones(worths))
-            sums = bootstrap.resampled_totals(totals, resamples, seed + i)
-            draws.append(sums[:, 0] / sums[:, 1])
-            values.append(float(np.mean(worths)))
-    if not values:
+    found = [(parsed(group, rule), len(group)) for group in parts]
+    n = sum(len(worths) for (_, worths, _), _ in found)
+    missing = sum(size for _, size in found) - n
+    known = [(prompts, worths) for (prompts, worths, _), _ in found if worths]
+    if not known:
         return Estimate(None, None, None, 0, missing, "nothing to average")
-    low, high = bootstrap.interval(np.mean(draws, axis=0))
-    method = f"mean of {len(values)} groups, bootstrap over prompts within each, {resamples} resamples, seed {seed}"
-    return Estimate(float(np.mean(values)), low, high, n, missing, method)
+    means = [sum(worths) / len(worths) for _, worths in known]
+    value = sum(means) / len(means)
+    if any(len(set(prompts)) == 1 for prompts, _ in known):
+        return Estimate(value, None, None, n, missing, "a group with one prompt: no interval")
+    half = _welch([crossed.of_mean(prompts, worths) for prompts, worths in known])
+    method = f"mean of {len(means)} groups, Welch's t interval over the prompts within each"
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half), n, missing, method)
+
+
+def _welch(strata: Sequence[crossed.Crossed]) -> float:
+    """Half the width of the interval of the mean of independent means: 0 where none of them varies."""
+    variance = sum(one.over_prompts for one in strata)
+    if variance == 0:
+        return 0.0
+    df = variance**2 / sum(one.over_prompts**2 / (one.prompts - 1) for one in strata)
+    return two_sided(crossed.LEVEL, max(1, int(df))) * math.sqrt(variance) / len(strata)
 
 
 def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]) -> dict[str, list[Verdict]]:
@@ -163,12 +156,8 @@ def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]
     return groups
 
 
-def _parsed(verdicts: Sequence[Verdict], rule: Rule) -> tuple[list[str], list[float]]:
-    """Prompt and worth of every verdict that has one."""
-    prompts, worths = [], []
-    for v in verdicts:
-        value = worth(v, rule)
-        if value is not None:
-            prompts.append(v.prompt_id)
-            worths.append(value)
-    return prompts, worths
+def parsed(verdicts: Sequence[Verdict], rule: Rule) -> tuple[list[str], list[float], list[int]]:
+    """Prompt, worth and seed of every verdict that has a worth; see ``seeds.numbered``."""
+    known = [(v, value) for v in verdicts if (value := worth(v, rule)) is not None]
+    seeds = numbered([(v.a, v.b) for v, _ in known])
+    return [v.prompt_id for v, _ in known], [value for _, value in known], seeds
