@@ -1,0 +1,227 @@
+"""Arrow and Parquet values as JSON would hold them: one cast of the schema on reading, one rule for what has no JSON form.
+
+``workable`` replaces the types that Arrow's own kernels do not take (views, dictionaries, run-end encoding, extensions) by the
+plain type of the same values. ``objects`` makes rows of them: times, dates and decimals are text, durations ISO 8601 text, maps
+objects, bytes that are UTF-8 text, NaN null. A null inside a struct is left out, since Arrow fills in the keys of other rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from handpicked.errors import PoolError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PER_SECOND = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+"""Decimal places of a duration's unit."""
+
+
+def workable(schema: pa.Schema, where: str) -> pa.Schema:
+    """The schema with every type that kernels lack replaced. Raises PoolError where a name occurs twice."""
+    import pyarrow as pa
+
+    _no_name_twice(schema, where, "column")
+    fields = [field.with_type(_workable(field.type, where)) for field in schema]
+    return pa.schema(fields, schema.metadata)
+
+
+def cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with the types of ``schema`` for its columns, which are the same values."""
+    import pyarrow as pa
+
+    if batch.schema.types == [schema.field(name).type for name in batch.schema.names]:
+        return batch
+    fields = [schema.field(name) for name in batch.schema.names]
+    arrays = [_plain(column, field.type) for column, field in zip(batch.columns, fields, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
+
+
+def objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows as objects. Raises UnicodeDecodeError where a text is not UTF-8."""
+    import pyarrow as pa
+
+    columns = [_spelled(column) for column in batch.columns]
+    found: list[dict[str, Any]] = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist(
+        maps_as_pydicts="lossy"
+    )
+    for name, column in zip(batch.schema.names, columns, strict=True):
+        mend = _mender(column)
+        if mend is not None:
+            for row in found:
+                row[name] = mend(row[name])
+    return found
+
+
+def _no_name_twice(type_: Any, where: str, what: str) -> None:
+    names = [field.name for field in type_]
+    if len(set(names)) < len(names):
+        seen: set[str] = set()
+        twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise PoolError(f"{where} has the {what} '{twice}' twice; give each its own name")
+
+
+def _workable(type_: pa.DataType, where: str) -> pa.DataType:
+    import pyarrow as pa
+
+    is_ = pa.types
+    inner: Callable[[pa.DataType], pa.DataType] = lambda part: _workable(part, where)  # noqa: E731
+    if is_.is_string_view(type_):
+        return pa.large_string()
+    if is_.is_binary_view(type_):
+        return pa.large_binary()
+    if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
+        return inner(type_.value_type)
+    if isinstance(type_, pa.BaseExtensionType):
+        return inner(type_.storage_type)
+    if is_.is_struct(type_):
+        _no_name_twice(type_, where, "field")
+        return pa.struct([field.with_type(inner(field.type)) for field in type_])
+    if is_.is_map(type_):
+        return pa.map_(inner(type_.key_type), inner(type_.item_type))
+    if is_.is_fixed_size_list(type_):
+        return pa.list_(type_.value_field.with_type(inner(type_.value_type)), type_.list_size)
+    if is_.is_large_list(type_) or is_.is_large_list_view(type_):
+        return pa.large_list(type_.value_field.with_type(inner(type_.value_type)))
+    if is_.is_list(type_) or is_.is_list_view(type_):
+        return pa.list_(type_.value_field.with_type(inner(type_.value_type)))
+    return type_
+
+
+def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
+    if pa.types.is_run_end_encoded(column.type):
+        column = pc.run_end_decode(column)
+    return column if column.type == type_ else column.cast(type_)
+
+
+def _spelled(column: pa.Array) -> pa.Array:
+    """A column with times, dates, decimals and durations as text, and without NaN, wherever Arrow can do that itself."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    type_ = column.type
+    if pa.types.is_duration(type_):
+        return pa.array([_iso(value, type_.unit) for value in column.cast(pa.int64()).to_pylist()], pa.string())
+    if pa.types.is_floating(type_):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, type_), column)
+    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
+        try:
+            return column.cast(pa.large_string())
+        except pa.ArrowInvalid:  # some are no UTF-8: one by one
+            return column
+    wanted = _text_inside(type_)
+    if wanted == type_:
+        return column
+    try:
+        return column.cast(wanted)
+    except pa.ArrowInvalid:  # an unknown time zone
+        return column.cast(_text_inside(type_, utc=True), safe=False).cast(wanted)
+
+
+def _text_inside(type_: pa.DataType, utc: bool = False) -> pa.DataType:
+    """The type with text for times, dates and decimals; with ``utc`` with times of that zone for those of any other."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_timestamp(type_) and utc:
+        return pa.timestamp(type_.unit, "UTC" if type_.tz else None)
+    if is_.is_temporal(type_) and not (is_.is_duration(type_) or is_.is_interval(type_)) and not utc:
+        return pa.string()
+    if is_.is_decimal(type_) and not utc:
+        return pa.string()
+    if is_.is_duration(type_):
+        return pa.duration("us") if type_.unit == "ns" else type_
+    if is_.is_struct(type_):
+        return pa.struct([field.with_type(_text_inside(field.type, utc)) for field in type_])
+    if is_.is_map(type_):
+        return pa.map_(_text_inside(type_.key_type, utc), _text_inside(type_.item_type, utc))
+    if is_.is_fixed_size_list(type_):
+        return pa.list_(type_.value_field.with_type(_text_inside(type_.value_type, utc)), type_.list_size)
+    if is_.is_large_list(type_):
+        return pa.large_list(type_.value_field.with_type(_text_inside(type_.value_type, utc)))
+    if is_.is_list(type_):
+        return pa.list_(type_.value_field.with_type(_text_inside(type_.value_type, utc)))
+    return type_
+
+
+def _iso(value: int | None, unit: str) -> str | None:
+    """A duration as ISO 8601 text in seconds, such as ``PT1.5S``."""
+    if value is None:
+        return None
+    places = PER_SECOND[unit]
+    whole, rest = divmod(abs(value), 10**places)
+    part = f".{rest:0{places}d}".rstrip("0") if rest else ""
+    return f"{'-' if value < 0 else ''}PT{whole}{part}S"
+
+
+def _mender(column: pa.Array) -> Callable[[Any], Any] | None:
+    """What makes the Python values of this column ones that JSON has; ``None`` where they are so already."""
+    import pyarrow as pa
+
+    if not pa.types.is_nested(column.type):
+        return _as_text if _is_binary(column.type) else None
+    return _mended if _odd_inside(column.type) or _nulls_inside(column) else None
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_)
+    )
+
+
+def _odd_inside(type_: pa.DataType) -> bool:
+    """Whether a nested type may hold NaN, bytes, or keys that are no text."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(type_):
+        if pa.types.is_map(type_):
+            return True
+        return any(_odd_inside(type_.field(index).type) for index in range(type_.num_fields))
+    return _is_binary(type_) or bool(pa.types.is_floating(type_))
+
+
+def _nulls_inside(column: pa.Array) -> bool:
+    """Whether a struct somewhere in the column has a null field."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(column.type):
+        parts = [column.field(index) for index in range(column.type.num_fields)]
+        return any(part.null_count or _nulls_inside(part) for part in parts)
+    if pa.types.is_nested(column.type) and hasattr(column, "values"):
+        return _nulls_inside(column.values)
+    return False
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _mended(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_mended(part) for part in value]
+    if isinstance(value, bytes):
+        return _as_text(value)
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _key(key: Any) -> str:
+    text = _as_text(key)
+    return text if isinstance(text, str) else str(text)
+
+
+def _as_text(value: Any) -> Any:
+    """Bytes as the text that they are in UTF-8; other values, and other bytes, as they are."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value
