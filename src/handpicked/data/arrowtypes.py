@@ -8,9 +8,10 @@ objects, bytes that are UTF-8 text, NaN null. A null inside a struct is left out
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from handpicked.data.raw import Damage, excerpt
 from handpicked.errors import PoolError
 
 if TYPE_CHECKING:
@@ -40,19 +41,56 @@ def cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
 
 
-def objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows as objects. Raises UnicodeDecodeError where a text is not UTF-8."""
-    import pyarrow as pa
+def objects(batch: pa.RecordBatch, needed: Collection[str] | None = None) -> list[Any]:
+    """The rows as objects. One with bytes that are not UTF-8 in a ``needed`` column (``None``: in any) is damaged; in another
+    column they become U+FFFD.
+    """
+    damaged: dict[int, Damage] = {}
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        broken: dict[int, Damage] = {}
+        columns.append(_values(column, broken))
+        if needed is None or name in needed:
+            damaged.update(broken)
+    names = batch.schema.names
+    found: list[Any] = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    for index, damage in damaged.items():
+        found[index] = damage
+    return found
 
-    columns = [_spelled(column) for column in batch.columns]
-    found: list[dict[str, Any]] = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist(
-        maps_as_pydicts="lossy"
-    )
-    for name, column in zip(batch.schema.names, columns, strict=True):
-        mend = _mender(column)
-        if mend is not None:
-            for row in found:
-                row[name] = mend(row[name])
+
+def _values(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
+    """The values of a column as JSON has them; ``broken`` is told the places of those that are not UTF-8."""
+    spelled = _spelled(column)
+    try:
+        values = spelled.to_pylist(maps_as_pydicts="lossy")
+    except UnicodeDecodeError:
+        return _decoded(spelled, broken)
+    mend = _mender(spelled)
+    return values if mend is None else [mend(value) for value in values]
+
+
+def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
+    """The values of a column of which some are not UTF-8."""
+
+    def text(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {text(key): text(part) for key, part in value.items() if part is not None}
+        if isinstance(value, list):
+            return [text(part) for part in value]
+        if not isinstance(value, bytes):
+            return _mended(value)
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            shown = value.decode("utf-8", "replace")
+            broken[place] = Damage(f"it holds bytes that are not UTF-8 ({error.reason})", excerpt(shown))
+            return shown
+
+    found = []
+    values = column.cast(_swapped(column.type, _bytes_of)).to_pylist(maps_as_pydicts="lossy")
+    for place, value in enumerate(values):
+        found.append(text(value))  # noqa: PERF401  (``text`` looks at ``place``)
     return found
 
 
@@ -65,29 +103,21 @@ def _no_name_twice(type_: Any, where: str, what: str) -> None:
 
 
 def _workable(type_: pa.DataType, where: str) -> pa.DataType:
+    """``type_`` with plain types for those inside it that kernels lack."""
     import pyarrow as pa
 
-    is_ = pa.types
-    inner: Callable[[pa.DataType], pa.DataType] = lambda part: _workable(part, where)  # noqa: E731
-    if is_.is_string_view(type_):
-        return pa.large_string()
-    if is_.is_binary_view(type_):
-        return pa.large_binary()
-    if is_.is_dictionary(type_) or is_.is_run_end_encoded(type_):
-        return inner(type_.value_type)
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return _workable(type_.value_type, where)
     if isinstance(type_, pa.BaseExtensionType):
-        return inner(type_.storage_type)
-    if is_.is_struct(type_):
-        _no_name_twice(type_, where, "field")
-        return pa.struct([field.with_type(inner(field.type)) for field in type_])
-    if is_.is_map(type_):
-        return pa.map_(inner(type_.key_type), inner(type_.item_type))
-    if is_.is_fixed_size_list(type_):
-        return pa.list_(type_.value_field.with_type(inner(type_.value_type)), type_.list_size)
-    if is_.is_large_list(type_) or is_.is_large_list_view(type_):
-        return pa.large_list(type_.value_field.with_type(inner(type_.value_type)))
-    if is_.is_list(type_) or is_.is_list_view(type_):
-        return pa.list_(type_.value_field.with_type(inner(type_.value_type)))
+        return _workable(type_.storage_type, where)
+    if pa.types.is_string_view(type_):
+        return pa.large_string()
+    if pa.types.is_binary_view(type_):
+        return pa.large_binary()
+    if pa.types.is_nested(type_):
+        if pa.types.is_struct(type_):
+            _no_name_twice(type_, where, "field")
+        return _swapped(type_, lambda leaf: leaf if pa.types.is_nested(leaf) else _workable(leaf, where))
     return type_
 
 
@@ -117,39 +147,54 @@ def _spelled(column: pa.Array) -> pa.Array:
             return column.cast(pa.large_string())
         except pa.ArrowInvalid:  # some are no UTF-8: one by one
             return column
-    wanted = _text_inside(type_)
+    wanted = _swapped(type_, _text_of)
     if wanted == type_:
         return column
     try:
         return column.cast(wanted)
     except pa.ArrowInvalid:  # an unknown time zone
-        return column.cast(_text_inside(type_, utc=True), safe=False).cast(wanted)
+        return column.cast(_swapped(type_, _utc_of)).cast(wanted, safe=False)
 
 
-def _text_inside(type_: pa.DataType, utc: bool = False) -> pa.DataType:
-    """The type with text for times, dates and decimals; with ``utc`` with times of that zone for those of any other."""
+def _swapped(type_: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """The type with every type inside it that holds no other replaced by ``leaf`` of it."""
     import pyarrow as pa
 
     is_ = pa.types
-    if is_.is_timestamp(type_) and utc:
-        return pa.timestamp(type_.unit, "UTC" if type_.tz else None)
-    if is_.is_temporal(type_) and not (is_.is_duration(type_) or is_.is_interval(type_)) and not utc:
-        return pa.string()
-    if is_.is_decimal(type_) and not utc:
-        return pa.string()
-    if is_.is_duration(type_):
-        return pa.duration("us") if type_.unit == "ns" else type_
     if is_.is_struct(type_):
-        return pa.struct([field.with_type(_text_inside(field.type, utc)) for field in type_])
+        return pa.struct([field.with_type(_swapped(field.type, leaf)) for field in type_])
     if is_.is_map(type_):
-        return pa.map_(_text_inside(type_.key_type, utc), _text_inside(type_.item_type, utc))
+        return pa.map_(_swapped(type_.key_type, leaf), _swapped(type_.item_type, leaf))
     if is_.is_fixed_size_list(type_):
-        return pa.list_(type_.value_field.with_type(_text_inside(type_.value_type, utc)), type_.list_size)
-    if is_.is_large_list(type_):
-        return pa.large_list(type_.value_field.with_type(_text_inside(type_.value_type, utc)))
-    if is_.is_list(type_):
-        return pa.list_(type_.value_field.with_type(_text_inside(type_.value_type, utc)))
+        return pa.list_(type_.value_field.with_type(_swapped(type_.value_type, leaf)), type_.list_size)
+    if is_.is_large_list(type_) or is_.is_large_list_view(type_):
+        return pa.large_list(type_.value_field.with_type(_swapped(type_.value_type, leaf)))
+    if is_.is_list(type_) or is_.is_list_view(type_):
+        return pa.list_(type_.value_field.with_type(_swapped(type_.value_type, leaf)))
+    return leaf(type_)
+
+
+def _text_of(type_: pa.DataType) -> pa.DataType:
+    """Text for times, dates and decimals; nanoseconds that Python lacks become microseconds in nested durations."""
+    import pyarrow as pa
+
+    if pa.types.is_duration(type_):
+        return pa.duration("us") if type_.unit == "ns" else type_
+    if pa.types.is_decimal(type_) or (pa.types.is_temporal(type_) and not pa.types.is_interval(type_)):
+        return pa.string()
     return type_
+
+
+def _utc_of(type_: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.timestamp(type_.unit, "UTC") if pa.types.is_timestamp(type_) and type_.tz else type_
+
+
+def _bytes_of(type_: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(type_, type_)
 
 
 def _iso(value: int | None, unit: str) -> str | None:

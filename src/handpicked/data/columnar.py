@@ -11,7 +11,7 @@ from handpicked.data import arrowtypes
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.raw import Damage, Raw, between, excerpt
+from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
 
@@ -63,7 +63,7 @@ class ColumnarShard:
         row = self.first_row
         for batch in self.tables(self._needed(())):
             suspects = unreadable(batch, self.reading)
-            objects = row_objects(batch.take(pa.array(suspects, pa.int64())))
+            objects = self._objects(batch.take(pa.array(suspects, pa.int64())))
             in_file = row - self.first_row + self.first_in_file + 1
             part = Raw(objects, [in_file + index for index in suspects])
             yield from rejects(part, [row + index for index in suspects], self.reading)
@@ -72,7 +72,7 @@ class ColumnarShard:
     def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
         """The raw rows with these (ascending) numbers, each run with its numbers."""
         for own, taken in self.taken(rows):
-            yield own, Raw(row_objects(taken), own)
+            yield own, Raw(self._objects(taken), own)
 
     def taken(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], pa.RecordBatch]]:
         """The original rows with these (ascending) numbers as Arrow batches, each with its numbers."""
@@ -108,25 +108,10 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(row_objects(batch), range(first, first + batch.num_rows))
+        return Raw(self._objects(batch), range(first, first + batch.num_rows))
 
-
-def row_objects(batch: pa.RecordBatch) -> list[Any]:
-    """The rows as objects; one with bytes that are not UTF-8 is damaged."""
-    try:
-        return list(arrowtypes.objects(batch))
-    except UnicodeDecodeError:
-        return [_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
-
-
-def _row(one: pa.RecordBatch) -> Any:
-    try:
-        return arrowtypes.objects(one)[0]
-    except UnicodeDecodeError as error:
-        return Damage(
-            f"it holds bytes that are not UTF-8 ({error.reason})",
-            excerpt(error.object.decode("utf-8", "replace")),
-        )
+    def _objects(self, batch: pa.RecordBatch) -> list[Any]:
+        return arrowtypes.objects(batch, self._needed(()))
 
 
 def _batches(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import columnar, text
+from handpicked.data import arrowtypes, columnar, text
 from handpicked.data.container import sniff
 from handpicked.data.formats import BLANK, BadRow, Chat, instruction_turn
 from handpicked.data.raw import Damage
@@ -66,7 +66,7 @@ def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str
         number = 0
         for group in groups:
             for batch in columnar.head(path, container, group) if group.rows else ():
-                for row in columnar.row_objects(batch):
+                for row in arrowtypes.objects(batch):
                     number += 1
                     if isinstance(row, Damage):
                         raise PoolError(f"{path}, row {number}: {row.reason}")

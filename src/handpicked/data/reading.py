@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import columnar, stdlib, text
+from handpicked.data import arrowtypes, columnar, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Reading, kind_of
 from handpicked.data.container import Container, sniff
@@ -140,7 +140,7 @@ def _columnar_sample(
     first = next((group for group in groups if group.rows), None)
     if first is not None:
         for batch in columnar.head(path, container, first, SAMPLE):
-            rows += columnar.row_objects(batch.slice(0, SAMPLE))
+            rows += arrowtypes.objects(batch.slice(0, SAMPLE))
             if len(rows) >= SAMPLE:
                 break
     return [row for row in rows[:SAMPLE] if isinstance(row, dict)]
