@@ -24,14 +24,8 @@ CASES = [
         "is a list of texts; each row must be an object with fields such as instruction and output",
     ),
     (b"[1, 2]", "is a list of numbers"),
-    (
-        b'{"version": 1, "data": [{"prompt": "a", "response": "b"}]}',
-        "The list is in 'data': take it out with",
-    ),
-    (
-        b'{\n "version": 1,\n "data": [{"prompt": "a", "response": "b"}]\n}',
-        "The list is in 'data': take it out with",
-    ),
+    (b'{"version": 1, "data": [{"foo": "a", "bar": "b"}]}', "among the fields foo, bar"),
+    (b'[[{"role": "user", "content": "a"}]]', "each row is a list, not an object"),
     (b'{"version": 1}', "no prompt and response are recognised among the fields version"),
     (
         b'[{"instuction": "a", "outptu": "b"}]',
@@ -43,7 +37,9 @@ CASES = [
     (b"PAR1 but no more", "is no sound parquet"),
     (b"ARROW1 but no more", "is no sound arrow file"),
     (b"\x1f\x8bbroken", "is no sound gzip file"),
-    (b"\xff\xfe[\x00", "is UTF-16 text"),
+    (b"\xff\xfe[\x00", "looks like UTF-16 text"),
+    ("prompt,response\na,b\n".encode("utf-16-le"), "looks like UTF-16LE text"),
+    ("prompt,response\na,b\n".encode("utf-16-be"), "looks like UTF-16BE text"),
     (b"prompt,prompt,response\na,b,c\n", "names the column 'prompt' twice"),
     (b"prompt,response\n", "holds no rows"),
     (b'{"prompt": \n{"prompt": \n', "not valid JSON"),

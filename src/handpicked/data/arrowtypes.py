@@ -8,7 +8,8 @@ objects, bytes that are UTF-8 text, NaN null. A null inside a struct is left out
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from handpicked.data.raw import Damage, excerpt
@@ -25,8 +26,8 @@ def workable(schema: pa.Schema, where: str) -> pa.Schema:
     """The schema with every type that kernels lack replaced. Raises PoolError where a name occurs twice."""
     import pyarrow as pa
 
-    _no_name_twice(schema, where, "column")
-    fields = [field.with_type(_workable(field.type, where)) for field in schema]
+    _check_names(list(schema), where)
+    fields = [field.with_type(_workable(field.type)) for field in schema]
     return pa.schema(fields, schema.metadata)
 
 
@@ -94,30 +95,33 @@ def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
     return found
 
 
-def _no_name_twice(type_: Any, where: str, what: str) -> None:
-    names = [field.name for field in type_]
-    if len(set(names)) < len(names):
-        seen: set[str] = set()
-        twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise PoolError(f"{where} has the {what} '{twice}' twice; give each its own name")
+def _check_names(fields: Sequence[pa.Field], where: str) -> None:
+    """Raise PoolError where columns, or fields of one struct, share a name, and UnicodeDecodeError for one that is no UTF-8."""
+    import pyarrow as pa
+
+    names = Counter(field.name for field in fields)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise PoolError(f"{where} has the column '{twice}' twice; give each its own name")
+    for field in fields:
+        if pa.types.is_nested(field.type):
+            _check_names([field.type.field(index) for index in range(field.type.num_fields)], where)
 
 
-def _workable(type_: pa.DataType, where: str) -> pa.DataType:
+def _workable(type_: pa.DataType) -> pa.DataType:
     """``type_`` with plain types for those inside it that kernels lack."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
-        return _workable(type_.value_type, where)
+        return _workable(type_.value_type)
     if isinstance(type_, pa.BaseExtensionType):
-        return _workable(type_.storage_type, where)
+        return _workable(type_.storage_type)
     if pa.types.is_string_view(type_):
         return pa.large_string()
     if pa.types.is_binary_view(type_):
         return pa.large_binary()
     if pa.types.is_nested(type_):
-        if pa.types.is_struct(type_):
-            _no_name_twice(type_, where, "field")
-        return _swapped(type_, lambda leaf: leaf if pa.types.is_nested(leaf) else _workable(leaf, where))
+        return _swapped(type_, lambda leaf: leaf if pa.types.is_nested(leaf) else _workable(leaf))
     return type_
 
 
