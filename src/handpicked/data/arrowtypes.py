@@ -74,11 +74,11 @@ def _values(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
 def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
     """The values of a column of which some are not UTF-8."""
 
-    def text(value: Any) -> Any:
+    def text(value: Any, place: int) -> Any:
         if isinstance(value, dict):
-            return {text(key): text(part) for key, part in value.items() if part is not None}
+            return {text(key, place): text(part, place) for key, part in value.items() if part is not None}
         if isinstance(value, list):
-            return [text(part) for part in value]
+            return [text(part, place) for part in value]
         if not isinstance(value, bytes):
             return _mended(value)
         try:
@@ -88,11 +88,8 @@ def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
             broken[place] = Damage(f"it holds bytes that are not UTF-8 ({error.reason})", excerpt(shown))
             return shown
 
-    found = []
     values = column.cast(_swapped(column.type, _bytes_of)).to_pylist(maps_as_pydicts="lossy")
-    for place, value in enumerate(values):
-        found.append(text(value))  # noqa: PERF401  (``text`` looks at ``place``)
-    return found
+    return [text(value, place) for place, value in enumerate(values)]
 
 
 def _check_names(fields: Sequence[pa.Field], where: str) -> None:

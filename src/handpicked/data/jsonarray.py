@@ -17,7 +17,7 @@ from typing import IO, Any
 import orjson
 
 from handpicked.data.lines import ROUNDED
-from handpicked.data.parsing import COMMA_THEN_END, DECODER, encoding_hint, too_large, without_commas
+from handpicked.data.parsing import COMMA_THEN_END, DECODER, broken, encoding_hint, too_large, without_commas
 from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
 from handpicked.errors import PoolError
 
@@ -26,8 +26,25 @@ SEPARATOR = re.compile("[ \t\r\n,\0\ufeff]*")
 AFTER_OBJECT = re.compile(r"\}[ \t\r\n,]*(?=\{)")
 FIRST_KEY = re.compile(r'\{\s*"([^"\\]{1,200})"\s*:')
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
+WINDOWS = (1 << 12, 1 << 16)
+CAREFUL = 1000
+"""Rows after damage that are first looked at through a window."""
 KEYS = 64
 """Fields of the first row by which a row is known again."""
+
+
+class _Fault(Exception):
+    """Why no value can be parsed: ``cut`` says that only the buffer ends, ``at`` where in it the parser stumbled.
+
+    ``begin`` is where in the buffer the text began that the parser saw.
+    """
+
+    def __init__(self, error: Exception, begin: int, cut: bool) -> None:
+        self.cut = cut
+        self.at: int | None = None
+        self.reason = broken(error)
+        if isinstance(error, json.JSONDecodeError):
+            self.at, self.reason = begin + error.pos, f"not valid JSON: {error.msg}"
 
 
 @dataclass
@@ -87,13 +104,15 @@ class Elements:
         max_row: int = MAX_ROW,
     ) -> None:
         self._stream, self._where, self._array, self._whole = stream, where, array, whole
+        self._start = start
         self._left = size
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text, self._at, self._base = "", 0, start
-        self._line, self._counted = line, 0
+        self._line, self._counted, self._measured = line, 0, 0
         self._ended = self._closed = False
         self._clean = True
         self._broken: _Broken | None = None
+        self._careful = 0
         self._rows_before = 0
         self._max_row = max_row
         self.keys = keys
@@ -102,7 +121,7 @@ class Elements:
     def read(self) -> Iterator[Raw]:
         """Runs of rows, about a chunk of text each."""
         self._more()
-        if self._array and not self._base:  # a part that begins elsewhere has no opening bracket
+        if self._array and not self._start:  # a part that begins elsewhere has no opening bracket
             while "[" not in self._text and not self._ended:
                 self._at = len(self._text)
                 self._more()
@@ -136,22 +155,48 @@ class Elements:
                 self._at, self._closed = begin + 1, True
                 return
             try:
-                value, end = DECODER.raw_decode(text, begin)
-            except (ValueError, RecursionError) as error:
-                if not self._ended and _cut(error, text):
+                value, end = self._decode(begin)
+            except _Fault as fault:
+                if not self._ended and fault.cut:
                     self._at = begin
-                    if len(text) - begin <= CHUNK or not self._large(rows, lines):
+                    if len(text) - begin <= CHUNK:
                         return
+                    self._large(rows, lines)
                     continue
-                found = self._without_commas(begin, error)
+                found = self._without_commas(begin, fault)
                 if found is None:
-                    self._break(begin, error)
+                    self._break(begin, fault)
                     continue
                 value, end = found
             if end == len(text) and not self._ended and not isinstance(value, dict | list):
                 self._at = begin  # a number or a literal may go on
                 return
             self._take(value, begin, end, rows, lines)
+
+    def _decode(self, begin: int) -> tuple[Any, int]:
+        """The value at ``begin`` and its end. Raises _Fault.
+
+        After damage it looks at a little text first: the parser's errors take time in proportion to what lies before them.
+        """
+        text = self._text
+        if self._careful:
+            self._careful -= 1
+            for window in WINDOWS:
+                if begin + window >= len(text):
+                    break
+                piece = text[begin : begin + window]
+                try:
+                    value, end = DECODER.raw_decode(piece)
+                except (ValueError, RecursionError) as error:
+                    if not _cut(error, piece):
+                        raise _Fault(error, begin, cut=False) from None
+                else:
+                    if end < len(piece):
+                        return value, begin + end
+        try:
+            return DECODER.raw_decode(text, begin)
+        except (ValueError, RecursionError) as error:
+            raise _Fault(error, 0, cut=_cut(error, text)) from None
 
     def _take(self, value: Any, begin: int, end: int, rows: list[Any], lines: list[int]) -> None:
         rows.append(self._checked(value, begin, end))
@@ -174,33 +219,25 @@ class Elements:
             self.keys = frozenset(value)
             self._starts = _row_start(self.keys)
 
-    def _without_commas(self, begin: int, error: Exception) -> tuple[Any, int] | None:
+    def _without_commas(self, begin: int, fault: _Fault) -> tuple[Any, int] | None:
         """The row at ``begin`` and its end, if all that is wrong with it is a comma before a closing bracket."""
-        if not isinstance(error, json.JSONDecodeError) or not COMMA_THEN_END.match(self._text, error.pos):
+        if fault.at is None or not COMMA_THEN_END.match(self._text, fault.at):
             return None
         following = None if self._starts is None else self._starts.search(self._text, begin + 1)
         row = self._text[begin : _row_at(following) if following else min(len(self._text), begin + CHUNK)]
-        mended = without_commas(row, json.JSONDecodeError(error.msg, row, min(error.pos - begin, len(row))))
-        if mended is None:
-            return None
         try:
-            value, end = DECODER.raw_decode(mended)
+            value, end = DECODER.raw_decode(without_commas(row))
         except (ValueError, RecursionError):
             return None
         return value, begin + end
 
-    def _break(self, begin: int, error: Exception) -> None:
-        reason = (
-            f"not valid JSON: {error.msg}"
-            if isinstance(error, json.JSONDecodeError)
-            else f"not valid JSON: {error}"
-        )
-        if isinstance(error, RecursionError):
-            reason = "nested too deeply"
+    def _break(self, begin: int, fault: _Fault) -> None:
         line = self._line_at(begin)
-        if isinstance(error, json.JSONDecodeError):
-            reason += f" in line {line + self._text.count(chr(10), begin, error.pos)}"
+        reason = fault.reason
+        if fault.at is not None:
+            reason += f" in line {line + self._text.count(chr(10), begin, fault.at)}"
         self._broken = _Broken(line, self._byte(begin), reason, excerpt(self._text[begin : begin + 200]))
+        self._careful = CAREFUL
         if self._starts is None:
             first = FIRST_KEY.match(self._text, begin)
             self._starts = _row_start(frozenset([first[1]])) if first else None
@@ -212,12 +249,12 @@ class Elements:
         for match in (self._starts or AFTER_OBJECT).finditer(text, self._at):
             begin = _row_at(match) if self._starts else match.end()
             try:
-                value, _ = DECODER.raw_decode(text, begin)
-            except (ValueError, RecursionError) as error:
-                if not self._ended and _cut(error, text) and len(text) - begin <= CHUNK:
+                value, _ = self._decode(begin)
+            except _Fault as fault:
+                if not self._ended and fault.cut and len(text) - begin <= CHUNK:
                     self._at = match.start()
                     return False
-                if self._starts is None and not _cut(error, text):
+                if self._starts is None and not fault.cut:
                     continue  # it may lie inside the broken row
                 return self._mend(rows, lines, begin)
             if not self.keys or len(self.keys & value.keys()) * 2 >= len(self.keys):
@@ -248,12 +285,12 @@ class Elements:
         self._broken, self._at = None, end
         return True
 
-    def _large(self, rows: list[Any], lines: list[int]) -> bool:
-        """Read the row that begins here and outgrew a chunk, as bytes. False where it must be taken as text after all."""
+    def _large(self, rows: list[Any], lines: list[int]) -> None:
+        """Read the row that begins here and outgrew a chunk, as bytes. Where it is damaged it becomes the buffer's text."""
         begin, line = self._byte(self._at), self._line_at(self._at)
         data = bytearray(self._text[self._at :].encode("utf-8", "surrogateescape"))
         data += self._decoder.getstate()[0]
-        self._text, self._at, self._counted = "", 0, 0
+        self._text, self._at, self._counted, self._measured = "", 0, 0, 0
         extent = _Extent()
         size, newlines, head = 0, 0, b""
         piece: bytes | bytearray = data
@@ -268,12 +305,14 @@ class Elements:
             data += piece
             if len(data) > self._max_row:
                 if not _goes_on(data):
-                    return self._buffer(data, begin)
+                    self._buffer(data, begin)
+                    return
                 head, data = bytes(data[:1000]), bytearray()
         if end < 0:
             self._ended = True
             if not head:
-                return self._buffer(data, begin)
+                self._buffer(data, begin)
+                return
             raise PoolError(
                 f"{self._where}: the row that begins in line {line} (byte {begin}) has no end. "
                 f"{self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
@@ -286,7 +325,8 @@ class Elements:
             del data[size:]
             row = self._row_of(data)
             if row is BROKEN:
-                return self._buffer(data + rest, begin, complete=True)
+                self._buffer(data + rest, begin, complete=True)
+                return
             del data
         else:
             row = too_large(size, self._max_row, head)
@@ -294,7 +334,6 @@ class Elements:
         lines.append(line)
         self._base, self._line = begin + size, line + newlines
         self._decode_anew(rest)
-        return True
 
     def _row_of(self, data: bytearray) -> Any:
         """The value of these bytes, ``Damage``, or ``BROKEN``."""
@@ -316,20 +355,20 @@ class Elements:
         self._learn(value)
         return value
 
-    def _buffer(self, data: bytearray, begin: int, complete: bool = False) -> bool:
+    def _buffer(self, data: bytearray, begin: int, complete: bool = False) -> None:
         """Take these bytes as text, and break there if they are damaged: so they are if they are ``complete`` and no JSON."""
         self._base = begin
         self._decode_anew(data)
         try:
-            DECODER.raw_decode(self._text)
-        except (ValueError, RecursionError) as error:
-            if complete or self._ended or not _cut(error, self._text):
-                self._break(0, error)
-        return True
+            self._decode(0)
+        except _Fault as fault:
+            if complete or self._ended or not fault.cut:
+                self._break(0, fault)
 
     def _decode_anew(self, data: bytes | bytearray) -> None:
         self._decoder.reset()
-        self._text, self._at, self._counted = self._decoder.decode(data, final=self._ended), 0, 0
+        self._text = self._decoder.decode(data, final=self._ended)
+        self._at, self._counted, self._measured = 0, 0, 0
         self._clean = _encodable(self._text)
 
     def _check_end(self) -> None:
@@ -358,7 +397,8 @@ class Elements:
         data = self._bytes(max(CHUNK, len(kept)))
         self._ended = not data
         added = self._decoder.decode(data, final=self._ended)
-        self._text, self._at, self._counted = kept + added, 0, 0
+        self._text = kept + added
+        self._at, self._counted, self._measured = 0, 0, 0
         self._clean = (self._clean or not kept) and _encodable(added)
 
     def _bytes(self, want: int) -> bytes:
@@ -368,9 +408,13 @@ class Elements:
         return data
 
     def _byte(self, at: int) -> int:
-        """The byte offset in the file of a position in the buffer."""
-        text = self._text[:at]
-        return self._base + (at if text.isascii() else len(text.encode("utf-8", "surrogateescape")))
+        """The byte offset in the file of a position in the buffer; counted on from where it was last asked for."""
+        begin, end = sorted((self._measured, at))
+        part = self._text[begin:end]
+        size = len(part) if part.isascii() else len(part.encode("utf-8", "surrogateescape"))
+        self._base += size if at >= self._measured else -size
+        self._measured = at
+        return self._base
 
     def _line_at(self, at: int) -> int:
         if at > self._counted:

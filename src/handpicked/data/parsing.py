@@ -26,24 +26,19 @@ def parsed(text: str) -> Any:
     try:
         return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        mended = without_commas(text, error)
-        if mended is not None:
+        if isinstance(error, json.JSONDecodeError) and (
+            COMMA_THEN_END.match(text, error.pos) or text[error.pos :].strip() == ","
+        ):
             try:
-                return DECODER.decode(mended)
+                return DECODER.decode(without_commas(text).rstrip(", \t\r\n"))
             except (ValueError, RecursionError):
                 pass
         return Damage(broken(error), excerpt(text))
 
 
-def without_commas(text: str, error: Exception) -> str | None:
-    """The text with a blank for each comma that is one too many, if that is what the parser stumbled over."""
-    if not isinstance(error, json.JSONDecodeError):
-        return None
-    if error.msg == "Extra data" and text[error.pos :].strip() == ",":
-        return text[: error.pos]
-    if not COMMA_THEN_END.match(text, error.pos):
-        return None
-    return STRING_OR_COMMA.sub(lambda found: " " if found[0] == "," else found[0], text).rstrip(", \t\r\n")
+def without_commas(text: str) -> str:
+    """The text with a blank for each comma before a closing bracket."""
+    return STRING_OR_COMMA.sub(lambda found: " " if found[0] == "," else found[0], text)
 
 
 def broken(error: Exception) -> str:
@@ -73,7 +68,7 @@ def encoding_hint(data: bytes | bytearray) -> str:
         letters = b"".join(runs).decode("cp1252")
     except UnicodeDecodeError:
         return ""
-    if not all((letter.isalpha() and letter not in "ÿþ") or letter in "‘’“”–—…€£§°«»•·©®™ºª²³½¼¿¡\xa0" for letter in letters):
+    if not all(letter.isprintable() and letter not in "ÿþ" or letter == "\xa0" for letter in letters):
         return ""
     return (
         "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"

@@ -85,7 +85,7 @@ class _Lines:
 
     def _text(self, line: bytes | bytearray) -> str:
         if self.number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+            line = bytes(line).removeprefix(b"\xef\xbb\xbf")
         try:
             return line.decode("utf-8")
         except UnicodeDecodeError:
@@ -182,8 +182,9 @@ def csv_rows(
 
 def _reader(source: _Lines, delimiter: str, quoted: bool) -> Iterator[list[str]]:
     csv.field_size_limit(sys.maxsize)
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    return csv.reader(source, delimiter=delimiter, strict=True, quoting=quoting)
+    if not quoted:
+        return csv.reader(source, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+    return csv.reader(source, delimiter=delimiter, strict=True)
 
 
 def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> Any:
