@@ -277,6 +277,8 @@ class SelectionSummary:
     settings: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
     """What each guard would find among the kept rows, their token lengths, and what truncation would cut."""
+    rejections: tuple[Dropped, ...] = ()
+    """Why rows were rejected, commonest first."""
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)

@@ -55,11 +55,12 @@ class _Lines:
         odd = sum(text.count('"') for text in self._record) % 2
         over = b""
         while True:
-            line, self._last = self._last, b""
+            line: bytes | bytearray | Oversized = self._last
+            self._last = b""
             odd ^= (line.quotes if isinstance(line, Oversized) else line.count(b'"')) % 2
             if isinstance(line, Oversized) or self._size > self._max_row:
                 beginning = "".join(self._record)[:1000].encode("utf-8", "replace")
-                over = over or beginning or (line.head if isinstance(line, Oversized) else line[:1000])
+                over = over or beginning or (line.head if isinstance(line, Oversized) else bytes(line[:1000]))
                 self._record = []
             else:
                 self._record.append(self._text(line))
@@ -85,7 +86,7 @@ class _Lines:
 
     def _text(self, line: bytes | bytearray) -> str:
         if self.number == 1:
-            line = bytes(line).removeprefix(b"\xef\xbb\xbf")
+            line = line.removeprefix(b"\xef\xbb\xbf")
         try:
             return line.decode("utf-8")
         except UnicodeDecodeError:
