@@ -102,12 +102,17 @@ def _after_blanks(path: Path, compression: Compression | None) -> str:
 
 def is_data(path: Path) -> bool:
     """Whether a file of a folder is taken as data, by its name: a known suffix, not hidden, no metadata."""
-    name = path.name.lower()
-    if any(part.startswith((".", "_")) for part in path.parts) or name in NOT_ROWS:
+    if any(part.startswith((".", "_")) for part in path.parts) or path.name.lower() in NOT_ROWS:
         return False
+    return unpacked_suffix(path) in SUFFIXES
+
+
+def unpacked_suffix(path: Path) -> str:
+    """The suffix of a file's name without that of a compression, in small letters."""
+    name = path.name.lower()
     for packed in PACKED:
         name = name.removesuffix(packed)
-    return name.endswith(SUFFIXES)
+    return Path(name).suffix
 
 
 def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:

@@ -68,7 +68,7 @@ def encoding_hint(data: bytes | bytearray) -> str:
         letters = b"".join(runs).decode("cp1252")
     except UnicodeDecodeError:
         return ""
-    if not all(letter.isprintable() and letter not in "ÿþ" or letter == "\xa0" for letter in letters):
+    if not all((letter.isprintable() and letter not in "ÿþ") or letter == "\xa0" for letter in letters):
         return ""
     return (
         "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"
