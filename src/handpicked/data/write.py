@@ -108,7 +108,8 @@ def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mappin
 def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
     with path.open("wb") as file:
         for row in rows:
-            file.write(_json(row) + b"\n")
+            file.write(_json(row))
+            file.write(b"\n")
         file.flush()
         os.fsync(file.fileno())
 
