@@ -436,7 +436,7 @@ def _row_start(keys: frozenset[str]) -> re.Pattern[str] | None:
     key = "(?:" + "|".join(re.escape(one) for one in sorted(spellings)) + ")"
     quote = "[\"'“”]?"
     return re.compile(
-        rf'(?<=[,}}\]\[\s])(?P<sound>\{{)\s*"{key}"\s*:|\}}[ \t\r\n]*,[ \t\r\n]*(?P<odd>\{{)\s*{quote}{key}{quote}\s*[:=]'
+        rf'(?<![^,}}\]\[\s])(?P<sound>\{{)\s*"{key}"\s*:|\}}[ \t\r\n]*,[ \t\r\n]*(?P<odd>\{{)\s*{quote}{key}{quote}\s*[:=]'
     )
 
 

@@ -11,6 +11,8 @@ from handpicked.data.raw import Damage, excerpt
 STRING_OR_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTALL)
 COMMA_THEN_END = re.compile(r"\s*,?\s*[}\]]")
 HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
+WINDOWS_1252 = re.compile(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]")
+"""Letters and signs that Windows-1252 puts side by side; other encodings of other scripts have longer runs, or other pairs."""
 
 
 def _no_value(_: str) -> None:
@@ -60,15 +62,9 @@ def decoded(part: bytes | bytearray) -> str | Damage:
 
 
 def encoding_hint(data: bytes | bytearray) -> str:
-    """What to do about bytes that are not UTF-8 where they look like Windows-1252: one or two of them between ASCII, letters."""
+    """What to do about bytes that are not UTF-8 where they look like Windows-1252: single ones between ASCII, or small letters."""
     runs = HIGH_BYTES.findall(data)[:1000]
-    if not runs or any(len(run) > 2 for run in runs):
-        return ""
-    try:
-        letters = b"".join(runs).decode("cp1252")
-    except UnicodeDecodeError:
-        return ""
-    if not all((letter.isprintable() and letter not in "ÿþ") or letter == "\xa0" for letter in letters):
+    if not runs or not all(WINDOWS_1252.fullmatch(run) for run in runs):
         return ""
     return (
         "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"

@@ -43,7 +43,7 @@ class _Lines:
 
     def __next__(self) -> str:
         line = self._next()
-        if self._size > lines.CHUNK or isinstance(line, Oversized):
+        if self._size > min(lines.CHUNK, self._max_row) or isinstance(line, Oversized):
             self._last = line
             raise _Wide
         text = self._text(line)
