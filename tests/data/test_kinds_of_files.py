@@ -6,9 +6,12 @@ import bz2
 import datetime
 import decimal
 import gzip
+import io
 import json
 import lzma
+import tarfile
 import time
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,7 +43,10 @@ def counts(path, **how):
 @pytest.mark.parametrize(
     "document",
     [
-        {"rows": [{"row_idx": index, "row": row} for index, row in enumerate(ROWS)], "features": [{"name": "prompt"}]},
+        {
+            "rows": [{"row_idx": index, "row": row} for index, row in enumerate(ROWS)],
+            "features": [{"name": "prompt"}],
+        },
         {"version": 1, "data": ROWS},
         {"prompt": ["A?", "B?"], "response": ["a.", "b."]},
         {"prompt": {"0": "A?", "1": "B?"}, "response": {"0": "a.", "1": "b."}},
@@ -88,12 +94,18 @@ def test_commas_inside_of_texts_are_kept(tmp_path):
 
 
 def test_json_lines_are_split_at_line_feeds_only(tmp_path):
-    path = put(tmp_path / "pool.jsonl", '{"prompt": "A\u2028?", "response": "a\u0085b\x1cc"}\n{"prompt": "B", "response": "b"}')
+    path = put(
+        tmp_path / "pool.jsonl",
+        '{"prompt": "A\u2028?", "response": "a\u0085b\x1cc"}\n{"prompt": "B", "response": "b"}',
+    )
     assert pairs(path) == [("A\u2028?", "a\u0085b\x1cc"), ("B", "b")]
 
 
 def test_a_line_of_nul_bytes_is_one_damaged_row(tmp_path):
-    path = put(tmp_path / "pool.jsonl", json.dumps(ROWS[0]).encode() + b"\n" + b"\0" * 80 + b"\n" + json.dumps(ROWS[1]).encode())
+    path = put(
+        tmp_path / "pool.jsonl",
+        json.dumps(ROWS[0]).encode() + b"\n" + b"\0" * 80 + b"\n" + json.dumps(ROWS[1]).encode(),
+    )
     (row,) = read(path).rejected()
     assert (row.row, row.place, row.reason[:26]) == (1, "line 2", "the line holds NUL bytes a")
 
@@ -108,7 +120,12 @@ def test_nan_is_no_value(tmp_path):
     assert [(example.prompt, example.original["score"]) for example in pool.examples()] == [("A?", None)]
     assert [row.reason for row in pool.rejected()] == ["field 'output' is null"]
     written = pool.write([0], tmp_path / "out").read_text()
-    assert json.loads(written, parse_constant=pytest.fail) == {"instruction": "A?", "input": None, "output": "a.", "score": None}
+    assert json.loads(written, parse_constant=pytest.fail) == {
+        "instruction": "A?",
+        "input": None,
+        "output": "a.",
+        "score": None,
+    }
 
 
 def test_numbers_without_end_are_null_where_they_are_written(tmp_path):
@@ -118,13 +135,17 @@ def test_numbers_without_end_are_null_where_they_are_written(tmp_path):
 
 def test_large_integers_are_kept_exactly(tmp_path):
     value = 340282366920938463463374607431768211456
-    path = put(tmp_path / "pool.jsonl", json.dumps({**ROWS[0], "id": value, "near": 18446744073709551616}) + "\n")
+    path = put(
+        tmp_path / "pool.jsonl", json.dumps({**ROWS[0], "id": value, "near": 18446744073709551616}) + "\n"
+    )
     (example,) = read(path).examples()
     assert (example.original["id"], example.original["near"]) == (value, 18446744073709551616)
 
 
 def test_numbers_of_a_csv_are_numbers(tmp_path):
-    path = put(tmp_path / "pool.csv", "prompt,response,score,code\nA?,9,9,x1\nB?,100,100,7\nC?,-3,,8\nD?,1e2,1e2,9\n")
+    path = put(
+        tmp_path / "pool.csv", "prompt,response,score,code\nA?,9,9,x1\nB?,100,100,7\nC?,-3,,8\nD?,1e2,1e2,9\n"
+    )
     pool = read(path)
     (batch,) = pool.shards[0].read(["score", "code", "response"])
     assert batch["score"].to_pylist() == [9, 100, None, 100]
@@ -155,7 +176,9 @@ def test_a_response_that_is_a_list_in_text_stays_text(tmp_path):
 
 @pytest.mark.parametrize("history", ['[["q", "r"]]', "[['q', 'r']]"])
 def test_history_as_text(tmp_path, history):
-    path = put(tmp_path / "pool.jsonl", json.dumps({"instruction": "A?", "output": "a.", "history": history}) + "\n")
+    path = put(
+        tmp_path / "pool.jsonl", json.dumps({"instruction": "A?", "output": "a.", "history": history}) + "\n"
+    )
     (example,) = read(path).examples()
     assert [turn.content for turn in example.messages] == ["q", "r", "A?", "a."]
 
@@ -188,8 +211,45 @@ def test_compressions_of_several_members(tmp_path, suffix, pack):
     assert pairs(put(tmp_path / f"pool.jsonl{suffix}", data)) == [("A?", "a."), ("B?", "b.")]
 
 
+def archive_of(path, members):
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, data in members.items():
+                file.writestr(name, data)
+    else:
+        with tarfile.open(path, f"w:{path.suffix[1:].replace('tar', '')}") as file:
+            for name, data in members.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                file.addfile(entry, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("name", ["pool.zip", "pool.tar", "pool.tar.gz", "pool.tar.xz"])
+def test_archives(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first, second = (json.dumps(row).encode() for row in ROWS)
+    members = {
+        "__MACOSX/._a.jsonl": b"junk",
+        "../../a.jsonl": first,
+        "d/b.jsonl": second,
+        "README.md": b"# rows",
+    }
+    path = archive_of(tmp_path / name, members)
+    assert pairs(path) == [("A?", "a."), ("B?", "b.")]
+    assert not list(tmp_path.parent.glob("a.jsonl"))
+    put(path, path.read_bytes()[: 600 if name == "pool.tar" else path.stat().st_size // 2])
+    with pytest.raises(PoolError, match=r"archive that cannot be unpacked|cannot be read"):
+        read(path)
+    path = archive_of(tmp_path / name, {"README.md": b"# rows"})
+    with pytest.raises(PoolError, match=r"archive without a data file .*; it holds README.md"):
+        read(path)
+
+
 def test_windows_1252_is_named(tmp_path):
-    path = put(tmp_path / "pool.csv", "prompt,response\nÜbersetze „das“,Haus – das\nok?,ok\n".encode("cp1252"))
+    path = put(
+        tmp_path / "pool.csv", "prompt,response\nÜbersetze „das“,Haus – das\nok?,ok\n".encode("cp1252")
+    )
     (row,) = read(path).rejected()
     assert "it looks like Windows-1252" in row.reason
     assert "iconv -f WINDOWS-1252 -t UTF-8" in row.reason
@@ -202,7 +262,9 @@ def test_surrogates_in_field_names(tmp_path):
     from handpicked.config import SelectSettings
     from handpicked.pick import pick
 
-    path = put(tmp_path / "pool.jsonl", '{"prompt": "q", "response": "a"}\n{"prompt": "q", "r\\ud800": "a"}\n')
+    path = put(
+        tmp_path / "pool.jsonl", '{"prompt": "q", "response": "a"}\n{"prompt": "q", "r\\ud800": "a"}\n'
+    )
     pick(read(path), SelectSettings(by="full"), tmp_path / "out")
     (row,) = (tmp_path / "out" / "rejected.jsonl").read_bytes().decode("utf-8").splitlines()
     assert json.loads(row)["row"] == 1
@@ -231,14 +293,19 @@ def arrow_table():
 @pytest.mark.parametrize("container", ["parquet", "arrow"])
 def test_values_of_every_arrow_type(tmp_path, container):
     path = tmp_path / f"pool.{container}"
-    table = arrow_table().set_column(0, "prompt", arrow_table()["prompt"].combine_chunks().cast(pa.string_view()))
+    table = arrow_table().set_column(
+        0, "prompt", arrow_table()["prompt"].combine_chunks().cast(pa.string_view())
+    )
     if container == "parquet":
         pq.write_table(table.drop(["far"]), path)
     else:
         with pa.ipc.new_file(path, table.schema) as file:
             file.write_table(table)
     pool = read(path)
-    assert [(example.prompt, example.response) for example in pool.examples()] == [("A?", "a."), ("B?", "bé.")]
+    assert [(example.prompt, example.response) for example in pool.examples()] == [
+        ("A?", "a."),
+        ("B?", "bé."),
+    ]
     first = json.loads(pool.write([0], tmp_path / "out", container="jsonl").read_text())
     assert first.pop("far", "").startswith(("", "<value out of range"))
     assert first == {
@@ -252,7 +319,9 @@ def test_values_of_every_arrow_type(tmp_path, container):
 
 
 def test_a_column_name_twice_is_one_line(tmp_path):
-    table = pa.table([pa.array(["A?"]), pa.array(["a."]), pa.array(["b."])], names=["prompt", "response", "response"])
+    table = pa.table(
+        [pa.array(["A?"]), pa.array(["a."]), pa.array(["b."])], names=["prompt", "response", "response"]
+    )
     with pa.ipc.new_file(tmp_path / "pool.arrow", table.schema) as file:
         file.write_table(table)
     with pytest.raises(PoolError, match="has the column 'response' twice"):
@@ -262,11 +331,16 @@ def test_a_column_name_twice_is_one_line(tmp_path):
 def test_shards_whose_types_differ_are_unified(tmp_path):
     (tmp_path / "pool").mkdir()
     for name, score in (("a", [1]), ("b", [0.5])):
-        pq.write_table(pa.table({"prompt": [name], "response": ["r"], "score": score}), tmp_path / "pool" / f"{name}.parquet")
+        pq.write_table(
+            pa.table({"prompt": [name], "response": ["r"], "score": score}),
+            tmp_path / "pool" / f"{name}.parquet",
+        )
     pool = read(tmp_path / "pool")
     written = pool.write([0, 1], tmp_path / "out")
     assert pq.read_table(written)["score"].to_pylist() == [1.0, 0.5]
-    pq.write_table(pa.table({"prompt": ["c"], "response": ["r"], "score": ["high"]}), tmp_path / "pool" / "c.parquet")
+    pq.write_table(
+        pa.table({"prompt": ["c"], "response": ["r"], "score": ["high"]}), tmp_path / "pool" / "c.parquet"
+    )
     written = read(tmp_path / "pool").write([0, 1, 2], tmp_path / "out")
     assert [json.loads(line)["score"] for line in written.read_text().splitlines()] == [1, 0.5, "high"]
 
@@ -290,7 +364,11 @@ def test_every_broken_row_of_an_array_is_counted(tmp_path, monkeypatch, broken, 
         for module in (jsonarray, lines):
             monkeypatch.setattr(module, "CHUNK", 64)
         monkeypatch.setattr(text, "HOLD", 0)
-    for rows in ([GOOD, broken, broken, broken, GOOD], [GOOD, broken, GOOD, broken, GOOD], [GOOD, GOOD, broken, broken, GOOD]):
+    for rows in (
+        [GOOD, broken, broken, broken, GOOD],
+        [GOOD, broken, GOOD, broken, GOOD],
+        [GOOD, GOOD, broken, broken, GOOD],
+    ):
         path = put(tmp_path / "pool.json", "[" + ",\n".join(rows) + "]")
         wanted = [place for place, row in enumerate(rows) if row == broken]
         assert [row.row for row in read(path).rejected()] == wanted
@@ -312,7 +390,9 @@ def test_twenty_thousand_broken_rows_in_linear_time(tmp_path):
 
 def test_headers_of_sixty_thousand_columns(tmp_path):
     names = [f"c{index}" for index in range(60_000)]
-    path = put(tmp_path / "pool.csv", ",".join([*names, "prompt", "response"]) + "\n" + "x," * 60_000 + "A?,a.\n")
+    path = put(
+        tmp_path / "pool.csv", ",".join([*names, "prompt", "response"]) + "\n" + "x," * 60_000 + "A?,a.\n"
+    )
     begun = time.process_time()
     assert pairs(path) == [("A?", "a.")]
     put(path, ",".join(names) + "\n" + ",".join(["x"] * 60_000) + "\n")
@@ -330,7 +410,11 @@ def test_a_row_over_the_limit_is_rejected_with_its_size(tmp_path, monkeypatch, c
             monkeypatch.setattr(module, "CHUNK", 1 << 12)
         monkeypatch.setattr(text, "HOLD", 0)
     long = 'x, "y" \n{}[]\\' * 200_000
-    rows = [{"instruction": "a", "output": "b"}, {"instruction": "a", "output": long}, {"instruction": "c", "output": "d"}]
+    rows = [
+        {"instruction": "a", "output": "b"},
+        {"instruction": "a", "output": long},
+        {"instruction": "c", "output": "d"},
+    ]
     path = tmp_path / f"pool.{container}"
     if container == "csv":
         cell = long.replace('"', '""')
@@ -342,7 +426,9 @@ def test_a_row_over_the_limit_is_rejected_with_its_size(tmp_path, monkeypatch, c
     assert [(example.prompt, example.response) for example in pool.examples()] == [("a", "b"), ("c", "d")]
     (row,) = pool.rejected()
     assert row.row == 1
-    assert f"the row has {len(json.dumps(rows[1]) if container != 'csv' else cell) / 1e6:.1f} MB" in row.reason
+    assert (
+        f"the row has {len(json.dumps(rows[1]) if container != 'csv' else cell) / 1e6:.1f} MB" in row.reason
+    )
     assert "more than the 1 MiB" in row.reason
 
 
@@ -350,8 +436,10 @@ def test_nothing_but_blanks_is_one_line(tmp_path):
     path = put(tmp_path / "pool.jsonl.gz", gzip.compress(b" " * (8 << 20)))
     with pytest.raises(PoolError, match="is empty: there are no rows to read"):
         read(path, max_row_mb=1)
-    path = put(tmp_path / "pool.jsonl.gz", gzip.compress(json.dumps(ROWS[0]).encode() + b"\n" + b" " * (8 << 20)))
+    path = put(
+        tmp_path / "pool.jsonl.gz", gzip.compress(json.dumps(ROWS[0]).encode() + b"\n" + b" " * (8 << 20))
+    )
     assert pairs(path, max_row_mb=1) == [("A?", "a.")]
     path = put(tmp_path / "pool.json.gz", gzip.compress(b"[" + b" " * (8 << 20)))
-    with pytest.raises(PoolError, match="holds no rows|closing bracket"):
+    with pytest.raises(PoolError, match=r"holds no rows|closing bracket"):
         read(path, max_row_mb=1)

@@ -44,7 +44,11 @@ def measured(path, out, limit):
     """Rows, rejected rows and the MiB that reading, writing and reading again added at the peak."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(path), str(out), str(limit)], capture_output=True, text=True, check=True, env=env
+        [sys.executable, "-c", CHILD, str(path), str(out), str(limit)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=env,
     )
     rows, rejected, peak = done.stdout.split()
     return int(rows), int(rejected), float(peak)

@@ -31,7 +31,9 @@ def table(rows=40):
             "price": pa.array([decimal.Decimal(f"{index}.25") for index in range(rows)]),
             "day": pa.array([datetime.date(2026, 1, 1)] * rows),
             "turns": [[{"role": "user", "content": text, "at": None}] for text in texts],
-            "tags": pa.array([[("a", str(index))] for index in range(rows)], pa.map_(pa.string(), pa.string())),
+            "tags": pa.array(
+                [[("a", str(index))] for index in range(rows)], pa.map_(pa.string(), pa.string())
+            ),
         }
     )
 
@@ -65,16 +67,22 @@ def mutated(data, rng):
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(len(data))
         if rng.random() < 0.5:
-            at = rng.choice([rng.randrange(min(600, len(data))), -1 - rng.randrange(min(900, len(data)))]) % len(data)
+            at = rng.choice(
+                [rng.randrange(min(600, len(data))), -1 - rng.randrange(min(900, len(data)))]
+            ) % len(data)
         edit = rng.randrange(6)
         if edit == 0:
             data[at] ^= 1 << rng.randrange(8)
         elif edit == 1:
             data[at] = rng.randrange(256)
         elif edit == 2:
-            data[at : at + 4] = rng.choice([b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x10\0\0\0"])
+            data[at : at + 4] = rng.choice(
+                [b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x10\0\0\0"]
+            )
         elif edit == 3:
-            data[at : at + 8] = rng.choice([b"\xff" * 8, b"\xff" * 7 + b"\x7f", (1 << 40).to_bytes(8, "little")])
+            data[at : at + 8] = rng.choice(
+                [b"\xff" * 8, b"\xff" * 7 + b"\x7f", (1 << 40).to_bytes(8, "little")]
+            )
         elif edit == 4:
             del data[at : at + rng.randint(1, 16)]
         elif rng.random() < 0.3:
@@ -88,7 +96,12 @@ def account(path, out):
     """Read every row by batches, one by one and as rejected, and write some: the numbers agree, or the file is refused."""
     try:
         pool = read(path)
-        rows = [row for shard in pool.shards for batch in shard.read(["row", "id"]) for row in batch["row"].to_pylist()]
+        rows = [
+            row
+            for shard in pool.shards
+            for batch in shard.read(["row", "id"])
+            for row in batch["row"].to_pylist()
+        ]
         assert rows == [example.row for example in pool.examples()]
         assert sorted([*rows, *(one.row for one in pool.rejected())]) == list(range(pool.rows))
         if rows:
@@ -104,16 +117,23 @@ def main(folder, first, last):
     kinds = list(originals())
     for seed in range(first, last):
         name, data = kinds[seed % len(kinds)]
-        print(f"seed {seed} {name}", flush=True)
+        sys.stdout.write(f"seed {seed} {name}\n")
+        sys.stdout.flush()
         (folder / name).write_bytes(mutated(data, random.Random(seed)))
         account(folder / name, folder / "out")
 
 
 def fuzz(folder, first, last):
     done = subprocess.run(
-        [sys.executable, __file__, str(folder), str(first), str(last)], capture_output=True, text=True, timeout=900, check=False
+        [sys.executable, __file__, str(folder), str(first), str(last)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
-    assert done.returncode == 0, f"{done.stdout.splitlines()[-1:]} ended with {done.returncode}: {done.stderr[-1500:]}"
+    assert done.returncode == 0, (
+        f"{done.stdout.splitlines()[-1:]} ended with {done.returncode}: {done.stderr[-1500:]}"
+    )
     assert done.stdout.count("seed") == last - first
 
 

@@ -27,7 +27,9 @@ UNREADABLE = [
 ]
 
 
-@pytest.mark.parametrize("budget", [{"by": "full"}, {"by": "longest", "size": 1}, {"by": "longest", "fraction": 0.5}])
+@pytest.mark.parametrize(
+    "budget", [{"by": "full"}, {"by": "longest", "size": 1}, {"by": "longest", "fraction": 0.5}]
+)
 def test_a_pool_of_which_no_row_can_be_read(tmp_path, budget):
     with pytest.raises(HandpickedError) as caught:
         pick(pool_of(tmp_path, UNREADABLE), SelectSettings(**budget), tmp_path / "out")
@@ -45,7 +47,10 @@ def test_a_score_of_which_no_row_can_be_read(tmp_path):
 
 
 def test_guards_that_leave_nothing(tmp_path):
-    rows = [{"prompt": f"{index}?", "response": "an answer that ends in mid-sentence and then"} for index in range(3)]
+    rows = [
+        {"prompt": f"{index}?", "response": "an answer that ends in mid-sentence and then"}
+        for index in range(3)
+    ]
     with pytest.raises(HandpickedError, match=r"no row is kept.* 3 rows: cut-off: .*\(such as row 0\)"):
         pick(pool_of(tmp_path, rows), SelectSettings(by="full", guards=["cut-off"]), tmp_path / "out")
 

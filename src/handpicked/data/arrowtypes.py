@@ -140,7 +140,9 @@ def _spelled(column: pa.Array) -> pa.Array:
 
     type_ = column.type
     if pa.types.is_duration(type_):
-        return pa.array([_iso(value, type_.unit) for value in column.cast(pa.int64()).to_pylist()], pa.string())
+        return pa.array(
+            [_iso(value, type_.unit) for value in column.cast(pa.int64()).to_pylist()], pa.string()
+        )
     if pa.types.is_floating(type_):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, type_), column)
     if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):

@@ -134,9 +134,7 @@ def _damages() -> tuple[type[Exception], ...]:
     return (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError)
 
 
-def _parquet(
-    path: Path, groups: range, columns: Sequence[str] | None, rows: int
-) -> Iterator[pa.RecordBatch]:
+def _parquet(path: Path, groups: range, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -223,8 +221,12 @@ def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
     except _damages() as error:
         raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
     if any(rows < 0 for rows, _ in parts) or (parts and not _has_values(schema)):
-        raise PoolError(f"{path} is no sound {container.kind}: no column holds a value, so no row can be told")
-    return schema, _gathered(parts) if container.kind != "arrow stream" else [Group(0, 0, sum(n for n, _ in parts))]
+        raise PoolError(
+            f"{path} is no sound {container.kind}: no column holds a value, so no row can be told"
+        )
+    return schema, _gathered(parts) if container.kind != "arrow stream" else [
+        Group(0, 0, sum(n for n, _ in parts))
+    ]
 
 
 def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int, int]]]:

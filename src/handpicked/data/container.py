@@ -18,7 +18,14 @@ from handpicked.data.recognise import CHATS, PROMPTS, RESPONSES
 from handpicked.errors import PoolError
 
 Kind = Literal[
-    "json array", "json lines", "json objects", "json document", "csv", "parquet", "arrow file", "arrow stream"
+    "json array",
+    "json lines",
+    "json objects",
+    "json document",
+    "csv",
+    "parquet",
+    "arrow file",
+    "arrow stream",
 ]
 Compression = Literal["gzip", "bz2", "zstd", "xz"]
 
@@ -83,7 +90,11 @@ def _utf16(head: bytes) -> str | None:
         return "UTF-16"
     letters = head[:4096]
     first, second = letters[0::2].count(0), letters[1::2].count(0)
-    if min(first, second) * 20 > max(first, second) or max(first, second) * 5 < len(letters) or len(letters) < 8:
+    if (
+        min(first, second) * 20 > max(first, second)
+        or max(first, second) * 5 < len(letters)
+        or len(letters) < 8
+    ):
         return None
     return "UTF-16LE" if second > first else "UTF-16BE"
 
@@ -171,7 +182,12 @@ def _text_container(
         delimiter = _delimiter(text, "\t" if suffix == ".tsv" else ",")
         return Container("csv", compression, delimiter, _quoted(text, delimiter))
     if start.startswith("["):
-        many = suffix in (".jsonl", ".ndjson") and len(lines) > 1 and _is_a(list, lines[0]) and lines[1][:1] == "["
+        many = (
+            suffix in (".jsonl", ".ndjson")
+            and len(lines) > 1
+            and _is_a(list, lines[0])
+            and lines[1][:1] == "["
+        )
         return Container("json lines" if many else "json array", compression)
     if start.startswith("{"):
         if "\n" not in text and re.search(r"\}\r+\s*\{", text):  # lines that end at a bare CR

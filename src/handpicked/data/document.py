@@ -16,7 +16,19 @@ from handpicked.data.lines import CHUNK, json_row
 from handpicked.data.raw import Damage, Raw
 from handpicked.errors import PoolError
 
-LISTS = ("rows", "data", "examples", "instances", "items", "records", "train", "samples", "dataset", "entries", "results")
+LISTS = (
+    "rows",
+    "data",
+    "examples",
+    "instances",
+    "items",
+    "records",
+    "train",
+    "samples",
+    "dataset",
+    "entries",
+    "results",
+)
 COLUMNS = "its fields read as columns"
 MOST_KEYS = 200
 """Fields of an object that may be a row's or a column's names; an object of more is one of rows by id."""
@@ -51,7 +63,11 @@ def shapes(value: Any) -> dict[str, list[Any]]:
     if not isinstance(value, Mapping) or not value:
         return {}
     found = {COLUMNS: _by_columns(value), "its values, by their names": _by_id(value)}
-    lists = [name for name, part in value.items() if isinstance(part, list) and part and isinstance(part[0], Mapping)]
+    lists = [
+        name
+        for name, part in value.items()
+        if isinstance(part, list) and part and isinstance(part[0], Mapping)
+    ]
     for name in sorted(lists, key=lambda name: name not in LISTS):
         found[f"its list '{name}'"] = _unwrapped(value[name])
     return {shape: part for shape, part in found.items() if part}
@@ -69,7 +85,10 @@ def _by_columns(value: Mapping[str, Any]) -> list[Any] | None:
     if not 1 < len(value) <= MOST_KEYS:
         return None
     columns = {name: _column(part) for name, part in value.items()}
-    if any(column is None for column in columns.values()) or len({tuple(column) for column in columns.values() if column}) != 1:
+    if (
+        any(column is None for column in columns.values())
+        or len({tuple(column) for column in columns.values() if column}) != 1
+    ):
         return None
     places = next(iter(columns.values())) or {}
     return [{name: (column or {})[place] for name, column in columns.items()} for place in places]

@@ -285,7 +285,8 @@ def listed_turns(value: Any) -> Any:
 def is_turn(value: Any) -> bool:
     """Whether a value is an object with a role and something said."""
     return isinstance(value, Mapping) and (
-        ("role" in value and ("content" in value or "tool_calls" in value)) or ("from" in value and "value" in value)
+        ("role" in value and ("content" in value or "tool_calls" in value))
+        or ("from" in value and "value" in value)
     )
 
 

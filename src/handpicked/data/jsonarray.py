@@ -206,11 +206,15 @@ class Elements:
     def _checked(self, value: Any, begin: int, end: int) -> Any:
         if not self._clean and NOT_UTF8.search(self._text, begin, end):
             hint = encoding_hint(self._text[begin:end].encode("utf-8", "surrogateescape"))
-            return Damage(f"it holds bytes that are not UTF-8{hint}", excerpt(self._text[begin : begin + 200]))
+            return Damage(
+                f"it holds bytes that are not UTF-8{hint}", excerpt(self._text[begin : begin + 200])
+            )
         if 4 * (end - begin) > self._max_row:
             size = len(self._text[begin:end].encode("utf-8", "surrogatepass"))
             if size > self._max_row:
-                return too_large(size, self._max_row, self._text[begin : begin + 400].encode("utf-8", "replace"))
+                return too_large(
+                    size, self._max_row, self._text[begin : begin + 400].encode("utf-8", "replace")
+                )
         self._learn(value)
         return value
 
@@ -430,7 +434,9 @@ def _row_start(keys: frozenset[str]) -> re.Pattern[str] | None:
     """Where an object begins with one of these fields: in quotes, which is no place inside of a sound text, or, where an
     object ended before it, with quotes that are missing or wrong.
     """
-    spellings = {json.dumps(key, ensure_ascii=ascii_)[1:-1] for key in sorted(keys)[:KEYS] for ascii_ in (True, False)}
+    spellings = {
+        json.dumps(key, ensure_ascii=ascii_)[1:-1] for key in sorted(keys)[:KEYS] for ascii_ in (True, False)
+    }
     if not spellings:
         return None
     key = "(?:" + "|".join(re.escape(one) for one in sorted(spellings)) + ")"

@@ -11,7 +11,9 @@ from handpicked.data.raw import Damage, excerpt
 STRING_OR_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTALL)
 COMMA_THEN_END = re.compile(r"\s*,?\s*[}\]]")
 HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
-WINDOWS_1252 = re.compile(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]")
+WINDOWS_1252 = re.compile(
+    rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]"
+)
 """Letters and signs that Windows-1252 puts side by side; other encodings of other scripts have longer runs, or other pairs."""
 
 
@@ -66,14 +68,10 @@ def encoding_hint(data: bytes | bytearray) -> str:
     runs = HIGH_BYTES.findall(data)[:1000]
     if not runs or not all(WINDOWS_1252.fullmatch(run) for run in runs):
         return ""
-    return (
-        "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"
-    )
+    return "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"
 
 
 def too_large(size: int, max_row: int, head: bytes | bytearray) -> Damage:
     """What stands in the place of a row that is larger than the limit."""
-    reason = (
-        f"the row has {size / 1e6:,.1f} MB, more than the {max_row / (1 << 20):g} MiB that a row may have (--max-row-mb)"
-    )
+    reason = f"the row has {size / 1e6:,.1f} MB, more than the {max_row / (1 << 20):g} MiB that a row may have (--max-row-mb)"
     return Damage(reason, excerpt(head[:400].decode("utf-8", "replace")))

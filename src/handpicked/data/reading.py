@@ -91,9 +91,7 @@ class _Part:
     kinds: dict[str, Kind]
 
 
-def _survey(
-    path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None, max_row: int
-) -> _Part:
+def _survey(path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None, max_row: int) -> _Part:
     """Look into one file: container, parts, first rows, row format."""
     path = path.resolve()
     container = replace(sniff(path, tuple((map or {}).values())), max_row=max_row)

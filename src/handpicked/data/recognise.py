@@ -12,7 +12,15 @@ from handpicked.errors import PoolError, did_you_mean
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
 RESPONSES = ("output", "response", "completion", "answer", "solution", "chosen")
-TEMPLATED = ("### Response:", "<|im_start|>", "[/INST]", "<|assistant|>", "<start_of_turn>", "<|start_header_id|>", "ASSISTANT:")
+TEMPLATED = (
+    "### Response:",
+    "<|im_start|>",
+    "[/INST]",
+    "<|assistant|>",
+    "<start_of_turn>",
+    "<|start_header_id|>",
+    "ASSISTANT:",
+)
 """What shows that a text is a whole conversation in a template."""
 KEYS = 64
 INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
@@ -154,7 +162,9 @@ def _listed(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> bool:
     for field in fields:
         values = [row.get(field) for row in rows]
         filled = [value for value in values if value is not None and value != ""]
-        if filled and all(isinstance(value, str) and isinstance(listed_turns(value), list) for value in filled):
+        if filled and all(
+            isinstance(value, str) and isinstance(listed_turns(value), list) for value in filled
+        ):
             return True
     return False
 

@@ -114,7 +114,9 @@ class _Header:
         names = self.names
         if len(cells) > len(names) and not any(cells[len(names) :]):
             cells = cells[: len(names)]
-        elif len(cells) < len(names) and self.unnamed and not any(name.strip() for name in names[len(cells) :]):
+        elif (
+            len(cells) < len(names) and self.unnamed and not any(name.strip() for name in names[len(cells) :])
+        ):
             cells = cells + [""] * (len(names) - len(cells))
         if len(cells) != len(names):
             shown = excerpt(",".join(cells[:1000]))
@@ -195,7 +197,11 @@ def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> Any:
         return record
     source.start_record()  # lets go of the lines
     cells = _cells(record.removesuffix("\n").removesuffix("\r"), delimiter, quoted)
-    return header.row(cells) if cells is not None else Damage("not valid CSV: a quoted field goes on after its quote", excerpt(record))
+    return (
+        header.row(cells)
+        if cells is not None
+        else Damage("not valid CSV: a quoted field goes on after its quote", excerpt(record))
+    )
 
 
 def _cells(record: str, delimiter: str, quoted: bool) -> list[str] | None:

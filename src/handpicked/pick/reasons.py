@@ -53,7 +53,9 @@ def none_readable(rejected: Sequence[Rejected]) -> PoolError:
         f"{part.rows:,} rows: {part.reason}{_shown(examples.get(part.reason, ''))}"
         for part in rejections(rejected)[:SHOWN]
     )
-    return PoolError(f"none of the {len(rejected):,} rows of the pool can be read, so nothing is selected. {told}")
+    return PoolError(
+        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is selected. {told}"
+    )
 
 
 def none_left(selection: Selection) -> ConfigError:
@@ -64,8 +66,13 @@ def none_left(selection: Selection) -> ConfigError:
         for row, reason in zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True):
             counts[reason] += 1
             first.setdefault(reason, row)
-    told = [f"{rows:,} rows: {reason} (such as row {first[reason]:,})" for reason, rows in counts.most_common(SHOWN)]
-    return ConfigError(f"no row is kept, so nothing is written. {'; '.join(told)}. Change the size, the guards or the pool.")
+    told = [
+        f"{rows:,} rows: {reason} (such as row {first[reason]:,})"
+        for reason, rows in counts.most_common(SHOWN)
+    ]
+    return ConfigError(
+        f"no row is kept, so nothing is written. {'; '.join(told)}. Change the size, the guards or the pool."
+    )
 
 
 def _shown(text: str) -> str:
