@@ -112,7 +112,9 @@ def _rows(benchmark: Benchmark, file: Path) -> Iterator[Row]:
 
 
 def _read(file: Path) -> list[Row]:
-    """All rows of a file, of any container; benchmarks are small."""
+    """All rows of a file, of any container; benchmarks are small. An empty file has none, which its result says."""
+    if not file.stat().st_size:
+        return []
     rows = []
     for place, row in file_rows(file):
         if not isinstance(row, dict):
