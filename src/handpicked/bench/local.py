@@ -115,9 +115,7 @@ def _read(file: Path) -> list[Row]:
     """All rows of a file, of any container; benchmarks are small. An empty file has none, which its result says."""
     if not file.stat().st_size:
         return []
-    rows = []
-    for place, row in file_rows(file):
-        if not isinstance(row, dict):
-            raise PoolError(f"{file}, {place}: it must hold rows, each with named fields.")
-        rows.append(row)
-    return rows
+    rows = list(file_rows(file))
+    if not all(isinstance(row, dict) for _, row in rows):
+        raise PoolError(f"{file} must hold a list of rows, each with named fields.")
+    return [row for _, row in rows]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handpicked.data.raw import excerpt
-from handpicked.errors import ConfigError, PoolError
+from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.records import Dropped, Rejected
 
 if TYPE_CHECKING:
@@ -58,8 +58,10 @@ def none_readable(rejected: Sequence[Rejected]) -> PoolError:
     )
 
 
-def none_left(selection: Selection) -> ConfigError:
+def none_left(selection: Selection) -> HandpickedError:
     """What to raise where a selection keeps no row."""
+    if not selection.guarded.scored.rows:
+        return none_readable(selection.rejected)
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
     for batch in selection.table():
