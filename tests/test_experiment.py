@@ -159,3 +159,39 @@ def test_shipped_experiments_say_why_at_what_cost_and_what_is_expected(request, 
     experiment = load(request.config.rootpath / "experiments" / f"{name}.yaml")
     assert experiment.name == name
     assert experiment.why and experiment.cost and experiment.expected
+
+
+LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{after}: &{after} [{','.join(['*' + before] * 9)}]\n"
+    for before, after in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        ("a: 1\nb: &x [*x]\n", "line 2", "has no end"),
+        ("a: &n {<<: *n}\n", "line 1", "has no end"),
+        ("a:\n  " + "[" * 5000, "line 2", "nested more than 64 deep"),
+        ("\n".join(" " * depth + "a:" for depth in range(300)), "line 65", "nested more than 64 deep"),
+        (LAUGHS, "line 6", "more than 100,000 values"),
+        ("name: a\npool: 2024-13-45\n", "line 2", "'2024-13-45' is no value: month must be in 1..12"),
+        ("name: a\npool: " + "9" * 5000 + "\n", "line 2", "is no value"),
+        ("name: a\npool: !!int abc\n", "line 2", "'abc' is no value"),
+    ],
+)
+def test_yaml_that_recurses_multiplies_or_holds_what_is_no_value(tmp_path, text, place, says):
+    path = tmp_path / "e.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert f"{path}, {place}: " in message
+    assert says in message
+    assert "\n" not in message
+
+
+def test_values_of_overrides_are_checked_alike(tmp_path):
+    (tmp_path / "e.yaml").write_text("name: a\n")
+    with pytest.raises(ConfigError):
+        load(tmp_path / "e.yaml", ["pool=" + "[" * 5000, "name=2024-13-45"])

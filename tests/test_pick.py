@@ -19,7 +19,7 @@ import pytest
 
 from handpicked.config import SelectSettings
 from handpicked.data import read
-from handpicked.errors import ConfigError, StoreError
+from handpicked.errors import ConfigError, PoolError, StoreError
 from handpicked.pick import compare_measures, pick, select
 from handpicked.pick.audit import Truncation
 from handpicked.select.ranked import Longest, Top
@@ -192,7 +192,8 @@ def test_an_empty_pool_and_a_pool_of_one(tmp_path):
     assert pick(MemoryPool([]), settings(size=0), tmp_path / "none").kept == 0
     assert (tmp_path / "none" / "selected.jsonl").read_bytes() == b""
     assert pick(MemoryPool(rows_of(1)), settings(size=1), tmp_path / "one").kept == 1
-    assert pick(MemoryPool([None]), settings(by="full"), tmp_path / "rejected").rejected == 1
+    with pytest.raises(PoolError, match="none of the 1 rows of the pool can be read"):
+        pick(MemoryPool([None]), settings(by="full"), tmp_path / "rejected")
     with pytest.raises(ConfigError, match="1 rows were asked for, but the pool has 0"):
         pick(MemoryPool([]), settings(size=1), tmp_path / "too-many")
 

@@ -53,6 +53,8 @@ class PoolSettings(Strict):
     """Field names for rows of an unknown shape, such as ``{prompt: question, response: answer}``."""
     turns: Literal["last", "all"] = "last"
     """Which assistant turns are the response."""
+    max_row_mb: Annotated[int, Field(gt=0)] = 256
+    """MiB that a row of a text file may have; a larger one is rejected with its size, and never held."""
     hold_out: Annotated[int, Field(ge=0)] = 0
     """Rows taken out of the pool before selection, at random; they become prompts with references (test set ``held-out``)."""
     hold_out_max_words: Annotated[int, Field(gt=0)] | None = None

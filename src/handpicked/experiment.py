@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from handpicked import arms
 from handpicked.config import Experiment, PromptSettings
-from handpicked.errors import ConfigError, did_you_mean
+from handpicked.errors import ConfigError, did_you_mean, first_line
+from handpicked.safe_yaml import checked
 
 Location = tuple[str | int, ...]
 
@@ -108,13 +109,12 @@ def _read(path: Path) -> str:
 def _parse(path: Path, text: str) -> tuple[Any, dict[Location, int]]:
     """The YAML document and the line (from 1) of every field in it."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        node, document = checked(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(
-            f"{path}{line}: this is not YAML ({getattr(error, 'problem', None) or error})."
+            f"{path}{line}: this is not YAML ({getattr(error, 'problem', None) or first_line(error)})."
         ) from None
     lines: dict[Location, int] = {}
     repeated: list[str] = []
@@ -174,7 +174,7 @@ def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Locati
             continue
         parts = ["pool", "path"] if key == "pool" else key.split(".")
         try:
-            value = yaml.safe_load(text)
+            _, value = checked(text)
         except yaml.YAMLError:
             value = text
         target: Any = document

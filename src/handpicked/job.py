@@ -92,7 +92,9 @@ def read_pool(settings: PoolSettings) -> Pool:
     from handpicked import data
 
     paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
-    return data.read(paths, format=settings.format, map=settings.map, turns=settings.turns)
+    return data.read(
+        paths, format=settings.format, map=settings.map, turns=settings.turns, max_row_mb=settings.max_row_mb
+    )
 
 
 def split(settings: PoolSettings, source: Pool, folder: Path) -> dict[str, int]:

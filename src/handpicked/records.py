@@ -277,6 +277,8 @@ class SelectionSummary:
     settings: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
     """What each guard would find among the kept rows, their token lengths, and what truncation would cut."""
+    rejections: tuple[Dropped, ...] = ()
+    """Why rows were rejected, commonest first."""
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)
@@ -291,14 +293,31 @@ def messages_id(messages: Sequence[Message]) -> str:
     bytes, and a column of plain texts can be framed in bulk (``data.batch``). Lone surrogates, which JSON can carry and
     UTF-8 cannot, are hashed by their code point.
     """
-    from xxhash import xxh3_128_hexdigest
+    from xxhash import xxh3_128, xxh3_128_hexdigest
 
     parts = []
     for message in messages:
         for part in (message.role, message.content):
             encoded = part.encode("utf-8", "surrogatepass")
+            if len(encoded) > LARGE:
+                return _large_id(xxh3_128(), messages)
             parts.append(b"%d:%b," % (len(encoded), encoded))
     return xxh3_128_hexdigest(b"".join(parts))
+
+
+LARGE = 1 << 20
+"""Bytes of a text beyond which it is not copied to be hashed."""
+
+
+def _large_id(digest: Any, messages: Sequence[Message]) -> str:
+    """``messages_id`` by pieces: slower for short texts, and without a copy of a long one."""
+    for message in messages:
+        for part in (message.role, message.content):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(b"%d:" % len(encoded))
+            digest.update(encoded)
+            digest.update(b",")
+    return str(digest.hexdigest())
 
 
 def prompt_text(messages: Sequence[Message]) -> str:

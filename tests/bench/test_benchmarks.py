@@ -188,7 +188,11 @@ def test_wrong_fields_name_the_file_the_row_and_the_field(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("{", "cannot be read as jsonl"), ("[1]\n", "must hold a list of rows"), ("\x00", "cannot be read")],
+    [
+        ("{", "line 1: not valid JSON"),
+        ("[1]\n", "must hold a list of rows"),
+        ("\x00", "line 1: the line holds NUL bytes"),
+    ],
 )
 def test_files_that_are_none_are_refused(text, said, tmp_path):
     (tmp_path / "gsm8k_test.jsonl").write_text(text)

@@ -10,7 +10,8 @@ from typing import Any
 
 from handpicked.bench.catalogue import Benchmark
 from handpicked.bench.shapes import SHAPES
-from handpicked.errors import ConfigError, PoolError, first_line
+from handpicked.data.rows import file_rows
+from handpicked.errors import ConfigError, PoolError
 from handpicked.store import digest
 
 SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
@@ -111,26 +112,10 @@ def _rows(benchmark: Benchmark, file: Path) -> Iterator[Row]:
 
 
 def _read(file: Path) -> list[Row]:
-    """All rows of a Parquet, JSON-lines, JSON or CSV file; benchmarks are small."""
-    import csv
-    import json
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        if file.suffix == ".parquet":
-            return list(pq.read_table(file).to_pylist())
-        text = file.read_text(encoding="utf-8-sig")
-        if file.suffix == ".csv":
-            return list(csv.DictReader(text.splitlines(keepends=True)))
-        rows = (
-            json.loads(text)
-            if file.suffix == ".json"
-            else [json.loads(line) for line in text.splitlines() if line.strip()]
-        )
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise PoolError(f"{file} cannot be read as {file.suffix[1:]}: {first_line(error)}") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    """All rows of a file, of any container; benchmarks are small. An empty file has none, which its result says."""
+    if not file.stat().st_size:
+        return []
+    rows = list(file_rows(file))
+    if not all(isinstance(row, dict) for _, row in rows):
         raise PoolError(f"{file} must hold a list of rows, each with named fields.")
-    return rows
+    return [row for _, row in rows]

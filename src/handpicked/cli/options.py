@@ -18,6 +18,9 @@ PoolFiles = Annotated[
 ]
 PoolFormat = Annotated[str | None, typer.Option("--pool-format", help="Row format; else recognised.")]
 FieldMap = Annotated[str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")]
+MaxRow = Annotated[
+    int, typer.Option("--max-row-mb", min=1, help="Reject rows of text files larger than so many MiB.")
+]
 ResponseTurns = Annotated[Turns, typer.Option(help="Which assistant turns are the response.")]
 TokenizerName = Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")]
 RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster.")]

@@ -23,6 +23,7 @@ def score(
     turns: options.ResponseTurns = "last",
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
+    max_row_mb: options.MaxRow = 256,
     runner: Annotated[Runner, typer.Option(help="Where to work: here, or on Ray.")] = "native",
     address: options.RayAddress = None,
     model: options.ScoreModel = None,
@@ -37,13 +38,15 @@ def score(
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
     from handpicked.options import mapping_of, score_settings
+    from handpicked.pick.reasons import rejection_lines
     from handpicked.pick.scoring import refuse_no_values, values_told
     from handpicked.pick.scoring import score as score_rows
+    from handpicked.records import Dropped
 
     settings = score_settings(
         set_ or [], model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
     )
-    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns)
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     with bars() as progress:
         counts = score_rows(
             rows, scorer, out, progress, tokenizer=tokenizer, runner=runner, address=address,
@@ -54,6 +57,8 @@ def score(
     else:
         say(f"{rows.format}: {rows.why}")
         print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows read, {counts['rejected']:,} rejected")
+        for line in rejection_lines([Dropped(why, count) for why, count in counts["rejections"].items()]):
+            print(line)
         for line in values_told(counts):
             print(line)
     refuse_no_values(counts, scorer)

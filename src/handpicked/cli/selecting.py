@@ -60,6 +60,7 @@ def select(
     prompts: Prompts = None,
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
+    max_row_mb: options.MaxRow = 256,
     format: Annotated[str, typer.Option(help="original, alpaca, sharegpt, messages or trl.")] = "original",
     container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
     runner: Place = "native",
@@ -106,7 +107,7 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
         )
-    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns)
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     if out is None:
         with bars() as progress:
             agreed = agreements(rows, size or 0, tokenizer, progress)
@@ -132,10 +133,13 @@ def select(
 
 def _tell(out: Path, rows: Pool, summary: SelectionSummary, agreement: Mapping[str, Any] | None) -> None:
     """What was kept, what was dropped and why, and what to look at before training."""
+    from handpicked.pick.reasons import rejection_lines
     from handpicked.pick.telling import agreement_table, told
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
+    for line in rejection_lines(summary.rejections):
+        print(line)
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
     for line in told(summary.audit):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from handpicked.data.formats import BadRow, RowFormat, texts
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["text", "number", "bool"]
+NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
 DERIVED = ("row", "id", "prompt", "response", "source", "messages")
 
 
@@ -81,7 +84,7 @@ def rejects(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Rejecte
             reading.understood(row)
         except BadRow as error:
             shown = row.excerpt if isinstance(row, Damage) else _shown(row)
-            yield Rejected(number, reading.file, f"{reading.place} {line}", str(error), shown)
+            yield Rejected(number, reading.file, f"{reading.place} {line}", utf8(str(error)), shown)
 
 
 def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:
@@ -146,9 +149,11 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
     return {"text": pa.large_string(), "number": pa.float64(), "bool": pa.bool_()}[kinds[column]]
 
 
-def kind_of(values: Sequence[Any]) -> Kind:
-    """The column type that these values of one field call for."""
-    present = [value for value in values if value is not None]
+def kind_of(values: Sequence[Any], cells: bool = False) -> Kind:
+    """The column type that these values of one field call for; ``cells`` are texts of which a number may be one."""
+    present = [value for value in values if value is not None and (value != "" or not cells)]
+    if cells and present and all(isinstance(value, str) and NUMBER.fullmatch(value) for value in present):
+        return "number"
     if present and all(isinstance(value, bool) for value in present):
         return "bool"
     if present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
@@ -163,13 +168,16 @@ def _as_text(value: Any) -> str | None:
 
 
 def _as_number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number as float64; that of a text which is one (a CSV cell); NaN and what is too large are no value."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return None if math.isnan(number) else number
+    return None if math.isnan(number) or (isinstance(value, str) and math.isinf(number)) else number
 
 
 CONVERT: Mapping[Kind, Callable[[Any], Any]] = {

@@ -62,7 +62,7 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
     import pyarrow as pa
 
     shape = reading.format
-    if not isinstance(shape, Pairs) or not all(type(row) is dict for row in raw.rows):
+    if not isinstance(shape, Pairs) or shape.listed or not all(type(row) is dict for row in raw.rows):
         return None
     arrays = {}
     try:
@@ -90,7 +90,7 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
 def _understood(batch: pa.RecordBatch, reading: Reading) -> tuple[pa.Array, pa.Array, Any] | None:
     """Prompt, response and whether each row is readable (a numpy mask), where the columns are plain text."""
     shape = reading.format
-    if not isinstance(shape, Pairs):
+    if not isinstance(shape, Pairs) or shape.listed:
         return None
     if not (_unused(batch, shape.system) and _unused(batch, shape.history)):
         return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from handpicked.data import arrowtypes
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.raw import Damage, Raw, between, excerpt
+from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
 
@@ -62,7 +63,7 @@ class ColumnarShard:
         row = self.first_row
         for batch in self.tables(self._needed(())):
             suspects = unreadable(batch, self.reading)
-            objects = row_objects(batch.take(pa.array(suspects, pa.int64())))
+            objects = self._objects(batch.take(pa.array(suspects, pa.int64())))
             in_file = row - self.first_row + self.first_in_file + 1
             part = Raw(objects, [in_file + index for index in suspects])
             yield from rejects(part, [row + index for index in suspects], self.reading)
@@ -71,7 +72,7 @@ class ColumnarShard:
     def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:
         """The raw rows with these (ascending) numbers, each run with its numbers."""
         for own, taken in self.taken(rows):
-            yield own, Raw(row_objects(taken), own)
+            yield own, Raw(self._objects(taken), own)
 
     def taken(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], pa.RecordBatch]]:
         """The original rows with these (ascending) numbers as Arrow batches, each with its numbers."""
@@ -88,17 +89,16 @@ class ColumnarShard:
 
     def tables(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """The original rows in batches of bounded bytes; ``columns`` of ``None`` means all of them."""
-        import pyarrow as pa
-
-        try:
-            if self.container.kind == "parquet":
-                yield from _parquet(self.path, range(self.first_group, self.last_group), columns)
-            else:
-                yield from _arrow(
-                    self.path, self.container, range(self.first_group, self.last_group), columns
-                )
-        except (pa.ArrowException, OSError) as error:
-            raise PoolError(f"{self.path} is damaged: {_first_line(error)}") from error
+        count = 0
+        for batch in _batches(self.path, self.container, range(self.first_group, self.last_group), columns):
+            count += batch.num_rows
+            if count > self.rows:
+                break
+            yield batch
+        if count != self.rows:
+            raise PoolError(
+                f"{self.path} is damaged, or has changed since it was opened: it does not hold the {self.rows} rows that it says"
+            )
 
     def _needed(self, columns: Sequence[str]) -> list[str]:
         """The fields of the file that the asked columns are made of."""
@@ -108,34 +108,38 @@ class ColumnarShard:
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
-        return Raw(row_objects(batch), range(first, first + batch.num_rows))
+        return Raw(self._objects(batch), range(first, first + batch.num_rows))
+
+    def _objects(self, batch: pa.RecordBatch) -> list[Any]:
+        return arrowtypes.objects(batch, self._needed(()))
 
 
-def row_objects(batch: pa.RecordBatch) -> list[Any]:
-    """The rows as objects; one with bytes that are not UTF-8 is damaged."""
-    try:
-        return cast("list[Any]", batch.to_pylist())
-    except UnicodeDecodeError:
-        return [_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
-
-
-def _row(one: pa.RecordBatch) -> Any:
-    try:
-        return one.to_pylist()[0]
-    except UnicodeDecodeError as error:
-        return Damage(
-            f"it holds bytes that are not UTF-8 ({error.reason})",
-            excerpt(error.object.decode("utf-8", "replace")),
-        )
-
-
-def _parquet(
-    path: Path, groups: range, columns: Sequence[str] | None, rows: int = ROWS
+def _batches(
+    path: Path, container: Container, groups: range, columns: Sequence[str] | None, rows: int = ROWS
 ) -> Iterator[pa.RecordBatch]:
+    """Batches of these row groups with workable types. Raises PoolError for whatever damage does to a file."""
+    try:
+        if container.kind == "parquet":
+            yield from _parquet(path, groups, columns, rows)
+        else:
+            yield from _arrow(path, container, groups, columns)
+    except _damages() as error:
+        raise PoolError(f"{path} is damaged: {_first_line(error)}") from error
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """What reading a damaged file raises: lengths, names and offsets in it may be anything."""
+    import pyarrow as pa
+
+    return (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError)
+
+
+def _parquet(path: Path, groups: range, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        present = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+        schema = arrowtypes.workable(file.schema_arrow, str(path))
+        present = None if columns is None else [name for name in columns if name in schema.names]
         bytes_, count = 0, 0
         for group in groups:
             part = file.metadata.row_group(group)
@@ -143,7 +147,9 @@ def _parquet(
             count += part.num_rows
         size = max(1, min(rows, BATCH_BYTES * count // max(bytes_, 1)))
         # One thread a shard: as many shards are read at once as there are cores.
-        yield from file.iter_batches(size, row_groups=list(groups), columns=present, use_threads=False)
+        for batch in file.iter_batches(size, row_groups=list(groups), columns=present, use_threads=False):
+            batch.validate()
+            yield arrowtypes.cast(batch, schema)
 
 
 def _arrow(
@@ -156,19 +162,33 @@ def _arrow(
             reader = pa.ipc.open_file(source)
             batches: Any = (reader.get_batch(group) for group in groups)
         else:
-            batches = pa.ipc.open_stream(source)
+            reader = batches = pa.ipc.open_stream(source)
+        schema = arrowtypes.workable(reader.schema, str(path))
+        present = None if columns is None else [name for name in columns if name in schema.names]
         for batch in batches:
-            batch.validate(
-                full=True
-            )  # Arrow trusts the offsets of a file; a damaged one would read past its buffers
-            chosen = (
-                batch
-                if columns is None
-                else batch.select([name for name in columns if name in batch.schema.names])
-            )
+            _check(batch)
+            chosen = arrowtypes.cast(batch if present is None else batch.select(present), schema)
             size = max(1, min(ROWS, BATCH_BYTES * batch.num_rows // max(batch.nbytes, 1)))
             for begin in range(0, chosen.num_rows, size):
                 yield chosen.slice(begin, size)
+
+
+def _check(batch: pa.RecordBatch) -> None:
+    """Check every offset and buffer of a batch: Arrow trusts those of a file, and a damaged one would be read past its end.
+
+    Texts that are not UTF-8 are left to the rows. Raises ArrowInvalid.
+    """
+    import pyarrow as pa
+
+    batch.validate()
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            as_bytes = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(column.type)
+            if as_bytes is None or "UTF8" not in str(error):
+                raise
+            column.view(as_bytes).validate(full=True)
 
 
 @dataclass(frozen=True)
@@ -187,30 +207,55 @@ def kinds(schema: pa.Schema) -> dict[str, Kind]:
     def kind(type_: pa.DataType) -> Kind:
         if pa.types.is_boolean(type_):
             return "bool"
-        return "number" if pa.types.is_integer(type_) or pa.types.is_floating(type_) else "text"
+        numbers = pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal
+        return "number" if any(is_number(type_) for is_number in numbers) else "text"
 
     return {field.name: kind(field.type) for field in schema}
 
 
 def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
     """The schema of a file, and its row groups gathered into shards of at least ``SHARD`` bytes."""
+    try:
+        schema, parts = _sizes(path, container)
+        schema = arrowtypes.workable(schema, str(path))
+    except _damages() as error:
+        raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
+    if any(rows < 0 for rows, _ in parts) or (parts and not _has_values(schema)):
+        raise PoolError(
+            f"{path} is no sound {container.kind}: no column holds a value, so no row can be told"
+        )
+    return schema, _gathered(parts) if container.kind != "arrow stream" else [
+        Group(0, 0, sum(n for n, _ in parts))
+    ]
+
+
+def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int, int]]]:
+    """The schema, and rows and bytes of each row group or record batch."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        if container.kind == "parquet":
-            with pq.ParquetFile(path) as file:
-                parts = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
-                return file.schema_arrow, _gathered([(part.num_rows, part.total_byte_size) for part in parts])
-        with pa.memory_map(str(path)) as source:
-            if container.kind == "arrow file":
-                reader = pa.ipc.open_file(source)
-                batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
-                return reader.schema, _gathered([(batch.num_rows, batch.nbytes) for batch in batches])
-            stream = pa.ipc.open_stream(source)
-            return stream.schema, [Group(0, 0, sum(batch.num_rows for batch in stream))]
-    except (pa.ArrowException, OSError) as error:
-        raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
+    if container.kind == "parquet":
+        with pq.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+            return file.schema_arrow, [(group.num_rows, group.total_byte_size) for group in groups]
+    parts: list[tuple[int, int]] = []
+    with pa.memory_map(str(path)) as source:
+        if container.kind == "arrow file":
+            reader = pa.ipc.open_file(source)
+            batches: Any = (reader.get_batch(index) for index in range(reader.num_record_batches))
+        else:
+            reader = batches = pa.ipc.open_stream(source)
+        for batch in batches:
+            batch.validate()  # before the size: nbytes follows the offsets
+            parts.append((batch.num_rows, batch.get_total_buffer_size()))
+        return reader.schema, parts
+
+
+def _has_values(schema: pa.Schema) -> bool:
+    """Whether any column has buffers: one of nulls has none, so its length is whatever a damaged file says."""
+    import pyarrow as pa
+
+    return any(not pa.types.is_null(type_) for type_ in schema.types)
 
 
 def _gathered(parts: list[tuple[int, int]]) -> list[Group]:
@@ -226,17 +271,9 @@ def _gathered(parts: list[tuple[int, int]]) -> list[Group]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]
+    return (str(error).strip() or type(error).__name__).split("\n", 1)[0][:200]
 
 
 def head(path: Path, container: Container, group: Group, size: int = ROWS) -> Iterator[pa.RecordBatch]:
     """The batches of one group of a file, of at most ``size`` rows."""
-    import pyarrow as pa
-
-    try:
-        if container.kind == "parquet":
-            yield from _parquet(path, range(group.first, group.last), None, size)
-        else:
-            yield from _arrow(path, container, range(group.first, group.last), None)
-    except (pa.ArrowException, OSError) as error:
-        raise PoolError(f"{path} is damaged: {_first_line(error)}") from error
+    return _batches(path, container, range(group.first, group.last), None, size)

@@ -6,36 +6,54 @@ import bz2
 import csv
 import gzip
 import json
+import lzma
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from handpicked.data.raw import MAX_ROW
 from handpicked.data.recognise import CHATS, PROMPTS, RESPONSES
 from handpicked.errors import PoolError
 
-Kind = Literal["json array", "json lines", "json objects", "csv", "parquet", "arrow file", "arrow stream"]
-Compression = Literal["gzip", "bz2", "zstd"]
+Kind = Literal[
+    "json array",
+    "json lines",
+    "json objects",
+    "json document",
+    "csv",
+    "parquet",
+    "arrow file",
+    "arrow stream",
+]
+Compression = Literal["gzip", "bz2", "zstd", "xz"]
 
 MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bz2"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\0", "xz"),
 )
 HEAD = 1 << 16
 TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather")
-PACKED = (".gz", ".zst", ".bz2")
+PACKED = (".gz", ".zst", ".bz2", ".xz")
 NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json", "manifest.json")
 
 
 @dataclass(frozen=True)
 class Container:
-    """How the rows lie in a file. ``delimiter`` separates the fields of a CSV."""
+    """How the rows lie in a file. ``delimiter`` separates the fields of a CSV, in which ``quoted`` fields may be in quotes;
+    ``shape`` says where in a JSON document the rows are; a row of a text file has at most ``max_row`` bytes.
+    """
 
     kind: Kind
     compression: Compression | None = None
     delimiter: str = ","
+    quoted: bool = True
+    shape: str = ""
+    max_row: int = MAX_ROW
 
     def __str__(self) -> str:
         return f"{self.kind}, {self.compression}" if self.compression else self.kind
@@ -54,25 +72,58 @@ def sniff(path: Path, fields: tuple[str, ...] = ()) -> Container:
         return Container("arrow file")
     if not compression and head[:4] == b"\xff\xff\xff\xff":
         return Container("arrow stream")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    utf16 = _utf16(head)
+    if utf16:
         raise PoolError(
-            f"{path} is UTF-16 text; handpicked reads UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > pool.json"
+            f"{path} looks like {utf16} text; handpicked reads UTF-8: iconv -f {utf16} -t UTF-8 {path.name} > utf8-{path.name}"
         )
     text = head.decode("utf-8-sig", "replace")
     if not text.strip():
-        raise PoolError(f"{path} is empty: there are no rows to read")
+        text = _after_blanks(path, compression)
     suffix = next((part for part in reversed(Path(path.name.lower()).suffixes) if part in TEXT_SUFFIXES), "")
     return _text_container(path, text, suffix, compression, fields)
 
 
+def _utf16(head: bytes) -> str | None:
+    """Which UTF-16 a file's beginning looks like: every other byte of text in Latin letters is 0."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16"
+    letters = head[:4096]
+    first, second = letters[0::2].count(0), letters[1::2].count(0)
+    if (
+        min(first, second) * 20 > max(first, second)
+        or max(first, second) * 5 < len(letters)
+        or len(letters) < 8
+    ):
+        return None
+    return "UTF-16LE" if second > first else "UTF-16BE"
+
+
+def _after_blanks(path: Path, compression: Compression | None) -> str:
+    """The text after a beginning of nothing but blanks. Raises PoolError where there is none."""
+    try:
+        with open_bytes(path, compression) as stream:
+            while piece := stream.read(1 << 20):
+                if piece.strip(b" \t\r\n\v\f\xef\xbb\xbf"):
+                    return piece.decode("utf-8", "replace").lstrip()[:HEAD]
+    except DAMAGED as error:
+        raise PoolError(f"{path} cannot be read to its end: {error or 'it is cut short'}") from error
+    raise PoolError(f"{path} is empty: there are no rows to read")
+
+
 def is_data(path: Path) -> bool:
     """Whether a file of a folder is taken as data, by its name: a known suffix, not hidden, no metadata."""
-    name = path.name.lower()
-    if any(part.startswith((".", "_")) for part in path.parts) or name in NOT_ROWS:
+    if any(part.startswith((".", "_")) for part in path.parts) or path.name.lower() in NOT_ROWS:
         return False
+    return unpacked_suffix(path) in SUFFIXES
+
+
+def unpacked_suffix(path: Path) -> str:
+    """The suffix of a file's name without that of a compression, in small letters."""
+    name = path.name.lower()
     for packed in PACKED:
         name = name.removesuffix(packed)
-    return name.endswith(SUFFIXES)
+    return Path(name).suffix
 
 
 def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:
@@ -82,6 +133,8 @@ def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:
             return cast("IO[bytes]", gzip.open(path, "rb"))
         if compression == "bz2":
             return cast("IO[bytes]", bz2.open(path, "rb"))
+        if compression == "xz":
+            return cast("IO[bytes]", lzma.open(path, "rb"))
         if compression == "zstd":
             import pyarrow as pa
 
@@ -100,7 +153,7 @@ def unreadable(path: Path, error: Exception) -> str:
     return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-DAMAGED = (OSError, EOFError, zlib.error)
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """What reading a missing, cut or damaged (compressed) file raises."""
 
 
@@ -124,37 +177,71 @@ def _text_container(
     path: Path, text: str, suffix: str, compression: Compression | None, fields: tuple[str, ...]
 ) -> Container:
     start = text.lstrip()
+    lines = [line for line in text.split("\n")[:50] if line.strip()]
     if suffix in (".csv", ".tsv"):
-        return Container("csv", compression, _delimiter(text, "\t" if suffix == ".tsv" else ","))
+        delimiter = _delimiter(text, "\t" if suffix == ".tsv" else ",")
+        return Container("csv", compression, delimiter, _quoted(text, delimiter))
     if start.startswith("["):
-        return Container("json array", compression)
+        many = (
+            suffix in (".jsonl", ".ndjson")
+            and len(lines) > 1
+            and _is_a(list, lines[0])
+            and lines[1][:1] == "["
+        )
+        return Container("json lines" if many else "json array", compression)
+    if start.startswith("{"):
+        if "\n" not in text and re.search(r"\}\r+\s*\{", text):  # lines that end at a bare CR
+            return Container("json objects", compression)
+        whole = any(_is_a(dict, line.strip().rstrip(",")) for line in lines) or len(lines) == 1
+        if suffix in (".jsonl", ".ndjson"):
+            whole = whole or not _pretty(lines)
+        return Container("json lines" if whole else "json objects", compression)
     if suffix in (".jsonl", ".ndjson"):
         return Container("json lines", compression)
-    if start.startswith("{"):
-        lines = [line for line in text.split("\n")[:50] if line.strip()]
-        whole = any(_is_object(line) for line in lines) or len(lines) == 1
-        return Container("json lines" if whole else "json objects", compression)
     delimiter = _delimiter(text, ",")
-    header = next(csv.reader([text.split("\n", 1)[0].strip("\r")], delimiter=delimiter), [])
+    header = next(csv.reader([_header(text)], delimiter=delimiter), [])
     known = {*CHATS, *PROMPTS, *RESPONSES, *fields}
     if len(header) > 1 and any(cell.strip().lower() in known or cell in fields for cell in header):
-        return Container("csv", compression, delimiter)
+        return Container("csv", compression, delimiter, _quoted(text, delimiter))
     raise PoolError(
         f"{path} is not JSON, JSON lines, CSV with a header, Parquet or Arrow: it starts with {start[:40]!r}. "
         f"A pool is a list of rows with fields such as instruction and output."
     )
 
 
+def _header(text: str) -> str:
+    """The header line of a CSV: the first, or the one after Excel's ``sep=;``."""
+    first, second = (*re.split(r"\r\n|\r|\n", text, maxsplit=2), "")[:2]
+    return second if re.fullmatch(r"sep=.", first, re.IGNORECASE) else first
+
+
 def _delimiter(text: str, default: str) -> str:
     """The separator that occurs most often in the header line."""
-    header = text.split("\n", 1)[0]
+    header = _header(text)
     best: str = max(",;\t|", key=header.count)
     return best if header.count(best) else default
 
 
-def _is_object(line: str) -> bool:
+def _quoted(text: str, delimiter: str) -> bool:
+    """Whether quotes enclose fields. In a TSV they do not where a field opens with one that no field's end closes."""
+    lines = text.split("\n")[:-1] if text.count("\n") > 1 else text.split("\n")
+    cells = [line.rstrip("\r").split(delimiter) for line in lines if line.strip()]
+    if delimiter != "\t" or len({len(row) for row in cells}) > 1:
+        return True
+    whole = re.compile(r'"(?:[^"]|"")*"')
+    return all(not cell.startswith('"') or whole.fullmatch(cell) for row in cells for cell in row)
+
+
+def _pretty(lines: list[str]) -> bool:
+    """Whether objects are written over several lines each."""
+    first = lines[0].strip()
+    return len(lines) > 1 and not first.endswith("}") and not lines[1].lstrip().startswith("{")
+
+
+def _is_a(kind: type, line: str) -> bool:
+    """Whether a line is a whole JSON value of this kind."""
     try:
         found: Any = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict)
+    return isinstance(found, kind)

@@ -7,7 +7,10 @@ Both turn one row into messages, or raise ``BadRow`` saying why they cannot.
 
 from __future__ import annotations
 
+import ast
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +27,9 @@ ROLES = {
     ),
     **dict.fromkeys(("tool", "function", "observation", "function_response", "ipython"), "tool"),
 }
+MOST_LITERAL = 1 << 22
+"""Characters of a Python literal that are parsed; it takes a hundred times their memory."""
+NO_COMMA = re.compile(r"\}\s*\n\s*\{")
 BLANK = " \t\n\r\f\v"
 """What counts as blank: ASCII white space, so that Arrow and Python agree on it."""
 
@@ -34,7 +40,9 @@ class BadRow(ValueError):
 
 @dataclass(frozen=True)
 class Pairs:
-    """A prompt field and a response field; either may itself hold a list of turns (TRL's conversational form)."""
+    """A prompt field and a response field; either may itself hold a list of turns (TRL's conversational form), which is a text
+    where ``listed`` (in a CSV).
+    """
 
     name: str
     prompt: str
@@ -42,6 +50,7 @@ class Pairs:
     input: str | None = None
     system: str | None = None
     history: str | None = None
+    listed: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -58,7 +67,9 @@ class Pairs:
         turns = _system(row, self.system)
         if self.history is not None:
             turns += _history(row.get(self.history))
-        question, answer = row.get(self.prompt), row.get(self.response)
+        question, answer = _value(row.get(self.prompt)), _value(row.get(self.response))
+        if self.listed:
+            question, answer = listed_turns(question), listed_turns(answer)
         if isinstance(question, list):
             turns += _turns(question, self.prompt)
         else:
@@ -101,7 +112,9 @@ class Chat:
         listed = row.get(self.turns)
         if isinstance(listed, str):
             listed = _parsed(listed, self.turns)
-        if listed is None:
+        if isinstance(listed, Mapping):
+            listed = _zipped(listed)
+        if _value(listed) is None:
             raise BadRow(_absent(self.turns, row))
         if not isinstance(listed, list):
             raise BadRow(f"field '{self.turns}' is {_kind(listed)}, not a list of turns")
@@ -194,8 +207,14 @@ def _block(block: Any, field: str, index: int) -> str:
 
 def _history(history: Any) -> list[Message]:
     """LLaMA-Factory history: a list of [question, answer] pairs before the current one."""
-    turns = []
-    for pair in history or []:
+    turns: list[Message] = []
+    if isinstance(history, str):
+        history = _parsed(history, "history") if history.strip(BLANK) else None
+    if _value(history) is None:
+        return turns
+    if not isinstance(history, list):
+        raise BadRow(f"field 'history' is {_kind(history)}, not a list of [question, answer] pairs")
+    for pair in history:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
             raise BadRow("field 'history' is not a list of [question, answer] pairs")
         turns += [Message("user", pair[0]), Message("assistant", pair[1])]
@@ -208,10 +227,10 @@ def _system(row: Row, field: str | None) -> list[Message]:
 
 
 def _text(value: Any, field: str | None, row: Row) -> str:
-    """A field as text: null is blank, a number is its JSON text, anything else is no text."""
+    """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is no text."""
     if isinstance(value, str):
         return value
-    if value is None:
+    if _value(value) is None:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return json.dumps(value)
@@ -224,12 +243,59 @@ def _absent(field: str, row: Row) -> str:
     return f"field '{field}' is missing (fields: {', '.join(map(str, row))[:200] or 'none'})"
 
 
+def _value(value: Any) -> Any:
+    """The value, or ``None`` for NaN, which is none."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def _parsed(text: str, field: str) -> Any:
-    """Turns that a CSV or a text column holds as JSON."""
+    """A list that a CSV or a text column holds as JSON or as a Python literal."""
+    found = literal(text)
+    if found is None:
+        raise BadRow(f"field '{field}' is text that is no JSON list of turns")
+    return found
+
+
+def literal(text: str) -> Any:
+    """The list or object that a text holds as JSON or as Python writes it; ``None`` where it holds none.
+
+    Numpy writes a list of objects with line ends between them instead of commas.
+    """
+    text = text.strip(BLANK)
+    if text[:1] not in ("[", "{"):
+        return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise BadRow(f"field '{field}' is text that is no JSON list of turns") from None
+        pass
+    if len(text) > MOST_LITERAL:
+        return None
+    try:
+        return ast.literal_eval(NO_COMMA.sub("}, {", text))
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+
+
+def listed_turns(value: Any) -> Any:
+    """The turns that a text lists; any other value as it is."""
+    found = literal(value) if isinstance(value, str) and value.lstrip(BLANK)[:1] == "[" else None
+    return found if isinstance(found, list) and found and all(map(is_turn, found)) else value
+
+
+def is_turn(value: Any) -> bool:
+    """Whether a value is an object with a role and something said."""
+    return isinstance(value, Mapping) and (
+        ("role" in value and ("content" in value or "tool_calls" in value))
+        or ("from" in value and "value" in value)
+    )
+
+
+def _zipped(columns: Mapping[str, Any]) -> Any:
+    """Turns that ``datasets`` turned into lists, one for each of their fields."""
+    lists = {name: part for name, part in columns.items() if isinstance(part, list)}
+    if not lists or len(lists) < len(columns) or len({len(part) for part in lists.values()}) > 1:
+        return columns
+    return [dict(zip(lists, turn, strict=True)) for turn in zip(*lists.values(), strict=True)]
 
 
 def _kind(value: Any) -> str:

@@ -1,7 +1,8 @@
-"""A JSON array (or objects one after the other) read as a stream: memory holds one chunk, or one row if that is larger.
+"""A JSON array (or objects one after the other) read as a stream: memory holds a chunk or two, or one row if that is larger.
 
-Damage in the middle costs one rejected row: reading goes on at the next object that looks like the rows before. Damage
-after which no row can be found, such as a download that was cut, is an error that names the line and byte.
+Damage costs the rows that are damaged and no others, each counted: reading goes on at the next object that begins with a
+field of the rows before. Damage after which no row can be found, such as a download that was cut, is an error that names the
+line and byte. Whatever the file holds, the time is linear in its size.
 """
 
 from __future__ import annotations
@@ -13,15 +14,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from handpicked.data.raw import Damage, Raw, excerpt
+import orjson
+
+from handpicked.data.lines import ROUNDED
+from handpicked.data.parsing import COMMA_THEN_END, DECODER, broken, encoding_hint, too_large, without_commas
+from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
 from handpicked.errors import PoolError
 
 CHUNK = 1 << 22
-SEPARATOR = re.compile("[ \t\r\n,﻿]*")
-NEXT_OBJECT = re.compile(r"\}[ \t\r\n]*,?[ \t\r\n]*(?=\{)")
-LAST_OBJECT = re.compile(r"\}[ \t\r\n,]*(\]?)[ \t\r\n]*\Z")
+SEPARATOR = re.compile("[ \t\r\n,\0\ufeff]*")
+AFTER_OBJECT = re.compile(r"\}[ \t\r\n,]*(?=\{)")
+FIRST_KEY = re.compile(r'\{\s*"([^"\\]{1,200})"\s*:')
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
-DECODER = json.JSONDecoder(strict=False)
+WINDOWS = (1 << 12, 1 << 16)
+CAREFUL = 1000
+"""Rows after damage that are first looked at through a window."""
+KEYS = 64
+"""Fields of the first row by which a row is known again."""
+
+
+class _Fault(Exception):
+    """Why no value can be parsed: ``cut`` says that only the buffer ends, ``at`` where in it the parser stumbled.
+
+    ``begin`` is where in the buffer the text began that the parser saw.
+    """
+
+    def __init__(self, error: Exception, begin: int, cut: bool) -> None:
+        self.cut = cut
+        self.at: int | None = None
+        self.reason = broken(error)
+        if isinstance(error, json.JSONDecodeError):
+            self.at, self.reason = begin + error.pos, f"not valid JSON: {error.msg}"
 
 
 @dataclass
@@ -34,11 +57,37 @@ class _Broken:
     excerpt: str
 
 
+class _Extent:
+    """Finds where a value ends by its brackets and quotes alone, a piece of bytes at a time."""
+
+    OUTSIDE, INSIDE = re.compile(rb'["{}\[\]]'), re.compile(rb'["\\]')
+
+    def __init__(self) -> None:
+        self._depth, self._text, self._skip = 0, False, 0
+
+    def end(self, data: bytes | bytearray) -> int:
+        """The place after the value in this piece, or -1 where it goes on."""
+        at, self._skip = self._skip, 0
+        while found := (self.INSIDE if self._text else self.OUTSIDE).search(data, at):
+            at = found.end()
+            sign = found[0]
+            if sign == b"\\":
+                at += 1
+            elif sign == b'"':
+                self._text = not self._text
+            else:
+                self._depth += 1 if sign in b"{[" else -1
+            if self._depth <= 0 and not self._text:
+                return at
+        self._skip = max(0, at - len(data))
+        return -1
+
+
 class Elements:
     """The elements of one array, or of a part of one that begins between two elements.
 
     ``array`` tells brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields by which a row is
-    known again after damage (those of the first row when empty).
+    known again after damage (those of the first row when empty). A row of more than ``max_row`` bytes is not held.
     """
 
     def __init__(
@@ -52,23 +101,31 @@ class Elements:
         line: int = 1,
         size: int | None = None,
         keys: frozenset[str] = frozenset(),
+        max_row: int = MAX_ROW,
     ) -> None:
         self._stream, self._where, self._array, self._whole = stream, where, array, whole
+        self._start = start
         self._left = size
-        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text, self._at, self._base = "", 0, start
-        self._line, self._counted = line, 0
+        self._line, self._counted, self._measured = line, 0, 0
         self._ended = self._closed = False
         self._clean = True
         self._broken: _Broken | None = None
+        self._careful = 0
         self._rows_before = 0
+        self._max_row = max_row
         self.keys = keys
+        self._starts = _row_start(keys)
 
     def read(self) -> Iterator[Raw]:
         """Runs of rows, about a chunk of text each."""
         self._more()
-        if self._array and not self._base:  # a part that begins elsewhere has no opening bracket
-            self._at = self._text.index("[") + 1
+        if self._array and not self._start:  # a part that begins elsewhere has no opening bracket
+            while "[" not in self._text and not self._ended:
+                self._at = len(self._text)
+                self._more()
+            self._at = self._text.find("[") + 1
         while True:
             rows: list[Any] = []
             lines: list[int] = []
@@ -76,6 +133,7 @@ class Elements:
             if rows:
                 self._rows_before += len(rows)
                 yield Raw(rows, lines, self._byte(self._at), self._line_at(self._at))
+            del rows, lines  # a large row is not kept while the next one is read
             if self._closed or (self._ended and self._at >= len(self._text)):
                 break
             self._more()
@@ -97,65 +155,132 @@ class Elements:
                 self._at, self._closed = begin + 1, True
                 return
             try:
-                value, end = DECODER.raw_decode(text, begin)
-            except (ValueError, RecursionError) as error:
-                if not self._ended and _cut(error, text):
+                value, end = self._decode(begin)
+            except _Fault as fault:
+                if not self._ended and fault.cut:
                     self._at = begin
-                    return
-                self._break(begin, error)
-                continue
+                    if len(text) - begin <= CHUNK:
+                        return
+                    self._large(rows, lines)
+                    continue
+                found = self._without_commas(begin, fault)
+                if found is None:
+                    self._break(begin, fault)
+                    continue
+                value, end = found
             if end == len(text) and not self._ended and not isinstance(value, dict | list):
                 self._at = begin  # a number or a literal may go on
                 return
-            rows.append(self._checked(value, begin, end))
-            lines.append(self._line_at(begin))
-            self._at = end
+            self._take(value, begin, end, rows, lines)
+
+    def _decode(self, begin: int) -> tuple[Any, int]:
+        """The value at ``begin`` and its end. Raises _Fault.
+
+        After damage it looks at a little text first: the parser's errors take time in proportion to what lies before them.
+        """
+        text = self._text
+        if self._careful:
+            self._careful -= 1
+            for window in WINDOWS:
+                if begin + window >= len(text):
+                    break
+                piece = text[begin : begin + window]
+                try:
+                    value, end = DECODER.raw_decode(piece)
+                except (ValueError, RecursionError) as error:
+                    if not _cut(error, piece):
+                        raise _Fault(error, begin, cut=False) from None
+                else:
+                    if end < len(piece):
+                        return value, begin + end
+        try:
+            return DECODER.raw_decode(text, begin)
+        except (ValueError, RecursionError) as error:
+            raise _Fault(error, 0, cut=_cut(error, text)) from None
+
+    def _take(self, value: Any, begin: int, end: int, rows: list[Any], lines: list[int]) -> None:
+        rows.append(self._checked(value, begin, end))
+        lines.append(self._line_at(begin))
+        self._at = end
 
     def _checked(self, value: Any, begin: int, end: int) -> Any:
         if not self._clean and NOT_UTF8.search(self._text, begin, end):
-            return Damage("it holds bytes that are not UTF-8", excerpt(self._text[begin : begin + 200]))
-        if not self.keys and isinstance(value, dict):
-            self.keys = frozenset(value)
+            hint = encoding_hint(self._text[begin:end].encode("utf-8", "surrogateescape"))
+            return Damage(
+                f"it holds bytes that are not UTF-8{hint}", excerpt(self._text[begin : begin + 200])
+            )
+        if 4 * (end - begin) > self._max_row:
+            size = len(self._text[begin:end].encode("utf-8", "surrogatepass"))
+            if size > self._max_row:
+                return too_large(
+                    size, self._max_row, self._text[begin : begin + 400].encode("utf-8", "replace")
+                )
+        self._learn(value)
         return value
 
-    def _break(self, begin: int, error: Exception) -> None:
-        reason = (
-            f"not valid JSON: {error.msg}"
-            if isinstance(error, json.JSONDecodeError)
-            else f"not valid JSON: {error}"
-        )
-        if isinstance(error, RecursionError):
-            reason = "nested too deeply"
+    def _learn(self, value: Any) -> None:
+        if not self.keys and isinstance(value, dict):
+            self.keys = frozenset(value)
+            self._starts = _row_start(self.keys)
+
+    def _without_commas(self, begin: int, fault: _Fault) -> tuple[Any, int] | None:
+        """The row at ``begin`` and its end, if all that is wrong with it is a comma before a closing bracket."""
+        if fault.at is None or not COMMA_THEN_END.match(self._text, fault.at):
+            return None
+        following = None if self._starts is None else self._starts.search(self._text, begin + 1)
+        row = self._text[begin : _row_at(following) if following else min(len(self._text), begin + CHUNK)]
+        try:
+            value, end = DECODER.raw_decode(without_commas(row))
+        except (ValueError, RecursionError):
+            return None
+        return value, begin + end
+
+    def _break(self, begin: int, fault: _Fault) -> None:
         line = self._line_at(begin)
-        if isinstance(error, json.JSONDecodeError):
-            reason += f" in line {line + self._text.count(chr(10), begin, error.pos)}"
+        reason = fault.reason
+        if fault.at is not None:
+            reason += f" in line {line + self._text.count(chr(10), begin, fault.at)}"
         self._broken = _Broken(line, self._byte(begin), reason, excerpt(self._text[begin : begin + 200]))
-        self._at = begin
+        self._careful = CAREFUL
+        if self._starts is None:
+            first = FIRST_KEY.match(self._text, begin)
+            self._starts = _row_start(frozenset([first[1]])) if first else None
+        self._at = begin + 1
 
     def _resume(self, rows: list[Any], lines: list[int]) -> bool:
-        """Find the next row after a broken one. False when more text is needed (or there is no more)."""
-        broken, text = self._broken, self._text
-        assert broken is not None
-        for match in NEXT_OBJECT.finditer(text, self._at):
+        """Find the next row after a broken one, which may be broken too. False when more text is needed."""
+        text = self._text
+        for match in (self._starts or AFTER_OBJECT).finditer(text, self._at):
+            begin = _row_at(match) if self._starts else match.end()
             try:
-                value, _ = DECODER.raw_decode(text, match.end())
-            except (ValueError, RecursionError) as error:
-                if not self._ended and _cut(error, text):
+                value, _ = self._decode(begin)
+            except _Fault as fault:
+                if not self._ended and fault.cut and len(text) - begin <= CHUNK:
                     self._at = match.start()
                     return False
-                continue
+                if self._starts is None and not fault.cut:
+                    continue  # it may lie inside the broken row
+                return self._mend(rows, lines, begin)
             if not self.keys or len(self.keys & value.keys()) * 2 >= len(self.keys):
-                return self._mend(rows, lines, match.start() + 1)
+                return self._mend(rows, lines, begin)
         if self._ended:
-            last = LAST_OBJECT.search(text, self._at)
-            if last and bool(last.group(1)) == self._array:
-                return self._mend(rows, lines, last.start() + 1)
-            raise PoolError(
-                f"{self._where}: {broken.reason}; the row begins in line {broken.line} (byte {broken.byte}) and no further "
-                f"row is found after it. {self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
-            )
+            return self._mend_last(rows, lines)
         self._at = max(self._at, len(text) - 4096)
         return False
+
+    def _mend_last(self, rows: list[Any], lines: list[int]) -> bool:
+        """The broken row is the last one, if the file ends as it should."""
+        broken, text = self._broken, self._text
+        assert broken is not None
+        end = text.rstrip(" \t\r\n,\0")
+        closed = end.endswith("]")
+        end = end.removesuffix("]").rstrip(" \t\r\n,")
+        if end.endswith("}") and len(end) > self._at and closed == self._array:
+            return self._mend(rows, lines, len(end))
+        raise PoolError(
+            f"{self._where}: {broken.reason}; the row begins in line {broken.line} (byte {broken.byte}) and no further "
+            f"row is found after it. {self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
+        )
 
     def _mend(self, rows: list[Any], lines: list[int], end: int) -> bool:
         assert self._broken is not None
@@ -163,6 +288,92 @@ class Elements:
         lines.append(self._broken.line)
         self._broken, self._at = None, end
         return True
+
+    def _large(self, rows: list[Any], lines: list[int]) -> None:
+        """Read the row that begins here and outgrew a chunk, as bytes. Where it is damaged it becomes the buffer's text."""
+        begin, line = self._byte(self._at), self._line_at(self._at)
+        data = bytearray(self._text[self._at :].encode("utf-8", "surrogateescape"))
+        data += self._decoder.getstate()[0]
+        self._text, self._at, self._counted, self._measured = "", 0, 0, 0
+        extent = _Extent()
+        size, newlines, head = 0, 0, b""
+        piece: bytes | bytearray = data
+        while (end := extent.end(piece)) < 0:
+            size += len(piece)
+            newlines += piece.count(b"\n")
+            piece = self._bytes(CHUNK)
+            if not piece:
+                break
+            if head:
+                continue
+            data += piece
+            if len(data) > self._max_row:
+                if not _goes_on(data):
+                    self._buffer(data, begin)
+                    return
+                head, data = bytes(data[:1000]), bytearray()
+        if end < 0:
+            self._ended = True
+            if not head:
+                self._buffer(data, begin)
+                return
+            raise PoolError(
+                f"{self._where}: the row that begins in line {line} (byte {begin}) has no end. "
+                f"{self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
+            )
+        rest = bytes(piece[end:])
+        newlines += piece.count(b"\n", 0, end)
+        size += end
+        del piece
+        if not head:
+            del data[size:]
+            row = self._row_of(data)
+            if row is BROKEN:
+                self._buffer(data + rest, begin, complete=True)
+                return
+            del data
+        else:
+            row = too_large(size, self._max_row, head)
+        rows.append(row)
+        lines.append(line)
+        self._base, self._line = begin + size, line + newlines
+        self._decode_anew(rest)
+
+    def _row_of(self, data: bytearray) -> Any:
+        """The value of these bytes, ``Damage``, or ``BROKEN``."""
+        if len(data) > self._max_row:
+            return too_large(len(data), self._max_row, data)
+        try:
+            value = None if ROUNDED.search(data) else orjson.loads(data)
+        except orjson.JSONDecodeError:
+            value = None
+        if value is None:
+            try:
+                text = data.decode("utf-8")
+            except UnicodeDecodeError:
+                return BROKEN
+            try:
+                value = DECODER.decode(text)
+            except (ValueError, RecursionError):
+                return BROKEN
+        self._learn(value)
+        return value
+
+    def _buffer(self, data: bytearray, begin: int, complete: bool = False) -> None:
+        """Take these bytes as text, and break there if they are damaged: so they are if they are ``complete`` and no JSON."""
+        self._base = begin
+        self._decode_anew(data)
+        try:
+            self._decode(0)
+        except _Fault as fault:
+            if complete or self._ended or not fault.cut:
+                self._break(0, fault)
+
+    def _decode_anew(self, data: bytes | bytearray) -> None:
+        self._decoder.reset()
+        self._text = self._decoder.decode(data, final=self._ended)
+        self._at, self._counted, self._measured = 0, 0, 0
+        self._clean = _encodable(self._text)
 
     def _check_end(self) -> None:
         if not (self._whole and self._array):
@@ -173,6 +384,7 @@ class Elements:
                 f"(byte {self._byte(self._at)}). Is the file complete?"
             )
         while not self._text[self._at :].strip(" \t\r\n,\0") and not self._ended:
+            self._at = len(self._text)
             self._more()
         rest = self._text[self._at :].strip(" \t\r\n,\0")
         if rest:
@@ -182,29 +394,71 @@ class Elements:
             )
 
     def _more(self) -> None:
-        """Drop what is parsed, and read at least as much again as is left (so a large row is retried few times)."""
+        """Drop what is parsed, and read at least as much again as is left (so that it is retried few times)."""
         self._line_at(self._at)
         self._base = self._byte(self._at)
         kept = self._text[self._at :]
-        want = max(CHUNK, len(kept))
+        data = self._bytes(max(CHUNK, len(kept)))
+        self._ended = not data
+        added = self._decoder.decode(data, final=self._ended)
+        self._text = kept + added
+        self._at, self._counted, self._measured = 0, 0, 0
+        self._clean = (self._clean or not kept) and _encodable(added)
+
+    def _bytes(self, want: int) -> bytes:
         data = self._stream.read(want if self._left is None else min(want, self._left))
         if self._left is not None:
             self._left -= len(data)
-        self._ended = not data
-        added = self._decode(data, final=self._ended)
-        self._text, self._at, self._counted = kept + added, 0, 0
-        self._clean = (self._clean or not kept) and _encodable(added)
+        return data
 
     def _byte(self, at: int) -> int:
-        """The byte offset in the file of a position in the buffer."""
-        text = self._text[:at]
-        return self._base + (at if text.isascii() else len(text.encode("utf-8", "surrogateescape")))
+        """The byte offset in the file of a position in the buffer; counted on from where it was last asked for."""
+        begin, end = sorted((self._measured, at))
+        part = self._text[begin:end]
+        size = len(part) if part.isascii() else len(part.encode("utf-8", "surrogateescape"))
+        self._base += size if at >= self._measured else -size
+        self._measured = at
+        return self._base
 
     def _line_at(self, at: int) -> int:
         if at > self._counted:
             self._line += self._text.count("\n", self._counted, at)
             self._counted = at
         return self._line
+
+
+BROKEN = object()
+
+
+def _row_start(keys: frozenset[str]) -> re.Pattern[str] | None:
+    """Where an object begins with one of these fields: in quotes, which is no place inside of a sound text, or, where an
+    object ended before it, with quotes that are missing or wrong.
+    """
+    spellings = {
+        json.dumps(key, ensure_ascii=ascii_)[1:-1] for key in sorted(keys)[:KEYS] for ascii_ in (True, False)
+    }
+    if not spellings:
+        return None
+    key = "(?:" + "|".join(re.escape(one) for one in sorted(spellings)) + ")"
+    quote = "[\"'“”]?"
+    return re.compile(
+        rf'(?<![^,}}\]\[\s])(?P<sound>\{{)\s*"{key}"\s*:|\}}[ \t\r\n]*,[ \t\r\n]*(?P<odd>\{{)\s*{quote}{key}{quote}\s*[:=]'
+    )
+
+
+def _row_at(match: re.Match[str]) -> int:
+    """Where the object of a match of ``_row_start`` begins."""
+    return match.start("sound") if match["sound"] else match.start("odd")
+
+
+def _goes_on(data: bytearray) -> bool:
+    """Whether a value that outgrew the limit is sound so far: no damage made it swallow what follows."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        DECODER.raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        return _cut(error, text)
+    return False
 
 
 def _cut(error: Exception, text: str) -> bool:

@@ -1,144 +1,159 @@
-"""Text files whose rows are lines: JSON lines and CSV. A line that cannot be parsed is one damaged row."""
+"""Lines of text files: whole lines a chunk at a time, and the rows of JSON lines. A line that cannot be parsed is one damaged row.
+
+A line ends at a line feed and nowhere else: U+2028 and U+0085 are text. No more of a line is held than ``max_row`` bytes.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
-from handpicked.data.raw import Damage, Raw, excerpt
-from handpicked.errors import PoolError
+import orjson
+
+from handpicked.data.parsing import decoded, parsed, too_large
+from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
 
 CHUNK = 1 << 22
-DECODER = json.JSONDecoder(strict=False)
+WHITE = b" \t\r\n\v\f"
+ROUNDED = re.compile(rb"\d{16}")
+"""Where orjson would round an integer that Python's own parser keeps: one of 20 digits or more."""
 
 
-def line_chunks(stream: IO[bytes], start: int = 0, size: int | None = None) -> Iterator[tuple[bytes, int]]:
-    """Whole lines, about a chunk at a time, each with the byte offset of its end. ``size`` bounds the bytes read."""
-    parts: list[bytes] = []
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A line of more bytes than a row may have, which was not held: its size, its beginning, its quotes."""
+
+    size: int
+    head: bytes
+    blank: bool
+    quotes: int
+
+
+class _Held:
+    """The beginning of a line whose end is not read yet; no more of it than ``most`` bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._clear()
+
+    def _clear(self) -> None:
+        self._data = bytearray()
+        self.size, self._quotes, self._blank = 0, 0, True
+        self._head = b""
+
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size <= self._most:
+            self._data += data
+            return
+        for part in (self._data, data):
+            self._quotes += part.count(b'"')
+            self._blank = self._blank and not part.strip(WHITE)
+        self._head = self._head or bytes(self._data[:1000] + data[:1000])
+        self._data = bytearray()
+
+    def taken(self) -> bytes | bytearray | Oversized:
+        """What was added, which is then forgotten."""
+        over = self.size > self._most
+        line = Oversized(self.size, self._head, self._blank, self._quotes) if over else self._data
+        self._clear()
+        return line
+
+
+def line_chunks(
+    stream: IO[bytes], start: int = 0, size: int | None = None, max_row: int = MAX_ROW
+) -> Iterator[tuple[bytes | bytearray | Oversized, int]]:
+    """Whole lines, about a chunk at a time, each with the byte offset of its end; a line beyond a chunk comes by itself.
+
+    ``size`` bounds the bytes read.
+    """
+    held = _Held(max_row)
     at, left = start, size
     while data := stream.read(CHUNK if left is None else min(CHUNK, left)):
         if left is not None:
             left -= len(data)
-        cut = data.rfind(b"\n") + 1
-        if not cut:
-            parts.append(data)
+        first = data.find(b"\n") + 1
+        if not first:
+            held.add(data)
             continue
-        chunk = b"".join((*parts, data[:cut]))
-        at += len(chunk)
-        yield chunk, at
-        parts = [data[cut:]] if cut < len(data) else []
-    if parts:
-        chunk = b"".join(parts)
-        yield chunk, at + len(chunk)
+        if held.size:
+            held.add(data[:first])
+            at += held.size
+            yield held.taken(), at
+            data = data[first:]
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            at += cut
+            yield data[:cut], at
+        if cut < len(data):
+            held.add(data[cut:])
+    if held.size:
+        at += held.size
+        yield held.taken(), at
 
 
-def json_lines(stream: IO[bytes], start: int = 0, line: int = 1, size: int | None = None) -> Iterator[Raw]:
+def json_lines(
+    stream: IO[bytes], start: int = 0, line: int = 1, size: int | None = None, max_row: int = MAX_ROW
+) -> Iterator[Raw]:
     """The rows of a JSON lines file from byte ``start``, where line number ``line`` begins. Blank lines are no rows."""
-    for chunk, end in line_chunks(stream, start, size):
-        texts: list[Any]
-        try:
-            texts = chunk.decode("utf-8").split("\n")
-        except UnicodeDecodeError:
-            texts = [_decoded(part) for part in chunk.split(b"\n")]
-        rows: list[Any] = []
-        lines: list[int] = []
-        for number, text in enumerate(texts, line):
-            if isinstance(text, Damage):
-                rows.append(text)
-            elif text and not text.isspace():
-                rows.append(_parsed(text))
-            else:
-                continue
-            lines.append(number)
-        line += chunk.count(b"\n")
+    for chunk, end in line_chunks(stream, start, size, max_row):
+        if isinstance(chunk, Oversized):
+            rows: list[Any] = [] if chunk.blank else [too_large(chunk.size, max_row, chunk.head)]
+            lines = [line] * len(rows)
+            line += 1
+        else:
+            rows, lines = _rows(chunk, line, max_row)
+            line += chunk.count(b"\n")
+        del chunk
         yield Raw(rows, lines, end, line)
+        del rows, lines  # a large row is not kept while the next one is read
 
 
-def count_lines(chunk: bytes) -> int:
-    """How many lines are rows: those that are not blank (the same rule as ``json_lines``)."""
-    count = 0
-    for part in chunk.split(b"\n"):
-        if part[:1] == b"{" or (part.strip() and not _blank(part)):
-            count += 1
-    return count
-
-
-def csv_rows(stream: IO[bytes], where: str, delimiter: str) -> Iterator[Raw]:
-    """The rows of a CSV file with a header. A row with too many or too few fields is damaged; blank lines are no rows."""
-    csv.field_size_limit(sys.maxsize)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, [])
-    except csv.Error as error:
-        raise PoolError(f"{where}: the CSV header cannot be parsed: {error}") from error
-    twice = next((name for index, name in enumerate(header) if name in header[:index]), None)
-    if twice is not None:
-        raise PoolError(
-            f"{where}: the CSV header names the column '{twice}' twice; give each column its own name"
-        )
+def _rows(chunk: bytes | bytearray, line: int, max_row: int) -> tuple[list[Any], list[int]]:
+    exact = ROUNDED.search(chunk) is not None
+    parts = [chunk] if chunk.find(b"\n") in (-1, len(chunk) - 1) else chunk.split(b"\n")
     rows: list[Any] = []
     lines: list[int] = []
-    held, before = 0, 0
-    while True:
-        first = reader.line_num + 1
+    for number, part in enumerate(parts, line):
+        if not part:
+            continue
+        row = too_large(len(part), max_row, part) if len(part) > max_row else json_row(part, exact)
+        if row is not BLANK_LINE:
+            rows.append(row)
+            lines.append(number)
+    return rows, lines
+
+
+BLANK_LINE = object()
+
+
+def json_row(part: bytes | bytearray, exact: bool) -> Any:
+    """The value of one line, ``Damage``, or ``BLANK_LINE``. ``exact``: it may hold an integer that orjson would round."""
+    if not exact:
         try:
-            cells = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            if "unexpected end of data" in str(error):
-                raise PoolError(
-                    f"{where}: the quote opened in the row at line {first} never closes, so the "
-                    f"{reader.line_num - first + 1} lines from there to the end cannot be told apart. "
-                    f"{before + len(rows)} rows before it are sound. Close that quote."
-                ) from error
-            rows.append(Damage(f"not valid CSV: {error}"))
-            lines.append(first)
-            continue
-        if not cells:
-            continue
-        rows.append(_row(header, cells))
-        lines.append(first)
-        held += sum(map(len, cells))
-        if held >= CHUNK:
-            yield Raw(rows, lines)
-            before += len(rows)
-            rows, lines, held = [], [], 0
-    yield Raw(rows, lines)
+            return orjson.loads(part)
+        except orjson.JSONDecodeError:
+            pass
+    text = decoded(part)
+    if isinstance(text, Damage):
+        return text
+    if text.isspace():
+        return BLANK_LINE
+    if not text.strip("\0 \t\r\n"):
+        return Damage(
+            "the line holds NUL bytes alone, as a file system leaves them that lost power", excerpt(text)
+        )
+    return parsed(text.strip("\0"))
 
 
-def _row(header: list[str], cells: list[str]) -> Any:
-    if len(cells) != len(header):
-        return Damage(f"{len(cells)} fields where the header has {len(header)}", excerpt(",".join(cells)))
-    row = dict(zip(header, cells, strict=True))
-    for cell in cells:
-        if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
-            return Damage("it holds bytes that are not UTF-8", excerpt(",".join(cells)))
-    return row
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return DECODER.decode(text.removeprefix("﻿"))
-    except json.JSONDecodeError as error:
-        return Damage(f"not valid JSON: {error.msg} at column {error.colno}", excerpt(text))
-    except ValueError as error:
-        return Damage(f"not valid JSON: {error}", excerpt(text))
-    except RecursionError:
-        return Damage("nested too deeply", excerpt(text))
-
-
-def _decoded(part: bytes) -> Any:
-    try:
-        return part.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return Damage(f"not UTF-8 at its byte {error.start}", excerpt(part.decode("utf-8", "replace")))
-
-
-def _blank(part: bytes) -> bool:
-    return part.decode("utf-8", "replace").isspace()
+def count_lines(chunk: bytes | bytearray | Oversized) -> int:
+    """How many lines are rows: those that are not blank (the same rule as ``json_lines``)."""
+    if isinstance(chunk, Oversized):
+        return int(not chunk.blank)
+    count = 0
+    for part in chunk.split(b"\n"):
+        if part[:1] == b"{" or (part.strip() and not part.decode("utf-8", "replace").isspace()):
+            count += 1
+    return count

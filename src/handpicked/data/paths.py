@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from handpicked.data.archive import unpacked
 from handpicked.data.container import SUFFIXES, is_data
 from handpicked.data.remote import fetch, is_remote
 from handpicked.errors import PoolError, did_you_mean
@@ -38,7 +39,7 @@ def _expand(name: str, remarks: list[str]) -> list[Path]:
     if path.is_dir():
         return _folder(path, remarks)
     if path.exists():
-        return [path]
+        return _file(path, remarks)
     if glob.has_magic(name):
         matched = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (may be absolute)
         if not matched:
@@ -47,6 +48,15 @@ def _expand(name: str, remarks: list[str]) -> list[Path]:
     near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     guess = did_you_mean(path.name, near)
     raise PoolError(f"{name}: there is no such file or folder.{guess if guess.startswith(' Did') else ''}")
+
+
+def _file(path: Path, remarks: list[str]) -> list[Path]:
+    """The file, or the data files that an archive holds."""
+    members = unpacked(path) if path.is_file() else None
+    if members is None:
+        return [path]
+    remarks.append(f"{len(members)} data files of {path.name} are read")
+    return members
 
 
 def _folder(folder: Path, remarks: list[str]) -> list[Path]:

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import columnar, text
-from handpicked.data.container import sniff
 from handpicked.data.formats import BLANK, BadRow, Chat, instruction_turn
-from handpicked.data.raw import Damage
+from handpicked.data.rows import file_rows
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 
@@ -60,27 +58,12 @@ def read_prompts(
 
 def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The rows of the file, each with its place."""
-    container = sniff(path, (*map.values(), *TEXTS, *CHATS))
-    if container.kind in ("parquet", "arrow file", "arrow stream"):
-        _, groups = columnar.groups(path, container)
-        number = 0
-        for group in groups:
-            for batch in columnar.head(path, container, group) if group.rows else ():
-                for row in columnar.row_objects(batch):
-                    number += 1
-                    if isinstance(row, Damage):
-                        raise PoolError(f"{path}, row {number}: {row.reason}")
-                    yield f"row {number}", row
-        return
-    for raw in text.stream_rows(path, container):
-        for line, row in zip(raw.lines, raw.rows, strict=True):
-            if isinstance(row, Damage):
-                raise PoolError(f"{path}, line {line}: {row.reason}")
-            if not isinstance(row, dict):
-                raise PoolError(
-                    f"{path}, line {line}: a prompt is an object with fields such as prompt or instruction"
-                )
-            yield f"line {line}", row
+    for place, row in file_rows(path, (*map.values(), *TEXTS, *CHATS)):
+        if not isinstance(row, dict):
+            raise PoolError(
+                f"{path}, {place}: a prompt is an object with fields such as prompt or instruction"
+            )
+        yield place, row
 
 
 def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Prompt:

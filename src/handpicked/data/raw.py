@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 EXCERPT = 200
+MAX_ROW = 256 << 20
+"""Bytes that one row of a text file may have, unless the user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import columnar, stdlib, text
+from handpicked.data import arrowtypes, columnar, document, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Reading, kind_of
 from handpicked.data.container import Container, sniff
 from handpicked.data.formats import Chat, Pairs, RowFormat
 from handpicked.data.pool import File, FilePool
-from handpicked.data.raw import Damage, Raw
+from handpicked.data.raw import MAX_ROW, Damage, Raw
 from handpicked.data.recognise import recognise
 from handpicked.errors import PoolError
 from handpicked.records import Pool, Turns
 
 SAMPLE = 1000
+CELLS = 1_000_000
+"""Values of the sample at most, for rows of very many fields."""
 
 
 def read(
@@ -27,12 +29,14 @@ def read(
     format: str | None = None,
     map: Mapping[str, str] | None = None,
     turns: Turns = "last",
+    max_row_mb: int = MAX_ROW >> 20,
 ) -> Pool:
     """Recognise a pool and make it ready to be streamed. Counts its rows; does not hold them (unless it is small).
 
     ``paths``: a file, several, a glob, a folder, a folder saved by ``datasets``, ``hf://`` or ``s3://`` (through Daft), or
     ``python-stdlib``. ``format`` forces a row format by name and ``map`` names the fields, such as
-    ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and response are derived.
+    ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and response are derived. A row
+    of a text file that is larger than ``max_row_mb`` MiB is rejected, without ever being held.
     Raises PoolError, in one line that says what, where and what to do.
     """
     if turns not in ("last", "all"):
@@ -40,7 +44,7 @@ def read(
     if paths == "python-stdlib":
         paths = stdlib.cached_pool()
     found, remarks = where_from.files(paths)
-    parts = [_survey(path, format, map) for path in found]
+    parts = [_survey(path, format, map, max_row_mb << 20) for path in found]
     return _pool(parts, remarks, (map or {}).get("source", "source"), turns)
 
 
@@ -52,7 +56,7 @@ def read_back(pool: Pool, file: Path) -> Pool | None:
     if not isinstance(pool, FilePool) or len({one.reading.format for one in pool.files}) != 1:
         return None
     reading = pool.files[0].reading
-    part = _survey(file, reading.format, None)
+    part = _survey(file, reading.format, None, pool.files[0].container.max_row)
     return _pool([part], [], reading.source_field or "source", reading.turns)
 
 
@@ -87,27 +91,72 @@ class _Part:
     kinds: dict[str, Kind]
 
 
-def _survey(path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None) -> _Part:
+def _survey(path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None, max_row: int) -> _Part:
     """Look into one file: container, parts, first rows, row format."""
     path = path.resolve()
-    container = sniff(path, tuple((map or {}).values()))
-    spans: list[text.Span] | None = None
-    groups: list[columnar.Group] = []
-    sample: Sequence[Mapping[str, Any]]
-    if container.kind in ("parquet", "arrow file", "arrow stream"):
-        schema, groups = columnar.groups(path, container)
-        sample = _columnar_sample(path, container, groups) or [dict.fromkeys(schema.names)]
-        kinds = columnar.kinds(schema)
-    else:
+    container = replace(sniff(path, tuple((map or {}).values())), max_row=max_row)
+    if container.kind not in ("parquet", "arrow file", "arrow stream"):
+        return _survey_text(path, container, format, map)
+    schema, groups = columnar.groups(path, container)
+    sample = _columnar_sample(path, container, groups) or [dict.fromkeys(schema.names)]
+    rows_format, why = _recognised(sample, path, format, map)
+    return _Part(path, container, None, groups, rows_format, why, columnar.kinds(schema))
+
+
+def _survey_text(
+    path: Path, container: Container, format: str | RowFormat | None, map: Mapping[str, str] | None
+) -> _Part:
+    try:
         spans = text.spans(path, container)
-        sample = _text_sample(path, container, spans)
-        fields = dict.fromkeys(str(key) for row in sample for key in row)
-        kinds = {field: kind_of([row.get(field) for row in sample]) for field in fields}
+    except PoolError:
+        if container.delimiter != "\t" or not container.quoted:
+            raise
+        container = replace(container, quoted=False)  # a quote that never closes is a letter
+        spans = text.spans(path, container)
+    sample = _text_sample(path, container, spans)
+    where = ""
+    if sum(span.rows for span in spans) == 1 and container.kind in ("json lines", "json objects"):
+        shape = _document_shape(sample[0], path, format, map)
+        if shape is not None:
+            container = replace(container, kind="json document", shape=shape)
+            spans, where = text.spans(path, container), f", in {shape}"
+            sample = _text_sample(path, container, spans)
+    fields = dict.fromkeys(str(key) for row in sample for key in row)
+    cells = container.kind == "csv"
+    kinds = {field: kind_of([row.get(field) for row in sample], cells) for field in fields}
+    rows_format, why = _recognised(sample, path, format, map)
+    return _Part(path, container, spans, [], rows_format, f"{why}{where}", kinds)
+
+
+def _recognised(
+    sample: Sequence[Mapping[str, Any]],
+    path: Path,
+    format: str | RowFormat | None,
+    map: Mapping[str, str] | None,
+) -> tuple[RowFormat, str]:
     if isinstance(format, Pairs | Chat):
-        rows_format, why = format, "as the pool that it came from"
-    else:
-        rows_format, why = recognise(sample, str(path), format, map)
-    return _Part(path, container, spans, groups, rows_format, why, kinds)
+        return format, "as the pool that it came from"
+    return recognise(sample, str(path), format, map)
+
+
+def _document_shape(
+    row: Mapping[str, Any], path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None
+) -> str | None:
+    """Where the only object of a file holds its rows, or ``None`` where it is a row itself.
+
+    Raises PoolError where it is neither, about the likeliest place.
+    """
+    found = document.shapes(row)
+    mistakes: list[PoolError] = []
+    likely = {**found, "": [row]} if document.COLUMNS in found else {"": [row], **found}
+    for shape, rows in likely.items():
+        try:
+            _recognised([one for one in rows[:SAMPLE] if isinstance(one, dict)], path, format, map)
+        except PoolError as error:
+            mistakes.append(PoolError(f"{error} (Looked for in {shape}.)") if shape else error)
+        else:
+            return shape or None
+    raise mistakes[min(1, len(mistakes) - 1)]
 
 
 def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Sequence[Mapping[str, Any]]:
@@ -115,6 +164,7 @@ def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Se
     run: Raw = next(iter(runs), Raw([], []))
     head = run.rows[:SAMPLE]
     rows = [row for row in head if isinstance(row, dict)]
+    rows = rows[: max(1, CELLS // max(map(len, rows), default=1))]
     if not rows:
         raise PoolError(_no_objects(path, head))
     return rows
@@ -126,7 +176,12 @@ def _no_objects(path: Path, head: Sequence[Any]) -> str:
         return f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: {damaged.excerpt[:60]!r}"
     if not head:
         return f"{path} holds no rows: an empty list or a header alone"
-    names = {str: "texts", int: "numbers", float: "numbers", list: "lists"}
+    if isinstance(head[0], list):
+        return (
+            f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
+            f"jq -c '{{messages: .}}' {path.name} > pool.jsonl (jq -c '.[] | {{messages: .}}' where all are in one list)"
+        )
+    names = {str: "texts", int: "numbers", float: "numbers"}
     what = names.get(type(head[0]), "values")
     return (
         f"{path} is a list of {what}; each row must be an object with fields such as instruction and output"
@@ -140,7 +195,7 @@ def _columnar_sample(
     first = next((group for group in groups if group.rows), None)
     if first is not None:
         for batch in columnar.head(path, container, first, SAMPLE):
-            rows += columnar.row_objects(batch.slice(0, SAMPLE))
+            rows += arrowtypes.objects(batch.slice(0, SAMPLE))
             if len(rows) >= SAMPLE:
                 break
     return [row for row in rows[:SAMPLE] if isinstance(row, dict)]

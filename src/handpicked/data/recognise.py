@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handpicked.data.formats import Chat, Pairs, RowFormat
+from handpicked.data.formats import Chat, Pairs, RowFormat, listed_turns, literal
+from handpicked.data.raw import excerpt
 from handpicked.errors import PoolError, did_you_mean
 
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
 RESPONSES = ("output", "response", "completion", "answer", "solution", "chosen")
+TEMPLATED = (
+    "### Response:",
+    "<|im_start|>",
+    "[/INST]",
+    "<|assistant|>",
+    "<start_of_turn>",
+    "<|start_header_id|>",
+    "ASSISTANT:",
+)
+"""What shows that a text is a whole conversation in a template."""
+KEYS = 64
 INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
 ROLES_OF_MAP = ("prompt", "input", "response", "system", "history", "messages", "source")
 NAMED: dict[str, RowFormat] = {
@@ -39,7 +50,7 @@ def recognise(
     """
     fields = list(dict.fromkeys(str(key) for row in rows for key in row))
     if map:
-        return _mapped(fields, where, map)
+        return _mapped(rows, fields, where, map)
     if format is not None:
         return _forced(fields, where, format)
     found = _chat(rows, fields) or _pairs(rows, fields)
@@ -48,7 +59,9 @@ def recognise(
     return found
 
 
-def _mapped(fields: list[str], where: str, map: Mapping[str, str]) -> tuple[RowFormat, str]:
+def _mapped(
+    rows: Sequence[Mapping[str, Any]], fields: list[str], where: str, map: Mapping[str, str]
+) -> tuple[RowFormat, str]:
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
             raise PoolError(
@@ -68,8 +81,9 @@ def _mapped(fields: list[str], where: str, map: Mapping[str, str]) -> tuple[RowF
             "map: give both prompt and response (or messages), such as prompt=question,response=answer"
         )
     pairs = Pairs(
-        "mapped", map["prompt"], map["response"], map.get("input"), map.get("system"), map.get("history")
-    )
+        "mapped", map["prompt"], map["response"], map.get("input"), map.get("system"), map.get("history"),
+        _listed(rows, (map["prompt"], map["response"])),
+    )  # fmt: skip
     return pairs, why
 
 
@@ -113,11 +127,10 @@ def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
     """The first turn of the first row that has one, if it looks like a turn."""
     for row in rows:
         value = row.get(field)
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                continue
+        if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+            value = literal(value)
+        if isinstance(value, Mapping) and all(isinstance(part, list) for part in value.values()):
+            value = [value]  # one list for each field of the turns
         if isinstance(value, list) and value and isinstance(value[0], str | Mapping):
             return value[0]
     return None
@@ -137,10 +150,23 @@ def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFor
     pairs = Pairs(
         _pair_name(prompt, further, answer), real[prompt], real[answer], real[further] if further else None,
         real.get("system") or real.get("system_prompt"), real.get("history"),
+        _listed(rows, (real[prompt], real[answer])),
     )  # fmt: skip
     if pairs.history:
         read.append(pairs.history)
     return pairs, f"rows have the fields {', '.join(read)}"
+
+
+def _listed(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> bool:
+    """Whether all values of one of these fields are texts that list turns, as a CSV holds them."""
+    for field in fields:
+        values = [row.get(field) for row in rows]
+        filled = [value for value in values if value is not None and value != ""]
+        if filled and all(
+            isinstance(value, str) and isinstance(listed_turns(value), list) for value in filled
+        ):
+            return True
+    return False
 
 
 def _pair_name(prompt: str, further: str | None, answer: str) -> str:
@@ -152,23 +178,33 @@ def _pair_name(prompt: str, further: str | None, answer: str) -> str:
 
 
 def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: str) -> str:
-    for field in fields:
-        inner = rows[0].get(field)
-        if len(rows) == 1 and isinstance(inner, list) and inner and isinstance(inner[0], Mapping):
-            return (
-                f"{where} holds one JSON object with the fields {', '.join(fields)[:300]}, not a list of rows. The list is in "
-                f"'{field}': take it out with  jq -c '.[\"{field}\"][]' {where} > pool.jsonl"
-            )
+    if fields == ["text"] or (len(fields) <= 3 and "text" in fields and _template(rows)):
+        return (
+            f"{where}: each row is one finished text, in field 'text'{_template(rows)}: prompt and response are not apart in "
+            f"it. Take the rows from before they were templated, with a prompt and a response each."
+        )
     known = (*PROMPTS, *RESPONSES, *CHATS)
-    guesses = [did_you_mean(field, known) for field in fields if field not in known]
+    guesses = (did_you_mean(field, known) for field in fields[:KEYS] if field not in known)
     guess = next((text for text in guesses if text.startswith(" Did")), "")
     return (
-        f"{where}: no prompt and response are recognised among the fields {', '.join(fields)[:300] or '(none)'}.{guess} "
+        f"{where}: no prompt and response are recognised among the fields {_listing(fields) or '(none)'}.{guess} "
         f"Name them, such as --map prompt=question,response=answer."
     )
 
 
+def _template(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which template a finished text shows, in words."""
+    text = str(next((row["text"] for row in rows if isinstance(row.get("text"), str)), ""))
+    sign = next((sign for sign in TEMPLATED if sign in text), None)
+    return f" (already templated: it has {sign})" if sign else ""
+
+
+def _listing(fields: list[str]) -> str:
+    """The names of fields for a message."""
+    return excerpt(", ".join(fields[:KEYS])[:300])
+
+
 def _fields(name: str, fields: list[str]) -> str:
-    guess = did_you_mean(name, fields)
-    seen = f" Fields seen: {', '.join(fields)[:300] or 'none'}."
+    guess = did_you_mean(name, fields[:1000])
+    seen = f" Fields seen: {_listing(fields) or 'none'}."
     return f"{guess}{seen}" if guess.startswith(" Did") else seen

@@ -1,4 +1,4 @@
-"""Shards of text files: JSON arrays, JSON lines and CSV, read again from a byte range or held when the file is small."""
+"""Shards of text files (JSON, JSON lines and CSV), read again from a byte range or held when the file is small."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.data import bulk, jsonarray, lines
+from handpicked.data import bulk, document, jsonarray, lines, table
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
 from handpicked.data.container import DAMAGED, Container, open_bytes
 from handpicked.data.raw import Raw, between
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HOLD = 64 << 20
-"""A file up to this many bytes is parsed once and held (an eighth of it where it is compressed)."""
+"""A file up to this many bytes of text is parsed once and held."""
 SHARD = 64 << 20
 HELD_SHARD = 8 << 20
 ROWS = 4096
@@ -55,9 +55,11 @@ def _parsed(stream: Any, where: str, container: Container, span: Span | None) ->
     if part.start:
         stream.seek(part.start)
     if container.kind == "json lines":
-        yield from lines.json_lines(stream, part.start, part.line, size)
+        yield from lines.json_lines(stream, part.start, part.line, size, container.max_row)
     elif container.kind == "csv":
-        yield from lines.csv_rows(stream, where, container.delimiter)
+        yield from table.csv_rows(stream, where, container.delimiter, container.quoted, container.max_row)
+    elif container.kind == "json document":
+        yield document.rows(document.load(stream, where, container.max_row), container.shape)
     else:
         array = container.kind == "json array"
         whole = span is None or (part.start == 0 and part.end is None)
@@ -69,7 +71,8 @@ def _parsed(stream: Any, where: str, container: Container, span: Span | None) ->
             start=part.start,
             line=part.line,
             size=size,
-            keys=part.keys,
+            keys=part.keys if part.start else frozenset(),
+            max_row=container.max_row,
         )
         yield from elements.read()
 
@@ -77,14 +80,16 @@ def _parsed(stream: Any, where: str, container: Container, span: Span | None) ->
 def spans(path: Path, container: Container) -> list[Span]:
     """Cut a file into parts that can be read by themselves, and count their rows: one pass over it."""
     size = path.stat().st_size
-    hold = size <= (HOLD // 8 if container.compression else HOLD)
+    hold = size <= HOLD
     if container.kind == "json lines" and not hold:
         return _line_spans(path, container)
-    whole = container.compression is not None or container.kind == "csv"
+    whole = container.compression is not None or container.kind in ("csv", "json document")
     found: list[Span] = []
     start, line, count, keys = 0, 1, 0, frozenset[str]()
     runs: list[Raw] = []
     for raw in stream_rows(path, container):
+        if hold and raw.end > HOLD:  # it was compressed
+            hold, runs = False, []
         if not raw.rows:
             continue
         keys = keys or next((frozenset(row) for row in raw.rows if isinstance(row, dict)), frozenset())
@@ -94,6 +99,7 @@ def spans(path: Path, container: Container) -> list[Span]:
         if not whole and raw.end - start >= (HELD_SHARD if hold else SHARD):
             found.append(Span(start, raw.end, line, count, keys, tuple(runs) if hold else None))
             start, line, count, runs = raw.end, raw.end_line, 0, []
+        del raw  # a large row is not kept while the next one is read
     if count or not found:
         end = None if whole or not found else size
         found.append(Span(start, end, line, count, keys, tuple(runs) if hold else None))
@@ -107,9 +113,9 @@ def _line_spans(path: Path, container: Container) -> list[Span]:
     with open_bytes(path, container.compression) as stream:
         end = 0
         try:
-            for chunk, end in lines.line_chunks(stream):
+            for chunk, end in lines.line_chunks(stream, max_row=container.max_row):
                 count += lines.count_lines(chunk)
-                newlines += chunk.count(b"\n")
+                newlines += 1 if isinstance(chunk, lines.Oversized) else chunk.count(b"\n")
                 if end - start >= SHARD and container.compression is None:
                     found.append(Span(start, end, line, count))
                     start, line, count, newlines = end, line + newlines, 0, 0

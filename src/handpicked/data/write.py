@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,7 +51,8 @@ def write(
     if format != "original" and format not in SHAPES:
         raise PoolError(f"format '{format}' cannot be written.{did_you_mean(format, ('original', *SHAPES))}")
     columnar = all(isinstance(shard, ColumnarShard) for shard in pool.shards)
-    container = container or ("parquet" if columnar and format == "original" else "jsonl")
+    if container is None:
+        container = "parquet" if columnar and format == "original" and _one_schema(pool) else "jsonl"
     if container not in CONTAINERS:
         raise PoolError(f"container '{container}' cannot be written.{did_you_mean(container, CONTAINERS)}")
     if container == "jsonl":
@@ -106,16 +108,31 @@ def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mappin
 def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
     with path.open("wb") as file:
         for row in rows:
-            file.write(_json(row) + b"\n")
+            file.write(_json(row))
+            file.write(b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def _json(row: Mapping[str, Any]) -> bytes:
+    """A row as JSON that every reader takes: NaN and infinity, which JSON has not, are null."""
     try:
-        return json.dumps(row, ensure_ascii=False, default=_plain).encode()
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(row), ensure_ascii=False, default=_plain)
+    try:
+        return text.encode()
     except UnicodeEncodeError:  # a lone surrogate: only its escape can be written
-        return json.dumps(row, default=_plain).encode()
+        return json.dumps(_finite(row), default=_plain).encode()
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for every number that is none."""
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:
@@ -213,19 +230,31 @@ def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: 
 
 
 def _schema(pool: FilePool) -> pa.Schema:
-    """The one schema of all files of a Parquet or Arrow pool."""
+    """The one schema of all files of a Parquet or Arrow pool, with the wider type where they differ."""
     import pyarrow as pa
 
     from handpicked.data import columnar
 
     schemas = [columnar.groups(file.path, file.container)[0] for file in pool.files]
+    if len(schemas) == 1:
+        return schemas[0]
     try:
-        merged = pa.unify_schemas([schema.remove_metadata() for schema in schemas])
+        return pa.unify_schemas(
+            [schema.remove_metadata() for schema in schemas], promote_options="permissive"
+        )
     except pa.ArrowException as error:
         raise PoolError(
             f"the files of the pool differ in their columns ({str(error).splitlines()[0]}); write jsonl"
         ) from error
-    return merged.with_metadata(schemas[0].metadata) if len(schemas) == 1 else merged
+
+
+def _one_schema(pool: FilePool) -> bool:
+    """Whether the files of a pool fit one Parquet schema."""
+    try:
+        _schema(pool)
+    except PoolError:
+        return False
+    return True
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -234,7 +263,12 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for name in schema.names:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
-    return table.select(schema.names).cast(schema)
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowException as error:
+        raise PoolError(
+            f"a row does not fit the columns of the other files ({str(error).splitlines()[0]}); write jsonl"
+        ) from error
 
 
 def _empty() -> pa.Schema:

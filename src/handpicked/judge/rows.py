@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.data.rows import file_rows
 from handpicked.errors import PoolError
 
 WRAPPERS = ("data", "rows", "examples", "annotations")
@@ -158,15 +159,9 @@ def _json(text: str) -> Any:
     return found
 
 
-def _parquet(file: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-    except pa.ArrowException as error:
-        raise PoolError(f"{file} is no readable Parquet file: {' '.join(str(error).split())}.") from error
-    return rows
+def _parquet(file: Path) -> list[Any]:
+    """The rows of a Parquet file, read as a pool's are: damage in it is one line."""
+    return [row for _, row in file_rows(file)]
 
 
 def first_text(row: Mapping[str, Any], *names: str) -> str | None:

@@ -20,6 +20,7 @@ from handpicked.pick.hopefuls import Hopefuls
 from handpicked.pick.modeled import Content, KeptScores, modeled
 from handpicked.pick.outfolder import filling
 from handpicked.pick.plan import SelectionPlan, plan_for, plan_selection
+from handpicked.pick.reasons import none_left, none_readable
 from handpicked.pick.scored import score_pool
 from handpicked.pick.selection import FILES, Guarded, Selection
 from handpicked.progress import SILENT, Progress
@@ -67,7 +68,8 @@ def pick(
     of libraries or methods made; ``say`` is told beforehand what they will take.
 
     Raises:
-        ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
+        ConfigError: settings that contradict each other or the pool, such as a size beyond its rows; or no row is kept.
+        PoolError: no row can be read.
         StoreError: ``out`` cannot be written.
     """
     facts = {"settings": settings.model_dump(mode="json"), "turns": turns, "command": list(command)}
@@ -120,6 +122,8 @@ def pick_by(
             progress=progress,
         )
         hashing.join()
+        if plan.pool.rows and plan.size != 0 and not len(selection.rows):
+            raise none_left(selection)
         selection.fill(folder, format, container, truncation, facts, progress)
         return selection.summary
 
@@ -157,6 +161,7 @@ def select(
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown guard, or a column that cannot be ranked.
+        PoolError: rows were asked for, and none can be read.
     """
     settings = (
         score if isinstance(score, ScoreSettings) else settings_of(ScoreSettings, score or {}, "score.")
@@ -212,6 +217,8 @@ def select_by(
         address=address,
         progress=progress,
     )
+    if plan.size and plan.pool.rows and not scored.rows:
+        raise none_readable(list(plan.pool.rejected()))
     guarded = Guarded.by(scored, plan.guards)
     wanted = plan.wanted(scored.rows, guarded.rows)
     rows = _seeing(plan.selector, by_models).select(guarded.scores(), wanted)

@@ -15,6 +15,7 @@ from handpicked.errors import ConfigError, PoolError, did_you_mean
 from handpicked.pick.methods import MEASURES, POOL_SCORERS, SCORERS, pool_scorers, text_scorer
 from handpicked.pick.modeled import modeled
 from handpicked.pick.outfolder import MANIFEST, filling
+from handpicked.pick.reasons import none_readable, rejections
 from handpicked.pick.scored import ScoredPool, score_pool
 from handpicked.pick.selection import described, pool_described, versions
 from handpicked.progress import SILENT, Progress
@@ -68,13 +69,16 @@ def score(
         )
         nulls, reasons = _write(scored, folder / "scores.parquet", scorers)
         rejected = _rejected(pool, scored.rows)
-        with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="surrogatepass") as file:
+        if rejected and not scored.rows:
+            raise none_readable(rejected)
+        with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as file:
             file.writelines(to_json(one) + "\n" for one in rejected)
         (folder / "scores.arrow").unlink()
         counts = {
             "pool": pool.rows,
             "scored": scored.rows,
             "rejected": len(rejected),
+            "rejections": {part.reason: part.rows for part in rejections(rejected)},
             "null": nulls,
             **({"reasons": reasons} if reasons else {}),
         }

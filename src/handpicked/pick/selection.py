@@ -18,6 +18,7 @@ from handpicked.pick.guarding import GuardPlan
 from handpicked.pick.hopefuls import Hopefuls
 from handpicked.pick.outfolder import MANIFEST, filling
 from handpicked.pick.plan import SelectionPlan
+from handpicked.pick.reasons import rejections
 from handpicked.pick.scored import ScoredPool
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, to_json
@@ -136,6 +137,7 @@ class Selection:
             dropped=tuple(Dropped(reason, count) for reason, count in sorted(self._reasons.items())),
             settings={"size": self.size, **_arguments(self.selector)},
             audit=self._audit or {},
+            rejections=rejections(self.rejected),
         )
 
     @property
@@ -242,7 +244,7 @@ class Selection:
     ) -> None:
         """Write the files of the selection into ``folder``, the manifest last."""
         with writing(folder), ThreadPoolExecutor(1) as beside:
-            with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="surrogatepass") as file:
+            with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as file:
                 file.writelines(to_json(one) + "\n" for one in self.rejected)
             inputs = beside.submit(
                 self.pool.inputs
@@ -301,6 +303,7 @@ class Selection:
                 "rejected": summary.rejected,
                 "dropped": {part.reason: part.rows for part in summary.dropped},
             },
+            "rejections": {part.reason: part.rows for part in summary.rejections},
             "scores": [described(scorer) for scorer in self.scorers],
             "guards": [{"name": guard.name, "rule": guard.why} for guard in self.guarded.guards],
             "audit": dict(summary.audit),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from handpicked.errors import MissingPart
 from handpicked.records import Better, Cost
 from handpicked.score.scorer import Scope
-from handpicked.score.words import hashed_words
+from handpicked.score.words import beginnings, hashed_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ class MinHash:
     """The MinHash signature (Broder, 1997; 128 permutations, by the library rensa) of a row's lower-cased word
     ``n``-grams over prompt and response; null for rows of fewer than ``n`` words.
 
-    Two signatures agree in as large a share of their 128 numbers (uint32, little-endian) as the rows' sets of n-grams
+    Of a prompt or response only the first million characters count (``words.MOST``). Two signatures agree in as large a share of their 128 numbers (uint32, little-endian) as the rows' sets of n-grams
     overlap (Jaccard similarity), give or take 0.04.
     """
 
@@ -52,7 +52,7 @@ class MinHash:
             raise MissingPart(
                 "the guard near-duplicates needs the package rensa: pip install rensa."
             ) from error
-        both = [batch[column].cast(pa.large_string()) for column in self.columns]
+        both = [beginnings(batch[column].cast(pa.large_string())) for column in self.columns]
         texts = pc.utf8_lower(pc.binary_join_element_wise(*both, pa.scalar(" ", pa.large_string())))
         hashes, owners = hashed_words(texts).ngrams(self.n)
         bounds = np.searchsorted(owners, np.arange(len(batch) + 1))

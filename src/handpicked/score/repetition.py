@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from handpicked.records import Better, Cost
 from handpicked.score.scorer import Scope
-from handpicked.score.words import mix, numbered_words
+from handpicked.score.words import beginnings, mix, numbered_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RepeatedNgrams:
     """The share of a response's ``n``-grams of white-space words that occurred in it before: 1 - distinct / all.
+
+    Of a response only the first million characters count (``words.MOST``).
 
     The repetition filter of Rae et al. (2021), Scaling Language Models (Gopher), Table A1, in its word form.
     """
@@ -42,7 +44,7 @@ class RepeatedNgrams:
         import numpy as np
         import pyarrow as pa
 
-        hashes, owners = numbered_words(batch["response"]).ngrams(self.n)
+        hashes, owners = numbered_words(beginnings(batch["response"])).ngrams(self.n)
         with np.errstate(over="ignore"):
             keys = hashes ^ mix(owners.astype(np.uint64) + np.uint64(1 << 40))
         order = np.argsort(keys)

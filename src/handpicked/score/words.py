@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+MOST = 1 << 20
+"""Characters of a text whose n-grams are looked at by ``beginnings``."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -45,6 +48,15 @@ def mix(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: np.ndarray[Any, Any] = values ^ (values >> np.uint64(31))
     return mixed
+
+
+def beginnings(texts: pa.Array) -> pa.Array:
+    """The texts, of each no more than its first ``MOST`` characters: n-grams of words take twenty times their text's memory."""
+    import pyarrow.compute as pc
+
+    if (pc.max(pc.binary_length(texts)).as_py() or 0) <= MOST:
+        return texts
+    return pc.utf8_slice_codeunits(texts, 0, MOST)
 
 
 def split_words(texts: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:

@@ -1,0 +1,111 @@
+"""One JSON value that holds the rows in another shape than a list: a wrapper around it, columns, or rows by their ids.
+
+    {"version": 1, "data": [{row}, ...]}      the answer of an API, {"rows": [{"row_idx": 0, "row": {row}}, ...]}
+    {"prompt": [...], "response": [...]}      columns; also {"prompt": {"0": ..., "1": ...}, ...}, as pandas writes them
+    {"q1": {row}, "q2": {row}}                rows by id, which becomes their field ``id`` where they have none
+
+Such a value must be parsed whole, so it may have no more bytes than a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from handpicked.data.lines import CHUNK, json_row
+from handpicked.data.raw import Damage, Raw
+from handpicked.errors import PoolError
+
+LISTS = (
+    "rows",
+    "data",
+    "examples",
+    "instances",
+    "items",
+    "records",
+    "train",
+    "samples",
+    "dataset",
+    "entries",
+    "results",
+)
+COLUMNS = "its fields read as columns"
+MOST_KEYS = 200
+"""Fields of an object that may be a row's or a column's names; an object of more is one of rows by id."""
+
+
+def load(stream: IO[bytes], where: str, max_row: int) -> Any:
+    """The one value of the file. Raises PoolError where it is too large or no JSON."""
+    data = bytearray()
+    while piece := stream.read(CHUNK):
+        data += piece
+        if len(data) > max_row:
+            raise PoolError(
+                f"{where} is one JSON value of more than {max_row >> 20} MiB (--max-row-mb); make it one row a line, such as "
+                f"with jq -c '.[]'"
+            )
+    value = json_row(data, exact=True)
+    if isinstance(value, Damage):
+        raise PoolError(f"{where}: {value.reason}")
+    return value
+
+
+def rows(value: Any, shape: str) -> Raw:
+    """The rows of a value in one of its ``shapes``, by their numbers. Raises PoolError where it is not of that shape."""
+    found = shapes(value).get(shape)
+    if found is None:
+        raise PoolError("the file has changed since it was opened; read it again")
+    return Raw(found, range(1, len(found) + 1))
+
+
+def shapes(value: Any) -> dict[str, list[Any]]:
+    """The lists of rows that a value may be understood as, the likeliest first, each by the words for it."""
+    if not isinstance(value, Mapping) or not value:
+        return {}
+    found = {COLUMNS: _by_columns(value), "its values, by their names": _by_id(value)}
+    lists = [
+        name
+        for name, part in value.items()
+        if isinstance(part, list) and part and isinstance(part[0], Mapping)
+    ]
+    for name in sorted(lists, key=lambda name: name not in LISTS):
+        found[f"its list '{name}'"] = _unwrapped(value[name])
+    return {shape: part for shape, part in found.items() if part}
+
+
+def _unwrapped(found: list[Any]) -> list[Any]:
+    """The rows of a list; where each lies in a field ``row``, as the hub's viewer gives them, that field."""
+    if all(isinstance(row, Mapping) and isinstance(row.get("row"), Mapping) for row in found):
+        return [row["row"] for row in found]
+    return found
+
+
+def _by_columns(value: Mapping[str, Any]) -> list[Any] | None:
+    """Rows of an object whose fields are columns of one length, of texts and numbers (or of lists of turns)."""
+    if not 1 < len(value) <= MOST_KEYS:
+        return None
+    columns = {name: _column(part) for name, part in value.items()}
+    if (
+        any(column is None for column in columns.values())
+        or len({tuple(column) for column in columns.values() if column}) != 1
+    ):
+        return None
+    places = next(iter(columns.values())) or {}
+    return [{name: (column or {})[place] for name, column in columns.items()} for place in places]
+
+
+def _column(part: Any) -> dict[Any, Any] | None:
+    """The values of a column by their places, if it is one."""
+    if isinstance(part, list):
+        part = dict(enumerate(part))
+    if not isinstance(part, Mapping) or not part:
+        return None
+    plain = all(not isinstance(one, Mapping) for one in part.values())
+    return dict(part) if plain else None
+
+
+def _by_id(value: Mapping[str, Any]) -> list[Any] | None:
+    """Rows of an object whose values are rows. Its keys become their ``id``."""
+    if not all(isinstance(part, Mapping) and part for part in value.values()):
+        return None
+    return [row if "id" in row else {"id": key, **row} for key, row in value.items()]

@@ -1,0 +1,77 @@
+"""One JSON value from text, forgiving what loses nothing: control characters, NaN (which is no value), commas too many."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from handpicked.data.raw import Damage, excerpt
+
+STRING_OR_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTALL)
+COMMA_THEN_END = re.compile(r"\s*,?\s*[}\]]")
+HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
+WINDOWS_1252 = re.compile(
+    rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]"
+)
+"""Letters and signs that Windows-1252 puts side by side; other encodings of other scripts have longer runs, or other pairs."""
+
+
+def _no_value(_: str) -> None:
+    """NaN and the infinities, which Python's parser takes and JSON has not."""
+
+
+DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value)
+
+
+def parsed(text: str) -> Any:
+    """The value of a text, or ``Damage``. A comma after it, and before a closing bracket in it, is let pass."""
+    text = text.removeprefix("\ufeff")
+    try:
+        return DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and (
+            COMMA_THEN_END.match(text, error.pos) or text[error.pos :].strip() == ","
+        ):
+            try:
+                return DECODER.decode(without_commas(text).rstrip(", \t\r\n"))
+            except (ValueError, RecursionError):
+                pass
+        return Damage(broken(error), excerpt(text))
+
+
+def without_commas(text: str) -> str:
+    """The text with a blank for each comma before a closing bracket."""
+    return STRING_OR_COMMA.sub(lambda found: " " if found[0] == "," else found[0], text)
+
+
+def broken(error: Exception) -> str:
+    """Why a text is no JSON."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not valid JSON: {error.msg} at column {error.colno}"
+    return f"not valid JSON: {error}"
+
+
+def decoded(part: bytes | bytearray) -> str | Damage:
+    """The text of a line, or what is wrong with its bytes."""
+    try:
+        return part.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 at its byte {error.start}{encoding_hint(part)}"
+        return Damage(reason, excerpt(part.decode("utf-8", "replace")))
+
+
+def encoding_hint(data: bytes | bytearray) -> str:
+    """What to do about bytes that are not UTF-8 where they look like Windows-1252: single ones between ASCII, or small letters."""
+    runs = HIGH_BYTES.findall(data)[:1000]
+    if not runs or not all(WINDOWS_1252.fullmatch(run) for run in runs):
+        return ""
+    return "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"
+
+
+def too_large(size: int, max_row: int, head: bytes | bytearray) -> Damage:
+    """What stands in the place of a row that is larger than the limit."""
+    reason = f"the row has {size / 1e6:,.1f} MB, more than the {max_row / (1 << 20):g} MiB that a row may have (--max-row-mb)"
+    return Damage(reason, excerpt(head[:400].decode("utf-8", "replace")))

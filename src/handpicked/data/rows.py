@@ -1,0 +1,41 @@
+"""The rows of one file of any container, for what is no pool: prompts, answers, reviews, benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from handpicked.data import arrowtypes, columnar, text
+from handpicked.data.container import Container, sniff
+from handpicked.data.raw import Damage
+from handpicked.errors import PoolError
+
+
+def file_rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """The values of a file in order, each with its place; ``fields`` are names that a CSV header may show.
+
+    Raises PoolError for a file that cannot be read, and for the first row that cannot be.
+    """
+    container = sniff(path, fields)
+    if container.kind in ("parquet", "arrow file", "arrow stream"):
+        places = _columnar_rows(path, container)
+    else:
+        runs = text.stream_rows(path, container)
+        places = (
+            (f"line {line}", row) for raw in runs for line, row in zip(raw.lines, raw.rows, strict=True)
+        )
+    for place, row in places:
+        if isinstance(row, Damage):
+            raise PoolError(f"{path}, {place}: {row.reason}")
+        yield place, row
+
+
+def _columnar_rows(path: Path, container: Container) -> Iterator[tuple[str, Any]]:
+    _, groups = columnar.groups(path, container)
+    number = 0
+    for group in groups:
+        for batch in columnar.head(path, container, group) if group.rows else ():
+            for row in arrowtypes.objects(batch):
+                number += 1
+                yield f"row {number}", row

@@ -1,0 +1,236 @@
+"""CSV and TSV with a header, read as a stream. A row with too many or too few fields is damaged; blank lines are no rows.
+
+Python's ``csv`` holds a field at four bytes a character and keeps that memory. So a record that outgrows a chunk is taken from
+it: its lines are gathered until its quotes are even, and it is cut into fields here.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+from handpicked.data import lines
+from handpicked.data.lines import Oversized, line_chunks
+from handpicked.data.parsing import encoding_hint, too_large
+from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
+from handpicked.errors import PoolError
+
+
+class _Wide(Exception):
+    """The record that is being read outgrew a chunk."""
+
+
+class _Lines:
+    """The lines of a CSV file for ``csv.reader``; remembers those of the record that is being read."""
+
+    def __init__(self, stream: IO[bytes], max_row: int, quoted: bool) -> None:
+        self._chunks = line_chunks(stream, max_row=max_row)
+        self._max_row, self._quoted = max_row, quoted
+        self._waiting: Iterator[bytes | bytearray | Oversized] = iter(())
+        self._last: bytes | bytearray | Oversized = b""
+        self.number, self.end = 0, 0
+        self.start_record()
+
+    def start_record(self) -> None:
+        """The next line begins a record."""
+        self._record: list[str] = []
+        self._size, self.bytes_that_are_not_utf8 = 0, b""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._next()
+        if self._size > min(lines.CHUNK, self._max_row) or isinstance(line, Oversized):
+            self._last = line
+            raise _Wide
+        text = self._text(line)
+        self._record.append(text)
+        return text
+
+    def rest_of_wide_record(self) -> str | Damage | None:
+        """The whole record, read on to where its quotes are even; ``None`` where that is nowhere."""
+        odd = sum(text.count('"') for text in self._record) % 2
+        over = b""
+        while True:
+            line: bytes | bytearray | Oversized = self._last
+            self._last = b""
+            odd ^= (line.quotes if isinstance(line, Oversized) else line.count(b'"')) % 2
+            if isinstance(line, Oversized) or self._size > self._max_row:
+                beginning = "".join(self._record)[:1000].encode("utf-8", "replace")
+                over = over or beginning or (line.head if isinstance(line, Oversized) else bytes(line[:1000]))
+                self._record = []
+            else:
+                self._record.append(self._text(line))
+            del line
+            if not (odd and self._quoted):
+                break
+            try:
+                self._last = self._next()
+            except StopIteration:
+                return None
+        return too_large(self._size, self._max_row, over) if over else "".join(self._record)
+
+    def _next(self) -> bytes | bytearray | Oversized:
+        line = next(self._waiting, None)
+        while line is None:
+            chunk, self.end = next(self._chunks)
+            self._waiting = iter([chunk] if isinstance(chunk, Oversized) else chunk.splitlines(keepends=True))
+            del chunk
+            line = next(self._waiting, None)
+        self.number += 1
+        self._size += line.size if isinstance(line, Oversized) else len(line)
+        return line
+
+    def _text(self, line: bytes | bytearray) -> str:
+        if self.number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            self.bytes_that_are_not_utf8 = bytes(line)
+            return line.decode("utf-8", "surrogateescape")
+
+
+class _Header:
+    """The names of the columns. Of several columns without a name (Excel writes such) those with a value get a number."""
+
+    def __init__(self, cells: list[str], where: str) -> None:
+        named = [name for name in cells if name.strip()]
+        seen: set[str] = set()
+        for name in named:
+            if name in seen:
+                raise PoolError(
+                    f"{where}: the CSV header names the column '{name}' twice; give each column its own name"
+                )
+            seen.add(name)
+        self.names = cells
+        self.unnamed = len(cells) - len(named) > 1
+
+    def row(self, cells: list[str]) -> Any:
+        """The cells as a row; empty ones beyond the header, or under no name, are nothing."""
+        names = self.names
+        if len(cells) > len(names) and not any(cells[len(names) :]):
+            cells = cells[: len(names)]
+        elif (
+            len(cells) < len(names) and self.unnamed and not any(name.strip() for name in names[len(cells) :])
+        ):
+            cells = cells + [""] * (len(names) - len(cells))
+        if len(cells) != len(names):
+            shown = excerpt(",".join(cells[:1000]))
+            return Damage(f"{len(cells)} fields where the header has {len(names)}", shown)
+        if not self.unnamed:
+            return dict(zip(names, cells, strict=True))
+        return {
+            name if name.strip() else f"column {place}": cell
+            for place, (name, cell) in enumerate(zip(names, cells, strict=True), 1)
+            if cell or name.strip()
+        }
+
+
+def csv_rows(
+    stream: IO[bytes], where: str, delimiter: str, quoted: bool = True, max_row: int = MAX_ROW
+) -> Iterator[Raw]:
+    """The rows of a CSV file with a header; without ``quoted``, a quote is a letter like any other.
+
+    Raises PoolError for a header that names a column twice, and for a quote that never closes.
+    """
+    source = _Lines(stream, max_row, quoted)
+    reader = _reader(source, delimiter, quoted)
+    try:
+        cells = next(reader, [])
+        if 0 < len(cells) <= 2 and cells[0].lower().startswith("sep=") and not "".join(cells[1:]):
+            cells = next(reader, [])  # Excel's own hint, which is no header
+        header = _Header(cells, where)
+    except (csv.Error, _Wide) as error:
+        raise PoolError(f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}") from error
+    rows: list[Any] = []
+    places: list[int] = []
+    begun, before = source.end, 0
+    while True:
+        source.start_record()
+        first = source.number + 1
+        try:
+            cells = next(reader)
+            row: Any = header.row(cells) if cells else None
+        except StopIteration:
+            break
+        except _Wide:
+            row = _wide(source, header, delimiter, quoted)
+            reader = _reader(source, delimiter, quoted)
+            if row is None:
+                raise PoolError(_never_closes(where, first, source.number, before + len(rows))) from None
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise PoolError(_never_closes(where, first, source.number, before + len(rows))) from error
+            row = Damage(f"not valid CSV: {error}")
+        if row is None:
+            continue
+        if source.bytes_that_are_not_utf8 and not isinstance(row, Damage):
+            hint = encoding_hint(source.bytes_that_are_not_utf8)
+            row = Damage(f"it holds bytes that are not UTF-8{hint}", excerpt(",".join(cells[:1000])))
+        rows.append(row)
+        places.append(first)
+        del row, cells
+        cells = []
+        if source.end - begun >= lines.CHUNK:
+            before += len(rows)
+            begun = source.end
+            yield Raw(rows, places, source.end)
+            rows, places = [], []
+    yield Raw(rows, places, source.end)
+
+
+def _reader(source: _Lines, delimiter: str, quoted: bool) -> Iterator[list[str]]:
+    csv.field_size_limit(sys.maxsize)
+    if not quoted:
+        return csv.reader(source, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+    return csv.reader(source, delimiter=delimiter, strict=True)
+
+
+def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> Any:
+    """The row of a record that outgrew a chunk, or ``None`` where its quote never closes."""
+    record = source.rest_of_wide_record()
+    if not isinstance(record, str):
+        return record
+    source.start_record()  # lets go of the lines
+    cells = _cells(record.removesuffix("\n").removesuffix("\r"), delimiter, quoted)
+    return (
+        header.row(cells)
+        if cells is not None
+        else Damage("not valid CSV: a quoted field goes on after its quote", excerpt(record))
+    )
+
+
+def _cells(record: str, delimiter: str, quoted: bool) -> list[str] | None:
+    """The fields of a record whose quotes are even; ``None`` where one goes on after its closing quote."""
+    if not quoted:
+        return record.split(delimiter)
+    found: list[str] = []
+    at = 0
+    while True:
+        if record.startswith('"', at):
+            end = record.find('"', at + 1)
+            while end >= 0 and record.startswith('""', end):
+                end = record.find('"', end + 2)
+            if end < 0 or not (end + 1 == len(record) or record.startswith(delimiter, end + 1)):
+                return None
+            found.append(record[at + 1 : end].replace('""', '"'))
+            at = end + 1
+        else:
+            end = record.find(delimiter, at)
+            end = len(record) if end < 0 else end
+            found.append(record[at:end])
+            at = end
+        if at >= len(record):
+            return found
+        at += 1
+
+
+def _never_closes(where: str, first: int, last: int, before: int) -> str:
+    return (
+        f"{where}: the quote opened in the row at line {first} never closes, so the {last - first + 1} lines from there to the "
+        f"end cannot be told apart. {before} rows before it are sound. Close that quote."
+    )
