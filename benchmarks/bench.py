@@ -52,9 +52,9 @@ def plain(lm: Any, folder: Path, scratch: Path, limit: int) -> Callable[[], None
 
 def ours(lm: Any, folder: Path, scratch: Path, limit: int) -> Callable[[], None]:
     """A stage of ours, from the files to the record on the disk, each time in a new folder."""
-    from handpicked.benching import bench
-    from handpicked.benchmarking import Subject
     from handpicked.config import BenchSettings
+    from handpicked.experiment.bench_model import bench
+    from handpicked.experiment.benchmarks import Subject
 
     subject = Subject("model", "open", "auto", lambda _: lm)
     settings = BenchSettings(data=str(folder), limit=limit)

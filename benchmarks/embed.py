@@ -52,7 +52,7 @@ def covered(taken):
 """
 CODE = {
     "kmeans handpicked": """
-from handpicked.select.clusters import cluster, load_faiss
+from handpicked.selectors.clusters import cluster, load_faiss
 load_faiss(); began = now()
 found = cluster(vectors, size, seed=0)
 tell(began, inertia=found.inertia)
@@ -64,7 +64,7 @@ found = KMeans(size, n_init=1, max_iter=25, random_state=0).fit(vectors)
 tell(began, inertia=float(found.inertia_))
 """,
     "k-center handpicked": """
-from handpicked.select.k_center import centres
+from handpicked.selectors.k_center import centres
 began = now()
 taken = centres(vectors, 0, size)
 tell(began, sum=sum(taken))
@@ -79,8 +79,8 @@ while len(taken) < size:
 tell(began, sum=sum(taken))
 """,
     "facility-100 handpicked": """
-from handpicked.select.coverage import Sparse, lazy_greedy
-from handpicked.select.neighbours import nearest
+from handpicked.selectors.coverage import Sparse, lazy_greedy
+from handpicked.selectors.neighbours import nearest
 began = now()
 taken = lazy_greedy(Sparse(*nearest(vectors, 100)), size)
 tell(began, coverage=covered(taken))
@@ -100,7 +100,7 @@ taken = fit(vectors, size, 100)
 tell(began, coverage=covered(taken))
 """,
     "facility-exact handpicked": """
-from handpicked.select.coverage import Dense, lazy_greedy
+from handpicked.selectors.coverage import Dense, lazy_greedy
 began = now()
 taken = lazy_greedy(Dense(vectors), size)
 tell(began, coverage=covered(taken))
@@ -130,7 +130,7 @@ from pathlib import Path
 import handpicked as hp
 from handpicked.models.embed import embedder
 from handpicked.progress import SILENT
-from handpicked.score.embedding import Embedding, _texts
+from handpicked.scorers.model.embedding import Embedding, _texts
 pool = hp.read(sys.argv[1]); count = min(int(sys.argv[3]), pool.rows)
 rows = [place * pool.rows // count for place in range(count)]
 texts = [one.text for one in _texts(pool, rows, "both")]

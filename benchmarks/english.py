@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from handpicked.score import root_verb
-from handpicked.score.features import FEATURES
+from handpicked.scorers.text import root_verb
+from handpicked.scorers.text.features import FEATURES
 
 DATA = Path(os.environ.get("HANDPICKED_DATA", "../shared/data")) / "native" / "alpaca_data.json.gz"
 

@@ -26,7 +26,7 @@ DELAY, SLOTS = 0.2, 64
 def throughput(url: str, folder: Path, judgements: int, waited: Waited) -> dict[str, float]:
     """Judge ``judgements`` / 2 pairs in both orders through SLOTS slots."""
     from handpicked.config import JudgeSettings
-    from handpicked.judge import judge
+    from handpicked.judges import judge
     from handpicked.records import Pair
 
     def pairs(count: int, name: str) -> list[Pair]:
@@ -77,15 +77,15 @@ def statistics(judgements: int) -> dict[str, float]:
     """Everything that a report says of so many stored verdicts, with 10,000 resamples an interval."""
     import random
 
-    from handpicked.analyze.bradley_terry import bradley_terry
-    from handpicked.analyze.compare import compare
-    from handpicked.analyze.health import health
-    from handpicked.analyze.length_control import length_controlled
-    from handpicked.analyze.power import power
-    from handpicked.analyze.win_rate import adjusted_win_rate, by_group, counts, winning_score
-    from handpicked.judge.outcome import verdict
-    from handpicked.judge.parse import preference
+    from handpicked.judges.outcome import verdict
+    from handpicked.judges.parse import preference
     from handpicked.records import Pair, Review
+    from handpicked.statistics.bradley_terry import bradley_terry
+    from handpicked.statistics.compare import compare
+    from handpicked.statistics.health import health
+    from handpicked.statistics.length_control import length_controlled
+    from handpicked.statistics.power import power
+    from handpicked.statistics.win_rate import adjusted_win_rate, by_group, counts, winning_score
 
     rng = random.Random(0)
     verdicts = []

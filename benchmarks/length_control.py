@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from handpicked.analyze.equal_length import NEAR, length_rows
-from handpicked.analyze.estimates import Z95
-from handpicked.analyze.length_forms import FORMS, NORMAL, Form, robust_scale
-from handpicked.analyze.logistic import fit, influences
-from handpicked.analyze.win_rate import WORTH
-from handpicked.judge.labelled import read_labelled
-from handpicked.judge.replay import replay
-from handpicked.judge.shown import answers_shown
+from handpicked.judges.labelled import read_labelled
+from handpicked.judges.replay import replay
+from handpicked.judges.shown import answers_shown
+from handpicked.statistics.equal_length import NEAR, length_rows
+from handpicked.statistics.estimates import Z95
+from handpicked.statistics.length_forms import FORMS, NORMAL, Form, robust_scale
+from handpicked.statistics.logistic import fit, influences
+from handpicked.statistics.win_rate import WORTH
 
 FOLDS, TIMES = 10, 3
 WINDOW = 0.15

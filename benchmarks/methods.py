@@ -37,26 +37,26 @@ from scipy.stats import rankdata, spearmanr
 from handpicked import read, select
 from handpicked.config import SelectSettings
 from handpicked.errors import HandpickedError
-from handpicked.pick.methods import selector_for
-from handpicked.pick.scoring import score as score_texts
 from handpicked.records import Pool
-from handpicked.score.features import FEATURES
-from handpicked.select.balanced import Balanced
-from handpicked.select.car import Car
-from handpicked.select.deita import Deita
-from handpicked.select.embeddings import Embeddings
-from handpicked.select.facility_location import FacilityLocation
-from handpicked.select.k_center import KCenter
-from handpicked.select.kmeans import KMeans
-from handpicked.select.length_matched import LengthMatched
-from handpicked.select.power_law import PowerLaw
-from handpicked.select.qdit import Qdit
-from handpicked.select.random import Random
-from handpicked.select.ranked import Bottom, Longest, Shortest, Top
-from handpicked.select.selector import Selector
-from handpicked.select.semdedup import SemDeDup
-from handpicked.select.t_shirt import Steady
-from handpicked.select.window import Window
+from handpicked.scorers.text.features import FEATURES
+from handpicked.selection.methods import selector_for
+from handpicked.selection.scoring import score as score_texts
+from handpicked.selectors.balanced import Balanced
+from handpicked.selectors.car import Car
+from handpicked.selectors.deita import Deita
+from handpicked.selectors.embeddings import Embeddings
+from handpicked.selectors.facility_location import FacilityLocation
+from handpicked.selectors.k_center import KCenter
+from handpicked.selectors.kmeans import KMeans
+from handpicked.selectors.length_matched import LengthMatched
+from handpicked.selectors.power_law import PowerLaw
+from handpicked.selectors.qdit import Qdit
+from handpicked.selectors.random import Random
+from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
+from handpicked.selectors.selector import Selector
+from handpicked.selectors.semdedup import SemDeDup
+from handpicked.selectors.t_shirt import Steady
+from handpicked.selectors.window import Window
 
 TEXT_SCORES = ("tokens", "repeated_5grams", "compression_ratio")
 BEGIN, END = "<!-- measured: python -m benchmarks.methods -->", "<!-- end of measured -->"

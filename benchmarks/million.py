@@ -31,15 +31,15 @@ CODE = f"""{TELL}
 import hashlib
 import numpy as np, pyarrow as pa
 from handpicked.errors import ConfigError
-from handpicked.select.car import Car
-from handpicked.select.deita import Deita
-from handpicked.select.embeddings import Embeddings
-from handpicked.select.facility_location import FacilityLocation
-from handpicked.select.k_center import KCenter
-from handpicked.select.kmeans import KMeans
-from handpicked.select.qdit import Qdit
-from handpicked.select.selector import Scores
-from handpicked.select.semdedup import SemDeDup
+from handpicked.selectors.car import Car
+from handpicked.selectors.deita import Deita
+from handpicked.selectors.embeddings import Embeddings
+from handpicked.selectors.facility_location import FacilityLocation
+from handpicked.selectors.k_center import KCenter
+from handpicked.selectors.kmeans import KMeans
+from handpicked.selectors.qdit import Qdit
+from handpicked.selectors.selector import Scores
+from handpicked.selectors.semdedup import SemDeDup
 vectors = np.load(sys.argv[1], mmap_mode="r"); rows = np.arange(len(vectors))
 embeddings = Embeddings(rows, vectors)
 ids = pa.array([hashlib.blake2b(b"%d" % row, digest_size=16).hexdigest() for row in rows.tolist()])

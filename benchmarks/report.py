@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from handpicked.analyze.facts import ArmFacts, PoolFacts, RunFacts, StageFacts, TrainingFacts
-from handpicked.analyze.results import assemble
 from handpicked.records import Completion, Message, Prompt, Review, SelectionSummary, Verdict
 from handpicked.report import write
+from handpicked.results.assemble import assemble
+from handpicked.results.facts import ArmFacts, PoolFacts, RunFacts, StageFacts, TrainingFacts
 
 SETS = ("koala", "vicuna", "wizardlm", "self-instruct", "lima")
 POOL = 52_000

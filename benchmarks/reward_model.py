@@ -27,10 +27,10 @@ from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
 from handpicked.models.bundled import bundled_folder
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.quiet import quiet
-from handpicked.pick.scoring import score
 from handpicked.records import Pool
-from handpicked.score.model_rows import batches
-from handpicked.score.reward import Encoder
+from handpicked.scorers.lm.model_rows import batches
+from handpicked.scorers.model.reward import Encoder
+from handpicked.selection.scoring import score
 
 PARTS = re.compile(
     r"Instruction: (?P<instruction>.*?)(?: Input: (?P<input>.*?))? Response: (?P<response>.*)", re.DOTALL

@@ -31,15 +31,15 @@ from handpicked.models.load import load_model, load_tokenizer, resolve
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
 from handpicked.records import Message, Pool, Prompt
-from handpicked.score.deita import DeitaRating
-from handpicked.score.deita import Encoder as Rated
-from handpicked.score.less import Encoder as Learned
-from handpicked.score.less import Less, load_with_adapter
-from handpicked.score.pool_scorer import PoolScorer
-from handpicked.score.rds import Rds
-from handpicked.score.reward import Encoder as Judged
-from handpicked.score.reward import Reward
-from handpicked.score.target import TargetSet, encode_example
+from handpicked.scorers.lm.target import TargetSet, encode_example
+from handpicked.scorers.model.deita import DeitaRating
+from handpicked.scorers.model.deita import Encoder as Rated
+from handpicked.scorers.model.less import Encoder as Learned
+from handpicked.scorers.model.less import Less, load_with_adapter
+from handpicked.scorers.model.rds import Rds
+from handpicked.scorers.model.reward import Encoder as Judged
+from handpicked.scorers.model.reward import Reward
+from handpicked.scorers.pool_scorer import PoolScorer
 
 ASKED = Prompt("0", (Message("user", "Why is the sky blue?"),), "one", reference="Air scatters blue light.")
 TARGET = TargetSet("one", (ASKED,))

@@ -45,13 +45,13 @@ from handpicked.models.load import device, dtype_of, load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT
 from handpicked.records import Example, Pool
-from handpicked.score import likelihood, passes
-from handpicked.score.batching import plan, sizes
-from handpicked.score.ifd import Ifd
-from handpicked.score.likelihood import LanguageModel, beginning
-from handpicked.score.packed import Packed, packable
-from handpicked.score.pool_scorer import FACTS, SCORES
-from handpicked.score.tokenized import tokenize
+from handpicked.scorers.lm import likelihood, passes
+from handpicked.scorers.lm.batching import plan, sizes
+from handpicked.scorers.lm.likelihood import LanguageModel, beginning
+from handpicked.scorers.lm.packed import Packed, packable
+from handpicked.scorers.lm.tokenized import tokenize
+from handpicked.scorers.model.ifd import Ifd
+from handpicked.scorers.pool_scorer import FACTS, SCORES
 
 SETTINGS = ModelSettings(name=BUNDLED_LM)
 

@@ -40,8 +40,8 @@ MEAN_CHARACTERS = 450
 BARE = """
 import json, sys
 import awkward as ak, gigatoken, numpy as np, pyarrow as pa, pyarrow.parquet as pq
-from handpicked.score.fast_count import GPT2, _missing_bytes, _patched
-from handpicked.score.tokenizer import EMBEDDED
+from handpicked.tokens.fast_count import GPT2, _missing_bytes, _patched
+from handpicked.tokens.tokenizer import EMBEDDED
 pool, size = sys.argv[1], int(sys.argv[2])
 config = json.loads(EMBEDDED.read_bytes())
 tokenizer = gigatoken.Tokenizer.from_json(json.dumps(_patched(config, _missing_bytes(config), True)))
@@ -60,7 +60,7 @@ import json, sys
 import datasets
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
-from handpicked.score.tokenizer import EMBEDDED
+from handpicked.tokens.tokenizer import EMBEDDED
 pool, size, cache = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(str(EMBEDDED)))
 def count(batch):
@@ -76,7 +76,7 @@ import sys
 import datasets
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
-from handpicked.score.tokenizer import EMBEDDED
+from handpicked.tokens.tokenizer import EMBEDDED
 pool, out, cache = sys.argv[1], sys.argv[2], sys.argv[3]
 tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(str(EMBEDDED)))
 def count(batch):

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from handpicked.analyze.facts import (
+from handpicked.records import Completion, Dropped, Message, Prompt, Review, SelectionSummary, Verdict
+from handpicked.results.assemble import assemble
+from handpicked.results.facts import (
     ArmFacts,
     InstructionFacts,
     PoolFacts,
@@ -18,10 +20,8 @@ from handpicked.analyze.facts import (
     StageFacts,
     TrainingFacts,
 )
-from handpicked.analyze.overlap import overlaps
-from handpicked.analyze.results import assemble
-from handpicked.analyze.selection_audit import selection_audit
-from handpicked.records import Completion, Dropped, Message, Prompt, Review, SelectionSummary, Verdict
+from handpicked.results.selection_audit import selection_audit
+from handpicked.statistics.overlap import overlaps
 
 # (selector, strength of the answers, mean answer tokens, loss below the untouched model)
 ARMS: Mapping[str, tuple[str, float, int, float]] = {

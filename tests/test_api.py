@@ -17,9 +17,9 @@ def test_every_public_name_is_there_and_they_are_few():
 
 
 def test_a_submodule_of_the_same_name_does_not_hide_a_function():
-    code = "import handpicked.select.random, handpicked.run, handpicked as hp; print(hp.select.__module__, hp.run.__name__)"
+    code = "import handpicked.selectors.random, handpicked.experiment.run, handpicked as hp; print(hp.select.__module__, hp.run.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "handpicked.pick.choose run\n", done.stderr
+    assert done.stdout == "handpicked.selection.choice run\n", done.stderr
 
 
 def test_select_by_the_same_words_as_the_readme(tmp_path):

@@ -19,7 +19,7 @@ from handpicked.config import JudgeSettings
 from handpicked.endpoint import Request, Retry, base_url_of, complete, key_of
 from handpicked.endpoint.request import authorization_of, url_of
 from handpicked.errors import ConfigError, EndpointError, PoolError
-from handpicked.judge import judge
+from handpicked.judges import judge
 from handpicked.records import Message, Pair
 from handpicked.secrets import HIDDEN, Redacting, masked, protect, redacted
 from handpicked.store import open_run, private_folder, write_json, write_text
@@ -250,6 +250,6 @@ def test_hiding_is_linear():
 
 
 def test_importing_changes_no_stream_and_no_logging():
-    code = "import sys, logging; a = sys.stderr, logging.getLogRecordFactory(); import handpicked.judge, handpicked.cli\n"
+    code = "import sys, logging; a = sys.stderr, logging.getLogRecordFactory(); import handpicked.judges, handpicked.cli\n"
     code += "assert a == (sys.stderr, logging.getLogRecordFactory())"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,9 +8,7 @@ hp.select(pool, hp.Longest(), size=1000).write("alpaca-1k")
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from handpicked._version import __version__
@@ -18,17 +16,17 @@ from handpicked._version import __version__
 if TYPE_CHECKING:
     from handpicked.data import read, read_prompts
     from handpicked.errors import HandpickedError
-    from handpicked.experiment import load
-    from handpicked.pick import Selection, compare_measures, select
+    from handpicked.experiment.file import load
+    from handpicked.experiment.run import run
     from handpicked.records import Example, Pool, Prompt
-    from handpicked.run import run
-    from handpicked.select.balanced import Balanced
-    from handpicked.select.full import Full
-    from handpicked.select.length_matched import LengthMatched
-    from handpicked.select.power_law import PowerLaw
-    from handpicked.select.random import Random
-    from handpicked.select.ranked import Bottom, Longest, Shortest, Top
-    from handpicked.select.window import Window
+    from handpicked.selection import Selection, compare_measures, select
+    from handpicked.selectors.balanced import Balanced
+    from handpicked.selectors.full import Full
+    from handpicked.selectors.length_matched import LengthMatched
+    from handpicked.selectors.power_law import PowerLaw
+    from handpicked.selectors.random import Random
+    from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
+    from handpicked.selectors.window import Window
 
 __all__ = [
     "Balanced",
@@ -55,55 +53,30 @@ __all__ = [
     "select",
 ]
 
-# Where each name lives. It is imported when it is first asked for: importing handpicked must cost nothing.
+# Where each name lives. It is imported at its first use, so that ``import handpicked`` and ``--help`` stay quick.
 _HOME = {
-    "Balanced": "select.balanced",
-    "Bottom": "select.ranked",
+    "Balanced": "selectors.balanced",
+    "Bottom": "selectors.ranked",
     "Example": "records",
-    "Full": "select.full",
+    "Full": "selectors.full",
     "HandpickedError": "errors",
-    "LengthMatched": "select.length_matched",
-    "Longest": "select.ranked",
+    "LengthMatched": "selectors.length_matched",
+    "Longest": "selectors.ranked",
     "Pool": "records",
-    "PowerLaw": "select.power_law",
+    "PowerLaw": "selectors.power_law",
     "Prompt": "records",
-    "Random": "select.random",
-    "Selection": "pick",
-    "Shortest": "select.ranked",
-    "Top": "select.ranked",
-    "Window": "select.window",
-    "compare_measures": "pick",
-    "load": "experiment",
+    "Random": "selectors.random",
+    "Selection": "selection",
+    "Shortest": "selectors.ranked",
+    "Top": "selectors.ranked",
+    "Window": "selectors.window",
+    "compare_measures": "selection",
+    "load": "experiment.file",
     "read": "data",
     "read_prompts": "data",
+    "run": "experiment.run",
+    "select": "selection",
 }
-
-
-class _Package(ModuleType):
-    """Makes ``hp.select`` and ``hp.run`` the functions, although submodules have these names too.
-
-    The import system sets a submodule as an attribute of its package once anything imports it; a property outranks
-    that, so that the name means the same before and after.
-    """
-
-    @property
-    def select(self) -> Any:
-        return import_module("handpicked.pick").select
-
-    @select.setter
-    def select(self, submodule: ModuleType) -> None:
-        del submodule
-
-    @property
-    def run(self) -> Any:
-        return import_module("handpicked.run").run
-
-    @run.setter
-    def run(self, submodule: ModuleType) -> None:
-        del submodule
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

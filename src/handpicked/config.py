@@ -355,7 +355,7 @@ class ArmSettings(SelectSettings):
     """One arm: a subset and how a model is trained on it. ``by: none`` is the untouched model.
 
     ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of one arm
-    (``handpicked.arms`` expands them).
+    (``handpicked.experiment.lineup`` expands them).
     """
 
     sizes: tuple[Annotated[int, Field(gt=0)], ...] = ()

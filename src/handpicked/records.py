@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Turns = Literal["last", "all"]
+Runner = Literal["native", "ray"]
+"""Where rows are read and scored: in this process, or on a Ray cluster."""
 Outcome = Literal["win", "tie", "lose", "unparsed"]
 Preference = Literal["first", "second", "tie"]
 Better = Literal["high", "low", "none"]

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from made_benchmarks import write_benchmarks
 
-from handpicked import benching
 from handpicked.bench import Endpoint, open_endpoint
 from handpicked.config import BenchSettings, ModelSettings
+from handpicked.experiment import bench_model as benching
 from local_http import JsonHandler, serving
 
 pytest.importorskip("lm_eval", reason="needs the bench extra")

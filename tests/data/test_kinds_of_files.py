@@ -260,7 +260,7 @@ def test_windows_1252_is_named(tmp_path):
 
 def test_surrogates_in_field_names(tmp_path):
     from handpicked.config import SelectSettings
-    from handpicked.pick import pick
+    from handpicked.selection import pick
 
     path = put(
         tmp_path / "pool.jsonl", '{"prompt": "q", "response": "a"}\n{"prompt": "q", "r\\ud800": "a"}\n'

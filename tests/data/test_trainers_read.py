@@ -7,7 +7,7 @@ import json
 import pytest
 
 from handpicked.data import read
-from handpicked.score.tokenizer import EMBEDDED
+from handpicked.tokens.tokenizer import EMBEDDED
 
 TALKS = [
     [("user", "What is 2 + 2?"), ("assistant", "It is 4.")],

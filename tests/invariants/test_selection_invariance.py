@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handpicked.pick import select
-from handpicked.select.balanced import Balanced
-from handpicked.select.full import Full
-from handpicked.select.length_matched import LengthMatched
-from handpicked.select.power_law import PowerLaw
-from handpicked.select.random import Random
-from handpicked.select.ranked import Bottom, Longest, Shortest, Top
-from handpicked.select.window import Window
+from handpicked.selection import select
+from handpicked.selectors.balanced import Balanced
+from handpicked.selectors.full import Full
+from handpicked.selectors.length_matched import LengthMatched
+from handpicked.selectors.power_law import PowerLaw
+from handpicked.selectors.random import Random
+from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
+from handpicked.selectors.window import Window
 from memory_pool import MemoryPool
 
 SELECTORS = [
@@ -111,7 +111,7 @@ sys.path.insert(0, {tests!r})
 import ray
 from handpicked.config import SelectSettings
 from handpicked.data import read
-from handpicked.pick import pick
+from handpicked.selection import pick
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, runner="ray")
 ray.shutdown()
@@ -123,7 +123,7 @@ def test_two_ray_workers_choose_the_same_rows_as_this_process(tmp_path):
     pytest.importorskip("ray")
     from handpicked.config import SelectSettings
     from handpicked.data import read
-    from handpicked.pick import pick
+    from handpicked.selection import pick
 
     draw = random.Random(0)
     files = []

@@ -136,7 +136,7 @@ def test_a_hub_model_of_another_kind_is_refused(cached_hub, tmp_path: Path):
 def test_a_hub_model_is_loaded_by_the_commit_that_its_identity_names(cached_hub, tiny_model, monkeypatch):
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from handpicked.score.causal import config_of
+    from handpicked.scorers.lm.causal import config_of
 
     commit = cached_hub("made/tiny", tiny_model)
     settings = ModelSettings(name="made/tiny")

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from handpicked.endpoint.client import Retry
-from handpicked.experiment import load
-from handpicked.run import run
+from handpicked.experiment.file import load
+from handpicked.experiment.run import run
 
 TESTS = Path(__file__).resolve().parents[1]
 REPOSITORY = TESTS.parent

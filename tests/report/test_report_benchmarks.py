@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from handpicked.analyze.facts import BenchFacts
 from handpicked.report.markdown import render_markdown
 from handpicked.report.page import render
+from handpicked.results.facts import BenchFacts
 from made_run import ARMS, made, usual
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from handpicked.analyze.compared import judged_pairs
-from handpicked.analyze.length_forms import FORMS
-from handpicked.inspect import Standing, Vote
-from handpicked.inspect.case import Case
-from handpicked.people import summarize
 from handpicked.report import render
 from handpicked.report.control import control_rows
 from handpicked.report.markdown import render_markdown
+from handpicked.results.compared import judged_pairs
+from handpicked.statistics.length_forms import FORMS
+from handpicked.votes import Standing, Vote
+from handpicked.votes.case import Case
+from handpicked.votes.summary import summarize
 from made_run import CANDIDATE, completions, made, prompts, usual, verdicts
 
 

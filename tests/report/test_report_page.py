@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from handpicked.analyze.facts import ArmFacts, PoolFacts
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
+from handpicked.results.facts import ArmFacts, PoolFacts
 from made_run import CANDIDATE, made, round_robin, unhealthy, usual
 
 HOSTILE = [

@@ -7,10 +7,10 @@ import math
 import re
 from dataclasses import replace
 
-from handpicked.analyze.facts import BenchFacts, InstructionFacts
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.sunburst import sunburst
+from handpicked.results.facts import BenchFacts, InstructionFacts
 from made_run import arms, made, usual
 
 

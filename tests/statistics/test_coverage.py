@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from worlds import Judged, Longer, Preferring, valued
 
-from handpicked.analyze import estimates, seeds
-from handpicked.analyze.agreement import agree
-from handpicked.analyze.bradley_terry import bradley_terry
-from handpicked.analyze.length_control import by_length, length_controlled
-from handpicked.analyze.preference import preference
 from handpicked.records import Verdict
+from handpicked.statistics import estimates, seeds
+from handpicked.statistics.agreement import agree
+from handpicked.statistics.bradley_terry import bradley_terry
+from handpicked.statistics.length_control import by_length, length_controlled
+from handpicked.statistics.preference import preference
 
 BANDS = {1: (0.93, 0.97), 2: (0.91, 0.99), 3: (0.925, 0.985), 4: (0.93, 0.98), 5: (0.93, 0.98)}
 FAST, FULL = 300, 2400

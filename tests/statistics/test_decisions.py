@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from worlds import Judged, Longer, Outcome, judged, valued, verdict
 
-from handpicked.analyze import seeds
-from handpicked.analyze.answer import decide
-from handpicked.analyze.banners import banners
-from handpicked.analyze.compare import compare
-from handpicked.analyze.health import health
-from handpicked.analyze.length_control import controlled_json, length_controlled
-from handpicked.analyze.size_curve import size_curve
-from handpicked.analyze.win_rate import adjusted_win_rate
 from handpicked.records import Review, Verdict
+from handpicked.results.answer import decide
+from handpicked.results.banners import banners
+from handpicked.statistics import seeds
+from handpicked.statistics.compare import compare
+from handpicked.statistics.health import health
+from handpicked.statistics.length_control import controlled_json, length_controlled
+from handpicked.statistics.size_curve import size_curve
+from handpicked.statistics.win_rate import adjusted_win_rate
 
 FAST, FULL = 300, 3000
 EMPTY: dict[str, Any] = {

@@ -10,8 +10,8 @@ import pytest
 from test_decisions import decisions
 from worlds import Judged, judged, verdict
 
-from handpicked.analyze.crossed import Crossed, of_mean
-from handpicked.analyze.power import LEVEL, power, win_rate_power
+from handpicked.statistics.crossed import Crossed, of_mean
+from handpicked.statistics.power import LEVEL, power, win_rate_power
 
 FAST, FULL = 400, 1200
 POINTS = 0.03

@@ -14,11 +14,11 @@ from typing import Any
 from handpicked.config import ModelSettings
 from handpicked.errors import Refused
 from handpicked.models.head import IGNORED, label_losses
-from handpicked.models.journal import append, recover
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Message, Prompt
+from handpicked.store.journal import append, recover
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from handpicked.bars import bars
+from handpicked.cli.bars import bars
 from handpicked.cli.experiments import run_until
 from handpicked.cli.options import Arms, Json, KeepVersions, KeyVariable, Out, Set
 from handpicked.cli.terminal import say
@@ -45,7 +45,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
-    from handpicked import benching
+    from handpicked.experiment import bench_model as benching
 
     if Path(subject).suffix in (".yaml", ".yml"):
         given = {
@@ -63,7 +63,7 @@ def bench(
     else:
         from handpicked.bench import Endpoint
         from handpicked.config import BenchSettings
-        from handpicked.options import settings_of
+        from handpicked.settings import settings_of
 
         if out is None:
             raise ConfigError("-o is missing: the folder for the results.")

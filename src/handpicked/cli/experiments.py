@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handpicked.bars import bars
+from handpicked.cli.bars import bars
 from handpicked.cli.options import Arms, ExperimentFile, Json, KeepVersions, Out, Set
 from handpicked.cli.terminal import say
 from handpicked.errors import MissingPart
 
 if TYPE_CHECKING:
-    from handpicked.run import Outcome, Until
+    from handpicked.experiment.run import Outcome, Until
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Run an experiment from its pool to report.html, or go on where it stopped."""
     if dry_run:
-        from handpicked.plan import plan, text_of
+        from handpicked.experiment.dry_run import plan, text_of
 
         planned = plan(experiment, set_ or [])
         print(json.dumps(planned.summary) if as_json else text_of(planned))
@@ -75,9 +75,9 @@ def run_until(
     keep_versions: bool,
 ) -> Outcome:
     """Run the experiment until that stage is done, or say what this machine lacks for it."""
-    from handpicked.checks import missing_parts, mistakes
-    from handpicked.experiment import load
-    from handpicked.run import run as run_experiment
+    from handpicked.experiment.checks import missing_parts, mistakes
+    from handpicked.experiment.file import load
+    from handpicked.experiment.run import run as run_experiment
 
     experiment = load(file, overrides or [], also=mistakes)
     missing = missing_parts(experiment)

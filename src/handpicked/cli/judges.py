@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from handpicked.bars import bars
+from handpicked.cli.bars import bars
 from handpicked.cli.options import Json, KeyVariable, Out
 from handpicked.cli.terminal import say
 from handpicked.errors import ConfigError
@@ -51,10 +51,10 @@ def judge(
     as_json: Json = False,
 ) -> None:
     """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
-    from handpicked import judging
     from handpicked.config import JudgeSettings
-    from handpicked.judged_text import text_of
-    from handpicked.options import settings_of
+    from handpicked.experiment import judge_files as judging
+    from handpicked.experiment.judged_text import text_of
+    from handpicked.settings import settings_of
 
     files = answers or []
     if bool(files) + (calibrate is not None or replay is not None) != 1 or len(files) not in (0, 2):

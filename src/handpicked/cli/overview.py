@@ -11,7 +11,7 @@ from handpicked.cli.options import Json
 
 def methods(as_json: Json = False) -> None:
     """Every selector, measure, guard and judge: what it does, its source, its cost and needs."""
-    from handpicked.methods import listed
+    from handpicked.catalogue import listed
 
     found = listed()
     if as_json:

@@ -19,9 +19,9 @@ def report(
     out: Out = None,
 ) -> None:
     """Render a run's report again from its results and votes, or compare several runs on one page."""
-    from handpicked.inspecting import with_votes
     from handpicked.report import read, render_comparison, write
     from handpicked.store import write_text
+    from handpicked.votes.open import with_votes
 
     if len(runs) == 1:
         page = write(with_votes(read(runs[0]), runs[0]), out or runs[0])
@@ -41,8 +41,8 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Vote blind on pairs of answers, then see where people and judge agree."""
-    from handpicked.inspecting import export_to, inspection, serve
-    from handpicked.people import text_of
+    from handpicked.votes.open import export_to, inspection, serve
+    from handpicked.votes.summary import text_of
 
     inspected = inspection(folder, size, seed)
     if export is not None:

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from handpicked.bars import bars
 from handpicked.cli import options
+from handpicked.cli.bars import bars
 from handpicked.cli.terminal import say
-from handpicked.engine import Runner
+from handpicked.records import Runner
 
 
 def score(
@@ -37,11 +37,11 @@ def score(
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
-    from handpicked.options import mapping_of, score_settings
-    from handpicked.pick.reasons import rejection_lines
-    from handpicked.pick.scoring import refuse_no_values, values_told
-    from handpicked.pick.scoring import score as score_rows
     from handpicked.records import Dropped
+    from handpicked.selection.reasons import rejection_lines
+    from handpicked.selection.scoring import refuse_no_values, values_told
+    from handpicked.selection.scoring import score as score_rows
+    from handpicked.settings import mapping_of, score_settings
 
     settings = score_settings(
         set_ or [], model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from handpicked.bars import bars
 from handpicked.cli import options
+from handpicked.cli.bars import bars
 from handpicked.cli.terminal import say
-from handpicked.engine import Runner
 from handpicked.errors import ConfigError
+from handpicked.records import Runner
 
 if TYPE_CHECKING:
     from handpicked.records import Pool, SelectionSummary
@@ -81,14 +81,14 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
-    from handpicked.lean import keep_pandas_out
-    from handpicked.options import mapping_of, score_settings, settings_of
-    from handpicked.pick import compare_measures as agreements
-    from handpicked.pick import pick
-    from handpicked.pick.audit import Truncation
-    from handpicked.pick.hub import push
-    from handpicked.pick.telling import agreement_table
-    from handpicked.pick.template import overhead
+    from handpicked.data.arrow import keep_pandas_out
+    from handpicked.selection import compare_measures as agreements
+    from handpicked.selection import pick
+    from handpicked.selection.audit import Truncation
+    from handpicked.selection.hub import push
+    from handpicked.selection.summary_text import agreement_table
+    from handpicked.selection.template_tokens import overhead
+    from handpicked.settings import mapping_of, score_settings, settings_of
 
     keep_pandas_out()
     settings = settings_of(
@@ -133,8 +133,8 @@ def select(
 
 def _tell(out: Path, rows: Pool, summary: SelectionSummary, agreement: Mapping[str, Any] | None) -> None:
     """What was kept, what was dropped and why, and what to look at before training."""
-    from handpicked.pick.reasons import rejection_lines
-    from handpicked.pick.telling import agreement_table, told
+    from handpicked.selection.reasons import rejection_lines
+    from handpicked.selection.summary_text import agreement_table, told
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import ConfigError, Refused
-from handpicked.models.journal import append, recover
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Completion, Prompt
+from handpicked.store.journal import append, recover
 
 
 @dataclass(frozen=True)

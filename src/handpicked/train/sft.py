@@ -22,13 +22,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Example
 from handpicked.store import read_json, write_json, writing
 from handpicked.train.card import write_card
-from handpicked.train.change import (
-    WeightChange,
-    adapted_norm,
-    adapter_change,
-    model_change,
-    refusal,
-)
+from handpicked.train.change import WeightChange, adapted_norm, adapter_change, model_change, refusal
 from handpicked.train.encode import EncodedRows, encode
 from handpicked.train.learned import Learned, learned
 from handpicked.train.plan import Plan, plan

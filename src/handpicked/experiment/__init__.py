@@ -1,0 +1,1 @@
+"""One experiment: its file, its arms, its stages, its report."""

@@ -1,0 +1,129 @@
+"""``handpicked bench MODEL``: benchmarks of one model, without an experiment."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.config import BenchSettings, ModelSettings
+from handpicked.errors import BenchmarkError, ConfigError
+from handpicked.experiment.benched import Benched, averages_of, bench_facts
+from handpicked.experiment.benchmarks import Subject, run_benchmarks, subject_of
+from handpicked.experiment.job import Trained
+from handpicked.progress import SILENT, Progress
+from handpicked.results.benchmarks import benchmark_table
+from handpicked.store import digest, open_run, write_json
+
+if TYPE_CHECKING:
+    from handpicked.bench import Endpoint
+
+log = logging.getLogger(__name__)
+
+
+def model_subject(name: str, adapter: Path | None, template: str, settings: BenchSettings) -> Subject:
+    """A model by name or folder. A folder that holds only a LoRA adapter brings its base model's name along.
+
+    Raises ConfigError and MissingPart for a model that cannot be had.
+    """
+    from handpicked.models.load import identity
+
+    folder = Path(name).expanduser()
+    if (
+        adapter is None
+        and (folder / "adapter_config.json").is_file()
+        and not (folder / "config.json").is_file()
+    ):
+        name, adapter = _base_of(folder), folder
+    model = ModelSettings(name=name)
+    found = identity(model)
+    if adapter is not None:
+        if not (adapter / "adapter_config.json").is_file():
+            raise ConfigError(f"There is no LoRA adapter in {adapter}: adapter_config.json is missing.")
+        found += f" {digest(adapter)}"
+    return subject_of("model", Trained(model, adapter, template, found, None), settings)
+
+
+def _base_of(adapter: Path) -> str:
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    base = config.get("base_model_name_or_path")
+    if not base:
+        raise ConfigError(
+            f"{adapter} holds an adapter that does not name its base model. Give the base model, and the adapter with --adapter."
+        )
+    return str(base)
+
+
+def endpoint_subject(endpoint: Endpoint) -> Subject:
+    """A model behind an OpenAI-compatible endpoint. Its identity is its name: what answers there cannot be hashed."""
+    from handpicked.bench import open_endpoint
+    from handpicked.endpoint import base_url_of
+
+    # Neither how fast it is asked nor a password in its address changes an answer.
+    told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
+    return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
+
+
+def bench(
+    subject: Subject,
+    names: Sequence[str],
+    settings: BenchSettings,
+    out: Path,
+    progress: Progress = SILENT,
+    say: Callable[[str], None] = log.info,
+    *,
+    keep_versions: bool = False,
+) -> dict[str, Any]:
+    """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also written to benchmarks.json.
+
+    A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError for wrong fields,
+    MissingPart for what this machine lacks.
+    """
+    if not names:
+        raise ConfigError("Which benchmarks? Give --task, once for each; 'handpicked methods' lists them.")
+    with open_run(out, say, keep_versions=keep_versions) as store:
+        benched = run_benchmarks(store, subject, names, settings, progress)
+        ran = [one.stage for one in benched if one.stage is not None]
+        kept = [f"{stage.name}: {what}" for stage in ran for what in stage.origin.kept]
+        table = {
+            "model": subject.identity,
+            "benchmarks": table_of(benched, names),
+            **({"kept_versions": kept} if kept else {}),
+        }
+        write_json(out / "benchmarks.json", table)
+    return table
+
+
+def table_of(benched: Sequence[Benched], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The benchmark table of one or more arms, with the averages among ``names``."""
+    return benchmark_table([bench_facts(one) for one in benched], averages=averages_of(names))
+
+
+def refuse_broken(table: Sequence[dict[str, Any]]) -> None:
+    """Raise BenchmarkError when a benchmark broke off, with a line for each."""
+    broken = [
+        f"{row['benchmark']} of {cell['arm']} broke off: {cell['reason']}. The others are done; the same command resumes it."
+        for row in table
+        for cell in row["arms"]
+        if cell["failed"]
+    ]
+    if broken:
+        raise BenchmarkError("\n".join(broken))
+
+
+def text_of(rows: Sequence[dict[str, Any]]) -> str:
+    """The table for a terminal: a line for each benchmark and arm."""
+    lines = []
+    for row in rows:
+        for cell in row["arms"]:
+            score = cell["score"]
+            shown = "–" if score["value"] is None else f"{score['value']:.4f}"
+            around = "" if score["high"] is None else f" ± {score['high'] - score['value']:.4f}"
+            why = f"  {cell['reason']}" if cell["reason"] else ""
+            lines.append(
+                f"{cell['arm']:<16}{row['benchmark']:<18}{row['metric']:<30}{shown}{around}  n = {score['n']:,}{why}"
+            )
+    return "\n".join(lines)

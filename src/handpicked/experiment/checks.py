@@ -1,0 +1,322 @@
+"""Mistakes in an experiment that only a look at this machine and at the methods can find, before any work starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from handpicked.catalogue import FEATURES, selectors
+from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
+from handpicked.experiment.file import Location
+
+Mistakes = list[tuple[Location, str]]
+
+
+def mistakes(experiment: Experiment) -> Mistakes:
+    """Every name that means nothing and every file that is not there, with its place in the experiment file."""
+    return [
+        *_arms(experiment),
+        *_scorers(experiment),
+        *_guards(experiment),
+        *_files(experiment),
+        *_models(experiment),
+        *_prompts_of_refinement(experiment),
+        *_judges(experiment),
+        *_templates(experiment),
+        *_empty(experiment),
+        *_benchmarks(experiment),
+    ]
+
+
+def missing_parts(experiment: Experiment) -> list[str]:
+    """What the experiment needs and this machine lacks, each as a sentence that says how to get it."""
+    from handpicked.endpoint.request import key_of
+    from handpicked.judges import load_judge
+
+    found = []
+    trained = [name for name, arm in experiment.arms.items() if arm.by != "none"]
+    needed = ["transformers", "torch", *(("trl", "peft", "accelerate", "datasets") if trained else ())]
+    lacking = [module for module in needed if importlib.util.find_spec(module) is None]
+    if lacking:
+        extra = "train" if trained else "lm"
+        found.append(f"{', '.join(lacking)}: not installed. pip install 'handpicked[{extra}]'")
+    if experiment.evaluate.generate.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.append(
+            "vllm: not installed. pip install vllm, or set evaluate.generate.engine to transformers."
+        )
+    if experiment.evaluate.benchmarks and importlib.util.find_spec("lm_eval") is None:
+        found.append("benchmarks: lm-eval is not installed. pip install 'handpicked[bench]'")
+    if experiment.evaluate.bench.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.append("vllm: not installed. pip install vllm, or set evaluate.bench.engine to transformers.")
+    for name, arm in experiment.arms.items():
+        try:
+            _scored_by(experiment, arm)
+        except MissingPart as error:
+            found.append(f"arm '{name}': {error}")
+        except HandpickedError:
+            continue  # a mistake: told with the others
+    for settings in experiment.evaluate.judges:
+        judge = load_judge(settings.name)
+        if not judge.asks and importlib.util.find_spec("sentence_transformers") is None:
+            found.append(
+                f"judge '{settings.name}': sentence-transformers is not installed. pip install 'handpicked[embed,demo]'"
+            )
+        if judge.asks and settings.base_url is None and not os.environ.get(settings.key_env):
+            found.append(
+                f"judge '{settings.name}': there is no key in the environment variable {settings.key_env}."
+            )
+    for name, arm in experiment.arms.items():
+        if arm.refine is None:
+            continue
+        try:
+            key_of(arm.refine)
+        except MissingPart as error:
+            found.append(f"arm '{name}': {error}")
+    return found
+
+
+def _arms(experiment: Experiment) -> Mistakes:
+    known = selectors()
+    features = {feature.name for feature in FEATURES}
+
+    def hint(by: str) -> str:
+        if by in features:
+            return (
+                f" To rank by this feature say which end: 'by: top' (or bottom, window) with 'field: {by}'."
+            )
+        return did_you_mean(by, known)
+
+    return [
+        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{hint(arm.by)}")
+        for name, arm in experiment.arms.items()
+        if arm.by not in known
+    ]
+
+
+def _scorers(experiment: Experiment) -> Mistakes:
+    """Settings of scorers by models that contradict each other or name what is not there."""
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        try:
+            _scored_by(experiment, arm)
+        except MissingPart:
+            continue  # no mistake of the file; missing_parts names it
+        except ConfigError as error:
+            found += [(("arms", name, "score"), f"arm '{name}': {mistake}") for mistake in error.mistakes]
+        except HandpickedError as error:
+            found.append((("arms", name, "score"), f"arm '{name}': {error}"))
+    return found
+
+
+def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
+    """What the scorers that an arm ranks by are made of. A field of its pool goes before a scorer of that name; whether the
+    pool has it is looked up only where the scorer could not be made."""
+    try:
+        return _scorer_identities(arm)
+    except (ConfigError, MissingPart):
+        own = _own_fields(experiment, arm)
+        if arm.field not in own:
+            raise
+        return _scorer_identities(arm, own)
+
+
+def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
+    """The fields of the arm's pool; none where it cannot be read, which is told as a mistake of its own."""
+    from handpicked.experiment.job import read_pool
+
+    settings = experiment.pool if arm.pool is None else experiment.pools.get(arm.pool)
+    if arm.field is None or settings is None:
+        return ()
+    try:
+        fields: Sequence[str] = getattr(read_pool(settings), "fields", ())
+    except HandpickedError:
+        return ()
+    return fields
+
+
+def _scorer_identities(arm: ArmSettings, own: Sequence[str] = ()) -> list[str]:
+    """What these scorers are made of, which looks at every file that they need. ``own`` are the fields of the pool."""
+    from handpicked.selection.kept_scores import prefilter_of
+    from handpicked.selection.methods import (
+        POOL_SCORERS,
+        SELECTORS,
+        pool_scorer_of,
+        pool_scorers,
+        selector_for,
+    )
+    from handpicked.selectors.clusters import load_faiss
+
+    if arm.score.prefilter is not None:
+        prefilter_of(arm.score.prefilter)
+    field = None if arm.field is None or arm.field in own else pool_scorer_of(arm.field, arm.score)
+    names = [name for name in dict.fromkeys((arm.by, field)) if name is not None and name in POOL_SCORERS]
+    names += ["embedding"] if hasattr(SELECTORS.get(arm.by), "embeddings") else []
+    scorers = pool_scorers(names, arm.score)
+    if "embedding" in names:
+        load_faiss()
+    if arm.by in POOL_SCORERS or "embedding" in names:
+        selector_for(arm, own=own)
+    return [scorer.identity() for scorer in scorers]
+
+
+def _guards(experiment: Experiment) -> Mistakes:
+    from handpicked.selection.guards import plan_guards
+
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        for guard in arm.guards:
+            try:
+                plan_guards([guard], arm.prompts)
+            except ConfigError as error:
+                found += [
+                    (("arms", name, "guards"), f"arm '{name}': {mistake}") for mistake in error.mistakes
+                ]
+    return found
+
+
+def _files(experiment: Experiment) -> Mistakes:
+    from handpicked.data.stdlib import NAME
+
+    pools: list[tuple[Location, str, PoolSettings]] = [(("pool", "path"), "pool", experiment.pool)]
+    pools += [(("pools", n, "path"), f"pool '{n}'", settings) for n, settings in experiment.pools.items()]
+    named: list[tuple[Location, str, str]] = [
+        (at, what, file)
+        for at, what, settings in pools
+        for file in ([settings.path] if isinstance(settings.path, str) else settings.path)
+        if file != NAME
+    ]
+    for index, prompts in enumerate(experiment.evaluate.prompts):
+        at: Location = ("evaluate", "prompts", index)
+        if prompts.path is not None:
+            named.append(((*at, "path"), f"test set '{prompts.name}'", prompts.path))
+        if prompts.references is not None:
+            named.append(((*at, "references"), f"references of '{prompts.name}'", prompts.references.path))
+    return [
+        (at, f"{what}: there is no file or folder {file}.{_neighbour(file)}")
+        for at, what, file in named
+        if "://" not in file
+        and not any(mark in file for mark in "*?[")
+        and not Path(file).expanduser().exists()
+    ]
+
+
+def _neighbour(file: str) -> str:
+    path = Path(file).expanduser()
+    siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
+    return did_you_mean(path.name, siblings) if siblings and len(siblings) < 500 else ""
+
+
+def _models(experiment: Experiment) -> Mistakes:
+    if not experiment.models:
+        return _model(("model", "name"), experiment.model)
+    return [m for n, settings in experiment.models.items() for m in _model(("models", n, "name"), settings)]
+
+
+def _model(at: Location, settings: ModelSettings) -> Mistakes:
+    """A folder that is no model is a mistake; a part or a hub that is missing here is not the file's fault."""
+    from handpicked.models.load import resolve
+
+    try:
+        resolve(settings)
+    except ConfigError as error:
+        return [(at, str(error))]
+    except HandpickedError:
+        return []
+    return []
+
+
+def _prompts_of_refinement(experiment: Experiment) -> Mistakes:
+    from handpicked.refine import load_prompt
+
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        if arm.refine is not None:
+            try:
+                load_prompt(arm.refine.prompt)
+            except ConfigError as error:
+                found.append((("arms", name, "refine", "prompt"), f"arm '{name}': {error}"))
+    return found
+
+
+def _judges(experiment: Experiment) -> Mistakes:
+    from handpicked.judges import load_judge
+
+    found: Mistakes = []
+    for index, settings in enumerate(experiment.evaluate.judges):
+        at: Location = ("evaluate", "judges", index)
+        try:
+            judge = load_judge(settings.name)
+        except ConfigError as error:
+            found += [(at, mistake) for mistake in error.mistakes]
+            continue
+        if judge.asks and settings.model is None:
+            found.append((at, f"judge '{settings.name}' asks a model; say which one with 'model'."))
+    return found
+
+
+def _templates(experiment: Experiment) -> Mistakes:
+    from handpicked.models.template import SHIPPED
+
+    known: Sequence[str] = ("auto", *SHIPPED, *sorted(_own_templates(experiment)))
+    named: Mistakes = [(("train", "template"), experiment.train.template)]
+    named += [
+        (("arms", n, "train", "template"), a.train.template) for n, a in experiment.arms.items() if a.train
+    ]
+    return [
+        (at, f"there is no chat template '{name}'.{did_you_mean(name, known)}")
+        for at, name in named
+        if name not in known
+    ]
+
+
+def _empty(experiment: Experiment) -> Mistakes:
+    """Arms that ask for no row: trained on nothing, they would be the untouched model under another name."""
+    return [
+        (
+            ("arms", name, field),
+            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some rows; 'by: none' is the untouched model.",
+        )
+        for name, arm in experiment.arms.items()
+        for field, asked in (("size", arm.size), ("fraction", arm.fraction))
+        if asked == 0
+    ]
+
+
+def _own_templates(experiment: Experiment) -> set[str]:
+    """The names of the chat templates that the models' tokenizers bring, of those that can be had here.
+
+    Tokenizers are loaded only where a name is not one of ours.
+    """
+    from handpicked.models.template import SHIPPED, own_templates
+
+    named = {experiment.train.template, *(a.train.template for a in experiment.arms.values() if a.train)}
+    if named <= {"auto", *SHIPPED}:
+        return set()
+    from handpicked.models.load import load_tokenizer
+
+    found: set[str] = set()
+    for model in dict(experiment.models).values() or [experiment.model]:
+        try:
+            found |= set(own_templates(load_tokenizer(model)))
+        except HandpickedError:
+            continue
+    return found
+
+
+def _benchmarks(experiment: Experiment) -> Mistakes:
+    """Names that nobody knows, and local files that are missing or hold something else."""
+    from handpicked.bench import check_files, tasks_of
+
+    evaluate = experiment.evaluate
+    try:
+        check_files(tasks_of(evaluate.benchmarks), evaluate.bench.data)
+    except ConfigError as error:
+        return [(("evaluate", "benchmarks"), mistake) for mistake in error.mistakes]
+    except MissingPart:
+        return []
+    except PoolError as error:
+        return [(("evaluate", "bench", "data"), str(error))]
+    return []

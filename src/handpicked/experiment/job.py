@@ -1,0 +1,139 @@
+"""What the stages of a run hand to each other: where each one's result lies, the hash that identifies it, how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings, SelectSettings
+from handpicked.experiment.lineup import Lineup
+from handpicked.progress import Progress
+from handpicked.records import Example, Pool
+from handpicked.store import Run, Stage
+
+if TYPE_CHECKING:
+    from handpicked.selection.kept_scores import Content
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every stage needs: where to put things, what is wanted, whom to tell."""
+
+    store: Run
+    lineup: Lineup
+    progress: Progress
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment with one arm for every model that is trained."""
+        return self.lineup.experiment
+
+
+@dataclass(frozen=True)
+class OpenPool:
+    """A pool that arms select from, what identifies it, and the stage that prepared it (None: the file as it is)."""
+
+    settings: PoolSettings
+    pool: Pool
+    identity: str
+    stage: Stage | None
+    held_out: Sequence[Example] = ()
+
+    @cached_property
+    def content(self) -> Content:
+        """What scores by models are kept by; the pool is read for it once a run."""
+        from handpicked.selection.kept_scores import Content
+
+        return Content.of(self.pool)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of its rows, how they are read.
+
+    ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of the selection.
+    ``scores`` are the stages of the scores by models that it was selected by.
+    """
+
+    folder: Path
+    file: Path
+    identity: str
+    stage: Stage
+    reading: PoolSettings
+    refined: Stage | None = None
+    scores: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of one arm: what to load, and its identity. An arm that is not trained has no stage and no adapter."""
+
+    model: ModelSettings
+    adapter: Path | None
+    template: str
+    identity: str
+    stage: Stage | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one arm's model did on the prompts: its records and the stage that made them."""
+
+    records: Sequence[Any]
+    identity: str
+    stage: Stage
+
+
+def read_pool(settings: PoolSettings) -> Pool:
+    """The pool that the settings name."""
+    from handpicked import data
+
+    paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
+    return data.read(
+        paths, format=settings.format, map=settings.map, turns=settings.turns, max_row_mb=settings.max_row_mb
+    )
+
+
+def split(settings: PoolSettings, source: Pool, folder: Path) -> dict[str, int]:
+    """Write ``rest`` and ``held-out`` of ``source`` into ``folder``; the rows of each, and of the whole."""
+    from handpicked.data.holdout import hold_out
+
+    held, rest = hold_out(source, settings.hold_out, settings.hold_out_max_words)
+    source.write(rest, folder / "rest")
+    source.write(held, folder / "held-out")
+    return {"rows": source.rows, "rest": len(rest), "held_out": len(held)}
+
+
+def selected(folder: Path) -> Path:
+    """The rows of a subset folder, in whichever container they are."""
+    return next(path for name in ("selected.jsonl", "selected.parquet") if (path := folder / name).is_file())
+
+
+def reread(settings: PoolSettings, file: Path) -> Pool:
+    """A file of rows that came out of the pool, read as the pool was."""
+    return read_pool(settings.model_copy(update={"path": str(file)}))
+
+
+def tokenizer(model: ModelSettings) -> str | None:
+    """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default, None."""
+    if model.name == BUNDLED_LM:
+        return None
+    from handpicked.models.load import resolve
+
+    return str(resolve(model))
+
+
+def selection_settings(lineup: Lineup, name: str) -> SelectSettings:
+    """How an arm's rows are selected. Lengths in tokens are counted with its model's own tokenizer.
+
+    Raises:
+        MissingPart, ModelError, ConfigError: the model is not there.
+    """
+    arm = lineup.experiment.arms[name]
+    settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
+    if settings.measure == "tokens" and settings.tokenizer is None:
+        settings = settings.model_copy(update={"tokenizer": tokenizer(lineup.model(name))})
+    return settings

@@ -1,0 +1,301 @@
+"""``handpicked judge``: two files of answers in both orders, judges against people, or stored reviews replayed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handpicked.config import JudgeSettings
+from handpicked.errors import ConfigError, EndpointError, NotYet
+from handpicked.progress import SILENT, Progress
+from handpicked.records import Estimate, Pair, Verdict, to_json
+from handpicked.store import private_folder, write_json, write_text, writing
+from handpicked.votes import summary as people
+from handpicked.votes.cases import key
+
+if TYPE_CHECKING:
+    from handpicked.judges.grades import Grade, Grades, Item
+    from handpicked.judges.labelled import Labelled
+
+CACHE = "replies.sqlite"
+"""Paid replies, in the folder of the results."""
+MOST_REASONS = 3
+"""Reasons without a verdict that are told; the verdicts hold all of them."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of it: where it lies, what was said, what could not be paired."""
+
+    results: dict[str, Any]
+    said: tuple[str, ...]
+
+
+def judge_files(
+    a: Path, b: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
+) -> Judged:
+    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl, unpaired.json, judgements.json.
+
+    Several judges also make a panel. Raises PoolError for files that hold no answers or share no prompt, and what the
+    judges raise.
+    """
+    from handpicked.judges.answers import pair_up, read_answers
+    from handpicked.judges.stored import write_verdicts
+    from handpicked.results.panel import panel
+
+    one, other = read_answers(a), read_answers(b)
+    paired = pair_up(one, other)
+    verdicts = _judged(paired.pairs, judges, out, [paired.pairs[0].a, paired.pairs[0].b], progress)
+    write_verdicts(out / "verdicts.jsonl", verdicts)
+    _write_pairs(out, paired.pairs)
+    write_json(
+        out / "unpaired.json", {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
+    )
+    said = [
+        f"{a}: {one.format}, {len(one.answers)} answers",
+        f"{b}: {other.format}, {len(other.answers)} answers",
+    ]
+    if paired.only_a or paired.only_b:
+        said.append(
+            f"not paired: {len(paired.only_a)} prompts only in {a.name}, {len(paired.only_b)} only in {b.name}"
+        )
+    said.append(read_counts(verdicts))
+    panels = panel(verdicts) if len(judges) > 1 else []
+    return _finished([*verdicts, *panels], paired.pairs, out, said)
+
+
+def read_counts(verdicts: Sequence[Verdict]) -> str:
+    """How many pairs have a verdict, and of the others' reviews the most frequent reasons."""
+    without = [verdict for verdict in verdicts if verdict.strict == "unparsed"]
+    counted = f"{len(verdicts) - len(without):,} of {len(verdicts):,} verdicts could be read"
+    reasons = Counter(r.reason for verdict in without for r in verdict.reviews if r.reason)
+    told = "; ".join(f"{reason} ({count:,} replies)" for reason, count in reasons.most_common(MOST_REASONS))
+    return f"{counted}; of the others: {told}" if told else counted
+
+
+def refuse_unread(judged: Judged) -> None:
+    """Raise EndpointError for every judge of which not one verdict could be read: nothing was judged."""
+    unread = [
+        f"judge {entry['judge']}: not one of {entry['health']['pairs']:,} verdicts could be read. "
+        f"{'; '.join(entry['health']['unparsed_reasons'])}"
+        for entry in judged.results["judges"]
+        if entry["health"]["pairs"] and entry["health"]["unparsed"]["value"] == 1.0
+    ]
+    if unread:
+        raise EndpointError("\n".join(unread))
+
+
+def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
+    """What was judged, for ``handpicked inspect``."""
+    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs), private=True)
+
+
+def calibrate(
+    labelled: Path,
+    judges: Sequence[JudgeSettings],
+    out: Path | None,
+    progress: Progress = SILENT,
+    *,
+    verdicts: Path | None = None,
+) -> Judged:
+    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals.
+
+    Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``): nothing is
+    asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what they say.
+    """
+    from handpicked.judges.labelled import read_labelled
+    from handpicked.judges.stored import write_verdicts
+    from handpicked.statistics.calibration import calibration
+
+    known = read_labelled(labelled, verdicts)
+    said = [
+        f"{labelled}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
+    ]
+    if not judges:
+        found = _stored(known, labelled)
+        said.append(f"stored verdicts of {', '.join(known.judged)}: nothing is asked")
+    elif out is None:
+        raise ConfigError("-o is missing: the folder for the verdicts.")
+    else:
+        found = _judged(known.pairs, judges, out, [], progress)
+        said.append(read_counts(found))
+    if out is not None:
+        write_verdicts(out / "verdicts.jsonl", found)
+    judged = _finished(found, known.pairs, out, said)
+    for entry in judged.results["judges"]:
+        mine = [verdict for verdict in found if verdict.judge == entry["judge"]]
+        entry["people"] = {name: asdict(same) for name, same in calibration(mine, known.labels).items()}
+    if out is not None:
+        write_json(out / "judgements.json", judged.results)
+    return judged
+
+
+def has_verdicts(labelled: Path) -> bool:
+    """Whether a file of labelled pairs also holds what judges said of them."""
+    from handpicked.judges.labelled import read_labelled
+
+    return bool(read_labelled(labelled).judged)
+
+
+def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
+    """The verdicts that stand beside people's labels: one a pair and judge, in the order of the pairs."""
+    from handpicked.judges.outcome import verdict
+
+    if not known.judged:
+        raise ConfigError(f"{labelled} holds labels and no verdicts of a judge: name one by --judge.")
+    return [
+        verdict(pair, judge, reviews)
+        for judge, listed in known.judged.items()
+        for pair, reviews in zip(known.pairs, listed, strict=True)
+    ]
+
+
+def _judged(
+    pairs: Sequence[Pair],
+    judges: Sequence[JudgeSettings],
+    out: Path,
+    under_test: Sequence[str],
+    progress: Progress,
+) -> list[Verdict]:
+    """The verdicts of all judges. Paid replies are kept in ``out``, so that a second run pays only for what is missing."""
+    from handpicked.judges import judge
+
+    with writing(out):
+        private_folder(out)
+    verdicts = []
+    waiting: list[str] = []
+    for settings in judges:
+        try:
+            verdicts += judge(
+                pairs,
+                settings,
+                out / ".verdicts.jsonl",
+                progress=progress,
+                models_under_test=under_test,
+                cache=out / CACHE,
+            )
+        except NotYet as error:  # the batches of the other judges are submitted all the same
+            waiting.append(str(error))
+    (out / ".verdicts.jsonl").unlink(missing_ok=True)
+    if waiting:
+        raise NotYet("\n".join(waiting))
+    return verdicts
+
+
+def write_batches(
+    files: Sequence[Path], labelled: Path | None, judges: Sequence[JudgeSettings], out: Path
+) -> list[Path]:
+    """Only write the batch files for two files of answers, or for labelled pairs. Nothing is sent, no key is needed."""
+    from handpicked.judges import write_requests
+    from handpicked.judges.answers import pair_up, read_answers
+    from handpicked.judges.labelled import read_labelled
+
+    pairs = (
+        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
+    )
+    with writing(out):
+        return [
+            file for settings in judges for file in write_requests(pairs, settings, out, cache=out / CACHE)
+        ]
+
+
+def replay_file(
+    reviews: Path,
+    out: Path | None,
+    *,
+    reversed_: Path | None = None,
+    a: str | None = None,
+    b: str | None = None,
+) -> Judged:
+    """Everything that can be known of stored reviews, with no call.
+
+    ``reversed_`` holds the reviews of the other order, where each order has its own file; ``a`` and ``b`` name the
+    models that are compared. With ``out``, also written there; where the reviews come with the answers,
+    ``handpicked inspect`` can open it.
+    """
+    from handpicked.judges import write_verdicts
+    from handpicked.judges.replay import replay
+
+    replayed = replay(reviews, reversed_, a, b)
+    verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
+    said = [f"{reviews}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
+    if out is not None and verdicts:
+        write_verdicts(out / "verdicts.jsonl", verdicts)
+    if out is not None and pairs:
+        _write_pairs(out, pairs)
+    known = {key(v) for v in verdicts if v.length_a + v.length_b > 0}
+    texts = [pair for pair in pairs if key(pair) in known]
+    return _finished(verdicts, texts, out, said, _mean_grades(replayed.grades))
+
+
+def _one_way(
+    verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
+) -> tuple[list[Verdict], list[Pair]]:
+    """Every two models told from one side: of the named model, else of the one that is ``a`` at their first meeting."""
+    from handpicked.results.compared import from_first
+
+    sides: dict[frozenset[str], str] = {}
+    for v in verdicts:
+        both = frozenset((v.a, v.b))
+        other = (both - {b}) if b in both else both
+        sides.setdefault(both, a if a in both else v.a if v.a in other else next(iter(other)))
+    turned = [
+        pair
+        if pair.a == sides[frozenset((pair.a, pair.b))]
+        else replace(pair, a=pair.b, b=pair.a, answer_a=pair.answer_b, answer_b=pair.answer_a)
+        for pair in pairs
+    ]
+    return [from_first(v, sides[frozenset((v.a, v.b))]) for v in verdicts], turned
+
+
+def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
+    """By judge, the models by their mean grade, highest first, with intervals over prompts; ``parts`` are the means of
+    each turn or skill, where there are several.
+    """
+    found = {}
+    for judge, table in grades.items():
+        means = {model: _mean_grade(items) for model, items in table.items()}
+        order = sorted(means, key=lambda model: (means[model].value is None, -(means[model].value or 0)))
+        found[judge] = [
+            {"model": model, "grade": asdict(means[model]), "parts": _by_part(table[model])}
+            for model in order
+        ]
+    return found
+
+
+def _mean_grade(items: Mapping[Item, Grade]) -> Estimate:
+    from handpicked.statistics.estimates import mean
+
+    known = [(item.prompt_id, grade.value) for item, grade in items.items() if grade.value is not None]
+    prompts, values = [prompt for prompt, _ in known], [value for _, value in known]
+    return mean(prompts, values, missing=len(items) - len(known))
+
+
+def _by_part(items: Mapping[Item, Grade]) -> dict[str, Any]:
+    parts: dict[str, dict[Item, Grade]] = {}
+    for item, grade in items.items():
+        name = item.skill or (f"turn {item.turn}" if item.turn else "")
+        parts.setdefault(name, {})[item] = grade
+    return {name: asdict(_mean_grade(part)) for name, part in sorted(parts.items())} if len(parts) > 1 else {}
+
+
+def _finished(
+    verdicts: Sequence[Verdict],
+    pairs: Sequence[Pair],
+    out: Path | None,
+    said: Sequence[str],
+    grades: Mapping[str, Any] | None = None,
+) -> Judged:
+    """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
+    from handpicked.results.judgements import judgements
+
+    results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
+    results |= {"grades": grades} if grades else {}
+    if out is not None:
+        votes = people.votes_on(out, pairs, verdicts)
+        results |= {"people": votes} if votes else {}
+        write_json(out / "judgements.json", results)
+    return Judged(results, tuple(said))

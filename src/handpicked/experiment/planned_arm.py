@@ -1,0 +1,165 @@
+"""What training one arm would take, by arithmetic: its steps and learning rates, tokens, memory, time, and what is to be feared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
+from handpicked.experiment import speeds as estimate
+
+if TYPE_CHECKING:
+    from handpicked.train.estimate import ModelSize
+
+ON_CPU = 1_000_000_000
+"""Weights beyond which training without a GPU is no plan."""
+Costs = list[tuple[int, int]]
+"""(response tokens, prompt tokens) of every row of a pool."""
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when the rows are known.
+
+    ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all ``steps``, of which
+    ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the tokens of the shortest row that it may
+    have. ``warnings`` are what makes the result hard to believe.
+    """
+
+    name: str
+    by: str
+    rows: int = 0
+    tokens: int = 0
+    steps: int = 0
+    memory_gib: float | None = None
+    hours: float | None = None
+    exact: bool = True
+    warmup_steps: int = 0
+    learning_rate: float | None = None
+    rate_origin: str = ""
+    rate_sum: float | None = None
+    shortest_row: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LikelyRows:
+    """The tokens (prompt and response) of an arm's rows, or of rows like them; ``exact`` when they are its very rows."""
+
+    lengths: Sequence[int]
+    exact: bool
+
+    @property
+    def mean(self) -> float:
+        """Tokens of a row on average; 0 without rows."""
+        return sum(self.lengths) / len(self.lengths) if self.lengths else 0.0
+
+
+def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> LikelyRows:
+    """The rows that ``arm`` selects where length alone decides, else those that it may select, each cut to ``max_length`` tokens.
+
+    Of the guards only ``token-window`` is looked at, because it changes what the longest rows are.
+    """
+    allowed = [row for row, (response, _) in enumerate(costs) if _within(response, arm.guards)]
+    ranked = arm.by in ("longest", "shortest") and arm.measure == "tokens" and rows < len(costs)
+    if ranked:
+        allowed = sorted(allowed, key=lambda row: costs[row][0], reverse=arm.by == "longest")[:rows]
+    exact = rows == len(costs) or (ranked and not arm.guards)
+    return LikelyRows([min(sum(costs[row]), max_length) for row in allowed], exact)
+
+
+def _within(response: int, guards: Sequence[str]) -> bool:
+    windows = [
+        guard.partition("=")[2].partition(":") for guard in guards if guard.startswith("token-window=")
+    ]
+    return all(float(least or 0) <= response <= float(most or "inf") for least, _, most in windows)
+
+
+def planned_arm(
+    name: str,
+    arm: ArmSettings,
+    rows: int,
+    likely: LikelyRows,
+    settings: TrainSettings,
+    size: ModelSize | None,
+    longest_row: int | None,
+    gpu: bool,
+) -> PlannedArm:
+    """The plan of an arm of ``rows`` rows like ``likely``; without memory and time where the model's ``size`` is unknown.
+
+    ``longest_row``: tokens of the longest row of its pool, which memory is reckoned by.
+    """
+    found = _stepped(PlannedArm(name, arm.by, rows, exact=likely.exact), likely, settings)
+    if size is None:
+        return replace(found, tokens=round(likely.mean * rows * settings.epochs))
+    return _weighed(found, likely.mean, longest_row, settings, size, gpu)
+
+
+def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> PlannedArm:
+    """The arm with its optimizer steps and their learning rates."""
+    from handpicked.train.estimate import places_of, steps_of
+    from handpicked.train.schedule import schedule
+
+    rates = schedule(steps_of(places_of(arm.rows, likely.mean, settings), settings), settings)
+    warnings = []
+    if rates.steps < FEW_STEPS:
+        warnings.append(
+            f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than {FEW_STEPS}: too few to say much of its subset. "
+            f"Lower train.batch_size ({settings.batch_size}), or train longer."
+        )
+    if settings.budget_tokens is not None and likely.mean > settings.budget_tokens:
+        warnings.append(
+            f"{arm.name}: train.budget_tokens = {settings.budget_tokens:,} is less than an average row of {likely.mean:,.0f} tokens, "
+            "and may hold none of its rows."
+        )
+    return replace(
+        arm,
+        steps=rates.steps,
+        warmup_steps=rates.warmup,
+        learning_rate=rates.peak,
+        rate_origin=settings.rate_origin,
+        rate_sum=rates.rate_sum,
+        shortest_row=min(likely.lengths, default=0),
+        warnings=tuple(warnings),
+    )
+
+
+def _weighed(
+    arm: PlannedArm,
+    tokens_per_row: float,
+    longest_row: int | None,
+    settings: TrainSettings,
+    size: ModelSize,
+    gpu: bool,
+) -> PlannedArm:
+    """The arm with its tokens, memory and time on a model of that size."""
+    from handpicked.train.estimate import estimate as estimate_training
+
+    gpu = gpu or size.weights > ON_CPU
+    found = estimate_training(
+        arm.rows,
+        tokens_per_row,
+        size,
+        settings,
+        longest_row=longest_row,
+        bytes_per_weight=2 if gpu else 4,
+        tokens_per_second=estimate.tokens_per_second(size, settings, gpu=gpu),
+    )
+    hours = round((found.seconds or 0) / 3600, 3)
+    return replace(arm, tokens=found.tokens, memory_gib=round(found.memory / 2**30, 1), hours=hours)
+
+
+def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
+    """Why training the arm could not move a weight; None where it can, and for the untouched model."""
+    from handpicked.train.schedule import schedule, still
+
+    if arm.learning_rate is None:
+        return None
+    if arm.rows and settings.budget_tokens is not None and settings.budget_tokens < arm.shortest_row:
+        return (
+            f"train.budget_tokens = {settings.budget_tokens:,} holds none of its rows, of which the shortest has {arm.shortest_row:,} "
+            "tokens without the template's, so nothing would be trained. Raise it, or lower train.max_length."
+        )
+    rates = schedule(arm.steps, settings)
+    return None if rates.moves else still(rates)

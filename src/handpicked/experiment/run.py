@@ -1,0 +1,119 @@
+"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> benchmarks -> report.
+
+Read this file to know the house. What each stage depends on, and where it puts its result, is in ``stages.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from handpicked.config import Experiment
+from handpicked.errors import ConfigError, did_you_mean
+from handpicked.experiment import benchmarks as benchmarking
+from handpicked.experiment import report as reporting
+from handpicked.experiment import stages
+from handpicked.experiment.benched import Benched
+from handpicked.experiment.job import Job, Trained
+from handpicked.experiment.lineup import Lineup, lineup
+from handpicked.progress import SILENT, Progress
+from handpicked.store import open_run, write_json
+
+log = logging.getLogger(__name__)
+
+Until = Literal["select", "train", "generate", "judge", "bench", "report"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: its folder, and the results that ``results.json`` holds (``None`` when it stopped earlier)."""
+
+    folder: Path
+    results: dict[str, Any] | None
+    benched: Sequence[Benched] = ()
+    benchmarks: Sequence[str] = ()
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+    @property
+    def answer(self) -> str:
+        """The answer to the experiment's question, in a sentence."""
+        return str(self.results["answer"]["sentence"]) if self.results else ""
+
+
+def run(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    until: Until = "report",
+    only: Sequence[str] = (),
+    progress: Progress = SILENT,
+    say: Callable[[str], None] = log.info,
+    command: str = "",
+    keep_versions: bool = False,
+) -> Outcome:
+    """Run an experiment in ``folder``, or as much of it as is not done there yet.
+
+    A stage runs again where its inputs, settings or versions differ from those that made it; with ``keep_versions`` other
+    versions of methods and libraries are no reason. ``until`` stops after a stage; ``only`` restricts selecting, training and generating to some arms. Raises
+    HandpickedError for what is the user's to fix, before any work starts where that can be known.
+    """
+    expanded = lineup(experiment)
+    arms = _members(expanded, only)
+    with open_run(folder, say, keep_versions=keep_versions) as store:
+        write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
+        job = Job(store, expanded, progress)
+
+        pools = stages.pools(job)
+        subsets = stages.subsets(job, pools, arms)
+        if until == "select":
+            return Outcome(folder, None)
+
+        subsets |= {name: stages.refine(job, name, subsets[name]) for name in arms if name in subsets}
+        models = {name: stages.train(job, name, subsets.get(name)) for name in arms}
+        if until == "train":
+            return Outcome(folder, None)
+
+        if until == "bench":
+            return Outcome(folder, None, _benchmarks(job, models), experiment.evaluate.benchmarks)
+
+        prompts = stages.prompts(job, pools)
+        losses = {name: stages.reference_loss(job, name, models[name], prompts) for name in arms}
+        answers = {name: stages.generate(job, name, models[name], prompts) for name in arms}
+        if until == "generate":
+            return Outcome(folder, None)
+
+        verdicts = stages.judge(job, prompts, answers)
+        if until == "judge":
+            return Outcome(folder, None)
+
+        benched = _benchmarks(job, models)
+        results = reporting.report(
+            job, pools, subsets, models, prompts, losses, answers, verdicts, benched, command
+        )
+        return Outcome(folder, results, benched)
+
+
+def _benchmarks(job: Job, models: Mapping[str, Trained]) -> list[Benched]:
+    return [one for name, trained in models.items() for one in benchmarking.benchmarks(job, name, trained)]
+
+
+def _members(expanded: Lineup, only: Sequence[str]) -> list[str]:
+    """The models to work on, in the file's order; ``only`` names families, arms or single models."""
+    known = [name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)]
+    for name in only:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"There is no arm '{name}' in experiment '{expanded.written.name}'.{hint}")
+    return [
+        member
+        for arm in expanded.arms
+        for member in arm.members
+        if not only or {arm.family, arm.name, member} & set(only)
+    ]

@@ -1,0 +1,67 @@
+"""A judge's verdicts that stand in the rows of labelled pairs: LLMBar's and PandaLM's stored results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from handpicked.judges.outcome import swapped
+from handpicked.judges.rows import Rows
+from handpicked.records import Preference, Review
+
+Reviews = tuple[Review, ...]
+ENDINGS = ("_result", "_verdict", "_winner")
+"""How fields of verdicts end, after the judge's name: PandaLM has ``gpt_result`` and ``pandalm_result``."""
+BY_NAME: dict[str, Preference] = {
+    **dict.fromkeys(("0", "tie"), "tie"),
+    **dict.fromkeys(("1", "first", "a"), "first"),
+    **dict.fromkeys(("2", "second", "b"), "second"),
+}
+
+
+def stored_reviews(row: Mapping[str, Any], part: Rows) -> dict[str, Reviews]:
+    """The reviews of each judge that the row holds; none where it holds none. Raises ValueError for a broken one."""
+    found: dict[str, Reviews] = {}
+    for name, value in row.items():
+        judge, _, ending = str(name).rpartition("_")
+        if judge and f"_{ending}" in ENDINGS:
+            found[judge] = (_column(value, row.get(f"{judge}_reason")),)
+    if row.get("results") is not None:
+        found[_llmbar_judge(part)] = _llmbar(row["results"])
+    return found
+
+
+def _column(value: object, reason: object) -> Review:
+    """One review, with the first answer first. What is no verdict (PandaLM's ``garbage``) could not be read."""
+    told = f"{value:g}" if isinstance(value, float) else str(value).strip().lower()
+    preferred = BY_NAME.get(told)
+    raw = reason if isinstance(reason, str) and reason else json.dumps(value)
+    return Review("ab", preferred, raw, reason=None if preferred else f"the stored verdict is '{value}'")
+
+
+def _llmbar(results: object) -> Reviews:
+    """Two reviews. ``winner`` is the number of the answer in both orders; earlier entries are the judge's drafts."""
+    last = results[-1] if isinstance(results, list) and results else None
+    if not isinstance(last, Mapping) or not {"swap = False", "swap = True"} <= last.keys():
+        raise ValueError("'results' does not end in an object with 'swap = False' and 'swap = True'")
+    first, second = (_side(last[f"swap = {order}"]) for order in ("False", "True"))
+    return (
+        Review("ab", first[0], first[1], reason=first[2]),
+        Review("ba", swapped(second[0]), second[1], reason=second[2]),
+    )
+
+
+def _side(told: Any) -> tuple[Preference | None, str, str | None]:
+    """What is preferred, the judge's text, and why nothing is preferred."""
+    winner = told.get("winner") if isinstance(told, Mapping) else told
+    completion = told.get("completion") if isinstance(told, Mapping) else None
+    raw = str(completion[0]) if isinstance(completion, list) and completion else json.dumps(winner)
+    preferred = BY_NAME.get(str(winner))
+    return preferred, raw, None if preferred else f"the stored winner is {winner}"
+
+
+def _llmbar_judge(part: Rows) -> str:
+    """``GPT-4/Swap`` of ``evaluators/GPT-4/Swap/result.json``; else the file's name."""
+    *_, above, model, prompt, _ = ("", "", "", *part.file.parts)
+    return f"{model}/{prompt}" if above == "evaluators" else part.stem

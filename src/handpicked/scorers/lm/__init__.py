@@ -1,0 +1,1 @@
+"""What scores by language models share."""

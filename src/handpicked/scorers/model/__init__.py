@@ -1,0 +1,1 @@
+"""Scores by a model or an endpoint: one file each."""

@@ -1,0 +1,95 @@
+"""Instruction-following difficulty: how much a prompt helps a model to foresee the response."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from handpicked.progress import Progress
+from handpicked.records import Better, Cost, Pool
+from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
+from handpicked.scorers.lm.losses import Losses
+from handpicked.scorers.pool_scorer import FACTS, SCORES, write_scores
+from handpicked.scorers.scorer import Scope
+from handpicked.store import write_json
+from handpicked.store.versions import LANGUAGE_MODEL
+
+COMPANIONS = ("loss_ratio", "over_1", "perplexity", "perplexity_alone", "tokens", "truncated")
+
+
+@dataclass(frozen=True)
+class Ifd:
+    """IFD (Li et al. 2024, From Quantity to Quality, arXiv 2308.12032; as a ratio of perplexities in arXiv 2402.00530, Eq. 1-3).
+
+        IFD(Q, A) = PPL(A | Q) / PPL(A),   PPL(A | Q) = exp(-1/N sum_i log p(a_i | Q, a_1 .. a_{i-1}))
+
+    over the same N response tokens in both (the end-of-text token is none of them); the response alone follows one
+    beginning-of-text token. Near 1: the prompt hardly helps, so the row is difficult and has something to teach. Over 1: the
+    prompt misleads; the authors leave such rows out, and so does selecting ``by: ifd`` (``ceiling``).
+
+    Its columns: ``ifd``; ``ifd_loss_ratio``, the ratio of mean losses that the authors' first code ranks by; ``ifd_over_1``
+    (1 or 0); ``ifd_perplexity`` given the prompt and ``ifd_perplexity_alone``; ``ifd_tokens`` of the response that were
+    scored, ``ifd_truncated`` beyond max_length. Cost: two forward passes over each response and one over each prompt.
+    """
+
+    lm: LanguageModel
+    name: ClassVar[str] = "ifd"
+    values: ClassVar[tuple[str, ...]] = ("ifd", *(f"ifd_{one}" for one in COMPANIONS))
+    unit: ClassVar[str] = "ratio of perplexities"
+    better: ClassVar[Better] = "high"
+    ceiling: ClassVar[float] = 1.0
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 2  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+
+    def identity(self) -> str:
+        """See ``PoolScorer``."""
+        return self.lm.identity()
+
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+        """See ``PoolScorer``."""
+        return self.lm.estimate(pool, rows, passes=2)
+
+    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """See ``PoolScorer``."""
+        score_ifd(self.name, self.lm, pool, rows, work, progress)
+
+
+def score_ifd(
+    name: str, lm: LanguageModel, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
+) -> None:
+    """Score the rows and write the columns of IFD, each beginning with ``name``."""
+    if (work / SCORES).is_file():
+        return
+    losses = lm.losses(pool, rows, work, progress, name=name, alone=True)
+    write_ifd(name, losses, work)
+    leave_nothing_else(work)
+
+
+def write_ifd(name: str, losses: Losses, work: Path) -> None:
+    """The ratios and their parts, with counts of rows over 1 and of what was cut among the facts."""
+    import pyarrow as pa
+
+    table: list[dict[str, float | int | str | None]] = []
+    for row in losses.rows():
+        line: dict[str, float | int | str | None] = {"row": row.row, "reason": row.reason}
+        line |= {f"{name}_tokens": row.tokens, f"{name}_truncated": row.cut}
+        if row.given is not None and row.alone is not None:
+            ratio = math.exp(row.given - row.alone)
+            line |= {
+                name: ratio,
+                f"{name}_loss_ratio": row.given / row.alone if row.alone else None,
+                f"{name}_over_1": float(ratio > 1),
+                f"{name}_perplexity": math.exp(row.given),
+                f"{name}_perplexity_alone": math.exp(row.alone),
+            }
+        table.append(line)
+    kinds = [(value, pa.float64()) for value in (name, *(f"{name}_{one}" for one in COMPANIONS))]
+    schema = pa.schema([("row", pa.int64()), *kinds, ("reason", pa.string())])
+    over = sum(line.get(f"{name}_over_1") == 1 for line in table)
+    write_json(work / FACTS, {**losses.facts, "over 1": over})
+    write_scores(work, pa.Table.from_pylist(table, schema))

@@ -1,0 +1,285 @@
+"""LLM rating: how good a chat model finds each response, the quality baseline of the paper."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from handpicked.config import EXECUTION, ScoreSettings
+from handpicked.endpoint import Budget, Reply, Request, base_url_of, complete, default_cache, estimate, key_of
+from handpicked.endpoint.template import fence, fields, fill, shortened
+from handpicked.errors import ConfigError
+from handpicked.progress import Progress
+from handpicked.records import Better, Cost, Example, Message, Pool
+from handpicked.scorers.lm.rating import read_rating
+from handpicked.scorers.pool_scorer import FACTS, write_scores
+from handpicked.scorers.scorer import Scope
+from handpicked.secrets import masked
+from handpicked.store import LOST, private_file, utf8, write_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger(__name__)
+
+NAME = "llm-rating"
+CUT = "llm-rating_cut_characters"
+SHIPPED = Path(__file__).with_name("llm_rating.txt")
+REPLIES = "replies.jsonl"
+NEEDED = ("prompt", "response", "dimension")
+READS = (
+    "model",
+    "base_url",
+    "key_env",
+    "dimension",
+    "prompt",
+    "concurrency",
+    "timeout",
+    "max_cost",
+    "price_in",
+    "price_out",
+)
+"""The settings that it takes, by the names of its own fields."""
+CHUNK = 20_000
+"""Rows whose requests are in memory at a time."""
+SAMPLED = 2_000
+"""Rows that the estimate reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A rating, or why there is none; and the reply as it came, ``None`` where none came: ``lost`` where one may come yet."""
+
+    rating: float | None
+    reason: str | None
+    reply: str | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class LLMRating:
+    """A rating from 0 to 5 in half points, by a chat model behind any OpenAI-compatible endpoint.
+
+    AlpaGasus (Chen et al. 2023, arXiv 2307.08701, section 2): every (instruction, input, response) is shown to a strong
+    model, which grades one named ``dimension`` (theirs: accuracy) from 0 to 5; the subset is what it grades highest, 4.5
+    and above. The prompt is in our own words; ``prompt`` names a file to use instead, with {prompt}, {response},
+    {dimension} and {fence}. Higher is better. Costs one request a row, which is never paid for twice: replies are kept in
+    ``cache`` (by default the user's one request cache), keyed by the address and the whole payload.
+
+    A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
+    ``replies.jsonl`` of the work folder like every other. A request that was lost (no reply, for a reason that may pass) is
+    null too, counted among the facts and sent again by the same command. Texts above ``max_chars`` characters are cut at
+    their end, which the second column counts.
+    """
+
+    model: str | None = None
+    base_url: str | None = None
+    key_env: str = field(default="OPENAI_API_KEY", metadata=EXECUTION)
+    dimension: str = "accuracy"
+    prompt: str | None = None
+    max_tokens: int = 128
+    max_chars: int = 16_000
+    concurrency: int = field(default=16, metadata=EXECUTION)
+    timeout: float = field(default=120.0, metadata=EXECUTION)
+    max_cost: float | None = field(default=None, metadata=EXECUTION)
+    price_in: float | None = field(default=None, metadata=EXECUTION)
+    price_out: float | None = field(default=None, metadata=EXECUTION)
+    cache: str | None = field(default=None, metadata=EXECUTION)
+    version: ClassVar[int] = (
+        1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
+    )
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, settings: ScoreSettings) -> LLMRating:
+        """The rating that the settings of scorers ask for."""
+        given = {name: value for name in READS if (value := getattr(settings, name)) is not None}
+        return cls(**given)
+
+    @property
+    def name(self) -> str:
+        """The column that a selection ranks by."""
+        return NAME
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The rating, and the characters of prompt and response that the model was not shown."""
+        return (NAME, CUT)
+
+    @property
+    def unit(self) -> str:
+        """Points of a scale."""
+        return "points (0 to 5)"
+
+    @property
+    def better(self) -> Better:
+        """A higher rating is better."""
+        return "high"
+
+    @property
+    def scope(self) -> Scope:
+        """A row's rating depends on that row alone."""
+        return "item"
+
+    @property
+    def cost(self) -> Cost:
+        """One request a row."""
+        return "paid API"
+
+    def identity(self) -> str:
+        """Model, address, and the hash of the prompt.
+
+        Raises ConfigError without a model or a usable prompt; MissingPart without a key, so that nothing begins that
+        could not end.
+        """
+        if not self.model:
+            raise ConfigError(
+                f"score.model: {NAME} needs the name of the model that rates, as its endpoint knows it."
+            )
+        url, prompt = base_url_of(self), hashlib.sha256(self._template().encode()).hexdigest()[:16]
+        key_of(self)
+        return f"{self.model} at {url}, {self.dimension}, prompt {prompt}"
+
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+        """Requests, tokens and dollars if nothing is cached, reckoned from a sample of the rows."""
+        self.identity()
+        count = pool.rows if rows is None else len(rows)
+        every = max(1, -(-count // SAMPLED))
+        sample = range(0, pool.rows, every) if rows is None else rows[::every]
+        template = self._template()
+        examples = pool.examples(list(sample))
+        expense = estimate([self._request(e, template) for e in examples if _rateable(e)], self)
+        scale = count / max(1, len(sample))
+        dollars = (
+            ""
+            if expense.low is None or expense.high is None
+            else f", {scale * expense.low:.2f} to {scale * expense.high:.2f} US dollars"
+        )
+        return (
+            f"{count:,} requests to {base_url_of(self)} ({self.model}): about {scale * expense.prompt_tokens:,.0f} prompt "
+            f"tokens and at most {scale * expense.reply_tokens:,.0f} reply tokens{dollars}, {self.concurrency} at a time; "
+            f"replies that are in the cache cost nothing"
+        )
+
+    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """Rate the rows into ``work``: scores.arrow, and replies.jsonl with every reply as it came.
+
+        Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows that it lost are asked again.
+
+        Raises MissingPart without a key, before anything is sent; EndpointError when going on cannot help (key or model
+        refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
+        """
+        self.identity()
+        budget, scored, lost = Budget(self), [], 0
+        earlier, aside = _earlier(work / REPLIES), work / f".{REPLIES}.part"
+        aside.unlink(missing_ok=True)
+        private_file(aside)
+        with aside.open("w", encoding="utf-8") as kept:
+            for chunk in _chunks(pool.examples(rows)):
+                known = {row: found for row, found in islice(earlier, len(chunk)) if not found.lost}
+                for example, found in zip(chunk, self._rated(chunk, known, budget, progress), strict=True):
+                    line = {"row": example.row, "id": example.id, **asdict(found)}
+                    kept.write(masked(utf8(json.dumps(line, ensure_ascii=False))) + "\n")
+                    cut = sum(
+                        max(0, len(text) - self.max_chars) for text in (example.prompt, example.response)
+                    )
+                    scored.append((example.row, found.rating, float(cut), found.reason))
+                    lost += found.lost
+        _tell([reason for *_, reason in scored])
+        aside.replace(work / REPLIES)
+        write_json(work / FACTS, {LOST: lost})
+        write_scores(work, self._table(scored))
+
+    def _table(self, scored: Sequence[tuple[int, float | None, float, str | None]]) -> pa.Table:
+        import pyarrow as pa
+
+        types = {"row": pa.int64(), NAME: pa.float64(), CUT: pa.float64(), "reason": pa.string()}
+        columns = zip(*scored, strict=True) if scored else ((),) * len(types)
+        return pa.table(
+            {name: pa.array(column, types[name]) for name, column in zip(types, columns, strict=True)}
+        )
+
+    def _rated(
+        self, examples: Sequence[Example], known: Mapping[int, Rated], budget: Budget, progress: Progress
+    ) -> Iterator[Rated]:
+        """What came of each example, in order; the rows of ``known`` are not asked."""
+        template = self._template()
+        asked = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
+        cache = Path(self.cache).expanduser() if self.cache else default_cache()
+        label = f"rate by {self.model}"
+        replies = iter(complete(asked, self, cache, progress, label=label, budget=budget))
+        for example in examples:
+            if example.row in known:
+                yield known[example.row]
+            elif _rateable(example):
+                yield self._read(next(replies))
+            else:
+                yield Rated(None, "the response is empty")
+
+    def _read(self, reply: Reply) -> Rated:
+        if reply.text is None:
+            return Rated(None, reply.reason, lost=reply.lost)
+        return Rated(*read_rating(reply.text, self.dimension, reply.finished), reply.text)
+
+    def _request(self, example: Example, template: str) -> Request:
+        prompt, response = (shortened(text, self.max_chars) for text in (example.prompt, example.response))
+        values = {
+            "prompt": prompt,
+            "response": response,
+            "dimension": self.dimension,
+            "fence": fence(prompt, response),
+        }
+        return Request((Message("user", fill(template, values)),), self.max_tokens)
+
+    def _template(self) -> str:
+        """The prompt. Raises ConfigError when its file cannot be read or lacks a field."""
+        file = Path(self.prompt).expanduser() if self.prompt else SHIPPED
+        try:
+            template = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"score.prompt: {file} cannot be read ({error}).") from error
+        missing = [f"{{{name}}}" for name in NEEDED if name not in fields(template)]
+        if missing:
+            raise ConfigError(
+                f"score.prompt: {file} lacks {', '.join(missing)}, which the model must be shown."
+            )
+        return template
+
+
+def _rateable(example: Example) -> bool:
+    return bool(example.response.strip())
+
+
+def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
+    while chunk := list(islice(examples, CHUNK)):
+        yield chunk
+
+
+def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
+    """What came of each row in an earlier scoring, in the same order; nothing where there was none."""
+    if not file.is_file():
+        return
+    with file.open(encoding="utf-8", errors="surrogatepass") as lines:
+        for found in map(json.loads, lines):
+            yield (
+                found["row"],
+                Rated(**{name: found[name] for name in ("rating", "reason", "reply", "lost")}),
+            )
+
+
+def _tell(reasons: Sequence[object]) -> None:
+    """Log how many rows have no rating, and why the first of them has none."""
+    without = [reason for reason in reasons if reason is not None]
+    if without:
+        log.warning(
+            "%d of %d rows have no rating; the first because %s",
+            len(without),
+            len(reasons),
+            without[0],
+        )

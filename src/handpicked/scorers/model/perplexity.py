@@ -1,0 +1,64 @@
+"""Perplexity: how surprised a model is by a response, given its prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from handpicked.progress import Progress
+from handpicked.records import Better, Cost, Pool
+from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
+from handpicked.scorers.pool_scorer import FACTS, SCORES, write_scores
+from handpicked.scorers.scorer import Scope
+from handpicked.store import write_json
+from handpicked.store.versions import LANGUAGE_MODEL
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Perplexity of the response given the prompt: exp(-1/N sum_i log p(a_i | Q, a_1 .. a_{i-1})), N response tokens.
+
+    Jelinek et al. 1977; for the choice of demonstrations Cao et al. 2023 (arXiv 2307.06290), Marion et al. 2023 (arXiv
+    2309.04564), who differ over which end is better: so ``better`` is none, and a selection names the end. The end-of-text
+    token is not counted. Columns: ``perplexity``, ``perplexity_tokens`` of the response that were scored,
+    ``perplexity_truncated`` beyond max_length. Cost: one forward pass over prompt and response.
+    """
+
+    lm: LanguageModel
+    name: ClassVar[str] = "perplexity"
+    values: ClassVar[tuple[str, ...]] = ("perplexity", "perplexity_tokens", "perplexity_truncated")
+    unit: ClassVar[str] = "perplexity per token"
+    better: ClassVar[Better] = "none"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 2  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+
+    def identity(self) -> str:
+        """See ``PoolScorer``."""
+        return self.lm.identity()
+
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+        """See ``PoolScorer``."""
+        return self.lm.estimate(pool, rows, passes=1)
+
+    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """See ``PoolScorer``."""
+        import pyarrow as pa
+
+        if (work / SCORES).is_file():
+            return
+        losses = self.lm.losses(pool, rows, work, progress, name=self.name, alone=False)
+        table = [
+            (row.row, None if row.given is None else math.exp(row.given), row.tokens, row.cut, row.reason)
+            for row in losses.rows()
+        ]
+        names = ("row", *self.values, "reason")
+        kinds = (pa.int64(), *[pa.float64()] * len(self.values), pa.string())
+        arrays = [pa.array([line[i] for line in table], kind) for i, kind in enumerate(kinds)]
+        write_json(work / FACTS, losses.facts)
+        write_scores(work, pa.table(arrays, names=list(names)))
+        leave_nothing_else(work)

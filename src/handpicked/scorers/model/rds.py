@@ -1,0 +1,160 @@
+"""RDS+: similarity to a target set in the hidden states of a language model.
+
+Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807. A conversation is the
+mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff, 2022, SGPT, arXiv 2202.08904):
+``sum of i h_i / sum of i``. A row's score is its largest cosine to a target; rows are taken in round robin over the targets.
+The last position is the token that ends the response, which is read; what a template writes after it is not. Of a row that is
+cut it is wherever the cut falls, and of a prompt alone it is the end of the generation prompt.
+The published code lets padding take part in the mean, which does no harm at its batch size of 1; here it never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.config import EXECUTION, ModelSettings
+from handpicked.errors import TrainingError
+from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.template import Encoded, Template, load_template
+from handpicked.progress import Progress
+from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.lm.causal import config_of, context_of, made_of, size_of, template_of
+from handpicked.scorers.lm.forecast import forecast
+from handpicked.scorers.lm.model_rows import ModelRow, batches, packed
+from handpicked.scorers.lm.resemblance import Compared, write_resemblance
+from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
+from handpicked.scorers.lm.vectors import Embed, compute_vectors, forget_vectors
+from handpicked.scorers.pool_scorer import SCORES
+from handpicked.scorers.scorer import Scope
+from handpicked.store.versions import LANGUAGE_MODEL
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Rds:
+    """``rds`` is the cosine to the most similar target, ``rds_rank`` the place in the round robin, 1 the first to be taken.
+
+    A selection by ``rds`` takes rows by rank. Prompt and response are read together, in ``template`` (``auto``: the tokenizer's
+    own, which it must have); where a target has no
+    response, prompts are compared with prompts. At most ``max_length`` tokens of a row are read (the paper's 2,048; None: the
+    model's context), from its start, and ``rds_truncated`` counts the others.
+
+    Cost: one forward pass a row and a target, without the output head; 4 bytes of disk a row and hidden dimension while it works.
+    """
+
+    target: TargetSet
+    model: ModelSettings
+    template: str = "auto"
+    max_length: int | None = 2048
+    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
+    name: ClassVar[str] = "rds"
+    values: ClassVar[tuple[str, str, str]] = ("rds", "rds_rank", "rds_truncated")
+    unit: ClassVar[str] = "cosine"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "set"
+    cost: ClassVar[Cost] = "model forward"
+    version: ClassVar[int] = 2  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+
+    def identity(self) -> str:
+        """The model's files or commit, the template, and the target's content."""
+        made = f"{made_of(self.model)}, {template_of(self.model, self.template)}"
+        return f"{made}, target sha256:{self.target.sha256}"
+
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+        """Tokens and time, those of the target included."""
+        template, limit = self._template()
+        return forecast(
+            pool,
+            rows,
+            lambda one: len(self._row(template, limit, one).ids),
+            size_of(self.model),
+            self.model,
+            more_tokens=sum(len(row.ids) for row in self._targets(template, limit)),
+        )
+
+    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """Similarity and rank of every row; null for an empty response and for a vector without a direction."""
+        if (work / SCORES).is_file():
+            return
+        template, limit = self._template()
+        found, items = [], []
+        for example in pool.examples(rows):
+            row = self._row(template, limit, example)
+            found.append(Compared(example.row, example.id, row.truncated, row.reason))
+            if row.reason is None:
+                items.append(row)
+        targets = self._targets(template, limit)
+        # Targets are embedded like rows and in one file with them, after them.
+        everything = [*items, *targets]
+        place_of = {row.row: place for place, row in enumerate(everything)}
+        plan = [[place_of[row.row] for row in batch] for batch in batches(everything, self.batch_tokens)]
+        vectors = compute_vectors(
+            work,
+            plan,
+            [len(row.ids) for row in everything],
+            lambda: self._load(everything),
+            progress,
+            self.name,
+        )
+        assert vectors is not None  # there is a target
+        write_resemblance(work, self.values, found, vectors[: len(items)], self.target, vectors[len(items) :])
+        forget_vectors(work)
+
+    def _template(self) -> tuple[Template, int]:
+        limit = context_of(config_of(self.model), self.max_length)
+        return load_template(self.template, load_tokenizer(self.model)), limit
+
+    def _row(self, template: Template, limit: int, example: Example) -> ModelRow:
+        if not example.response.strip():
+            return ModelRow(example.row, reason="the response is empty")
+        try:
+            return _cut(example.row, encode_example(template, example, self.target.whole), limit)
+        except TrainingError as error:
+            return ModelRow(example.row, reason=str(error))
+
+    def _targets(self, template: Template, limit: int) -> list[ModelRow]:
+        """The targets as rows of negative numbers."""
+        whole = self.target.whole
+        return [
+            _cut(-1 - place, encode_target(template, prompt, whole), limit)
+            for place, prompt in enumerate(self.target)
+        ]
+
+    def _load(self, rows: Sequence[ModelRow]) -> tuple[Any, Embed]:
+        model: Any = load_model(self.model)
+
+        def embed(places: Sequence[int]) -> np.ndarray[Any, Any]:
+            return weighted_means(model, [rows[place].ids for place in places])
+
+        return model, embed
+
+
+def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:
+    return ModelRow(row, packed(encoded.ids[:limit]), max(0, len(encoded.ids) - limit))
+
+
+def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:
+    """The position-weighted mean of the last hidden states of each row of token ids: float32 [rows, hidden size].
+
+    ``model`` is a causal language model; padding goes on the right, where it cannot look, and weighs nothing.
+    """
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=model.device)
+    lengths = torch.tensor([len(row) for row in rows], device=model.device)
+    places = torch.arange(1, width + 1, device=model.device)
+    weights = torch.where(places <= lengths[:, None], places, 0).float()
+    with torch.inference_mode():
+        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
+        # Places beyond a row are no numbers of its own; a NaN there must not reach it by way of 0 times NaN.
+        hidden = hidden.masked_fill((weights == 0)[:, :, None], 0.0)
+        means = torch.einsum("bl,blh->bh", weights, hidden) / weights.sum(1, keepdim=True)
+    found: np.ndarray[Any, Any] = means.cpu().numpy()
+    return found

@@ -1,0 +1,114 @@
+"""What a scorer is that must see more of the pool than a batch at a time: a model, an endpoint, a target set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from handpicked.progress import Progress
+from handpicked.records import Better, Cost, Pool
+from handpicked.scorers.scorer import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCORES = "scores.arrow"
+"""The file that a pool scorer leaves in its work folder."""
+FACTS = "facts.json"
+"""A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests."""
+
+
+@runtime_checkable
+class PoolScorer(Protocol):
+    """A frozen dataclass that scores a whole pool (or some rows of it) into a folder; its fields are its recorded arguments.
+
+    Unlike a ``Scorer`` it may sort rows by length, keep requests in flight and resume. A row's value still depends on that
+    row alone where ``scope`` is ``item``: not on the batch, its batch-mates, the order or the padding (to 1e-4).
+    """
+
+    @property
+    def name(self) -> str:
+        """What users call it, and the column that a selection ranks by."""
+        ...
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so that no two
+        scorers make columns of one name."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What one unit of ``name`` is."""
+        ...
+
+    @property
+    def better(self) -> Better: ...
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def cost(self) -> Cost: ...
+
+    @property
+    def version(self) -> int:
+        """Raised when a value of any row changes, and only then (``fingerprint.Method``)."""
+        ...
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The distributions that compute the values, where their versions may change one."""
+        ...
+
+    def identity(self) -> str:
+        """What it is made of beside its arguments: hashes of model, prompt and tokenizer. Part of the fingerprint.
+
+        Raises:
+            ModelError, ConfigError: the model or file is not there or not of the kind that is needed.
+        """
+        ...
+
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+        """What scoring will take (time, tokens, dollars), in a sentence, before it begins. Reads no model weights."""
+        ...
+
+    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """Score ``rows`` (ascending; None: every readable row) and leave ``work / SCORES``, written by ``write_scores``.
+
+        ``work`` may hold what an interrupted attempt with the same fingerprint left there: nothing that is done is done
+        again, and nothing paid for is paid for twice.
+        """
+        ...
+
+
+def write_scores(work: Path, table: pa.Table) -> None:
+    """Write the scores of a pool scorer, whole or not at all: ``row`` (int64), one float64 column a value, ``reason`` (string).
+
+    Rows ascend. A value is null where there is none, never NaN; ``reason`` says why and is null otherwise.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in table.column_names:
+        if pa.types.is_floating(table[name].type) and pc.any(pc.is_nan(table[name])).as_py():
+            raise AssertionError(f"{name} has NaN where it should have null and a reason")
+    table = table.sort_by("row")
+    aside = work / f".{SCORES}.part"
+    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    aside.replace(work / SCORES)
+
+
+def truncation(cut: Sequence[int]) -> dict[str, dict[str, int]]:
+    """For the facts of a scorer: how many rows it did not read to their end, and how many tokens it left out."""
+    return {"truncated": {"rows": sum(tokens > 0 for tokens in cut), "tokens": sum(cut)}}
+
+
+def read_scores(work: Path) -> pa.Table:
+    """What ``write_scores`` left in ``work``, by row, ascending."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(work / SCORES), "rb") as source:
+        return pa.ipc.open_file(source).read_all()

@@ -1,0 +1,39 @@
+"""How far a response can be compressed: a measure of repetition that knows no words."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.scorers.scorer import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class CompressionRatio:
+    """Bytes of the response over its bytes compressed by zlib (level 6): English prose has about 2, a loop far more.
+
+    Shaib et al. (2024), Standardizing the Measurement of Text Diversity, section 3.
+    """
+
+    name: ClassVar[str] = "compression_ratio"
+    unit: ClassVar[str] = "bytes per compressed byte"
+    better: ClassVar[Better] = "low"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ()
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the response is empty"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        import pyarrow as pa
+
+        texts = batch["response"].cast(pa.large_binary()).to_pylist()
+        return pa.array(
+            [len(text) / len(zlib.compress(text, 6)) if text else None for text in texts], pa.float64()
+        )

@@ -1,0 +1,33 @@
+"""Response length in characters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.scorers.scorer import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class LengthChars:
+    """Unicode code points of the response, white space included."""
+
+    name: ClassVar[str] = "chars"
+    unit: ClassVar[str] = "characters"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the row has no response"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.cast(pc.utf8_length(batch["response"]), pa.int64())

@@ -1,0 +1,54 @@
+"""Response length in NLTK word tokens, the measure behind the published "1K longest" subsets.
+
+Zhao et al. (2024), Long Is More for Alignment, rank by ``len(nltk.word_tokenize(response))``. NLTK's function loads a
+trained Punkt model that must be downloaded; here sentences are split by an untrained Punkt, which knows no
+abbreviations. The tokens differ only where an abbreviation ends in a full stop within a text ("Dr. Who").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.scorers.scorer import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@lru_cache(maxsize=1)
+def _parts() -> tuple[Any, Any]:
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
+    return PunktSentenceTokenizer(), NLTKWordTokenizer()
+
+
+def word_count(text: str) -> int:
+    """The number of NLTK word tokens of ``text``."""
+    sentences, words = _parts()
+    return sum(len(words.tokenize(sentence)) for sentence in sentences.tokenize(text))
+
+
+@dataclass(frozen=True)
+class LengthNltk:
+    """NLTK word tokens of the response, punctuation marks included, with no download."""
+
+    name: ClassVar[str] = "nltk"
+    unit: ClassVar[str] = "NLTK word tokens"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("nltk",)
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the row has no response"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        import pyarrow as pa
+
+        return pa.array(
+            [None if text is None else word_count(text) for text in batch["response"].to_pylist()], pa.int64()
+        )

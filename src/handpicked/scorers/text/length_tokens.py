@@ -1,0 +1,36 @@
+"""Response length in tokens, the measure of Rethinking Data Selection for SFT (arXiv 2402.06094)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.scorers.scorer import Scope
+from handpicked.tokens.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class LengthTokens:
+    """Tokens of the response under ``tokenizer`` (see ``load_tokenizer``; ``None`` is the embedded one).
+
+    No begin-of-text or end-of-text token is added or counted; a special token spelled out in the text counts as one.
+    """
+
+    tokenizer: str | None = None
+
+    name: ClassVar[str] = "tokens"
+    unit: ClassVar[str] = "tokens"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("gigatoken", "sentencepiece", "tokenizers")
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the row has no response"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        return load_tokenizer(self.tokenizer).count(batch["response"])

@@ -1,0 +1,35 @@
+"""Response length in white-space separated words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.scorers.scorer import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class LengthWords:
+    """``len(response.split())``: runs of characters between Unicode white space."""
+
+    name: ClassVar[str] = "words"
+    unit: ClassVar[str] = "words"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the row has no response"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        import pyarrow as pa
+
+        return pa.array(
+            [None if text is None else len(text.split()) for text in batch["response"].to_pylist()],
+            pa.int64(),
+        )

@@ -1,0 +1,113 @@
+"""Sentences, syllables and Flesch's reading ease of responses, by rules that are stated here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.records import Better, Cost
+from handpicked.scorers.scorer import Scope
+from handpicked.scorers.text.prose import prose
+from handpicked.scorers.text.words import split_words
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+NO_END = (
+    r"\b((?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|approx|e\.g|i\.e|cf|Inc|Ltd|Co|No|Fig|Vol|[A-Z]))\.(\s)",
+    r"(?m)^([ \t]*\(?\d{1,3})[.)](\s)",
+)
+"""Full stops that end no sentence: after abbreviations, initials and the numbers of a list."""
+CLOSERS = "[\"')\\]*_\u201d\u2019\u300d]*"
+END = (
+    rf"(?m)[.!?\x{{2026}}]{CLOSERS}(?:\s|$)|[\x{{3002}}\x{{FF01}}\x{{FF1F}}]{CLOSERS}"
+    "|[^\\s.!?\u2026\u3002\uff01\uff1f\"')\\]*_\u201d\u2019\u300d]" + CLOSERS + r"[ \t]*$"
+)
+"""Where a sentence ends: at a full stop, question or exclamation mark before white space, or at the end of a line."""
+LETTERS = "[^a-z' ]+"
+SYLLABLES = "[aeiouy]+"
+SILENT = r"(?:[^aeiouyl]|[aeiouy]l)e\b|[^aeiouytd]ed\b|[^aeiouyscxzgh]es\b"
+
+
+def count_sentences(texts: pa.Array) -> np.ndarray[Any, Any]:
+    """Sentences of each of ``texts`` (no nulls). A line that is not empty is at least one: a heading, an item, a verse."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    for pattern in NO_END:
+        texts = pc.replace_substring_regex(texts, pattern, r"\1\2")
+    counts: np.ndarray[Any, Any] = pc.count_substring_regex(texts, END).to_numpy(zero_copy_only=False)
+    return counts.astype(np.int64)
+
+
+def count_syllables(words: pa.Array) -> np.ndarray[Any, Any]:
+    """Syllables of English words in lower case, at least 1 each.
+
+    Runs of vowels (y included), less a silent final e, -ed and -es: what the CMU pronouncing dictionary says of 96% of the
+    words that Alpaca's responses run through, and 0.03 syllables a word too few in the mean.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    runs = pc.count_substring_regex(words, SYLLABLES).to_numpy(zero_copy_only=False)
+    silent = pc.count_substring_regex(words, SILENT).to_numpy(zero_copy_only=False)
+    counts: np.ndarray[Any, Any] = np.maximum(runs - silent, 1)
+    return counts.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The number of sentences outside of fenced code, by the rule of ``count_sentences``."""
+
+    name: ClassVar[str] = "sentences"
+    unit: ClassVar[str] = "sentences"
+    better: ClassVar[Better] = "none"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the row has no response"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        import pyarrow as pa
+
+        missing = batch["response"].is_null().to_numpy(zero_copy_only=False)
+        return pa.array(count_sentences(prose(batch["response"])), pa.int64(), mask=missing)
+
+
+@dataclass(frozen=True)
+class ReadingEase:
+    """Flesch (1948), A new readability yardstick: 206.835 - 1.015 words per sentence - 84.6 syllables per word.
+
+    About 100 is very easy English, 30 and less is very hard. It means nothing in another language; words without a Latin
+    letter are not counted. Syllables by the rule of ``count_syllables``, sentences by that of ``count_sentences``.
+    """
+
+    name: ClassVar[str] = "reading_ease"
+    unit: ClassVar[str] = "points of Flesch's scale"
+    better: ClassVar[Better] = "none"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when a value changes
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
+    columns: ClassVar[tuple[str, ...]] = ("response",)
+    missing: ClassVar[str] = "the response has no English words outside of code"
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.Array:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        texts = prose(batch["response"])
+        sentences = count_sentences(texts)
+        plain = pc.replace_substring(pc.utf8_lower(texts), "\u2019", "'")
+        words, offsets = split_words(pc.replace_substring_regex(plain, LETTERS, " "))
+        encoded = pc.dictionary_encode(words)
+        each = count_syllables(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
+        sums = np.r_[0, np.cumsum(each)]
+        syllables, counted = sums[offsets[1:]] - sums[offsets[:-1]], np.diff(offsets)
+        some = np.maximum(counted, 1)
+        values = 206.835 - 1.015 * counted / np.maximum(sentences, 1) - 84.6 * syllables / some
+        return pa.array(values, pa.float64(), mask=counted == 0)

@@ -1,0 +1,32 @@
+"""How far length measures agree on which rows are longest."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from handpicked.progress import SILENT, Progress
+from handpicked.records import Pool
+from handpicked.selection.methods import MEASURES
+from handpicked.selection.scores import score_pool
+from handpicked.selectors.ranked import take_top
+from handpicked.selectors.selector import Scores
+
+
+def compare_measures(
+    pool: Pool, size: int, tokenizer: str | None = None, progress: Progress = SILENT
+) -> dict[str, dict[str, float | None]]:
+    """For every two measures the share (0 to 1) of the ``size`` longest rows by one that are so by the other too.
+
+    ``None`` where ``size`` is 0. At most as many rows are compared as can be read.
+    """
+    scorers = [make(tokenizer) for make in MEASURES.values()]
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
+        scored = score_pool(pool, scorers, (), Path(scratch) / "scores.arrow", progress=progress)
+        scores = Scores(scored.batches, scored.rows)
+        longest = {name: frozenset(take_top(scores, name, size, highest=True).tolist()) for name in MEASURES}
+    kept = min(size, scored.rows)
+    return {
+        one: {other: len(longest[one] & longest[other]) / kept if kept else None for other in MEASURES}
+        for one in MEASURES
+    }

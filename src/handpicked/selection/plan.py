@@ -1,0 +1,270 @@
+"""One selection, resolved once: its selector, scorers and guards, how many rows it keeps, and what its result depends on.
+
+The dry run prints the plan, the checks check it, the stage runs it, and the manifest records it.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from handpicked.config import ScoreSettings, SelectSettings, result_settings
+from handpicked.errors import ConfigError
+from handpicked.records import Pool, Turns
+from handpicked.rounding import share_of
+from handpicked.scorers.pool_scorer import PoolScorer
+from handpicked.scorers.scorer import Scorer
+from handpicked.scorers.text.length_tokens import LengthTokens
+from handpicked.selection.guards import GuardPlan, plan_guards
+from handpicked.selection.methods import (
+    POOL_SCORERS,
+    SCORERS,
+    ceiling_of,
+    pool_scorer_of,
+    pool_scorers,
+    selector_for,
+    text_scorer,
+)
+from handpicked.selection.scores import score_pool
+from handpicked.selectors.embeddings import EMBEDDING
+from handpicked.selectors.full import Full
+from handpicked.selectors.length_matched import LengthMatched
+from handpicked.selectors.selector import Selector
+from handpicked.selectors.semdedup import SemDeDup
+from handpicked.selectors.window import Window
+from handpicked.store.versions import Versions
+from handpicked.tokens.tokenizer import load_tokenizer
+
+SELECTION = 1
+"""The version of what all selections share (reading columns, guards, ceilings, what is written). Raise it when the same
+plan keeps other rows, or its files say other things of them."""
+
+
+@dataclass(frozen=True)
+class SelectionPlan:
+    """What a selection by ``selector`` from ``pool`` takes and depends on. Made by ``plan_selection`` or ``plan_for``.
+
+    ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers`` those that need
+    a model, an endpoint or a target set. ``settings`` are what the user set of all that a result depends on.
+    """
+
+    pool: Pool
+    selector: Selector
+    guards: tuple[GuardPlan, ...] = ()
+    texts: tuple[Scorer, ...] = ()
+    fields: tuple[str, ...] = ()
+    scorers: tuple[PoolScorer, ...] = ()
+    size: int | None = None
+    fraction: float | None = None
+    tokenizer: str | None = None
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> Versions:
+        """Of the selection itself, its selector, its scorers and those of its guards."""
+        found = Versions.by(*self.texts, *self.scorers, self.selector, stage={"selection": SELECTION})
+        guards = {f"guard {guard.name}": guard.version for guard in self.guards}
+        return replace(found, methods={**found.methods, **guards})
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Hashes of the tokenizer that was named, by which lengths are counted, and of what guards read beside the pool."""
+        named = [one.tokenizer for one in self.texts if isinstance(one, LengthTokens) and one.tokenizer]
+        tokenizer = {"tokenizer": load_tokenizer(named[0]).identity.sha256} if named else {}
+        read = {f"guard {guard.name}": guard.identity for guard in self.guards if guard.identity}
+        return {**tokenizer, **read}
+
+    @property
+    def limited(self) -> bool:
+        """Whether the selector may be given fewer rows than can be read."""
+        return bool(self.guards or self.score.sample or self.score.prefilter)
+
+    def wanted(self, readable: int, passed: int | None = None) -> int:
+        """How many rows are kept, where ``readable`` of the pool can be read and guards let ``passed`` through (None: all).
+
+        A fraction is one of the readable rows. A ``window`` or ``semdedup`` without a size may keep fewer.
+
+        Raises:
+            ConfigError: more than there are, with both numbers and where the others went.
+        """
+        passed = readable if passed is None else passed
+        size = self.size if self.fraction is None else share_of(self.fraction, readable)
+        if size is None:
+            size = len(self.selector.lengths) if isinstance(self.selector, LengthMatched) else passed
+        if size > passed:
+            lost = [
+                (self.pool.rows - readable, "cannot be read"),
+                (readable - passed, "are dropped by guards"),
+            ]
+            told = ", ".join(f"{count:,} {why}" for count, why in lost if count)
+            raise ConfigError(
+                f"size: {size:,} rows were asked for, but the pool has {passed:,} to select from"
+                f"{f' ({self.pool.rows:,} rows, of which {told})' if told else ''}. Lower the size."
+            )
+        return size
+
+    def passed(self) -> int | None:
+        """How many rows the guards let through; None without guards. Reads the pool, and asks no model."""
+        from handpicked.selection.result import Guarded
+
+        if not self.guards:
+            return None
+        scorers = {scorer.name: scorer for guard in self.guards for scorer in guard.scorers}
+        with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
+            scored = score_pool(self.pool, list(scorers.values()), (), Path(scratch) / "scores.arrow")
+            return Guarded.by(scored, self.guards).rows
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What a manifest says of the plan beside selector, scorers and guards."""
+        return {"methods": dict(self.versions.methods), "libraries": dict(self.versions.libraries)}
+
+
+def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") -> SelectionPlan:
+    """The plan of a selection that ``settings`` ask for; ``turns`` is the rule by which ``pool`` was read.
+
+    Raises:
+        ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
+    """
+    own = fields_of(pool)
+    if settings.by in {*SCORERS, *POOL_SCORERS}.intersection(own):
+        raise ConfigError(
+            f"by: the pool has a field '{settings.by}' of its own. To rank by it, say top or bottom with field "
+            f"'{settings.by}'; to have it computed, rename that field of the pool."
+        )
+    plan = plan_for(
+        pool,
+        selector_for(settings, turns, own),
+        size=settings.size,
+        fraction=settings.fraction,
+        guards=settings.guards,
+        prompts=settings.prompts,
+        tokenizer=settings.tokenizer,
+        score=settings.score,
+    )
+    selecting = settings.model_dump(include=set(SelectSettings.model_fields))
+    counting = result_settings(SelectSettings.model_validate(selecting))
+    del counting["of"]  # the content of that subset is an input
+    return replace(plan, settings=counting)
+
+
+def plan_for(
+    pool: Pool,
+    selector: Selector,
+    *,
+    size: int | None = None,
+    fraction: float | None = None,
+    guards: Sequence[str] = (),
+    prompts: Sequence[str | Path] = (),
+    tokenizer: str | None = None,
+    score: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
+) -> SelectionPlan:
+    """The plan of a selection by a selector that is made already.
+
+    Raises:
+        ConfigError: a size beyond the rows there are, an unknown guard, or settings that no scorer of the plan reads.
+    """
+    guarding = plan_guards(guards, prompts, tokenizer)
+    _check_size(pool, selector, size, fraction)
+    texts, fields, names = _columns(pool, selector, guarding, tokenizer, score)
+    return SelectionPlan(
+        pool,
+        _with_ceiling(selector, fields_of(pool), score),
+        guarding,
+        texts,
+        fields,
+        tuple(pool_scorers(names, score)),
+        size,
+        fraction,
+        tokenizer,
+        score,
+    )
+
+
+def fields_of(pool: Pool) -> tuple[str, ...]:
+    """The fields of the pool itself."""
+    fields: tuple[str, ...] = getattr(pool, "fields", ())
+    return fields
+
+
+def _with_ceiling(selector: Selector, own: Collection[str], settings: ScoreSettings) -> Selector:
+    """The selector with its scorer's ceiling where it names none; infinity is none."""
+    chosen: Any = selector
+    if not hasattr(chosen, "ceiling") or chosen.column is None:
+        return selector
+    ceiling = chosen.ceiling
+    if ceiling is None and chosen.column not in own:
+        ceiling = ceiling_of(chosen.column, settings)
+    return cast("Selector", replace(chosen, ceiling=None if ceiling == math.inf else ceiling))
+
+
+def _columns(
+    pool: Pool,
+    selector: Selector,
+    plans: Sequence[GuardPlan],
+    tokenizer: str | None,
+    settings: ScoreSettings,
+) -> tuple[tuple[Scorer, ...], tuple[str, ...], tuple[str, ...]]:
+    """What selector and guards need, each once: text scorers, columns of the pool, and names of pool scorers.
+
+    A column that the pool has itself is the pool's, but for the measure of a length, and embeddings where meanings are compared.
+
+    Raises:
+        ConfigError: a column of the pool is needed and a score of its name too.
+    """
+    always = {getattr(selector, "measure", None), EMBEDDING if hasattr(selector, "embeddings") else None}
+    own = set(fields_of(pool)) - always
+    texts: dict[str, Scorer] = {}
+    fields, names = [], []
+    for column in selector.columns:
+        if column in own:
+            fields.append(column)
+        elif (scorer := text_scorer(column, tokenizer)) is not None:
+            texts[column] = scorer
+        elif (name := pool_scorer_of(column, settings)) is not None:
+            names.append(name)
+        else:
+            fields.append(column)
+    for plan in plans:
+        for scorer in plan.scorers:
+            texts.setdefault(scorer.name, scorer)
+    made = [
+        value for name in names for value in (*POOL_SCORERS[name].make(settings).values, f"{name}_reason")
+    ]
+    both = [one for one in fields if one in texts or one in made]
+    if both:
+        raise ConfigError(
+            f"field: the pool has a field '{both[0]}' of its own, by which '{selector.name}' selects, and a score of that "
+            "name is needed too. Rename that field of the pool."
+        )
+    return tuple(texts.values()), tuple(fields), tuple(dict.fromkeys(names))
+
+
+def _check_size(pool: Pool, selector: Selector, size: int | None, fraction: float | None) -> None:
+    """What can be said of the size before the pool is read."""
+    if size is not None and fraction is not None:
+        raise ConfigError(f"size: both a size ({size:,}) and a fraction ({fraction}) are given; give one.")
+    if size is not None and size < 0:
+        raise ConfigError(f"size: {size:,} is less than no rows.")
+    if size is not None and size > pool.rows:
+        raise ConfigError(
+            f"size: {size:,} rows were asked for, but the pool has {pool.rows:,}. Lower the size."
+        )
+    if fraction is not None and not 0 <= fraction <= 1:
+        raise ConfigError(f"fraction: {fraction} is no share of the pool; give 0 to 1.")
+    asked = size is not None or fraction is not None
+    if isinstance(selector, Full) and asked:
+        raise ConfigError(
+            "size: 'full' keeps every row and takes no size. Leave it out, or select by 'random'."
+        )
+    if isinstance(selector, SemDeDup) and selector.threshold is not None:
+        return
+    if not asked and not isinstance(selector, Full | LengthMatched | Window):
+        raise ConfigError(
+            f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
+        )

@@ -1,0 +1,81 @@
+"""Why rows were rejected, commonest first, and what is said where no row is left."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handpicked.data.raw import excerpt
+from handpicked.errors import ConfigError, HandpickedError, PoolError
+from handpicked.records import Dropped, Rejected
+
+if TYPE_CHECKING:
+    from handpicked.selection.result import Selection
+
+SHOWN = 3
+"""Reasons that a summary or an error names."""
+
+
+def rejections(rejected: Iterable[Rejected]) -> tuple[Dropped, ...]:
+    """The reasons of rejection with their counts, commonest first, each told by its first row.
+
+    Reasons that differ only in numbers (a line, a column) are one.
+    """
+    counts: Counter[str] = Counter()
+    first: dict[str, Rejected] = {}
+    for one in rejected:
+        kind = re.sub(r"\d+", "0", one.reason)
+        counts[kind] += 1
+        first.setdefault(kind, one)
+    return tuple(Dropped(_told(first[kind]), rows) for kind, rows in counts.most_common())
+
+
+def _told(one: Rejected) -> str:
+    return f"{one.reason} ({Path(one.file).name}, {one.place})"
+
+
+def rejection_lines(found: Sequence[Dropped]) -> Iterator[str]:
+    """The commonest reasons of rejection, for a terminal."""
+    for part in found[:SHOWN]:
+        yield f"  {part.rows:>11,}  rejected: {part.reason}"
+    if len(found) > SHOWN:
+        rest = sum(part.rows for part in found[SHOWN:])
+        yield f"  {rest:>11,}  rejected for {len(found) - SHOWN} other reasons: see rejected.jsonl"
+
+
+def none_readable(rejected: Sequence[Rejected]) -> PoolError:
+    """What to raise where no row of a pool can be read."""
+    examples = {_told(one): one.excerpt for one in reversed(rejected)}
+    told = "; ".join(
+        f"{part.rows:,} rows: {part.reason}{_shown(examples.get(part.reason, ''))}"
+        for part in rejections(rejected)[:SHOWN]
+    )
+    return PoolError(
+        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is selected. {told}"
+    )
+
+
+def none_left(selection: Selection) -> HandpickedError:
+    """What to raise where a selection keeps no row."""
+    if not selection.guarded.scored.rows:
+        return none_readable(selection.rejected)
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    for batch in selection.table():
+        for row, reason in zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True):
+            counts[reason] += 1
+            first.setdefault(reason, row)
+    told = [
+        f"{rows:,} rows: {reason} (such as row {first[reason]:,})"
+        for reason, rows in counts.most_common(SHOWN)
+    ]
+    return ConfigError(
+        f"no row is kept, so nothing is written. {'; '.join(told)}. Change the size, the guards or the pool."
+    )
+
+
+def _shown(text: str) -> str:
+    return f": {excerpt(text)[:80]}" if text else ""

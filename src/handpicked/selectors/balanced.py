@@ -1,0 +1,103 @@
+"""The same number of rows from each group of the pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.selectors.random import random_keys
+from handpicked.selectors.selector import Scores
+from handpicked.selectors.topk import TopK, id_numbers, numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """``size`` rows with an equal quota for each value of ``field``; within a group the longest by ``measure``, or, with
+    ``measure=None``, random ones. What a small group cannot fill is shared out among the others, as evenly as they can.
+    """
+
+    field: str
+    measure: str | None = None
+    seed: int = 0
+    name: ClassVar[str] = "balanced"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.field,) if self.measure is None else (self.field, self.measure)
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        groups = count_groups(scores, self.field, self.columns)
+        if not groups:
+            return np.empty(0, np.int64)
+        names = sorted(groups)
+        codes = {name: code for code, name in enumerate(names)}
+        top = TopK(even_quotas([groups[name] for name in names], size))
+        for batch in scores.batches(self.columns):
+            valued = complete(batch, self.columns)
+            ids = id_numbers(valued["id"])
+            keys = (
+                random_keys(ids, self.seed)
+                if self.measure is None
+                else numbers(valued[self.measure], self.measure)
+            )
+            top.add(group_codes(valued[self.field], codes), keys, ids, valued["row"].to_numpy())
+        return top.rows()
+
+    def why_not(self, size: int) -> str:
+        return f"beyond its group's share of the {size:,} rows, balanced by {self.field}"
+
+
+def complete(batch: Any, columns: tuple[str, ...]) -> Any:
+    """The rows that have a value in every column."""
+    for column in columns:
+        batch = batch.filter(batch[column].is_valid())
+    return batch
+
+
+def count_groups(scores: Scores, field: str, columns: tuple[str, ...]) -> dict[str, int]:
+    """Rows in each group (by the text of its value) that have a value in every column."""
+    import pyarrow.compute as pc
+
+    counts: dict[str, int] = {}
+    for batch in scores.batches(columns):
+        for one in pc.value_counts(complete(batch, columns)[field].cast("large_string")).to_pylist():
+            counts[one["values"]] = counts.get(one["values"], 0) + one["counts"]
+    return counts
+
+
+def group_codes(values: Any, codes: dict[str, int]) -> np.ndarray[Any, Any]:
+    """The number of each row's group."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    encoded = pc.dictionary_encode(values.cast("large_string"))
+    places = np.array([codes[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    found: np.ndarray[Any, Any] = places[encoded.indices.to_numpy(zero_copy_only=False)]
+    return found
+
+
+def even_quotas(available: list[int], size: int) -> np.ndarray[Any, Any]:
+    """``size`` shared out as evenly as ``available`` rows allow; what does not divide goes to the first groups.
+
+    >>> even_quotas([100, 2, 100], 11).tolist()
+    [5, 2, 4]
+    """
+    import numpy as np
+
+    rows = np.array(available, dtype=np.int64)
+    size = min(size, int(rows.sum()))
+    level = 0
+    while level < rows.max(initial=0) and np.minimum(rows, level + 1).sum() <= size:
+        level += max(1, int((size - np.minimum(rows, level).sum()) // len(rows)))
+    quotas = np.minimum(rows, level)
+    open_groups = np.flatnonzero(rows > level)
+    quotas[open_groups[: size - int(quotas.sum())]] += 1
+    found: np.ndarray[Any, Any] = quotas
+    return found

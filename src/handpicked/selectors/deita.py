@@ -1,0 +1,83 @@
+"""The best rows by a score that are not too similar to a better one already taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.errors import ConfigError
+from handpicked.selectors.embeddings import DECIMALS, Candidates, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.selector import Scores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+AT_ONCE = 1024
+"""Rows compared with those taken in one matrix product."""
+
+
+@dataclass(frozen=True)
+class Deita:
+    """Score-first, diversity-aware selection (Liu et al. 2024, arXiv 2312.15685, algorithm 1).
+
+    Rows go by ``column``, best first (the paper's is complexity times quality; any score will do); one is taken unless its
+    cosine to a row already taken is above ``threshold``, until ``size`` are taken. The paper's threshold is 0.9. Rows are
+    compared with every row taken before them; the authors' code also compares with rejected ones of the same batch, so that
+    there the batch size shows. A value over ``ceiling`` is none (IFD over 1).
+    """
+
+    column: str
+    highest: bool = True
+    ceiling: float | None = None
+    threshold: float = 0.9
+    embeddings: Embeddings | None = field(default=None, repr=False)
+    name: ClassVar[str] = "deita"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return columns_of(self.embeddings, self.column)
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
+        kept, numbers = min(size, len(rows)), int(rows.embeddings.vectors.shape[1]) + min(AT_ONCE, len(rows))
+        afford(4 * kept * numbers, f"deita: {kept:,} embeddings taken", "Give a smaller size.")
+        sign = -1 if self.highest else 1
+        order = np.argsort(sign * rows.values[self.column], kind="stable")
+        taken = apart(rows, order, size, self.threshold)
+        if len(taken) < min(size, len(rows)):
+            raise ConfigError(
+                f"threshold: {size:,} rows were asked for, but only {len(taken):,} of {len(rows):,} have no better row with "
+                f"a cosine above {self.threshold:g} among those taken. Raise the threshold, or lower the size."
+            )
+        return np.sort(rows.rows[taken])
+
+    def why_not(self, size: int) -> str:
+        best = "highest" if self.highest else "lowest"
+        return f"not among the {size:,} {best} by {self.column}, or more similar than {self.threshold:g} to a better row taken"
+
+
+def apart(rows: Candidates, order: np.ndarray[Any, Any], size: int, threshold: float) -> list[int]:
+    """The first ``size`` places of ``order`` that are no more similar than ``threshold`` to one taken before."""
+    import numpy as np
+
+    kept = np.empty((min(size, len(order)), rows.embeddings.vectors.shape[1]), np.float32)
+    taken: list[int] = []
+    for begin in range(0, len(order), AT_ONCE):
+        if len(taken) == size:
+            break
+        places = order[begin : begin + AT_ONCE]
+        vectors = rows.take(places)
+        free = np.ones(len(places), bool)
+        if taken:
+            free = np.round((kept[: len(taken)] @ vectors.T).max(axis=0), DECIMALS) <= threshold
+        among = np.round(vectors @ vectors.T, DECIMALS) > threshold
+        for place in range(len(places)):
+            if free[place] and len(taken) < size:
+                kept[len(taken)] = vectors[place]
+                taken.append(int(places[place]))
+                free[place + 1 :] &= ~among[place, place + 1 :]
+    return taken

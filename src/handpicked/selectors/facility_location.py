@@ -1,0 +1,78 @@
+"""Rows that together stand best for all rows of the pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.errors import ConfigError
+from handpicked.selectors.coverage import KEPT, Coverage, Dense, Sparse, lazy_greedy
+from handpicked.selectors.embeddings import Candidates, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.neighbours import nearest
+from handpicked.selectors.selector import Scores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST = 200_000
+"""Rows up to which every two are compared: 2 n^2 d operations, half an hour on one core."""
+ADVICE = "Set neighbours to 100: each row is then covered only by its 100 nearest."
+
+
+@dataclass(frozen=True)
+class FacilityLocation:
+    """Greedy maximum of the facility location function: the sum over all rows of the cosine to the nearest row taken.
+
+    Lazy greedy (Minoux 1978), exact with ``neighbours=None``; with a number each row is covered only by that many nearest
+    rows, which needs no comparison of every two (``select.coverage`` has both). For text in Lin & Bilmes 2011, A Class of
+    Submodular Functions for Document Summarization.
+    """
+
+    neighbours: int | None = None
+    embeddings: Embeddings | None = field(default=None, repr=False)
+    name: ClassVar[str] = "facility-location"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy", "scipy")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return columns_of(self.embeddings)
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        rows = candidates(scores, self.embeddings, ())
+        if not size or not len(rows):
+            return np.empty(0, np.int64)
+        return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, self.name), size)])
+
+    def why_not(self, size: int) -> str:
+        return f"stood for by the {size:,} rows taken (facility location)"
+
+
+def check_rows(rows: int, neighbours: int | None, name: str) -> None:
+    """Refuse to compare every two of too many rows, which can be told before they are embedded.
+
+    Raises:
+        ConfigError: they are more than ``MOST``.
+    """
+    if neighbours is None and rows > MOST:
+        raise ConfigError(
+            f"{name}: {rows:,} rows are too many to compare every two ({rows**2:.0e} cosines); {MOST:,} are the most. {ADVICE}"
+        )
+
+
+def coverage_of(rows: Candidates, neighbours: int | None, name: str) -> Coverage:
+    """Exact coverage, or by neighbours.
+
+    Raises:
+        ConfigError: it would take more memory or time than a selector may.
+    """
+    check_rows(len(rows), neighbours, name)
+    if neighbours is None:
+        afford(1.1 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", ADVICE)
+        return Dense(rows.vectors)
+    # The vectors and the index's copy of them; places and cosines three times over, while they are turned round.
+    needed = 2.2 * rows.bytes + 25 * neighbours * len(rows)
+    afford(needed, f"{name}: {neighbours:,} neighbours of {len(rows):,} rows", "Set fewer neighbours.")
+    return Sparse(*nearest(rows.vectors, neighbours))

@@ -1,0 +1,81 @@
+"""Guards drop rows before selection. Like selectors they look at score columns only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from handpicked.selectors.selector import Scores
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Drops rows whose ``column`` lies below ``low`` or above ``high``. A row without a value passes: nothing is known."""
+
+    name: str
+    column: str
+    why: str
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+        """Which rows of the batch are dropped."""
+        import numpy as np
+
+        # A null becomes NaN, of which neither comparison is true.
+        values = batch[self.column].cast("float64").to_numpy(zero_copy_only=False)
+        outside: np.ndarray[Any, Any] = (values < self.low) | (values > self.high)
+        return np.asarray(outside, dtype=bool)
+
+
+@dataclass(frozen=True)
+class Present:
+    """Drops rows that have a value in ``column``."""
+
+    name: str
+    column: str
+    why: str
+
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+        """Which rows of the batch are dropped."""
+        found: np.ndarray[Any, Any] = batch[self.column].is_valid().to_numpy(zero_copy_only=False)
+        return found
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Drops the given ``rows`` (ascending), found by looking at the whole pool."""
+
+    name: str
+    rows: np.ndarray[Any, Any]
+    why: str
+
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+        """Which rows of the batch are dropped."""
+        import numpy as np
+
+        return np.isin(batch["row"].to_numpy(), self.rows)
+
+
+Guard = Limit | Present | Listed
+
+
+def exact_duplicates(scores: Scores) -> np.ndarray[Any, Any]:
+    """Every row whose id a row before it has (24 bytes of memory a row)."""
+    import numpy as np
+
+    from handpicked.selectors.topk import id_numbers
+
+    parts = [
+        (*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)
+    ]
+    if not parts:
+        return np.empty(0, np.int64)
+    high, low, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((rows, low, high))
+    same = (high[order][1:] == high[order][:-1]) & (low[order][1:] == low[order][:-1])
+    return np.sort(rows[order][1:][same])

@@ -1,0 +1,110 @@
+"""Random rows with the length histogram of another subset: the control that tells length from everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.errors import ConfigError
+from handpicked.selectors.random import random_keys
+from handpicked.selectors.selector import Scores
+from handpicked.selectors.topk import TopK, id_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import pyarrow as pa
+
+WIDTH = 1.1
+"""A length bin reaches from one length to 10% above it."""
+
+
+def length_bins(lengths: Any) -> np.ndarray[Any, Any]:
+    """The bin of each length: ``floor(log(length) / log(1.1))``, with one bin of its own for length 0."""
+    import numpy as np
+
+    values = np.asarray(lengths, dtype=np.float64)
+    return np.where(values < 1, 0, 1 + np.floor(np.log(np.maximum(values, 1)) / np.log(WIDTH) + 1e-9)).astype(
+        np.int64
+    )
+
+
+@dataclass(frozen=True)
+class LengthMatched:
+    """As many random rows in each length bin as ``lengths``, the response lengths of the subset to match, has there.
+
+    A bin with too few rows in the pool gives what it has, and the rest is made up from the nearest bins (the shorter
+    first). Against the longest rows of the same pool it must choose mostly these same rows: nothing else is that long.
+    ``without`` are ids of rows not to draw, such as those of the subset itself: then the control is other rows, as near
+    in length as the pool has them.
+    """
+
+    lengths: tuple[int, ...]
+    measure: str = "tokens"
+    seed: int = 0
+    without: frozenset[str] = frozenset()
+    name: ClassVar[str] = "length-matched"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.measure,)
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        if size != len(self.lengths):
+            raise ConfigError(
+                f"length-matched: size {size:,} differs from the {len(self.lengths):,} rows of the subset whose lengths are "
+                "matched. Leave the size out."
+            )
+        if not self.lengths:
+            return np.empty(0, np.int64)
+        wanted = np.bincount(length_bins(self.lengths))
+        available = np.zeros(len(wanted), dtype=np.int64)
+        for batch in self._eligible(scores):
+            counts = np.bincount(length_bins(batch[self.measure]))
+            longest = max(len(available), len(counts))
+            available = np.pad(available, (0, longest - len(available))) + np.pad(
+                counts, (0, longest - len(counts))
+            )
+        quotas = nearest_quotas(np.pad(wanted, (0, len(available) - len(wanted))), available)
+        top = TopK(quotas)
+        for batch in self._eligible(scores):
+            ids = id_numbers(batch["id"])
+            bins = length_bins(batch[self.measure])
+            top.add(bins, random_keys(ids, self.seed), ids, batch["row"].to_numpy())
+        return top.rows()
+
+    def _eligible(self, scores: Scores) -> Iterator[pa.RecordBatch]:
+        """The rows that have a length and may be drawn."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        without = pa.array(sorted(self.without), pa.large_string())
+        for batch in scores.batches((self.measure,)):
+            valued = batch.filter(batch[self.measure].is_valid())
+            if self.without:
+                valued = valued.filter(
+                    pc.invert(pc.is_in(valued["id"].cast(pa.large_string()), value_set=without))
+                )
+            yield valued
+
+    def why_not(self, size: int) -> str:
+        return f"not among the {size:,} drawn with seed {self.seed} to match the lengths of the other subset"
+
+
+def nearest_quotas(wanted: np.ndarray[Any, Any], available: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """``wanted`` rows a bin, cut to what is ``available``, the rest moved to the nearest bins that have rows left."""
+    import numpy as np
+
+    quotas: np.ndarray[Any, Any] = np.minimum(wanted, available)
+    for place in np.flatnonzero(wanted > available).tolist():
+        short = int(wanted[place] - available[place])
+        for other in sorted(range(len(wanted)), key=lambda bin_: (abs(bin_ - place), bin_)):
+            moved = min(short, int(available[other] - quotas[other]))
+            quotas[other] += moved
+            short -= moved
+    return quotas

@@ -1,0 +1,99 @@
+"""Near duplicates by MinHash signatures and banding (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from handpicked.selectors.topk import id_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from handpicked.selectors.selector import Scores
+
+BANDS, WIDTH = 25, 5
+"""Rows of Jaccard similarity 0.8 share one of 25 bands of 5 numbers with probability 0.9999, of 0.5 with 0.55."""
+NEIGHBOURS = 64
+"""In a band each row is compared with at most this many better ones."""
+
+
+def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray[Any, Any]:
+    """Every row (ascending) of which a better one is a near duplicate: longer, then smaller id, then smaller row.
+
+    ``scores`` have the columns ``minhash`` (signatures, null for very short rows) and ``chars``. Near duplicates have
+    signatures that agree in at least ``threshold`` of their numbers. Needs about 240 bytes of memory a row, and 512
+    more for each that shares a band with another.
+    """
+    import numpy as np
+
+    parts = list(_bands(scores))
+    if not parts:
+        return np.empty(0, np.int64)
+    bands, lengths, high, low, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
+    rank = np.empty(len(rows), np.int64)
+    rank[np.lexsort((rows, low, high, -lengths))] = np.arange(len(rows))
+    pairs = _candidates(bands, rank)
+    if not len(pairs):
+        return np.empty(0, np.int64)
+    wanted = np.unique(pairs)
+    signatures = _signatures(scores, rows[wanted])
+    better, worse = (signatures[np.searchsorted(wanted, pairs[:, side])] for side in (0, 1))
+    alike = (better == worse).mean(axis=1) >= threshold
+    return np.unique(rows[pairs[alike, 1]])
+
+
+def _bands(scores: Scores) -> Any:
+    """Band hashes, length, id and row of each batch's rows that have a signature."""
+    import numpy as np
+
+    for batch in scores.batches(("minhash", "chars")):
+        signed = batch.filter(batch["minhash"].is_valid())
+        if not len(signed):
+            continue
+        numbers = (
+            _matrix(signed["minhash"])[:, : BANDS * WIDTH]
+            .astype(np.uint64)
+            .reshape(len(signed), BANDS, WIDTH)
+        )
+        hashes = np.zeros((len(signed), BANDS), dtype=np.uint64)
+        with np.errstate(over="ignore"):
+            for step in range(WIDTH):
+                hashes = (hashes ^ numbers[:, :, step]) * np.uint64(0x9E3779B97F4A7C15)
+                hashes ^= hashes >> np.uint64(29)
+        yield hashes, signed["chars"].to_numpy(), *id_numbers(signed["id"]), signed["row"].to_numpy()
+
+
+def _matrix(signatures: Any) -> Any:
+    import numpy as np
+
+    return np.frombuffer(b"".join(signatures.to_pylist()), dtype="<u4").reshape(len(signatures), -1)
+
+
+def _candidates(bands: Any, rank: Any) -> np.ndarray[Any, Any]:
+    """Pairs of places (better, worse) that share a band."""
+    import numpy as np
+
+    found = []
+    for band in range(bands.shape[1]):
+        order = np.lexsort((rank, bands[:, band]))
+        values = bands[order, band]
+        for distance in range(1, min(NEIGHBOURS, len(order) - 1) + 1):
+            same = np.flatnonzero(values[distance:] == values[:-distance])
+            if not len(same):
+                break
+            found.append(np.stack([order[same], order[same + distance]], axis=1))
+    return np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+
+
+def _signatures(scores: Scores, rows: Any) -> np.ndarray[Any, Any]:
+    """The signatures of these rows, in their order (ascending)."""
+    import numpy as np
+
+    parts = []
+    for batch in scores.batches(("minhash",)):
+        mask = np.isin(batch["row"].to_numpy(), rows)
+        if mask.any():
+            import pyarrow as pa
+
+            parts.append(_matrix(batch.filter(pa.array(mask.tolist()))["minhash"]))
+    return np.concatenate(parts)

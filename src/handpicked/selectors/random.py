@@ -1,0 +1,55 @@
+"""Uniform random rows, the baseline that every selection must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.selectors.selector import Scores
+from handpicked.selectors.topk import TopK, id_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
+    """A number in [0, 2**53) for each id, from its 128 bits and ``seed`` (splitmix64, Steele et al., 2014).
+
+    It belongs to the row's content, not to its place: any order and any split of a pool gives the same choice.
+    """
+    import numpy as np
+
+    def mix(values: Any) -> Any:
+        values = values + np.uint64(0x9E3779B97F4A7C15)
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))
+
+    high, low = ids
+    with np.errstate(over="ignore"):
+        key = mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
+        keys: np.ndarray[Any, Any] = (mix(mix(high ^ key) ^ low) >> np.uint64(11)).astype(np.float64)
+    return keys
+
+
+@dataclass(frozen=True)
+class Random:
+    """``size`` rows drawn without replacement, by a hash of (``seed``, id). Exact duplicates are drawn together."""
+
+    seed: int = 0
+    name: ClassVar[str] = "random"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
+    columns: ClassVar[tuple[str, ...]] = ()
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        top = TopK(np.array([size]))
+        for batch in scores.batches(()):
+            ids = id_numbers(batch["id"])
+            top.add(np.zeros(len(batch), np.int64), random_keys(ids, self.seed), ids, batch["row"].to_numpy())
+        return top.rows()
+
+    def why_not(self, size: int) -> str:
+        return f"not among the {size:,} drawn with seed {self.seed}"

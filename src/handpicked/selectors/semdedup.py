@@ -1,0 +1,97 @@
+"""Rows without their semantic duplicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.errors import ConfigError
+from handpicked.selectors.clusters import cluster
+from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.selector import Scores
+from handpicked.selectors.topk import TopK
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class SemDeDup:
+    """SemDeDup (Abbas et al. 2023, arXiv 2303.09540): within each K-Means cluster a row goes when its cosine to a row
+    ranked before it is above ``threshold`` (the paper's 1 - epsilon).
+
+    Ranked first are the rows far from their centroid, as in the paper, or, with ``column``, the best by it. ``size`` rows
+    with the lowest such cosine remain: with ``threshold`` None, that is the paper's epsilon chosen so that this many remain.
+    ``clusters`` None is sqrt(n).
+    """
+
+    column: str | None = None
+    highest: bool = True
+    ceiling: float | None = None
+    threshold: float | None = None
+    clusters: int | None = None
+    seed: int = 0
+    embeddings: Embeddings | None = field(default=None, repr=False)
+    name: ClassVar[str] = "semdedup"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return columns_of(self.embeddings, self.column)
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        columns = () if self.column is None else (self.column,)
+        rows = candidates(scores, self.embeddings, columns, self.ceiling)
+        if not len(rows):
+            return np.empty(0, np.int64)
+        count = max(1, round(len(rows) ** 0.5)) if self.clusters is None else self.clusters
+        if count > len(rows):
+            raise ConfigError(
+                f"clusters: {count:,} clusters of {len(rows):,} rows. Lower clusters, or leave it out."
+            )
+        afford(
+            2 * rows.bytes, f"semdedup: {len(rows):,} embeddings", "Give a smaller pool (a prefilter first)."
+        )
+        found = cluster(rows.vectors, count, self.seed)
+        first = found.nearness
+        if self.column is not None:
+            first = rows.values[self.column] * (-1 if self.highest else 1)
+        cosines = earlier(rows.vectors, found.labels, first)
+        kept = np.ones(len(rows), bool) if self.threshold is None else cosines <= self.threshold
+        top = TopK(np.array([size]))
+        ids = (rows.ids[0][kept], rows.ids[1][kept])
+        top.add(np.zeros(int(kept.sum()), np.int64), -cosines[kept], ids, rows.rows[kept])
+        return top.rows()
+
+    def why_not(self, size: int) -> str:
+        return "more similar to a row of its cluster that ranks before it than the rows kept are"
+
+
+def earlier(
+    vectors: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], first: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """For each row the highest cosine to a row of its cluster that comes before it by ``first`` (ascending, then place), to
+    six decimals, so that rounding errors break no ties.
+
+    float64 [n]; -1 for the first of a cluster.
+    """
+    import numpy as np
+
+    found = np.full(len(labels), -1.0)
+    order = np.lexsort((np.arange(len(labels)), first, labels))
+    cuts = np.flatnonzero(np.diff(labels[order])) + 1
+    for members in np.split(order, cuts):
+        own = vectors[members]
+        for begin in range(0, len(members), BLOCK // 4):
+            part = slice(begin, begin + BLOCK // 4)
+            best = found[members[part]]
+            for start in range(0, begin + 1, BLOCK // 4):
+                cosines = own[part] @ own[start : start + BLOCK // 4].T
+                if start == begin:
+                    cosines[np.triu_indices(len(cosines))] = -1
+                best = np.maximum(best, cosines.max(axis=1))
+            found[members[part]] = best
+    return np.round(found, DECIMALS)

@@ -1,0 +1,46 @@
+"""The hierarchical choice of T-SHIRT: rows that score high, and whose neighbours agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from handpicked.selectors.ranked import take_top
+from handpicked.selectors.selector import Scores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Of the rows with a mean IFD below 1, twice the size by mean S-IFD, of these the size with the smallest spread.
+
+    Fu et al. 2025, arXiv 2506.01317. Without neighbours there is no spread: then the size with the highest S-IFD.
+    """
+
+    spread: bool = True
+    columns: ClassVar[tuple[str, ...]] = ("t-shirt", "t-shirt_spread", "t-shirt_ifd")
+    name: ClassVar[str] = "t-shirt"
+    version: ClassVar[int] = 1  # raise it when other rows are chosen
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        batches = list(scores.batches(self.columns))
+        if not batches:
+            return np.empty(0, np.int64)
+        table = pa.Table.from_batches(batches)
+        table = table.filter(pc.less(table["t-shirt_ifd"], 1.0))
+        rows = take_top(Scores.of(table), "t-shirt", 2 * size if self.spread else size, highest=True)
+        if not self.spread:
+            return rows
+        best = table.filter(pc.is_in(table["row"], pa.array(rows)))
+        return take_top(Scores.of(best), "t-shirt_spread", size, highest=False)
+
+    def why_not(self, size: int) -> str:
+        steady = " with the smallest spread" if self.spread else ""
+        return f"not among the {size:,} highest by t-shirt{steady} (mean IFD below 1)"

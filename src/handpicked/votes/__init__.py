@@ -1,0 +1,9 @@
+"""People's blind votes on pairs of answers, on a page of this machine."""
+
+from handpicked.votes.case import Case
+from handpicked.votes.sample import sample
+from handpicked.votes.server import InspectServer
+from handpicked.votes.session import Session
+from handpicked.votes.votes import TAGS, Standing, Vote, VoteFile
+
+__all__ = ["TAGS", "Case", "InspectServer", "Session", "Standing", "Vote", "VoteFile", "sample"]

@@ -1,0 +1,162 @@
+"""What people's votes say: outcomes, reasons, preference for length, and who agrees with whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from handpicked.records import Outcome, Pair, Verdict
+from handpicked.votes import TAGS, Case, Standing, VoteFile
+from handpicked.votes.cases import join, key
+
+RULES = ("strict", "summed")
+Labels = Mapping[str, Outcome]
+
+
+def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
+    """What the votes in ``folder`` say of these pairs and verdicts, as plain JSON; ``None`` where nobody has voted.
+
+    Raises PoolError for a damaged file of votes.
+    """
+    standing = VoteFile(folder / "votes.jsonl").standing()
+    if not standing.votes:
+        return None
+    cases = join({key(pair): pair for pair in pairs}, verdicts)
+    return summarize(standing, {case.id: case for case in cases})
+
+
+def summarize(standing: Standing, known: Mapping[str, Case]) -> dict[str, Any]:
+    """Votes by annotator, reasons, outcomes by comparison, preference for length, and who agrees with whom.
+
+    ``people`` are all annotators together: the sign of their summed votes on a case. A vote on answers that have since
+    changed is ``stale``: counted, and left out of everything else.
+    """
+    votes = [vote for vote in standing.votes.values() if vote.case in known]
+    by_annotator: dict[str, dict[str, Outcome]] = {}
+    for vote in votes:
+        by_annotator.setdefault(vote.annotator, {})[vote.case] = vote.outcome
+    people = together(list(by_annotator.values()))
+    tags = Counter(tag for vote in votes for tag in vote.tags)
+    return {
+        "votes": len(votes),
+        "stale": len(standing.votes) - len(votes),
+        "pairs": len(people),
+        "annotators": [{"name": name, **_counts(labels)} for name, labels in by_annotator.items()],
+        "reasons": {tag: tags[tag] for tag in TAGS},
+        "comparisons": _comparisons(people, known),
+        "longer": asdict(_longer(people, known)),
+        "agreement": _agreement(by_annotator, people, known),
+    }
+
+
+def together(raters: Sequence[Labels]) -> dict[str, Outcome]:
+    """One label a case: more wins than losses among the raters is a win, as many is a tie."""
+    sums: Counter[str] = Counter()
+    for labels in raters:
+        for case, label in labels.items():
+            sums[case] += {"win": 1, "lose": -1}.get(label, 0)
+    return {case: "win" if n > 0 else "lose" if n < 0 else "tie" for case, n in sums.items()}
+
+
+def _counts(labels: Labels) -> dict[str, int]:
+    found = Counter(labels.values())
+    return {"n": len(labels), **{label: found[label] for label in ("win", "tie", "lose", "unparsed")}}
+
+
+def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, Any]]:
+    """People's outcomes for every two arms, and the judges' on the same pairs, told from the side of ``a``."""
+    met = dict.fromkeys((known[case].pair.a, known[case].pair.b) for case in people)
+    made = []
+    for a, b in met:
+        voted = {
+            case: label
+            for case, label in people.items()
+            if (known[case].pair.a, known[case].pair.b) == (a, b)
+        }
+        judges = {judge: _counts(_labels(known, voted, judge, "strict")) for judge in _judges(known, voted)}
+        made.append({"a": a, "b": b, "people": _counts(voted), "judges": judges})
+    return made
+
+
+def _longer(people: Labels, known: Mapping[str, Case]) -> Any:
+    """How often people preferred the longer answer, where they had a preference and the lengths differ."""
+    from handpicked.statistics.estimates import share
+
+    decided = {
+        case: label for case, label in people.items() if label != "tie" and known[case].longer is not None
+    }
+    hits = [float((label == "win") == (known[case].longer == "a")) for case, label in decided.items()]
+    return share([known[case].pair.prompt_id for case in decided], hits)
+
+
+def _agreement(
+    by_annotator: Mapping[str, Labels], people: Labels, known: Mapping[str, Case]
+) -> list[dict[str, Any]]:
+    """Every judge under both rules with all people together and with each; then every two people."""
+    from handpicked.statistics.agreement import agree, among
+
+    raters = {"all people": people, **(by_annotator if len(by_annotator) > 1 else {})}
+    found = [
+        {
+            "one": f"{judge} ({rule})",
+            "other": name,
+            **asdict(agree(_labels(known, labels, judge, rule), labels)),
+        }
+        for judge in _judges(known, people)
+        for rule in RULES
+        for name, labels in raters.items()
+        if labels
+    ]
+    names = list(by_annotator)
+    found += [
+        {"one": names[i], "other": names[j], **asdict(same)}
+        for i, j, same in among(list(by_annotator.values()))
+    ]
+    return found
+
+
+def _judges(known: Mapping[str, Case], cases: Labels) -> list[str]:
+    return list(dict.fromkeys(verdict.judge for case in cases for verdict in known[case].verdicts))
+
+
+def _labels(known: Mapping[str, Case], cases: Labels, judge: str, rule: str) -> dict[str, Outcome]:
+    """The judge's outcomes on these cases."""
+    return {
+        case: getattr(verdict, rule)
+        for case in cases
+        for verdict in known[case].verdicts
+        if verdict.judge == judge
+    }
+
+
+def text_of(summary: Mapping[str, Any]) -> str:
+    """The summary for reading in a terminal."""
+    lines = [
+        f"{summary['votes']} votes on {summary['pairs']} pairs by {len(summary['annotators'])} annotators"
+    ]
+    if summary["stale"]:
+        lines.append(f"{summary['stale']} votes left out: their answers have changed since")
+    for found in summary["comparisons"]:
+        lines.append(f"{found['a']} against {found['b']}")
+        for name, n in {"people": found["people"], **found["judges"]}.items():
+            lines.append(f"  {name:<24}{n['win']} wins, {n['tie']} ties, {n['lose']} losses{_unparsed(n)}")
+    if summary["agreement"]:
+        lines.append("agreement, and Cohen's kappa with its 95% interval")
+    lines += [
+        f"  {pair['one']} and {pair['other']}: {_number(pair['agreement'])}, kappa {_number(pair['kappa'])}"
+        for pair in summary["agreement"]
+    ]
+    return "\n".join(lines)
+
+
+def _unparsed(counts: Mapping[str, int]) -> str:
+    return f", {counts['unparsed']} unparsed" if counts["unparsed"] else ""
+
+
+def _number(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
+        return f"none (n = {estimate['n']})"
+    return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f}, n = {estimate['n']})"
