@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from handpicked.bench import AVERAGES, BENCHMARKS
+from handpicked.judges import load_judge, shipped_judges
+
 if TYPE_CHECKING:
     from handpicked.bench import Benchmark
 
@@ -237,9 +240,6 @@ def selectors() -> dict[str, Method]:
 
 def listed() -> dict[str, list[Method]]:
     """All methods, by kind, for ``handpicked methods``."""
-    from handpicked.bench import AVERAGES, BENCHMARKS
-    from handpicked.judges import load_judge, shipped_judges
-
     judges = []
     for name in shipped_judges():
         judge = load_judge(name)

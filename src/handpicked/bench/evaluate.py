@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from handpicked.bench.catalogue import BENCHMARKS, Benchmark
 from handpicked.bench.listening import listening
 from handpicked.bench.lm import Endpoint, refusals_heard, refuse_likelihoods, what_to_check
 from handpicked.bench.loading import load_tasks
 from handpicked.bench.local import LocalData
+from handpicked.bench.overlap import meteor_stages
 from handpicked.bench.punkt import ensure_punkt
 from handpicked.errors import HandpickedError, first_line
 from handpicked.progress import SILENT, Progress
@@ -122,7 +125,6 @@ def _compares(loaded: Mapping[str, Any]) -> bool:
 
 def _run(lm: Any, loaded: Mapping[str, Any], limit: int | None, chat: bool) -> dict[str, Any]:
     """What ``lm_eval.simple_evaluate`` does once the tasks are there, without its survey of the machine."""
-    import numpy as np
     import torch
     from lm_eval import evaluate as lm_evaluate
 
@@ -188,8 +190,6 @@ def _result(
 
 
 def _about_meteor(metrics: Mapping[str, Score]) -> tuple[str, ...]:
-    from handpicked.bench.overlap import meteor_stages
-
     return (meteor_stages(),) if "meteor,none" in metrics else ()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from handpicked.bench.catalogue import BENCHMARKS, Benchmark
+from handpicked.bench.catalogue import AVERAGES, BENCHMARKS, Benchmark
 from handpicked.bench.local import LocalData, Row, find
 from handpicked.errors import ConfigError, MissingPart, did_you_mean
 
@@ -46,8 +47,6 @@ def load_tasks(name: str, data: LocalData | None = None) -> dict[str, Any]:
 
 def check_names(names: list[str]) -> None:
     """Raise ConfigError for names that neither handpicked nor lm-eval knows."""
-    from handpicked.bench.catalogue import AVERAGES
-
     ours = [*BENCHMARKS, *AVERAGES]
     unknown = [name for name in names if name not in ours]
     known = lm_eval_names() if unknown else frozenset()
@@ -92,8 +91,6 @@ def lm_eval_names() -> frozenset[str]:
 
 
 def _tasks_folder() -> Path:
-    import importlib.util
-
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or spec.origin is None:
         raise MissingPart("Benchmarks need lm-evaluation-harness: pip install 'handpicked[bench]'")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from importlib.machinery import ModuleSpec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+import numpy as np
+import pyarrow as pa
 
 
 class _NoPandas:
@@ -28,7 +27,6 @@ def keep_pandas_out() -> None:
     """
     if "pandas" in sys.modules:
         return
-    import pyarrow as pa
 
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)
@@ -40,8 +38,5 @@ def keep_pandas_out() -> None:
 
 def int64_array(values: np.ndarray[Any, Any]) -> pa.Array:
     """``values`` as an Arrow array, from their buffer: ``pa.array`` of a NumPy array imports pandas where that is installed."""
-    import numpy as np
-    import pyarrow as pa
-
     data = pa.py_buffer(np.ascontiguousarray(values, dtype=np.int64))
     return pa.Array.from_buffers(pa.int64(), len(values), [None, data])

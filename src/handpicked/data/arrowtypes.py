@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.data.raw import Damage, excerpt
 from handpicked.errors import PoolError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PER_SECOND = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """Decimal places of a duration's unit."""
@@ -24,8 +24,6 @@ PER_SECOND = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 def workable(schema: pa.Schema, where: str) -> pa.Schema:
     """The schema with every type that kernels lack replaced. Raises PoolError where a name occurs twice."""
-    import pyarrow as pa
-
     _check_names(list(schema), where)
     fields = [field.with_type(_workable(field.type)) for field in schema]
     return pa.schema(fields, schema.metadata)
@@ -33,8 +31,6 @@ def workable(schema: pa.Schema, where: str) -> pa.Schema:
 
 def cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch with the types of ``schema`` for its columns, which are the same values."""
-    import pyarrow as pa
-
     if batch.schema.types == [schema.field(name).type for name in batch.schema.names]:
         return batch
     fields = [schema.field(name) for name in batch.schema.names]
@@ -94,8 +90,6 @@ def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
 
 def _check_names(fields: Sequence[pa.Field], where: str) -> None:
     """Raise PoolError where columns, or fields of one struct, share a name, and UnicodeDecodeError for one that is no UTF-8."""
-    import pyarrow as pa
-
     names = Counter(field.name for field in fields)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
@@ -107,8 +101,6 @@ def _check_names(fields: Sequence[pa.Field], where: str) -> None:
 
 def _workable(type_: pa.DataType) -> pa.DataType:
     """``type_`` with plain types for those inside it that kernels lack."""
-    import pyarrow as pa
-
     if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
         return _workable(type_.value_type)
     if isinstance(type_, pa.BaseExtensionType):
@@ -123,9 +115,6 @@ def _workable(type_: pa.DataType) -> pa.DataType:
 
 
 def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.storage
     if pa.types.is_run_end_encoded(column.type):
@@ -135,9 +124,6 @@ def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
 
 def _spelled(column: pa.Array) -> pa.Array:
     """A column with times, dates, decimals and durations as text, and without NaN, wherever Arrow can do that itself."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     type_ = column.type
     if pa.types.is_duration(type_):
         return pa.array(
@@ -161,8 +147,6 @@ def _spelled(column: pa.Array) -> pa.Array:
 
 def _swapped(type_: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
     """The type with every type inside it that holds no other replaced by ``leaf`` of it."""
-    import pyarrow as pa
-
     is_ = pa.types
     if is_.is_struct(type_):
         return pa.struct([field.with_type(_swapped(field.type, leaf)) for field in type_])
@@ -179,8 +163,6 @@ def _swapped(type_: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> 
 
 def _text_of(type_: pa.DataType) -> pa.DataType:
     """Text for times, dates and decimals; nanoseconds that Python lacks become microseconds in nested durations."""
-    import pyarrow as pa
-
     if pa.types.is_duration(type_):
         return pa.duration("us") if type_.unit == "ns" else type_
     if pa.types.is_decimal(type_) or (pa.types.is_temporal(type_) and not pa.types.is_interval(type_)):
@@ -189,14 +171,10 @@ def _text_of(type_: pa.DataType) -> pa.DataType:
 
 
 def _utc_of(type_: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
-
     return pa.timestamp(type_.unit, "UTC") if pa.types.is_timestamp(type_) and type_.tz else type_
 
 
 def _bytes_of(type_: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
-
     return {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(type_, type_)
 
 
@@ -212,16 +190,12 @@ def _iso(value: int | None, unit: str) -> str | None:
 
 def _mender(column: pa.Array) -> Callable[[Any], Any] | None:
     """What makes the Python values of this column ones that JSON has; ``None`` where they are so already."""
-    import pyarrow as pa
-
     if not pa.types.is_nested(column.type):
         return _as_text if _is_binary(column.type) else None
     return _mended if _odd_inside(column.type) or _nulls_inside(column) else None
 
 
 def _is_binary(type_: pa.DataType) -> bool:
-    import pyarrow as pa
-
     return bool(
         pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_)
     )
@@ -229,8 +203,6 @@ def _is_binary(type_: pa.DataType) -> bool:
 
 def _odd_inside(type_: pa.DataType) -> bool:
     """Whether a nested type may hold NaN, bytes, or keys that are no text."""
-    import pyarrow as pa
-
     if pa.types.is_nested(type_):
         if pa.types.is_map(type_):
             return True
@@ -240,8 +212,6 @@ def _odd_inside(type_: pa.DataType) -> bool:
 
 def _nulls_inside(column: pa.Array) -> bool:
     """Whether a struct somewhere in the column has a null field."""
-    import pyarrow as pa
-
     if pa.types.is_struct(column.type):
         parts = [column.field(index) for index in range(column.type.num_fields)]
         return any(part.null_count or _nulls_inside(part) for part in parts)

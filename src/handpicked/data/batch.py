@@ -8,15 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import pyarrow as pa
 
 from handpicked.data.formats import BadRow, RowFormat, texts
 from handpicked.data.raw import Damage, Raw, excerpt
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Kind = Literal["text", "number", "bool"]
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
@@ -89,8 +88,6 @@ def rejects(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Rejecte
 
 def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:
     """The readable rows of ``raw`` as one Arrow batch with ``columns`` in that order."""
-    import pyarrow as pa
-
     rows: list[int] = []
     kept: list[Mapping[str, Any]] = []
     said: list[list[Message]] = []
@@ -132,8 +129,6 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
 
 def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
     """The Arrow type of a column. Raises PoolError for one that the pool does not have."""
-    import pyarrow as pa
-
     derived = {
         "row": pa.int64(),
         "id": pa.string(),

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
 from handpicked.data.formats import BLANK, Pairs
 from handpicked.data.raw import Raw
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def bulk_batch(
     batch: pa.RecordBatch, first_row: int, reading: Reading, columns: Sequence[str]
 ) -> pa.RecordBatch | None:
     """The readable rows with ``columns`` in that order, or ``None`` where the rows must be read one by one."""
-    import numpy as np
-    import pyarrow as pa
-
     understood = None if "messages" in columns else _understood(batch, reading)
     if understood is None:
         return None
@@ -46,8 +45,6 @@ def bulk_batch(
 
 def unreadable(batch: pa.RecordBatch, reading: Reading) -> Sequence[int]:
     """The positions of the rows that may be unreadable: exactly those, or all where rows must be read one by one."""
-    import numpy as np
-
     understood = _understood(batch, reading)
     if understood is None:
         return range(batch.num_rows)
@@ -59,8 +56,6 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
     """Raw rows of a text file as columns: the fields of the format and the asked ones. ``None`` where a field of the
     format is not text throughout.
     """
-    import pyarrow as pa
-
     shape = reading.format
     if not isinstance(shape, Pairs) or shape.listed or not all(type(row) is dict for row in raw.rows):
         return None
@@ -105,8 +100,6 @@ def _understood(batch: pa.RecordBatch, reading: Reading) -> tuple[pa.Array, pa.A
 
 def _not_blank(column: pa.Array) -> Any:
     """Which texts hold more than ASCII white space. Most show it in their first byte."""
-    import numpy as np
-
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int64, len(column) + 1, 8 * column.offset)
     filled = ends[1:] > ends[:-1]
@@ -121,9 +114,6 @@ def _not_blank(column: pa.Array) -> Any:
 
 def _unused(batch: pa.RecordBatch, field: str | None) -> bool:
     """Whether an optional field holds nothing in this batch: absent, null, or empty texts or lists."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if field is None or field not in batch.schema.names:
         return True
     column = batch.column(field)
@@ -140,9 +130,6 @@ def _unused(batch: pa.RecordBatch, field: str | None) -> bool:
 
 def _text_column(batch: pa.RecordBatch, field: str | None) -> pa.Array | None:
     """A column as large_string with null as empty; ``None`` where it is no sound text."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if field is None or field not in batch.schema.names:
         return pa.repeat(pa.scalar("", pa.large_string()), batch.num_rows)
     column = batch.column(field)
@@ -164,9 +151,6 @@ def _text_column(batch: pa.RecordBatch, field: str | None) -> pa.Array | None:
 
 def _joined(asked: pa.Array, further: pa.Array) -> pa.Array:
     """Prompt and further input with a blank line between them, where both are there."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     alone = pc.equal(pc.binary_length(further), 0)
     if pc.all(alone, min_count=0).as_py():
         return asked
@@ -176,10 +160,6 @@ def _joined(asked: pa.Array, further: pa.Array) -> pa.Array:
 
 def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:
     """``records.messages_id`` of [user prompt, assistant response]: the netstrings are framed by Arrow, then hashed."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from xxhash import xxh3_128_digest
 
     def text(value: str) -> pa.Scalar:
         return pa.scalar(value, pa.large_string())
@@ -211,8 +191,6 @@ def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:
 
 
 def _sources(batch: pa.RecordBatch, reading: Reading) -> pa.Array:
-    import pyarrow as pa
-
     if reading.source_field is None or reading.source_field not in batch.schema.names:
         return pa.repeat(pa.scalar(reading.source, pa.string()), batch.num_rows)
     found = batch.column(reading.source_field).to_pylist()
@@ -223,8 +201,6 @@ def _sources(batch: pa.RecordBatch, reading: Reading) -> pa.Array:
 
 def _original(batch: pa.RecordBatch, column: str, reading: Reading) -> pa.Array:
     """A column of the original rows as its kind; one that this file lacks is null."""
-    import pyarrow as pa
-
     kind = column_type(column, reading.kinds)
     if column not in batch.schema.names:
         return pa.nulls(batch.num_rows, kind)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from handpicked.data import arrowtypes
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
@@ -14,9 +17,6 @@ from handpicked.data.container import Container
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BATCH_BYTES = 16 << 20
 ROWS = 32768
@@ -58,8 +58,6 @@ class ColumnarShard:
 
     def rejected(self) -> Iterator[Rejected]:
         """Its rows that cannot be read."""
-        import pyarrow as pa
-
         row = self.first_row
         for batch in self.tables(self._needed(())):
             suspects = unreadable(batch, self.reading)
@@ -76,8 +74,6 @@ class ColumnarShard:
 
     def taken(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], pa.RecordBatch]]:
         """The original rows with these (ascending) numbers as Arrow batches, each with its numbers."""
-        import pyarrow as pa
-
         first = self.first_row
         for batch in self.tables(None):
             own = between(rows, first, first + batch.num_rows)
@@ -129,14 +125,10 @@ def _batches(
 
 def _damages() -> tuple[type[Exception], ...]:
     """What reading a damaged file raises: lengths, names and offsets in it may be anything."""
-    import pyarrow as pa
-
     return (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError)
 
 
 def _parquet(path: Path, groups: range, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
     with pq.ParquetFile(path, pre_buffer=False) as file:
         schema = arrowtypes.workable(file.schema_arrow, str(path))
         present = None if columns is None else [name for name in columns if name in schema.names]
@@ -155,8 +147,6 @@ def _parquet(path: Path, groups: range, columns: Sequence[str] | None, rows: int
 def _arrow(
     path: Path, container: Container, groups: range, columns: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     with pa.memory_map(str(path)) as source:
         if container.kind == "arrow file":
             reader = pa.ipc.open_file(source)
@@ -178,8 +168,6 @@ def _check(batch: pa.RecordBatch) -> None:
 
     Texts that are not UTF-8 are left to the rows. Raises ArrowInvalid.
     """
-    import pyarrow as pa
-
     batch.validate()
     for column in batch.columns:
         try:
@@ -202,7 +190,6 @@ class Group:
 
 def kinds(schema: pa.Schema) -> dict[str, Kind]:
     """The column type that each field is read as."""
-    import pyarrow as pa
 
     def kind(type_: pa.DataType) -> Kind:
         if pa.types.is_boolean(type_):
@@ -231,9 +218,6 @@ def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
 
 def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int, int]]]:
     """The schema, and rows and bytes of each row group or record batch."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if container.kind == "parquet":
         with pq.ParquetFile(path) as file:
             groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
@@ -253,8 +237,6 @@ def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int,
 
 def _has_values(schema: pa.Schema) -> bool:
     """Whether any column has buffers: one of nulls has none, so its length is whatever a damaged file says."""
-    import pyarrow as pa
-
     return any(not pa.types.is_null(type_) for type_ in schema.types)
 
 

@@ -6,18 +6,18 @@ the function yields, so that text never travels. On the native runner as many sh
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError
 from handpicked.records import Runner, Shard
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SMALL = 1 << 16
 """Rows up to which a pool is read in this process."""
@@ -120,8 +120,6 @@ def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: li
             return daft.Schema.from_pyarrow_schema(schema)
 
         async def read(self) -> Any:
-            import asyncio
-
             # In a thread, because the event loop is shared by every shard in work.
             batches = iter(work(self.shard))
             following = partial(asyncio.get_running_loop().run_in_executor, _threads(), self._next, batches)

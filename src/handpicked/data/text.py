@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from handpicked.data import bulk, document, jsonarray, lines, table
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
@@ -13,9 +15,6 @@ from handpicked.data.container import DAMAGED, Container, open_bytes
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 HOLD = 64 << 20
 """A file up to this many bytes of text is parsed once and held."""

@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
@@ -22,8 +25,6 @@ from handpicked.records import AtHand, Example
 from handpicked.store import writing
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from handpicked.data.pool import FilePool
 
 FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
@@ -144,8 +145,6 @@ def _original_tables(pool: FilePool, rows: Sequence[int], at_hand: AtHand | None
     """The untouched Arrow rows of Parquet and Arrow files: those at hand, or read, as many shards at once as there are cores."""
     from concurrent.futures import ThreadPoolExecutor
 
-    import pyarrow as pa
-
     if at_hand is not None and (held := at_hand(rows)) is not None:
         yield from held
         return
@@ -165,16 +164,12 @@ def _original_tables(pool: FilePool, rows: Sequence[int], at_hand: AtHand | None
 
 
 def _taken(part: tuple[ColumnarShard, Sequence[int]]) -> list[pa.Table]:
-    import pyarrow as pa
-
     shard, rows = part
     return [pa.Table.from_batches([batch]) for _, batch in shard.taken(rows)]
 
 
 def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
     """JSON rows as Arrow tables of one schema, inferred over all of them."""
-    import pyarrow as pa
-
     try:
         yield pa.Table.from_pylist([dict(row) for row in rows])
     except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
@@ -184,8 +179,6 @@ def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
 
 
 def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: bool) -> None:
-    import pyarrow.parquet as pq
-
     schema = _schema(pool) if original else None
     first = next(tables, None)
     if first is None:
@@ -198,8 +191,6 @@ def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: b
 
 def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in tables of ``ROW_GROUP`` rows, so that the file does not depend on how the pool was cut."""
-    import pyarrow as pa
-
     held: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -214,8 +205,6 @@ def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: bool) -> None:
-    import pyarrow as pa
-
     try:
         import datasets
     except ImportError as error:
@@ -231,8 +220,6 @@ def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: 
 
 def _schema(pool: FilePool) -> pa.Schema:
     """The one schema of all files of a Parquet or Arrow pool, with the wider type where they differ."""
-    import pyarrow as pa
-
     from handpicked.data import columnar
 
     schemas = [columnar.groups(file.path, file.container)[0] for file in pool.files]
@@ -258,8 +245,6 @@ def _one_schema(pool: FilePool) -> bool:
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
-
     for name in schema.names:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
@@ -272,8 +257,6 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _empty() -> pa.Schema:
-    import pyarrow as pa
-
     return pa.schema([])
 
 

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from handpicked import data
 from handpicked.config import ArmSettings, ModelSettings, PoolSettings, SelectSettings, result_settings
+from handpicked.data.stdlib import NAME, write_pool
 from handpicked.errors import ConfigError, HandpickedError
 from handpicked.experiment.job import read_pool, reread, selected, selection_settings, split
 from handpicked.experiment.lineup import Lineup
@@ -38,9 +40,6 @@ def selectable(experiment: Lineup) -> Iterator[dict[str | None, Pool]]:
 
 
 def _without_held_out(settings: PoolSettings, folder: Path) -> Pool:
-    from handpicked import data
-    from handpicked.data.stdlib import NAME, write_pool
-
     folder.mkdir()
     if settings.path == NAME:
         source: Pool = data.read(write_pool(folder / "all.jsonl"))

@@ -12,17 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from handpicked.config import Measure
 from handpicked.experiment.job import Job, Measured, OpenPool, Subset
 from handpicked.records import Pool, Prompt
+from handpicked.scorers.text.features import FEATURES
+from handpicked.scorers.text.root_verb import RootVerb, instruction, missing, root_verbs
+from handpicked.scorers.text.words import mix
+from handpicked.selection.methods import MEASURES
+from handpicked.statistics.overlap import overlaps
 from handpicked.store import Stage, digest, write_json
 from handpicked.store.versions import Versions
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 # Versions of the stages' own work, beside those of the scorers they use: raised when their files would hold other values.
 LENGTHS = 1
@@ -54,9 +60,6 @@ def lengths(
     job: Job, name: str, pool: Pool, identity: str, measure: Measure, tokenizer: str | None
 ) -> tuple[np.ndarray[Any, Any], Stage]:
     """The response length in ``measure`` of every readable row of ``pool``, float64, NaN where it has none; stored as ``name``."""
-    import numpy as np
-
-    from handpicked.selection.methods import MEASURES
 
     def make(work: Path) -> None:
         from handpicked.selection.lengths import lengths
@@ -77,11 +80,6 @@ def audit(
     job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure, tokenizer: str | None
 ) -> Audit:
     """Features, scores and instruction types of a sample of the pool and of each subset, and what the subsets share."""
-    import pyarrow.parquet as pq
-
-    from handpicked.scorers.text.features import FEATURES
-    from handpicked.selection.methods import MEASURES
-
     scorers = [MEASURES[measure](tokenizer), *(make() for make in FEATURES.values())]
     inputs = {"pool": opened.identity, **{f"subset {name}": one.identity for name, one in subsets.items()}}
     looked = job.store.stage(
@@ -106,8 +104,6 @@ def audit(
 
 def prompt_verbs(job: Job, asked: Sequence[Prompt]) -> tuple[dict[str, str | None], Stage] | None:
     """The root verb of each evaluation prompt by its id, or ``None`` where spaCy is not installed."""
-    from handpicked.scorers.text.root_verb import instruction
-
     texts = [instruction((turn.role, turn.content) for turn in prompt.messages) for prompt in asked]
     found = _verbs(job, "audit/prompt-verbs", sha256(json.dumps(texts).encode()).hexdigest(), texts)
     if found is None:
@@ -137,11 +133,6 @@ def answer_features(
     job: Job, answers: Mapping[str, Measured]
 ) -> tuple[dict[tuple[str, str], dict[str, float | None]], Stage]:
     """The linguistic features of every answer, by (arm, prompt id)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from handpicked.scorers.text.features import FEATURES
-
     listed = [answer for measured in answers.values() for answer in measured.records]
 
     def make(work: Path) -> None:
@@ -175,8 +166,6 @@ def _verbs(
     job: Job, name: str, identity: str, texts: Path | Sequence[str]
 ) -> tuple[list[Sequence[str | None]], Stage] | None:
     """The parsed instructions of ``texts`` (or of a JSON file of them), in order, and the stage."""
-    from handpicked.scorers.text.root_verb import RootVerb, missing, root_verbs
-
     if missing() is not None:
         return None
 
@@ -202,12 +191,6 @@ def _look(
     tokenizer: str | None,
 ) -> Mapping[str, Any]:
     """Write rows.parquet (row, source, length, features, scores) and asked.json (instructions); what they hold."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from handpicked.statistics.overlap import overlaps
-
     kept = {name: _kept(subset) for name, subset in subsets.items()}
     sets = {
         POOL: _sample(np.arange(opened.pool.rows)),
@@ -239,19 +222,12 @@ def _look(
 
 def _kept(subset: Subset) -> np.ndarray[Any, Any]:
     """The pool rows of a subset, ascending."""
-    import numpy as np
-    import pyarrow.dataset as ds
-
     found = ds.dataset(subset.folder / "scores.parquet").to_table(columns=["row"], filter=ds.field("kept"))
     return np.sort(found["row"].to_numpy())
 
 
 def _sample(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The ``SAMPLE`` rows that a hash of their numbers puts first, ascending."""
-    import numpy as np
-
-    from handpicked.scorers.text.words import mix
-
     if len(rows) <= SAMPLE:
         return rows
     with np.errstate(over="ignore"):
@@ -261,8 +237,6 @@ def _sample(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, list[str]]]:
     """Batches of row, source and response, each with the instructions of its rows."""
-    from handpicked.scorers.text.root_verb import instruction
-
     waiting: list[tuple[int, str, str]] = []
     asked: list[str] = []
     for example in pool.examples(rows) if rows else ():
@@ -276,8 +250,6 @@ def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, li
 
 
 def _batch(rows: Sequence[tuple[int, str, str]]) -> pa.RecordBatch:
-    import pyarrow as pa
-
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     kinds = {"row": pa.int64(), "source": pa.string(), "response": pa.large_string()}
     return pa.record_batch(
@@ -289,11 +261,6 @@ def _batch(rows: Sequence[tuple[int, str, str]]) -> pa.RecordBatch:
 
 
 def _valued(batch: pa.RecordBatch, measure: Measure, tokenizer: str | None) -> pa.Table:
-    import pyarrow as pa
-
-    from handpicked.scorers.text.features import FEATURES
-    from handpicked.selection.methods import MEASURES
-
     columns = {name: scorer()(batch) for name, scorer in FEATURES.items()}
     return pa.table(
         {
@@ -307,10 +274,6 @@ def _valued(batch: pa.RecordBatch, measure: Measure, tokenizer: str | None) -> p
 
 def _scores(subset: Subset, rows: pa.ChunkedArray) -> dict[str, pa.Array]:
     """The numeric scores of a selection for ``rows``, in their order."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
     data = ds.dataset(subset.folder / "scores.parquet")
     names = [
         field.name

@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handpicked.bench import open_endpoint
 from handpicked.config import BenchSettings, ModelSettings
+from handpicked.endpoint import base_url_of
 from handpicked.errors import BenchmarkError, ConfigError
 from handpicked.experiment.benched import Benched, averages_of, bench_facts
 from handpicked.experiment.benchmarks import Subject, run_benchmarks, subject_of
 from handpicked.experiment.job import Trained
+from handpicked.models.load import identity
 from handpicked.progress import SILENT, Progress
 from handpicked.results.benchmarks import benchmark_table
 from handpicked.store import digest, open_run, write_json
@@ -29,8 +32,6 @@ def model_subject(name: str, adapter: Path | None, template: str, settings: Benc
 
     Raises ConfigError and MissingPart for a model that cannot be had.
     """
-    from handpicked.models.load import identity
-
     folder = Path(name).expanduser()
     if (
         adapter is None
@@ -59,9 +60,6 @@ def _base_of(adapter: Path) -> str:
 
 def endpoint_subject(endpoint: Endpoint) -> Subject:
     """A model behind an OpenAI-compatible endpoint. Its identity is its name: what answers there cannot be hashed."""
-    from handpicked.bench import open_endpoint
-    from handpicked.endpoint import base_url_of
-
     # Neither how fast it is asked nor a password in its address changes an answer.
     told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
     return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from handpicked.bench import AVERAGES, BENCHMARKS
 from handpicked.results.facts import BenchFacts
 from handpicked.store import Stage
 
@@ -26,8 +27,6 @@ class Benched:
 
 def bench_facts(one: Benched) -> BenchFacts:
     """What the benchmark table says of it."""
-    from handpicked.bench import BENCHMARKS
-
     benchmark = BENCHMARKS.get(one.benchmark)
     short = benchmark is not None and benchmark.short_answer
     if one.result is None:
@@ -76,6 +75,4 @@ def _document(sample: Mapping[str, Any]) -> str:
 
 def averages_of(names: Sequence[str]) -> dict[str, Sequence[str]]:
     """The averages among ``names``, with what each is taken over."""
-    from handpicked.bench import AVERAGES
-
     return {name: AVERAGES[name] for name in names if name in AVERAGES}

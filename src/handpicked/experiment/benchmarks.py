@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handpicked.bench import BENCHMARKS, check_files, open_model, tasks_of
 from handpicked.config import BenchSettings
 from handpicked.errors import first_line
 from handpicked.experiment.benched import Benched
@@ -51,8 +52,6 @@ def subject_of(name: str, trained: Trained, settings: BenchSettings) -> Subject:
     """A model that is loaded here, or by vLLM."""
 
     def opened(template: str | None) -> Any:
-        from handpicked.bench import open_model
-
         return open_model(
             trained.model, trained.adapter, template, engine=settings.engine, batch_size=settings.batch_size
         )
@@ -68,8 +67,6 @@ def run_benchmarks(
     One that breaks off in its own code is reported with its reason and runs again next time; the others go on. Mistakes in
     names, files and fields are raised before anything runs.
     """
-    from handpicked.bench import check_files, tasks_of
-
     tasks = tasks_of(names)
     data = check_files(tasks, settings.data)
     asked_in_chat = [task for task in tasks if _in_chat(task, settings, subject)]
@@ -92,8 +89,6 @@ def _in_chat(task: str, settings: BenchSettings, subject: Subject) -> bool:
 
 def _free_text(task: str) -> bool:
     """Whether its answers are texts that are read as a person would."""
-    from handpicked.bench import BENCHMARKS
-
     return task in BENCHMARKS and BENCHMARKS[task].free_text
 
 

@@ -7,10 +7,22 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from handpicked.bench import check_files, tasks_of
 from handpicked.catalogue import FEATURES, selectors
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.data.stdlib import NAME
+from handpicked.endpoint.request import key_of
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
 from handpicked.experiment.file import Location
+from handpicked.experiment.job import read_pool
+from handpicked.judges import load_judge
+from handpicked.models.load import load_tokenizer, resolve
+from handpicked.models.template import SHIPPED, own_templates
+from handpicked.refine import load_prompt
+from handpicked.selection.guards import plan_guards
+from handpicked.selection.kept_scores import prefilter_of
+from handpicked.selection.methods import POOL_SCORERS, SELECTORS, pool_scorer_of, pool_scorers, selector_for
+from handpicked.selectors.clusters import load_faiss
 
 Mistakes = list[tuple[Location, str]]
 
@@ -33,9 +45,6 @@ def mistakes(experiment: Experiment) -> Mistakes:
 
 def missing_parts(experiment: Experiment) -> list[str]:
     """What the experiment needs and this machine lacks, each as a sentence that says how to get it."""
-    from handpicked.endpoint.request import key_of
-    from handpicked.judges import load_judge
-
     found = []
     trained = [name for name, arm in experiment.arms.items() if arm.by != "none"]
     needed = ["transformers", "torch", *(("trl", "peft", "accelerate", "datasets") if trained else ())]
@@ -125,8 +134,6 @@ def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
 
 def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
     """The fields of the arm's pool; none where it cannot be read, which is told as a mistake of its own."""
-    from handpicked.experiment.job import read_pool
-
     settings = experiment.pool if arm.pool is None else experiment.pools.get(arm.pool)
     if arm.field is None or settings is None:
         return ()
@@ -139,16 +146,6 @@ def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
 
 def _scorer_identities(arm: ArmSettings, own: Sequence[str] = ()) -> list[str]:
     """What these scorers are made of, which looks at every file that they need. ``own`` are the fields of the pool."""
-    from handpicked.selection.kept_scores import prefilter_of
-    from handpicked.selection.methods import (
-        POOL_SCORERS,
-        SELECTORS,
-        pool_scorer_of,
-        pool_scorers,
-        selector_for,
-    )
-    from handpicked.selectors.clusters import load_faiss
-
     if arm.score.prefilter is not None:
         prefilter_of(arm.score.prefilter)
     field = None if arm.field is None or arm.field in own else pool_scorer_of(arm.field, arm.score)
@@ -163,8 +160,6 @@ def _scorer_identities(arm: ArmSettings, own: Sequence[str] = ()) -> list[str]:
 
 
 def _guards(experiment: Experiment) -> Mistakes:
-    from handpicked.selection.guards import plan_guards
-
     found: Mistakes = []
     for name, arm in experiment.arms.items():
         for guard in arm.guards:
@@ -178,8 +173,6 @@ def _guards(experiment: Experiment) -> Mistakes:
 
 
 def _files(experiment: Experiment) -> Mistakes:
-    from handpicked.data.stdlib import NAME
-
     pools: list[tuple[Location, str, PoolSettings]] = [(("pool", "path"), "pool", experiment.pool)]
     pools += [(("pools", n, "path"), f"pool '{n}'", settings) for n, settings in experiment.pools.items()]
     named: list[tuple[Location, str, str]] = [
@@ -217,8 +210,6 @@ def _models(experiment: Experiment) -> Mistakes:
 
 def _model(at: Location, settings: ModelSettings) -> Mistakes:
     """A folder that is no model is a mistake; a part or a hub that is missing here is not the file's fault."""
-    from handpicked.models.load import resolve
-
     try:
         resolve(settings)
     except ConfigError as error:
@@ -229,8 +220,6 @@ def _model(at: Location, settings: ModelSettings) -> Mistakes:
 
 
 def _prompts_of_refinement(experiment: Experiment) -> Mistakes:
-    from handpicked.refine import load_prompt
-
     found: Mistakes = []
     for name, arm in experiment.arms.items():
         if arm.refine is not None:
@@ -242,8 +231,6 @@ def _prompts_of_refinement(experiment: Experiment) -> Mistakes:
 
 
 def _judges(experiment: Experiment) -> Mistakes:
-    from handpicked.judges import load_judge
-
     found: Mistakes = []
     for index, settings in enumerate(experiment.evaluate.judges):
         at: Location = ("evaluate", "judges", index)
@@ -258,8 +245,6 @@ def _judges(experiment: Experiment) -> Mistakes:
 
 
 def _templates(experiment: Experiment) -> Mistakes:
-    from handpicked.models.template import SHIPPED
-
     known: Sequence[str] = ("auto", *SHIPPED, *sorted(_own_templates(experiment)))
     named: Mistakes = [(("train", "template"), experiment.train.template)]
     named += [
@@ -290,12 +275,9 @@ def _own_templates(experiment: Experiment) -> set[str]:
 
     Tokenizers are loaded only where a name is not one of ours.
     """
-    from handpicked.models.template import SHIPPED, own_templates
-
     named = {experiment.train.template, *(a.train.template for a in experiment.arms.values() if a.train)}
     if named <= {"auto", *SHIPPED}:
         return set()
-    from handpicked.models.load import load_tokenizer
 
     found: set[str] = set()
     for model in dict(experiment.models).values() or [experiment.model]:
@@ -308,8 +290,6 @@ def _own_templates(experiment: Experiment) -> set[str]:
 
 def _benchmarks(experiment: Experiment) -> Mistakes:
     """Names that nobody knows, and local files that are missing or hold something else."""
-    from handpicked.bench import check_files, tasks_of
-
     evaluate = experiment.evaluate
     try:
         check_files(tasks_of(evaluate.benchmarks), evaluate.bench.data)

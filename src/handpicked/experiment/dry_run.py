@@ -9,7 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from handpicked.config import ArmSettings, Experiment, ModelSettings
+from handpicked.data import read_prompts
+from handpicked.endpoint.cost import price
 from handpicked.errors import HandpickedError
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.arm_rows import arm_rows, selectable
@@ -26,7 +30,10 @@ from handpicked.experiment.planned_arm import (
     stays_untouched,
 )
 from handpicked.experiment.rendered import Rendered, rendered
+from handpicked.judges import load_judge
 from handpicked.records import Pool
+from handpicked.tokens.tokenizer import load_tokenizer
+from handpicked.train.estimate import model_size
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
@@ -142,8 +149,6 @@ def _absent(experiment: Experiment, sizes: Mapping[str, tuple[ModelSize | None, 
 
 def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None, str]:
     """The model's shape, from its configuration or else guessed from its name, and which of the two."""
-    from handpicked.train.estimate import model_size
-
     try:
         return model_size(settings), CONFIGURED
     except ImportError:
@@ -155,10 +160,6 @@ def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None
 
 def _row_costs(pool: Pool) -> list[tuple[int, int]]:
     """(response tokens, prompt tokens) of every readable row, by the embedded tokenizer."""
-    import pyarrow as pa
-
-    from handpicked.tokens.tokenizer import load_tokenizer
-
     count = load_tokenizer(None).count
     found: list[tuple[int, int]] = []
     for shard in pool.shards:
@@ -214,8 +215,6 @@ def _refinement(
     expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]
 ) -> dict[str, Any] | None:
     """The calls that rewriting an arm's responses takes, and the most they cost."""
-    from handpicked.endpoint.cost import price
-
     arm = expanded.experiment.arms[name]
     if arm.refine is None:
         return None
@@ -232,9 +231,6 @@ def _refinement(
 
 def _evaluation(expanded: Lineup) -> dict[str, Any]:
     """Prompts, comparisons, and the judge's calls with their cost."""
-    from handpicked.data import read_prompts
-    from handpicked.judges import load_judge
-
     experiment = expanded.experiment
     evaluate = experiment.evaluate
     sets = {}

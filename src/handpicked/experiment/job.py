@@ -8,10 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handpicked import data
 from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings, SelectSettings
+from handpicked.data.holdout import hold_out
 from handpicked.experiment.lineup import Lineup
+from handpicked.models.load import resolve
 from handpicked.progress import Progress
 from handpicked.records import Example, Pool
+from handpicked.selection.kept_scores import Content
 from handpicked.store import Run, Stage
 
 if TYPE_CHECKING:
@@ -45,8 +49,6 @@ class OpenPool:
     @cached_property
     def content(self) -> Content:
         """What scores by models are kept by; the pool is read for it once a run."""
-        from handpicked.selection.kept_scores import Content
-
         return Content.of(self.pool)
 
 
@@ -89,8 +91,6 @@ class Measured:
 
 def read_pool(settings: PoolSettings) -> Pool:
     """The pool that the settings name."""
-    from handpicked import data
-
     paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
     return data.read(
         paths, format=settings.format, map=settings.map, turns=settings.turns, max_row_mb=settings.max_row_mb
@@ -99,8 +99,6 @@ def read_pool(settings: PoolSettings) -> Pool:
 
 def split(settings: PoolSettings, source: Pool, folder: Path) -> dict[str, int]:
     """Write ``rest`` and ``held-out`` of ``source`` into ``folder``; the rows of each, and of the whole."""
-    from handpicked.data.holdout import hold_out
-
     held, rest = hold_out(source, settings.hold_out, settings.hold_out_max_words)
     source.write(rest, folder / "rest")
     source.write(held, folder / "held-out")
@@ -121,7 +119,6 @@ def tokenizer(model: ModelSettings) -> str | None:
     """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default, None."""
     if model.name == BUNDLED_LM:
         return None
-    from handpicked.models.load import resolve
 
     return str(resolve(model))
 

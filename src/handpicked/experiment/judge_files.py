@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, EndpointError, NotYet
+from handpicked.judges import write_requests, write_verdicts
+from handpicked.judges.answers import pair_up, read_answers
+from handpicked.judges.labelled import read_labelled
+from handpicked.judges.replay import replay
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Estimate, Pair, Verdict, to_json
+from handpicked.results.compared import from_first
+from handpicked.results.judgements import judgements
+from handpicked.results.panel import panel
+from handpicked.statistics.calibration import calibration
+from handpicked.statistics.estimates import mean
 from handpicked.store import private_folder, write_json, write_text, writing
 from handpicked.votes import summary as people
 from handpicked.votes.cases import key
@@ -42,10 +51,6 @@ def judge_files(
     Several judges also make a panel. Raises PoolError for files that hold no answers or share no prompt, and what the
     judges raise.
     """
-    from handpicked.judges.answers import pair_up, read_answers
-    from handpicked.judges.stored import write_verdicts
-    from handpicked.results.panel import panel
-
     one, other = read_answers(a), read_answers(b)
     paired = pair_up(one, other)
     verdicts = _judged(paired.pairs, judges, out, [paired.pairs[0].a, paired.pairs[0].b], progress)
@@ -106,10 +111,6 @@ def calibrate(
     Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``): nothing is
     asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what they say.
     """
-    from handpicked.judges.labelled import read_labelled
-    from handpicked.judges.stored import write_verdicts
-    from handpicked.statistics.calibration import calibration
-
     known = read_labelled(labelled, verdicts)
     said = [
         f"{labelled}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
@@ -135,8 +136,6 @@ def calibrate(
 
 def has_verdicts(labelled: Path) -> bool:
     """Whether a file of labelled pairs also holds what judges said of them."""
-    from handpicked.judges.labelled import read_labelled
-
     return bool(read_labelled(labelled).judged)
 
 
@@ -189,10 +188,6 @@ def write_batches(
     files: Sequence[Path], labelled: Path | None, judges: Sequence[JudgeSettings], out: Path
 ) -> list[Path]:
     """Only write the batch files for two files of answers, or for labelled pairs. Nothing is sent, no key is needed."""
-    from handpicked.judges import write_requests
-    from handpicked.judges.answers import pair_up, read_answers
-    from handpicked.judges.labelled import read_labelled
-
     pairs = (
         read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
     )
@@ -216,9 +211,6 @@ def replay_file(
     models that are compared. With ``out``, also written there; where the reviews come with the answers,
     ``handpicked inspect`` can open it.
     """
-    from handpicked.judges import write_verdicts
-    from handpicked.judges.replay import replay
-
     replayed = replay(reviews, reversed_, a, b)
     verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
     said = [f"{reviews}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
@@ -235,8 +227,6 @@ def _one_way(
     verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
 ) -> tuple[list[Verdict], list[Pair]]:
     """Every two models told from one side: of the named model, else of the one that is ``a`` at their first meeting."""
-    from handpicked.results.compared import from_first
-
     sides: dict[frozenset[str], str] = {}
     for v in verdicts:
         both = frozenset((v.a, v.b))
@@ -267,8 +257,6 @@ def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
 
 
 def _mean_grade(items: Mapping[Item, Grade]) -> Estimate:
-    from handpicked.statistics.estimates import mean
-
     known = [(item.prompt_id, grade.value) for item, grade in items.items() if grade.value is not None]
     prompts, values = [prompt for prompt, _ in known], [value for _, value in known]
     return mean(prompts, values, missing=len(items) - len(known))
@@ -290,8 +278,6 @@ def _finished(
     grades: Mapping[str, Any] | None = None,
 ) -> Judged:
     """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
-    from handpicked.results.judgements import judgements
-
     results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
     results |= {"grades": grades} if grades else {}
     if out is not None:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
 from handpicked.experiment import speeds as estimate
+from handpicked.train.estimate import estimate as estimate_training
+from handpicked.train.estimate import places_of, steps_of
+from handpicked.train.schedule import schedule, still
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
@@ -98,9 +101,6 @@ def planned_arm(
 
 def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> PlannedArm:
     """The arm with its optimizer steps and their learning rates."""
-    from handpicked.train.estimate import places_of, steps_of
-    from handpicked.train.schedule import schedule
-
     rates = schedule(steps_of(places_of(arm.rows, likely.mean, settings), settings), settings)
     warnings = []
     if rates.steps < FEW_STEPS:
@@ -134,8 +134,6 @@ def _weighed(
     gpu: bool,
 ) -> PlannedArm:
     """The arm with its tokens, memory and time on a model of that size."""
-    from handpicked.train.estimate import estimate as estimate_training
-
     gpu = gpu or size.weights > ON_CPU
     found = estimate_training(
         arm.rows,
@@ -152,8 +150,6 @@ def _weighed(
 
 def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
     """Why training the arm could not move a weight; None where it can, and for the untouched model."""
-    from handpicked.train.schedule import schedule, still
-
     if arm.learning_rate is None:
         return None
     if arm.rows and settings.budget_tokens is not None and settings.budget_tokens < arm.shortest_row:

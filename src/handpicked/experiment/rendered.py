@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from handpicked.data import read_prompts
+from handpicked.data.stdlib import NAME
 from handpicked.errors import MissingPart, Refused
 from handpicked.experiment.job import read_pool
 from handpicked.experiment.lineup import Lineup
+from handpicked.models.encode import response_turns
+from handpicked.models.load import load_tokenizer
+from handpicked.models.template import THOUGHT_END, load_template
 from handpicked.records import Prompt
 
 if TYPE_CHECKING:
@@ -58,9 +63,6 @@ def templates(lineup: Lineup, absent: Collection[str] = ()) -> dict[tuple[str, s
 
     A model that is missing on this machine has none; ``absent`` names those that are known to be. Raises ConfigError and TrainingError for a template that cannot be used.
     """
-    from handpicked.models.load import load_tokenizer
-    from handpicked.models.template import load_template
-
     found: dict[tuple[str, str], Template] = {}
     missing = set(absent)
     for member in lineup.experiment.arms:
@@ -100,10 +102,6 @@ def refusals(prompts: Iterable[Prompt], template: Template) -> Iterator[tuple[Pr
 
 
 def _on_pool(template: Template, model: str, lineup: Lineup, pool: str | None) -> Rendered:
-    from handpicked.data.stdlib import NAME
-    from handpicked.models.encode import response_turns
-    from handpicked.models.template import THOUGHT_END
-
     settings = lineup.pool(pool)
     of = settings.path if isinstance(settings.path, str) else " and ".join(settings.path)
     if of == NAME:  # made when the run starts, of one shape: a prompt and a response
@@ -131,8 +129,6 @@ def _on_prompts(template: Template, model: str, of: str, prompts: Sequence[Promp
 
 def _test_sets(lineup: Lineup) -> Iterator[tuple[str, list[Prompt]]]:
     """The test sets that lie in files. A held-out part is of a pool, whose rows are rendered with their prompts."""
-    from handpicked.data import read_prompts
-
     for settings in lineup.experiment.evaluate.prompts:
         if settings.path is not None:
             yield settings.name, read_prompts(settings.path, settings.name, map=settings.map)

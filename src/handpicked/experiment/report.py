@@ -15,6 +15,9 @@ from handpicked.experiment import audit as auditing
 from handpicked.experiment.benched import Benched, averages_of, bench_facts, questions
 from handpicked.experiment.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
 from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
+from handpicked.report import read, write
+from handpicked.results.assemble import assemble
+from handpicked.results.compared import judged_pairs
 from handpicked.results.facts import (
     ArmFacts,
     InstructionFacts,
@@ -24,9 +27,11 @@ from handpicked.results.facts import (
     StageFacts,
     TrainingFacts,
 )
+from handpicked.results.selection_audit import selection_audit
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import missing
 from handpicked.store import Stage
+from handpicked.votes.summary import votes_on
 
 KEPT = (
     *("learning_rate", "warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
@@ -48,11 +53,6 @@ def report(
     command: str,
 ) -> dict[str, Any]:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
-    from handpicked.report import read, write
-    from handpicked.results.assemble import assemble
-    from handpicked.results.compared import judged_pairs
-    from handpicked.votes.summary import votes_on
-
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
@@ -206,8 +206,6 @@ def _audited(
     tokenizer: str | None,
 ) -> tuple[dict[str, Any], Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
     """The selection audit of the candidate's pool and of every arm that selects from it, by the first seed of each."""
-    from handpicked.results.selection_audit import selection_audit
-
     chosen = job.experiment.arms
     candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
     pool = chosen[candidate.members[0]].pool

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from handpicked.config import TrainSettings
+from handpicked.train.estimate import ModelSize
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
@@ -25,8 +26,6 @@ def guess_size(name: str) -> ModelSize | None:
 
     With width h, h/128 layers and a feed-forward of 8/3 h, a layer has 12 h^2 weights: h = 4,096 gives LLaMA 7B.
     """
-    from handpicked.train.estimate import ModelSize
-
     found = re.search(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", name.lower())
     if found is None:
         return None

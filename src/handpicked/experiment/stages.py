@@ -15,6 +15,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handpicked import data
+from handpicked.bench import reference_loss as measure
 from handpicked.config import (
     ArmSettings,
     GenerateSettings,
@@ -26,6 +28,8 @@ from handpicked.config import (
     TrainSettings,
     result_settings,
 )
+from handpicked.data import read_prompts
+from handpicked.data.stdlib import NAME, write_pool
 from handpicked.errors import NotYet, PoolError
 from handpicked.experiment.job import (
     Job,
@@ -39,9 +43,16 @@ from handpicked.experiment.job import (
     selection_settings,
     split,
 )
+from handpicked.experiment.rendered import refusals, templates
+from handpicked.judges import judge as decide
+from handpicked.judges import load_judge, read_verdicts, runs_here
 from handpicked.records import Completion, Example, Pair, Pool, Prompt, messages_id, to_json
+from handpicked.refine import estimated, load_prompt, rewrite
+from handpicked.selection.choice import pick_by, scores_for
+from handpicked.selection.plan import plan_selection
 from handpicked.store import LOST, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
+from handpicked.train import train as fine_tune
 
 if TYPE_CHECKING:
     from handpicked.judges import JudgeFolder
@@ -67,9 +78,6 @@ def pools(job: Job) -> dict[str | None, OpenPool]:
 
 def _pool(job: Job, name: str, settings: PoolSettings) -> OpenPool:
     """Only a pool that must be made or split is copied."""
-    from handpicked import data
-    from handpicked.data.stdlib import NAME, write_pool
-
     source = None if settings.path == NAME else read_pool(settings)
     identity = f"python {platform.python_version()}" if source is None else _pool_identity(source)
     if source is not None and not settings.hold_out:
@@ -107,9 +115,6 @@ def subsets(job: Job, opened: Mapping[str | None, OpenPool], arms: Sequence[str]
 
 
 def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset | None) -> Subset:
-    from handpicked.selection.choice import pick_by, scores_for
-    from handpicked.selection.plan import plan_selection
-
     settings = selection_settings(job.lineup, name)
     if of is not None:
         settings = settings.model_copy(update={"of": str(of.folder)})
@@ -149,7 +154,6 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
     settings = job.experiment.arms[name].refine
     if settings is None:
         return subset
-    from handpicked.refine import estimated, load_prompt, rewrite
 
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         examples = list(reread(subset.reading, subset.file).examples())
@@ -187,8 +191,6 @@ def train(job: Job, name: str, subset: Subset | None) -> Trained:
         return Trained(start, None, settings.template, base, None)
 
     def make(work: Path) -> Mapping[str, Any]:
-        from handpicked.train import train as fine_tune
-
         examples = list(reread(subset.reading, subset.file).examples())
         result = fine_tune(examples, start, settings, work, arm=name, progress=job.progress)
         return asdict(replace(result, adapter=None, merged=None))
@@ -273,8 +275,6 @@ def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
 
     A lone user turn is what every template takes, so tokenizers are loaded only where there is another prompt.
     """
-    from handpicked.experiment.rendered import refusals, templates
-
     unusual = [prompt for prompt in asked if [message.role for message in prompt.messages] != ["user"]]
     reasons: dict[str, str] = {}
     for (model, name), template in (templates(job.lineup) if unusual else {}).items():
@@ -299,8 +299,6 @@ def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
 
 
 def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Prompt]:
-    from handpicked.data import read_prompts
-
     if settings.path is None:
         listed = [_held_out_prompt(example, settings.name) for example in held_out]
     else:
@@ -323,8 +321,6 @@ def _held_out_prompt(example: Example, test_set: str) -> Prompt:
 
 def _references(settings: ReferenceSettings) -> dict[str, str]:
     """Known good answers by prompt id."""
-    from handpicked import data
-
     known: dict[str, str] = {}
     for example in data.read(settings.path).examples():
         if all(str(example.original.get(field)) == value for field, value in settings.where.items()):
@@ -343,8 +339,6 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
         return None
 
     def make(work: Path) -> None:
-        from handpicked.bench import reference_loss as measure
-
         measure(
             referenced,
             trained.model,
@@ -405,9 +399,6 @@ def _generation(settings: GenerateSettings) -> dict[str, Any]:
 
 def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
     """The verdicts of every judge on every pair of arms that is to meet, by the judge's name."""
-    from handpicked.judges import judge as decide
-    from handpicked.judges import load_judge, read_verdicts
-
     meetings = job.lineup.meetings()
     pairs = _pairs(meetings, asked, answers)
     under_test = sorted({job.lineup.model(name).name for name in answers})
@@ -459,8 +450,6 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
 
 def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str, ...]:
     """What computes the verdicts: a model on this machine, or else whatever is behind the endpoint."""
-    from handpicked.judges import runs_here
-
     if not judge.asks:
         return EMBEDDER
     return LANGUAGE_MODEL if runs_here(settings) else ()
@@ -468,7 +457,6 @@ def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str
 
 def _judging_model(settings: JudgeSettings) -> dict[str, str]:
     """The content of a judge's model that is on this machine."""
-    from handpicked.judges import runs_here
     from handpicked.models.load import identity
 
     return {"judge model": identity(ModelSettings(name=settings.model or ""))} if runs_here(settings) else {}

@@ -11,6 +11,8 @@ from handpicked.endpoint import Reply, Request
 from handpicked.errors import ConfigError
 from handpicked.judges.folder import JudgeFolder
 from handpicked.models.bundled import PREFIX
+from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.template import load_template
 from handpicked.progress import Progress
 
 SHOWN = 20
@@ -38,9 +40,6 @@ def local_replies(
             f"base_url, or use letter-probability, which needs one forward pass a review."
         )
     import torch
-
-    from handpicked.models.load import load_model, load_tokenizer
-    from handpicked.models.template import load_template
 
     name = ModelSettings(name=settings.model or "")
     tokenizer, model = load_tokenizer(name), load_model(name)

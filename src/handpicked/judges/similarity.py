@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from handpicked.judges.folder import JudgeFolder
 from handpicked.judges.outcome import mirrored
@@ -17,9 +18,6 @@ from handpicked.judges.parse import preference
 from handpicked.models.embed import embed
 from handpicked.progress import Progress
 from handpicked.records import Pair, Preference, Review
-
-if TYPE_CHECKING:
-    import numpy as np
 
 WINDOWS_AT_ONCE = 256
 
@@ -63,8 +61,6 @@ def _review(pair: Pair, judge: JudgeFolder, vectors: dict[str, np.ndarray]) -> R
 
 def _embedded(texts: Sequence[str], judge: JudgeFolder, progress: Progress) -> dict[str, np.ndarray]:
     """Each text's embedding: the mean of its windows' embeddings, of length 1."""
-    import numpy as np
-
     parts = [windows(text, judge.window_chars) for text in texts]
     flat = [part for group in parts for part in group]
     chunks = []

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from handpicked.errors import ConfigError, MissingPart, StoreError, did_you_mean
 from handpicked.models.digest import sha256_of_file
+from handpicked.models.from_gguf import convert
 
 PREFIX = "bundled:"
 
@@ -102,8 +103,6 @@ def bundled_folder(name: str) -> Path:
 
 def _convert(source: Path, target: Path) -> None:
     """Convert aside and rename. The caller holds the lock, so a leftover can only be a killed process's."""
-    from handpicked.models.from_gguf import convert
-
     partial = target.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     convert(source, partial)

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.config import BUNDLED_EMBEDDER, ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
@@ -15,9 +17,6 @@ from handpicked.models.digest import MODEL_FILES, sha256_of_file
 from handpicked.models.load import hub_file, is_folder
 from handpicked.models.quiet import quiet
 
-if TYPE_CHECKING:
-    import numpy as np
-
 
 def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int = 64) -> np.ndarray:
     """Embeddings of ``texts``: float32 [n, dimensions], each of length 1, so that a dot product is a cosine.
@@ -25,8 +24,6 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
     The bundled MiniLM reads the first 256 tokens of a text and has 384 dimensions. ``name`` is ``bundled:NAME``, a folder
     or a hub name. Raises MissingPart when sentence-transformers or the model is not there.
     """
-    import numpy as np
-
     model = embedder(name)
     if not texts:
         return np.zeros((0, model.get_embedding_dimension()), dtype=np.float32)

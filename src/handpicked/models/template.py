@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
+from handpicked.models.sandbox import render_source
 from handpicked.records import Message
 
 if TYPE_CHECKING:
@@ -304,8 +305,6 @@ def render(tokenizer: Any, source: str, messages: Sequence[Message], *, prompt: 
 
     Raises Refused where the template refuses them, Endless where it exceeds the sandbox's bounds.
     """
-    from handpicked.models.sandbox import render_source
-
     variables = {
         **tokenizer.special_tokens_map,
         "messages": [_turn(message) for message in messages],

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 CHANGING = ("dynamic", "longrope")
@@ -23,7 +25,6 @@ def side_by_side(
     then left.
     """
     import torch
-    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     workers = min(threads, len(items)) if items and _independent(model) else 1

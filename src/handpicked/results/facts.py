@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union
+
+import numpy as np
 
 from handpicked.records import Completion, Prompt, SelectionSummary, Verdict
 from handpicked.statistics.preference import Answers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Lengths = Union[Sequence["int | None"], "np.ndarray[Any, Any]"]
 """Lengths of rows; ``None``, in an array NaN, where a row has none."""

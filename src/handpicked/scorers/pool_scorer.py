@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
@@ -88,9 +88,6 @@ def write_scores(work: Path, table: pa.Table) -> None:
 
     Rows ascend. A value is null where there is none, never NaN; ``reason`` says why and is null otherwise.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     for name in table.column_names:
         if pa.types.is_floating(table[name].type) and pc.any(pc.is_nan(table[name])).as_py():
             raise AssertionError(f"{name} has NaN where it should have null and a reason")
@@ -108,7 +105,5 @@ def truncation(cut: Sequence[int]) -> dict[str, dict[str, int]]:
 
 def read_scores(work: Path) -> pa.Table:
     """What ``write_scores`` left in ``work``, by row, ascending."""
-    import pyarrow as pa
-
     with pa.OSFile(str(work / SCORES), "rb") as source:
         return pa.ipc.open_file(source).read_all()

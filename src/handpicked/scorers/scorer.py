@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
+
+import pyarrow as pa
 
 from handpicked.records import Better, Cost
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Scope = Literal["item", "set"]
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,12 @@ class StoredReason:
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         """The reason of each of the batch's rows, string."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         found, reasons = _lookup(self.file, "reason", batch)
         return pc.if_else(pa.array(found), reasons, pa.scalar(self.outside, reasons.type))
 
 
 def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[Any, pa.Array]:
     """Which of the batch's rows are in ``file``, and their values of column ``name``, null where they are not."""
-    import numpy as np
-    import pyarrow as pa
-
     rows, values = _column(file, name, Path(file).stat().st_mtime_ns)
     wanted = np.asarray(batch["row"].cast(pa.int64()))
     places = np.searchsorted(rows, wanted)
@@ -89,8 +84,6 @@ def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[Any, pa.Array]
 @lru_cache(maxsize=8)
 def _column(file: str, name: str, modified: int) -> tuple[Any, pa.ChunkedArray]:
     """(rows, values), memory-mapped."""
-    import pyarrow as pa
-
     del modified  # part of the cache's key: the file may be made anew
     with pa.memory_map(file) as source:
         table = pa.ipc.open_file(source).read_all()

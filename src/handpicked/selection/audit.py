@@ -8,15 +8,14 @@ import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from handpicked.records import Pool
 from handpicked.selection.guards import plan_guards
 from handpicked.selectors.selector import Scores
 from handpicked.tokens.tokenizer import load_tokenizer
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 AUDITED = ("repetition", "compressibility", "cut-off", "duplicates", "near-duplicates")
 SAMPLE = 1000
@@ -73,8 +72,6 @@ def _scored(
     pool: Pool, rows: Sequence[int], tokenizer: str | None
 ) -> tuple[list[pa.RecordBatch], list[tuple[int, int]]]:
     """The scores that the guards need of these rows, and the tokens of each row's prompt and response."""
-    import pyarrow as pa
-
     scorers = {scorer.name: scorer for plan in plan_guards(AUDITED) for scorer in plan.scorers}
     tables: list[pa.RecordBatch] = []
     lengths: list[tuple[int, int]] = []
@@ -102,8 +99,6 @@ def _counted(batch: pa.RecordBatch, tokenizer: str | None) -> list[tuple[int, in
 
 def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
     """Row, id, prompt and response of these rows."""
-    import pyarrow as pa
-
     waiting: list[Any] = []
     names = ("row", "id", "prompt", "response")
     types = (pa.int64(), pa.string(), pa.large_string(), pa.large_string())
@@ -117,8 +112,6 @@ def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
 
 
 def _batch(values: list[Any], names: Sequence[str], types: Sequence[pa.DataType]) -> pa.RecordBatch:
-    import pyarrow as pa
-
     columns = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), types, strict=True)]
     return pa.RecordBatch.from_arrays(columns, names=list(names))
 

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from handpicked.config import ScoreSettings, SelectSettings, result_settings
@@ -60,8 +62,6 @@ class Content:
     @staticmethod
     def of(pool: Pool) -> Content:
         """Reads the pool once."""
-        import pyarrow.compute as pc
-
         total, readable = hashlib.sha256(), 0
         for shard in pool.shards:
             for batch in shard.read(["row", "id", "response"]):
@@ -240,8 +240,6 @@ class _Stores:
 
 def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
     """Rows, nulls by reason, and whatever the scorer itself noted."""
-    import pyarrow as pa
-
     with pa.memory_map(str(work / SCORES)) as source:
         table = pa.ipc.open_file(source).read_all()
     if len(table) != expected:
@@ -317,8 +315,6 @@ def _prefiltered(
 
 
 def _sampled(pool: Pool, among: Sequence[int] | None, settings: ScoreSettings) -> Sequence[int]:
-    import pyarrow as pa
-
     assert settings.sample is not None
     kept = None if among is None else pa.array(among, pa.int64())
     batches = []

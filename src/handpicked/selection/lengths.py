@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from handpicked.records import Pool
 from handpicked.selection.methods import MEASURES
 from handpicked.selection.scores import score_pool
 
-if TYPE_CHECKING:
-    import numpy as np
-
 
 def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> np.ndarray[Any, Any]:
     """The response length of every readable row, in pool order: float64, NaN where it has none."""
-    import numpy as np
-    import pyarrow as pa
-
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         scored = score_pool(pool, [MEASURES[measure](tokenizer)], (), Path(scratch) / "scores.arrow")
         parts = [

@@ -7,8 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from handpicked._version import __version__
 from handpicked.data.reading import read_back
@@ -29,10 +35,7 @@ from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import numbers
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+from handpicked.tokens.tokenizer import load_tokenizer
 
 FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", MANIFEST)
 SKETCHES = ("minhash",)
@@ -62,8 +65,6 @@ class Guarded:
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Batches of the rows let through."""
-        import pyarrow as pa
-
         if not self.guards:
             yield from self.scored.batches(columns)
             return
@@ -73,8 +74,6 @@ class Guarded:
 
     def first_drop(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
         """For each row the place of the first guard that drops it, or -1."""
-        import numpy as np
-
         first = np.full(len(batch), -1, dtype=np.int32)
         for place, guard in enumerate(self.guards):
             first[(first < 0) & guard.drops(batch)] = place
@@ -173,9 +172,6 @@ class Selection:
 
     def _explained(self, batch: pa.RecordBatch, reasons: Counter[str]) -> pa.RecordBatch:
         """The batch with its columns ``kept`` and ``reason``; adds to the counts of ``reasons``."""
-        import numpy as np
-        import pyarrow as pa
-
         rows = batch["row"].to_numpy()
         kept = (
             np.isin(rows, self.rows[slice(*np.searchsorted(self.rows, (rows[0], rows[-1] + 1)))])
@@ -221,8 +217,6 @@ class Selection:
         self, column: str, batch: pa.RecordBatch, nulls: pa.Array
     ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         """Each reason why a value of ``column`` is null, and (boolean) of which rows."""
-        import pyarrow.compute as pc
-
         scorer = next((one for one in self.scorers if one.name == column), None)
         if isinstance(scorer, Stored) and scorer.reasons is not None:
             reasons = batch[scorer.reasons]
@@ -270,9 +264,6 @@ class Selection:
         return (self.pool, self.rows.tolist()) if subset is None else (subset, range(subset.rows))
 
     def _write_scores(self, file: Path, progress: Progress) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         fields = [one for one in self.guarded.scored.schema if one.name not in SKETCHES]
         schema = pa.schema([*fields, pa.field("kept", pa.bool_()), pa.field("reason", pa.string())])
         # No two rows have equal numbers, and hashes seldom: looking for repeats costs time and gains nothing.
@@ -318,7 +309,6 @@ def _with_rejected(batch: pa.RecordBatch, rejected: Sequence[Rejected]) -> pa.Re
     """The batch with the rejected rows at their places: no id, no score, and the reason."""
     if not rejected:
         return batch
-    import pyarrow as pa
 
     more = {
         "row": pa.array([one.row for one in rejected], pa.int64()),
@@ -330,8 +320,6 @@ def _with_rejected(batch: pa.RecordBatch, rejected: Sequence[Rejected]) -> pa.Re
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    import pyarrow as pa
-
     return pa.RecordBatch.from_arrays([pa.array([], one.type) for one in schema], schema=schema)
 
 
@@ -359,8 +347,6 @@ def pool_described(pool: Pool) -> dict[str, Any]:
 
 def described(scorer: Scorer) -> dict[str, Any]:
     """A scorer as a manifest names it: unit, direction, what null means, its arguments and its tokenizer's identity."""
-    from handpicked.tokens.tokenizer import load_tokenizer
-
     described = {
         "name": scorer.name,
         "unit": scorer.unit,
@@ -376,8 +362,6 @@ def described(scorer: Scorer) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """The versions that a selection may depend on."""
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {"python": platform.python_version()}
     for name in (
         "pyarrow",

@@ -9,7 +9,11 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.engine import map_shards
@@ -18,9 +22,6 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Runner, Shard
 from handpicked.selection.top_rows import Hopefuls
 from handpicked.store import writing
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 RELEASE = 1 << 19
 """Rows after which freed memory goes back to the system."""
@@ -57,8 +58,6 @@ class ScoreShard:
             yield scored
 
     def _scored(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        import pyarrow as pa
-
         values = [batch["row"], batch["id"], *(scorer(batch) for scorer in self.scorers)]
         values += [batch[name] for name in self.fields]
         cast = [_no_nan(value.cast(kind.type)) for value, kind in zip(values, self.schema, strict=True)]
@@ -67,9 +66,6 @@ class ScoreShard:
 
 def _no_nan(values: pa.Array) -> pa.Array:
     """Not a number is no value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if not pa.types.is_floating(values.type):
         return values
     return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
@@ -86,8 +82,6 @@ class ScoredPool:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Batches with row, id and ``columns`` (all, by default), in pool order."""
-        import pyarrow as pa
-
         wanted = None if columns is None else ["row", "id", *columns]
         with pa.OSFile(str(self.file)) as source, pa.ipc.open_file(source) as reader:
             for index in self.order:
@@ -114,8 +108,6 @@ def score_pool(
         PoolError: the pool has no such field.
         StoreError: the file cannot be written.
     """
-    import pyarrow as pa
-
     schema = _schema(pool, scorers, fields)
     # What needs only a row's number looks it up in a file of this machine, and so it does not travel to others.
     here = {scorer.name: scorer for scorer in scorers if scorer.columns == ("row",)}
@@ -150,8 +142,6 @@ def score_pool(
 
 def _with_stored(part: pa.RecordBatch, here: Mapping[str, BatchScorer], schema: pa.Schema) -> pa.RecordBatch:
     """The batch with its columns of ``here``, in the order of ``schema``."""
-    import pyarrow as pa
-
     if not here:
         return part
     columns = [here[name](part) if name in here else part[name] for name in schema.names]
@@ -160,8 +150,6 @@ def _with_stored(part: pa.RecordBatch, here: Mapping[str, BatchScorer], schema: 
 
 def _schema(pool: Pool, scorers: Sequence[BatchScorer], fields: Sequence[str]) -> pa.Schema:
     """Row, id, one column a scorer (its type is what it makes of an empty batch), then the fields."""
-    import pyarrow as pa
-
     empty = pa.array([], pa.large_string())
     kinds: list[tuple[str, Any]] = [("row", pa.int64()), ("id", pa.large_string())]
     for scorer in scorers:
@@ -181,8 +169,6 @@ def _schema(pool: Pool, scorers: Sequence[BatchScorer], fields: Sequence[str]) -
 
 def _by_shard(batch: pa.RecordBatch, shards: Sequence[Shard]) -> Iterator[pa.RecordBatch]:
     """The batch cut where one shard ends and another begins, so that pieces can be put in pool order."""
-    import numpy as np
-
     if not len(batch):
         return
     rows = batch["row"].to_numpy()

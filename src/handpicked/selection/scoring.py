@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from handpicked._version import __version__
 from handpicked.config import ScoreSettings
 from handpicked.errors import ConfigError, PoolError, did_you_mean
@@ -151,8 +153,6 @@ def _write(
     scored: ScoredPool, file: Path, scorers: Sequence[Scorer]
 ) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
     """Write the scores; the number of nulls of each, and of those by a model how many for which reason."""
-    import pyarrow.parquet as pq
-
     names = [scorer.name for scorer in scorers]
     nulls = {scorer.name: 0 for scorer in scorers if not isinstance(scorer, StoredReason)}
     reasons: dict[str, Counter[str]] = {

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import pyarrow as pa
+from jinja2 import Environment
+
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.tokens.tokenizer import load_tokenizer
 
 FOLDER = files("handpicked.models") / "templates"
 
@@ -15,11 +19,6 @@ def overhead(template: str, tokenizer: str | None = None) -> int:
     Counted with ``tokenizer`` (None: the embedded one) on an empty prompt and response, so it is exact up to merges at their
     edges. Raises ConfigError for an unknown template.
     """
-    import pyarrow as pa
-    from jinja2 import Environment
-
-    from handpicked.tokens.tokenizer import load_tokenizer
-
     known = sorted(
         file.name.removesuffix(".jinja") for file in FOLDER.iterdir() if file.name.endswith(".jinja")
     )

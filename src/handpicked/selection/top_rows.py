@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from handpicked.data.arrow import int64_array
 from handpicked.selectors.topk import numbers
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 MOST = 1 << 30
 """Bytes put aside beyond which no more are: the subset is then read from the pool."""
@@ -59,8 +58,6 @@ class Hopefuls:
 
     def offer(self, scored: pa.RecordBatch, first_row: int, originals: pa.RecordBatch) -> None:
         """Scored rows and the batch of the file they were read from, whose first row is ``first_row`` of the pool."""
-        import numpy as np
-
         if self._gone:
             return
         keys = self._sign * numbers(scored[self.column], self.column)
@@ -81,8 +78,6 @@ class Hopefuls:
 
     def close(self) -> None:
         """Nothing more will be offered."""
-        import pyarrow as pa
-
         with self._lock:
             writer, self._writer = self._writer, None
             try:
@@ -93,8 +88,6 @@ class Hopefuls:
 
     def tables(self, rows: Sequence[int]) -> Iterator[pa.Table] | None:
         """These rows (ascending) as they came, in order; ``None`` where one of them was not put aside."""
-        import numpy as np
-
         self.close()
         wanted = np.asarray(rows, dtype=np.int64)
         parts = sorted(self._parts, key=lambda part: int(part.rows[0]))
@@ -107,8 +100,6 @@ class Hopefuls:
         return self._read([part for part in chosen if len(part.rows)])
 
     def _read(self, parts: Sequence[_Part]) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
         with pa.OSFile(str(self._file)) as source, pa.ipc.open_file(source) as reader:
             for part in parts:
                 batch = reader.get_batch(part.batch).take(int64_array(part.places))
@@ -116,8 +107,6 @@ class Hopefuls:
 
     def _written(self, aside: pa.RecordBatch) -> bool:
         """Whether the rows are in the file now. If not, none is."""
-        import pyarrow as pa
-
         self._bytes += aside.nbytes
         try:
             if self._bytes <= MOST:
@@ -137,8 +126,6 @@ class Hopefuls:
 
     def _prune(self) -> None:
         """Forget the rows that can no longer win."""
-        import numpy as np
-
         self._floor = _cut(np.concatenate([part.keys for part in self._parts]), self._size)
         left = (part.only(part.keys >= self._floor) for part in self._parts)
         self._parts = [part for part in left if len(part.rows)]
@@ -148,6 +135,4 @@ class Hopefuls:
 
 def _cut(keys: np.ndarray[Any, Any], size: int) -> float:
     """The key that a row must reach to be among the ``size`` highest of ``keys``."""
-    import numpy as np
-
     return float(np.partition(keys, -size)[-size]) if len(keys) > size else float("-inf")

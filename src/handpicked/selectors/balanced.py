@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow.compute as pc
 
 from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK, id_numbers, numbers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,6 @@ class Balanced:
         return (self.field,) if self.measure is None else (self.field, self.measure)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         groups = count_groups(scores, self.field, self.columns)
         if not groups:
             return np.empty(0, np.int64)
@@ -63,8 +61,6 @@ def complete(batch: Any, columns: tuple[str, ...]) -> Any:
 
 def count_groups(scores: Scores, field: str, columns: tuple[str, ...]) -> dict[str, int]:
     """Rows in each group (by the text of its value) that have a value in every column."""
-    import pyarrow.compute as pc
-
     counts: dict[str, int] = {}
     for batch in scores.batches(columns):
         for one in pc.value_counts(complete(batch, columns)[field].cast("large_string")).to_pylist():
@@ -74,9 +70,6 @@ def count_groups(scores: Scores, field: str, columns: tuple[str, ...]) -> dict[s
 
 def group_codes(values: Any, codes: dict[str, int]) -> np.ndarray[Any, Any]:
     """The number of each row's group."""
-    import numpy as np
-    import pyarrow.compute as pc
-
     encoded = pc.dictionary_encode(values.cast("large_string"))
     places = np.array([codes[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
     found: np.ndarray[Any, Any] = places[encoded.indices.to_numpy(zero_copy_only=False)]
@@ -89,8 +82,6 @@ def even_quotas(available: list[int], size: int) -> np.ndarray[Any, Any]:
     >>> even_quotas([100, 2, 100], 11).tolist()
     [5, 2, 4]
     """
-    import numpy as np
-
     rows = np.array(available, dtype=np.int64)
     size = min(size, int(rows.sum()))
     level = 0

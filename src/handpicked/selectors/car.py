@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.clusters import cluster
 from handpicked.selectors.embeddings import BLOCK, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 VARIANCE = 0.95
 """Share of the variance that principal components keep before clustering (section 3.3 of the paper)."""
@@ -42,8 +41,6 @@ class Car:
         return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if len(rows) <= size:
             return np.sort(rows.rows)
@@ -73,8 +70,6 @@ class Car:
 
 def principal(vectors: np.ndarray[Any, Any], variance: float = VARIANCE) -> np.ndarray[Any, Any]:
     """The vectors in the fewest principal components that hold ``variance`` of their variance (float32 [n, components])."""
-    import numpy as np
-
     middle = vectors.mean(axis=0, dtype=np.float64)
     spread = np.zeros((vectors.shape[1], vectors.shape[1]))
     for begin in range(0, len(vectors), BLOCK):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.errors import MissingPart
 from handpicked.selectors.embeddings import BLOCK, DECIMALS
-
-if TYPE_CHECKING:
-    import numpy as np
 
 ITERATIONS = 25
 SAMPLE = 256
@@ -27,8 +26,6 @@ class Clusters:
     @property
     def nearness(self) -> np.ndarray[Any, Any]:
         """Minus the distance (float64 [n]), to six decimals, so that rounding errors break no ties."""
-        import numpy as np
-
         found: np.ndarray[Any, Any] = -np.round(self.distances.astype("float64"), DECIMALS)
         return found
 
@@ -47,8 +44,6 @@ def cluster(
     Raises:
         MissingPart: faiss is not installed.
     """
-    import numpy as np
-
     faiss = load_faiss()
     kmeans = faiss.Kmeans(
         vectors.shape[1],

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from handpicked.selectors.embeddings import BLOCK
-
-if TYPE_CHECKING:
-    import numpy as np
 
 AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""
@@ -62,8 +61,6 @@ class Dense:
     _kept: np.ndarray[Any, Any] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        import numpy as np
-
         count = len(self.vectors)
         self.covered = np.zeros(count, np.float32)
         self._kept = self.vectors @ self.vectors.T if 4 * count**2 <= KEPT else None
@@ -73,8 +70,6 @@ class Dense:
         return 0.1**DECIMALS + 1e-6 * len(self.vectors)  # sums of float32
 
     def first(self) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         found = np.zeros(len(self.vectors))
         blocks = [slice(begin, begin + 2 * TILE) for begin in range(0, len(self.vectors), 2 * TILE)]
         for place, left in enumerate(blocks):
@@ -86,8 +81,6 @@ class Dense:
         return found
 
     def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         found = np.zeros(len(places))
         for begin in range(0, len(self.vectors), BLOCK):
             part = slice(begin, begin + BLOCK)
@@ -102,8 +95,6 @@ class Dense:
         return found
 
     def take(self, place: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         cosines = self._cosines([place], slice(None))[0]
         nearer = np.flatnonzero(cosines > self.covered)
         fall = np.zeros(len(self.vectors))
@@ -120,8 +111,6 @@ class Dense:
 
         Of a cosine c that is max(c - before, 0) - max(c - after, 0), which is c, held between the two, less ``before``.
         """
-        import numpy as np
-
         fall = np.empty(len(self.vectors))
         ones = np.ones(len(rows), np.float32)
         for begin in range(0, len(fall), 2 * TILE):
@@ -149,7 +138,6 @@ class Sparse:
     _values: np.ndarray[Any, Any] = field(init=False, repr=False)
 
     def __post_init__(self, near: np.ndarray[Any, Any], cosines: np.ndarray[Any, Any]) -> None:
-        import numpy as np
         from scipy.sparse import csr_array
 
         seen = (near >= 0) & (cosines > 0)
@@ -165,26 +153,18 @@ class Sparse:
         return 0.1**DECIMALS
 
     def first(self) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         owners = np.repeat(np.arange(len(self.covered)), np.diff(self._starts))
         found: np.ndarray[Any, Any] = np.bincount(owners, weights=self._values, minlength=len(self.covered))
         return found
 
     def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         return np.array([self._gain(place) for place in places.tolist()])
 
     def _gain(self, place: int) -> float:
-        import numpy as np
-
         own = slice(self._starts[place], self._starts[place + 1])
         return float(np.maximum(self._values[own] - self.covered[self._rows[own]], 0).sum(dtype=np.float64))
 
     def take(self, place: int) -> float:
-        import numpy as np
-
         own = slice(self._starts[place], self._starts[place + 1])
         rows = self._rows[own]
         self.covered[rows] = np.maximum(self.covered[rows], self._values[own])
@@ -198,8 +178,6 @@ def lazy_greedy(
 
     ``blend(gains, places)`` is what is maximised instead of the gains themselves; it must rise with them.
     """
-    import numpy as np
-
     bounds = coverage.first() + coverage.slack
     everywhere, free = np.arange(len(bounds)), np.ones(len(bounds), bool)
     taken: list[int] = []
@@ -222,8 +200,6 @@ def _best(
 
     ``bounds`` of the rows that are looked at are renewed; their ``worth`` becomes -inf.
     """
-    import numpy as np
-
     at_once, top, best = AT_ONCE, -np.inf, -1
     while True:
         at_once = min(at_once, len(worth))

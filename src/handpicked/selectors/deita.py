@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.embeddings import DECIMALS, Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 AT_ONCE = 1024
 """Rows compared with those taken in one matrix product."""
@@ -40,8 +39,6 @@ class Deita:
         return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         kept, numbers = min(size, len(rows)), int(rows.embeddings.vectors.shape[1]) + min(AT_ONCE, len(rows))
         afford(4 * kept * numbers, f"deita: {kept:,} embeddings taken", "Give a smaller size.")
@@ -62,8 +59,6 @@ class Deita:
 
 def apart(rows: Candidates, order: np.ndarray[Any, Any], size: int, threshold: float) -> list[int]:
     """The first ``size`` places of ``order`` that are no more similar than ``threshold`` to one taken before."""
-    import numpy as np
-
     kept = np.empty((min(size, len(order)), rows.embeddings.vectors.shape[1]), np.float32)
     taken: list[int] = []
     for begin in range(0, len(order), AT_ONCE):

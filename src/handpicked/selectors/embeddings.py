@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.errors import ConfigError, StoreError
 from handpicked.selectors.balanced import complete
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import id_numbers, numbers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 VECTORS, ROWS = "embeddings.npy", "rows.npy"
 EMBEDDING = "embedding"
@@ -42,8 +41,6 @@ class Embeddings:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        import numpy as np
-
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.rows):
             raise ConfigError(
                 f"embeddings: vectors of shape {self.vectors.shape} do not fit {len(self.rows):,} rows; there must be one "
@@ -56,8 +53,6 @@ class Embeddings:
 
     def has(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Which of these rows have a vector (boolean)."""
-        import numpy as np
-
         return np.isin(rows, self.rows)
 
     @staticmethod
@@ -67,8 +62,6 @@ class Embeddings:
         Raises:
             StoreError: they are not there or damaged.
         """
-        import numpy as np
-
         try:
             vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
             rows = np.load(folder / ROWS, allow_pickle=False)
@@ -103,8 +96,6 @@ class Candidates:
     @cached_property
     def vectors(self) -> np.ndarray[Any, Any]:
         """All their vectors in memory, float32 [n, dimensions]."""
-        import numpy as np
-
         found = np.empty((len(self), self.embeddings.vectors.shape[1]), np.float32)
         for begin in range(0, len(self), BLOCK):
             found[begin : begin + BLOCK] = self.take(slice(begin, begin + BLOCK))
@@ -116,8 +107,6 @@ class Candidates:
         Raises:
             ConfigError: one of them is not a finite vector of length 1.
         """
-        import numpy as np
-
         found: np.ndarray[Any, Any] = self.embeddings.vectors[self.places[which]]
         lengths = np.einsum("ij,ij->i", found, found)
         wrong = np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))
@@ -144,8 +133,6 @@ def candidates(
     Raises:
         ConfigError: a column cannot be ranked, or there are no embeddings.
     """
-    import numpy as np
-
     if embeddings is None:
         raise ConfigError(
             "embeddings: this selector compares meanings and has no embeddings. handpicked.selectors makes them; otherwise give "

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.coverage import KEPT, Coverage, Dense, Sparse, lazy_greedy
 from handpicked.selectors.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.neighbours import nearest
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MOST = 200_000
 """Rows up to which every two are compared: 2 n^2 d operations, half an hour on one core."""
@@ -39,8 +38,6 @@ class FacilityLocation:
         return columns_of(self.embeddings)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = candidates(scores, self.embeddings, ())
         if not size or not len(rows):
             return np.empty(0, np.int64)

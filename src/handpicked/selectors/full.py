@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,6 @@ class Full:
     columns: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = [batch["row"].to_numpy() for batch in scores.batches(())]
         return np.sort(np.concatenate(rows))[:size] if rows else np.empty(0, np.int64)
 

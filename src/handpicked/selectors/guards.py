@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+import numpy as np
+import pyarrow as pa
 
+from handpicked.selectors.topk import id_numbers
+
+if TYPE_CHECKING:
     from handpicked.selectors.selector import Scores
 
 
@@ -24,8 +26,6 @@ class Limit:
 
     def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
         """Which rows of the batch are dropped."""
-        import numpy as np
-
         # A null becomes NaN, of which neither comparison is true.
         values = batch[self.column].cast("float64").to_numpy(zero_copy_only=False)
         outside: np.ndarray[Any, Any] = (values < self.low) | (values > self.high)
@@ -56,8 +56,6 @@ class Listed:
 
     def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
         """Which rows of the batch are dropped."""
-        import numpy as np
-
         return np.isin(batch["row"].to_numpy(), self.rows)
 
 
@@ -66,10 +64,6 @@ Guard = Limit | Present | Listed
 
 def exact_duplicates(scores: Scores) -> np.ndarray[Any, Any]:
     """Every row whose id a row before it has (24 bytes of memory a row)."""
-    import numpy as np
-
-    from handpicked.selectors.topk import id_numbers
-
     parts = [
         (*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)
     ]

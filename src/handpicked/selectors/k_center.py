@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 AHEAD = 32
 """Rows whose distances are computed in one pass, because the next centres are likely among them."""
@@ -36,8 +35,6 @@ class KCenter:
         return columns_of(self.embeddings)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = candidates(scores, self.embeddings, ())
         afford(
             rows.bytes + 4 * AHEAD * len(rows),
@@ -59,8 +56,6 @@ def centres(vectors: np.ndarray[Any, Any], first: int, size: int) -> list[int]:
     Distances to the ``AHEAD`` rows that are farthest now are computed together: the memory traffic of one pass over the
     vectors serves several steps. The choice is the same as one by one.
     """
-    import numpy as np
-
     closest = np.full(len(vectors), -np.inf, np.float32)  # cosine to the nearest row taken
     known: dict[int, np.ndarray[Any, Any]] = {}
     taken = [first]
@@ -78,8 +73,6 @@ def centres(vectors: np.ndarray[Any, Any], first: int, size: int) -> list[int]:
 
 def _farthest(closest: np.ndarray[Any, Any], newest: int) -> list[int]:
     """``newest`` and the other rows that are farthest from those taken."""
-    import numpy as np
-
     count = min(AHEAD, len(closest))
     found = np.argpartition(closest, count - 1)[:count].tolist()
     return [newest, *(place for place in found if place != newest)]
@@ -87,8 +80,6 @@ def _farthest(closest: np.ndarray[Any, Any], newest: int) -> list[int]:
 
 def _cosines(vectors: np.ndarray[Any, Any], places: list[int]) -> np.ndarray[Any, Any]:
     """Cosines of these rows with every row, float32 [places, n]."""
-    import numpy as np
-
     chosen = vectors[places]
     found = np.empty((len(places), len(vectors)), np.float32)
     for begin in range(0, len(vectors), BLOCK):

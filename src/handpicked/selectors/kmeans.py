@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.balanced import even_quotas
@@ -12,9 +14,6 @@ from handpicked.selectors.embeddings import Candidates, Embeddings, afford, cand
 from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Take = Literal["nearest", "random", "longest"]
 
@@ -47,8 +46,6 @@ class KMeans:
         return (self.measure,) if self.take == "longest" else ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = candidates(scores, self.embeddings, self._lengths)
         if len(rows) <= size:
             return np.sort(rows.rows)

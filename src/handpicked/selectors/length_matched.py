@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from handpicked.errors import ConfigError
 from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Scores
@@ -13,8 +17,6 @@ from handpicked.selectors.topk import TopK, id_numbers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    import pyarrow as pa
 
 WIDTH = 1.1
 """A length bin reaches from one length to 10% above it."""
@@ -22,8 +24,6 @@ WIDTH = 1.1
 
 def length_bins(lengths: Any) -> np.ndarray[Any, Any]:
     """The bin of each length: ``floor(log(length) / log(1.1))``, with one bin of its own for length 0."""
-    import numpy as np
-
     values = np.asarray(lengths, dtype=np.float64)
     return np.where(values < 1, 0, 1 + np.floor(np.log(np.maximum(values, 1)) / np.log(WIDTH) + 1e-9)).astype(
         np.int64
@@ -53,8 +53,6 @@ class LengthMatched:
         return (self.measure,)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         if size != len(self.lengths):
             raise ConfigError(
                 f"length-matched: size {size:,} differs from the {len(self.lengths):,} rows of the subset whose lengths are "
@@ -80,9 +78,6 @@ class LengthMatched:
 
     def _eligible(self, scores: Scores) -> Iterator[pa.RecordBatch]:
         """The rows that have a length and may be drawn."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         without = pa.array(sorted(self.without), pa.large_string())
         for batch in scores.batches((self.measure,)):
             valued = batch.filter(batch[self.measure].is_valid())
@@ -98,8 +93,6 @@ class LengthMatched:
 
 def nearest_quotas(wanted: np.ndarray[Any, Any], available: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """``wanted`` rows a bin, cut to what is ``available``, the rest moved to the nearest bins that have rows left."""
-    import numpy as np
-
     quotas: np.ndarray[Any, Any] = np.minimum(wanted, available)
     for place in np.flatnonzero(wanted > available).tolist():
         short = int(wanted[place] - available[place])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+
 from handpicked.selectors.topk import id_numbers
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from handpicked.selectors.selector import Scores
 
 BANDS, WIDTH = 25, 5
@@ -24,8 +25,6 @@ def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray[Any, A
     signatures that agree in at least ``threshold`` of their numbers. Needs about 240 bytes of memory a row, and 512
     more for each that shares a band with another.
     """
-    import numpy as np
-
     parts = list(_bands(scores))
     if not parts:
         return np.empty(0, np.int64)
@@ -44,8 +43,6 @@ def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray[Any, A
 
 def _bands(scores: Scores) -> Any:
     """Band hashes, length, id and row of each batch's rows that have a signature."""
-    import numpy as np
-
     for batch in scores.batches(("minhash", "chars")):
         signed = batch.filter(batch["minhash"].is_valid())
         if not len(signed):
@@ -64,15 +61,11 @@ def _bands(scores: Scores) -> Any:
 
 
 def _matrix(signatures: Any) -> Any:
-    import numpy as np
-
     return np.frombuffer(b"".join(signatures.to_pylist()), dtype="<u4").reshape(len(signatures), -1)
 
 
 def _candidates(bands: Any, rank: Any) -> np.ndarray[Any, Any]:
     """Pairs of places (better, worse) that share a band."""
-    import numpy as np
-
     found = []
     for band in range(bands.shape[1]):
         order = np.lexsort((rank, bands[:, band]))
@@ -87,13 +80,9 @@ def _candidates(bands: Any, rank: Any) -> np.ndarray[Any, Any]:
 
 def _signatures(scores: Scores, rows: Any) -> np.ndarray[Any, Any]:
     """The signatures of these rows, in their order (ascending)."""
-    import numpy as np
-
     parts = []
     for batch in scores.batches(("minhash",)):
         mask = np.isin(batch["row"].to_numpy(), rows)
         if mask.any():
-            import pyarrow as pa
-
             parts.append(_matrix(batch.filter(pa.array(mask.tolist()))["minhash"]))
     return np.concatenate(parts)

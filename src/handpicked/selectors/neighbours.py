@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.embeddings import BLOCK
-
-if TYPE_CHECKING:
-    import numpy as np
 
 EXACT = 100_000
 """Rows up to which every two are compared. Beyond, an inverted file of K-Means cells is searched: some neighbours are missed."""
@@ -25,8 +24,6 @@ def nearest(
     Raises:
         MissingPart: faiss is not installed.
     """
-    import numpy as np
-
     faiss = load_faiss()
     if len(vectors) <= exact:
         index = faiss.IndexFlatIP(vectors.shape[1])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.selectors.balanced import complete, count_groups, even_quotas, group_codes
 from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK, id_numbers, numbers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 REACH = 128
 """Ranks beyond a group's quota that can still be drawn: weight 2**-128 against a random number of 53 bits."""
@@ -39,8 +38,6 @@ class PowerLaw:
         return (self.field, self.measure)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         groups = count_groups(scores, self.field, self.columns)
         if not groups:
             return np.empty(0, np.int64)

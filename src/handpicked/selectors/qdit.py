@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.coverage import lazy_greedy
 from handpicked.selectors.embeddings import Embeddings, candidates, columns_of
 from handpicked.selectors.facility_location import coverage_of
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,6 @@ class Qdit:
         return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if not size or not len(rows):
             return np.empty(0, np.int64)
@@ -68,8 +65,6 @@ class Qdit:
 
 def unit_range(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The values moved and stretched to 0 to 1; all 0 where they are equal."""
-    import numpy as np
-
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ConfigError(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK, id_numbers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
@@ -17,7 +16,6 @@ def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
 
     It belongs to the row's content, not to its place: any order and any split of a pool gives the same choice.
     """
-    import numpy as np
 
     def mix(values: Any) -> Any:
         values = values + np.uint64(0x9E3779B97F4A7C15)
@@ -43,8 +41,6 @@ class Random:
     columns: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         top = TopK(np.array([size]))
         for batch in scores.batches(()):
             ids = id_numbers(batch["id"])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK, id_numbers, numbers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def take_top(
@@ -20,8 +19,6 @@ def take_top(
     Raises:
         ConfigError: the column does not hold numbers.
     """
-    import numpy as np
-
     top = TopK(np.array([size]))
     for batch in scores.batches((column,)):
         keys = numbers(batch[column], column)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.clusters import cluster
 from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,6 @@ class SemDeDup:
         return columns_of(self.embeddings, self.column)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         columns = () if self.column is None else (self.column,)
         rows = candidates(scores, self.embeddings, columns, self.ceiling)
         if not len(rows):
@@ -78,8 +75,6 @@ def earlier(
 
     float64 [n]; -1 for the first of a cluster.
     """
-    import numpy as np
-
     found = np.full(len(labels), -1.0)
     order = np.lexsort((np.arange(len(labels)), first, labels))
     cuts = np.flatnonzero(np.diff(labels[order])) + 1

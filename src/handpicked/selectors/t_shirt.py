@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.selectors.ranked import take_top
 from handpicked.selectors.selector import Scores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,6 @@ class Steady:
     libraries: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         batches = list(scores.batches(self.columns))
         if not batches:
             return np.empty(0, np.int64)

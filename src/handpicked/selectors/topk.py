@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.errors import ConfigError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 SLACK = 1 << 18
 """Rows buffered beyond what is kept before the worst are thrown away."""
@@ -25,8 +25,6 @@ class TopK:
     """
 
     def __init__(self, quotas: np.ndarray[Any, Any]) -> None:
-        import numpy as np
-
         self._quotas = np.asarray(quotas, dtype=np.int64)
         self._floors = np.where(self._quotas > 0, -np.inf, np.inf)
         self._limit = 2 * int(self._quotas.sum()) + SLACK
@@ -43,8 +41,6 @@ class TopK:
             self._prune()
 
     def _prune(self) -> None:
-        import numpy as np
-
         if not self._parts:
             return
         columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
@@ -73,8 +69,6 @@ class TopK:
 
         Finding a group's cut costs a pass over all rows, so that it is done where few groups overflow.
         """
-        import numpy as np
-
         hopeful = np.ones(len(groups), dtype=bool)
         counts = np.bincount(groups, minlength=len(self._quotas))
         over = np.flatnonzero((counts > self._quotas) & (self._quotas > 0))
@@ -87,8 +81,6 @@ class TopK:
 
     def entries(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Group, key, id (high and low) and row of every row kept, by group, best first."""
-        import numpy as np
-
         self._prune()
         if not self._parts:
             return (
@@ -102,17 +94,11 @@ class TopK:
 
     def rows(self) -> np.ndarray[Any, Any]:
         """The rows kept, ascending."""
-        import numpy as np
-
         return np.sort(self.entries()[4])
 
 
 def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Ids of 32 hex digits as two columns of uint64, high and low, that sort as the ids do."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
     ids = pc.cast(ids, pa.large_string())
@@ -131,8 +117,6 @@ def numbers(values: pa.Array, column: str) -> np.ndarray[Any, Any]:
     Raises:
         ConfigError: the column does not hold numbers.
     """
-    import pyarrow as pa
-
     kind = values.type
     if not (
         pa.types.is_integer(kind)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError
 from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import TopK, id_numbers, numbers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,6 @@ class Window:
         return (self.column,)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
         values = [numbers(batch[self.column], self.column) for batch in scores.batches((self.column,))]
         known = np.concatenate(values) if values else np.empty(0)
         known = known[~np.isnan(known)]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from handpicked.records import Estimate, Outcome
 from handpicked.statistics import estimates
 from handpicked.statistics.crossed import crossed
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LABELS: tuple[Outcome, ...] = ("win", "tie", "lose")
 
@@ -36,8 +34,6 @@ def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> Agreement
     An item that either lacks or could not parse is missing. Kappa has no value where both use one and the
     same label throughout: then chance explains everything.
     """
-    import numpy as np
-
     items = list(dict.fromkeys((*one, *other)))
     cells = [
         LABELS.index(one[i]) * len(LABELS) + LABELS.index(other[i])
@@ -58,8 +54,6 @@ def _kappa(cells: Sequence[int], table: np.ndarray, missing: int) -> Estimate:
     The interval is by the influence of each item on kappa (the variance of Fleiss, Cohen and Everitt, 1969) and, as kappa
     lies from -1 to 1, Wilson's of the share (1 + kappa) / 2, which covers also where nearly all agree.
     """
-    import numpy as np
-
     n = len(cells)
     if n == 0:
         return Estimate(None, None, None, 0, missing, "nothing to count")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from handpicked.records import Estimate, Verdict
 from handpicked.statistics.crossed import crossed
 from handpicked.statistics.estimates import over
 from handpicked.statistics.seeds import numbered
 from handpicked.statistics.win_rate import Rule, worth
-
-if TYPE_CHECKING:
-    import numpy as np
 
 PRIOR = 0.5
 STEPS = 10_000
@@ -31,8 +29,6 @@ def bradley_terry(
     strengths cannot be compared: then every estimate has no value. ``arm_of`` says of which arm each model is a seed
     (``None``: models are arms). The variance is a sandwich, as the model is a logistic regression (``crossed``).
     """
-    import numpy as np
-
     name_of = {model: model for v in verdicts for model in (v.a, v.b)} if arm_of is None else arm_of
     arms = list(dict.fromkeys(name_of[model] for v in verdicts for model in (v.a, v.b)))
     known = [(v, value) for v in verdicts if (value := worth(v, rule)) is not None]
@@ -73,8 +69,6 @@ def _only_trainings(models: Collection[str], arm_of: Mapping[str, str]) -> set[s
 
 def _fit(wins: np.ndarray) -> np.ndarray:
     """Log strengths [k] of a win matrix [k, k]."""
-    import numpy as np
-
     games, won = wins + wins.T, wins.sum(axis=1)
     strength = np.ones(len(wins))
     for _ in range(STEPS):
@@ -91,8 +85,6 @@ def _influences(
     strength: np.ndarray, a: np.ndarray, b: np.ndarray, worths: np.ndarray, games: np.ndarray
 ) -> np.ndarray:
     """What each verdict contributes to the strengths, [verdicts, arms]: its score times the inverse information."""
-    import numpy as np
-
     chance = 1 / (1 + np.exp(strength[None, :] - strength[:, None]))
     information = -games * chance * (1 - chance)
     np.fill_diagonal(information, 0.0)
@@ -102,8 +94,6 @@ def _influences(
 
 
 def _connected(met: np.ndarray) -> bool:
-    import numpy as np
-
     reached = np.zeros(len(met), dtype=bool)
     reached[0] = True
     for _ in range(len(met)):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.records import Estimate
 from handpicked.statistics.estimates import Z95
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Values = Sequence[float | None]
 
@@ -40,8 +39,6 @@ def spearman(a: Values, b: Values) -> Estimate:
     Interval by Fisher's z with the standard error sqrt((1 + r^2 / 2) / (n - 3)) of Bonett and Wright (2000). Rows that lack
     either value are missing. No value below four rows or where all values of a side are equal.
     """
-    import numpy as np
-
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
     n, missing = len(pairs), len(a) - len(pairs)
     ranks = [_ranks(np.array([pair[side] for pair in pairs], dtype=float)) for side in (0, 1)]
@@ -56,14 +53,10 @@ def spearman(a: Values, b: Values) -> Estimate:
 
 
 def _known(values: Values) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     return np.array([value for value in values if value is not None], dtype=float)
 
 
 def _ranks(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     means: np.ndarray[Any, Any] = ((ends - counts + 1 + ends) / 2)[inverse]

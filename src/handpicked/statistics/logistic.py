@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from handpicked.statistics.crossed import Crossed, crossed
-
-if TYPE_CHECKING:
-    import numpy as np
 
 RIDGE = 0.04
 STEPS = 50
@@ -42,8 +40,6 @@ def influences(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Their sums over clusters make the sandwich. ``x`` [n, k] includes the intercept, if there is one.
     """
-    import numpy as np
-
     beta = _coefficients(x, y, np.ones((1, len(y))))[0]
     p = _probability(x @ beta)
     inverse = np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(beta)))
@@ -57,8 +53,6 @@ def rate_at_zero(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     ``weights`` [r, n] has one row a resample, all of which are fitted together from the fit to all rows; without it
     there is one row of ones. A resample that draws nothing has no value (NaN).
     """
-    import numpy as np
-
     design = np.column_stack([np.ones(len(y)), x])
     ones = np.ones((1, len(y)))
     start = _coefficients(design, y, ones)
@@ -78,8 +72,6 @@ def separated(x: np.ndarray, y: np.ndarray) -> bool:
 
     Then only the ridge bounds the coefficients, and a weaker one moves them. ``x`` [n, k] includes the intercept.
     """
-    import numpy as np
-
     ones = np.ones((1, len(y)))
     weak, weaker = (_coefficients(x, y, ones, ridge=RIDGE / by) for by in (1e4, 1e6))
     return bool(np.abs(weaker - weak).max() > APART)
@@ -89,8 +81,6 @@ def _coefficients(
     x: np.ndarray, y: np.ndarray, weights: np.ndarray, start: np.ndarray | None = None, ridge: float = RIDGE
 ) -> np.ndarray:
     """The penalised maximum of the likelihood for each row of ``weights`` [r, n]: [r, k]."""
-    import numpy as np
-
     k = x.shape[1]
     products = (x[:, :, None] * x[:, None, :]).reshape(len(x), k * k)
     beta = np.zeros((len(weights), k)) if start is None else np.tile(start, (len(weights), 1))
@@ -106,6 +96,4 @@ def _coefficients(
 
 
 def _probability(log_odds: np.ndarray) -> np.ndarray:
-    import numpy as np
-
     return np.asarray(1 / (1 + np.exp(-log_odds)))

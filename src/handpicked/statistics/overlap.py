@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
 
 from handpicked.statistics.verb_noun import proportion
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def overlaps(subsets: Mapping[str, np.ndarray[Any, Any]], pool: int) -> list[dict[str, Any]]:
@@ -19,8 +20,6 @@ def overlaps(subsets: Mapping[str, np.ndarray[Any, Any]], pool: int) -> list[dic
     empty; ``overlap`` is the overlap at N: the share of the smaller subset (of N rows) that is in the larger (Szymkiewicz
     and Simpson). ``by_chance`` is the overlap at N of two random subsets of these sizes: the larger size over the pool's.
     """
-    import numpy as np
-
     found = []
     for (a, rows_a), (b, rows_b) in itertools.combinations(subsets.items(), 2):
         both = len(np.intersect1d(rows_a, rows_b, assume_unique=True))
@@ -45,9 +44,6 @@ def shares(values: Mapping[str, list[str | None]], most: int = 12) -> list[dict[
 
     Rows without a value are counted among those that the shares are of.
     """
-    from collections import Counter
-    from dataclasses import asdict
-
     counts = {
         name: Counter(value for value in listed if value is not None) for name, listed in values.items()
     }

@@ -14,15 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from handpicked.records import Verdict
 from handpicked.statistics.compare import LEVEL, MIN_PAIRS, balances
 from handpicked.statistics.crossed import Crossed, half_width, of_mean
 from handpicked.statistics.win_rate import Rule, parsed
-
-if TYPE_CHECKING:
-    import numpy as np
 
 WANTED = 0.8
 MOST = 10_000_000
@@ -116,8 +114,6 @@ def sign_test_power(n: int, ties: float, q: float, level: float) -> float:
     """The chance that the exact sign test of ``n`` prompts is below ``level`` for the side that wins a decided prompt with
     probability ``q``; a prompt is a tie with probability ``ties``.
     """
-    import numpy as np
-
     if n < MIN_PAIRS:
         return 0.0
     centre, spread = n * (1 - ties), math.sqrt(n * ties * (1 - ties))
@@ -134,8 +130,6 @@ def sign_test_power(n: int, ties: float, q: float, level: float) -> float:
 
 def _found(decided: int, q: float, level: float) -> float:
     """The chance that at least so many of ``decided`` prompts are won that the two-sided sign test is below ``level``."""
-    import numpy as np
-
     if decided > EXACT_UP_TO:
         behind = decided * (0.5 - q) + 0.5 + NormalDist().inv_cdf(1 - level / 2) * math.sqrt(decided) / 2
         return 1 - NormalDist().cdf(behind / math.sqrt(decided * max(1e-12, q * (1 - q))))
@@ -149,8 +143,6 @@ def _found(decided: int, q: float, level: float) -> float:
 
 def _log_binomial(n: int, k: np.ndarray, p: float) -> np.ndarray:
     """Log of the binomial probabilities of ``k`` of ``n``."""
-    import numpy as np
-
     logs = _log_factorials()
     ways = logs[n] - logs[k] - logs[n - k]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -162,15 +154,11 @@ def _log_binomial(n: int, k: np.ndarray, p: float) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _log_factorials() -> np.ndarray:
-    import numpy as np
-
     return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, EXACT_UP_TO + 1)))])
 
 
 def win_rate_power(seen: Crossed, distance_seen: float, level: float) -> Chance:
     """The chance with several seeds, from the variances seen at that distance from an even win rate."""
-    import numpy as np
-
     even = 1 / (1 - 4 * distance_seen**2) if distance_seen < 0.5 else 1.0
     between = even * max(0.0, seen.over_seeds - seen.rest)
     free = seen.seeds - 1

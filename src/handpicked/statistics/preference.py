@@ -18,7 +18,9 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.records import Estimate, Verdict
 from handpicked.statistics.compare import holm
@@ -28,9 +30,6 @@ from handpicked.statistics.length_forms import CHOSEN, FORMS, robust_scale
 from handpicked.statistics.logistic import fit
 from handpicked.statistics.seeds import numbered
 from handpicked.statistics.win_rate import Rule, worth
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LENGTH = "length"
 ENOUGH = 10
@@ -157,8 +156,6 @@ def _fitted(
     fixed: Container[str] | None,
 ) -> tuple[np.ndarray[Any, Any], list[Crossed]]:
     """Coefficients and their variances: one intercept a pair of arms, then length, then ``terms``."""
-    import numpy as np
-
     met: dict[tuple[str, str], int] = {}
     place = [met.setdefault((v.a, v.b), len(met)) for v in verdicts]
     pairs = np.eye(len(met))[place]
@@ -172,6 +169,4 @@ def _fitted(
 
 def _scaled(differences: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Differences over their robust scale, at most ``MOST`` of them: zero stays zero."""
-    import numpy as np
-
     return np.asarray(np.clip(differences / robust_scale(differences), -MOST, MOST))

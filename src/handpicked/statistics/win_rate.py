@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from handpicked.records import Estimate, Outcome, Verdict
 from handpicked.statistics import crossed, estimates
 from handpicked.statistics.seeds import numbered
@@ -111,8 +113,6 @@ def standard_error(verdicts: Sequence[Verdict], rule: Rule = "strict") -> float 
     ``None`` below two parsed verdicts. It takes verdicts as independent; the interval of
     ``adjusted_win_rate`` takes prompts as independent.
     """
-    import numpy as np
-
     _, worths, _ = parsed(verdicts, rule)
     return float(np.std(worths, ddof=1) / np.sqrt(len(worths))) if len(worths) > 1 else None
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from handpicked._version import __version__
 from handpicked.errors import EndpointError, MissingPart, StoreError
 from handpicked.secrets import masked
@@ -450,8 +452,6 @@ def open_run(
     folder: Path, say: Callable[[str], None] = log.info, *, keep_versions: bool = False
 ) -> Iterator[Run]:
     """Lock a run folder, open its run.log and give it. Raises StoreError when another process holds it."""
-    from filelock import FileLock, Timeout
-
     with writing(folder):
         private_folder(folder)
         layout = folder / ".layout"

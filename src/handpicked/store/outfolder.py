@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from handpicked.errors import StoreError
 from handpicked.store import writing
 
@@ -27,8 +29,6 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
         StoreError: ``out`` cannot be written, is in use by another process, or holds files of these names that are not
             from handpicked.
     """
-    from filelock import FileLock, Timeout
-
     with writing(out):
         existed = out.is_dir()
         out.mkdir(parents=True, exist_ok=True)

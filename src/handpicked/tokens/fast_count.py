@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from handpicked.data.arrow import int64_array
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
     Counts = Callable[[pa.LargeStringArray], np.ndarray[Any, Any]]
 
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -39,7 +41,6 @@ def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None
     ``reference`` counts the texts that the fast way cannot. The caller still compares both on a probe.
     """
     import gigatoken
-    import orjson
 
     digits = _splits_digits(config)
     if digits and not _digits_stand_alone(config):
@@ -66,7 +67,6 @@ def encoded_lengths(tokenizer: Any) -> Counts:
 
     def counts(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
         nonlocal seen
-        import numpy as np
 
         offsets, data = text_buffers(texts)
         seen += len(data)
@@ -81,7 +81,6 @@ def _by_awkward(
     tokenizer: Any, offsets: np.ndarray[Any, Any], data: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
     import awkward as ak
-    import numpy as np
 
     characters = ak.contents.NumpyArray(data, parameters={"__array__": "char"})
     strings = ak.contents.ListOffsetArray(
@@ -94,8 +93,6 @@ def _by_awkward(
 def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.ndarray[Any, Any]:
     """By gigatoken's padded matrix, which is as wide as the longest text: so texts of like length go together."""
     import gigatoken
-    import numpy as np
-    import pyarrow as pa
 
     sizes = np.diff(text_buffers(texts)[0])
     order = np.argsort(sizes, kind="stable")
@@ -111,8 +108,6 @@ def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.n
 
 def _like_lengths(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
     """Runs of ascending ``sizes`` (bytes), each of which fits a matrix of ``CELLS`` at one token a byte, or is one text."""
-    import numpy as np
-
     begin = 0
     while begin < len(sizes):
         over = np.arange(1, len(sizes) - begin + 1) * sizes[begin:] > CELLS
@@ -122,13 +117,9 @@ def _like_lengths(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) -> Counts:
-    import numpy as np
-
     correction = lru_cache(maxsize=65536)(lambda run: _run_correction(run, reference))
 
     def corrected(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
-        import pyarrow as pa
-
         result = counts(texts)
         offsets, data = text_buffers(texts)
         hard = _rows_with_bytes(data, offsets, missing)
@@ -145,8 +136,6 @@ def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) 
 
 def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Offsets (int64, one more than texts, from 0) and bytes (uint8) of a large_string array, without copying the text."""
-    import numpy as np
-
     _, offset_buffer, data = texts.buffers()
     offsets = np.frombuffer(offset_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
     if data is None or not len(offsets):
@@ -156,8 +145,6 @@ def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray[Any, Any], np.n
 
 def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray[Any, Any]:
     """Which texts contain a byte from ``low`` to ``high`` (exclusive)."""
-    import numpy as np
-
     rows = np.zeros(len(offsets) - 1, dtype=bool)
     filled = np.flatnonzero(offsets[1:] > offsets[:-1])
     if len(filled):
@@ -172,8 +159,6 @@ def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray[Any,
 
 def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray[Any, Any]:
     """Which texts contain one of the bytes ``wanted`` that can occur in UTF-8."""
-    import numpy as np
-
     table = np.zeros(256, dtype=bool)
     table[[byte for byte in wanted if byte not in NEVER_IN_UTF8]] = True
     rows = np.zeros(len(offsets) - 1, dtype=bool)
@@ -193,8 +178,6 @@ def _after_two_spaces(data: Any) -> np.ndarray[Any, Any]:
 
     Block by block, because a block and its masks stay in the processor's cache: three times as fast as at one go.
     """
-    import numpy as np
-
     found = [np.empty(0, dtype=np.int64)]
     space, digit = (np.empty(BLOCK, dtype=kind) for kind in (bool, bool))
     shifted = np.empty(BLOCK, dtype=np.uint8)
@@ -216,8 +199,6 @@ def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], in
 
     Runs of up to seven bytes, nearly all, are packed into one number each and looked up once a batch.
     """
-    import numpy as np
-
     added = np.zeros(len(offsets) - 1, dtype=np.int64)
     ends = _after_two_spaces(data)
     ends = ends[_is_space(data[ends - 1]) & _is_space(data[ends - 2])]
@@ -252,8 +233,6 @@ def _is_space(data: Any) -> Any:
 
 def _run_correction(run: bytes, reference: Counts) -> int:
     """Tokens of a white-space run kept whole, less its tokens when its last character stands apart."""
-    import pyarrow as pa
-
     whole, head, last = reference(
         pa.array([run.decode(), run[:-1].decode(), run[-1:].decode()], pa.large_string())
     )
@@ -280,10 +259,6 @@ def _other_numbers() -> str:
 
 
 def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     offsets, data = text_buffers(texts)
     rows = _rows_where(data, offsets, 0x80, 0x100)
     beyond_ascii = np.flatnonzero(rows)

@@ -7,15 +7,18 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.data.arrow import int64_array
 from handpicked.errors import ConfigError, MissingPart, first_line
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+from handpicked.tokens.fast_count import encoded_lengths, fast_count
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +68,6 @@ class Tokenizer:
 
     def count(self, texts: pa.Array) -> pa.Array:
         """Tokens of each text (int64), without added special tokens; null for null."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         if isinstance(texts, pa.ChunkedArray):
             texts = texts.combine_chunks()
         present = texts.is_valid() if texts.null_count else None
@@ -134,10 +134,7 @@ def _download(name: str) -> Path:
 
 def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, str]:
     """Fast counts where the probe agrees, else the reference."""
-    import orjson
     import tokenizers
-
-    from handpicked.tokens.fast_count import fast_count
 
     try:
         reference = tokenizers.Tokenizer.from_str(data.decode("utf-8"))
@@ -149,8 +146,6 @@ def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str,
     reference.no_padding()
 
     def slow(texts: Any) -> Any:
-        import numpy as np
-
         encoded = reference.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
         return np.fromiter((len(one) for one in encoded), dtype=np.int64, count=len(encoded))
 
@@ -165,15 +160,12 @@ def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str,
 
 
 def _sentencepiece(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, str]:
-    import numpy as np
-
     try:
         import sentencepiece
     except ImportError as error:
         raise MissingPart(
             f"tokenizer: {file} needs the package sentencepiece (pip install sentencepiece)."
         ) from error
-    from handpicked.tokens.fast_count import encoded_lengths
 
     try:
         reference = sentencepiece.SentencePieceProcessor(model_proto=data)
@@ -200,8 +192,6 @@ def _sentencepiece(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, 
 
 def _disagreement(fast: Callable[[Any], Any], slow: Callable[[Any], Any]) -> str | None:
     """The first probe text on which two counts differ."""
-    import pyarrow as pa
-
     texts = pa.array(PROBE, pa.large_string())
     for text, one, other in zip(PROBE, fast(texts), slow(texts), strict=True):
         if one != other:
@@ -210,6 +200,4 @@ def _disagreement(fast: Callable[[Any], Any], slow: Callable[[Any], Any]) -> str
 
 
 def _gigatoken_version() -> str:
-    from importlib.metadata import version
-
     return f"gigatoken {version('gigatoken')}"

@@ -19,6 +19,7 @@ from typing import Any
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import MissingPart
+from handpicked.models.load import pinned, resolve
 
 GIB = 1024**3
 
@@ -54,8 +55,6 @@ def model_size(model: ModelSettings) -> ModelSize:
 
     Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's configuration is not to be had.
     """
-    from handpicked.models.load import pinned, resolve
-
     place = resolve(model)
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.errors import ConfigError, PoolError
+from handpicked.judges import read_verdicts
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
 from handpicked.store import read_json, write_text
 from handpicked.votes import Case, InspectServer, Session, VoteFile, sample
@@ -88,8 +89,6 @@ def _has_screen() -> bool:
 
 def cases_of(folder: Path) -> list[Case]:
     """Every pair that was judged, with its verdicts, the main judge's first."""
-    from handpicked.judges import read_verdicts
-
     if not folder.is_dir():
         raise ConfigError(
             f"There is no folder {folder}. Give one that 'handpicked run' or 'handpicked judge' made."

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.records import Outcome, Pair, Verdict
+from handpicked.statistics.agreement import agree, among
+from handpicked.statistics.estimates import share
 from handpicked.votes import TAGS, Case, Standing, VoteFile
 from handpicked.votes.cases import join, key
 
@@ -83,8 +85,6 @@ def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, An
 
 def _longer(people: Labels, known: Mapping[str, Case]) -> Any:
     """How often people preferred the longer answer, where they had a preference and the lengths differ."""
-    from handpicked.statistics.estimates import share
-
     decided = {
         case: label for case, label in people.items() if label != "tie" and known[case].longer is not None
     }
@@ -96,8 +96,6 @@ def _agreement(
     by_annotator: Mapping[str, Labels], people: Labels, known: Mapping[str, Case]
 ) -> list[dict[str, Any]]:
     """Every judge under both rules with all people together and with each; then every two people."""
-    from handpicked.statistics.agreement import agree, among
-
     raters = {"all people": people, **(by_annotator if len(by_annotator) > 1 else {})}
     found = [
         {

@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from handpicked.errors import PoolError
 from handpicked.records import Outcome
 from handpicked.store import private_file, writing
@@ -91,8 +93,6 @@ class VoteFile:
 
     def _append(self, event: Mapping[str, Any]) -> None:
         """Write one line and wait until it is on the disk. Raises StoreError when the disk refuses it."""
-        from filelock import FileLock
-
         # Lone surrogates, which UTF-8 cannot write, are written as JSON's escapes.
         line = (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         with writing(self.path), FileLock(self.path.with_name(f".{self.path.name}.lock")):

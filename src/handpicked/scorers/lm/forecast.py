@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from handpicked.config import ModelSettings
 from handpicked.models.load import device, dtype_of
 from handpicked.records import Example, Pool
@@ -105,9 +108,6 @@ def stored_weights(place: Path | str) -> int:
 
 def characters(pool: Pool, rows: Sequence[int] | None) -> tuple[tuple[int, int], int]:
     """Characters of prompts and of responses, and the rows they belong to."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     wanted = None if rows is None else pa.array(rows, pa.int64())
     prompts = responses = count = 0
     for shard in pool.shards:

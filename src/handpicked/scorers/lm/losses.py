@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.scorers.lm.tokenized import REASONS, Tokenized
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LARGEST = 709.0
 """Nats, the exponent of which is still a number: e^710 is none."""
@@ -66,8 +65,6 @@ class Losses:
 
     def rows(self, neighbour: int = 0) -> Iterator[Row]:
         """Every row, ascending, or its neighbour of that number."""
-        import numpy as np
-
         for place, row in enumerate(self.tokenized.rows.tolist()):
             cut = int(self.tokenized.cut[place])
             if self.tokenized.reason[place]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from handpicked.models.load import device
 from handpicked.models.threads import side_by_side
 from handpicked.progress import Progress
@@ -108,8 +110,6 @@ def write_rows(
     work: Path, names: Sequence[str], rows: Sequence[ModelRow], values: dict[int, Sequence[float]]
 ) -> None:
     """Write the scores of ``rows``: the columns ``names``, of which the last counts the tokens that were cut off."""
-    import pyarrow as pa
-
     *computed, truncated = names
     no_number = f"the model gave no number for {computed[0]}"
     reasons, columns = [], [[None] * len(rows) for _ in computed]  # type: list[str | None], list[list[float | None]]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,6 @@ class Noise:
 
     def of(self, tokens: np.ndarray[Any, Any], width: int, neighbour: int) -> np.ndarray[Any, Any]:
         """float32 [tokens, width]; all zero for the row itself."""
-        import numpy as np
-
         shape = (len(tokens), width)
         if neighbour == 0:
             return np.zeros(shape, np.float32)

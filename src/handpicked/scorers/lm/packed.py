@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from handpicked.models.threads import CHANGING
 from handpicked.scorers.lm.forward import Prefix
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     Line = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -148,7 +149,6 @@ class Packed:
         ``rows``: of each its tokens and which of them are scored (never the first, which nothing predicts); ``prefix`` comes
         before every row.
         """
-        import numpy as np
         import torch
 
         lengths = [len(tokens) - 1 for tokens, _ in rows]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from handpicked.config import ModelSettings
 from handpicked.models.head import IGNORED
 from handpicked.models.load import load_model
@@ -25,7 +27,6 @@ from handpicked.scorers.lm.tokenized import Tokenized
 from handpicked.store.journal import append, recover
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from handpicked.scorers.lm.packed import Line
@@ -119,7 +120,6 @@ class Passes:
         self, model: Any, batch: Sequence[Todo], lines: Sequence[Line], prefix: Prefix | None
     ) -> torch.Tensor:
         """The losses of rows by the model's own code. They are padded on the right, where a causal model cannot look."""
-        import numpy as np
         import torch
 
         shape = (len(lines), max(len(tokens) for tokens, _ in lines))
@@ -134,8 +134,6 @@ class Passes:
 
     def _tokens(self, todo: Todo) -> Line:
         """What the model reads in a pass, after the shared prefix, and which of it is scored."""
-        import numpy as np
-
         tokens, scored = self.tokenized.tokens(todo.place)
         if not todo.alone:
             return tokens[self.skipped :], scored[self.skipped :]

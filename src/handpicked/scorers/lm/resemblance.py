@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from handpicked.errors import ConfigError
 from handpicked.scorers.lm.round_robin import round_robin
@@ -13,9 +16,6 @@ from handpicked.scorers.lm.target import TargetSet
 from handpicked.scorers.lm.vectors import NO_DIRECTION, directed, unit
 from handpicked.scorers.pool_scorer import FACTS, truncation, write_scores
 from handpicked.store import write_json
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,6 @@ def write_resemblance(
     ``vectors`` are of the rows without a reason, in order, and ``targets`` of the target's examples. A row whose vector has
     no direction gets that as its reason. Raises ConfigError for such a target, which nothing can resemble.
     """
-    import numpy as np
-    import pyarrow as pa
-
     _check(target, targets)
     asked = [place for place, row in enumerate(rows) if row.reason is None]
     good = directed(vectors)

@@ -9,10 +9,9 @@ is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 DECIMALS = 6
 """Digits of a similarity that count; differences below are rounding of the model's arithmetic, and ties."""
@@ -32,8 +31,6 @@ def round_robin(vectors: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) ->
     Rows must come in the order in which equals are taken (ascending id). Time is t sorts of n numbers; memory a few columns
     of n numbers beside the vectors.
     """
-    import numpy as np
-
     count = len(targets)
     best = np.full(len(vectors), -np.inf)
     first = np.full(len(vectors), np.iinfo(np.int64).max)

@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.errors import TrainingError
 from handpicked.models.head import IGNORED
@@ -15,9 +17,6 @@ from handpicked.models.template import Template
 from handpicked.progress import Progress
 from handpicked.records import Example, Pool
 from handpicked.store import writing
-
-if TYPE_CHECKING:
-    import numpy as np
 
 FOLDER = "tokens"
 REASONS = (
@@ -49,8 +48,6 @@ class Tokenized:
 
     def common_prefix(self) -> np.ndarray[Any, Any]:
         """The token ids that all rows begin with, such as a system prompt; each row keeps an unscored token after them."""
-        import numpy as np
-
         common: np.ndarray[Any, Any] | None = None
         for place in (self.reason == 0).nonzero()[0].tolist():
             ids, scored = self.tokens(place)
@@ -81,8 +78,6 @@ def tokenize(
 
 
 def _open(folder: Path) -> Tokenized:
-    import numpy as np
-
     index = np.load(folder / "index.npz")
     empty = index["start"][-1] == 0  # an empty file cannot be mapped
     ids, scored = (
@@ -95,8 +90,6 @@ def _open(folder: Path) -> Tokenized:
 def _write(
     folder: Path, pool: Pool, rows: Sequence[int] | None, template: Template, limit: int, progress: Progress
 ) -> None:
-    import numpy as np
-
     index: list[tuple[int, int, int, int]] = []
     with (
         (folder / "ids").open("wb") as ids_file,

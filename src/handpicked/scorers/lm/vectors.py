@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from handpicked.models.threads import side_by_side
 from handpicked.progress import Progress
 from handpicked.store import writing
 from handpicked.store.journal import append, recover
-
-if TYPE_CHECKING:
-    import numpy as np
 
 VECTORS = "vectors.npy"
 DONE = "batches.jsonl"
@@ -46,8 +45,6 @@ def compute_vectors(
     ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what embeds with it. What
     an earlier attempt finished in ``work`` is not computed again, even where its batches were others.
     """
-    import numpy as np
-
     done = {place for line in recover(work / DONE) for place in line["places"]}
     todo = [left for batch in plan if (left := [place for place in batch if place not in done])]
     file = work / VECTORS
@@ -81,8 +78,6 @@ NO_DIRECTION = "the model gave no vector with a direction: it is zero, or not of
 
 def directed(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Which vectors [n, width] have a direction, so that there is a cosine: those that are finite and not zero. Booleans [n]."""
-    import numpy as np
-
     found = np.empty(len(vectors), bool)
     for first in range(0, len(vectors), BLOCK):
         block = vectors[first : first + BLOCK]
@@ -92,8 +87,6 @@ def directed(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Each vector, which must be ``directed``, divided by its length, float32."""
-    import numpy as np
-
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     scaled: np.ndarray[Any, Any] = (vectors / lengths).astype(np.float32)
     return scaled

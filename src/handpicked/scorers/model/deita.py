@@ -20,6 +20,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.load import load_model, load_tokenizer
@@ -233,9 +236,6 @@ class Deita:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Both ratings in folders of their own, then their product; null where either is."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         if (work / SCORES).is_file():
             return
         tables = []

@@ -6,7 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from handpicked.config import BUNDLED_EMBEDDER
 from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
@@ -17,9 +20,6 @@ from handpicked.scorers.pool_scorer import FACTS, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json, writing
 from handpicked.store.versions import EMBEDDER
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Text = Literal["prompt", "response", "both"]
 
@@ -109,8 +109,6 @@ class _Arrays:
     @staticmethod
     def open(folder: Path, pool: Pool, rows: Sequence[int] | None, scorer: Embedding) -> _Arrays:
         """What an earlier attempt left, or empty arrays of the right size."""
-        import numpy as np
-
         model = embedder(scorer.model)
         limit = model.max_seq_length
         files = [folder / name for name in (ROWS, VECTORS, COUNTS)]
@@ -138,8 +136,6 @@ class _Arrays:
 
     def fill(self, texts: Iterator[_Row], model: str, step: Any) -> None:
         """Embed what is not done yet: a block of rows at a time, sorted by length, in chunks that are noted as they are done."""
-        import numpy as np
-
         chunk = 0
         batch = BATCH if embedder(model).device.type == "cpu" else CHUNK
         for first in range(0, len(self.rows), BLOCK):
@@ -169,9 +165,6 @@ class _Arrays:
 
     def finish(self, pool: Pool, rows: Sequence[int] | None, scorer: Embedding) -> None:
         """Write what was made, and the scores of every row."""
-        import numpy as np
-        import pyarrow as pa
-
         every = _rows(pool, rows)
         texted = np.isin(every, self.rows, assume_unique=True)
         self._keep(directed(self.vectors))
@@ -193,8 +186,6 @@ class _Arrays:
 
         The note of what is done goes first: an attempt that is killed between two files begins anew and mixes none.
         """
-        import numpy as np
-
         if good.all():
             return
         (self.folder / STARTED).unlink()
@@ -222,17 +213,12 @@ def _texts(pool: Pool, rows: Sequence[int] | None, text: Text) -> Iterator[_Row]
 
 
 def _rows(pool: Pool, rows: Sequence[int] | None) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     found = [batch["row"].to_numpy() for batch in _batches(pool, rows, ["row"])]
     return np.concatenate([np.empty(0, np.int64), *found])
 
 
 def _batches(pool: Pool, rows: Sequence[int] | None, columns: Sequence[str]) -> Iterator[Any]:
     """The readable rows of the pool, or those of ``rows``."""
-    import numpy as np
-    import pyarrow as pa
-
     wanted = None if rows is None else np.asarray(rows, np.int64)
     for shard in pool.shards:
         for batch in shard.read(columns):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pyarrow as pa
+
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
@@ -72,8 +74,6 @@ def score_ifd(
 
 def write_ifd(name: str, losses: Losses, work: Path) -> None:
     """The ratios and their parts, with counts of rows over 1 and of what was cut among the facts."""
-    import pyarrow as pa
-
     table: list[dict[str, float | int | str | None]] = []
     for row in losses.rows():
         line: dict[str, float | int | str | None] = {"row": row.row, "reason": row.reason}

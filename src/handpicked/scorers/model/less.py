@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.errors import ConfigError, MissingPart, TrainingError
 from handpicked.models.adam_state import AdamState, find_states
@@ -37,9 +39,6 @@ from handpicked.scorers.lm.target import TargetSet, encode_example, encode_targe
 from handpicked.scorers.pool_scorer import SCORES
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
-
-if TYPE_CHECKING:
-    import numpy as np
 
 OPERATIONS = 8
 """A weight and a token: two forward, two backward through weights that are not trained, the head, and time in steps that are no products."""
@@ -129,8 +128,6 @@ class Less:
         progress: Progress,
     ) -> dict[int, np.ndarray[Any, Any]]:
         """Of every row the similarities to each subset, weighted over the states; one bar for all of them."""
-        import numpy as np
-
         tokens = sum(len(row.ids) for batch in plan for row in batch)
         rates = [state.learning_rate / sum(one.learning_rate for one in states) for state in states]
         found = dict.fromkeys(encoded, np.zeros(len(set(self.target.subsets))))
@@ -170,7 +167,6 @@ class Less:
 
     def _target_gradients(self, model: Any, project: Projection, encode: Encoder, kept: Path) -> Any:
         """The projected mean gradient of each subset, of length 1: float32 [subsets, dimension]. Kept, for a resumed run."""
-        import numpy as np
         import torch
 
         if kept.is_file():

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import pyarrow as pa
 
 from handpicked.config import EXECUTION, ScoreSettings
 from handpicked.endpoint import Budget, Reply, Request, base_url_of, complete, default_cache, estimate, key_of
@@ -22,9 +24,6 @@ from handpicked.scorers.pool_scorer import FACTS, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.secrets import masked
 from handpicked.store import LOST, private_file, utf8, write_json
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -197,8 +196,6 @@ class LLMRating:
         write_scores(work, self._table(scored))
 
     def _table(self, scored: Sequence[tuple[int, float | None, float, str | None]]) -> pa.Table:
-        import pyarrow as pa
-
         types = {"row": pa.int64(), NAME: pa.float64(), CUT: pa.float64(), "reason": pa.string()}
         columns = zip(*scored, strict=True) if scored else ((),) * len(types)
         return pa.table(

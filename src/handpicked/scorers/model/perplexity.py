@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pyarrow as pa
+
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
@@ -47,8 +49,6 @@ class Perplexity:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """See ``PoolScorer``."""
-        import pyarrow as pa
-
         if (work / SCORES).is_file():
             return
         losses = self.lm.losses(pool, rows, work, progress, name=self.name, alone=False)

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import TrainingError
@@ -30,9 +32,6 @@ from handpicked.scorers.lm.vectors import Embed, compute_vectors, forget_vectors
 from handpicked.scorers.pool_scorer import SCORES
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)

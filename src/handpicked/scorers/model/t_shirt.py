@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
@@ -17,9 +20,6 @@ from handpicked.scorers.pool_scorer import FACTS, SCORES, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
-
-if TYPE_CHECKING:
-    import numpy as np
 
 NEIGHBOURS = 30
 NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too large for a perplexity"
@@ -82,9 +82,6 @@ class TShirt:
 
     def write(self, losses: Losses, work: Path) -> None:
         """The columns, from the losses of all tokens. The threshold is among the facts."""
-        import numpy as np
-        import pyarrow as pa
-
         copies = range(1, self.neighbours + 1) if self.neighbours else range(1)
         deltas = [delta for copy in copies for _, delta in _deltas(losses, copy)]
         moved = np.abs(np.concatenate(deltas)) if deltas else np.zeros(1, np.float32)
@@ -122,8 +119,6 @@ def selective_ifd(delta: np.ndarray[Any, Any], threshold: float) -> float:
 
 
 def _selected(delta: np.ndarray[Any, Any], threshold: float) -> float:
-    import numpy as np
-
     chosen = delta[np.abs(delta) > threshold]
     return float(chosen.mean(dtype=np.float64)) if len(chosen) else 0.0
 

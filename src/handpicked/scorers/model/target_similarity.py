@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from handpicked.config import BUNDLED_EMBEDDER
 from handpicked.models.embed import embed
 from handpicked.progress import Progress
@@ -60,8 +62,6 @@ class TargetSimilarity:
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Similarity and rank of every row; null for an empty response and for a row without an embedding."""
-        import numpy as np
-
         if (work / SCORES).is_file():
             return
         folder = work / "embedding"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,6 @@ class CompressionRatio:
     missing: ClassVar[str] = "the response is empty"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         texts = batch["response"].cast(pa.large_binary()).to_pylist()
         return pa.array(
             [len(text) / len(zlib.compress(text, 6)) if text else None for text in texts], pa.float64()

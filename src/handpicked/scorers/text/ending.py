@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 TAIL = 2000
 """Characters of the end that are looked at."""
@@ -55,8 +54,6 @@ class CutOff:
     missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         return pa.array(
             [None if text is None else int(cut_off(text)) for text in batch["response"].to_pylist()],
             pa.int64(),

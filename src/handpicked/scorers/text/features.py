@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.scorers.text.lexical_diversity import LexicalDiversity
 from handpicked.scorers.text.prose import count_words, prose
 from handpicked.scorers.text.readability import ReadingEase, Sentences
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LISTS = Path(__file__).parent / "phrases"
 STRUCTURES: Mapping[str, str] = {
@@ -55,10 +56,6 @@ class Rate:
     missing: ClassVar[str] = "the response has no words outside of code"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         texts = prose(batch["response"])
         pattern = STRUCTURES.get(self.name) or phrase_pattern(self.name)
         found = pc.count_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
@@ -81,10 +78,6 @@ class CodeShare:
     missing: ClassVar[str] = "the response is empty"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         whole = pc.fill_null(pc.utf8_length(batch["response"]), 0).to_numpy(zero_copy_only=False)
         rest = pc.utf8_length(prose(batch["response"], instead="")).to_numpy(zero_copy_only=False)
         return pa.array((whole - rest) / np.maximum(whole, 1), pa.float64(), mask=whole == 0)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @lru_cache(maxsize=1)
@@ -47,8 +46,6 @@ class LengthNltk:
     missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         return pa.array(
             [None if text is None else word_count(text) for text in batch["response"].to_pylist()], pa.int64()
         )

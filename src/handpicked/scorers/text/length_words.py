@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,6 @@ class LengthWords:
     missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         return pa.array(
             [None if text is None else len(text.split()) for text in batch["response"].to_pylist()],
             pa.int64(),

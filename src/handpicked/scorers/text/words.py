@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MOST = 1 << 20
 """Characters of a text whose n-grams are looked at by ``beginnings``."""
@@ -25,8 +26,6 @@ class Words:
 
         Equal runs have equal hashes; two different ones share a hash with probability 2**-64.
         """
-        import numpy as np
-
         lengths = np.diff(self.offsets)
         runs = np.maximum(lengths - n + 1, 0)
         owners = np.repeat(np.arange(len(lengths)), runs)
@@ -41,8 +40,6 @@ class Words:
 
 def mix(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The finalizer of splitmix64 (Steele et al., 2014): a bijection of 64-bit numbers that scatters them."""
-    import numpy as np
-
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -52,8 +49,6 @@ def mix(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def beginnings(texts: pa.Array) -> pa.Array:
     """The texts, of each no more than its first ``MOST`` characters: n-grams of words take twenty times their text's memory."""
-    import pyarrow.compute as pc
-
     if (pc.max(pc.binary_length(texts)).as_py() or 0) <= MOST:
         return texts
     return pc.utf8_slice_codeunits(texts, 0, MOST)
@@ -61,10 +56,6 @@ def beginnings(texts: pa.Array) -> pa.Array:
 
 def split_words(texts: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:
     """All words of all texts, one after the other, and the offsets of each text's; as ``str.split()`` finds them."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     trimmed = pc.utf8_trim_whitespace(pc.fill_null(texts, "").cast(pa.large_string()))
     lists = pc.utf8_split_whitespace(trimmed)
     words = pc.list_flatten(lists)
@@ -81,9 +72,6 @@ def numbered_words(texts: pa.Array, vocabulary: pa.Array | None = None) -> Words
 
     Words outside of it are numbered apart, all different, so that no n-gram with one of them equals another.
     """
-    import numpy as np
-    import pyarrow.compute as pc
-
     words, offsets = split_words(texts)
     if vocabulary is None:
         return Words(pc.dictionary_encode(words).indices.to_numpy(zero_copy_only=False), offsets)
@@ -96,10 +84,6 @@ def numbered_words(texts: pa.Array, vocabulary: pa.Array | None = None) -> Words
 
 def hashed_words(texts: pa.Array) -> Words:
     """The words of ``texts`` numbered by their CRC-32, the same in every batch (one pair in 4 billion shares a number)."""
-    import zlib
-
-    import numpy as np
-    import pyarrow.compute as pc
 
     words, offsets = split_words(texts)
     encoded = pc.dictionary_encode(words)
