@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 TORCH := 2.13.0
 
-.PHONY: demo test test-all lint format bench clean
+.PHONY: demo test test-all lint format bench dist clean
 
 demo: $(VENV)/ready ## run the quickstart to its report
 	@$(PY) -m handpicked run experiments/quickstart.yaml
@@ -28,6 +28,11 @@ format: $(VENV)/dev-ready
 
 bench: $(VENV)/dev-ready ## speed and memory, as ratios to stated rivals in the same run
 	$(PY) -m benchmarks
+
+dist: $(PY) ## the wheel and the source archive, in dist/
+	@$(PIP) build
+	rm -rf dist
+	$(PY) -m build
 
 clean:
 	rm -rf $(VENV)
