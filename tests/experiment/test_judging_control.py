@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.experiment.judge_files import replay_file, text_of
+from handpicked.experiment.judge_files import replay_file
+from handpicked.experiment.judged_text import text_of
 
 FIELDS = ("instruction", "output_1", "output_2", "generator_1", "generator_2", "preference", "annotator")
 
