@@ -221,7 +221,21 @@ def as_layout_1(folder: Path) -> None:
         file.write_text(json.dumps(manifest))
 
 
-def test_a_run_of_the_version_before_is_gone_on_with(experiment, finished, tmp_path):
+def test_what_is_made_otherwise_since_the_version_before_runs_again_and_says_so(
+    experiment, finished, tmp_path
+):
+    shutil.copytree(finished.folder, tmp_path / "tiny")
+    as_layout_1(tmp_path / "tiny")
+    said: list[str] = []
+    run(load(experiment), tmp_path / "tiny", until="train", say=said.append)
+    again = [line for line in said if line.startswith("model/")]
+    assert again and all("because the method 'train' was version 1, is 2" in line for line in again)
+    assert not any(line.startswith("subset/") for line in said)
+
+
+def test_a_run_of_the_version_before_is_gone_on_with(experiment, finished, tmp_path, monkeypatch):
+    for method in ("TRAIN", "GENERATE", "REFERENCE_LOSS"):
+        monkeypatch.setattr(stages, method, 1)  # as if none of them had changed since
     shutil.copytree(finished.folder, tmp_path / "tiny")
     as_layout_1(tmp_path / "tiny")
     said: list[str] = []

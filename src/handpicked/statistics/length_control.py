@@ -93,7 +93,10 @@ def controlled(rows: Rows) -> Controlled:
     """Fit, and read the win rate off where every term is 0."""
     near = near_equal(rows)
     n = len(rows.outcomes)
+    prompts, terms = len(set(rows.prompts)), len(rows.names) + 1
     reason = no_rate(rows, near)
+    if reason is None and prompts <= terms:
+        reason = f"{prompts} prompts are too few for {terms} coefficients"
     if reason is not None:
         return Controlled(NotEstimable(reason, n, rows.missing), {}, near, {})
     design = np.column_stack([np.ones(n), rows.terms])

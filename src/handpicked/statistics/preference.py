@@ -109,7 +109,8 @@ def _alone(
     nothing = Estimate(
         None, None, None, 0, total, "too few verdicts, or answers or verdicts that do not differ"
     )
-    if len({v.prompt_id for v, _, _ in told}) < ENOUGH or not any(d for _, _, d in told):
+    columns = len({(v.a, v.b) for v, _, _ in told}) + 2
+    if len({v.prompt_id for v, _, _ in told}) < max(ENOUGH, columns + 1) or not any(d for _, _, d in told):
         return nothing, None
     beta, variances = _fitted(
         [v for v, _, _ in told], [value for _, value, _ in told], [[d] for _, _, d in told], fixed
@@ -131,7 +132,11 @@ def _together(
     ]
     terms = [[differences[name][place] or 0.0 for name in names] for place in whole]
     names_varied = [name for column, name in enumerate(names) if any(row[column] for row in terms)]
+    columns = len({(kept[place][0].a, kept[place][0].b) for place in whole}) + 1 + len(names)
+    prompts = len({kept[place][0].prompt_id for place in whole})
     if not names_varied or len(whole) < ENOUGH * (len(names_varied) + 2) or len(names_varied) < len(names):
+        return None
+    if prompts <= columns:  # no interval over fewer prompts than coefficients
         return None
     beta, variances = _fitted(
         [kept[place][0] for place in whole], [kept[place][1] for place in whole], terms, fixed

@@ -375,8 +375,12 @@ class Run:
             return
         now = depends.recorded
         if "versions" not in before:  # of layout 1: what it did not note is no reason
-            now = {**now, "versions": {}, "libraries": {}}
-            before = {**before, "settings": _of_today(before["settings"], now["settings"])}
+            now = {**now, "libraries": {}}
+            before = {
+                **before,
+                "settings": _of_today(before["settings"], now["settings"]),
+                "versions": dict.fromkeys(now["versions"], 1),
+            }
         self.say(f"{shown}: runs again because {'; '.join(differences(before, now))}")
 
 
