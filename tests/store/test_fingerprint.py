@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
+from handpicked.catalogue import SCORERS
 from handpicked.config import (
     EXECUTION,
     BenchSettings,
@@ -31,12 +32,13 @@ from handpicked.config import (
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
 from handpicked.experiment.lineup import lineup
+from handpicked.method import make
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
 from handpicked.scorers.model.llm_rating import LLMRating
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.minhash import MinHash
 from handpicked.scorers.text.overlap import PromptOverlap
-from handpicked.selection.methods import MEASURES, SCORERS
 from handpicked.selectors.embeddings import Embeddings
 from handpicked.selectors.selector import Scores
 from handpicked.store.versions import Dependencies, Versions, installed
@@ -230,7 +232,8 @@ def results() -> dict[str, list[Any]]:
     batch = pa.record_batch(
         {"prompt": pa.array(["Say."] * 5, pa.large_string()), "response": pa.array(TEXTS, pa.large_string())}
     )
-    scorers = [make(None) for make in MEASURES.values()] + [make() for make in SCORERS.values()]
+    texts = {name: one for name, one in SCORERS.shipped.items() if issubclass(one, Scorer)}
+    scorers = [make(one, name, {}) for name, one in texts.items()]
     scorers += [MinHash(), PromptOverlap((("p", "Think again about what it may be. " * 3),))]
     for scorer in scorers:
         if scorer.cost == "text":
@@ -266,7 +269,6 @@ def table() -> pa.Table:
 
 
 def selectors() -> list[Any]:
-    from handpicked import select as package
     from handpicked.selectors.balanced import Balanced
     from handpicked.selectors.deita import Deita
     from handpicked.selectors.full import Full
@@ -279,7 +281,6 @@ def selectors() -> list[Any]:
     from handpicked.selectors.t_shirt import Steady
     from handpicked.selectors.window import Window
 
-    del package
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(60, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
