@@ -23,6 +23,9 @@ EXECUTION: dict[str, Any] = {"execution": True}
 
 def result_settings(settings: Any) -> Any:
     """Settings (a section, or a dataclass or container of them) as plain JSON, without those marked ``EXECUTION``, at any depth."""
+    if isinstance(settings, BaseModel) and settings.model_extra:
+        plain = type(settings).model_validate(settings.model_dump(include=set(type(settings).model_fields)))
+        return {**result_settings(plain), **result_settings(settings.model_extra)}
     if isinstance(settings, BaseModel):
         listed = type(settings).model_fields.items()
         counting = [name for name, field in listed if field.json_schema_extra != EXECUTION]

@@ -32,16 +32,18 @@ from handpicked.config import (
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
 from handpicked.experiment.lineup import lineup
-from handpicked.method import make
+from handpicked.method import make, settings_of
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
 from handpicked.scorers.model.llm_rating import LLMRating
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.minhash import MinHash
 from handpicked.scorers.text.overlap import PromptOverlap
+from handpicked.selection.plan import plan_selection
 from handpicked.selectors.embeddings import Embeddings
 from handpicked.selectors.selector import Scores
 from handpicked.store.versions import Dependencies, Versions, installed
+from memory_pool import MemoryPool
 
 SECTIONS: list[BaseModel] = [
     PoolSettings(path="pool.jsonl"),
@@ -106,16 +108,22 @@ def test_a_setting_is_in_the_fingerprint_unless_it_is_marked(section, name):
 def test_what_changes_no_result_is_marked():
     endpoint = {"key_env", "concurrency", "timeout", "max_cost", "price_in", "price_out"}
     marked = {type(one): {n for n in type(one).model_fields if execution(one, n)} for one in SECTIONS}
-    assert marked[ScoreSettings] == marked[RefineSettings] == endpoint
+    assert marked[RefineSettings] == endpoint and not marked[ScoreSettings]
+    assert {one.name for one in settings_of(LLMRating) if one.execution} == endpoint
     assert marked[JudgeSettings] == endpoint | {"batch", "force"}
     assert marked[TrainSettings] == {"save_every", "report_to"} and marked[BenchSettings] == {"batch_size"}
     assert not any(marked[one] for one in (PoolSettings, SelectSettings, ModelSettings, GenerateSettings))
 
 
 def test_marks_reach_the_settings_within_settings_and_those_of_scorers():
-    plain = SelectSettings(by="llm-rating", score={"model": "m"})
-    paid = SelectSettings(by="llm-rating", score={"model": "m", "concurrency": 2, "price_in": 1.0})
-    assert result_settings(plain) == result_settings(paid)
+    pool = MemoryPool([{"prompt": "a", "response": "b"}])
+
+    def planned(**score):
+        asked = SelectSettings(by="llm-rating", size=1, score={"model": "m", **score})
+        return plan_selection(pool, asked).settings
+
+    assert planned() == planned(concurrency=2, price_in=1.0) == planned(sample=None)
+    assert planned() != planned(dimension="helpfulness") != planned(sample=1)
     assert result_settings(LLMRating("m")) == result_settings(LLMRating("m", concurrency=2, max_cost=3.0))
     assert result_settings(LLMRating("m")) != result_settings(LLMRating("m", dimension="helpfulness"))
 
