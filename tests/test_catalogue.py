@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+import handpicked as hp
 from handpicked.catalogue import SCORERS, SELECTORS
 from handpicked.config import SelectSettings
 from handpicked.errors import ConfigError
+from handpicked.experiment.checks import mistakes
+from handpicked.experiment.file import load
 from handpicked.experiment.methods import explained, listed
+from handpicked.experiment.run import run
 from handpicked.judges import shipped_judges
 from handpicked.method import make, settings_of
 from handpicked.scorers.pool_scorer import PoolScorer
@@ -139,3 +145,76 @@ def test_the_users_own_file_is_a_method(tmp_path: Path):
         SCORERS.find(f"{tmp_path / 'broken.py'}:X", "scorer")
     with pytest.raises(ConfigError, match="There is no file"):
         SCORERS.find("nowhere.py:X", "scorer")
+
+
+def rows(tmp_path: Path) -> Path:
+    texts = ["fine", "great!", "wow!!!", "no", "yes!!", "calm"]
+    (tmp_path / "mine.py").write_text(MINE)
+    file = tmp_path / "pool.jsonl"
+    file.write_text(
+        "".join(json.dumps({"prompt": f"ask {n}", "response": text}) + "\n" for n, text in enumerate(texts))
+    )
+    return file
+
+
+def handpicked(tmp_path: Path, *words: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "handpicked", *map(str, words)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def kept(folder: Path) -> list[str]:
+    return [json.loads(line)["response"] for line in (folder / "selected.jsonl").open()]
+
+
+def test_a_file_of_the_users_own_selects_and_scores_from_the_command_line(tmp_path):
+    pool = rows(tmp_path)
+    handpicked(tmp_path, "select", pool, "--by", "./mine.py:Shouts", "--size", 3, "-o", "calm")
+    assert kept(tmp_path / "calm") == ["fine", "no", "calm"]
+    handpicked(
+        tmp_path, "select", pool, "--by", "./mine.py:Every", "--set", "step=3", "--size", 2, "-o", "every"
+    )
+    assert kept(tmp_path / "every") == ["fine", "no"]
+    by = ["--by", "top", "--field", "./mine.py:Shouts", "--set", "score.least=2"]
+    handpicked(tmp_path, "select", pool, *by, "--size", 1, "-o", "loud")
+    assert kept(tmp_path / "loud") == ["wow!!!"]
+    handpicked(tmp_path, "score", pool, "--scorer", "./mine.py:Shouts", "--scorer", "words", "-o", "scores")
+    table = pq.read_table(tmp_path / "scores" / "scores.parquet").to_pydict()
+    assert table["shouts"] == [0, 1, 3, 0, 2, 0] and len(table["words"]) == 6
+
+
+def test_an_experiment_selects_by_a_file_of_the_users_own_and_again_when_it_changes(tmp_path):
+    pool, arms = rows(tmp_path), ""
+    mine = tmp_path / "mine.py"
+    arms += f"  calm: {{by: {mine}:Shouts, size: 2}}\n"
+    arms += f"  every: {{by: {{'{mine}:Every': {{step: 3}}}}, size: 1}}\n"
+    (tmp_path / "e.yaml").write_text(f"name: mine\npool: {{path: {pool}, hold_out: 1}}\narms:\n{arms}")
+    said: list[str] = []
+    made = load(tmp_path / "e.yaml", also=mistakes)
+    run(made, tmp_path / "run", until="select", say=said.append)
+    first = kept(tmp_path / "run" / "subset" / "calm")
+    assert not any("!" in text for text in first) and len(first) == 2
+    run(made, tmp_path / "run", until="select", say=said.append)
+    assert said == []
+    mine.write_text(MINE.replace('"low"', '"high"'))
+    run(load(tmp_path / "e.yaml", also=mistakes), tmp_path / "run", until="select", say=said.append)
+    assert any("subset/calm: runs again because its input method" in line for line in said)
+    assert all("!" in text for text in kept(tmp_path / "run" / "subset" / "calm"))
+
+
+def test_a_method_by_name_from_python(tmp_path):
+    pool = hp.read(rows(tmp_path))
+    longest = hp.select(pool, hp.Longest(), size=2).rows.tolist()
+    assert hp.select(pool, "longest", size=2).rows.tolist() == longest
+    assert hp.select(pool, {"window": {"low": 0.5, "seed": 1}}, size=2).summary.kept == 2
+    assert hp.select(pool, f"{tmp_path / 'mine.py'}:Shouts", size=1).summary.kept == 1
+    with pytest.raises(ConfigError, match="Did you mean 'longest'"):
+        hp.select(pool, "longst", size=2)
+    from handpicked.selectors import KMeans, Longest  # every shipped one can be imported
+
+    assert Longest().name == "longest" and KMeans(clusters=3).clusters == 3
+    from handpicked.scorers import Ifd, LengthWords
+
+    assert LengthWords().name == "words" and Ifd().name == "ifd"

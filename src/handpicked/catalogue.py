@@ -69,6 +69,18 @@ class Shelf(Generic[Kind]):
             ) from error
         return self._checked(name, found)
 
+    def attribute(self, name: str) -> type[Kind]:
+        """The shipped class called ``name``, for ``from handpicked.selectors import KMeans``.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        if not name.startswith("_"):
+            for one in self.shipped.values():
+                if one.__name__ == name:
+                    return one
+        raise AttributeError(f"module {self.group!r} has no attribute {name!r}")
+
     def find(self, name: str, where: str) -> type[Kind]:
         """The class of that name; ``where`` is the setting that gives it.
 

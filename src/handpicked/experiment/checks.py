@@ -24,11 +24,12 @@ from handpicked.selection.guards import plan_guards
 from handpicked.selection.kept_scores import prefilter_of
 from handpicked.selection.methods import (
     column_of,
+    is_text_scorer,
     refuse_unused,
+    scorer_files,
     scorer_of_column,
     scorers_for,
     selector_for,
-    text_scorer,
 )
 
 Mistakes = list[tuple[Location, str]]
@@ -163,12 +164,13 @@ def _scorer_identities(arm: ArmSettings, own: Sequence[str] = ()) -> list[str]:
     selector = selector_for(arm, own, whole=False) if _known(arm.by) else None
     if selector is None:
         return []
-    files = {column_of(name): name for name in (arm.by, arm.field) if name is not None and is_file(name)}
+    files = {column_of(name): name for name in scorer_files(arm)}
     columns = [files.get(column, column) for column in selector.columns if column not in own]
-    made = [scorer_of_column(column) for column in columns if text_scorer(column) is None]
+    texts = [column for column in columns if is_text_scorer(column)]
+    made = [scorer_of_column(column) for column in columns if column not in texts]
     names = list(dict.fromkeys(name for name in made if name is not None))
-    refuse_unused(names, arm.score)
-    scorers = scorers_for(names, arm.score)
+    refuse_unused(texts, names, arm.score)
+    scorers = scorers_for([*texts, *names], arm.score)
     selector.check(None)
     return [scorer.identity() for scorer in scorers if isinstance(scorer, PoolScorer)]
 

@@ -128,7 +128,7 @@ def _hash_inputs(pool: Pool) -> None:
 
 def select(
     pool: Pool,
-    selector: Selector,
+    selector: Selector | str | Mapping[str, Mapping[str, Any]],
     *,
     size: int | None = None,
     fraction: float | None = None,
@@ -145,6 +145,9 @@ def select(
 ) -> Selection:
     """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
 
+    ``selector`` is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or a name
+    with its settings (``{"kmeans": {"clusters": 100}}``).
+
     ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard ``decontaminate``.
     A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``; ``score`` says how it is computed
     (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are as for ``pick``. Where the scorer states a ceiling
@@ -158,16 +161,27 @@ def select(
     settings = (
         score if isinstance(score, ScoreSettings) else settings_of(ScoreSettings, score or {}, "score.")
     )
-    plan = plan_for(
-        pool,
-        selector,
-        size=size,
-        fraction=fraction,
-        guards=guards,
-        prompts=prompts,
-        tokenizer=tokenizer,
-        score=settings,
-    )
+    if isinstance(selector, Selector):
+        plan = plan_for(
+            pool,
+            selector,
+            size=size,
+            fraction=fraction,
+            guards=guards,
+            prompts=prompts,
+            tokenizer=tokenizer,
+            score=settings,
+        )
+    else:
+        asked: dict[str, Any] = {
+            "by": selector,
+            "size": size,
+            "fraction": fraction,
+            "guards": guards,
+            "tokenizer": tokenizer,
+        }
+        asked |= {"prompts": [str(prompt) for prompt in prompts], "score": settings}
+        plan = plan_selection(pool, settings_of(SelectSettings, asked, ""))
     return select_by(
         plan, run=run, say=say, scratch=scratch, runner=runner, address=address, progress=progress
     )

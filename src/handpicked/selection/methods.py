@@ -82,14 +82,21 @@ def scorers_for(
     return made
 
 
-def refuse_unused(names: Sequence[str], settings: ScoreSettings) -> None:
-    """Settings of scorers where nothing is scored by one.
+def is_text_scorer(name: str) -> bool:
+    """Whether a scorer of that name needs the text alone."""
+    found = SCORERS.get(name)
+    return found is not None and issubclass(found, Scorer)
+
+
+def refuse_unused(by_text: Sequence[str], by_models: Sequence[str], settings: ScoreSettings) -> None:
+    """Settings of scorers where nothing is scored by one that takes any.
 
     Raises:
         ConfigError: there are some.
     """
+    taken = {one.name for name in by_text for one in settings_of(SCORERS.find(name, "scorer"))}
     given = [*settings.of_scorers, *(one for one in EVERY_SCORER_TAKES if getattr(settings, one))]
-    if given and not names:
+    if given and not by_models and not taken.intersection(given):
         raise ConfigError(
             f"score.{given[0]}: nothing here is scored by a model, an endpoint or a target set. Leave it out."
         )
@@ -110,6 +117,12 @@ def scorer_of_column(column: str) -> str | None:
         if column in (*by_models[name].made_columns(name), f"{name}_reason"):
             return name
     return None
+
+
+def scorer_files(settings: SelectSettings) -> list[str]:
+    """The scorers of the user's own files that a selection names."""
+    named = [name for name in (settings.by, settings.field) if name is not None and is_file(name)]
+    return [name for name in named if not issubclass(_class(name) or Selector, Selector)]
 
 
 def column_of(name: str) -> str:

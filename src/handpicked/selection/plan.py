@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from handpicked.catalogue import SELECTORS, is_file
+from handpicked.catalogue import SELECTORS
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.method import settings_of
@@ -26,11 +26,12 @@ from handpicked.selection.methods import (
     columns_made,
     direction,
     files_of,
+    is_text_scorer,
     refuse_unused,
+    scorer_files,
     scorer_of_column,
     scorers_for,
     selector_for,
-    text_scorer,
 )
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.embeddings import EMBEDDING
@@ -148,7 +149,7 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
         prompts=settings.prompts,
         tokenizer=settings.tokenizer,
         score=settings.score,
-        names=[name for name in (settings.by, settings.field) if name is not None and is_file(name)],
+        names=scorer_files(settings),
     )
     return replace(plan, settings=_counting(plan, settings), files=files_of(settings, ()))
 
@@ -186,14 +187,17 @@ def plan_for(
     _check_size(pool, selector, size, fraction)
     own = fields_of(pool)
     selector = selector.directed(*direction(selector, own))
-    texts, fields, by_models = _columns(pool, selector, guarding, tokenizer, names)
-    refuse_unused(by_models, score)
-    made = scorers_for(by_models, score, tokenizer)
+    by_text, fields, by_models = _columns(pool, selector, names)
+    refuse_unused(by_text, by_models, score)
+    made = scorers_for([*by_text, *by_models], score, tokenizer)
+    guards_too = [scorer for guard in guarding for scorer in guard.scorers]
+    texts = {one.name: one for one in [*guards_too, *made] if isinstance(one, Scorer)}
+    _check_names(selector, fields, [*texts, *(one for name in by_models for one in columns_made(name))])
     return SelectionPlan(
         pool,
         selector,
         guarding,
-        texts,
+        tuple(texts.values()),
         fields,
         tuple(one for one in made if isinstance(one, PoolScorer)),
         size,
@@ -210,45 +214,39 @@ def fields_of(pool: Pool) -> tuple[str, ...]:
 
 
 def _columns(
-    pool: Pool,
-    selector: Selector,
-    guards: Sequence[GuardPlan],
-    tokenizer: str | None,
-    files: Sequence[str],
-) -> tuple[tuple[Scorer, ...], tuple[str, ...], tuple[str, ...]]:
-    """What selector and guards need, each once: text scorers, columns of the pool, and names of scorers by models.
+    pool: Pool, selector: Selector, files: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What the selector needs, each once: names of text scorers, columns of the pool, and names of scorers by models.
 
     A column that the pool has itself is the pool's, but for the measure of a length, and embeddings where meanings are compared.
-
-    Raises:
-        ConfigError: a column of the pool is needed and a score of its name too.
     """
     always = {*selector.length_columns, *((EMBEDDING,) if selector.compares_meaning else ())}
     own = set(fields_of(pool)) - always
     named = {column_of(name): name for name in files}
-    texts: dict[str, Scorer] = {}
-    fields, names = [], []
+    texts: list[str] = []
+    fields: list[str] = []
+    models: list[str] = []
     for column in selector.columns:
         given = named.get(column, column)
         if column in own:
             fields.append(column)
-        elif (scorer := text_scorer(given, tokenizer)) is not None:
-            texts[column] = scorer
+        elif is_text_scorer(given):
+            texts.append(given)
         elif (name := scorer_of_column(given)) is not None:
-            names.append(name)
+            models.append(name)
         else:
             fields.append(column)
-    for guard in guards:
-        for scorer in guard.scorers:
-            texts.setdefault(scorer.name, scorer)
-    made = {one for name in names for one in columns_made(name)}
-    both = [one for one in fields if one in texts or one in made]
+    return tuple(dict.fromkeys(texts)), tuple(fields), tuple(dict.fromkeys(models))
+
+
+def _check_names(selector: Selector, fields: Sequence[str], made: Sequence[str]) -> None:
+    """Raise ConfigError where a column of the pool is needed and a score of its name too."""
+    both = [one for one in fields if one in made]
     if both:
         raise ConfigError(
             f"field: the pool has a field '{both[0]}' of its own, by which '{selector.name}' selects, and a score of that "
             "name is needed too. Rename that field of the pool."
         )
-    return tuple(texts.values()), tuple(fields), tuple(dict.fromkeys(names))
 
 
 def _check_size(pool: Pool, selector: Selector, size: int | None, fraction: float | None) -> None:
