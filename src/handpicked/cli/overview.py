@@ -14,11 +14,18 @@ from handpicked.cli.options import Json
 
 def methods(
     name: Annotated[str | None, typer.Argument(help="One method, with all of its settings.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of the experiment file.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Every selector, scorer, measure, guard, judge and benchmark: what it does, its source, its cost, needs and settings."""
     from handpicked.experiment import methods as known
+    from handpicked.experiment.reference import experiment_schema
 
+    if schema:
+        print(json.dumps(experiment_schema(), indent=1))
+        return
     if name is not None:
         entries = known.explained(name)
         print(
