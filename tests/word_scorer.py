@@ -12,7 +12,7 @@ import pyarrow as pa
 from handpicked.errors import EndpointError
 from handpicked.progress import Progress
 from handpicked.records import Pool
-from handpicked.scorers.pool_scorer import write_scores
+from handpicked.scorers.pool_scorer import PoolScorer, write_scores
 from handpicked.store.journal import append, recover
 
 done: list[int] = []
@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(PoolScorer):
     model: str = "none"
     name: ClassVar[str] = "wordy"
     values: ClassVar[tuple[str, ...]] = ("wordy", "wordy_half")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from handpicked.experiment.file import load
     from handpicked.experiment.run import run
     from handpicked.records import Example, Pool, Prompt
+    from handpicked.scorers.pool_scorer import PoolScorer
+    from handpicked.scorers.scorer import Scorer
     from handpicked.selection import Selection, compare_measures, select
     from handpicked.selectors.balanced import Balanced
     from handpicked.selectors.full import Full
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from handpicked.selectors.power_law import PowerLaw
     from handpicked.selectors.random import Random
     from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
+    from handpicked.selectors.selector import Selector
     from handpicked.selectors.window import Window
 
 __all__ = [
@@ -37,10 +40,13 @@ __all__ = [
     "LengthMatched",
     "Longest",
     "Pool",
+    "PoolScorer",
     "PowerLaw",
     "Prompt",
     "Random",
+    "Scorer",
     "Selection",
+    "Selector",
     "Shortest",
     "Top",
     "Window",
@@ -65,8 +71,11 @@ _HOME = {
     "Pool": "records",
     "PowerLaw": "selectors.power_law",
     "Prompt": "records",
+    "PoolScorer": "scorers.pool_scorer",
     "Random": "selectors.random",
+    "Scorer": "scorers.scorer",
     "Selection": "selection",
+    "Selector": "selectors.selector",
     "Shortest": "selectors.ranked",
     "Top": "selectors.ranked",
     "Window": "selectors.window",

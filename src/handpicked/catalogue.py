@@ -1,274 +1,193 @@
-"""Everything one can name after ``by``, ``scorer``, ``measure``, ``guards`` and ``judges``: what it does, its source and its cost."""
+"""Every selector and scorer by the name that users give: shipped ones, those of installed packages, and ``FILE.py:CLASS``.
+
+Nothing else knows names. A file in ``selectors/``, ``scorers/text/`` or ``scorers/model/`` with a class of its kind is found by
+itself; a package adds its own by an entry point of the group ``handpicked.selectors`` or ``handpicked.scorers``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
-from handpicked.bench import AVERAGES, BENCHMARKS
-from handpicked.judges import load_judge, shipped_judges
+from handpicked.errors import ConfigError, HandpickedError, did_you_mean
+from handpicked.method import Method
+from handpicked.scorers.pool_scorer import PoolScorer
+from handpicked.scorers.scorer import Scorer
+from handpicked.selectors.selector import Selector
 
-if TYPE_CHECKING:
-    from handpicked.bench import Benchmark
-
-DEITA = "Liu et al. 2024, arXiv 2312.15685"
-PAPER = "Shen 2024, arXiv 2402.06094"
+Kind = TypeVar("Kind", bound=Method)
+AnyScorer = Scorer | PoolScorer
 
 
 @dataclass(frozen=True)
-class Method:
-    """One method. ``needs`` is what it takes beyond the light core."""
+class Shelf(Generic[Kind]):
+    """All methods of one kind. ``group`` is the group of entry points, ``word`` what a method of it is called."""
 
-    name: str
-    about: str
-    source: str = ""
-    cost: str = "text"
-    needs: str = ""
+    word: str
+    group: str
+    packages: tuple[str, ...]
+    kinds: tuple[type[Method], ...]
+
+    @property
+    def shipped(self) -> Mapping[str, type[Kind]]:
+        """Those that come with handpicked, by name."""
+        return _shipped(self)
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that can be given, but for those of files."""
+        return [*self.shipped, *(one.name for one in self._entry_points() if one.name not in self.shipped)]
+
+    def get(self, name: str) -> type[Kind] | None:
+        """The class of that name, or None where there is none.
+
+        Raises:
+            ConfigError: ``FILE.py:CLASS`` or an installed package that cannot be loaded, or that holds something else.
+        """
+        if is_file(name):
+            return self._checked(name, _from_file(name))
+        if name in self.shipped:
+            return self.shipped[name]
+        point = next((one for one in self._entry_points() if one.name == name), None)
+        if point is None:
+            return None
+        try:
+            found = point.load()
+        except Exception as error:
+            raise ConfigError(
+                f"The {self.word} '{name}' cannot be loaded from {point.value}: {error}"
+            ) from error
+        return self._checked(name, found)
+
+    def attribute(self, name: str) -> type[Kind]:
+        """The shipped class called ``name``, for ``from handpicked.selectors import KMeans``.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        if not name.startswith("_"):
+            for one in self.shipped.values():
+                if one.__name__ == name:
+                    return one
+        raise AttributeError(f"module {self.group!r} has no attribute {name!r}")
+
+    def find(self, name: str, where: str) -> type[Kind]:
+        """The class of that name; ``where`` is the setting that gives it.
+
+        Raises:
+            ConfigError: there is none, or what ``get`` raises.
+        """
+        found = self.get(name)
+        if found is None:
+            raise ConfigError(f"{where}: there is no {self.word} {name!r}.{did_you_mean(name, self.names)}")
+        return found
+
+    def _checked(self, name: str, found: object) -> type[Kind]:
+        right = isinstance(found, type) and issubclass(found, self.kinds)
+        if not right or not is_dataclass(found) or inspect.isabstract(found):
+            wanted = " or ".join(f"handpicked.{kind.__name__}" for kind in self.kinds)
+            raise ConfigError(
+                f"{name} is no {self.word}: it must be a frozen dataclass that inherits from {wanted} and has all of its "
+                "methods. docs/extending.md shows one."
+            )
+        checked: Any = found
+        if not isinstance(getattr(checked, "name", None), str):
+            raise ConfigError(f'{name} has no name: write `name: ClassVar[str] = "..."` in the class.')
+        kept: type[Kind] = checked
+        return kept
+
+    def _entry_points(self) -> Iterator[importlib.metadata.EntryPoint]:
+        yield from importlib.metadata.entry_points(group=self.group)
 
 
-SELECTORS = (
-    Method("none", "the untouched model: an arm without a subset"),
-    Method("full", "every readable row"),
-    Method("longest", "the rows with the longest responses", PAPER),
-    Method("shortest", "the rows with the shortest responses"),
-    Method("random", "a seeded random subset, the same whatever the order of the pool"),
-    Method(
-        "length-matched",
-        "random rows with the length histogram of another arm: tells length from everything else",
-    ),
-    Method("top", "the rows with the highest value of a column (field)"),
-    Method("bottom", "the rows with the lowest value of a column (field)"),
-    Method("window", "random rows between two quantiles (low, high) of a length or a column (field)"),
-    Method("balanced", "equal quotas by a column (field); what a small group lacks goes to the others"),
-    Method(
-        "power-law",
-        "within groups (field), long responses are likelier by a power law",
-        "s1, Muennighoff et al. 2025, arXiv 2501.19393",
-    ),
-    Method("repeated_5grams", "the rows whose responses repeat themselves least"),
-    Method("compression_ratio", "the rows whose responses compress least"),
-    Method("cut_off", "the rows whose responses end as a sentence does"),
-    Method("kmeans", "diversity: rows of each K-Means cluster of meaning", PAPER, "embedding", "embed; demo"),
-    Method(
-        "k-center",
-        "diversity: again and again the row farthest from those taken",
-        "Sener & Savarese 2018, arXiv 1708.00489",
-        "embedding",
-        "embed; demo",
-    ),
-    Method(
-        "facility-location",
-        "the rows that together stand best for all",
-        "Lin & Bilmes 2011",
-        "embedding",
-        "embed; demo",
-    ),
-    Method(
-        "deita",
-        "the best by a score (field) that are not too similar to a better one",
-        "DEITA, Liu et al. 2024, arXiv 2312.15685",
-        "embedding",
-        "embed; demo",
-    ),
-    Method(
-        "qdit",
-        "quality (field) and facility location blended (alpha)",
-        "Bukharin et al. 2024, arXiv 2311.14736",
-        "embedding",
-        "embed; demo",
-    ),
-    Method(
-        "car",
-        "the best by a score (field) of each cluster of meaning, and of all",
-        "CaR, Ge et al. 2024, arXiv 2402.18191",
-        "embedding",
-        "embed; demo",
-    ),
-    Method(
-        "semdedup",
-        "the rows that are least similar to one ranked before them in their cluster",
-        "Abbas et al. 2023, arXiv 2303.09540",
-        "embedding",
-        "embed; demo",
-    ),
-)
-
-SCORERS = (
-    Method(
-        "llm-rating",
-        "rated from 0 to 5 in half points by a chat model, in a dimension of your choice",
-        "AlpaGasus, arXiv 2307.08701",
-        "paid API",
-        "an endpoint",
-    ),
-    Method(
-        "perplexity",
-        "perplexity of the response given the prompt, by a causal LM; name the end yourself",
-        "Marion et al. 2023, arXiv 2309.04564",
-        "model forward",
-        "lm; demo for the bundled model",
-    ),
-    Method(
-        "ifd",
-        "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities",
-        "Li et al. 2024, arXiv 2308.12032",
-        "model forward, twice",
-        "lm; demo for the bundled model",
-    ),
-    Method(
-        "superfiltering",
-        "IFD by a small causal LM, without a chat template",
-        "Li et al. 2024, arXiv 2402.00530",
-        "model forward, twice",
-        "lm; demo for the bundled model",
-    ),
-    Method(
-        "t-shirt",
-        "IFD over the tokens that the prompt moves, for rows whose noisy neighbours agree",
-        "T-SHIRT, Fu et al. 2025, arXiv 2506.01317",
-        "model forward, twice, 31 times (score.neighbours)",
-        "lm; demo for the bundled model",
-    ),
-    Method(
-        "reward",
-        "what a reward model gives the response",
-        "Ouyang et al. 2022, arXiv 2203.02155",
-        "model forward",
-        "lm, a reward model",
-    ),
-    Method(
-        "deita-complexity",
-        "how complex a scorer model rates the prompt, 1 to 6",
-        DEITA,
-        "model forward",
-        "lm, a scorer model",
-    ),
-    Method(
-        "deita-quality",
-        "how good a scorer model rates the response, 1 to 6",
-        DEITA,
-        "model forward",
-        "lm, a scorer model",
-    ),
-    Method("deita-score", "complexity times quality", DEITA, "model forward, twice", "lm, two scorer models"),
-    Method(
-        "rds",
-        "similarity to a target set in a causal LM's hidden states, round robin over the targets (RDS+)",
-        "Ivison et al. 2025, arXiv 2503.01807",
-        "model forward",
-        "lm, a target set; demo for the bundled model",
-    ),
-    Method(
-        "target-similarity",
-        "similarity to a target set in sentence embeddings, round robin over the targets",
-        "Ivison et al. 2025, arXiv 2503.01807",
-        "embedding",
-        "embed, a target set; demo for the bundled model",
-    ),
-    Method(
-        "less",
-        "whether a training step on the row would lower the loss on a target set",
-        "Xia et al. 2024, arXiv 2402.04333",
-        "model backward",
-        "train, a target set, a training with keep_optimizer",
-    ),
-    Method(
-        "embedding",
-        "a sentence embedding of each row, which the selectors by meaning need; its column is the tokens read",
-        "Sentence-BERT, Reimers & Gurevych 2019, arXiv 1908.10084",
-        "embedding",
-        "embed; demo for the bundled model",
-    ),
-)
-
-MEASURES = (
-    Method("tokens", "tokens of a tokenizer, by default SmolLM2's, which needs no network"),
-    Method("nltk", "NLTK word tokens after Punkt sentence splitting", "Zhao et al. 2024, arXiv 2402.04833"),
-    Method("words", "runs of characters between white space"),
-    Method("chars", "Unicode code points"),
-)
-
-FEATURES = (
-    Method("politeness", "courtesies: thanks, apologies, greetings, closings, offers of help"),
-    Method("hedges", "words that weaken a claim: may, perhaps, usually, I think"),
-    Method("contrast", "discourse markers of contrast: but, however, although"),
-    Method("cause", "discourse markers of cause and result: because, therefore, in order to"),
-    Method("elaboration", "discourse markers that add or give an example: also, for example, such as"),
-    Method("temporal", "discourse markers of order in time: then, after, finally"),
-    Method("conclusion", "discourse markers that sum up: overall, in conclusion"),
-    Method("first_person", "I, we, my, our and their forms"),
-    Method("second_person", "you, your and their forms"),
-    Method("questions", "question marks that end a sentence"),
-    Method("list_items", "bullets and numbered items"),
-    Method("steps", "numbered lines and lines that begin with Step 1"),
-    Method("headings", "Markdown headings"),
-    Method("table_rows", "rows of Markdown tables"),
-    Method("bold", "spans in bold"),
-    Method("code", "share of the characters in fenced code"),
-    Method(
-        "lexical_diversity",
-        "different words per word, over a moving window of 25",
-        "Covington and McFall 2010, J. Quantitative Linguistics 17(2)",
-    ),
-    Method("reading_ease", "how easily English reads, in points", "Flesch 1948, J. Applied Psychology 32(3)"),
-    Method("sentences", "number of sentences"),
-    Method(
-        "root_verb",
-        "the verb that says what the instruction asks for: a column for balanced",
-        "Self-Instruct, Wang et al. 2023, arXiv 2212.10560",
-        "model forward",
-        "english",
-    ),
-)
-"""Linguistic features of the response, most of them per 100 words: scorers without a better end."""
-
-GUARDS = (
-    Method("repetition", "drops responses with a larger share of repeated 5-grams (default 0.30)"),
-    Method("compressibility", "drops responses that compress to a smaller share of their size"),
-    Method("cut-off", "drops responses that end in mid-sentence"),
-    Method("duplicates", "drops all but the first of exact duplicates"),
-    Method("near-duplicates", "drops all but the first of near duplicates (MinHash)"),
-    Method("token-window", "drops responses outside MIN:MAX tokens"),
-    Method("decontaminate", "drops rows that share a 13-gram with an evaluation prompt (prompts)"),
+SELECTORS: Shelf[Selector] = Shelf("selector", "handpicked.selectors", ("handpicked.selectors",), (Selector,))
+SCORERS: Shelf[AnyScorer] = Shelf(
+    "scorer",
+    "handpicked.scorers",
+    ("handpicked.scorers.text", "handpicked.scorers.model"),
+    (Scorer, PoolScorer),
 )
 
 
-def selectors() -> dict[str, Method]:
-    """What ``by`` may name: selectors and scorers."""
-    return {method.name: method for method in (*SELECTORS, *SCORERS)}
+def is_file(name: str) -> bool:
+    """Whether a name is ``FILE.py:CLASS``."""
+    return ".py:" in name
 
 
-def listed() -> dict[str, list[Method]]:
-    """All methods, by kind, for ``handpicked methods``."""
-    judges = []
-    for name in shipped_judges():
-        judge = load_judge(name)
-        cost, needs = ("paid API", "an endpoint") if judge.asks else ("embedding", "embed, demo")
-        judges.append(Method(name, judge.about, cost=cost, needs=needs))
-    benchmarks = [
-        Method(
-            b.name, b.about, b.source, cost=_bench_cost(b), needs=f"bench; its files, or {b.hub} on the hub"
-        )
-        for b in BENCHMARKS.values()
-    ]
-    benchmarks += [
-        Method(name, f"the mean of {', '.join(members)}", cost="all of theirs", needs="bench")
-        for name, members in AVERAGES.items()
-    ]
-    return {
-        "Selectors (--by)": list(SELECTORS),
-        "Scorers (--scorer; --by keeps the better end, --by top or bottom with --field the one you name)": list(
-            SCORERS
-        ),
-        "Measures (--measure)": list(MEASURES),
-        "Features (--field, --scorer)": list(FEATURES),
-        "Guards (--guard)": list(GUARDS),
-        "Judges (--judge)": judges,
-        "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": benchmarks,
-    }
+def file_hash(method: type[Method]) -> str | None:
+    """The sha256 of the user's file that a method comes from; None for one that is shipped or installed."""
+    module = sys.modules.get(method.__module__)
+    path = getattr(module, "__handpicked_file__", None)
+    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _bench_cost(benchmark: Benchmark) -> str:
-    requests = benchmark.size * benchmark.requests
-    what = "answers generated" if benchmark.generates else "likelihoods"
-    return f"model forward, {requests:,} {what} after some {benchmark.prompt_tokens:,} tokens each"
+@cache
+def _shipped(shelf: Shelf[Kind]) -> dict[str, type[Kind]]:
+    found: dict[str, type[Kind]] = {}
+    for package in shelf.packages:
+        home = importlib.import_module(package)
+        for entry in sorted(pkgutil.iter_modules(home.__path__), key=lambda one: one.name):
+            module = importlib.import_module(f"{package}.{entry.name}")
+            for one in vars(module).values():
+                if _is_method(one, module, shelf.kinds):
+                    found |= dict.fromkeys(one.variants or (one.name,), one)
+    return found
+
+
+def _is_method(one: Any, module: ModuleType, kinds: tuple[type[Method], ...]) -> bool:
+    return (
+        isinstance(one, type)
+        and one.__module__ == module.__name__
+        and is_dataclass(one)
+        and issubclass(one, kinds)
+        and bool(getattr(one, "listed", False))
+    )
+
+
+def _from_file(name: str) -> object:
+    """The class that ``FILE.py:CLASS`` names. The file is run, as a script of the user's is."""
+    file, _, wanted = name.rpartition(":")
+    path = Path(file).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"There is no file {file} (of {name}).")
+    module = _module(path, path.stat().st_mtime_ns)
+    found = getattr(module, wanted, None)
+    if found is None:
+        known = [one for one, value in vars(module).items() if isinstance(value, type)]
+        raise ConfigError(f"{file} has no class '{wanted}'.{did_you_mean(wanted, known)}")
+    return found
+
+
+@cache
+def _module(path: Path, modified: int) -> ModuleType:
+    """The module in a file, under a name that its path makes unique, so that its classes can be pickled."""
+    del modified
+    name = f"handpicked_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    vars(module)["__handpicked_file__"] = str(path)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except HandpickedError:
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        line = "" if place is None else f", line {place.tb_lineno}"
+        raise ConfigError(f"{path}{line}: {type(error).__name__}: {error}") from error
+    return module

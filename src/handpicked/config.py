@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 Measure = Literal["tokens", "nltk", "words", "chars"]
 BUNDLED_LM = "bundled:smollm2-135m-instruct"
@@ -22,11 +23,14 @@ EXECUTION: dict[str, Any] = {"execution": True}
 
 def result_settings(settings: Any) -> Any:
     """Settings (a section, or a dataclass or container of them) as plain JSON, without those marked ``EXECUTION``, at any depth."""
+    if isinstance(settings, BaseModel) and settings.model_extra:
+        plain = type(settings).model_validate(settings.model_dump(include=set(type(settings).model_fields)))
+        return {**result_settings(plain), **result_settings(settings.model_extra)}
     if isinstance(settings, BaseModel):
         listed = type(settings).model_fields.items()
         counting = [name for name, field in listed if field.json_schema_extra != EXECUTION]
     elif is_dataclass(settings) and not isinstance(settings, type):
-        counting = [one.name for one in fields(settings) if one.metadata != EXECUTION]
+        counting = [one.name for one in fields(settings) if not one.metadata.get("execution")]
     elif isinstance(settings, Mapping):
         return {key: result_settings(value) for key, value in settings.items()}
     elif isinstance(settings, list | tuple):
@@ -80,41 +84,13 @@ class EndpointSettings(Strict):
     """US dollars per million reply tokens, for the estimate."""
 
 
-class ScoreSettings(EndpointSettings):
-    """How a scorer that needs a model, an endpoint or a target set works. A setting that the scorer does not use is refused."""
+class ScoreSettings(BaseModel):
+    """How the scorers that a selection needs work. Beside these three, every setting of the scorer itself may be given; one that
+    it does not have is refused (``handpicked methods NAME`` lists them).
+    """
 
-    model: str | None = None
-    """``bundled:NAME``, a folder or a hub name; for an endpoint the name that it knows. None: the scorer's own default."""
-    revision: str | None = None
-    """Commit or tag of a hub model."""
-    trust_remote_code: bool = False
-    """Run Python code that comes with the model. Only for models whose code you have read."""
-    template: str = "auto"
-    """Chat template of the prompt: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
-    max_length: Annotated[int, Field(gt=1)] | None = None
-    """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its context."""
-    compile: bool = False
-    """Compile the model (torch.compile): half a minute or more at the start, faster from then on. On a CPU it needs a C++ compiler."""
-    neighbours: Annotated[int, Field(ge=0)] | None = None
-    """For ``t-shirt``: noisy copies of each row that are scored too, each as dear as the row itself. None: 30, as its authors."""
-    target: str | None = None
-    """File of target examples, for scorers by similarity to them."""
-    checkpoint: str | None = None
-    """For ``less``: the folder of an arm that was trained with ``train.keep_optimizer``, or of one of its states."""
-    projection: Annotated[int, Field(gt=0)] = 8192
-    """For ``less``: numbers that a gradient is projected to."""
-    embedder: str | None = None
-    """Sentence embedder: ``bundled:NAME``, a folder or a hub name. None: the bundled one."""
-    text: Literal["prompt", "response", "both"] = "both"
-    """What is embedded: the prompt, the response, or both as one text."""
-    dimension: str | None = None
-    """What a chat model rates, such as accuracy or helpfulness."""
-    prompt: str | None = None
-    """File with a prompt of your own, for scorers that ask a chat model."""
-    quality_model: str | None = None
-    """For ``deita-score``: the model that rates quality. None: ``model``, which rates complexity."""
-    quality_prompt: str | None = None
-    """For ``deita-score``: the file with the prompt for quality; ``prompt`` is that for complexity."""
+    model_config = ConfigDict(extra="allow", frozen=True)
+
     sample: Annotated[int, Field(gt=0)] | None = None
     """Score only so many random rows; the others have no value, with this reason. Every scorer takes it."""
     prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
@@ -122,12 +98,20 @@ class ScoreSettings(EndpointSettings):
     seed: int = 0
     """Seed of ``sample`` and of whatever the scorer draws."""
 
+    @property
+    def of_scorers(self) -> dict[str, Any]:
+        """The settings of the scorers themselves."""
+        return dict(self.model_extra or {})
+
 
 class SelectSettings(Strict):
     """Which rows to keep."""
 
     by: str = "longest"
-    """A selector or a scorer, by the name that ``handpicked methods`` lists."""
+    """A selector or a scorer: a name that ``handpicked methods`` lists, or ``FILE.py:CLASS``. With settings of its own:
+    ``by: {kmeans: {clusters: 100}}``, or the settings beside ``by``."""
+    options: dict[str, Any] = {}
+    """The settings of the method that ``by`` names, as they come from either form."""
     size: Annotated[int, Field(ge=0)] | None = None
     """Rows to keep. Exactly one of ``size`` and ``fraction``, except for ``full``."""
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -139,34 +123,45 @@ class SelectSettings(Strict):
     ``handpicked select``, the model's own in an experiment."""
     seed: int = 0
     """Seed of every random choice of this selection."""
-    of: str | None = None
-    """For ``length-matched``: the arm (or, on the command line, the folder of a subset) whose length histogram is copied."""
-    disjoint: bool = False
-    """For ``length-matched``: draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by
-    themselves, so their control must be other rows, as near in length as there are."""
-    field: str | None = None
-    """For ``top``, ``bottom``, ``balanced``, ``deita``, ``qdit``, ``car`` and the like: the scorer, or the column of the pool,
-    that is ranked or balanced over."""
-    low: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """For ``window``: the lower quantile, 0 to 1."""
-    high: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """For ``window``: the upper quantile, 0 to 1."""
-    clusters: Annotated[int, Field(gt=0)] | None = None
-    """For ``kmeans``, ``car``, ``semdedup``: how many clusters. None: one a row kept; sqrt(n / 2); sqrt(n)."""
-    take: Literal["nearest", "random", "longest"] = "nearest"
-    """For ``kmeans``: which rows of a cluster, those nearest to its centroid, random ones, or the longest by ``measure``."""
-    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """For ``deita`` (None: 0.9) and ``semdedup`` (None: as ``size`` asks): rows with a higher cosine are too similar."""
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """For ``qdit``: the weight of quality (``field``) against diversity, 0 to 1."""
-    neighbours: Annotated[int, Field(gt=0)] | None = None
-    """For ``facility-location`` and ``qdit``: nearest rows that may stand for a row. None: all, up to 200,000 rows."""
     guards: tuple[str, ...] = ()
     """Guards that drop rows before selection, each ``name`` or ``name=value``."""
     prompts: tuple[str, ...] = ()
     """For the ``decontaminate`` guard: files of evaluation prompts."""
     score: ScoreSettings = ScoreSettings()
-    """How ``by`` or ``field`` is computed where it names a scorer that needs a model, an endpoint or a target set."""
+    """How ``by`` or ``field`` is computed where it names a scorer."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, values: Any) -> Any:
+        """Both ways of giving a method its settings come to ``by`` and ``options``."""
+        if not isinstance(values, Mapping):
+            return values
+        known = {name: value for name, value in values.items() if name in cls.model_fields}
+        beside = {name: value for name, value in values.items() if name not in cls.model_fields}
+        by = known.get("by")
+        if isinstance(by, Mapping):
+            if len(by) != 1:
+                raise ValueError("'by' names one method, such as {kmeans: {clusters: 100}}")
+            known["by"], inside = next(iter(by.items()))
+            if inside is not None and not isinstance(inside, Mapping):
+                raise ValueError(f"the settings of '{known['by']}' are a mapping, such as {{clusters: 100}}")
+            beside |= inside or {}
+        known["options"] = {**known.get("options", {}), **beside}
+        return known
+
+    def with_options(self, **options: Any) -> Self:
+        """The same selection with some settings of its method changed."""
+        return self.model_copy(update={"options": {**self.options, **options}})
+
+    @property
+    def field(self) -> str | None:
+        """The column or scorer that the method ranks or groups by, where it has such a setting."""
+        return self.options.get("field")
+
+    @property
+    def of(self) -> str | None:
+        """The arm (on the command line the folder of a subset) whose lengths are copied."""
+        return self.options.get("of")
 
 
 class ModelSettings(Strict):

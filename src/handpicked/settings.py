@@ -26,23 +26,34 @@ def settings_of(model: type[Settings], values: Mapping[str, Any], prefix: str | 
         raise ConfigError(*(_explain(mistake, prefix, known) for mistake in error.errors())) from None
 
 
-def score_settings(assignments: Sequence[str], **short: Any) -> ScoreSettings:
-    """The settings of scorers from ``score.name=value`` (values are YAML) and options of their own that were given.
+def assigned(assignments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``NAME=VALUE`` and ``score.NAME=VALUE`` (values are YAML): the settings of the method, and those of its scorers.
 
-    Raises ConfigError for an assignment of another shape, an unknown setting or a value that it does not take.
+    Raises ConfigError for an assignment of another shape.
     """
-    values = {name: value for name, value in short.items() if value is not None}
+    method: dict[str, Any] = {}
+    scorers: dict[str, Any] = {}
     for text in assignments:
         key, equals, value = text.partition("=")
-        if not equals or not key.startswith("score."):
+        if not equals or not key.strip():
             raise ConfigError(
-                f"--set {text}: write it as score.NAME=VALUE, for example --set score.max_length=512"
+                f"--set {text}: write it as NAME=VALUE or score.NAME=VALUE, for example --set score.max_length=512"
             )
         try:
-            values[key.removeprefix("score.")] = yaml.safe_load(value)
+            read = yaml.safe_load(value)
         except yaml.YAMLError:
-            values[key.removeprefix("score.")] = value
-    return settings_of(ScoreSettings, values, "score.")
+            read = value
+        (scorers if key.startswith("score.") else method)[key.removeprefix("score.")] = read
+    return method, scorers
+
+
+def score_settings(values: Mapping[str, Any], **short: Any) -> ScoreSettings:
+    """The settings of scorers from ``values`` and the options of their own that were given.
+
+    Raises ConfigError for a value that it does not take.
+    """
+    given = {name: value for name, value in short.items() if value is not None}
+    return settings_of(ScoreSettings, {**values, **given}, "score.")
 
 
 def _explain(error: Any, prefix: str | None, known: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from handpicked.catalogue import SCORERS, SELECTORS
 from handpicked.config import BUNDLED_LM, Experiment
 from handpicked.data import pool as data_pool
 from handpicked.errors import ConfigError, HandpickedError
@@ -19,7 +20,7 @@ from handpicked.experiment.job import Job
 from handpicked.experiment.lineup import lineup
 from handpicked.progress import SILENT
 from handpicked.selection import kept_scores as modeled
-from handpicked.selection import methods, plan
+from handpicked.selection import plan
 from handpicked.store import open_run
 
 WORDS = ["a", "tree", "sees", "stones", "and", "rivers", "at", "night"]
@@ -163,11 +164,11 @@ def test_a_pool_is_hashed_once_and_a_target_is_read_once_whatever_the_arms(tmp_p
 
         monkeypatch.setattr(module, name, counted)
 
-    from handpicked.selection import target as targets
+    from handpicked.scorers.lm import target as targets
 
     counting(data_pool, "_sha256", lambda path: f"hash {path.name}")
     counting(targets, "read", lambda path: f"read {Path(path).name}")
-    counting(plan, "selector_for", lambda settings, *_: f"selector {settings.by} {settings.size}")
+    counting(plan, "selector_for", lambda settings, *_, **__: f"selector {settings.by} {settings.size}")
     content = modeled.Content.of
     monkeypatch.setattr(
         modeled.Content, "of", staticmethod(lambda pool: calls.update(["content"]) or content(pool))
@@ -184,14 +185,13 @@ def test_a_pool_is_hashed_once_and_a_target_is_read_once_whatever_the_arms(tmp_p
 
 
 def test_a_target_that_changes_is_read_again(tmp_path):
-    from handpicked.config import ScoreSettings
-    from handpicked.selection.target import target_of
+    from handpicked.scorers.lm.target import TargetSet
 
-    asked = ScoreSettings(target=str(write_rows(tmp_path / "target.jsonl", 3)))
-    first = target_of(asked, "rds")
-    assert target_of(asked, "less") is first
+    file = str(write_rows(tmp_path / "target.jsonl", 3))
+    first = TargetSet.read(file)
+    assert TargetSet.read(file) is first
     write_rows(tmp_path / "target.jsonl", 4)
-    assert len(target_of(asked, "rds")) == 4
+    assert len(TargetSet.read(file)) == 4
 
 
 def test_the_plan_says_what_it_depends_on_and_the_manifest_repeats_it(tmp_path):
@@ -214,9 +214,7 @@ def test_the_plan_says_what_it_depends_on_and_the_manifest_repeats_it(tmp_path):
 
 
 def test_every_method_states_a_version_and_libraries():
-    listed = [make() for make in methods.SCORERS.values()]
-    listed += [make(None) for make in methods.MEASURES.values()]
-    listed += list(methods.SELECTORS.values())
+    listed = [*SCORERS.shipped.values(), *SELECTORS.shipped.values()]
     assert all(isinstance(one.version, int) and isinstance(one.libraries, tuple) for one in listed)
 
 

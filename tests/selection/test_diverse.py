@@ -16,7 +16,7 @@ from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.scorers.model import embedding
 from handpicked.selection import pick
 from handpicked.selection.kept_scores import modeled
-from handpicked.selection.methods import pool_scorers, selector_for
+from handpicked.selection.methods import direction, scorers_for, selector_for
 from handpicked.selection.scoring import score
 from handpicked.selectors import facility_location
 from handpicked.selectors.deita import Deita
@@ -85,7 +85,7 @@ def test_kmeans_takes_one_row_of_each_kind_and_writes_how(pool, tmp_path):
 
 @pytest.mark.parametrize("by", ["k-center", "facility-location", "deita", "qdit", "car", "semdedup"])
 def test_every_selector_by_meaning_shares_the_embeddings(pool, tmp_path, by, monkeypatch):
-    modeled(pool, pool_scorers(["embedding"], ScoreSettings()), ScoreSettings())
+    modeled(pool, scorers_for(["embedding"], ScoreSettings()), ScoreSettings())
     monkeypatch.setattr(embedding, "embed", lambda *_: pytest.fail("embedded again"))
     field = {"field": "quality"} if by in ("deita", "qdit", "car") else {}
     settings = SelectSettings(by=by, size=4, threshold=0.99, clusters=3, **field)
@@ -129,14 +129,20 @@ def test_from_python_with_embeddings_made_here_or_given(pool):
         KMeans().select(chosen.guarded.scores(), 3)
 
 
+def resolved(**settings):
+    selector = selector_for(SelectSettings(**settings))
+    return selector.directed(*direction(selector, ()))
+
+
 def test_a_scorer_can_be_the_quality_and_its_better_end_counts(pool):
-    assert selector_for(SelectSettings(by="deita", field="repeated_5grams")).highest is False
-    ifd = selector_for(SelectSettings(by="qdit", field="ifd", alpha=0.9))
+    assert resolved(by="deita", field="repeated_5grams").highest is False
+    assert resolved(by="deita", field="perplexity", highest=False).highest is False
+    ifd = resolved(by="qdit", field="ifd", alpha=0.9)
     assert (ifd.highest, ifd.ceiling, ifd.alpha) == (True, 1.0, 0.9)
     assert selector_for(SelectSettings(by="car", field="tokens")).column == "tokens"
     with pytest.raises(ConfigError, match="'perplexity' says of no end"):
-        selector_for(SelectSettings(by="deita", field="perplexity"))
-    with pytest.raises(ConfigError, match="'deita' needs the name of the column"):
+        resolved(by="deita", field="perplexity")
+    with pytest.raises(ConfigError, match="field: 'deita' needs this setting"):
         selector_for(SelectSettings(by="deita"))
     rows = hp.select(pool, selector_for(SelectSettings(by="car", field="tokens", clusters=3)), size=4).rows
     assert len(rows) == 4

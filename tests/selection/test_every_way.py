@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from handpicked.catalogue import SCORERS, SELECTORS
 from handpicked.cli import app
 from handpicked.experiment.checks import mistakes
 from handpicked.experiment.file import load
 from handpicked.experiment.run import run
-from handpicked.selection.methods import POOL_SCORERS, SELECTORS
+from handpicked.scorers.pool_scorer import PoolScorer
 
 pytest.importorskip("torch", reason="needs the lm extra")
 
@@ -22,7 +23,7 @@ ROWS = 10
 EMBEDS = ("target-similarity", "embedding")
 ELSEWHERE = ("llm-rating", "less")
 """From the command line in test_pick_by_rating.py (an endpoint) and test_model_scorers.py (a training that kept its states)."""
-MEANING = [name for name, selector in SELECTORS.items() if hasattr(selector, "embeddings")]
+MEANING = [name for name, selector in SELECTORS.shipped.items() if selector.compares_meaning]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -76,8 +77,8 @@ def handpicked(*words: object) -> None:
     "name",
     [
         pytest.param(name, marks=[pytest.mark.models] if name in EMBEDS else [])
-        for name in POOL_SCORERS
-        if name not in ELSEWHERE
+        for name, scorer in SCORERS.shipped.items()
+        if issubclass(scorer, PoolScorer) and name not in ELSEWHERE
     ],
 )
 def test_every_scorer_scores_and_selects(pool, settings, tmp_path, name):

@@ -11,30 +11,29 @@ import pytest
 
 import handpicked as hp
 import word_scorer
+from handpicked.catalogue import SCORERS
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, EndpointError
 from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.selection import kept_scores as kept
 from handpicked.selection import pick
 from handpicked.selection.choice import scores_for
-from handpicked.selection.methods import POOL_SCORERS, Making, pool_scorers
+from handpicked.selection.methods import scorers_for
 from handpicked.selection.plan import plan_selection
 from handpicked.selection.scoring import score
-from handpicked.settings import score_settings
+from handpicked.settings import assigned, score_settings
 from handpicked.store import open_run
 from memory_pool import MemoryPool
 
 
 def modeled(pool, settings, **arguments):
-    return kept.modeled(pool, pool_scorers(["wordy"], settings), settings, **arguments)
+    return kept.modeled(pool, scorers_for(["wordy"], settings), settings, **arguments)
 
 
 @pytest.fixture(autouse=True)
 def wordy(monkeypatch, tmp_path):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(
-        POOL_SCORERS, "wordy", Making(lambda s: word_scorer.Words(s.model or "none"), ("model",))
-    )
+    monkeypatch.setitem(SCORERS.shipped, "wordy", word_scorer.Words)
     word_scorer.done.clear()
     word_scorer.stop_after.clear()
     return word_scorer
@@ -191,16 +190,20 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
         score(pool, ["wordi"], tmp_path / "x")
     with pytest.raises(ConfigError, match="named twice"):
         score(pool, ["wordy", "wordy"], tmp_path / "x")
-    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' does not use"):
+    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' has no such setting, only model"):
         pick(pool, SelectSettings(by="wordy", size=1, score={"target": "t.jsonl"}), tmp_path / "x")
     with pytest.raises(ConfigError, match=r"score\.model: nothing here"):
         pick(pool, SelectSettings(by="longest", size=1, score={"model": "m"}), tmp_path / "x")
     with pytest.raises(ConfigError, match=r"'longesd' is no cheap selector.* Did you mean 'longest'"):
         pick(pool, SelectSettings(by="wordy", size=1, score={"prefilter": "longesd:3"}), tmp_path / "x")
-    with pytest.raises(ConfigError, match=r"score\.modle is no setting. Did you mean 'model'"):
-        score_settings(["score.modle=x"])
+    with pytest.raises(
+        ConfigError, match=r"score\.modle: 'wordy' has no such setting.* Did you mean 'model'"
+    ):
+        score(pool, ["wordy"], tmp_path / "x", settings=ScoreSettings(modle="x"))
     with pytest.raises(ConfigError, match=r"score\.NAME=VALUE"):
-        score_settings(["model=x"])
+        assigned(["model"])
+    with pytest.raises(ConfigError, match="sample 0"):
+        score_settings({"sample": 0})
     monkeypatch.setattr(word_scorer.Words, "better", "none")
     with pytest.raises(ConfigError, match=r"'top' .* or 'bottom'"):
         pick(pool, SelectSettings(by="wordy", size=1), tmp_path / "x")

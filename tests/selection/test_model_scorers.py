@@ -11,13 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 import handpicked as hp
+from handpicked.catalogue import SCORERS
 from handpicked.cli import app
 from handpicked.config import Experiment, ScoreSettings, SelectSettings, TrainSettings
 from handpicked.errors import ConfigError
 from handpicked.experiment.checks import mistakes
+from handpicked.method import settings_of
+from handpicked.scorers.lm.target import TargetSet
 from handpicked.selection import pick
-from handpicked.selection.methods import POOL_SCORERS, pool_scorers
-from handpicked.selection.target import target_of
+from handpicked.selection.methods import scorers_for
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
@@ -139,7 +141,7 @@ def test_an_experiment_file_is_checked_before_it_runs(files, tiny_model, arm):
         ({"by": "reward"}, "needs a model that was trained for it"),
         ({"by": "reward", "model": str(tiny_model)}, "no reward model"),
         ({"by": "deita-score", "model": "/no/such/model"}, "no model folder"),
-        ({"by": "reward", "model": str(tiny_model), "target": str(target)}, "does not use this setting"),
+        ({"by": "reward", "model": str(tiny_model), "target": str(target)}, "has no such setting"),
     ):
         told = " ".join(
             sentence for place, sentence in mistakes(experiment(pool, score)) if place[0] == "arms"
@@ -149,14 +151,14 @@ def test_an_experiment_file_is_checked_before_it_runs(files, tiny_model, arm):
 
 def test_a_target_may_be_examples_or_prompts(files, tmp_path):
     _, target = files
-    read = target_of(ScoreSettings(target=str(target)), "rds")
+    read = TargetSet.read(str(target))
     assert [(one.text, one.reference, one.category) for one in read] == TARGET and read.whole
     (tmp_path / "prompts.jsonl").write_text(json.dumps({"text": "why?", "category": "c"}) + "\n")
-    alone = target_of(ScoreSettings(target=str(tmp_path / "prompts.jsonl")), "rds")
+    alone = TargetSet.read(str(tmp_path / "prompts.jsonl"))
     assert [(one.text, one.reference) for one in alone] == [("why?", None)] and not alone.whole
     (tmp_path / "torn.jsonl").write_text(target.read_text() + "{\n")
     with pytest.raises(ConfigError, match="line 3"):
-        target_of(ScoreSettings(target=str(tmp_path / "torn.jsonl")), "rds")
+        TargetSet.read(str(tmp_path / "torn.jsonl"))
 
 
 def test_scorers_are_what_their_contract_says(files, tiny_model, arm):
@@ -172,10 +174,9 @@ def test_scorers_are_what_their_contract_says(files, tiny_model, arm):
         "target-similarity",
         "less",
     ):
-        reads = {
-            key: value for key, value in settings.model_dump().items() if key in POOL_SCORERS[name].reads
-        }
-        (scorer,) = pool_scorers([name], ScoreSettings.model_validate(reads))
+        takes = {one.name for one in settings_of(SCORERS.shipped[name])}
+        given = {key: value for key, value in settings.of_scorers.items() if key in takes}
+        (scorer,) = scorers_for([name], ScoreSettings(**given))
         assert isinstance(scorer, PoolScorer)
         assert scorer.values[0] == scorer.name == name
         assert all(value == name or value.startswith(f"{name}_") for value in scorer.values)

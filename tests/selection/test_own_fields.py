@@ -12,10 +12,11 @@ import pytest
 
 import handpicked as hp
 import word_scorer
-from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.catalogue import SCORERS
+from handpicked.config import SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.selection import pick
-from handpicked.selection.methods import POOL_SCORERS, Making, ceiling_of, selector_for
+from handpicked.selection.methods import ceiling_of, direction, selector_for
 from handpicked.selectors.balanced import Balanced
 from handpicked.selectors.deita import Deita
 from handpicked.selectors.embeddings import Embeddings
@@ -35,9 +36,14 @@ class Capped(word_scorer.Words):
 @pytest.fixture(autouse=True)
 def wordy(monkeypatch, tmp_path):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(POOL_SCORERS, "wordy", Making(lambda s: Capped(s.model or "none"), ("model",)))
+    monkeypatch.setitem(SCORERS.shipped, "wordy", Capped)
     word_scorer.done.clear()
     word_scorer.stop_after.clear()
+
+
+def resolved(settings, own=()):
+    selector = selector_for(settings, own)
+    return selector.directed(*direction(selector, own))
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def test_where_both_are_needed_the_pool_must_be_renamed(pool_of):
 @pytest.mark.parametrize("field", ["reward", "rds", "perplexity", "ifd", "repeated_5grams", "wordy"])
 @pytest.mark.parametrize("by", ["deita", "qdit", "car", "semdedup"])
 def test_quality_is_the_pools_own_where_it_has_that_field(by, field):
-    selector = selector_for(SelectSettings(by=by, field=field, size=1), own=(field,))
+    selector = resolved(SelectSettings(by=by, field=field, size=1), (field,))
     assert (selector.column, selector.highest, selector.ceiling) == (field, True, None)
 
 
@@ -104,13 +110,12 @@ def test_an_own_field_is_the_quality_in_python_too(pool_of):
 
 
 def test_a_scorers_ceiling_goes_with_its_column():
-    settings = ScoreSettings()
     for name in ("ifd", "superfiltering"):
-        assert ceiling_of(name, settings) == ceiling_of(f"{name}_loss_ratio", settings) == 1
-        assert ceiling_of(f"{name}_perplexity", settings) is None
+        assert ceiling_of(name) == ceiling_of(f"{name}_loss_ratio") == 1
+        assert ceiling_of(f"{name}_perplexity") is None
         for by in ("deita", "qdit", "car", "semdedup"):
-            assert selector_for(SelectSettings(by=by, field=f"{name}_loss_ratio", size=1)).ceiling == 1
-    assert ceiling_of("tokens", settings) is ceiling_of("mine", settings) is None
+            assert resolved(SelectSettings(by=by, field=f"{name}_loss_ratio", size=1)).ceiling == 1
+    assert ceiling_of("tokens") is ceiling_of("mine") is None
 
 
 def test_rows_over_the_ceiling_are_left_out_and_say_so(pool_of, tmp_path):

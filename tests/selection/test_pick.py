@@ -174,7 +174,7 @@ def test_length_matched_copies_the_lengths_of_another_subset(tmp_path):
         ({"by": "longest", "size": 1, "fraction": 0.5}, "both a size"),
         ({"by": "full", "size": 1}, "takes no size"),
         ({"by": "longst", "size": 1}, "Did you mean 'longest'"),
-        ({"by": "top", "size": 1}, "needs the name of the column"),
+        ({"by": "top", "size": 1}, "field: 'top' needs this setting: the scorer"),
         ({"by": "top", "field": "kind", "size": 1}, "no numbers"),
         ({"by": "length-matched"}, "needs the folder"),
         ({"by": "longest", "size": 1, "guards": ("repetitoin",)}, "Did you mean 'repetition'"),

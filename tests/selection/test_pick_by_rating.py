@@ -72,7 +72,7 @@ def test_mistakes_and_a_missing_key_are_told_before_anything_is_asked(tmp_path, 
         select()
     with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
         select(model="m", base_url="https://api.example.com/v1")
-    with pytest.raises(ConfigError, match=r"score\.compile: 'llm-rating' does not use this setting"):
+    with pytest.raises(ConfigError, match=r"score\.compile: 'llm-rating' has no such setting"):
         select(model="m", base_url="http://localhost:1/v1", compile=True)
 
 

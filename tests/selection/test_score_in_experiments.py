@@ -28,9 +28,15 @@ def experiment(tmp_path, arms, **options):
 @pytest.mark.parametrize(
     ("arm", "mistake"),
     [
-        ("{by: ifd, size: 2, score: {target: x.jsonl}}", r"line 4: .*score\.target: 'ifd' does not use"),
+        (
+            "{by: ifd, size: 2, score: {target: x.jsonl}}",
+            r"line 4: .*score\.target: 'ifd' has no such setting",
+        ),
         ("{by: ifd, size: 2, score: {model: ./nowhere}}", r"line 4: .*no model folder './nowhere'"),
-        ("{by: ifd, size: 2, score: {modell: x}}", r"'arms\.a\.score\.modell' is no field here"),
+        (
+            "{by: ifd, size: 2, score: {modell: x}}",
+            r"line 4: .*score\.modell: 'ifd' has no such setting.* Did you mean 'model'",
+        ),
         ("{by: perplexity, size: 2}", r"'top' .* or 'bottom'"),
         (
             "{by: ifd, size: 2, score: {prefilter: 'longesd:5'}}",

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
+from handpicked.catalogue import SCORERS
 from handpicked.config import (
     EXECUTION,
     BenchSettings,
@@ -31,15 +32,18 @@ from handpicked.config import (
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
 from handpicked.experiment.lineup import lineup
+from handpicked.method import make, settings_of
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
 from handpicked.scorers.model.llm_rating import LLMRating
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.minhash import MinHash
 from handpicked.scorers.text.overlap import PromptOverlap
-from handpicked.selection.methods import MEASURES, SCORERS
+from handpicked.selection.plan import plan_selection
 from handpicked.selectors.embeddings import Embeddings
 from handpicked.selectors.selector import Scores
 from handpicked.store.versions import Dependencies, Versions, installed
+from memory_pool import MemoryPool
 
 SECTIONS: list[BaseModel] = [
     PoolSettings(path="pool.jsonl"),
@@ -104,16 +108,22 @@ def test_a_setting_is_in_the_fingerprint_unless_it_is_marked(section, name):
 def test_what_changes_no_result_is_marked():
     endpoint = {"key_env", "concurrency", "timeout", "max_cost", "price_in", "price_out"}
     marked = {type(one): {n for n in type(one).model_fields if execution(one, n)} for one in SECTIONS}
-    assert marked[ScoreSettings] == marked[RefineSettings] == endpoint
+    assert marked[RefineSettings] == endpoint and not marked[ScoreSettings]
+    assert {one.name for one in settings_of(LLMRating) if one.execution} == endpoint
     assert marked[JudgeSettings] == endpoint | {"batch", "force"}
     assert marked[TrainSettings] == {"save_every", "report_to"} and marked[BenchSettings] == {"batch_size"}
     assert not any(marked[one] for one in (PoolSettings, SelectSettings, ModelSettings, GenerateSettings))
 
 
 def test_marks_reach_the_settings_within_settings_and_those_of_scorers():
-    plain = SelectSettings(by="llm-rating", score={"model": "m"})
-    paid = SelectSettings(by="llm-rating", score={"model": "m", "concurrency": 2, "price_in": 1.0})
-    assert result_settings(plain) == result_settings(paid)
+    pool = MemoryPool([{"prompt": "a", "response": "b"}])
+
+    def planned(**score):
+        asked = SelectSettings(by="llm-rating", size=1, score={"model": "m", **score})
+        return plan_selection(pool, asked).settings
+
+    assert planned() == planned(concurrency=2, price_in=1.0) == planned(sample=None)
+    assert planned() != planned(dimension="helpfulness") != planned(sample=1)
     assert result_settings(LLMRating("m")) == result_settings(LLMRating("m", concurrency=2, max_cost=3.0))
     assert result_settings(LLMRating("m")) != result_settings(LLMRating("m", dimension="helpfulness"))
 
@@ -230,7 +240,8 @@ def results() -> dict[str, list[Any]]:
     batch = pa.record_batch(
         {"prompt": pa.array(["Say."] * 5, pa.large_string()), "response": pa.array(TEXTS, pa.large_string())}
     )
-    scorers = [make(None) for make in MEASURES.values()] + [make() for make in SCORERS.values()]
+    texts = {name: one for name, one in SCORERS.shipped.items() if issubclass(one, Scorer)}
+    scorers = [make(one, name, {}) for name, one in texts.items()]
     scorers += [MinHash(), PromptOverlap((("p", "Think again about what it may be. " * 3),))]
     for scorer in scorers:
         if scorer.cost == "text":
@@ -266,7 +277,6 @@ def table() -> pa.Table:
 
 
 def selectors() -> list[Any]:
-    from handpicked import select as package
     from handpicked.selectors.balanced import Balanced
     from handpicked.selectors.deita import Deita
     from handpicked.selectors.full import Full
@@ -279,7 +289,6 @@ def selectors() -> list[Any]:
     from handpicked.selectors.t_shirt import Steady
     from handpicked.selectors.window import Window
 
-    del package
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(60, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

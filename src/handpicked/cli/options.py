@@ -32,7 +32,11 @@ Prefilter = Annotated[str | None, typer.Option(help="Score by a model only these
 MaxCost = Annotated[float | None, typer.Option(help="US dollars that a scorer may spend; needs both prices.")]
 ScoreSet = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="score.NAME=VALUE", help="A setting of the scorer; may be given again."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the method, or score.NAME of a scorer; may be given again.",
+    ),
 ]
 
 ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML).", show_default=False)]

@@ -5,26 +5,40 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from handpicked.cli.options import Json
 
 
-def methods(as_json: Json = False) -> None:
-    """Every selector, measure, guard and judge: what it does, its source, its cost and needs."""
-    from handpicked.catalogue import listed
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, with all of its settings.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of the experiment file.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Every selector, scorer, measure, guard, judge and benchmark: what it does, its source, its cost, needs and settings."""
+    from handpicked.experiment import methods as known
+    from handpicked.experiment.reference import experiment_schema
 
-    found = listed()
-    if as_json:
-        print(json.dumps({kind: [asdict(method) for method in kinds] for kind, kinds in found.items()}))
+    if schema:
+        print(json.dumps(experiment_schema(), indent=1))
         return
-    for kind, kinds in found.items():
-        print(kind)
-        width = max(len(method.name) for method in kinds)
-        for method in kinds:
-            print(f"  {method.name:<{width}}  {method.about}")
-            more = [method.source, f"cost: {method.cost}", method.needs and f"needs: {method.needs}"]
-            print(" " * (width + 4) + "; ".join(part for part in more if part))
-        print()
+    if name is not None:
+        entries = known.explained(name)
+        print(
+            json.dumps(list(map(known.as_json, entries)))
+            if as_json
+            else "\n".join(map(known.explanation, entries))
+        )
+        return
+    found = known.listed()
+    if as_json:
+        print(json.dumps({kind: list(map(known.as_json, entries)) for kind, entries in found.items()}))
+        return
+    print(known.text_of(found))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -41,10 +41,16 @@ def score(
     from handpicked.selection.reasons import rejection_lines
     from handpicked.selection.scoring import refuse_no_values, values_told
     from handpicked.selection.scoring import score as score_rows
-    from handpicked.settings import mapping_of, score_settings
+    from handpicked.settings import assigned, mapping_of, score_settings
 
+    method, scorers = assigned(set_ or [])
     settings = score_settings(
-        set_ or [], model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
+        {**method, **scorers},
+        model=model,
+        target=target,
+        sample=sample,
+        prefilter=prefilter,
+        max_cost=max_cost,
     )
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     with bars() as progress:

@@ -50,12 +50,12 @@ def select(
     of: Annotated[Path | None, typer.Option(help="For length-matched: the subset to match.")] = None,
     disjoint: Disjoint = False,
     field: RankedBy = None,
-    low: Annotated[float, typer.Option(help="For window: lower quantile.")] = 0.0,
-    high: Annotated[float, typer.Option(help="For window: upper quantile.")] = 1.0,
+    low: Annotated[float | None, typer.Option(help="For window: lower quantile.")] = None,
+    high: Annotated[float | None, typer.Option(help="For window: upper quantile.")] = None,
     clusters: Annotated[int | None, typer.Option(help="For kmeans, car, semdedup: how many.")] = None,
-    take: Annotated[str, typer.Option(help="For kmeans: nearest, random or longest.")] = "nearest",
+    take: Annotated[str | None, typer.Option(help="For kmeans: nearest, random or longest.")] = None,
     threshold: Annotated[float | None, typer.Option(help="For deita, semdedup: highest cosine.")] = None,
-    alpha: Annotated[float, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = 0.5,
+    alpha: Annotated[float | None, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = None,
     neighbours: Neighbours = None,
     prompts: Prompts = None,
     pool_format: options.PoolFormat = None,
@@ -88,18 +88,22 @@ def select(
     from handpicked.selection.hub import push
     from handpicked.selection.summary_text import agreement_table
     from handpicked.selection.template_tokens import overhead
-    from handpicked.settings import mapping_of, score_settings, settings_of
+    from handpicked.settings import assigned, mapping_of, score_settings, settings_of
 
     keep_pandas_out()
+    method, scorers = assigned(set_ or [])
+    short = {
+        "of": None if of is None else str(of), "disjoint": disjoint or None, "field": field, "low": low, "high": high,
+        "clusters": clusters, "take": take, "threshold": threshold, "alpha": alpha, "neighbours": neighbours,
+    }  # fmt: skip
     settings = settings_of(
         SelectSettings,
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
-            "guards": guard or [], "of": None if of is None else str(of), "disjoint": disjoint,
-            "field": field, "low": low, "high": high, "clusters": clusters, "take": take, "threshold": threshold,
-            "alpha": alpha, "neighbours": neighbours, "prompts": prompts or [],
+            "guards": guard or [], "prompts": prompts or [],
+            "options": {**method, **{name: value for name, value in short.items() if value is not None}},
             "score": score_settings(
-                set_ or [], model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
+                scorers, model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
             ),
         },
     )  # fmt: skip

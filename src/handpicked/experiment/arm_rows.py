@@ -16,12 +16,13 @@ from pathlib import Path
 from handpicked import data
 from handpicked.config import ArmSettings, ModelSettings, PoolSettings, SelectSettings, result_settings
 from handpicked.data.stdlib import NAME, write_pool
-from handpicked.errors import ConfigError, HandpickedError
+from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.experiment.job import read_pool, reread, selected, selection_settings, split
 from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
 from handpicked.selection.kept_scores import Content, check_enough, rows_to_score
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
+from handpicked.selection.reasons import none_readable
 from handpicked.selectors.random import Random
 
 
@@ -65,10 +66,12 @@ def arm_rows(
     """By arm, without the untouched ones; ``readable`` are the rows of each pool that can be read.
 
     Raises:
-        ConfigError: an arm asks for more rows than there are; every such arm at once.
+        ConfigError: an arm asks for more rows than there are, or keeps none; every such arm at once.
+        PoolError: no row of a pool can be read.
     """
     counting = _Counting(experiment, pools, readable)
     found, mistakes = {}, []
+    unreadable: PoolError | None = None
     for name, arm in experiment.experiment.arms.items():
         if arm.by == "none":
             continue
@@ -76,6 +79,8 @@ def arm_rows(
             found[name] = counting.arm(name, arm)
         except ConfigError as error:
             mistakes += [f"arm '{name}': {mistake}" for mistake in error.mistakes]
+        except PoolError as error:
+            unreadable = unreadable or error
     for name, arm in experiment.experiment.arms.items():
         if arm.of in found and name in found and found[name].rows != found[arm.of].rows:
             mistakes.append(
@@ -84,6 +89,8 @@ def arm_rows(
             )
     if mistakes:
         raise ConfigError(*mistakes)
+    if unreadable is not None:
+        raise unreadable
     return found
 
 
@@ -104,7 +111,11 @@ class _Counting:
         key = (arm.pool, arm.guards, tuple(scorer for guard in plan.guards for scorer in guard.scorers))
         if key not in self.passed:
             self.passed[key] = plan.passed()
+        if plan.size != 0 and plan.pool.rows and not self.readable[arm.pool]:
+            raise none_readable(list(plan.pool.rejected()))
         rows = plan.wanted(self.readable[arm.pool], self.passed[key])
+        if plan.size != 0 and plan.pool.rows and not rows:
+            raise ConfigError("no row would be kept. Change the size, the guards or the pool.")
         return ArmRows(rows, self._scoring(arm, plan) if plan.scorers else {})
 
     def _plan(self, name: str, arm: ArmSettings) -> SelectionPlan:

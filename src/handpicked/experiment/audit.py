@@ -25,7 +25,7 @@ from handpicked.records import Pool, Prompt
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import RootVerb, instruction, missing, root_verbs
 from handpicked.scorers.text.words import mix
-from handpicked.selection.methods import MEASURES
+from handpicked.selection.methods import measure as measured
 from handpicked.statistics.overlap import overlaps
 from handpicked.store import Stage, digest, write_json
 from handpicked.store.versions import Versions
@@ -71,7 +71,7 @@ def lengths(
         make,
         inputs={"rows": identity},
         settings={"measure": measure, "tokenizer": tokenizer},
-        versions=Versions.by(MEASURES[measure](tokenizer), stage={"lengths": LENGTHS}),
+        versions=Versions.by(measured(measure, tokenizer), stage={"lengths": LENGTHS}),
     )
     return np.load(stage.folder / "lengths.npy"), stage
 
@@ -80,7 +80,7 @@ def audit(
     job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure, tokenizer: str | None
 ) -> Audit:
     """Features, scores and instruction types of a sample of the pool and of each subset, and what the subsets share."""
-    scorers = [MEASURES[measure](tokenizer), *(make() for make in FEATURES.values())]
+    scorers = [measured(measure, tokenizer), *(make() for make in FEATURES.values())]
     inputs = {"pool": opened.identity, **{f"subset {name}": one.identity for name, one in subsets.items()}}
     looked = job.store.stage(
         "audit/features",
@@ -266,7 +266,7 @@ def _valued(batch: pa.RecordBatch, measure: Measure, tokenizer: str | None) -> p
         {
             "row": batch["row"],
             "source": batch["source"],
-            measure: MEASURES[measure](tokenizer)(batch),
+            measure: measured(measure, tokenizer)(batch),
             **columns,
         }
     )

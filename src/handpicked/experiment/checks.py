@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handpicked.bench import check_files, tasks_of
-from handpicked.catalogue import FEATURES, selectors
+from handpicked.catalogue import SCORERS, SELECTORS, is_file
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
 from handpicked.data.stdlib import NAME
 from handpicked.endpoint.request import key_of
@@ -19,10 +19,18 @@ from handpicked.judges import load_judge
 from handpicked.models.load import load_tokenizer, resolve
 from handpicked.models.template import SHIPPED, own_templates
 from handpicked.refine import load_prompt
+from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import plan_guards
 from handpicked.selection.kept_scores import prefilter_of
-from handpicked.selection.methods import POOL_SCORERS, SELECTORS, pool_scorer_of, pool_scorers, selector_for
-from handpicked.selectors.clusters import load_faiss
+from handpicked.selection.methods import (
+    column_of,
+    is_text_scorer,
+    refuse_unused,
+    scorer_files,
+    scorer_of_column,
+    scorers_for,
+    selector_for,
+)
 
 Mistakes = list[tuple[Location, str]]
 
@@ -88,21 +96,26 @@ def missing_parts(experiment: Experiment) -> list[str]:
 
 
 def _arms(experiment: Experiment) -> Mistakes:
-    known = selectors()
-    features = {feature.name for feature in FEATURES}
+    """Methods that nobody knows, and settings that a method does not take."""
+    found: Mistakes = []
+    for name, arm in experiment.arms.items():
+        if arm.by == "none":
+            found += [
+                (("arms", name, key), f"arm '{name}' is not trained: '{key}' means nothing.")
+                for key in arm.options
+            ]
+            continue
+        try:
+            selector_for(arm, _own_fields(experiment, arm), whole=False)
+        except ConfigError as error:
+            found += [(_place(name, arm, mistake), f"arm '{name}': {mistake}") for mistake in error.mistakes]
+    return found
 
-    def hint(by: str) -> str:
-        if by in features:
-            return (
-                f" To rank by this feature say which end: 'by: top' (or bottom, window) with 'field: {by}'."
-            )
-        return did_you_mean(by, known)
 
-    return [
-        (("arms", name, "by"), f"arm '{name}': there is no method '{arm.by}'.{hint(arm.by)}")
-        for name, arm in experiment.arms.items()
-        if arm.by not in known
-    ]
+def _place(name: str, arm: ArmSettings, mistake: str) -> Location:
+    """The line of the setting that a mistake begins with, else that of ``by``."""
+    key = mistake.partition(":")[0]
+    return ("arms", name, key if key in arm.options else "by")
 
 
 def _scorers(experiment: Experiment) -> Mistakes:
@@ -121,8 +134,8 @@ def _scorers(experiment: Experiment) -> Mistakes:
 
 
 def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
-    """What the scorers that an arm ranks by are made of. A field of its pool goes before a scorer of that name; whether the
-    pool has it is looked up only where the scorer could not be made."""
+    """What the scorers that an arm ranks by are made of, which looks at every file that they need. A field of its pool goes
+    before a scorer of that name; whether the pool has it is looked up only where the scorer could not be made."""
     try:
         return _scorer_identities(arm)
     except (ConfigError, MissingPart):
@@ -145,18 +158,25 @@ def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
 
 
 def _scorer_identities(arm: ArmSettings, own: Sequence[str] = ()) -> list[str]:
-    """What these scorers are made of, which looks at every file that they need. ``own`` are the fields of the pool."""
+    """``own`` are the fields of the pool."""
     if arm.score.prefilter is not None:
         prefilter_of(arm.score.prefilter)
-    field = None if arm.field is None or arm.field in own else pool_scorer_of(arm.field, arm.score)
-    names = [name for name in dict.fromkeys((arm.by, field)) if name is not None and name in POOL_SCORERS]
-    names += ["embedding"] if hasattr(SELECTORS.get(arm.by), "embeddings") else []
-    scorers = pool_scorers(names, arm.score)
-    if "embedding" in names:
-        load_faiss()
-    if arm.by in POOL_SCORERS or "embedding" in names:
-        selector_for(arm, own=own)
-    return [scorer.identity() for scorer in scorers]
+    selector = selector_for(arm, own, whole=False) if _known(arm.by) else None
+    if selector is None:
+        return []
+    files = {column_of(name): name for name in scorer_files(arm)}
+    columns = [files.get(column, column) for column in selector.columns if column not in own]
+    texts = [column for column in columns if is_text_scorer(column)]
+    made = [scorer_of_column(column) for column in columns if column not in texts]
+    names = list(dict.fromkeys(name for name in made if name is not None))
+    refuse_unused(texts, names, arm.score)
+    scorers = scorers_for([*texts, *names], arm.score)
+    selector.check(None)
+    return [scorer.identity() for scorer in scorers if isinstance(scorer, PoolScorer)]
+
+
+def _known(by: str) -> bool:
+    return by != "none" and (is_file(by) or SELECTORS.get(by) is not None or SCORERS.get(by) is not None)
 
 
 def _guards(experiment: Experiment) -> Mistakes:

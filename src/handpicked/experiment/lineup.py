@@ -139,7 +139,7 @@ def lineup(experiment: Experiment) -> Lineup:
     for name, settings in list(members.items()):
         if settings.of is not None:
             found = _matched(settings, settings.of, arms, members)
-            members[name] = settings.model_copy(update={"of": found[0] if found else settings.of})
+            members[name] = settings.with_options(of=found[0] if found else settings.of)
     return Lineup(experiment, plain, tuple(arms), _candidates(experiment, arms))
 
 
@@ -299,7 +299,7 @@ def _ambiguous(
     settings = dict(expanded.experiment.arms)
     for arm in expanded.arms:
         if arm.family == family:
-            plain = settings[arm.members[0]].model_copy(update={"of": of})
+            plain = settings[arm.members[0]].with_options(of=of)
             if len(_matched(plain, of, expanded.arms, settings)) != 1:
                 several = [
                     other.name for other in expanded.arms if other.family == of and other.base == arm.base

@@ -117,7 +117,7 @@ def subsets(job: Job, opened: Mapping[str | None, OpenPool], arms: Sequence[str]
 def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset | None) -> Subset:
     settings = selection_settings(job.lineup, name)
     if of is not None:
-        settings = settings.model_copy(update={"of": str(of.folder)})
+        settings = settings.with_options(of=str(of.folder))
     turns = opened.settings.turns
     plan = plan_selection(opened.pool, settings, turns)
     scores = scores_for(

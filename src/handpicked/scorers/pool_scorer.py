@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from handpicked.method import Method
 from handpicked.progress import Progress
-from handpicked.records import Better, Cost, Pool
+from handpicked.records import Better, Pool
 from handpicked.scorers.scorer import Scope
 
 SCORES = "scores.arrow"
@@ -19,68 +21,51 @@ FACTS = "facts.json"
 """A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests."""
 
 
-@runtime_checkable
-class PoolScorer(Protocol):
-    """A frozen dataclass that scores a whole pool (or some rows of it) into a folder; its fields are its recorded arguments.
+class PoolScorer(Method, ABC):
+    """Scores a whole pool (or some rows of it) into a folder. A frozen dataclass; its fields are its recorded settings.
 
     Unlike a ``Scorer`` it may sort rows by length, keep requests in flight and resume. A row's value still depends on that
     row alone where ``scope`` is ``item``: not on the batch, its batch-mates, the order or the padding (to 1e-4).
     """
 
-    @property
-    def name(self) -> str:
-        """What users call it, and the column that a selection ranks by."""
-        ...
+    values: ClassVar[tuple[str, ...]]
+    """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so that no two
+    scorers make columns of one name."""
+    unit: ClassVar[str] = ""
+    """What one unit of ``name`` is."""
+    better: ClassVar[Better] = "none"
+    """Which end a selection by it keeps; ``none``: the user must say."""
+    scope: ClassVar[Scope] = "item"
+    """``item``: a row's value depends on that row alone. ``set``: on the other rows too."""
+    ceiling: ClassVar[float | None] = None
+    """The highest value that counts in a selection by it."""
 
-    @property
-    def values(self) -> tuple[str, ...]:
-        """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so that no two
-        scorers make columns of one name."""
-        ...
+    @classmethod
+    def made_columns(cls, name: str) -> tuple[str, ...]:
+        """The value columns of the method ``name`` of this class. NAME_rank holds ranks (1 the first to be taken), where rows
+        are ranked as a set."""
+        del name
+        return cls.values
 
-    @property
-    def unit(self) -> str:
-        """What one unit of ``name`` is."""
-        ...
-
-    @property
-    def better(self) -> Better: ...
-
-    @property
-    def scope(self) -> Scope: ...
-
-    @property
-    def cost(self) -> Cost: ...
-
-    @property
-    def version(self) -> int:
-        """Raised when a value of any row changes, and only then (``fingerprint.Method``)."""
-        ...
-
-    @property
-    def libraries(self) -> tuple[str, ...]:
-        """The distributions that compute the values, where their versions may change one."""
-        ...
-
+    @abstractmethod
     def identity(self) -> str:
-        """What it is made of beside its arguments: hashes of model, prompt and tokenizer. Part of the fingerprint.
+        """What it is made of beside its settings: hashes of model, prompt and tokenizer. Part of the fingerprint.
 
         Raises:
             ModelError, ConfigError: the model or file is not there or not of the kind that is needed.
         """
-        ...
 
+    @abstractmethod
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """What scoring will take (time, tokens, dollars), in a sentence, before it begins. Reads no model weights."""
-        ...
 
+    @abstractmethod
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Score ``rows`` (ascending; None: every readable row) and leave ``work / SCORES``, written by ``write_scores``.
 
         ``work`` may hold what an interrupted attempt with the same fingerprint left there: nothing that is done is done
         again, and nothing paid for is paid for twice.
         """
-        ...
 
 
 def write_scores(work: Path, table: pa.Table) -> None:

@@ -37,6 +37,11 @@ class Stored:
     libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
+    def recorded(self) -> dict[str, object]:
+        """Its fields say all of it."""
+        return {}
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """It needs the rows' numbers only."""
         return ("row",)
@@ -60,6 +65,11 @@ class StoredReason:
     missing: str = "the row has a value"
     version: ClassVar[int] = 1
     libraries: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def recorded(self) -> dict[str, object]:
+        """Its fields say all of it."""
+        return {}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -6,10 +6,9 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, PoolError
@@ -23,14 +22,8 @@ from handpicked.selection.reasons import none_left, none_readable
 from handpicked.selection.result import FILES, Guarded, Selection
 from handpicked.selection.scores import score_pool
 from handpicked.selection.top_rows import Hopefuls
-from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.embeddings import EMBEDDING, Embeddings
-from handpicked.selectors.facility_location import FacilityLocation, check_rows
-from handpicked.selectors.qdit import Qdit
-from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
 from handpicked.selectors.selector import Selector
-from handpicked.selectors.semdedup import SemDeDup
-from handpicked.selectors.window import Window
 from handpicked.settings import settings_of
 from handpicked.store import Run
 from handpicked.store.outfolder import filling
@@ -135,7 +128,7 @@ def _hash_inputs(pool: Pool) -> None:
 
 def select(
     pool: Pool,
-    selector: Selector,
+    selector: Selector | str | Mapping[str, Mapping[str, Any]],
     *,
     size: int | None = None,
     fraction: float | None = None,
@@ -152,6 +145,9 @@ def select(
 ) -> Selection:
     """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
 
+    ``selector`` is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or a name
+    with its settings (``{"kmeans": {"clusters": 100}}``).
+
     ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard ``decontaminate``.
     A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``; ``score`` says how it is computed
     (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are as for ``pick``. Where the scorer states a ceiling
@@ -165,16 +161,27 @@ def select(
     settings = (
         score if isinstance(score, ScoreSettings) else settings_of(ScoreSettings, score or {}, "score.")
     )
-    plan = plan_for(
-        pool,
-        selector,
-        size=size,
-        fraction=fraction,
-        guards=guards,
-        prompts=prompts,
-        tokenizer=tokenizer,
-        score=settings,
-    )
+    if isinstance(selector, Selector):
+        plan = plan_for(
+            pool,
+            selector,
+            size=size,
+            fraction=fraction,
+            guards=guards,
+            prompts=prompts,
+            tokenizer=tokenizer,
+            score=settings,
+        )
+    else:
+        asked: dict[str, Any] = {
+            "by": selector,
+            "size": size,
+            "fraction": fraction,
+            "guards": guards,
+            "tokenizer": tokenizer,
+        }
+        asked |= {"prompts": [str(prompt) for prompt in prompts], "score": settings}
+        plan = plan_selection(pool, settings_of(SelectSettings, asked, ""))
     return select_by(
         plan, run=run, say=say, scratch=scratch, runner=runner, address=address, progress=progress
     )
@@ -193,7 +200,7 @@ def select_by(
     progress: Progress = SILENT,
 ) -> Selection:
     """``select`` as it was planned. ``kept`` are the scores by models where they are computed already."""
-    _check_meaning(plan)
+    plan.selector.check(None if plan.limited else plan.pool.rows)
     if plan.scorers and runner == "ray":
         names = " and ".join(one.name for one in plan.scorers)
         say(f"{names}: computed in this process; only the rest of the work goes to Ray")
@@ -205,7 +212,7 @@ def select_by(
     if scratch is None:
         keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
         scratch = Path(keep_alive.name) / "scores.arrow"
-    hopefuls = _hopefuls(plan, scratch)
+    hopefuls = _top_rows(plan, scratch)
     scored = score_pool(
         plan.pool,
         scorers,
@@ -221,7 +228,7 @@ def select_by(
     guarded = Guarded.by(scored, plan.guards)
     wanted = plan.wanted(scored.rows, guarded.rows)
     rows = _seeing(plan.selector, by_models).select(guarded.scores(), wanted)
-    if isinstance(plan.selector, Window | SemDeDup) and plan.size is None and plan.fraction is None:
+    if plan.selector.size_rule == "optional" and plan.size is None and plan.fraction is None:
         wanted = len(rows)
     _check_found(plan.selector, wanted, len(rows))
     return Selection(plan, scorers, guarded, rows, wanted, hopefuls, keep_alive)
@@ -244,45 +251,28 @@ def scores_for(
     )  # fmt: skip
 
 
-def _hopefuls(plan: SelectionPlan, scratch: Path) -> Hopefuls | None:
+def _top_rows(plan: SelectionPlan, scratch: Path) -> Hopefuls | None:
     """What puts aside, next to ``scratch``, the rows that may win: for selectors of the highest or lowest of one column."""
-    selector, size = plan.selector, plan.size
+    size, extreme = plan.size, plan.selector.extreme
     if plan.fraction is not None:
         size = share_of(plan.fraction, plan.pool.rows)
-    if plan.guards or size is None or not isinstance(selector, Longest | Shortest | Top | Bottom):
+    if plan.guards or size is None or extreme is None:
         return None
-    if isinstance(selector, Top) and selector.ceiling is not None:
-        return None  # which rows are over it is not looked at before they are chosen
-    highest = isinstance(selector, Longest | Top)
-    return Hopefuls(selector.columns[0], highest, size, scratch.with_name("hopefuls.arrow"))
+    return Hopefuls(extreme.column, extreme.highest, size, scratch.with_name("hopefuls.arrow"))
 
 
 def _seeing(selector: Selector, by_models: Sequence[KeptScores]) -> Selector:
-    """The selector with the embeddings that were made for it, where it asks for some."""
-    for one in by_models:
-        if (
-            one.columns[0].name == EMBEDDING
-            and EMBEDDING in selector.columns
-            and hasattr(selector, "embeddings")
-        ):
-            return cast("Selector", replace(cast("Any", selector), embeddings=Embeddings.load(one.folder)))
-    return selector
-
-
-def _check_meaning(plan: SelectionPlan) -> None:
-    """What would be late to find after an hour of embedding."""
-    selector = plan.selector
-    if isinstance(selector, FacilityLocation | Qdit) and not plan.limited:
-        check_rows(plan.pool.rows, selector.neighbours, selector.name)
-    if hasattr(selector, "embeddings"):
-        load_faiss()  # which most of them need
+    """The selector with the embeddings that were made for it, where it works on some."""
+    made = [one for one in by_models if one.columns[0].name == EMBEDDING]
+    if not made or not selector.compares_meaning or EMBEDDING not in selector.columns:
+        return selector
+    return selector.with_embeddings(Embeddings.load(made[0].folder))
 
 
 def _check_found(selector: Selector, wanted: int, found: int) -> None:
     """A selector that leaves rows out may find too few, which shows only once it has looked at all."""
     if found < wanted:
-        ceiling = getattr(selector, "ceiling", None)
-        over = "lie outside of what it chooses from" if ceiling is None else f"are over {ceiling:g}"
+        over = selector.leaves_out
         raise ConfigError(
             f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {found:,}: the others have no value "
             f"of {' or '.join(selector.columns)}, or {over}. Lower the size."

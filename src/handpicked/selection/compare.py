@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool
-from handpicked.selection.methods import MEASURES
+from handpicked.selection.methods import measure, measures
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.ranked import take_top
 from handpicked.selectors.selector import Scores
@@ -20,13 +20,15 @@ def compare_measures(
 
     ``None`` where ``size`` is 0. At most as many rows are compared as can be read.
     """
-    scorers = [make(tokenizer) for make in MEASURES.values()]
+    scorers = [measure(name, tokenizer) for name in measures()]
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         scored = score_pool(pool, scorers, (), Path(scratch) / "scores.arrow", progress=progress)
         scores = Scores(scored.batches, scored.rows)
-        longest = {name: frozenset(take_top(scores, name, size, highest=True).tolist()) for name in MEASURES}
+        longest = {
+            name: frozenset(take_top(scores, name, size, highest=True).tolist()) for name in measures()
+        }
     kept = min(size, scored.rows)
     return {
-        one: {other: len(longest[one] & longest[other]) / kept if kept else None for other in MEASURES}
-        for one in MEASURES
+        one: {other: len(longest[one] & longest[other]) / kept if kept else None for other in measures()}
+        for one in measures()
     }

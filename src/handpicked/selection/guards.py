@@ -53,7 +53,7 @@ def plan_guards(
             mistakes.append(f"guards: there is no guard {name!r}.{did_you_mean(name, GUARDS)}")
             continue
         try:
-            plans.append(GUARDS[name](value, prompts, tokenizer))
+            plans.append(GUARDS[name].plan(value, prompts, tokenizer))
         except ValueError as error:
             mistakes.append(f"guards: {text!r}: {error}")
     if mistakes:
@@ -143,14 +143,28 @@ def _decontaminate(value: str, prompts: Sequence[str | Path], tokenizer: str | N
     )
 
 
-GUARDS: Mapping[str, Callable[[str, Sequence[str | Path], str | None], GuardPlan]] = {
-    "repetition": _repetition,
-    "compressibility": _compressibility,
-    "cut-off": _cut_off,
-    "duplicates": _duplicates,
-    "near-duplicates": _near_duplicates,
-    "token-window": _token_window,
-    "decontaminate": _decontaminate,
+@dataclass(frozen=True)
+class GuardKind:
+    """A guard that can be named: what it does, and how it is planned from its value."""
+
+    about: str
+    plan: Callable[[str, Sequence[str | Path], str | None], GuardPlan]
+
+
+GUARDS: Mapping[str, GuardKind] = {
+    "repetition": GuardKind(
+        "drops responses with a larger share of repeated 5-grams (default 0.30)", _repetition
+    ),
+    "compressibility": GuardKind(
+        "drops responses that compress to a smaller share of their size", _compressibility
+    ),
+    "cut-off": GuardKind("drops responses that end in mid-sentence", _cut_off),
+    "duplicates": GuardKind("drops all but the first of exact duplicates", _duplicates),
+    "near-duplicates": GuardKind("drops all but the first of near duplicates (MinHash)", _near_duplicates),
+    "token-window": GuardKind("drops responses outside MIN:MAX tokens", _token_window),
+    "decontaminate": GuardKind(
+        "drops rows that share a 13-gram with an evaluation prompt (prompts)", _decontaminate
+    ),
 }
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from handpicked.catalogue import SCORERS
 from handpicked.config import ScoreSettings, SelectSettings, result_settings
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.models.bundled import cache_folder
@@ -29,9 +30,9 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool
 from handpicked.rounding import share_of
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer
-from handpicked.scorers.scorer import Scorer
+from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
-from handpicked.selection.methods import SCORERS, selector_for, text_scorer
+from handpicked.selection.methods import selector_for, text_scorer
 from handpicked.selection.result import described
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.random import Random
@@ -44,12 +45,14 @@ log = logging.getLogger(__name__)
 SCORING = 1
 """The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of each. Raise it when
 the same scorer would leave other values."""
-PREFILTERS = (
-    "longest",
-    "shortest",
-    "random",
-    *(name for name, make in SCORERS.items() if make().better != "none"),
-)
+
+
+def prefilters() -> list[str]:
+    """The selectors and scorers that are cheap enough to choose what is scored."""
+    cheap = [
+        name for name, one in SCORERS.shipped.items() if issubclass(one, Scorer) and one.better != "none"
+    ]
+    return ["longest", "shortest", "random", *cheap]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Content:
 class KeptScores:
     """What a pool scorer left: its value columns (main one first) and their reasons, and the stage that made them."""
 
-    columns: tuple[Scorer, ...]
+    columns: tuple[ScoreColumn, ...]
     stage: Stage
     fingerprint: str
 
@@ -258,7 +261,7 @@ def _columns(
     arguments: Mapping[str, Any],
     identity: str,
     chosen: ToScore,
-) -> tuple[Scorer, ...]:
+) -> tuple[ScoreColumn, ...]:
     file, reasons = str(stage.folder / SCORES), f"{scorer.name}_reason"
     limits = {key: value for key in ("sample", "prefilter", "seed") if (value := getattr(settings, key))}
     if chosen.prefilter:
@@ -295,8 +298,8 @@ def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, co
 def prefilter_of(text: str) -> SelectSettings:
     """``longest:5000`` as settings. Raises ConfigError for a selector that is no cheap one."""
     by, _, size = text.partition(":")
-    if by not in PREFILTERS:
-        raise ConfigError(f"score.prefilter: '{by}' is no cheap selector.{did_you_mean(by, PREFILTERS)}")
+    if by not in prefilters():
+        raise ConfigError(f"score.prefilter: '{by}' is no cheap selector.{did_you_mean(by, prefilters())}")
     return SelectSettings(by=by, size=int(size))
 
 

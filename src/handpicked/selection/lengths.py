@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from handpicked.records import Pool
-from handpicked.selection.methods import MEASURES
+from handpicked.selection.methods import measure as measured
 from handpicked.selection.scores import score_pool
 
 
 def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> np.ndarray[Any, Any]:
     """The response length of every readable row, in pool order: float64, NaN where it has none."""
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
-        scored = score_pool(pool, [MEASURES[measure](tokenizer)], (), Path(scratch) / "scores.arrow")
+        scored = score_pool(pool, [measured(measure, tokenizer)], (), Path(scratch) / "scores.arrow")
         parts = [
             batch[measure].cast(pa.float64()).to_numpy(zero_copy_only=False)
             for batch in scored.batches([measure])

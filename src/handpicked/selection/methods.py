@@ -1,286 +1,256 @@
-"""Selectors, measures and text scorers by the names that users type."""
+"""The selector and the scorers that settings name, made and ready: the catalogue's classes with the user's settings."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
+from handpicked.catalogue import SCORERS, SELECTORS, AnyScorer, is_file
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.method import make, settings_of
 from handpicked.records import Turns
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
-from handpicked.scorers.text.compression import CompressionRatio
-from handpicked.scorers.text.ending import CutOff
-from handpicked.scorers.text.features import FEATURES
-from handpicked.scorers.text.length_chars import LengthChars
-from handpicked.scorers.text.length_nltk import LengthNltk
-from handpicked.scorers.text.length_tokens import LengthTokens
-from handpicked.scorers.text.length_words import LengthWords
-from handpicked.scorers.text.repetition import RepeatedNgrams
-from handpicked.scorers.text.root_verb import RootVerb
 from handpicked.selection.scores import score_pool
-from handpicked.selectors.balanced import Balanced
-from handpicked.selectors.car import Car
-from handpicked.selectors.deita import Deita
-from handpicked.selectors.facility_location import FacilityLocation
-from handpicked.selectors.full import Full
-from handpicked.selectors.k_center import KCenter
-from handpicked.selectors.kmeans import KMeans
-from handpicked.selectors.length_matched import LengthMatched
-from handpicked.selectors.power_law import PowerLaw
-from handpicked.selectors.qdit import Qdit
-from handpicked.selectors.random import Random
-from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
+from handpicked.selectors.ranked import Bottom, Top
 from handpicked.selectors.selector import Selector
-from handpicked.selectors.semdedup import SemDeDup
-from handpicked.selectors.t_shirt import Steady
-from handpicked.selectors.window import Window
 
-MEASURES: Mapping[str, Callable[[str | None], Scorer]] = {
-    "tokens": LengthTokens,
-    "nltk": lambda _: LengthNltk(),
-    "words": lambda _: LengthWords(),
-    "chars": lambda _: LengthChars(),
-}
-
-SCORERS: Mapping[str, Callable[[], Scorer]] = {
-    "repeated_5grams": RepeatedNgrams,
-    "compression_ratio": CompressionRatio,
-    "cut_off": CutOff,
-    **FEATURES,
-    "root_verb": RootVerb,
-}
+EVERY_SCORER_TAKES = ("sample", "prefilter", "seed")
+SHARED = ("measure", "seed")
+"""Settings of a selection that its selector takes where it has one of that name."""
 
 
-@dataclass(frozen=True)
-class Making:
-    """How a pool scorer is made of the settings, and which of them it reads (beside sample, prefilter and seed)."""
-
-    make: Callable[[ScoreSettings], PoolScorer]
-    reads: tuple[str, ...]
+def measures() -> list[str]:
+    """The measures of length, by name."""
+    return [name for name, one in SCORERS.shipped.items() if issubclass(one, Scorer) and one.measure]
 
 
-def _scorers() -> ModuleType:
-    """Their modules are imported when one is asked for: most selections need none."""
-    from handpicked.selection import model_scorers
-
-    return model_scorers
-
-
-MODEL_READS = ("model", "revision", "trust_remote_code")
-LM_READS = (*MODEL_READS, "template", "max_length", "compile")
-DEITA_READS = (*MODEL_READS, "max_length", "prompt")
-RATING_READS = (
-    *("model", "base_url", "key_env", "dimension", "prompt"),
-    *("concurrency", "timeout", "max_cost", "price_in", "price_out"),
-)
-
-POOL_SCORERS: Mapping[str, Making] = {
-    "llm-rating": Making(lambda s: _scorers().llm_rating(s), RATING_READS),
-    "perplexity": Making(lambda s: _scorers().perplexity(s), LM_READS),
-    "ifd": Making(lambda s: _scorers().ifd(s), LM_READS),
-    "superfiltering": Making(
-        lambda s: _scorers().superfiltering(s), tuple(name for name in LM_READS if name != "template")
-    ),
-    "t-shirt": Making(lambda s: _scorers().t_shirt(s), (*LM_READS, "neighbours")),
-    "reward": Making(lambda s: _scorers().reward(s), (*MODEL_READS, "max_length")),
-    "deita-complexity": Making(lambda s: _scorers().deita_rating("deita-complexity", s), DEITA_READS),
-    "deita-quality": Making(lambda s: _scorers().deita_rating("deita-quality", s), DEITA_READS),
-    "deita-score": Making(lambda s: _scorers().deita(s), (*DEITA_READS, "quality_model", "quality_prompt")),
-    "rds": Making(lambda s: _scorers().rds(s), (*MODEL_READS, "template", "max_length", "target")),
-    "target-similarity": Making(lambda s: _scorers().target_similarity(s), ("embedder", "target")),
-    "less": Making(lambda s: _scorers().less(s), ("target", "checkpoint", "projection")),
-    "embedding": Making(lambda s: _scorers().embedding(s), ("embedder", "text")),
-}
-"""Each scorer that needs a model, an endpoint or a target set, by the name that users type."""
-EVERY_SCORER_READS = ("sample", "prefilter", "seed")
-
-SELECTORS = {
-    "full": Full,
-    "random": Random,
-    "longest": Longest,
-    "shortest": Shortest,
-    "top": Top,
-    "bottom": Bottom,
-    "window": Window,
-    "balanced": Balanced,
-    "power-law": PowerLaw,
-    "length-matched": LengthMatched,
-    "kmeans": KMeans,
-    "k-center": KCenter,
-    "facility-location": FacilityLocation,
-    "deita": Deita,
-    "qdit": Qdit,
-    "car": Car,
-    "semdedup": SemDeDup,
-}
+def measure(name: str, tokenizer: str | None = None) -> Scorer:
+    """The scorer that measures lengths by that name."""
+    found = text_scorer(name, tokenizer)
+    assert found is not None and found.measure, name
+    return found
 
 
 def text_scorer(name: str, tokenizer: str | None = None) -> Scorer | None:
-    """The text scorer of that name, or ``None``: then it is a column of the pool."""
-    if name in MEASURES:
-        return MEASURES[name](tokenizer)
-    return SCORERS[name]() if name in SCORERS else None
+    """The text scorer of that name, or ``None``: then it is a scorer by a model, or a column of the pool."""
+    found = scorer_class(name)
+    if found is None or not issubclass(found, Scorer):
+        return None
+    return make(found, name, _counted(found, tokenizer))
 
 
-def pool_scorers(names: Sequence[str], settings: ScoreSettings) -> list[PoolScorer]:
-    """The pool scorers of these names, made of ``settings``.
+def scorer_class(name: str) -> type[AnyScorer] | None:
+    """The class of the scorer of that name, or ``None``: then it is a column of the pool."""
+    return SCORERS.get(name)
+
+
+def _counted(scorer: type[AnyScorer], tokenizer: str | None) -> dict[str, str]:
+    takes = any(one.name == "tokenizer" for one in settings_of(scorer))
+    return {} if tokenizer is None or not takes else {"tokenizer": tokenizer}
+
+
+def scorers_for(
+    names: Sequence[str], settings: ScoreSettings, tokenizer: str | None = None
+) -> list[Scorer | PoolScorer]:
+    """The scorers of these names, each with those of ``settings`` that it takes.
 
     Raises:
-        ConfigError: a setting is given that none of them reads, or one lacks a setting that it needs.
+        ConfigError: a setting is given that none of them takes, or one lacks a setting that it needs; all at once.
     """
-    read = {*EVERY_SCORER_READS, *(name for scorer in names for name in POOL_SCORERS[scorer].reads)}
-    given = [
-        name
-        for name, field in ScoreSettings.model_fields.items()
-        if getattr(settings, name) != field.get_default()
-    ]
-    asked = " and ".join(f"'{name}'" for name in names) or "what is asked for"
-    mistakes = [
-        f"score.{name}: {asked} does not use this setting, only {', '.join(sorted(read))}."
-        for name in given
-        if names and name not in read
-    ]
-    if given and not names:
-        mistakes = [
-            f"score.{given[0]}: nothing here is scored by a model, an endpoint or a target set. Leave it out."
-        ]
+    classes = {name: SCORERS.find(name, "scorer") for name in names}
+    taken = {name: {one.name for one in settings_of(found)} for name, found in classes.items()}
+    given = settings.of_scorers
+    every = {key for keys in taken.values() for key in keys}
+    mistakes = [_not_taken(key, list(names), every) for key in given if key not in every]
+    made = []
+    for name, found in classes.items():
+        values = {key: value for key, value in given.items() if key in taken[name]}
+        if settings.seed and "seed" in taken[name]:
+            values.setdefault("seed", settings.seed)
+        try:
+            made.append(
+                make(found, name, {**_counted(found, tokenizer), **values}, lambda key: f"score.{key}")
+            )
+        except ConfigError as error:
+            mistakes += error.mistakes
     if mistakes:
         raise ConfigError(*mistakes)
-    return [POOL_SCORERS[name].make(settings) for name in names]
+    return made
 
 
-def pool_scorer_of(column: str, settings: ScoreSettings) -> str | None:
-    """The name of the pool scorer that makes this column, its main one or a companion; ``None``: no scorer does."""
-    if column in POOL_SCORERS:
+def is_text_scorer(name: str) -> bool:
+    """Whether a scorer of that name needs the text alone."""
+    found = SCORERS.get(name)
+    return found is not None and issubclass(found, Scorer)
+
+
+def refuse_unused(by_text: Sequence[str], by_models: Sequence[str], settings: ScoreSettings) -> None:
+    """Settings of scorers where nothing is scored by one that takes any.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    taken = {one.name for name in by_text for one in settings_of(SCORERS.find(name, "scorer"))}
+    given = [*settings.of_scorers, *(one for one in EVERY_SCORER_TAKES if getattr(settings, one))]
+    if given and not by_models and not taken.intersection(given):
+        raise ConfigError(
+            f"score.{given[0]}: nothing here is scored by a model, an endpoint or a target set. Leave it out."
+        )
+
+
+def _not_taken(key: str, names: Sequence[str], every: Collection[str]) -> str:
+    known = sorted({*EVERY_SCORER_TAKES, *every})
+    asked = " and ".join(f"'{name}'" for name in names)
+    return f"score.{key}: {asked} has no such setting, only {', '.join(known)}.{did_you_mean(key, known)}"
+
+
+def scorer_of_column(column: str) -> str | None:
+    """The name of the scorer by a model that makes this column, its main one or a companion; ``None``: none does."""
+    by_models = {name: one for name, one in SCORERS.shipped.items() if issubclass(one, PoolScorer)}
+    if is_file(column) or column in by_models:
         return column
-    for name in sorted(POOL_SCORERS, key=len, reverse=True):
-        if column.startswith(f"{name}_"):
-            made = POOL_SCORERS[name].make(settings)
-            return name if column in (*made.values, f"{name}_reason") else None
+    for name in sorted(by_models, key=len, reverse=True):
+        if column in (*by_models[name].made_columns(name), f"{name}_reason"):
+            return name
     return None
 
 
-def ceiling_of(column: str, settings: ScoreSettings) -> float | None:
-    """The highest value of ``column`` that counts, where a pool scorer makes it and states one.
+def scorer_files(settings: SelectSettings) -> list[str]:
+    """The scorers of the user's own files that a selection names."""
+    named = [name for name in (settings.by, settings.field) if name is not None and is_file(name)]
+    return [name for name in named if not issubclass(_class(name) or Selector, Selector)]
+
+
+def column_of(name: str) -> str:
+    """The column that a scorer of the user's own file makes."""
+    found = SCORERS.find(name, "scorer")
+    return found.called(name)
+
+
+def columns_made(name: str) -> tuple[str, ...]:
+    """The columns of a scorer by a model, its reasons among them."""
+    found = SCORERS.find(name, "scorer")
+    values = found.made_columns(name) if issubclass(found, PoolScorer) else (found.called(name),)
+    return (*values, f"{found.called(name)}_reason")
+
+
+def selector_for(
+    settings: SelectSettings, own: Collection[str] = (), *, turns: Turns = "last", whole: bool = True
+) -> Selector:
+    """The selector that ``settings.by`` names; the name of a scorer selects its better end.
+
+    ``own`` are the fields of the pool: as ``field`` they go before scorers of their names. A selector that copies another
+    subset reads it by the rule ``turns``, unless ``whole`` is false.
+
+    Raises:
+        ConfigError: no such method, or settings that it does not take.
+    """
+    by = settings.by
+    selector = _class(by)
+    if selector is None:
+        raise ConfigError(
+            f"by: there is no method {by!r}.{did_you_mean(by, [*SELECTORS.names, *SCORERS.names])}"
+        )
+    if issubclass(selector, Selector):
+        made = _made(selector, settings)
+        return with_other(made, settings.tokenizer, turns) if whole and made.copies is not None else made
+    if settings.options:
+        key = next(iter(settings.options))
+        raise ConfigError(
+            f"{key}: '{by}' is a scorer; its settings are written under 'score' (score.{key}={settings.options[key]})."
+        )
+    return _better_end(by, selector)
+
+
+def _class(by: str) -> type[Selector] | type[AnyScorer] | None:
+    if not is_file(by):
+        return SELECTORS.get(by) or SCORERS.get(by)
+    try:
+        return SELECTORS.get(by)
+    except ConfigError as error:
+        try:
+            return SCORERS.get(by)
+        except ConfigError:
+            raise error from None
+
+
+def _made(selector: type[Selector], settings: SelectSettings) -> Selector:
+    takes = {one.name for one in settings_of(selector)}
+    options = dict(settings.options)
+    if is_file(str(options.get("field", ""))):  # a scorer of the user's own: its column is ranked by
+        options["field"] = column_of(options["field"])
+    shared = {name: getattr(settings, name) for name in SHARED if name in takes}
+    beside = [name for name in type(settings).model_fields if name != "options"]
+    return make(selector, settings.by, {**shared, **options}, beside=beside)
+
+
+def _better_end(by: str, scorer: type[AnyScorer]) -> Selector:
+    name = scorer.called(by)
+    if issubclass(scorer, PoolScorer) and f"{name}_rank" in scorer.made_columns(name):
+        return Bottom(f"{name}_rank")  # rows are ranked as a set, 1 the first to be taken
+    if scorer.better == "none":
+        raise ConfigError(
+            f"by: '{by}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "
+            f"'bottom' (the lowest) with field '{by}'."
+        )
+    return Bottom(name) if scorer.better == "low" else Top(name, scorer.ceiling)
+
+
+def direction(selector: Selector, own: Collection[str]) -> tuple[bool | None, float | None]:
+    """Whether the highest values of the column that ``selector`` ranks by are the best (None: nobody says so), and the
+    highest that counts: by the scorer, or for a field of the pool the highest and none."""
+    column = selector.ranks_by
+    if column is None or column in own:
+        return True, None
+    name = scorer_of_column(column) or column
+    found = SCORERS.get(name)
+    if found is None:
+        return True, None
+    better = None if column == found.called(name) and found.better == "none" else found.better != "low"
+    return better, ceiling_of(column)
+
+
+def ceiling_of(column: str) -> float | None:
+    """The highest value of ``column`` that counts, where a scorer makes it and states one.
 
     Its ratio of losses is over 1 exactly when its ratio of perplexities is, so that both have one ceiling.
     """
-    name = pool_scorer_of(column, settings)
-    if name is None or column not in (name, f"{name}_loss_ratio"):
-        return None
-    ceiling: float | None = getattr(POOL_SCORERS[name].make(settings), "ceiling", None)
-    return ceiling
+    name = scorer_of_column(column) or column
+    found = SCORERS.get(name)
+    return found.ceiling if found is not None and column in (name, f"{name}_loss_ratio") else None
 
 
-def selector_for(settings: SelectSettings, turns: Turns = "last", own: Collection[str] = ()) -> Selector:
-    """The selector that ``settings.by`` names; a text scorer's name selects its better end.
-
-    ``own`` are the fields of the pool: as ``field`` they go before scorers of their names.
+def with_other(selector: Selector, tokenizer: str | None, turns: Turns) -> Selector:
+    """``selector`` with the response lengths and ids of the subset that it copies, from its folder or file.
 
     Raises:
-        ConfigError: no such selector, or a field that it needs is not set.
-    """
-    by, seed = settings.by, settings.seed
-    makers: dict[str, Callable[[], Selector]] = {
-        "full": Full,
-        "random": lambda: Random(seed),
-        "longest": lambda: Longest(settings.measure),
-        "shortest": lambda: Shortest(settings.measure),
-        "top": lambda: Top(_field(settings)),
-        "bottom": lambda: Bottom(_field(settings)),
-        "window": lambda: _window(settings),
-        "balanced": lambda: Balanced(_field(settings), seed=seed),
-        "power-law": lambda: PowerLaw(_field(settings), settings.measure, seed),
-        "length-matched": lambda: length_matched(settings, turns),
-        "kmeans": lambda: KMeans(settings.clusters, settings.take, settings.measure, seed),
-        "k-center": lambda: KCenter(seed),
-        "facility-location": lambda: FacilityLocation(settings.neighbours),
-        "deita": lambda: Deita(
-            *_quality(settings, own), 0.9 if settings.threshold is None else settings.threshold
-        ),
-        "qdit": lambda: Qdit(*_quality(settings, own), settings.alpha, settings.neighbours),
-        "car": lambda: Car(*_quality(settings, own), settings.clusters, seed),
-        "semdedup": lambda: _semdedup(settings, own),
-        "t-shirt": lambda: Steady(spread=settings.score.neighbours != 0),
-    }
-    if by in SCORERS:
-        return _better_end(by, SCORERS[by]())
-    if by in POOL_SCORERS and by not in makers:
-        return _better_end(by, POOL_SCORERS[by].make(settings.score))
-    if by not in makers:
-        known = (*makers, *SCORERS, *POOL_SCORERS)
-        raise ConfigError(f"by: there is no selector {by!r}.{did_you_mean(by, known)}")
-    return makers[by]()
-
-
-def _better_end(name: str, scorer: Scorer | PoolScorer) -> Selector:
-    if f"{name}_rank" in getattr(scorer, "values", ()):  # rows were ranked as a set, 1 the first to be taken
-        return Bottom(f"{name}_rank")
-    if scorer.better == "none":
-        raise ConfigError(
-            f"by: '{name}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "
-            f"'bottom' (the lowest) with field '{name}'."
-        )
-    return Bottom(name) if scorer.better == "low" else Top(name, getattr(scorer, "ceiling", None))
-
-
-def _window(settings: SelectSettings) -> Window:
-    measure = settings.measure if settings.field is None else None
-    return Window(settings.field or settings.measure, settings.low, settings.high, settings.seed, measure)
-
-
-def _semdedup(settings: SelectSettings, own: Collection[str]) -> SemDeDup:
-    column, highest, ceiling = (None, True, None) if settings.field is None else _quality(settings, own)
-    return SemDeDup(column, highest, ceiling, settings.threshold, settings.clusters, settings.seed)
-
-
-def _quality(settings: SelectSettings, own: Collection[str]) -> tuple[str, bool, float | None]:
-    """The column that says how good a row is, whether its higher values are better, and the highest that counts."""
-    column = _field(settings)
-    if column in own:
-        return column, True, None
-    scorer: Scorer | PoolScorer | None = text_scorer(column)
-    if column in POOL_SCORERS:
-        scorer = POOL_SCORERS[column].make(settings.score)
-    if scorer is not None and scorer.better == "none":
-        raise ConfigError(
-            f"field: '{column}' says of no end that it is the better one, so '{settings.by}' cannot rank by it."
-        )
-    return column, getattr(scorer, "better", "high") != "low", ceiling_of(column, settings.score)
-
-
-def _field(settings: SelectSettings) -> str:
-    if settings.field is None:
-        raise ConfigError(f"field: '{settings.by}' needs the name of the column to rank or balance by.")
-    return settings.field
-
-
-def length_matched(settings: SelectSettings, turns: Turns) -> LengthMatched:
-    """The control for the subset in the folder (or file) ``settings.of``, in the same measure.
-
-    Raises:
-        ConfigError: no subset is named.
         PoolError: it cannot be read.
     """
-    if settings.of is None:
-        raise ConfigError("of: 'length-matched' needs the folder of the subset whose lengths it copies.")
-    path = Path(settings.of)
+    assert selector.copies is not None
+    path = Path(selector.copies)
     subsets = [
         path / name for name in ("selected.jsonl", "selected.parquet", "selected") if (path / name).exists()
     ]
     other = read(subsets[0] if subsets else path, turns=turns)
-    measure = settings.measure
+    (counted,) = selector.length_columns
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
-        scored = score_pool(
-            other, [MEASURES[measure](settings.tokenizer)], (), Path(scratch) / "scores.arrow"
-        )
+        scored = score_pool(other, [measure(counted, tokenizer)], (), Path(scratch) / "scores.arrow")
         batches = list(scored.batches())
-    lengths = tuple(value for batch in batches for value in batch[measure].to_pylist())
-    own = (name for batch in batches for name in batch["id"].to_pylist()) if settings.disjoint else ()
-    return LengthMatched(lengths, measure, settings.seed, frozenset(own))
+    lengths = [value for batch in batches for value in batch[counted].to_pylist()]
+    return selector.with_subset(lengths, [name for batch in batches for name in batch["id"].to_pylist()])
+
+
+def files_of(settings: SelectSettings, names: Sequence[str]) -> Mapping[str, str]:
+    """The sha256 of each user's file that a selection runs, by the name that was given."""
+    from handpicked.catalogue import file_hash
+
+    found = {}
+    for name in (settings.by, settings.field, *names):
+        method = _class(name) if name is not None and is_file(name) else None
+        if name is not None and method is not None and (sha := file_hash(method)) is not None:
+            found[name] = sha
+    return found

@@ -5,15 +5,16 @@ The dry run prints the plan, the checks check it, the stage runs it, and the man
 
 from __future__ import annotations
 
-import math
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from handpicked.config import ScoreSettings, SelectSettings, result_settings
+from handpicked.catalogue import SELECTORS
+from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError
+from handpicked.method import settings_of
 from handpicked.records import Pool, Turns
 from handpicked.rounding import share_of
 from handpicked.scorers.pool_scorer import PoolScorer
@@ -21,21 +22,20 @@ from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.selection.guards import GuardPlan, plan_guards
 from handpicked.selection.methods import (
-    POOL_SCORERS,
-    SCORERS,
-    ceiling_of,
-    pool_scorer_of,
-    pool_scorers,
+    column_of,
+    columns_made,
+    direction,
+    files_of,
+    is_text_scorer,
+    refuse_unused,
+    scorer_files,
+    scorer_of_column,
+    scorers_for,
     selector_for,
-    text_scorer,
 )
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.embeddings import EMBEDDING
-from handpicked.selectors.full import Full
-from handpicked.selectors.length_matched import LengthMatched
 from handpicked.selectors.selector import Selector
-from handpicked.selectors.semdedup import SemDeDup
-from handpicked.selectors.window import Window
 from handpicked.store.versions import Versions
 from handpicked.tokens.tokenizer import load_tokenizer
 
@@ -49,7 +49,8 @@ class SelectionPlan:
     """What a selection by ``selector`` from ``pool`` takes and depends on. Made by ``plan_selection`` or ``plan_for``.
 
     ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers`` those that need
-    a model, an endpoint or a target set. ``settings`` are what the user set of all that a result depends on.
+    a model, an endpoint or a target set. ``settings`` are what the user set of all that a result depends on, ``files`` the sha256 of the user's own
+    files of methods.
     """
 
     pool: Pool
@@ -63,6 +64,7 @@ class SelectionPlan:
     tokenizer: str | None = None
     score: ScoreSettings = field(default_factory=ScoreSettings)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def versions(self) -> Versions:
@@ -73,11 +75,12 @@ class SelectionPlan:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Hashes of the tokenizer that was named, by which lengths are counted, and of what guards read beside the pool."""
+        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read beside the pool, and of the
+        user's files of methods."""
         named = [one.tokenizer for one in self.texts if isinstance(one, LengthTokens) and one.tokenizer]
         tokenizer = {"tokenizer": load_tokenizer(named[0]).identity.sha256} if named else {}
         read = {f"guard {guard.name}": guard.identity for guard in self.guards if guard.identity}
-        return {**tokenizer, **read}
+        return {**tokenizer, **read, **{f"method {name}": sha for name, sha in self.files.items()}}
 
     @property
     def limited(self) -> bool:
@@ -95,7 +98,7 @@ class SelectionPlan:
         passed = readable if passed is None else passed
         size = self.size if self.fraction is None else share_of(self.fraction, readable)
         if size is None:
-            size = len(self.selector.lengths) if isinstance(self.selector, LengthMatched) else passed
+            size = self.selector.size_without(passed)
         if size > passed:
             lost = [
                 (self.pool.rows - readable, "cannot be read"),
@@ -132,25 +135,35 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
         ConfigError: settings that contradict each other or the pool, such as a size beyond its rows.
     """
     own = fields_of(pool)
-    if settings.by in {*SCORERS, *POOL_SCORERS}.intersection(own):
+    if settings.by in own and SELECTORS.get(settings.by) is None:
         raise ConfigError(
             f"by: the pool has a field '{settings.by}' of its own. To rank by it, say top or bottom with field "
             f"'{settings.by}'; to have it computed, rename that field of the pool."
         )
     plan = plan_for(
         pool,
-        selector_for(settings, turns, own),
+        selector_for(settings, own, turns=turns),
         size=settings.size,
         fraction=settings.fraction,
         guards=settings.guards,
         prompts=settings.prompts,
         tokenizer=settings.tokenizer,
         score=settings.score,
+        names=scorer_files(settings),
     )
-    selecting = settings.model_dump(include=set(SelectSettings.model_fields))
-    counting = result_settings(SelectSettings.model_validate(selecting))
-    del counting["of"]  # the content of that subset is an input
-    return replace(plan, settings=counting)
+    return replace(plan, settings=_counting(plan, settings), files=files_of(settings, ()))
+
+
+def _counting(plan: SelectionPlan, settings: SelectSettings) -> dict[str, Any]:
+    """What the user set of all that a result depends on."""
+    common = settings.model_dump(mode="json", include=set(SelectSettings.model_fields) - {"options", "score"})
+    options = {
+        key: value for key, value in settings.options.items() if key != "of"
+    }  # its content is an input
+    execution = {one.name for scorer in plan.scorers for one in settings_of(type(scorer)) if one.execution}
+    score = settings.score.model_dump(mode="json", exclude_defaults=True)
+    counting = {key: value for key, value in score.items() if key not in execution}
+    return {**common, **options, "score": counting}
 
 
 def plan_for(
@@ -163,22 +176,30 @@ def plan_for(
     prompts: Sequence[str | Path] = (),
     tokenizer: str | None = None,
     score: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
+    names: Sequence[str] = (),
 ) -> SelectionPlan:
-    """The plan of a selection by a selector that is made already.
+    """The plan of a selection by a selector that is made already. ``names`` are scorers of the user's own files.
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown guard, or settings that no scorer of the plan reads.
     """
     guarding = plan_guards(guards, prompts, tokenizer)
     _check_size(pool, selector, size, fraction)
-    texts, fields, names = _columns(pool, selector, guarding, tokenizer, score)
+    own = fields_of(pool)
+    selector = selector.directed(*direction(selector, own))
+    by_text, fields, by_models = _columns(pool, selector, names)
+    refuse_unused(by_text, by_models, score)
+    made = scorers_for([*by_text, *by_models], score, tokenizer)
+    guards_too = [scorer for guard in guarding for scorer in guard.scorers]
+    texts = {one.name: one for one in [*guards_too, *made] if isinstance(one, Scorer)}
+    _check_names(selector, fields, [*texts, *(one for name in by_models for one in columns_made(name))])
     return SelectionPlan(
         pool,
-        _with_ceiling(selector, fields_of(pool), score),
+        selector,
         guarding,
-        texts,
+        tuple(texts.values()),
         fields,
-        tuple(pool_scorers(names, score)),
+        tuple(one for one in made if isinstance(one, PoolScorer)),
         size,
         fraction,
         tokenizer,
@@ -192,57 +213,40 @@ def fields_of(pool: Pool) -> tuple[str, ...]:
     return fields
 
 
-def _with_ceiling(selector: Selector, own: Collection[str], settings: ScoreSettings) -> Selector:
-    """The selector with its scorer's ceiling where it names none; infinity is none."""
-    chosen: Any = selector
-    if not hasattr(chosen, "ceiling") or chosen.column is None:
-        return selector
-    ceiling = chosen.ceiling
-    if ceiling is None and chosen.column not in own:
-        ceiling = ceiling_of(chosen.column, settings)
-    return cast("Selector", replace(chosen, ceiling=None if ceiling == math.inf else ceiling))
-
-
 def _columns(
-    pool: Pool,
-    selector: Selector,
-    plans: Sequence[GuardPlan],
-    tokenizer: str | None,
-    settings: ScoreSettings,
-) -> tuple[tuple[Scorer, ...], tuple[str, ...], tuple[str, ...]]:
-    """What selector and guards need, each once: text scorers, columns of the pool, and names of pool scorers.
+    pool: Pool, selector: Selector, files: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What the selector needs, each once: names of text scorers, columns of the pool, and names of scorers by models.
 
     A column that the pool has itself is the pool's, but for the measure of a length, and embeddings where meanings are compared.
-
-    Raises:
-        ConfigError: a column of the pool is needed and a score of its name too.
     """
-    always = {getattr(selector, "measure", None), EMBEDDING if hasattr(selector, "embeddings") else None}
+    always = {*selector.length_columns, *((EMBEDDING,) if selector.compares_meaning else ())}
     own = set(fields_of(pool)) - always
-    texts: dict[str, Scorer] = {}
-    fields, names = [], []
+    named = {column_of(name): name for name in files}
+    texts: list[str] = []
+    fields: list[str] = []
+    models: list[str] = []
     for column in selector.columns:
+        given = named.get(column, column)
         if column in own:
             fields.append(column)
-        elif (scorer := text_scorer(column, tokenizer)) is not None:
-            texts[column] = scorer
-        elif (name := pool_scorer_of(column, settings)) is not None:
-            names.append(name)
+        elif is_text_scorer(given):
+            texts.append(given)
+        elif (name := scorer_of_column(given)) is not None:
+            models.append(name)
         else:
             fields.append(column)
-    for plan in plans:
-        for scorer in plan.scorers:
-            texts.setdefault(scorer.name, scorer)
-    made = [
-        value for name in names for value in (*POOL_SCORERS[name].make(settings).values, f"{name}_reason")
-    ]
-    both = [one for one in fields if one in texts or one in made]
+    return tuple(dict.fromkeys(texts)), tuple(fields), tuple(dict.fromkeys(models))
+
+
+def _check_names(selector: Selector, fields: Sequence[str], made: Sequence[str]) -> None:
+    """Raise ConfigError where a column of the pool is needed and a score of its name too."""
+    both = [one for one in fields if one in made]
     if both:
         raise ConfigError(
             f"field: the pool has a field '{both[0]}' of its own, by which '{selector.name}' selects, and a score of that "
             "name is needed too. Rename that field of the pool."
         )
-    return tuple(texts.values()), tuple(fields), tuple(dict.fromkeys(names))
 
 
 def _check_size(pool: Pool, selector: Selector, size: int | None, fraction: float | None) -> None:
@@ -258,13 +262,11 @@ def _check_size(pool: Pool, selector: Selector, size: int | None, fraction: floa
     if fraction is not None and not 0 <= fraction <= 1:
         raise ConfigError(f"fraction: {fraction} is no share of the pool; give 0 to 1.")
     asked = size is not None or fraction is not None
-    if isinstance(selector, Full) and asked:
+    if asked and selector.size_rule == "none":
         raise ConfigError(
-            "size: 'full' keeps every row and takes no size. Leave it out, or select by 'random'."
+            f"size: '{selector.name}' keeps every row and takes no size. Leave it out, or select by 'random'."
         )
-    if isinstance(selector, SemDeDup) and selector.threshold is not None:
-        return
-    if not asked and not isinstance(selector, Full | LengthMatched | Window):
+    if not asked and selector.size_rule == "needed":
         raise ConfigError(
             f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
         )

@@ -21,9 +21,8 @@ from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, to_json
-from handpicked.scorers.scorer import Scorer
+from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
-from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.selection.audit import Truncation, audit
 from handpicked.selection.guards import GuardPlan
 from handpicked.selection.plan import SelectionPlan
@@ -35,7 +34,6 @@ from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import numbers
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
-from handpicked.tokens.tokenizer import load_tokenizer
 
 FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", MANIFEST)
 SKETCHES = ("minhash",)
@@ -88,7 +86,7 @@ class Selection:
     """
 
     plan: SelectionPlan
-    scorers: tuple[Scorer, ...]
+    scorers: tuple[ScoreColumn, ...]
     guarded: Guarded
     rows: np.ndarray[Any, Any]
     size: int
@@ -345,7 +343,7 @@ def pool_described(pool: Pool) -> dict[str, Any]:
     }
 
 
-def described(scorer: Scorer) -> dict[str, Any]:
+def described(scorer: ScoreColumn) -> dict[str, Any]:
     """A scorer as a manifest names it: unit, direction, what null means, its arguments and its tokenizer's identity."""
     described = {
         "name": scorer.name,
@@ -355,9 +353,7 @@ def described(scorer: Scorer) -> dict[str, Any]:
         "version": scorer.version,
         **_arguments(scorer),
     }
-    if isinstance(scorer, LengthTokens):
-        described["tokenizer"] = load_tokenizer(scorer.tokenizer).identity.as_dict()
-    return described
+    return described | scorer.recorded
 
 
 def versions() -> dict[str, str]:

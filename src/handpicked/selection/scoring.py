@@ -11,14 +11,16 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from handpicked._version import __version__
+from handpicked.catalogue import SCORERS, is_file
 from handpicked.config import ScoreSettings
 from handpicked.errors import ConfigError, PoolError, did_you_mean
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Rejected, Runner, to_json
-from handpicked.scorers.scorer import Scorer
+from handpicked.scorers.pool_scorer import PoolScorer
+from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
 from handpicked.selection.kept_scores import modeled
-from handpicked.selection.methods import MEASURES, POOL_SCORERS, SCORERS, pool_scorers, text_scorer
+from handpicked.selection.methods import scorers_for
 from handpicked.selection.reasons import none_readable, rejections
 from handpicked.selection.result import described, pool_described, versions
 from handpicked.selection.scores import ScoredPool, score_pool
@@ -56,9 +58,11 @@ def score(
         ConfigError: an unknown scorer, or one named twice.
         StoreError: ``out`` cannot be written.
     """
-    texts = _checked(names, tokenizer)
+    _check(names)
+    made = scorers_for(names, settings, tokenizer)
+    texts = [one for one in made if isinstance(one, Scorer)]
     by_models = modeled(
-        pool, pool_scorers([name for name in names if name in POOL_SCORERS], settings), settings,
+        pool, [one for one in made if isinstance(one, PoolScorer)], settings,
         tokenizer=tokenizer, keep_versions=keep_versions, say=say, progress=progress,
     )  # fmt: skip
     if by_models and runner == "ray":
@@ -114,7 +118,11 @@ def refuse_no_values(counts: Mapping[str, Any], names: Sequence[str]) -> None:
 
 
 def _manifest(
-    pool: Pool, counts: Mapping[str, Any], scorers: Sequence[Scorer], command: Sequence[str], folder: Path
+    pool: Pool,
+    counts: Mapping[str, Any],
+    scorers: Sequence[ScoreColumn],
+    command: Sequence[str],
+    folder: Path,
 ) -> dict[str, Any]:
     """What was scored, how and from what, with hashes of the files in ``folder``."""
     return {
@@ -128,14 +136,14 @@ def _manifest(
     }
 
 
-def _checked(names: Sequence[str], tokenizer: str | None) -> list[Scorer]:
-    """The text scorers among ``names``. Raises ConfigError for an unknown name, one given twice, or none at all."""
-    known = (*MEASURES, *SCORERS, *POOL_SCORERS)
+def _check(names: Sequence[str]) -> None:
+    """Raise ConfigError for an unknown name, one given twice, or none at all."""
+    known = SCORERS.names
     counts = Counter(names)
     mistakes = [
         f"--scorer: there is no scorer '{name}'.{did_you_mean(name, known)}"
         for name in counts
-        if name not in known
+        if not is_file(name) and name not in known
     ]
     mistakes += [
         f"--scorer: '{name}' is named twice; columns of scores.parquet must differ."
@@ -146,11 +154,10 @@ def _checked(names: Sequence[str], tokenizer: str | None) -> list[Scorer]:
         mistakes.append(f"--scorer is missing: name at least one of {', '.join(known)}.")
     if mistakes:
         raise ConfigError(*mistakes)
-    return [scorer for name in names if (scorer := text_scorer(name, tokenizer)) is not None]
 
 
 def _write(
-    scored: ScoredPool, file: Path, scorers: Sequence[Scorer]
+    scored: ScoredPool, file: Path, scorers: Sequence[ScoreColumn]
 ) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
     """Write the scores; the number of nulls of each, and of those by a model how many for which reason."""
     names = [scorer.name for scorer in scorers]

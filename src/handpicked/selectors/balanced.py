@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow.compute as pc
 
+from handpicked.config import Measure
+from handpicked.method import HIDDEN
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import TopK, id_numbers, numbers
 
 
 @dataclass(frozen=True)
-class Balanced:
+class Balanced(Selector):
     """``size`` rows with an equal quota for each value of ``field``; within a group the longest by ``measure``, or, with
     ``measure=None``, random ones. What a small group cannot fill is shared out among the others, as evenly as they can.
     """
 
     field: str
-    measure: str | None = None
+    """The field of the pool, or the scorer, whose values are the groups."""
+    measure: Measure | None = dataclasses.field(default=None, metadata=HIDDEN)
     seed: int = 0
+    """Seed of its random choices."""
     name: ClassVar[str] = "balanced"
+    about: ClassVar[str] = "equal quotas by a column (field); what a small group lacks goes to the others"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.errors import ConfigError
-from handpicked.selectors.clusters import cluster
+from handpicked.method import HIDDEN, called
+from handpicked.records import Cost
+from handpicked.selectors.clusters import cluster, load_faiss
 from handpicked.selectors.embeddings import BLOCK, Embeddings, afford, candidates, columns_of
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.ranked import quality_end
+from handpicked.selectors.selector import Scores, Selector
 
 VARIANCE = 0.95
 """Share of the variance that principal components keep before clustering (section 3.3 of the paper)."""
 
 
 @dataclass(frozen=True)
-class Car:
+class Car(Selector):
     """Clustering and Ranking (Ge et al. 2024, arXiv 2402.18191): the best row of each cluster by ``column``, and the best
     rows of the whole pool.
 
@@ -26,19 +30,44 @@ class Car:
     None is the paper's k. A value over ``ceiling`` is none (IFD over 1).
     """
 
-    column: str
-    highest: bool = True
+    column: str = field(metadata=called("field"))
+    """The scorer, or the field of the pool, that says how good a row is."""
+    highest: bool | None = None
+    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
     ceiling: float | None = None
-    clusters: int | None = None
+    """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
+    clusters: Annotated[int, Field(gt=0)] | None = None
+    """How many clusters. None: sqrt(n / 2)."""
     seed: int = 0
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    """Seed of its random choices."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "car"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "the best by a score (field) of each cluster of meaning, and of all"
+    source: ClassVar[str] = "CaR, Ge et al. 2024, arXiv 2402.18191"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy")
 
     @property
     def columns(self) -> tuple[str, ...]:
         return columns_of(self.embeddings, self.column)
+
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``."""
+        load_faiss()
+
+    @property
+    def ranks_by(self) -> str:
+        """See ``Selector``."""
+        return self.column
+
+    def directed(self, highest: bool | None, ceiling: float | None) -> Car:
+        """See ``Selector``."""
+        return replace(
+            self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
+        )
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
@@ -58,7 +87,7 @@ class Car:
             "Give a smaller pool (a prefilter, or 'semdedup' first).",
         )
         labels = cluster(principal(rows.vectors), count, self.seed).labels
-        order = np.argsort(rows.values[self.column] * (-1 if self.highest else 1), kind="stable")
+        order = np.argsort(rows.values[self.column] * (1 if self.highest is False else -1), kind="stable")
         _, first = np.unique(labels[order], return_index=True)
         best = order[first]
         rest = order[~np.isin(order, best)]

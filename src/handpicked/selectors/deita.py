@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN, called
+from handpicked.records import Cost
+from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.embeddings import DECIMALS, Candidates, Embeddings, afford, candidates, columns_of
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.ranked import quality_end
+from handpicked.selectors.selector import Scores, Selector
 
 AT_ONCE = 1024
 """Rows compared with those taken in one matrix product."""
 
 
 @dataclass(frozen=True)
-class Deita:
+class Deita(Selector):
     """Score-first, diversity-aware selection (Liu et al. 2024, arXiv 2312.15685, algorithm 1).
 
     Rows go by ``column``, best first (the paper's is complexity times quality; any score will do); one is taken unless its
@@ -25,12 +30,21 @@ class Deita:
     there the batch size shows. A value over ``ceiling`` is none (IFD over 1).
     """
 
-    column: str
-    highest: bool = True
+    column: str = field(metadata=called("field"))
+    """The scorer, or the field of the pool, that says how good a row is."""
+    highest: bool | None = None
+    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
     ceiling: float | None = None
-    threshold: float = 0.9
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
+    threshold: Annotated[float, Field(ge=-1, le=1)] = 0.9
+    """Rows with a higher cosine are too similar."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "deita"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "the best by a score (field) that are not too similar to a better one"
+    source: ClassVar[str] = "DEITA, Liu et al. 2024, arXiv 2312.15685"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
@@ -38,11 +52,26 @@ class Deita:
     def columns(self) -> tuple[str, ...]:
         return columns_of(self.embeddings, self.column)
 
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``."""
+        load_faiss()
+
+    @property
+    def ranks_by(self) -> str:
+        """See ``Selector``."""
+        return self.column
+
+    def directed(self, highest: bool | None, ceiling: float | None) -> Deita:
+        """See ``Selector``."""
+        return replace(
+            self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
+        )
+
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         kept, numbers = min(size, len(rows)), int(rows.embeddings.vectors.shape[1]) + min(AT_ONCE, len(rows))
         afford(4 * kept * numbers, f"deita: {kept:,} embeddings taken", "Give a smaller size.")
-        sign = -1 if self.highest else 1
+        sign = 1 if self.highest is False else -1
         order = np.argsort(sign * rows.values[self.column], kind="stable")
         taken = apart(rows, order, size, self.threshold)
         if len(taken) < min(size, len(rows)):
@@ -53,7 +82,7 @@ class Deita:
         return np.sort(rows.rows[taken])
 
     def why_not(self, size: int) -> str:
-        best = "highest" if self.highest else "lowest"
+        best = "lowest" if self.highest is False else "highest"
         return f"not among the {size:,} {best} by {self.column}, or more similar than {self.threshold:g} to a better row taken"
 
 

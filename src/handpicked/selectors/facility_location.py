@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN
+from handpicked.records import Cost
+from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.coverage import KEPT, Coverage, Dense, Sparse, lazy_greedy
 from handpicked.selectors.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.neighbours import nearest
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector
 
 MOST = 200_000
 """Rows up to which every two are compared: 2 n^2 d operations, half an hour on one core."""
@@ -19,7 +23,7 @@ ADVICE = "Set neighbours to 100: each row is then covered only by its 100 neares
 
 
 @dataclass(frozen=True)
-class FacilityLocation:
+class FacilityLocation(Selector):
     """Greedy maximum of the facility location function: the sum over all rows of the cosine to the nearest row taken.
 
     Lazy greedy (Minoux 1978), exact with ``neighbours=None``; with a number each row is covered only by that many nearest
@@ -27,15 +31,27 @@ class FacilityLocation:
     Submodular Functions for Document Summarization.
     """
 
-    neighbours: int | None = None
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    neighbours: Annotated[int, Field(gt=0)] | None = None
+    """Nearest rows that may stand for a row. None: all, for up to 200,000 rows."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "facility-location"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "the rows that together stand best for all"
+    source: ClassVar[str] = "Lin & Bilmes 2011"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy", "scipy")
 
     @property
     def columns(self) -> tuple[str, ...]:
         return columns_of(self.embeddings)
+
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``: too many rows to compare every two."""
+        load_faiss()
+        if rows is not None:
+            check_rows(rows, self.neighbours, self.name)
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         rows = candidates(scores, self.embeddings, ())

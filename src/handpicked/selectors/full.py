@@ -7,17 +7,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector, SizeRule
 
 
 @dataclass(frozen=True)
-class Full:
+class Full(Selector):
     """The whole pool, the baseline of every budget. It takes no size."""
 
     name: ClassVar[str] = "full"
+    about: ClassVar[str] = "every readable row"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def size_rule(self) -> SizeRule:
+        """It keeps every row."""
+        return "none"
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         rows = [batch["row"].to_numpy() for batch in scores.batches(())]

@@ -7,16 +7,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from handpicked.method import HIDDEN
+from handpicked.records import Cost
+from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector
 
 AHEAD = 32
 """Rows whose distances are computed in one pass, because the next centres are likely among them."""
 
 
 @dataclass(frozen=True)
-class KCenter:
+class KCenter(Selector):
     """Greedy k-center: again and again the row that is farthest from all rows taken so far, the first one drawn by ``seed``.
 
     Gonzalez 1985; as a core-set, Sener & Savarese 2018 (Active Learning for Convolutional Neural Networks: A Core-Set
@@ -25,14 +28,24 @@ class KCenter:
     """
 
     seed: int = 0
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    """Seed of its random choices."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "k-center"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "diversity: again and again the row farthest from those taken"
+    source: ClassVar[str] = "Sener & Savarese 2018, arXiv 1708.00489"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
     @property
     def columns(self) -> tuple[str, ...]:
         return columns_of(self.embeddings)
+
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``."""
+        load_faiss()
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         rows = candidates(scores, self.embeddings, ())

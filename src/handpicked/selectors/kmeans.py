@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
+from handpicked.config import Measure
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN
+from handpicked.records import Cost
 from handpicked.selectors.balanced import even_quotas
-from handpicked.selectors.clusters import Clusters, cluster
+from handpicked.selectors.clusters import Clusters, cluster, load_faiss
 from handpicked.selectors.embeddings import Candidates, Embeddings, afford, candidates, columns_of
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import TopK
 
 Take = Literal["nearest", "random", "longest"]
 
 
 @dataclass(frozen=True)
-class KMeans:
+class KMeans(Selector):
     """Rows from each of ``clusters`` K-Means clusters (None: as many as rows are asked for, one from each): those
     ``nearest`` to the centroid, ``random`` ones, or the ``longest`` by ``measure``.
 
@@ -28,25 +32,39 @@ class KMeans:
     shared out among the others as evenly as they can.
     """
 
-    clusters: int | None = None
+    clusters: Annotated[int, Field(gt=0)] | None = None
+    """How many clusters. None: one for each row kept."""
     take: Take = "nearest"
-    measure: str = "tokens"
+    """Which rows of a cluster: those nearest to its centroid, random ones, or the longest by ``measure``."""
+    measure: Measure = "tokens"
+    """What a length is counted in."""
     seed: int = 0
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    """Seed of its random choices."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "kmeans"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "diversity: rows of each K-Means cluster of meaning"
+    source: ClassVar[str] = "Shen 2024, arXiv 2402.06094"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy")
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return columns_of(self.embeddings, *self._lengths)
+        return columns_of(self.embeddings, *self.length_columns)
 
     @property
-    def _lengths(self) -> tuple[str, ...]:
+    def length_columns(self) -> tuple[str, ...]:
+        """See ``Selector``."""
         return (self.measure,) if self.take == "longest" else ()
 
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``."""
+        load_faiss()
+
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        rows = candidates(scores, self.embeddings, self._lengths)
+        rows = candidates(scores, self.embeddings, self.length_columns)
         if len(rows) <= size:
             return np.sort(rows.rows)
         if not size:

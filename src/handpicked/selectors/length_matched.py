@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from handpicked.config import Measure
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector, SizeRule
 from handpicked.selectors.topk import TopK, id_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 WIDTH = 1.1
@@ -31,7 +33,7 @@ def length_bins(lengths: Any) -> np.ndarray[Any, Any]:
 
 
 @dataclass(frozen=True)
-class LengthMatched:
+class LengthMatched(Selector):
     """As many random rows in each length bin as ``lengths``, the response lengths of the subset to match, has there.
 
     A bin with too few rows in the pool gives what it has, and the rest is made up from the nearest bins (the shorter
@@ -40,27 +42,60 @@ class LengthMatched:
     in length as the pool has them.
     """
 
-    lengths: tuple[int, ...]
-    measure: str = "tokens"
+    lengths: tuple[int, ...] | None = field(default=None, metadata=HIDDEN)
+    measure: Measure = "tokens"
+    """What a length is counted in."""
     seed: int = 0
-    without: frozenset[str] = frozenset()
+    """Seed of its random choices."""
+    without: frozenset[str] = field(default=frozenset(), metadata=HIDDEN)
+    of: str | None = None
+    """The arm (or, on the command line, the folder of a subset) whose length histogram is copied."""
+    disjoint: bool = False
+    """Draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by themselves, so their control
+    must be other rows, as near in length as there are."""
     name: ClassVar[str] = "length-matched"
+    about: ClassVar[str] = (
+        "random rows with the length histogram of another arm: tells length from everything else"
+    )
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+
+    def __post_init__(self) -> None:
+        if self.lengths is None and self.of is None:
+            raise ConfigError("of: 'length-matched' needs the folder of the subset whose lengths it copies.")
 
     @property
     def columns(self) -> tuple[str, ...]:
         return (self.measure,)
 
+    @property
+    def size_rule(self) -> SizeRule:
+        """It takes as many rows as the other subset has."""
+        return "optional"
+
+    def size_without(self, rows: int) -> int:
+        """See ``Selector``."""
+        return len(self.lengths or ())
+
+    @property
+    def copies(self) -> str | None:
+        """See ``Selector``."""
+        return self.of
+
+    def with_subset(self, lengths: Sequence[int], ids: Iterable[str]) -> LengthMatched:
+        """See ``Selector``."""
+        return replace(self, lengths=tuple(lengths), without=frozenset(ids) if self.disjoint else frozenset())
+
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        if size != len(self.lengths):
+        lengths = self.lengths or ()
+        if size != len(lengths):
             raise ConfigError(
-                f"length-matched: size {size:,} differs from the {len(self.lengths):,} rows of the subset whose lengths are "
+                f"length-matched: size {size:,} differs from the {len(lengths):,} rows of the subset whose lengths are "
                 "matched. Leave the size out."
             )
-        if not self.lengths:
+        if not lengths:
             return np.empty(0, np.int64)
-        wanted = np.bincount(length_bins(self.lengths))
+        wanted = np.bincount(length_bins(lengths))
         available = np.zeros(len(wanted), dtype=np.int64)
         for batch in self._eligible(scores):
             counts = np.bincount(length_bins(batch[self.measure]))

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from handpicked.config import Measure
 from handpicked.selectors.balanced import complete, count_groups, even_quotas, group_codes
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import TopK, id_numbers, numbers
 
 REACH = 128
@@ -17,7 +18,7 @@ REACH = 128
 
 
 @dataclass(frozen=True)
-class PowerLaw:
+class PowerLaw(Selector):
     """``size`` rows with an equal quota for each value of ``field``, drawn within a group without replacement with
     weight 2**-rank, rank 0 being its longest response by ``measure``.
 
@@ -27,9 +28,14 @@ class PowerLaw:
     """
 
     field: str
-    measure: str = "tokens"
+    """The field of the pool, or the scorer, whose values are the groups."""
+    measure: Measure = "tokens"
+    """What a length is counted in."""
     seed: int = 0
+    """Seed of its random choices."""
     name: ClassVar[str] = "power-law"
+    about: ClassVar[str] = "within groups (field), long responses are likelier by a power law"
+    source: ClassVar[str] = "s1, Muennighoff et al. 2025, arXiv 2501.19393"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 

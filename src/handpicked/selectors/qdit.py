@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN, called
+from handpicked.records import Cost
+from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.coverage import lazy_greedy
 from handpicked.selectors.embeddings import Embeddings, candidates, columns_of
-from handpicked.selectors.facility_location import coverage_of
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.facility_location import check_rows, coverage_of
+from handpicked.selectors.ranked import quality_end
+from handpicked.selectors.selector import Scores, Selector
 
 
 @dataclass(frozen=True)
-class Qdit:
+class Qdit(Selector):
     """Quality-Diversity Instruction Tuning (Bukharin et al. 2024, arXiv 2311.14736): greedily the row a that maximises
 
         (1 - alpha) d(a | A) + alpha q(a)
@@ -27,13 +32,23 @@ class Qdit:
     ``ceiling`` is none (IFD over 1).
     """
 
-    column: str
-    highest: bool = True
+    column: str = field(metadata=called("field"))
+    """The scorer, or the field of the pool, that says how good a row is."""
+    highest: bool | None = None
+    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
     ceiling: float | None = None
-    alpha: float = 0.5
-    neighbours: int | None = None
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The weight of quality against diversity, 0 to 1."""
+    neighbours: Annotated[int, Field(gt=0)] | None = None
+    """Nearest rows that may stand for a row. None: all, for up to 200,000 rows."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "qdit"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "quality (field) and facility location blended (alpha)"
+    source: ClassVar[str] = "Bukharin et al. 2024, arXiv 2311.14736"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy", "scipy")
 
@@ -47,11 +62,28 @@ class Qdit:
     def columns(self) -> tuple[str, ...]:
         return columns_of(self.embeddings, self.column)
 
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``: too many rows to compare every two."""
+        load_faiss()
+        if rows is not None:
+            check_rows(rows, self.neighbours, self.name)
+
+    @property
+    def ranks_by(self) -> str:
+        """See ``Selector``."""
+        return self.column
+
+    def directed(self, highest: bool | None, ceiling: float | None) -> Qdit:
+        """See ``Selector``."""
+        return replace(
+            self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
+        )
+
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if not size or not len(rows):
             return np.empty(0, np.int64)
-        quality = unit_range(rows.values[self.column] * (1 if self.highest else -1))
+        quality = unit_range(rows.values[self.column] * (-1 if self.highest is False else 1))
 
         def blend(gains: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             blended: np.ndarray[Any, Any] = (1 - self.alpha) * gains + self.alpha * quality[places]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import TopK, id_numbers
 
 
@@ -31,11 +31,13 @@ def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(Selector):
     """``size`` rows drawn without replacement, by a hash of (``seed``, id). Exact duplicates are drawn together."""
 
     seed: int = 0
+    """Seed of its random choices."""
     name: ClassVar[str] = "random"
+    about: ClassVar[str] = "a seeded random subset, the same whatever the order of the pool"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()

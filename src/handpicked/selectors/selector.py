@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+
+from handpicked.method import Method
+
+SizeRule = Literal["needed", "optional", "none"]
+"""Whether a selector must be given a size, may be given one, or takes none."""
 
 
 @dataclass(frozen=True)
@@ -29,39 +35,97 @@ class Scores:
         )
 
 
-class Selector(Protocol):
-    """A frozen dataclass that chooses rows from score columns. It never reads text.
+@dataclass(frozen=True)
+class Extreme:
+    """A choice of the rows with the highest (or lowest) values of one column, whatever else the pool holds."""
+
+    column: str
+    highest: bool
+
+
+class Selector(Method, ABC):
+    """Chooses rows from score columns. It never reads text.
 
     The same scores, size and seed give the same rows, whatever their order and however they are split into batches.
     Rows of equal rank are taken in order of ``id``, then ``row``.
     """
 
-    @property
-    def name(self) -> str: ...
+    compares_meaning: ClassVar[bool] = False
+    """Whether it works on sentence embeddings. They are put into its field ``embeddings`` before it selects."""
 
     @property
-    def version(self) -> int:
-        """Raised when the same scores, size and seed give other rows or reasons, and only then (``fingerprint.Method``)."""
-        ...
-
-    @property
-    def libraries(self) -> tuple[str, ...]:
-        """The distributions that compute the choice, where their versions may change it."""
-        ...
-
-    @property
+    @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """The score columns, or columns of the pool, that it needs."""
-        ...
 
+    @property
+    def length_columns(self) -> tuple[str, ...]:
+        """Those of ``columns`` that are response lengths: they are computed even if the pool has fields of their names."""
+        measure: str | None = getattr(self, "measure", None)
+        return () if measure is None else (measure,)
+
+    @property
+    def size_rule(self) -> SizeRule:
+        """Whether it must be told how many rows to keep."""
+        return "needed"
+
+    def size_without(self, rows: int) -> int:
+        """How many of ``rows`` it is asked for where no size is given."""
+        return rows
+
+    @property
+    def copies(self) -> str | None:
+        """The folder of another subset whose response lengths and ids it needs; ``with_subset`` takes them in."""
+        return None
+
+    def with_subset(self, lengths: Sequence[int], ids: Iterable[str]) -> Selector:
+        """The selector that knows the subset which it ``copies``."""
+        del lengths, ids
+        return self
+
+    @property
+    def ranks_by(self) -> str | None:
+        """The column whose better rows it takes first, where the column's scorer says which end is the better one."""
+        return None
+
+    def directed(self, highest: bool | None, ceiling: float | None) -> Selector:
+        """The selector that knows whether the highest values of ``ranks_by`` are the best, and the highest that counts.
+
+        Raises:
+            ConfigError: nobody says which end is the better one (``highest`` is None).
+        """
+        del highest, ceiling
+        return self
+
+    def with_embeddings(self, embeddings: Any) -> Selector:
+        """The selector with the embeddings that it ``compares_meaning`` by."""
+        return replace(self, embeddings=embeddings)  # type: ignore[type-var]
+
+    @property
+    def leaves_out(self) -> str:
+        """What is true of rows that have every value and that it never takes."""
+        return "lie outside of what it chooses from"
+
+    @property
+    def extreme(self) -> Extreme | None:
+        """The column whose highest or lowest values it takes, where that is all that it does."""
+        return None
+
+    def check(self, rows: int | None) -> None:
+        """What can be said before any score is computed; ``rows`` are those it chooses from, None where this is not known.
+
+        Raises:
+            ConfigError: the choice cannot be made. MissingPart: something must be installed.
+        """
+
+    @abstractmethod
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         """The chosen rows, ascending (int64): exactly ``size`` of them, or fewer when fewer have a value.
 
         Raises:
             ConfigError: the choice cannot be made from these scores.
         """
-        ...
 
     def why_not(self, size: int) -> str:
         """The reason given to a row that could have been chosen and was not."""
-        ...
+        return f"not among the {size:,} rows that {self.name} takes"

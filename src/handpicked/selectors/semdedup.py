@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.errors import ConfigError
-from handpicked.selectors.clusters import cluster
+from handpicked.method import HIDDEN, called
+from handpicked.records import Cost
+from handpicked.selectors.clusters import cluster, load_faiss
 from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.ranked import quality_end
+from handpicked.selectors.selector import Scores, Selector, SizeRule
 from handpicked.selectors.topk import TopK
 
 
 @dataclass(frozen=True)
-class SemDeDup:
+class SemDeDup(Selector):
     """SemDeDup (Abbas et al. 2023, arXiv 2303.09540): within each K-Means cluster a row goes when its cosine to a row
     ranked before it is above ``threshold`` (the paper's 1 - epsilon).
 
@@ -24,20 +28,51 @@ class SemDeDup:
     ``clusters`` None is sqrt(n).
     """
 
-    column: str | None = None
-    highest: bool = True
+    column: str | None = field(default=None, metadata=called("field"))
+    """The scorer, or the field of the pool, whose better rows come first. None: rows far from their centroid do."""
+    highest: bool | None = None
+    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
     ceiling: float | None = None
-    threshold: float | None = None
-    clusters: int | None = None
+    """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Rows with a higher cosine are too similar. None: as many remain as ``size`` says."""
+    clusters: Annotated[int, Field(gt=0)] | None = None
+    """How many clusters. None: sqrt(n)."""
     seed: int = 0
-    embeddings: Embeddings | None = field(default=None, repr=False)
+    """Seed of its random choices."""
+    embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "semdedup"
+    cost: ClassVar[Cost] = "embedding"
+    about: ClassVar[str] = "the rows that are least similar to one ranked before them in their cluster"
+    source: ClassVar[str] = "Abbas et al. 2023, arXiv 2303.09540"
+    needs: ClassVar[str] = "embed; demo"
+    compares_meaning: ClassVar[bool] = True
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu", "faiss-gpu", "numpy")
 
     @property
     def columns(self) -> tuple[str, ...]:
         return columns_of(self.embeddings, self.column)
+
+    @property
+    def size_rule(self) -> SizeRule:
+        """A threshold alone says what remains."""
+        return "needed" if self.threshold is None else "optional"
+
+    def check(self, rows: int | None) -> None:
+        """See ``Selector``."""
+        load_faiss()
+
+    @property
+    def ranks_by(self) -> str | None:
+        """See ``Selector``."""
+        return self.column
+
+    def directed(self, highest: bool | None, ceiling: float | None) -> SemDeDup:
+        """See ``Selector``."""
+        return replace(
+            self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
+        )
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
         columns = () if self.column is None else (self.column,)
@@ -55,7 +90,7 @@ class SemDeDup:
         found = cluster(rows.vectors, count, self.seed)
         first = found.nearness
         if self.column is not None:
-            first = rows.values[self.column] * (-1 if self.highest else 1)
+            first = rows.values[self.column] * (1 if self.highest is False else -1)
         cosines = earlier(rows.vectors, found.labels, first)
         kept = np.ones(len(rows), bool) if self.threshold is None else cosines <= self.threshold
         top = TopK(np.array([size]))

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from handpicked.config import Measure
 from handpicked.errors import ConfigError
+from handpicked.method import called
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores
+from handpicked.selectors.selector import Scores, Selector, SizeRule
 from handpicked.selectors.topk import TopK, id_numbers, numbers
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Selector):
     """``size`` random rows among those whose ``column`` lies between the quantiles ``low`` and ``high`` (0 to 1, both
     included). Quantiles are exact values of the pool (the inverse of its distribution function), so that every row of
-    equal value is inside or outside; 8 bytes of memory a row. ``measure`` says that the column is this length, which is
-    computed whatever fields the pool has.
+    equal value is inside or outside; 8 bytes of memory a row.
     """
 
-    column: str
-    low: float = 0.0
-    high: float = 1.0
+    column: str | None = field(default=None, metadata=called("field"))
+    """The scorer, or the field of the pool, whose quantiles bound the rows. None: the length by ``measure``."""
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The lower quantile, 0 to 1."""
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The upper quantile, 0 to 1."""
     seed: int = 0
-    measure: str | None = None
+    """Seed of its random choices."""
+    measure: Measure = "tokens"
+    """What a length is counted in."""
     name: ClassVar[str] = "window"
+    about: ClassVar[str] = "random rows between two quantiles (low, high) of a length or a column (field)"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
@@ -38,18 +46,33 @@ class Window:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (self.column,)
+        return (self.ranked,)
+
+    @property
+    def ranked(self) -> str:
+        """The column whose quantiles bound the rows."""
+        return self.measure if self.column is None else self.column
+
+    @property
+    def length_columns(self) -> tuple[str, ...]:
+        """See ``Selector``."""
+        return (self.measure,) if self.column is None else ()
+
+    @property
+    def size_rule(self) -> SizeRule:
+        """Without a size every row of the window is kept."""
+        return "optional"
 
     def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
-        values = [numbers(batch[self.column], self.column) for batch in scores.batches((self.column,))]
+        values = [numbers(batch[self.ranked], self.ranked) for batch in scores.batches((self.ranked,))]
         known = np.concatenate(values) if values else np.empty(0)
         known = known[~np.isnan(known)]
         if not len(known):
             return np.empty(0, np.int64)
         least, most = np.quantile(known, (self.low, self.high), method="inverted_cdf")
         top = TopK(np.array([size]))
-        for batch in scores.batches((self.column,)):
-            within = numbers(batch[self.column], self.column)
+        for batch in scores.batches((self.ranked,)):
+            within = numbers(batch[self.ranked], self.ranked)
             inside = (within >= least) & (within <= most)
             high, low = (part[inside] for part in id_numbers(batch["id"]))
             rows = batch["row"].to_numpy()[inside]
@@ -57,4 +80,4 @@ class Window:
         return top.rows()
 
     def why_not(self, size: int) -> str:
-        return f"outside the {self.low:g} to {self.high:g} quantiles of {self.column}, or not among the {size:,} drawn"
+        return f"outside the {self.low:g} to {self.high:g} quantiles of {self.ranked}, or not among the {size:,} drawn"

@@ -37,6 +37,11 @@ def rate(model, tmp_path):
     return make
 
 
+def product_of(rate, **fields) -> Deita:
+    complexity, quality = rate("deita-complexity"), rate("deita-quality")
+    return Deita(complexity.model, complexity.prompt, quality_prompt=quality.prompt, **fields)
+
+
 def run(scorer, work: Path, pool=POOL):
     work.mkdir(exist_ok=True, parents=True)
     scorer.score(pool, None, work, SILENT)
@@ -80,7 +85,7 @@ def test_the_order_of_the_pool_does_not_matter(rate, tmp_path):
 
 def test_the_product_is_the_combination_and_either_null_makes_it_null(rate, tmp_path):
     pool = MadePool((*POOL.found[:3], example(3, "why?", " "), example(4, "", "because")))
-    both = Deita(rate("deita-complexity"), rate("deita-quality"))
+    both = product_of(rate)
     product, complexity, _, quality, _, reasons = run(both, tmp_path / "work", pool)
     assert product[:3] == pytest.approx([c * q for c, q in zip(complexity[:3], quality[:3], strict=True)])
     assert (product[3], product[4]) == (None, None)
@@ -116,7 +121,7 @@ def test_braces_in_a_row_are_its_own(rate, model, tmp_path):
 
 
 def test_after_a_kill_the_values_are_the_same(rate, tmp_path):
-    both = Deita(rate("deita-complexity", batch_tokens=80), rate("deita-quality", batch_tokens=80))
+    both = product_of(rate, batch_tokens=80)
     whole = run(both, tmp_path / "whole")
     stopped(both, POOL, tmp_path / "torn", after=4)
     assert run(both, tmp_path / "torn") == whole

@@ -13,9 +13,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from handpicked.config import BUNDLED_LM, ModelSettings, ScoreSettings
+from pydantic import Field
+
+from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, dtype_of, load_tokenizer, pinned, resolve
 from handpicked.models.template import Template, load_template
@@ -33,26 +35,22 @@ JOURNAL = "losses.jsonl"
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A causal language model as a scorer: which, and how it reads a row. The fields are ``ScoreSettings``'."""
+    """A causal language model as a scorer: which, and how it reads a row. A group of settings that several scorers have."""
 
     model: str = BUNDLED_LM
+    """``bundled:NAME``, a folder or a hub name."""
     revision: str | None = None
+    """Commit or tag of a hub model."""
     trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for models whose code you have read."""
     template: str = "auto"
-    max_length: int | None = None
+    """Chat template of the prompt: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its
+    context."""
     compile: bool = False
-
-    @staticmethod
-    def of(settings: ScoreSettings, template: str | None = None) -> LanguageModel:
-        """The model that the settings name; the bundled one by default."""
-        return LanguageModel(
-            settings.model or BUNDLED_LM,
-            settings.revision,
-            settings.trust_remote_code,
-            template or settings.template,
-            settings.max_length,
-            settings.compile,
-        )
+    """Compile the model (torch.compile): half a minute or more at the start, faster from then on. On a CPU it needs a C++
+    compiler."""
 
     def identity(self) -> str:
         """Hashes of the model's files, its number type (it moves values by 1e-3) and the template.
@@ -116,6 +114,10 @@ class LanguageModel:
         return ModelSettings(
             name=self.model, revision=self.revision, trust_remote_code=self.trust_remote_code
         )
+
+
+BUNDLED = LanguageModel()
+"""The bundled model, which scores where no other is named."""
 
 
 def beginning(template: Template) -> int:

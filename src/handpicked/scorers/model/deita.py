@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN, parts
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
@@ -40,7 +42,7 @@ from handpicked.scorers.lm.model_rows import (
     packed,
     write_rows,
 )
-from handpicked.scorers.pool_scorer import FACTS, SCORES, read_scores, write_scores
+from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, read_scores, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json
 from handpicked.store.versions import LANGUAGE_MODEL
@@ -50,7 +52,7 @@ Rated = Literal["deita-complexity", "deita-quality"]
 
 
 @dataclass(frozen=True)
-class DeitaRating:
+class DeitaRating(PoolScorer):
     """The expected rating of a prompt's complexity or a response's quality, 1 to 6, by any causal language model.
 
     ``prompt`` is a text file to use in place of ours: ``{prompt}`` stands for the prompt of a row and, for quality,
@@ -60,11 +62,26 @@ class DeitaRating:
     Cost: one forward pass a row, without the output head but for its last place.
     """
 
-    name: Rated
-    model: ModelSettings
+    name: Rated  # type: ignore[misc]  # one of the variants
+    model: ModelSettings = field(
+        metadata=parts(
+            model="name",
+            revision="revision",
+            trust_remote_code="trust_remote_code",
+            missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
+        )
+    )
     prompt: str | None = None
-    max_length: int | None = None
-    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
+    """A file with a prompt of your own."""
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
+    batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
+    variants: ClassVar[Mapping[str, str]] = {
+        "deita-complexity": "how complex a scorer model rates the prompt, 1 to 6",
+        "deita-quality": "how good a scorer model rates the response, 1 to 6",
+    }
+    source: ClassVar[str] = "DEITA, Liu et al. 2024, arXiv 2312.15685"
+    needs: ClassVar[str] = "lm, a scorer model"
     unit: ClassVar[str] = "points, 1 to 6"
     better: ClassVar[Better] = "high"
     scope: ClassVar[Scope] = "item"
@@ -72,10 +89,15 @@ class DeitaRating:
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
 
-    @property
-    def values(self) -> tuple[str, ...]:
+    @classmethod
+    def made_columns(cls, name: str) -> tuple[str, ...]:
         """The rating and the tokens cut off."""
-        return (self.name, f"{self.name}_truncated")
+        return (name, f"{name}_truncated")
+
+    @property
+    def values(self) -> tuple[str, ...]:  # type: ignore[override]  # they are named after the rating
+        """The rating and the tokens cut off."""
+        return self.made_columns(self.name)
 
     def identity(self) -> str:
         """The model's files or commit and the prompt."""
@@ -204,16 +226,34 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Deita:
+class Deita(PoolScorer):
     """Complexity times quality, 1 to 36: the evol score by which DEITA sorts rows before its diversity filter.
 
     A conversation of several turns is rated as a whole, by the pool's rule for prompt and response; the published code adds up
     the products of its turns. Cost: two forward passes a row, by two models.
     """
 
-    complexity: DeitaRating
-    quality: DeitaRating
+    model: ModelSettings = field(
+        metadata=parts(
+            model="name",
+            revision="revision",
+            trust_remote_code="trust_remote_code",
+            missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
+        )
+    )
+    prompt: str | None = None
+    """A file with a prompt of your own for complexity."""
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
+    quality_model: str | None = None
+    """The model that rates quality. None: ``model``, which rates complexity."""
+    quality_prompt: str | None = None
+    """A file with a prompt of your own for quality."""
+    batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "deita-score"
+    about: ClassVar[str] = "complexity times quality"
+    source: ClassVar[str] = "Liu et al. 2024, arXiv 2312.15685"
+    needs: ClassVar[str] = "lm, two scorer models"
     values: ClassVar[tuple[str, ...]] = (
         "deita-score",
         *("deita-score_complexity", "deita-score_complexity_truncated"),
@@ -225,6 +265,19 @@ class Deita:
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+
+    @property
+    def complexity(self) -> DeitaRating:
+        """The rating of prompts."""
+        return DeitaRating("deita-complexity", self.model, self.prompt, self.max_length, self.batch_tokens)
+
+    @property
+    def quality(self) -> DeitaRating:
+        """The rating of responses."""
+        model = self.model
+        if self.quality_model is not None:
+            model = model.model_copy(update={"name": self.quality_model})
+        return DeitaRating("deita-quality", model, self.quality_prompt, self.max_length, self.batch_tokens)
 
     def identity(self) -> str:
         """Those of both."""

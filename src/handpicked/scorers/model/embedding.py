@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from handpicked.config import BUNDLED_EMBEDDER
+from handpicked.method import called
 from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
 from handpicked.scorers.lm.vectors import NO_DIRECTION, directed
-from handpicked.scorers.pool_scorer import FACTS, write_scores
+from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json, writing
 from handpicked.store.versions import EMBEDDER
@@ -43,7 +44,7 @@ class _Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(PoolScorer):
     """Sentence embeddings (Reimers & Gurevych 2019, Sentence-BERT) of each row's prompt, response, or both.
 
     ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and answer alike.
@@ -53,9 +54,16 @@ class Embedding:
     A row without text has no embedding, nor has one whose vector is zero or not finite.
     """
 
-    model: str = BUNDLED_EMBEDDER
+    model: str = field(default=BUNDLED_EMBEDDER, metadata=called("embedder"))
+    """Sentence embedder: ``bundled:NAME``, a folder or a hub name."""
     text: Text = "both"
+    """What is embedded: the prompt, the response, or both as one text."""
     name: ClassVar[str] = "embedding"
+    about: ClassVar[str] = (
+        "a sentence embedding of each row, which the selectors by meaning need; its column is the tokens read"
+    )
+    source: ClassVar[str] = "Sentence-BERT, Reimers & Gurevych 2019, arXiv 1908.10084"
+    needs: ClassVar[str] = "embed; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = ("embedding", "embedding_cut")
     unit: ClassVar[str] = "tokens read"
     better: ClassVar[Better] = "none"

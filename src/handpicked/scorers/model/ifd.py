@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
+from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, leave_nothing_else
 from handpicked.scorers.lm.losses import Losses
-from handpicked.scorers.pool_scorer import FACTS, SCORES, write_scores
+from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
@@ -23,7 +23,7 @@ COMPANIONS = ("loss_ratio", "over_1", "perplexity", "perplexity_alone", "tokens"
 
 
 @dataclass(frozen=True)
-class Ifd:
+class Ifd(PoolScorer):
     """IFD (Li et al. 2024, From Quantity to Quality, arXiv 2308.12032; as a ratio of perplexities in arXiv 2402.00530, Eq. 1-3).
 
         IFD(Q, A) = PPL(A | Q) / PPL(A),   PPL(A | Q) = exp(-1/N sum_i log p(a_i | Q, a_1 .. a_{i-1}))
@@ -37,8 +37,13 @@ class Ifd:
     scored, ``ifd_truncated`` beyond max_length. Cost: two forward passes over each response and one over each prompt.
     """
 
-    lm: LanguageModel
+    lm: LanguageModel = BUNDLED
     name: ClassVar[str] = "ifd"
+    about: ClassVar[str] = (
+        "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities"
+    )
+    source: ClassVar[str] = "Li et al. 2024, arXiv 2308.12032"
+    needs: ClassVar[str] = "lm; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = ("ifd", *(f"ifd_{one}" for one in COMPANIONS))
     unit: ClassVar[str] = "ratio of perplexities"
     better: ClassVar[Better] = "high"

@@ -15,14 +15,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.errors import ConfigError, MissingPart, TrainingError
+from handpicked.method import called, read_by
 from handpicked.models.adam_state import AdamState, find_states
 from handpicked.models.digest import sha256_of_file
 from handpicked.models.encode import cut
@@ -36,7 +38,7 @@ from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.gradients import AdamStep, Projection, adapter_weights, gradient
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, batches, compute_rows, write_rows
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
-from handpicked.scorers.pool_scorer import SCORES
+from handpicked.scorers.pool_scorer import SCORES, PoolScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
@@ -45,7 +47,7 @@ OPERATIONS = 8
 
 
 @dataclass(frozen=True)
-class Less:
+class Less(PoolScorer):
     """The mean cosine, weighted by learning rate, between a row's Adam step and the target's gradient; the largest over subsets.
 
     ``checkpoint`` is a folder of states that training kept (``train.keep_optimizer``): one ``step-N``, or the ``states`` folder or
@@ -55,11 +57,22 @@ class Less:
     Cost: a forward and a backward pass a row and a state, one row at a time; memory of 13 bytes a weight of the adapter.
     """
 
-    target: TargetSet
-    checkpoint: str
-    dimension: int = 8192
+    target: TargetSet = field(
+        metadata=read_by(TargetSet.read, str, "needs a target set; give a file of examples (--target FILE).")
+    )
+    """File of target examples, or of prompts."""
+    checkpoint: str = field(
+        metadata={"missing": "needs the folder of an arm that was trained with train.keep_optimizer: true."}
+    )
+    """The folder of an arm that was trained with ``train.keep_optimizer``, or of one of its states."""
+    dimension: Annotated[int, Field(gt=0)] = field(default=8192, metadata=called("projection"))
+    """Numbers that a gradient is projected to."""
     seed: int = 0
+    """Seed of the projection."""
     name: ClassVar[str] = "less"
+    about: ClassVar[str] = "whether a training step on the row would lower the loss on a target set"
+    source: ClassVar[str] = "Xia et al. 2024, arXiv 2402.04333"
+    needs: ClassVar[str] = "train, a target set, a training with keep_optimizer"
     values: ClassVar[tuple[str, str]] = ("less", "less_truncated")
     unit: ClassVar[str] = "cosine"
     better: ClassVar[Better] = "high"

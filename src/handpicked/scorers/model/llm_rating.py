@@ -9,18 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
+from pydantic import Field
 
-from handpicked.config import EXECUTION, ScoreSettings
+from handpicked.config import EXECUTION
 from handpicked.endpoint import Budget, Reply, Request, base_url_of, complete, default_cache, estimate, key_of
 from handpicked.endpoint.template import fence, fields, fill, shortened
 from handpicked.errors import ConfigError
+from handpicked.method import HIDDEN
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Message, Pool
 from handpicked.scorers.lm.rating import read_rating
-from handpicked.scorers.pool_scorer import FACTS, write_scores
+from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.secrets import masked
 from handpicked.store import LOST, private_file, utf8, write_json
@@ -32,19 +34,6 @@ CUT = "llm-rating_cut_characters"
 SHIPPED = Path(__file__).with_name("llm_rating.txt")
 REPLIES = "replies.jsonl"
 NEEDED = ("prompt", "response", "dimension")
-READS = (
-    "model",
-    "base_url",
-    "key_env",
-    "dimension",
-    "prompt",
-    "concurrency",
-    "timeout",
-    "max_cost",
-    "price_in",
-    "price_out",
-)
-"""The settings that it takes, by the names of its own fields."""
 CHUNK = 20_000
 """Rows whose requests are in memory at a time."""
 SAMPLED = 2_000
@@ -62,7 +51,7 @@ class Rated:
 
 
 @dataclass(frozen=True)
-class LLMRating:
+class LLMRating(PoolScorer):
     """A rating from 0 to 5 in half points, by a chat model behind any OpenAI-compatible endpoint.
 
     AlpaGasus (Chen et al. 2023, arXiv 2307.08701, section 2): every (instruction, input, response) is shown to a strong
@@ -78,58 +67,43 @@ class LLMRating:
     """
 
     model: str | None = None
+    """The name that the endpoint knows the model by."""
     base_url: str | None = None
+    """OpenAI-compatible endpoint; None: OpenAI's."""
     key_env: str = field(default="OPENAI_API_KEY", metadata=EXECUTION)
+    """Environment variable that holds the key. The key itself is never written anywhere."""
     dimension: str = "accuracy"
+    """What the model rates, such as accuracy or helpfulness."""
     prompt: str | None = None
-    max_tokens: int = 128
-    max_chars: int = 16_000
-    concurrency: int = field(default=16, metadata=EXECUTION)
-    timeout: float = field(default=120.0, metadata=EXECUTION)
-    max_cost: float | None = field(default=None, metadata=EXECUTION)
-    price_in: float | None = field(default=None, metadata=EXECUTION)
-    price_out: float | None = field(default=None, metadata=EXECUTION)
-    cache: str | None = field(default=None, metadata=EXECUTION)
+    """A file with a prompt of your own."""
+    max_tokens: Annotated[int, Field(gt=0)] = 128
+    """Tokens a reply may have."""
+    max_chars: Annotated[int, Field(gt=0)] = 16_000
+    """Characters of a text that the model is shown."""
+    concurrency: Annotated[int, Field(gt=0)] = field(default=16, metadata=EXECUTION)
+    """Requests in flight at most; fewer after a 429."""
+    timeout: Annotated[float, Field(gt=0)] = field(default=120.0, metadata=EXECUTION)
+    """Seconds a request may take."""
+    max_cost: Annotated[float, Field(gt=0)] | None = field(default=None, metadata=EXECUTION)
+    """US dollars; the work stops, with everything paid for kept, before it would spend more."""
+    price_in: Annotated[float, Field(ge=0)] | None = field(default=None, metadata=EXECUTION)
+    """US dollars per million prompt tokens, for the estimate."""
+    price_out: Annotated[float, Field(ge=0)] | None = field(default=None, metadata=EXECUTION)
+    """US dollars per million reply tokens, for the estimate."""
+    cache: str | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
+    name: ClassVar[str] = NAME
+    about: ClassVar[str] = "rated from 0 to 5 in half points by a chat model, in a dimension of your choice"
+    source: ClassVar[str] = "AlpaGasus, arXiv 2307.08701"
+    needs: ClassVar[str] = "an endpoint"
+    values: ClassVar[tuple[str, ...]] = (NAME, CUT)
+    unit: ClassVar[str] = "points (0 to 5)"
+    better: ClassVar[Better] = "high"
+    scope: ClassVar[Scope] = "item"
+    cost: ClassVar[Cost] = "paid API"
     version: ClassVar[int] = (
         1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
     )
     libraries: ClassVar[tuple[str, ...]] = ()
-
-    @classmethod
-    def of(cls, settings: ScoreSettings) -> LLMRating:
-        """The rating that the settings of scorers ask for."""
-        given = {name: value for name in READS if (value := getattr(settings, name)) is not None}
-        return cls(**given)
-
-    @property
-    def name(self) -> str:
-        """The column that a selection ranks by."""
-        return NAME
-
-    @property
-    def values(self) -> tuple[str, ...]:
-        """The rating, and the characters of prompt and response that the model was not shown."""
-        return (NAME, CUT)
-
-    @property
-    def unit(self) -> str:
-        """Points of a scale."""
-        return "points (0 to 5)"
-
-    @property
-    def better(self) -> Better:
-        """A higher rating is better."""
-        return "high"
-
-    @property
-    def scope(self) -> Scope:
-        """A row's rating depends on that row alone."""
-        return "item"
-
-    @property
-    def cost(self) -> Cost:
-        """One request a row."""
-        return "paid API"
 
     def identity(self) -> str:
         """Model, address, and the hash of the prompt.

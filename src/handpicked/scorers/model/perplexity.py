@@ -12,15 +12,15 @@ import pyarrow as pa
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
-from handpicked.scorers.pool_scorer import FACTS, SCORES, write_scores
+from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, leave_nothing_else
+from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 
 
 @dataclass(frozen=True)
-class Perplexity:
+class Perplexity(PoolScorer):
     """Perplexity of the response given the prompt: exp(-1/N sum_i log p(a_i | Q, a_1 .. a_{i-1})), N response tokens.
 
     Jelinek et al. 1977; for the choice of demonstrations Cao et al. 2023 (arXiv 2307.06290), Marion et al. 2023 (arXiv
@@ -29,8 +29,13 @@ class Perplexity:
     ``perplexity_truncated`` beyond max_length. Cost: one forward pass over prompt and response.
     """
 
-    lm: LanguageModel
+    lm: LanguageModel = BUNDLED
     name: ClassVar[str] = "perplexity"
+    about: ClassVar[str] = (
+        "perplexity of the response given the prompt, by a causal LM; name the end yourself"
+    )
+    source: ClassVar[str] = "Marion et al. 2023, arXiv 2309.04564"
+    needs: ClassVar[str] = "lm; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = ("perplexity", "perplexity_tokens", "perplexity_truncated")
     unit: ClassVar[str] = "perplexity per token"
     better: ClassVar[Better] = "none"

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import TrainingError
+from handpicked.method import HIDDEN, parts, read_by
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import Progress
@@ -29,13 +31,13 @@ from handpicked.scorers.lm.model_rows import ModelRow, batches, packed
 from handpicked.scorers.lm.resemblance import Compared, write_resemblance
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
 from handpicked.scorers.lm.vectors import Embed, compute_vectors, forget_vectors
-from handpicked.scorers.pool_scorer import SCORES
+from handpicked.scorers.pool_scorer import SCORES, PoolScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
 
 @dataclass(frozen=True)
-class Rds:
+class Rds(PoolScorer):
     """``rds`` is the cosine to the most similar target, ``rds_rank`` the place in the round robin, 1 the first to be taken.
 
     A selection by ``rds`` takes rows by rank. Prompt and response are read together, in ``template`` (``auto``: the tokenizer's
@@ -46,12 +48,25 @@ class Rds:
     Cost: one forward pass a row and a target, without the output head; 4 bytes of disk a row and hidden dimension while it works.
     """
 
-    target: TargetSet
-    model: ModelSettings
+    target: TargetSet = field(
+        metadata=read_by(TargetSet.read, str, "needs a target set; give a file of examples (--target FILE).")
+    )
+    """File of target examples, or of prompts."""
+    model: ModelSettings = field(
+        default=ModelSettings(),
+        metadata=parts(model="name", revision="revision", trust_remote_code="trust_remote_code"),
+    )
     template: str = "auto"
-    max_length: int | None = 2048
-    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
+    """Chat template: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
+    max_length: Annotated[int, Field(gt=1)] | None = 2048
+    """Tokens of a row that are read, from its start. None: the model's context."""
+    batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "rds"
+    about: ClassVar[str] = (
+        "similarity to a target set in a causal LM's hidden states, round robin over the targets (RDS+)"
+    )
+    source: ClassVar[str] = "Ivison et al. 2025, arXiv 2503.01807"
+    needs: ClassVar[str] = "lm, a target set; demo for the bundled model"
     values: ClassVar[tuple[str, str, str]] = ("rds", "rds_rank", "rds_truncated")
     unit: ClassVar[str] = "cosine"
     better: ClassVar[Better] = "high"

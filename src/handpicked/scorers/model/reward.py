@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError, TrainingError
+from handpicked.method import HIDDEN, parts
 from handpicked.models.classifier import (
     classifier_config,
     classifier_identity,
@@ -35,13 +38,13 @@ from handpicked.scorers.lm.model_rows import (
     packed,
     write_rows,
 )
-from handpicked.scorers.pool_scorer import SCORES
+from handpicked.scorers.pool_scorer import SCORES, PoolScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
 
 @dataclass(frozen=True)
-class Reward:
+class Reward(PoolScorer):
     """The output of a sequence-classification model with one label for a whole conversation; higher is better.
 
     The conversation is written by the chat template of the model's own tokenizer, up to and with its last turn. One of more
@@ -50,10 +53,21 @@ class Reward:
     Cost: one forward pass a row.
     """
 
-    model: ModelSettings
-    max_length: int | None = None
-    batch_tokens: int | None = field(default=None, metadata=EXECUTION)
+    model: ModelSettings = field(
+        metadata=parts(
+            model="name",
+            revision="revision",
+            trust_remote_code="trust_remote_code",
+            missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
+        )
+    )
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
+    batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "reward"
+    about: ClassVar[str] = "what a reward model gives the response"
+    source: ClassVar[str] = "Ouyang et al. 2022, arXiv 2203.02155"
+    needs: ClassVar[str] = "lm, a reward model"
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")
     unit: ClassVar[str] = "reward"
     better: ClassVar[Better] = "high"

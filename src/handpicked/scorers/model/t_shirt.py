@@ -6,17 +6,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import LanguageModel, leave_nothing_else
+from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, leave_nothing_else
 from handpicked.scorers.lm.losses import LARGEST, Losses
 from handpicked.scorers.lm.noise import Noise
-from handpicked.scorers.pool_scorer import FACTS, SCORES, write_scores
+from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
@@ -26,7 +27,7 @@ NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too larg
 
 
 @dataclass(frozen=True)
-class TShirt:
+class TShirt(PoolScorer):
     """Selective IFD over neighbours (Fu et al. 2025, T-SHIRT, arXiv 2506.01317, and the authors' code).
 
     For response token t, Delta_t = log p(a_t | a_<t) - log p(a_t | Q, a_<t): below 0 where the prompt helps. Only tokens with
@@ -44,11 +45,17 @@ class TShirt:
     first token counts.
     """
 
-    lm: LanguageModel
-    neighbours: int = NEIGHBOURS
-    ratio: float = 0.5
+    lm: LanguageModel = BUNDLED
+    neighbours: Annotated[int, Field(ge=0)] = NEIGHBOURS
+    """Noisy copies of each row that are scored too, each at the cost of the row itself."""
+    ratio: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The share of all tokens that count, 0 to 1."""
     seed: int = 0
+    """Seed of the noise."""
     name: ClassVar[str] = "t-shirt"
+    about: ClassVar[str] = "IFD over the tokens that the prompt moves, for rows whose noisy neighbours agree"
+    source: ClassVar[str] = "T-SHIRT, Fu et al. 2025, arXiv 2506.01317"
+    needs: ClassVar[str] = "lm; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = (
         "t-shirt", "t-shirt_spread", "t-shirt_ifd", "t-shirt_tokens", "t-shirt_truncated",
     )  # fmt: skip

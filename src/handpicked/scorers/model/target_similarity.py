@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from handpicked.config import BUNDLED_EMBEDDER
+from handpicked.method import read_by
 from handpicked.models.embed import embed
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.resemblance import Compared, write_resemblance
 from handpicked.scorers.lm.target import TargetSet, target_text
 from handpicked.scorers.model.embedding import ROWS, VECTORS, Embedding
-from handpicked.scorers.pool_scorer import SCORES, read_scores
+from handpicked.scorers.pool_scorer import SCORES, PoolScorer, read_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import EMBEDDER
 
 
 @dataclass(frozen=True)
-class TargetSimilarity:
+class TargetSimilarity(PoolScorer):
     """``target-similarity`` is the cosine to the most similar target, ``target-similarity_rank`` the place in the round robin.
 
     A selection by ``target-similarity`` takes rows by rank, 1 first. Prompt and response are embedded as one text; where a
@@ -37,9 +38,16 @@ class TargetSimilarity:
     Cost: one pass of a small encoder a row and a target.
     """
 
-    target: TargetSet
+    target: TargetSet = field(
+        metadata=read_by(TargetSet.read, str, "needs a target set; give a file of examples (--target FILE).")
+    )
+    """File of target examples, or of prompts."""
     embedder: str = BUNDLED_EMBEDDER
+    """Sentence embedder: ``bundled:NAME``, a folder or a hub name."""
     name: ClassVar[str] = "target-similarity"
+    about: ClassVar[str] = "similarity to a target set in sentence embeddings, round robin over the targets"
+    source: ClassVar[str] = "Ivison et al. 2025, arXiv 2503.01807"
+    needs: ClassVar[str] = "embed, a target set; demo for the bundled model"
     values: ClassVar[tuple[str, str, str]] = (
         "target-similarity",
         "target-similarity_rank",

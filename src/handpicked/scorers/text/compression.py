@@ -9,17 +9,18 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 
 
 @dataclass(frozen=True)
-class CompressionRatio:
+class CompressionRatio(Scorer):
     """Bytes of the response over its bytes compressed by zlib (level 6): English prose has about 2, a loop far more.
 
     Shaib et al. (2024), Standardizing the Measurement of Text Diversity, section 3.
     """
 
     name: ClassVar[str] = "compression_ratio"
+    about: ClassVar[str] = "the rows whose responses compress least"
     unit: ClassVar[str] = "bytes per compressed byte"
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"

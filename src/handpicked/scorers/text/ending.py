@@ -9,7 +9,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 
 TAIL = 2000
 """Characters of the end that are looked at."""
@@ -40,10 +40,11 @@ def _open(line: str) -> bool:
 
 
 @dataclass(frozen=True)
-class CutOff:
+class CutOff(Scorer):
     """1 where the response ends in mid-sentence by the rule of ``cut_off``, else 0."""
 
     name: ClassVar[str] = "cut_off"
+    about: ClassVar[str] = "the rows whose responses end as a sentence does"
     unit: ClassVar[str] = "1 or 0"
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"

@@ -38,14 +38,31 @@ rows of tables (with the rule under the head), and spans in bold."""
 
 
 @dataclass(frozen=True)
-class Rate:
+class Rate(Scorer):
     """Occurrences of a list of phrases or of a structure per 100 words of prose (outside of fenced code).
 
     ``name`` is a file of ``phrases/`` or a key of ``STRUCTURES``. Each feature is described in docs/features.md.
     """
 
-    name: str
+    name: str  # type: ignore[misc]  # one of the variants
 
+    variants: ClassVar[Mapping[str, str]] = {
+        "politeness": "courtesies: thanks, apologies, greetings, closings, offers of help",
+        "hedges": "words that weaken a claim: may, perhaps, usually, I think",
+        "contrast": "discourse markers of contrast: but, however, although",
+        "cause": "discourse markers of cause and result: because, therefore, in order to",
+        "elaboration": "discourse markers that add or give an example: also, for example, such as",
+        "temporal": "discourse markers of order in time: then, after, finally",
+        "conclusion": "discourse markers that sum up: overall, in conclusion",
+        "first_person": "I, we, my, our and their forms",
+        "second_person": "you, your and their forms",
+        "questions": "question marks that end a sentence",
+        "list_items": "bullets and numbered items",
+        "steps": "numbered lines and lines that begin with Step 1",
+        "headings": "Markdown headings",
+        "table_rows": "rows of Markdown tables",
+        "bold": "spans in bold",
+    }
     unit: ClassVar[str] = "per 100 words"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
@@ -64,10 +81,11 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class CodeShare:
+class CodeShare(Scorer):
     """The share of a response's characters that lie in fenced blocks of code, fences included: 0 to 1."""
 
     name: ClassVar[str] = "code"
+    about: ClassVar[str] = "share of the characters in fenced code"
     unit: ClassVar[str] = "share of the characters, 0 to 1"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"

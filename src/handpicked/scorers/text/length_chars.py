@@ -9,16 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 
 
 @dataclass(frozen=True)
-class LengthChars:
+class LengthChars(Scorer):
     """Unicode code points of the response, white space included."""
 
     name: ClassVar[str] = "chars"
+    about: ClassVar[str] = "Unicode code points"
     unit: ClassVar[str] = "characters"
     better: ClassVar[Better] = "high"
+    measure: ClassVar[bool] = True
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 
 
 @lru_cache(maxsize=1)
@@ -32,12 +32,15 @@ def word_count(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class LengthNltk:
+class LengthNltk(Scorer):
     """NLTK word tokens of the response, punctuation marks included, with no download."""
 
     name: ClassVar[str] = "nltk"
+    about: ClassVar[str] = "NLTK word tokens after Punkt sentence splitting"
+    source: ClassVar[str] = "Zhao et al. 2024, arXiv 2402.04833"
     unit: ClassVar[str] = "NLTK word tokens"
     better: ClassVar[Better] = "high"
+    measure: ClassVar[bool] = True
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes

@@ -8,28 +8,36 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.tokens.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)
-class LengthTokens:
+class LengthTokens(Scorer):
     """Tokens of the response under ``tokenizer`` (see ``load_tokenizer``; ``None`` is the embedded one).
 
     No begin-of-text or end-of-text token is added or counted; a special token spelled out in the text counts as one.
     """
 
     tokenizer: str | None = None
+    """A Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the embedded one."""
 
     name: ClassVar[str] = "tokens"
+    about: ClassVar[str] = "tokens of a tokenizer, by default SmolLM2's, which needs no network"
     unit: ClassVar[str] = "tokens"
     better: ClassVar[Better] = "high"
+    measure: ClassVar[bool] = True
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("gigatoken", "sentencepiece", "tokenizers")
     columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the row has no response"
+
+    @property
+    def recorded(self) -> dict[str, object]:
+        """The identity of the tokenizer."""
+        return {"tokenizer": load_tokenizer(self.tokenizer).identity.as_dict()}
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         return load_tokenizer(self.tokenizer).count(batch["response"])

@@ -8,16 +8,18 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 
 
 @dataclass(frozen=True)
-class LengthWords:
+class LengthWords(Scorer):
     """``len(response.split())``: runs of characters between Unicode white space."""
 
     name: ClassVar[str] = "words"
+    about: ClassVar[str] = "runs of characters between white space"
     unit: ClassVar[str] = "words"
     better: ClassVar[Better] = "high"
+    measure: ClassVar[bool] = True
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes

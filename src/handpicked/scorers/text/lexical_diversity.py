@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.scorers.text.prose import prose
 from handpicked.scorers.text.words import split_words
 
@@ -18,7 +19,7 @@ NO_WORD = r"[^\pL\pM\pN'\x{2019}-]+"
 
 
 @dataclass(frozen=True)
-class LexicalDiversity:
+class LexicalDiversity(Scorer):
     """The moving-average type-token ratio: the mean share of different words in all runs of ``window`` words.
 
     Covington and McFall (2010), Cutting the Gordian Knot: The Moving-Average Type-Token Ratio, J. Quantitative
@@ -26,9 +27,12 @@ class LexicalDiversity:
     long, so that unlike the plain ratio it does not fall with length. 0 to 1.
     """
 
-    window: int = 25
+    window: Annotated[int, Field(gt=0)] = 25
+    """Words in a run."""
 
     name: ClassVar[str] = "lexical_diversity"
+    about: ClassVar[str] = "different words per word, over a moving window of 25"
+    source: ClassVar[str] = "Covington and McFall 2010, J. Quantitative Linguistics 17(2)"
     unit: ClassVar[str] = "different words per word, 0 to 1"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
@@ -38,7 +42,7 @@ class LexicalDiversity:
     columns: ClassVar[tuple[str, ...]] = ("response",)
 
     @property
-    def missing(self) -> str:
+    def missing(self) -> str:  # type: ignore[override]  # it depends on a field
         return f"the response has fewer than {self.window} words"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:

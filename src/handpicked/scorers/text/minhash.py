@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 
 from handpicked.errors import MissingPart
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.scorers.text.words import beginnings, hashed_words
 
 PERMUTATIONS = 128
 
 
 @dataclass(frozen=True)
-class MinHash:
+class MinHash(Scorer):
     """The MinHash signature (Broder, 1997; 128 permutations, by the library rensa) of a row's lower-cased word
     ``n``-grams over prompt and response; null for rows of fewer than ``n`` words.
 
@@ -30,6 +30,7 @@ class MinHash:
     seed: int = 0
 
     name: ClassVar[str] = "minhash"
+    listed: ClassVar[bool] = False
     unit: ClassVar[str] = "signature"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
@@ -39,7 +40,7 @@ class MinHash:
     columns: ClassVar[tuple[str, ...]] = ("prompt", "response")
 
     @property
-    def missing(self) -> str:
+    def missing(self) -> str:  # type: ignore[override]  # it depends on a field
         return f"the row has fewer than {self.n} words"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.scorers.text.words import numbered_words, split_words
 
 
 @dataclass(frozen=True)
-class PromptOverlap:
+class PromptOverlap(Scorer):
     """The first evaluation prompt (label) of which ``n`` words in a row stand in the row's prompt or response, or null.
 
     Brown et al. (2020), Language Models are Few-Shot Learners, appendix C, with n = 13. ``exact`` compares words as they
@@ -29,6 +29,7 @@ class PromptOverlap:
     n: int = 13
     exact: bool = False
 
+    listed: ClassVar[bool] = False
     unit: ClassVar[str] = "label of the prompt"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
@@ -39,7 +40,7 @@ class PromptOverlap:
     missing: ClassVar[str] = "no overlap with an evaluation prompt"
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]  # the column says how words were compared
         return "overlap_exact" if self.exact else "overlap"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.scorers.text.prose import prose
 from handpicked.scorers.text.words import split_words
 
@@ -51,10 +51,11 @@ def count_syllables(words: pa.Array) -> np.ndarray[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Sentences:
+class Sentences(Scorer):
     """The number of sentences outside of fenced code, by the rule of ``count_sentences``."""
 
     name: ClassVar[str] = "sentences"
+    about: ClassVar[str] = "number of sentences"
     unit: ClassVar[str] = "sentences"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"
@@ -70,7 +71,7 @@ class Sentences:
 
 
 @dataclass(frozen=True)
-class ReadingEase:
+class ReadingEase(Scorer):
     """Flesch (1948), A new readability yardstick: 206.835 - 1.015 words per sentence - 84.6 syllables per word.
 
     About 100 is very easy English, 30 and less is very hard. It means nothing in another language; words without a Latin
@@ -78,6 +79,8 @@ class ReadingEase:
     """
 
     name: ClassVar[str] = "reading_ease"
+    about: ClassVar[str] = "how easily English reads, in points"
+    source: ClassVar[str] = "Flesch 1948, J. Applied Psychology 32(3)"
     unit: ClassVar[str] = "points of Flesch's scale"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"

