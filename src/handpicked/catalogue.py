@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
-import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -20,7 +19,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from handpicked.errors import ConfigError, HandpickedError, did_you_mean
-from handpicked.method import Method
+from handpicked.method import Method, classes_in
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.selectors.selector import Selector
@@ -68,18 +67,6 @@ class Shelf(Generic[Kind]):
                 f"The {self.word} '{name}' cannot be loaded from {point.value}: {error}"
             ) from error
         return self._checked(name, found)
-
-    def attribute(self, name: str) -> type[Kind]:
-        """The shipped class called ``name``, for ``from handpicked.selectors import KMeans``.
-
-        Raises:
-            AttributeError: there is none.
-        """
-        if not name.startswith("_"):
-            for one in self.shipped.values():
-                if one.__name__ == name:
-                    return one
-        raise AttributeError(f"module {self.group!r} has no attribute {name!r}")
 
     def find(self, name: str, where: str) -> type[Kind]:
         """The class of that name; ``where`` is the setting that gives it.
@@ -134,24 +121,11 @@ def file_hash(method: type[Method]) -> str | None:
 @cache
 def _shipped(shelf: Shelf[Kind]) -> dict[str, type[Kind]]:
     found: dict[str, type[Kind]] = {}
-    for package in shelf.packages:
-        home = importlib.import_module(package)
-        for entry in sorted(pkgutil.iter_modules(home.__path__), key=lambda one: one.name):
-            module = importlib.import_module(f"{package}.{entry.name}")
-            for one in vars(module).values():
-                if _is_method(one, module, shelf.kinds):
-                    found |= dict.fromkeys(one.variants or (one.name,), one)
+    for one in classes_in(*shelf.packages):
+        if issubclass(one, shelf.kinds) and one.listed:
+            method: Any = one
+            found |= dict.fromkeys(one.variants or (one.name,), method)
     return found
-
-
-def _is_method(one: Any, module: ModuleType, kinds: tuple[type[Method], ...]) -> bool:
-    return (
-        isinstance(one, type)
-        and one.__module__ == module.__name__
-        and is_dataclass(one)
-        and issubclass(one, kinds)
-        and bool(getattr(one, "listed", False))
-    )
 
 
 def _from_file(name: str) -> object:

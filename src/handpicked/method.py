@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
+import pkgutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,6 +98,19 @@ class Setting:
     def required(self) -> bool:
         """Whether it has no default."""
         return self.default is dataclasses.MISSING
+
+
+@cache
+def classes_in(*packages: str) -> tuple[type[Method], ...]:
+    """The methods that the modules of these packages define, each module imported once."""
+    found = []
+    for package in packages:
+        home = importlib.import_module(package)
+        for entry in sorted(pkgutil.iter_modules(home.__path__), key=lambda one: one.name):
+            module = importlib.import_module(f"{package}.{entry.name}")
+            classes = [one for one in vars(module).values() if isinstance(one, type)]
+            found += [one for one in classes if issubclass(one, Method) and one.__module__ == module.__name__]
+    return tuple(one for one in found if dataclasses.is_dataclass(one))
 
 
 @cache

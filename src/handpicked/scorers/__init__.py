@@ -9,6 +9,10 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    from handpicked.catalogue import SCORERS
+    if name[:1].isupper():
+        from handpicked.method import classes_in
 
-    return SCORERS.attribute(name)
+        for one in classes_in(f"{__name__}.text", f"{__name__}.model"):
+            if one.__name__ == name:
+                return one
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

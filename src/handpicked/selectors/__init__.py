@@ -9,6 +9,10 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    from handpicked.catalogue import SELECTORS
+    if name[:1].isupper():
+        from handpicked.method import classes_in
 
-    return SELECTORS.attribute(name)
+        for one in classes_in(__name__):
+            if one.__name__ == name:
+                return one
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
