@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 
 def say(message: str) -> None:
-    """A remark that is no result."""
-    print(message, file=sys.stderr)
+    """A remark that is no result. Where nobody hears it (``2>&1 | head -1``) the work goes on all the same."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def complain(message: str) -> None:

@@ -11,6 +11,7 @@ from handpicked.data import columnar, text
 from handpicked.data.container import sniff
 from handpicked.data.formats import BLANK, BadRow, Chat
 from handpicked.data.raw import Damage
+from handpicked.data.spool import spooled
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 
@@ -44,7 +45,7 @@ def read_prompts(
             )
     found: dict[str, Prompt] = {}
     twice = 0
-    for place, row in _rows(Path(path).expanduser(), map or {}):
+    for place, row in _rows(spooled(Path(path).expanduser()), map or {}):
         if limit is not None and len(found) >= limit:
             break
         try:

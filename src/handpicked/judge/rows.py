@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.data.spool import spooled
 from handpicked.errors import PoolError
 
 WRAPPERS = ("data", "rows", "examples")
@@ -36,9 +37,10 @@ def rows_of(path: Path) -> list[Rows]:
         if not files:
             raise PoolError(f"The folder {path} holds no .json, .jsonl or .parquet file.")
         return [_file(file) for file in files]
-    if not path.is_file():
+    file = spooled(path)
+    if not file.is_file():
         raise PoolError(f"There is no file {path}.")
-    return [_file(path)]
+    return [_file(file)]
 
 
 def _file(file: Path) -> Rows:
