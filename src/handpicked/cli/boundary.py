@@ -54,6 +54,10 @@ def _command() -> int | None:
         if line is None:
             raise
         complain(line)
+    except SystemExit as end:  # Typer makes this of a pipe whose reader has gone
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        complain(surroundings.refused(end.__context__) or str(end.__context__))
     except RuntimeError as error:
         mistake = surroundings.homeless(error)
         if mistake is None:
