@@ -13,6 +13,7 @@ from handpicked.bench.listening import listening
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
+from handpicked.models.pickles import checked_adapter
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
 
@@ -90,7 +91,7 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
         "batch_size": "auto",
     }
     if adapter is not None:
-        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        config = json.loads((checked_adapter(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
         rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
         known = next((one for one in VLLM_RANKS if one >= rank), rank)
         arguments |= {"lora_local_path": str(adapter), "max_lora_rank": known}

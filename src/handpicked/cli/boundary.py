@@ -48,7 +48,9 @@ def _command() -> int | None:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except MemoryError:
-        complain("the memory that this process may use is full. A smaller pool, or a larger machine, will do.")
+        complain(
+            "the memory that this process may use is full. A smaller pool, or a larger machine, will do."
+        )
     except OSError as error:
         line = surroundings.refused(error)
         if line is None:

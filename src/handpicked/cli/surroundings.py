@@ -103,7 +103,9 @@ def _was_printing(error: OSError) -> bool:
 
 
 def _short(name: str, limit: int = 120) -> str:
-    return name if len(name) <= limit else f"{name[: limit // 2]}...{name[-limit // 3 :]} ({len(name)} letters)"
+    return (
+        name if len(name) <= limit else f"{name[: limit // 2]}...{name[-limit // 3 :]} ({len(name)} letters)"
+    )
 
 
 def homeless(error: RuntimeError) -> HandpickedError | None:

@@ -11,7 +11,9 @@ def say(message: str) -> None:
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or Python would fail at its end for what is left to say
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 2
+        )  # or Python would fail at its end for what is left to say
 
 
 def complain(message: str) -> None:

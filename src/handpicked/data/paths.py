@@ -71,7 +71,9 @@ def _is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError) as error:  # links in a circle, a name too long, one with a zero byte
-        raise PoolError(f"{_short(path)} cannot be looked up: {getattr(error, 'strerror', None) or error}") from error
+        raise PoolError(
+            f"{_short(path)} cannot be looked up: {getattr(error, 'strerror', None) or error}"
+        ) from error
     return True
 
 

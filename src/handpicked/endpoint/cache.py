@@ -64,7 +64,9 @@ class ReplyCache:
             # Opened here, written by the thread that runs the event loop; never by two at once.
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60, check_same_thread=False)
             opened.callback(self._db.close)
-            self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # damage within a text is no error yet
+            self._db.text_factory = lambda raw: raw.decode(
+                "utf-8", "replace"
+            )  # damage within a text is no error yet
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             # A checkpoint waits for the disk, and every reply in flight for it: once in 40 MB of log is enough.
