@@ -145,7 +145,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     try:
         with without_pickles(f"The adapter {adapter}"):
             return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    except UNREADABLE as error:
+    except (*UNREADABLE, SafetensorError) as error:
         raise ConfigError(f"The adapter {adapter} cannot be loaded: {first_line(error)}") from error
 
 
