@@ -269,7 +269,7 @@ def test_what_a_file_says_does_not_reach_the_terminal_as_commands(tmp_path):
 
 
 def test_the_copy_of_a_pipe_is_made_once_and_cleared(tmp_path):
-    from handpicked.data import spool
+    from handpicked import spool
 
     os.mkfifo(tmp_path / "p")
     threading.Thread(target=lambda: (tmp_path / "p").write_text("once"), daemon=True).start()

@@ -9,6 +9,7 @@ import random
 import resource
 import shutil
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,9 +131,7 @@ def run(words: list[str], folder: Path) -> Ended:
             main()
         except SystemExit as end:
             code = end.code or 0
-        except BaseException:
-            import traceback
-
+        except BaseException:  # noqa: BLE001 (as the interpreter would: a traceback, and exit code 1)
             traceback.print_exc()
             code = 1
         sys.stdout.flush()

@@ -19,6 +19,7 @@ def work(pipe: Connection, folder: str, seed: str) -> None:
         "OPENAI_API_KEY": _key(),
         "OMP_NUM_THREADS": "1",
         "HANDPICKED_CACHE": f"{folder}/cache",
+        "XDG_CACHE_HOME": f"{folder}/cache",
         "HF_HUB_OFFLINE": "1",
     }
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))

@@ -64,7 +64,7 @@ def test_an_adapter_in_a_pickle_is_refused(
     folder = Path(shutil.copytree(adapter, tmp_path / "adapter"))
     (folder / "adapter_model.safetensors").unlink()
     (folder / name).write_bytes(trap)
-    with pytest.raises(ConfigError, match="pickle .*safetensors only") as raised:
+    with pytest.raises(ConfigError, match=r"pickle .*safetensors only") as raised:
         load_model(ModelSettings(name=str(tiny_model)), adapter=folder, on="cpu")
     one_line(raised)
 

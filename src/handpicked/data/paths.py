@@ -9,8 +9,8 @@ from pathlib import Path
 
 from handpicked.data.container import SUFFIXES, is_data
 from handpicked.data.remote import fetch, is_remote
-from handpicked.data.spool import spooled
 from handpicked.errors import PoolError, did_you_mean
+from handpicked.spool import spooled
 
 
 def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:

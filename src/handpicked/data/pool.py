@@ -13,10 +13,10 @@ from handpicked.data import batch
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.container import Container, unreadable
 from handpicked.data.raw import between
-from handpicked.data.spool import given_name
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
 from handpicked.records import AtHand, Example, Rejected
+from handpicked.spool import given_name
 
 FileShard = TextShard | ColumnarShard
 

@@ -11,9 +11,9 @@ from handpicked.data import columnar, text
 from handpicked.data.container import sniff
 from handpicked.data.formats import BLANK, BadRow, Chat
 from handpicked.data.raw import Damage
-from handpicked.data.spool import spooled
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
+from handpicked.spool import spooled
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handpicked.data.spool import spooled
 from handpicked.errors import PoolError
+from handpicked.spool import spooled
 
 WRAPPERS = ("data", "rows", "examples")
 SUFFIXES = (".json", ".jsonl", ".parquet")
