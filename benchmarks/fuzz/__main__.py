@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from benchmarks.fuzz.case import case_of
+from benchmarks.fuzz.case import Case, case_of
 from benchmarks.fuzz.worker import work
 
 LONGEST_S = 60.0
@@ -39,14 +39,14 @@ class Worker:
         self.process: BaseProcess | None = None
         self.pipe: Connection | None = None
 
-    def problem(self, number: int) -> str | None:
-        """What is wrong with the case, or ``None``; a crash and a hang are wrong too."""
+    def problem(self, asked: int | Case) -> str | None:
+        """What is wrong with the case (its number, or itself), or ``None``; a crash and a hang are wrong too."""
         if self.done >= CASES_A_WORKER:
             self._start()
         assert self.pipe is not None
         assert self.process is not None
         self.done += 1
-        self.pipe.send(number)
+        self.pipe.send(asked)
         if not self.pipe.poll(LONGEST_S):
             self.stop()
             return f"no end after {LONGEST_S:.0f} seconds"

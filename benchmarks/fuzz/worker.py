@@ -14,7 +14,7 @@ ADDRESS_SPACE = 16 << 30
 
 
 def work(pipe: Connection, folder: str, seed: str) -> None:
-    """Run the cases whose numbers come through the pipe, and send back what is wrong with each, or ``None``."""
+    """Run the cases that come through the pipe, as numbers or whole, and send back what is wrong with each, or ``None``."""
     os.environ |= {
         "OPENAI_API_KEY": _key(),
         "OMP_NUM_THREADS": "1",
@@ -24,19 +24,18 @@ def work(pipe: Connection, folder: str, seed: str) -> None:
     }
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    from benchmarks.fuzz.case import case_of, problem_of
+    from benchmarks.fuzz.case import Case, case_of, problem_of
     from benchmarks.fuzz.faults import faults, problem_with_fault
 
     url = _endpoint()
     known = faults()
     while True:
-        number = pipe.recv()
-        if number is None:
-            return
-        if known and number % 20 == 19:
-            pipe.send(problem_with_fault(known[number // 20 % len(known)], Path(folder) / "work"))
+        asked: int | Case = pipe.recv()
+        if isinstance(asked, int) and known and asked % 20 == 19:
+            pipe.send(problem_with_fault(known[asked // 20 % len(known)], Path(folder) / "work"))
         else:
-            pipe.send(problem_of(case_of(seed, number), Path(folder) / "work", url))
+            case = case_of(seed, asked) if isinstance(asked, int) else asked
+            pipe.send(problem_of(case, Path(folder) / "work", url))
 
 
 def _key() -> str:

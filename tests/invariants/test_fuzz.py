@@ -21,8 +21,8 @@ from benchmarks.fuzz.originals import originals
 
 MINUTES = float(os.environ.get("HANDPICKED_FUZZ_MINUTES", "5"))
 SEED = os.environ.get("HANDPICKED_FUZZ_SEED", "1")
-ONCE_FAILED: list[tuple[str, int, str]] = []
-"""Seed and number of files that failed, and how. Seeds that begin with ``made`` change made rows, the same everywhere."""
+ONCE_FAILED = Path(__file__).with_name("once_failed")
+"""Files of made rows on which a command once crashed, printed a traceback or counted wrongly: ``COMMAND-NUMBER-NAME``."""
 
 
 def test_the_same_seed_makes_the_same_files():
@@ -39,20 +39,17 @@ def test_the_independent_counter_counts_what_is_sound(made: bool):
     assert sum(rows is not None for _, rows in counted) >= 30
 
 
-def test_what_once_failed_ends_in_words(tmp_path: Path):
-    worker = Worker(tmp_path, "made-1")
-    try:
-        problems = {}
-        for seed, number, how in ONCE_FAILED:
-            if worker.seed != seed:
-                worker.stop()
-                worker.seed = seed
-            found = worker.problem(number)
-            if found is not None:
-                problems[seed, number, how] = found
-    finally:
-        worker.stop()
-    assert not problems
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory):
+    started = Worker(tmp_path_factory.mktemp("fuzz"), "made")
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("file", sorted(ONCE_FAILED.iterdir()), ids=lambda file: file.name)
+def test_what_once_failed_ends_in_words(worker: Worker, file: Path):
+    command, number, name = file.name.split("-", 2)
+    assert worker.problem(Case("made", int(number), command, name, file.read_bytes())) is None
 
 
 def crashing(pipe, folder, seed):
