@@ -87,6 +87,7 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
         "pretrained": str(resolve(model)),
         "revision": pinned(model),
         "trust_remote_code": model.trust_remote_code,
+        "load_format": "safetensors",  # never a pickle, which could run any code
         "dtype": str(dtype_of(model)).removeprefix("torch."),
         "batch_size": "auto",
     }

@@ -30,6 +30,7 @@ def vllm_engine(
         model=str(resolve(model)),
         revision=pinned(model),
         trust_remote_code=model.trust_remote_code,
+        load_format="safetensors",  # never a pickle, which could run any code
         dtype=str(dtype_of(model)).removeprefix("torch."),
         enable_lora=adapter is not None,
         max_lora_rank=256 if adapter is not None else 16,
