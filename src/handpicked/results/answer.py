@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from handpicked.statistics.compare import LEVEL, MIN_PAIRS
-
 Decision = Literal["beaten", "lost", "undecided", "thin"]
 Json = Mapping[str, Any]
 Groups = Mapping[Decision, Sequence[Json]]
+
+from handpicked.statistics.compare import LEVEL, MIN_PAIRS
 
 RANDOM = ("random",)
 """Selectors that choose blindly: the arms that a method must beat to be worth its name."""
