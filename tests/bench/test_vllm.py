@@ -11,6 +11,7 @@ import pytest
 
 from handpicked.bench.lm import vllm_arguments
 from handpicked.config import ModelSettings
+from handpicked.errors import ConfigError
 
 pytest.importorskip("lm_eval", reason="needs the bench extra")
 
@@ -27,8 +28,12 @@ def test_lm_eval_knows_every_argument(tiny_model, tmp_path):
         node for node in of_class.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
     )
     known = {argument.arg for argument in made.args.args}
+    assert made.args.kwarg is not None, "what it does not know goes to vLLM's own LLM"
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 16}))
-    assert vllm_arguments(ModelSettings(name=str(tiny_model)), tmp_path).keys() <= known
+    (tmp_path / "adapter_model.safetensors").touch()
+    arguments = vllm_arguments(ModelSettings(name=str(tiny_model)), tmp_path)
+    assert arguments.pop("load_format") == "safetensors"
+    assert arguments.keys() <= known
 
 
 @pytest.mark.parametrize(
@@ -36,9 +41,17 @@ def test_lm_eval_knows_every_argument(tiny_model, tmp_path):
 )
 def test_the_adapters_rank_is_told(config, limit, tiny_model, tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "adapter_model.safetensors").touch()
     arguments = vllm_arguments(ModelSettings(name=str(tiny_model)), tmp_path)
     assert arguments["max_lora_rank"] == limit and arguments["lora_local_path"] == str(tmp_path)
 
 
 def test_without_an_adapter_nothing_is_said_of_one(tiny_model):
     assert "max_lora_rank" not in vllm_arguments(ModelSettings(name=str(tiny_model)), None)
+
+
+def test_an_adapter_in_a_pickle_is_not_given_to_vllm(tiny_model, tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    (tmp_path / "adapter_model.bin").touch()
+    with pytest.raises(ConfigError, match="safetensors only"):
+        vllm_arguments(ModelSettings(name=str(tiny_model)), tmp_path)

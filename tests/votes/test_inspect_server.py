@@ -8,13 +8,18 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 from made_folder import CANDIDATE, RIVAL, events, judged_folder, run_folder
+
+from handpicked.votes.open import inspection
+from handpicked.votes.server import Handler, InspectServer
 
 
 @contextmanager
@@ -92,6 +97,87 @@ def test_a_strange_path_is_refused_as_any_other(page, path):
     with socket.create_connection((parts.hostname, parts.port)) as connection:
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.makefile("rb").readline().split()[1] == b"403"
+
+
+def raw(address, request):
+    """The status line's code of whatever bytes are sent, or None where the connection is closed without an answer."""
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        connection.sendall(request.replace(b"TOKEN", parts.path.strip("/").encode()))
+        line = connection.makefile("rb").readline()
+        if line[:5] != b"HTTP/":  # as HTTP 0.9 has it: a page of words, without a status
+            return 400 if b"<" in line else None
+        return int(line.split()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"Host: 127.0.0.1", 200),
+        (b"Host: localhost:9000", 200),
+        (b"Host: [::1]:80", 200),
+        (b"Host: attacker.example", 403),
+        (b"Host: 127.0.0.1.attacker.example:8000", 403),
+        (b"Host: attacker.example@127.0.0.1.example", 403),
+        (b"Host: localhost\r\nHost: attacker.example", 403),
+        (b"Host: localhost\r\nOrigin: http://attacker.example", 403),
+        (b"Host: localhost\r\nOrigin: null", 403),
+        (b"Host: [", 403),
+        (b"Host: ", 403),
+        (b"X: y", 403),
+    ],
+)
+def test_a_name_that_is_made_to_lead_here_is_refused(page, host, status):
+    assert raw(page[1], b"GET /TOKEN/about HTTP/1.1\r\n" + host + b"\r\n\r\n") == status
+
+
+def test_a_server_thread_never_dies_of_a_request(tmp_path):
+    """Malformed requests, huge bodies and early disconnects: nothing is printed, and the next request is answered."""
+    folder = run_folder(tmp_path / "run")
+    post = b"POST /TOKEN/vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    bodies = [
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b"9" * 5000,
+        b'{"seconds": ' + b"9" * 400 + b"}",
+        b'"\\ud800"',
+    ]
+    with served(folder) as (process, address):
+        for body in bodies:
+            found = raw(address, post + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            assert found == 400, body[:20]
+        for length in (b"9" * 5000, b"-1", b"0x10", b"\xb2", b"1" * 9, b""):
+            assert raw(address, post + b"Content-Length: " + length + b"\r\n\r\n") == 413
+        for junk in (b"\r\n", b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 70_000 + b"\r\n\r\n",
+                     b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n"):  # fmt: skip
+            assert raw(address, junk) in (400, 414, 431, 505, None)
+        parts = urlsplit(address)
+        for sent in (
+            post,
+            post + b"Content-Length: 50\r\n\r\n{",
+            b"GET /TOKEN/votes.json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ):
+            for _ in range(10):
+                connection = socket.create_connection((parts.hostname, parts.port))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+                connection.sendall(sent.replace(b"TOKEN", parts.path.strip("/").encode()))
+                connection.close()
+        cast(address, "ann", "first")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert "Traceback" not in said and "Exception" not in said, said
+    assert [event["annotator"] for event in events(folder)] == ["ann"]
+
+
+def test_a_connection_that_stays_silent_ends_in_silence(tmp_path, monkeypatch, capfd):
+    inspected = inspection(run_folder(tmp_path / "run"))
+    monkeypatch.setattr(Handler, "timeout", 0.1)
+    with InspectServer(inspected.session, 0, {}) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+            assert connection.recv(1) == b""
+        server.shutdown()
+    assert capfd.readouterr().err == ""
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_its_policy_forbids_it(page):

@@ -14,7 +14,7 @@ from made_folder import CANDIDATE, JUDGE, RIVAL, judged_folder, run_folder, writ
 from handpicked.errors import ConfigError, PoolError
 from handpicked.experiment.judge_files import replay_file
 from handpicked.experiment.judged_text import text_of as judgements_text
-from handpicked.votes import Vote
+from handpicked.votes import Standing, Vote
 from handpicked.votes.open import cases_of, export_to, inspection, with_votes
 from handpicked.votes.summary import text_of, together
 
@@ -174,3 +174,21 @@ def test_stored_reviews_that_come_with_answers_can_be_voted_on_and_replayed_with
     assert (results["people"]["pairs"], results["people"]["stale"]) == (6, 0)
     assert results["people"]["agreement"][0]["agreement"]["value"] == 1.0
     assert "6 votes on 6 pairs by 1 annotators" in judgements_text(results)
+
+
+def test_the_summary_costs_in_proportion_to_the_annotators(tmp_path):
+    """Every two of 33 people would be 528 comparisons; each with all others together are 33."""
+    inspected = inspection(run_folder(tmp_path / "run", n=30))
+    cases = list(inspected.session.known.values())
+    standing = Standing()
+    for who in range(33):
+        for number, case in enumerate(cases):
+            outcome = ("win", "lose")[who == 0 or number % 2]
+            vote = Vote(f"p{who}", case.id, case.pair.prompt_id, case.pair.a, case.pair.b, outcome, "a")
+            standing.votes[vote.annotator, case.id] = vote
+    summary = inspected.session.summary(standing)
+    assert len(summary["agreement"]) == 2 * (1 + 33) + 33
+    # p0 always says lose; the others say win on every second pair.
+    assert agreement(summary, "p0", "all others")["agreement"]["value"] == 0.5
+    assert agreement(summary, "p7", "all others")["agreement"]["value"] == 1.0
+    assert {found["n"] for found in (agreement(summary, "p7", "all others")["kappa"],)} == {len(cases)}

@@ -17,6 +17,7 @@ from handpicked.endpoint.reading import said_in
 from handpicked.endpoint.request import authorization_of, base_url_of, url_of
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
+from handpicked.models.pickles import checked_adapter
 from handpicked.models.sandbox import dated
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
@@ -91,11 +92,12 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
         "pretrained": str(resolve(model)),
         "revision": pinned(model),
         "trust_remote_code": model.trust_remote_code,
+        "load_format": "safetensors",  # never a pickle, which could run any code
         "dtype": str(dtype_of(model)).removeprefix("torch."),
         "batch_size": "auto",
     }
     if adapter is not None:
-        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        config = json.loads((checked_adapter(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
         rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
         known = next((one for one in VLLM_RANKS if one >= rank), rank)
         arguments |= {"lora_local_path": str(adapter), "max_lora_rank": known}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
-import signal
 import sys
 
 import typer
 
+from handpicked.cli import surroundings
 from handpicked.cli.commands import app
 from handpicked.cli.terminal import complain
 from handpicked.errors import HandpickedError, NotYet
@@ -21,40 +22,63 @@ NOT_YET = 75
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
     guard_process()
-    signal.signal(signal.SIGINT, _interrupted)
+    surroundings.catch_signals()
     # Rows of a pool are many objects and no cycles: looking for these costs a tenth.
     gc.set_threshold(100_000, 20, 20)
     # Arrow's own allocator keeps what each of its threads has freed, a fifth of all memory, and is no faster here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    try:
-        _quiet_libraries()
-        code = app(standalone_mode=False)
-        sys.stdout.flush()
-    except HandpickedError as error:
-        complain(str(error))
-        code = NOT_YET if isinstance(error, NotYet) else 2
-    except typer.TyperException as error:
-        complain(error.format_message() + _option_hint(error))
-        code = 2
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    code = _command()
     if code == INTERRUPTED:  # Typer makes this of Ctrl-C
-        complain("stopped. What was finished is kept; the same command goes on from there.")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Everything is cleaned up. Threads of the data engine may still run, and would abort a process that shuts down.
-        os._exit(INTERRUPTED)
+        _end_at_once()
     gc.freeze()  # what is left goes with the process: looking through it once more takes a third of a second
     sys.exit(code or 0)
 
 
-def _interrupted(*_: object) -> None:
-    """Ctrl-C. Generators of the data engine that are torn down by it may complain on stderr: nobody needs to read that."""
-    sys.unraisablehook = lambda _: None
-    raise KeyboardInterrupt
+def _command() -> int | None:
+    """Run the command that the arguments name; its exit code, after a line for whatever was wrong."""
+    try:
+        surroundings.check()
+        _quiet_libraries()
+        code: int | None = app(standalone_mode=False)
+        sys.stdout.flush()
+        return code
+    except HandpickedError as error:
+        complain(str(error))
+        return NOT_YET if isinstance(error, NotYet) else 2
+    except typer.TyperException as error:
+        complain(error.format_message() + _option_hint(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except MemoryError:
+        complain(
+            "the memory that this process may use is full. A smaller pool, or a larger machine, will do."
+        )
+    except OSError as error:
+        line = surroundings.refused(error)
+        if line is None:
+            raise
+        complain(line)
+    except SystemExit as end:  # Typer makes this of a pipe whose reader has gone
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        complain(surroundings.refused(end.__context__) or str(end.__context__))
+    except RuntimeError as error:
+        mistake = surroundings.homeless(error)
+        if mistake is None:
+            raise
+        complain(str(mistake))
+    return 2
+
+
+def _end_at_once() -> None:
+    """After Ctrl-C or its like. Threads of the data engine may still run, and would abort a process that shuts down."""
+    complain("stopped. What was finished is kept; the same command goes on from there.")
+    if "handpicked.data.spool" in sys.modules:
+        sys.modules["handpicked.data.spool"].clear()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(surroundings.stopped_code())
 
 
 def _option_hint(error: typer.TyperException) -> str:

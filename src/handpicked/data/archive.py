@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -30,6 +31,11 @@ DAMAGED = (
     EOFError,
     zlib.error,
     ValueError,
+    OSError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
 )
 """What reading a damaged or encrypted archive raises."""
 

@@ -158,6 +158,8 @@ DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 def _head(path: Path) -> tuple[bytes, Compression | None]:
+    if path.exists() and not path.is_file():
+        raise PoolError(f"{path} is no file: it is a folder, a pipe or a device")
     with open_bytes(path, None) as raw:
         try:
             start = raw.read(HEAD)

@@ -10,6 +10,7 @@ from pathlib import Path
 from handpicked.data.archive import unpacked
 from handpicked.data.container import SUFFIXES, is_data
 from handpicked.data.remote import fetch, is_remote
+from handpicked.data.spool import spooled
 from handpicked.errors import PoolError, did_you_mean
 
 
@@ -36,15 +37,15 @@ def _expand(name: str, remarks: list[str]) -> list[Path]:
     if is_remote(name):
         return fetch(name)
     path = Path(name).expanduser()
-    if path.is_dir():
+    if _is_there(path) and path.is_dir():
         return _folder(path, remarks)
-    if path.exists():
-        return _file(path, remarks)
+    if _is_there(path):
+        return [_readable(file) for file in _file(spooled(path), remarks)]
     if glob.has_magic(name):
         matched = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (may be absolute)
         if not matched:
             raise PoolError(f"{name}: no file matches this pattern")
-        return [file for file in matched if file.is_file()]
+        return [_readable(file) for file in matched if file.is_file()]
     near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     guess = did_you_mean(path.name, near)
     raise PoolError(f"{name}: there is no such file or folder.{guess if guess.startswith(' Did') else ''}")
@@ -70,7 +71,35 @@ def _folder(folder: Path, remarks: list[str]) -> list[Path]:
         raise PoolError(
             f"{folder}: no data file ({', '.join(SUFFIXES)}) in this folder; it holds {seen or 'nothing'}"
         )
-    return found
+    return [_readable(path) for path in found]
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something of that name. Raises PoolError where the system cannot say."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:  # links in a circle, a name too long, one with a zero byte
+        raise PoolError(
+            f"{_short(path)} cannot be looked up: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    return True
+
+
+def _short(path: Path, limit: int = 120) -> str:
+    name = str(path)
+    return name if len(name) <= limit else f"{name[: limit // 2]}...{name[-limit // 3 :]}"
+
+
+def _readable(path: Path) -> Path:
+    """The path. Raises PoolError for one whose bytes are no UTF-8: what is written could not mention it."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        name = str(path).encode("utf-8", "surrogateescape")
+        raise PoolError(f"{name!r}: the name of this file is no UTF-8; rename it") from error
+    return path
 
 
 def _saved(folder: Path) -> list[Path]:

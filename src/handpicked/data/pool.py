@@ -13,6 +13,7 @@ from handpicked.data import batch
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.container import Container, unreadable
 from handpicked.data.raw import between
+from handpicked.data.spool import given_name
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
 from handpicked.records import AtHand, Example, Rejected
@@ -60,7 +61,7 @@ class FilePool:
         if self._inputs is None:
             self._inputs = [
                 {
-                    "path": str(file.path),
+                    "path": given_name(file.path),
                     "bytes": file.path.stat().st_size,
                     "sha256": _sha256(file.path),
                     "rows": file.rows,

@@ -9,6 +9,7 @@ from typing import Any
 
 from handpicked.data.formats import BLANK, BadRow, Chat, instruction_turn
 from handpicked.data.rows import file_rows
+from handpicked.data.spool import spooled
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 
@@ -42,7 +43,7 @@ def read_prompts(
             )
     found: dict[str, Prompt] = {}
     twice = 0
-    for place, row in _rows(Path(path).expanduser(), map or {}):
+    for place, row in _rows(spooled(Path(path).expanduser()), map or {}):
         if limit is not None and len(found) >= limit:
             break
         try:

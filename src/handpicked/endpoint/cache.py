@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -12,11 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from handpicked.endpoint.reading import log_probabilities, token_count
 from handpicked.endpoint.request import Dialect, Reply
+from handpicked.endpoint.salvage import salvaged
 from handpicked.errors import StoreError
 from handpicked.secrets import masked
-from handpicked.store import private_file, private_folder, utf8
+from handpicked.store import private_file, private_folder, utf8, writing
+
+log = logging.getLogger(__name__)
 
 KEPT = ("text", "reason", "prompt_tokens", "reply_tokens", "seconds", "logprobs", "finished")
 KEYS_A_QUERY = 500
@@ -45,11 +52,28 @@ class ReplyCache:
     """
 
     def __init__(self, path: Path) -> None:
-        private_folder(path.parent)
+        with writing(path):
+            private_folder(path.parent)
+        self.path = path
         try:
-            private_file(path)  # SQLite gives its -wal and -shm the rights of the main file
+            self._open()
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise StoreError(
+                    f"The request cache {path} cannot be opened ({error}). It must be a writable SQLite file; "
+                    f"move it aside to start a new one (its replies would then be paid for again)."
+                ) from error
+            self._mend(error)
+
+    def _open(self) -> None:
+        private_file(self.path)  # SQLite gives its -wal and -shm the rights of the main file
+        with contextlib.ExitStack() as opened:
             # Opened here, written by the thread that runs the event loop; never by two at once.
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60, check_same_thread=False)
+            opened.callback(self._db.close)
+            self._db.text_factory = lambda raw: raw.decode(
+                "utf-8", "replace"
+            )  # damage within a text is no error yet
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             # A checkpoint waits for the disk, and every reply in flight for it: once in 40 MB of log is enough.
@@ -60,11 +84,39 @@ class ReplyCache:
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS dialects (model TEXT PRIMARY KEY, dialect TEXT NOT NULL) WITHOUT ROWID"
             )
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"The request cache {path} cannot be opened ({error}). It must be a writable SQLite file; "
-                f"move it aside to start a new one (its replies would then be paid for again)."
-            ) from error
+            opened.pop_all()
+
+    def _execute(self, query: str, values: Sequence[str]) -> list[tuple[str, str]]:
+        """What a query gives; where the file turns out to be damaged it is mended first."""
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self._db.close()
+            self._mend(error)
+            return self._db.execute(query, values).fetchall()
+
+    def _mend(self, error: sqlite3.Error) -> None:
+        """Set the damaged file aside, and begin a new one with every reply that is whole in it."""
+        with writing(self.path), FileLock(f"{self.path}.lock"):
+            try:
+                self._open()
+                if self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                    return  # another process has mended it meanwhile
+                self._db.close()
+            except sqlite3.DatabaseError:
+                pass
+            aside = _set_aside(self.path)
+            self._open()
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?)", salvaged(aside))
+            (kept,) = self._db.execute("SELECT count(*) FROM replies").fetchone()
+            self._db.execute("COMMIT")
+        log.warning(
+            "the request cache %s is damaged (%s): it was set aside as %s, and the %d replies that are whole in it were "
+            "taken over; what is missing is asked again", self.path, error, aside.name, kept,
+        )  # fmt: skip
 
     def __enter__(self) -> ReplyCache:
         return self
@@ -81,7 +133,7 @@ class ReplyCache:
         for start in range(0, len(keys), KEYS_A_QUERY):
             part = keys[start : start + KEYS_A_QUERY]
             marks = ",".join("?" * len(part))
-            for key, text in self._db.execute(f"SELECT key, reply FROM replies WHERE key IN ({marks})", part):
+            for key, text in self._execute(f"SELECT key, reply FROM replies WHERE key IN ({marks})", part):
                 found[key] = _kept(text)
         return found
 
@@ -96,13 +148,14 @@ class ReplyCache:
     def put(self, key: str, reply: Reply) -> None:
         """Keep a complete reply. The first one stays: a request has one answer."""
         text = json.dumps({name: getattr(reply, name) for name in KEPT}, allow_nan=False)
-        self._db.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
+        self._execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
 
     def dialect(self, base_url: str, model: str) -> Dialect | None:
         """How this model is known to want to be asked; ``None`` where nothing was learnt."""
-        row = self._db.execute(
-            "SELECT dialect FROM dialects WHERE model = ?", (utf8(f"{base_url} {model}"),)
-        ).fetchone()
+        rows = self._execute(
+            "SELECT dialect, '' FROM dialects WHERE model = ?", (utf8(f"{base_url} {model}"),)
+        )
+        row = rows[0] if rows else None
         try:
             fields = json.loads(row[0]) if row else None
             return None if fields is None else Dialect(fields["limit"], tuple(fields["left_out"]))
@@ -112,7 +165,23 @@ class ReplyCache:
     def learn(self, base_url: str, model: str, dialect: Dialect) -> None:
         """Remember how this model wants to be asked."""
         values = (utf8(f"{base_url} {model}"), json.dumps(asdict(dialect)))
-        self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", values)
+        self._execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", values)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is at fault: it is malformed, or no database at all."""
+    return type(error) is sqlite3.DatabaseError
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the file and its log to the first free ``NAME.damaged-N``."""
+    number = next(n for n in itertools.count(1) if not path.with_name(f"{path.name}.damaged-{n}").exists())
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    path.rename(aside)
+    for end in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(f"{aside}{end}")
+    return aside
 
 
 def _kept(row: object) -> Reply:

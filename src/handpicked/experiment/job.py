@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from handpicked import data
 from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings, SelectSettings
@@ -17,9 +17,6 @@ from handpicked.progress import Progress
 from handpicked.records import Example, Pool
 from handpicked.selection.kept_scores import Content
 from handpicked.store import Run, Stage
-
-if TYPE_CHECKING:
-    from handpicked.selection.kept_scores import Content
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,9 @@ the six, recomputed activations add a third.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from handpicked.config import TrainSettings
 from handpicked.train.estimate import ModelSize
-
-if TYPE_CHECKING:
-    from handpicked.train.estimate import ModelSize
 
 GPU_FLOPS = 150e12
 """Operations a second of one data-centre GPU in bfloat16 (some 40 to 50% of an A100's peak)."""

@@ -10,6 +10,7 @@ from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import MissingPart
 from handpicked.generate.answers import Engine, Request, refuse_long
 from handpicked.models.load import dtype_of, pinned, resolve
+from handpicked.models.pickles import checked_adapter
 from handpicked.models.template import Template
 
 
@@ -29,6 +30,7 @@ def vllm_engine(
         model=str(resolve(model)),
         revision=pinned(model),
         trust_remote_code=model.trust_remote_code,
+        load_format="safetensors",  # never a pickle, which could run any code
         dtype=str(dtype_of(model)).removeprefix("torch."),
         enable_lora=adapter is not None,
         max_lora_rank=256 if adapter is not None else 16,
@@ -36,7 +38,7 @@ def vllm_engine(
     )
     own: Any = llm.get_default_sampling_params().stop_token_ids or []
     ends = frozenset({template.end_id, template.tokenizer.eos_token_id, *own})
-    lora = LoRARequest("arm", 1, str(adapter)) if adapter is not None else None
+    lora = LoRARequest("arm", 1, str(checked_adapter(adapter))) if adapter is not None else None
 
     def engine(batch: Sequence[Request], seed: int) -> list[list[int]]:
         refuse_long(batch, llm.llm_engine.model_config.max_model_len, settings.max_new_tokens)

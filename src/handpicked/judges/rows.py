@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.data.rows import file_rows
+from handpicked.data.spool import spooled
 from handpicked.errors import PoolError
 
 WRAPPERS = ("data", "rows", "examples", "annotations")
@@ -60,9 +61,10 @@ def rows_of(path: Path) -> list[Rows]:
         if not files:
             raise PoolError(f"The folder {path} holds no JSON, CSV or Parquet file.")
         return [_file(file) for file in files]
-    if not path.is_file():
+    file = spooled(path)
+    if not file.is_file():
         raise PoolError(f"There is no file {path}.")
-    return [_file(path)]
+    return [_file(file)]
 
 
 def _suffix(file: Path) -> str:

@@ -14,7 +14,8 @@ from handpicked.config import BUNDLED_EMBEDDER, ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder
 from handpicked.models.digest import MODEL_FILES, sha256_of_file
-from handpicked.models.load import hub_file, is_folder
+from handpicked.models.load import UNREADABLE, hub_file, is_folder
+from handpicked.models.pickles import check_modules, without_pickles
 from handpicked.models.quiet import quiet
 
 
@@ -76,16 +77,23 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
 def embedder(name: str) -> Any:
     """The SentenceTransformer of that name, loaded once. Raises MissingPart as ``embed`` does."""
     try:
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
     except ImportError:
         raise MissingPart("Embeddings need sentence-transformers: pip install 'handpicked[embed]'") from None
     place = str(bundled_folder(name)) if name.startswith(PREFIX) else name
     # The very commit that the identity names, whatever the hub has by now.
     commit = None if place != name or is_folder(name) else _hub_commit(name)
-    with quiet():
+    if commit is None:
+        check_modules(Path(place).expanduser(), name)
+    with quiet(), without_pickles(f"The embedder '{name}'"):
         try:
             return SentenceTransformer(place, revision=commit, model_kwargs={"use_safetensors": True})
-        except OSError as error:
+        except (
+            *UNREADABLE,
+            ImportError,
+            SafetensorError,
+        ) as error:  # the last for a module of its own, whose code is not run
             raise MissingPart(
                 f"The embedding model '{name}' cannot be loaded: {first_line(error)}"
             ) from error

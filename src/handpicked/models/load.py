@@ -15,12 +15,17 @@ from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder, bundled_source
 from handpicked.models.digest import sha256_of_file, sha256_of_folder
+from handpicked.models.pickles import checked_adapter, without_pickles
 from handpicked.models.quiet import quiet
 from handpicked.models.weights import load_weights
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+"""What libraries raise for files of a model that are damaged, or are those of another kind of model."""
 
 
 def resolve(settings: ModelSettings) -> Path | str:
@@ -31,10 +36,10 @@ def resolve(settings: ModelSettings) -> Path | str:
     """
     if settings.name.startswith(PREFIX):
         folder = bundled_folder(settings.name)
-        return _checked(folder, settings.name)
+        return _checked(folder, settings)
     if is_folder(settings.name):
-        return _checked(Path(settings.name).expanduser(), settings.name)
-    _checked(hub_file(settings).parent, settings.name)
+        return _checked(Path(settings.name).expanduser(), settings)
+    _checked(hub_file(settings).parent, settings)
     return settings.name
 
 
@@ -52,7 +57,7 @@ def identity(settings: ModelSettings) -> str:
         source = bundled_source(settings.name)
         return f"{settings.name}@sha256:{sha256_of_folder(source) if source.is_dir() else sha256_of_file(source)}"
     if is_folder(settings.name):
-        folder = _checked(Path(settings.name).expanduser(), settings.name)
+        folder = _checked(Path(settings.name).expanduser(), settings)
         return f"sha256:{sha256_of_folder(folder)}"
     return f"{resolve(settings)}@{hub_commit(settings)}"
 
@@ -89,9 +94,14 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(
-            place, revision=commit, trust_remote_code=settings.trust_remote_code
-        )
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                place, revision=commit, trust_remote_code=settings.trust_remote_code
+            )
+        except UNREADABLE as error:
+            raise ConfigError(
+                f"The tokenizer of '{settings.name}' cannot be loaded: {first_line(error)}"
+            ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -126,13 +136,17 @@ def load_model(
 
 def _with_adapter(model: Any, adapter: Path) -> Any:
     """The LoRA adapter's product added to the weights: the same function, without its two extra products a layer."""
-    if not (adapter / "adapter_config.json").is_file():
-        raise ConfigError(f"There is no LoRA adapter in {adapter}: adapter_config.json is missing.")
+    folder = checked_adapter(adapter)
     try:
         from peft import PeftModel
+        from safetensors import SafetensorError
     except ImportError:
         raise MissingPart("Loading an adapter needs peft: pip install 'handpicked[train]'") from None
-    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    try:
+        with without_pickles(f"The adapter {adapter}"):
+            return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    except (*UNREADABLE, SafetensorError) as error:
+        raise ConfigError(f"The adapter {adapter} cannot be loaded: {first_line(error)}") from error
 
 
 def is_folder(name: str) -> bool:
@@ -140,24 +154,34 @@ def is_folder(name: str) -> bool:
     return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
-def _checked(folder: Path, name: str) -> Path:
+def _checked(folder: Path, settings: ModelSettings) -> Path:
     """``folder`` when its configuration is that of a causal language model."""
+    name = settings.name
     if not folder.exists():
         raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         raise ConfigError(f"'{name}' holds an adapter, not a model; give the folder with the merged model.")
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"'{name}' is no model folder: its config.json cannot be read ({error})."
         ) from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"'{name}' is no model folder: its config.json is no object.")
     try:
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     except ImportError:
         raise MissingPart("Models need torch and transformers: pip install 'handpicked[lm]'") from None
-    kind, classes = config.get("model_type"), config.get("architectures") or []
-    causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in config.get("auto_map", {})
+    kind, own = str(config.get("model_type")), config.get("auto_map")
+    classes = [str(one) for one in _listed(config.get("architectures"))]
+    brings_code = isinstance(own, dict) and "AutoModelForCausalLM" in own
+    causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or brings_code
+    if brings_code and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not settings.trust_remote_code:
+        raise ConfigError(
+            f"'{name}' is of a type that transformers does not know ({kind}) and brings its own code, which runs only when you say "
+            "so: read the .py files in its folder, then set trust_remote_code: true; or give another model."
+        )
     if not causal or (
         classes and not any("CausalLM" in c or "LMHead" in c or "Conditional" in c for c in classes)
     ):
@@ -171,6 +195,10 @@ def _checked(folder: Path, name: str) -> Path:
             "scores, training and generation need a causal language model."
         )
     return folder
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def hub_commit(settings: ModelSettings) -> str:

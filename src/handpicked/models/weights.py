@@ -18,6 +18,8 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
 
     Raises ConfigError when it cannot be loaded, or when its files lack a weight that is not tied to another.
     """
+    from safetensors import SafetensorError
+
     with quiet():
         try:
             model, told = kind.from_pretrained(
@@ -27,7 +29,12 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
                 output_loading_info=True,
                 **options,
             )
-        except (OSError, ValueError, RuntimeError) as error:  # the last for weights of another shape
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            SafetensorError,
+        ) as error:  # the last two: another shape, damage
             raise ConfigError(
                 f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
             ) from error

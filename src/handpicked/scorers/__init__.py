@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from handpicked.method import classes_in
+
 
 def __getattr__(name: str) -> Any:
     if name[:1].isupper():
-        from handpicked.method import classes_in
-
         for one in classes_in(f"{__name__}.text", f"{__name__}.model"):
             if one.__name__ == name:
                 return one

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from handpicked.catalogue import SCORERS, SELECTORS, AnyScorer, is_file
+from handpicked.catalogue import SCORERS, SELECTORS, AnyScorer, file_hash, is_file
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
@@ -246,8 +246,6 @@ def with_other(selector: Selector, tokenizer: str | None, turns: Turns) -> Selec
 
 def files_of(settings: SelectSettings, names: Sequence[str]) -> Mapping[str, str]:
     """The sha256 of each user's file that a selection runs, by the name that was given."""
-    from handpicked.catalogue import file_hash
-
     found = {}
     for name in (settings.by, settings.field, *names):
         method = _class(name) if name is not None and is_file(name) else None

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from handpicked.method import classes_in
+
 
 def __getattr__(name: str) -> Any:
     if name[:1].isupper():
-        from handpicked.method import classes_in
-
         for one in classes_in(__name__):
             if one.__name__ == name:
                 return one

@@ -55,6 +55,9 @@ _DISK_REASONS = {
     errno.ENOTDIR: "part of that path is a file, not a folder. Choose another folder with -o.",
     errno.EISDIR: "a folder of that name is in the way. Move it, or choose another folder with -o.",
     errno.EEXIST: "a file of that name is in the way. Choose another folder with -o.",
+    errno.ENAMETOOLONG: "a name in that path is too long for this system. Choose another folder with -o.",
+    errno.ELOOP: "links in that path lead to themselves. Choose another folder with -o.",
+    errno.EIO: "the device has failed. Choose another folder with -o, and look after the disk.",
     errno.EFBIG: "the file would exceed the size limit of this system or of this process.",
 }
 

@@ -67,9 +67,10 @@ def _refuse_foreign(out: Path, names: Sequence[str]) -> None:
 
 def _is_ours(manifest: Path) -> bool:
     try:
-        return "handpicked" in json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
+    return isinstance(found, dict) and isinstance(found.get("handpicked"), str)
 
 
 def _clear(aside: Path) -> None:

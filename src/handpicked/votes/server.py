@@ -14,14 +14,15 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
-from handpicked.errors import ConfigError, HandpickedError, StoreError
+from handpicked.errors import ConfigError, HandpickedError, StoreError, first_line
 from handpicked.votes.session import Session
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+LOOPBACK = (HOST, "localhost", "::1")
 LONGEST_BODY = 64 * 1024
 PAGE = resources.files("handpicked.votes").joinpath("page")
 FILES = {
@@ -59,6 +60,10 @@ class InspectServer(ThreadingHTTPServer):
             raise ConfigError(
                 f"--port {port} cannot be used: {error.strerror}. Leave it out for a free one."
             ) from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle is no news, and no reason to print a traceback."""
+        log.debug("a connection ended early", exc_info=True)
 
     @property
     def address(self) -> str:
@@ -106,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         session = self.server.session
         actions = {"vote": session.vote, "undo": session.undo, "unveil": session.unveil}
         length = self.headers.get("Content-Length", "")
-        size = int(length) if length.isdecimal() else -1
+        size = int(length) if length.isdecimal() and len(length) < 10 else -1
         if where not in actions:
             self._refuse(HTTPStatus.NOT_FOUND, "There is no such request.")
         elif self.headers.get_content_type() != "application/json":
@@ -115,10 +120,19 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send at most {LONGEST_BODY:,} bytes.")
         else:
             body = self.rfile.read(size)
-            self._answer(lambda: actions[where](_object(body)))
+            if len(body) == size:  # else its sender has gone
+                self._answer(lambda: actions[where](_object(body)))
 
     def _inside(self) -> str | None:
-        """What follows the token in the path; ``None`` when the request has been answered already."""
+        """What follows the token in the path; ``None`` when the request has been answered already.
+
+        A page elsewhere whose name is made to lead here (DNS rebinding) still sends its own name as Host or Origin.
+        """
+        hosts = self.headers.get_all("Host") or [""]
+        origins = [urlsplit(origin).netloc for origin in self.headers.get_all("Origin") or []]
+        if not all(_is_here(name) for name in (*hosts, *origins)):
+            self._refuse(HTTPStatus.FORBIDDEN, f"Open this page as {HOST} or localhost.")
+            return None
         _, _, path = self.path.partition("?")[0].partition("/")
         token, inside, where = path.partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
@@ -137,6 +151,9 @@ class Handler(BaseHTTPRequestHandler):
             self._error(HTTPStatus.INSUFFICIENT_STORAGE, str(error))
         except HandpickedError as error:
             self._error(HTTPStatus.BAD_REQUEST, str(error))
+        except Exception as error:  # the page must be told, and the next request be answered
+            log.exception("a request failed")
+            self._error(HTTPStatus.INTERNAL_SERVER_ERROR, f"This did not work: {first_line(error)}")
         else:
             self._send(HTTPStatus.OK, made if isinstance(made, str) else json.dumps(made), kind)
 
@@ -160,13 +177,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *words: Any) -> None:
         """Requests are no news, and their paths hold the token."""
-        log.debug("%s answered", self.command)
+        log.debug("%s answered", getattr(self, "command", None))  # a silent connection has none
+
+
+def _is_here(netloc: str) -> bool:
+    """Whether a Host (or the host of an Origin) is this machine under a name that nobody else can own, at any port."""
+    try:
+        return urlsplit(f"//{netloc}").hostname in LOOPBACK
+    except ValueError:
+        return False
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"The request is no JSON: {error}.") from error
     if not isinstance(found, dict):
         raise ConfigError("The request is no JSON object.")

@@ -15,6 +15,9 @@ from handpicked.votes import TAGS, Case, Standing, VoteFile
 from handpicked.votes.cases import join, key
 
 RULES = ("strict", "summed")
+SIGNS = {"win": 1, "lose": -1}
+FEW = 6
+"""Annotators up to which every two of them are compared; of more, each with all others together."""
 Labels = Mapping[str, Outcome]
 
 
@@ -59,8 +62,8 @@ def together(raters: Sequence[Labels]) -> dict[str, Outcome]:
     sums: Counter[str] = Counter()
     for labels in raters:
         for case, label in labels.items():
-            sums[case] += {"win": 1, "lose": -1}.get(label, 0)
-    return {case: "win" if n > 0 else "lose" if n < 0 else "tie" for case, n in sums.items()}
+            sums[case] += SIGNS.get(label, 0)
+    return {case: _sign(n) for case, n in sums.items()}
 
 
 def _counts(labels: Labels) -> dict[str, int]:
@@ -95,7 +98,9 @@ def _longer(people: Labels, known: Mapping[str, Case]) -> Any:
 def _agreement(
     by_annotator: Mapping[str, Labels], people: Labels, known: Mapping[str, Case]
 ) -> list[dict[str, Any]]:
-    """Every judge under both rules with all people together and with each; then every two people."""
+    """Every judge under both rules with all people together and with each; then every two people, or where they are many,
+    each with all others together: the work grows with the annotators, not with their square.
+    """
     raters = {"all people": people, **(by_annotator if len(by_annotator) > 1 else {})}
     found = [
         {
@@ -108,12 +113,37 @@ def _agreement(
         for name, labels in raters.items()
         if labels
     ]
+    if len(by_annotator) > FEW:
+        others = _all_others(by_annotator)
+        return found + [
+            {"one": name, "other": "all others", **asdict(agree(labels, others[name]))}
+            for name, labels in by_annotator.items()
+        ]
     names = list(by_annotator)
-    found += [
+    return found + [
         {"one": names[i], "other": names[j], **asdict(same)}
         for i, j, same in among(list(by_annotator.values()))
     ]
-    return found
+
+
+def _all_others(by_annotator: Mapping[str, Labels]) -> dict[str, dict[str, Outcome]]:
+    """For each annotator the label that all others together give, on cases that another has voted on."""
+    sums: Counter[str] = Counter()
+    votes: Counter[str] = Counter()
+    for labels in by_annotator.values():
+        votes.update(labels.keys())
+        for case, label in labels.items():
+            sums[case] += SIGNS.get(label, 0)
+    return {
+        name: {
+            case: _sign(sums[case] - SIGNS.get(label, 0)) for case, label in labels.items() if votes[case] > 1
+        }
+        for name, labels in by_annotator.items()
+    }
+
+
+def _sign(n: int) -> Outcome:
+    return "win" if n > 0 else "lose" if n < 0 else "tie"
 
 
 def _judges(known: Mapping[str, Case], cases: Labels) -> list[str]:
