@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pytest
 
+from handpicked import catalogue
 from handpicked.errors import EndpointError
 from handpicked.progress import Progress
 from handpicked.records import Pool
@@ -19,6 +21,14 @@ done: list[int] = []
 """Rows that were really computed, in order."""
 stop_after: list[int] = []
 """How many rows until the endpoint goes away, when there is one."""
+
+
+def ship(monkeypatch: pytest.MonkeyPatch, scorer: type[PoolScorer]) -> None:
+    """Let the catalogue know ``scorer`` for one test, as if its file lay among the others."""
+    monkeypatch.setitem(catalogue.SCORERS.shipped, scorer.name, scorer)
+    monkeypatch.setitem(
+        catalogue._in_package(catalogue.SCORERS, "handpicked.scorers.model"), scorer.name, scorer
+    )
 
 
 @dataclass(frozen=True)

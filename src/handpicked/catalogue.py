@@ -55,8 +55,11 @@ class Shelf(Generic[Kind]):
         """
         if is_file(name):
             return self._checked(name, _from_file(name))
-        if name in self.shipped:
-            return self.shipped[name]
+        for (
+            package
+        ) in self.packages:  # one after the other: most names need no scorer by a model to be imported
+            if name in (known := _in_package(self, package)):
+                return known[name]
         point = next((one for one in self._entry_points() if one.name == name), None)
         if point is None:
             return None
@@ -120,8 +123,13 @@ def file_hash(method: type[Method]) -> str | None:
 
 @cache
 def _shipped(shelf: Shelf[Kind]) -> dict[str, type[Kind]]:
+    return {name: one for package in shelf.packages for name, one in _in_package(shelf, package).items()}
+
+
+@cache
+def _in_package(shelf: Shelf[Kind], package: str) -> dict[str, type[Kind]]:
     found: dict[str, type[Kind]] = {}
-    for one in classes_in(*shelf.packages):
+    for one in classes_in(package):
         if issubclass(one, shelf.kinds) and one.listed:
             method: Any = one
             found |= dict.fromkeys(one.variants or (one.name,), method)

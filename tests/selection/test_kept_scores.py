@@ -11,7 +11,6 @@ import pytest
 
 import handpicked as hp
 import word_scorer
-from handpicked.catalogue import SCORERS
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, EndpointError
 from handpicked.scorers.text.length_tokens import LengthTokens
@@ -33,7 +32,7 @@ def modeled(pool, settings, **arguments):
 @pytest.fixture(autouse=True)
 def wordy(monkeypatch, tmp_path):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(SCORERS.shipped, "wordy", word_scorer.Words)
+    word_scorer.ship(monkeypatch, word_scorer.Words)
     word_scorer.done.clear()
     word_scorer.stop_after.clear()
     return word_scorer

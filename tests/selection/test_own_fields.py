@@ -12,7 +12,6 @@ import pytest
 
 import handpicked as hp
 import word_scorer
-from handpicked.catalogue import SCORERS
 from handpicked.config import SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.selection import pick
@@ -36,7 +35,7 @@ class Capped(word_scorer.Words):
 @pytest.fixture(autouse=True)
 def wordy(monkeypatch, tmp_path):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(SCORERS.shipped, "wordy", Capped)
+    word_scorer.ship(monkeypatch, Capped)
     word_scorer.done.clear()
     word_scorer.stop_after.clear()
 

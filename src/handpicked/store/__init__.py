@@ -478,7 +478,7 @@ def open_run(
             ) from None
         try:
             write_text(layout, f"{LAYOUT}\n")
-            write_text(holder, f"process {os.getpid()} on {os.uname().nodename}\n")
+            write_text(holder, f"process {os.getpid()} on {platform.node()}\n")
             with _log_to(folder / "run.log"):
                 yield Run(folder, say, keep_versions)
         finally:
