@@ -104,7 +104,6 @@ def test_perplexity_is_that_of_transformers(lm, reference, tmp_path):
 def few(monkeypatch, tokens):
     """Batches of so few tokens."""
     monkeypatch.setattr(batching, "BATCH_TOKENS", dict.fromkeys(("cpu", "mps", "cuda"), tokens))
-    monkeypatch.setattr(batching, "LINE_TOKENS", tokens)
 
 
 def test_values_do_not_depend_on_batch_order_window_or_mates(lm, tmp_path, monkeypatch):
