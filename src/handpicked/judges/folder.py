@@ -5,6 +5,7 @@ Python.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,19 +90,38 @@ def shipped_judges() -> list[str]:
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "judge.yaml").is_file())
 
 
+def installed_judges() -> dict[str, Path]:
+    """The folders of the judges that installed packages add by an entry point of the group ``handpicked.judges``.
+
+    The entry point names a package that holds judge.yaml and prompt.txt, or in it the folder's path.
+
+    Raises:
+        ConfigError: a package cannot be loaded.
+    """
+    found = {}
+    for point in entry_points(group="handpicked.judges"):
+        try:
+            place = point.load()
+        except Exception as error:
+            raise ConfigError(
+                f"The judge '{point.name}' cannot be loaded from {point.value}: {error}"
+            ) from error
+        found[point.name] = Path(place.__path__[0] if hasattr(place, "__path__") else place)
+    return found
+
+
 def load_judge(name: str) -> JudgeFolder:
-    """A shipped judge by name, or a folder of the user's.
+    """A shipped judge by name, one of an installed package, or a folder of the user's.
 
     Raises ConfigError with every mistake in the folder.
     """
-    folder = SHIPPED / name
-    if name not in shipped_judges():
-        folder = Path(name).expanduser()
-        if not (folder / "judge.yaml").is_file():
-            raise ConfigError(
-                f"There is no judge '{name}': it is neither shipped nor a folder with a judge.yaml."
-                f"{did_you_mean(name, shipped_judges())}"
-            )
+    known = {**installed_judges(), **{shipped: SHIPPED / shipped for shipped in shipped_judges()}}
+    folder = known.get(name, Path(name).expanduser())
+    if not (folder / "judge.yaml").is_file():
+        raise ConfigError(
+            f"There is no judge '{name}': it is neither shipped or installed nor a folder with a judge.yaml."
+            f"{did_you_mean(name, known)}"
+        )
     return _checked(folder)
 
 
