@@ -43,7 +43,9 @@ def test_the_page_and_the_markdown_show_it_with_interval_and_standard_error():
     assert f"Soft win rate, the mean of the judge's probabilities: {value}% against" in page
     assert f"standard error {error})" in page
     assert f'<td class="num">{value}</td>' in page
-    assert "Soft win rates (points of 100)" in render_markdown(results)
+    assert f"| {value} | " in render_markdown(
+        results
+    ) and "| Soft | 95% | Standard error |" in render_markdown(results)
 
 
 def test_a_judge_without_probabilities_has_none():

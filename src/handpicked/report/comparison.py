@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from handpicked.records import Estimate
-from handpicked.report.page import environment, headline_comparisons, shell
+from handpicked.report.headline import headline_comparisons
+from handpicked.report.page import environment, shell
 from handpicked.results.schema import ArmComparison, Results
 
 NOT_A_DIFFERENCE = ("name", "why", "cost", "expected")

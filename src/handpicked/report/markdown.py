@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
-from handpicked.report.page import headline_comparisons
+from handpicked.report.control import control_note, control_rows, group_rows, near_note
+from handpicked.report.headline import headline_comparisons
 from handpicked.report.selected import scored_rows
 from handpicked.report.selected_tables import selected_tables
+from handpicked.report.table import markdown, plain, table
+from handpicked.report.tables import comparison_table, size_table, stage_table, training_table
 from handpicked.report.text import (
-    compact,
-    compact_percent,
-    duration,
     number,
     percent,
     percent_interval,
@@ -22,7 +20,6 @@ from handpicked.report.text import (
     signed_interval,
     signed_points,
     value_of,
-    visible,
 )
 from handpicked.results.schema import Results
 
@@ -31,100 +28,32 @@ Rows = Sequence[Sequence[str]]
 
 def render_markdown(results: Results) -> str:
     """The short report of one run as Markdown."""
-    parts = [f"# {_plain(results.name)}"]
+    parts = [f"# {plain(results.name)}"]
     if results.why:
-        parts.append(f"*Asked:* {_plain(results.why)}")
-    parts += [f"**{_plain(results.answer.headline)}**", _plain(results.answer.sentence)]
-    parts.append(_plain(results.answer.by_loss))
-    parts.append(f"*How sure:* {_plain(results.answer.certainty)}")
-    parts += [f"> **{_plain(item.title)}.** {_plain(item.text)}" for item in results.banners]
+        parts.append(f"*Asked:* {plain(results.why)}")
+    parts += [f"**{plain(results.answer.headline)}**", plain(results.answer.sentence)]
+    parts.append(plain(results.answer.by_loss))
+    parts.append(f"*How sure:* {plain(results.answer.certainty)}")
+    parts += [f"> **{plain(item.title)}.** {plain(item.text)}" for item in results.banners]
     parts += [
-        _comparisons(results),
-        _soft(results),
+        markdown(comparison_table(results)),
         _control(results),
         _people(results),
         _sizes(results),
         _seeds(results),
         _arms(results),
-        _training(results),
+        markdown(training_table(results)),
         _benchmarks(results),
-        *(_table(*one) for one in selected_tables(results)),
+        *map(markdown, selected_tables(results)),
     ]
-    parts.append(_stages(results))
+    parts.append(markdown(stage_table(results)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _comparisons(results: Results) -> str:
-    rows = [
-        [
-            f"{c.a} vs {c.b}",
-            c.judge,
-            c.test_set,
-            *(str(count) for count in (c.strict.counts.win, c.strict.counts.tie, c.strict.counts.lose)),
-            percent(c.strict.win_rate.value),
-            percent_interval(c.strict.win_rate),
-            equal_text(c.length_controlled),
-            str(c.strict.win_rate.n),
-            str(c.strict.win_rate.missing),
-        ]
-        for c in results.comparisons
-    ]
-    head = [
-        "Comparison",
-        "Judge",
-        "Test set",
-        "Win",
-        "Tie",
-        "Lose",
-        "Win rate",
-        "95%",
-        "At equal length",
-        "n",
-        "Missing",
-    ]
-    return _table("Comparisons", head, rows, text_columns=3)
-
-
-def _soft(results: Results) -> str:
-    """The win rates of judges that give probabilities."""
-    rows = [
-        [
-            f"{c.a} vs {c.b}",
-            c.judge,
-            c.test_set,
-            points(c.soft.win_rate.value),
-            points_interval(c.soft.win_rate).replace("+", ""),
-            points(c.soft.standard_error),
-            str(c.soft.win_rate.n),
-        ]
-        for c in results.comparisons
-        if c.soft
-    ]
-    head = ["Comparison", "Judge", "Test set", "Soft win rate", "95%", "Standard error", "n"]
-    return _table("Soft win rates (points of 100)", head, rows, text_columns=3)
-
-
 def _sizes(results: Results) -> str:
-    """Size curves: their sentences, then every size."""
-    found = [(curve, measure) for curve in results.size_curves for measure in curve.measures]
-    rows = [
-        [
-            point.arm,
-            measure.name,
-            number(point.rows),
-            number(point.value.value, 3),
-            f"{number(point.value.low, 3)} to {number(point.value.high, 3)}",
-            signed(value_of(point.to_best)),
-            signed_interval(point.to_best),
-            "yes" if point.enough else "no",
-        ]
-        for _, measure in found
-        for point in measure.points
-    ]
-    head = ["Arm", "Measure", "Rows", "Value", "95%", "To the best", "Simultaneous 95%", "Enough"]
-    said = "\n\n".join(_plain(measure.sentence) for _, measure in found)
-    table = _table("Sizes", head, rows, text_columns=2)
-    return f"{table}\n\n{said}" if table else ""
+    """Every size, then what the curves say."""
+    said = [plain(measure.sentence) for curve in results.size_curves for measure in curve.measures]
+    return "\n\n".join([markdown(size_table(results)), *said]) if said else ""
 
 
 def _seeds(results: Results) -> str:
@@ -157,7 +86,7 @@ def _control(results: Results) -> str:
             percent(estimate.value),
             percent_interval(estimate),
             str(estimate.n),
-            _plain(control_note(estimate)),
+            plain(control_note(estimate)),
         ]
         for kind, name, c in [*everything, *group_rows(results, [c for _, _, c in everything])]
         for label, estimate in control_rows(c)
@@ -165,7 +94,7 @@ def _control(results: Results) -> str:
     head = ["Comparison", "Prompts", "Win rate", "", "95%", "n", "Note"]
     table = _table("Length and style", head, rows, text_columns=3)
     near = [f"{c.a} vs {c.b}: {said}." for _, _, c in everything if (said := near_note(c))]
-    return "\n\n".join([table, *map(_plain, near)]) if table else ""
+    return "\n\n".join([table, *map(plain, near)]) if table else ""
 
 
 def _people(results: Results) -> str:
@@ -223,41 +152,8 @@ def _arms(results: Results) -> str:
         "Tokens an answer",
         "At the limit",
     ]
-    said = [_plain(sentence) for arm in results.arms if (sentence := scored_rows(arm))]
+    said = [plain(sentence) for arm in results.arms if (sentence := scored_rows(arm))]
     return "\n\n".join([_table("Arms", head, rows, text_columns=2), *said])
-
-
-def _training(results: Results) -> str:
-    """What training changed, and what came of it."""
-    rows = [
-        [
-            arm.name,
-            number(arm.training.steps),
-            number(arm.training.warmup_steps),
-            compact(arm.training.learning_rate),
-            arm.training.rate_origin,
-            compact(arm.training.rate_sum),
-            compact(arm.training.weight_change),
-            compact_percent(arm.training.weight_change_relative),
-            points(arm.training.token_accuracy),
-            points(arm.training.token_accuracy_last_pass),
-            percent(arm.finished.value),
-        ]
-        for arm in results.arms
-        if arm.training
-    ]
-    head = [
-        "Arm",
-        "Steps",
-        "Warm-up",
-        "Peak learning rate",
-        "",
-        "Sum of rates",
-        "Weights moved",
-        "Of their norm",
-    ]
-    head += ["Token accuracy", "In the last pass", "Answers finished"]
-    return _table("Training", head, rows, text_columns=1)
 
 
 def _benchmarks(results: Results) -> str:
@@ -281,20 +177,5 @@ def _benchmarks(results: Results) -> str:
     return _table("Benchmarks", head, rows, text_columns=2)
 
 
-def _stages(results: Results) -> str:
-    rows = [[f"{stage.name} {stage.arm}".strip(), duration(stage.seconds)] for stage in results.stages]
-    return _table("Time", ["Stage", "Time"], rows, text_columns=1)
-
-
 def _table(title: str, head: Sequence[str], rows: Rows, text_columns: int) -> str:
-    if not rows:
-        return ""
-    rule = ["---" if column < text_columns else "--:" for column in range(len(head))]
-    lines = [head, rule, *([_plain(cell) for cell in row] for row in rows)]
-    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Foreign text that Markdown and HTML leave alone."""
-    flat = " ".join(visible(text).split())
-    return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", flat)
+    return markdown(table(title, head, rows, text_columns))

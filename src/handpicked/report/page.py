@@ -16,11 +16,19 @@ from markupsafe import Markup
 from handpicked.records import Estimate
 from handpicked.report import charts, text
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
+from handpicked.report.headline import first_over_all, headline_comparisons, other_comparisons
 from handpicked.report.selected import scored_rows, selected_view, words
+from handpicked.report.selected_tables import (
+    by_type_table,
+    correlation_table,
+    difference_table,
+    overlap_table,
+)
 from handpicked.report.size_chart import Frame, size_chart
 from handpicked.report.sunburst import sunburst
+from handpicked.report.tables import comparison_table, size_table, stage_table, training_table
 from handpicked.results.facts import StageFacts
-from handpicked.results.schema import ArmComparison, ArmSection, Ranking, Results, SizeCurve, SizeMeasure
+from handpicked.results.schema import ArmSection, Ranking, Results, SizeCurve, SizeMeasure
 
 
 def render(results: Results) -> str:
@@ -40,12 +48,12 @@ def render(results: Results) -> str:
             control_note=control_note,
             near_note=near_note,
             equal_text=equal_text,
-            others=_other_comparisons(results),
+            others=other_comparisons(results),
             loss_axis=_loss_axis(results.arms),
             strength_axis=_strength_axis(results.rankings),
             length_axes=_length_axes(results),
             size_axes=_size_axes(results.size_curves),
-            seed_rates=[c for c in results.comparisons if c.seeds and _first_over_all(c, results)],
+            seed_rates=[c for c in results.comparisons if c.seeds and first_over_all(c, results)],
             pool_of={pool.name: pool for pool in (results.pool, *results.pools)},
             stage_seconds=_stage_seconds(results.stages),
             curve_axes=_curve_axes(results.arms),
@@ -80,6 +88,11 @@ def environment() -> Environment:
     made.filters.update({name: getattr(text, name) for name in names})
     made.filters.update(words=words, scored_rows=scored_rows)
     made.globals.update(charts=charts, sunburst=sunburst, size_chart=size_chart)
+    made.globals.update(comparison_table=comparison_table, size_table=size_table, stage_table=stage_table)
+    made.globals.update(
+        training_table=training_table, by_type_table=by_type_table, overlap_table=overlap_table
+    )
+    made.globals.update(difference_table=difference_table, correlation_table=correlation_table)
     return made
 
 
@@ -94,27 +107,6 @@ def shell() -> dict[str, str]:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return {"style": style, "policy": policy}
-
-
-def headline_comparisons(results: Results) -> list[ArmComparison]:
-    """The candidate against each rival over all prompts, by the first judge: the figure of the answer."""
-    if not results.judges:
-        return []
-    return [
-        item
-        for item in results.comparisons
-        if item.a in results.candidates and _first_over_all(item, results)
-    ]
-
-
-def _first_over_all(comparison: ArmComparison, results: Results) -> bool:
-    """Whether it is by the first judge and over all prompts."""
-    return bool((comparison.judge, comparison.test_set) == (results.judges[0].name, "all"))
-
-
-def _other_comparisons(results: Results) -> list[ArmComparison]:
-    shown = headline_comparisons(results)
-    return [item for item in results.comparisons if item not in shown]
 
 
 def _loss_axis(arms: Sequence[ArmSection]) -> tuple[float, float] | None:

@@ -1,10 +1,11 @@
-"""The sections on the selected rows and on style as plain tables, for ``report.md``."""
+"""The tables of the sections on the selected rows and on style."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from handpicked.report.selected import words
+from handpicked.report.table import Cell, Table, table
 from handpicked.report.text import (
     number,
     percent,
@@ -18,9 +19,6 @@ from handpicked.results.schema import BenchmarkTypes, Results, SelectionAudit
 from handpicked.statistics.preference import StylePreference
 from handpicked.statistics.verb_noun import PromptType, VerbTable
 
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]], int]
-"""Title, head, rows, and how many columns hold text."""
-
 
 def selected_tables(results: Results) -> Iterator[Table]:
     """Instruction types, win rate and benchmarks by type, differences from the pool, correlations with length, overlap, style."""
@@ -28,13 +26,13 @@ def selected_tables(results: Results) -> Iterator[Table]:
     if instructions and instructions.sets:
         yield _verbs(instructions.sets)
     if instructions and instructions.by_type:
-        yield _by_type(instructions.by_type)
+        yield by_type_table(instructions.by_type)
     if instructions and instructions.on_benchmarks:
         yield _on_benchmarks(instructions.on_benchmarks)
     if audit:
-        yield _differences(audit)
-        yield _correlations(audit)
-        yield _overlap(audit)
+        yield difference_table(audit)
+        yield correlation_table(audit)
+        yield overlap_table(audit)
     if preference:
         yield _preference(preference)
 
@@ -57,30 +55,28 @@ def _verbs(sets: Sequence[VerbTable]) -> Table:
         for one in sets
         for why, count in one.none.items()
     ]
-    return "Instruction types", ["Set", "Root verb", "Share", "95%", "n", "Most common objects"], rows, 2
+    head = ["Set", "Root verb", "Share", "95%", "n", "Most common objects"]
+    return table("Instruction types", head, rows, 2)
 
 
-def _by_type(types: Sequence[PromptType]) -> Table:
+def by_type_table(types: Sequence[PromptType]) -> Table:
+    """The candidate by type of prompt: its win rate against each rival, and its loss to the untouched model's."""
     rivals = list(types[0].win_rates)
     rows = [
         [
             row.type,
             number(row.prompts),
             *(
-                f"{percent(rate.value)} ({percent_interval(rate)}, n {rate.n})"
+                Cell(percent(rate.value), f"{percent_interval(rate)}, n {rate.n}")
                 for rate in row.win_rates.values()
             ),
-            f"{signed(row.loss.value)} ({signed_interval(row.loss)})" if row.loss else "–",
+            Cell(signed(row.loss.value), f"{signed_interval(row.loss)}, n {row.loss.n}") if row.loss else "–",
         ]
         for row in types
     ]
-    head = [
-        "Root verb of the prompt",
-        "Prompts",
-        *(f"Win rate against {rival}" for rival in rivals),
-        "Loss to untouched",
-    ]
-    return "Win rate and loss by instruction type (not corrected for the number of types)", head, rows, 1
+    head = ["Root verb of the prompt", "Prompts", *(f"vs {rival}" for rival in rivals), "Loss to untouched"]
+    title = "Win rate and loss by instruction type (not corrected for the number of types)"
+    return table(title, head, rows, 1)
 
 
 def _on_benchmarks(found: BenchmarkTypes) -> Table:
@@ -99,35 +95,40 @@ def _on_benchmarks(found: BenchmarkTypes) -> Table:
     rows += [[f"left out: {name}", why, "", "", ""] for name, why in found.left_out.items()]
     head = ["Root verb of the question", "Documents of", "Documents", "To untouched", "To full"]
     title = "Benchmark change by instruction type (points of 100, not corrected for the number of types)"
-    return title, head, rows, 2
+    return table(title, head, rows, 2)
 
 
-def _differences(audit: SelectionAudit) -> Table:
-    arms = list(audit.differences[0].arms)
-    rows = [
+def difference_table(audit: SelectionAudit) -> Table:
+    """How far every subset lies from the pool in every feature."""
+    arms = list(audit.differences[0].arms) if audit.differences else []
+    rows: list[list[str | Cell]] = [
         [
             words(row.feature),
-            *(f"{signed(d.value, 2)} ({signed_interval(d, 2)})" for d in row.arms.values()),
+            *(Cell(signed(d.value, 2), signed_interval(d, 2)) for d in (row.arms[arm] for arm in arms)),
         ]
         for row in audit.differences
     ]
-    return "Subsets against the pool, in standard deviations of the pool", ["Feature", *arms], rows, 1
+    return table("Subsets against the pool, in standard deviations of the pool", ["Feature", *arms], rows, 1)
 
 
-def _correlations(audit: SelectionAudit) -> Table:
+def correlation_table(audit: SelectionAudit) -> Table:
+    """Every score against the length."""
     rows = [
         [
             words(row.score),
             signed(row.spearman.value, 2),
             signed_interval(row.spearman, 2),
             number(row.spearman.n),
+            number(row.spearman.missing),
         ]
         for row in audit.correlations
     ]
-    return "Rank correlation of every score with length", ["Score", "Spearman", "95%", "n"], rows, 1
+    title = "Rank correlation of every score with length"
+    return table(title, ["Score", "With length", "95%", "n", "Missing"], rows, 1)
 
 
-def _overlap(audit: SelectionAudit) -> Table:
+def overlap_table(audit: SelectionAudit) -> Table:
+    """How far every two subsets hold the same rows."""
     rows = [
         [
             f"{row.a} and {row.b}",
@@ -139,12 +140,8 @@ def _overlap(audit: SelectionAudit) -> Table:
         ]
         for row in audit.overlap
     ]
-    return (
-        "Overlap of the subsets",
-        ["Subsets", "In both", "N", "Overlap at N", "By chance", "Jaccard"],
-        rows,
-        1,
-    )
+    head = ["Subsets", "In both", "N, the smaller", "Overlap at N", "By chance", "Jaccard"]
+    return table("Overlap of the subsets", head, rows, 1)
 
 
 def _preference(found: StylePreference) -> Table:
@@ -160,4 +157,4 @@ def _preference(found: StylePreference) -> Table:
         if row.p is not None
     ]
     title = "Preference and style at equal length (log-odds for a typical difference; an association, not a cause)"
-    return title, ["Feature", "Log-odds", "95%", "p (Holm)", "n"], rows, 1
+    return table(title, ["Feature", "Log-odds", "95%", "p (Holm)", "n"], rows, 1)
