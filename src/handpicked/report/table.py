@@ -47,7 +47,7 @@ def markdown(one: Table) -> str:
     """The table under its title as Markdown; nothing for one without rows."""
     if not one.rows:
         return ""
-    head = [column.head for column in one.columns]
+    head = [plain(column.head) for column in one.columns]
     rule = ["--:" if column.number else "---" for column in one.columns]
     lines = [head, rule, *([_text(cell) for cell in row] for row in one.rows)]
     return f"## {one.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)

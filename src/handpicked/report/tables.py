@@ -1,9 +1,9 @@
-"""The tables that the page and report.md share, beside those of ``selected_tables``."""
+"""The tables of a report, beside those of ``selected_tables``."""
 
 from __future__ import annotations
 
-from handpicked.report.control import equal_text
-from handpicked.report.headline import headline_first
+from handpicked.report.control import control_note, control_rows, equal_text, group_rows
+from handpicked.report.headline import headline_comparisons, headline_first
 from handpicked.report.table import Table, table
 from handpicked.report.text import (
     compact,
@@ -13,11 +13,13 @@ from handpicked.report.text import (
     percent,
     percent_interval,
     points,
+    points_interval,
     signed,
     signed_interval,
+    signed_points,
     value_of,
 )
-from handpicked.results.schema import ArmComparison, ArmSection, Results
+from handpicked.results.schema import ArmComparison, ArmSection, People, Results
 
 
 def comparison_table(results: Results) -> Table:
@@ -116,3 +118,114 @@ def stage_table(results: Results) -> Table:
         for stage in results.stages
     ]
     return table("Time", ["Stage", "Of", "Time", *(["Cost"] if paid else [])], rows, 2)
+
+
+def control_table(results: Results) -> Table:
+    """The win rates with length and style held equal, over all prompts and by group."""
+    everything = [("", "all", c) for c in headline_comparisons(results)]
+    rows = [
+        [
+            f"{c.a} vs {c.b}",
+            f"{kind} {name}".strip(),
+            label,
+            percent(estimate.value),
+            percent_interval(estimate),
+            str(estimate.n),
+            control_note(estimate),
+        ]
+        for kind, name, c in [*everything, *group_rows(results, [c for _, _, c in everything])]
+        for label, estimate in control_rows(c)
+    ]
+    head = ["Comparison", "Prompts", "Win rate", "", "95%", "n", "Note"]
+    return table("Length and style", head, rows, text_columns=3)
+
+
+def seed_table(results: Results) -> Table:
+    """The win rate of each seed by itself."""
+    rows = [
+        [
+            one.a,
+            one.b,
+            c.judge,
+            percent(one.win_rate.value),
+            percent_interval(one.win_rate),
+            str(one.win_rate.n),
+        ]
+        for c in results.comparisons
+        if c.test_set == "all"
+        for one in c.seeds
+    ]
+    return table(
+        "Each seed by itself", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3
+    )
+
+
+def people_table(people: People) -> Table:
+    """Who agrees with whom."""
+    rows = [
+        [
+            pair.one,
+            pair.other,
+            number(pair.kappa.value, 2),
+            signed_interval(pair.kappa, 2),
+            percent(pair.agreement.value),
+            str(pair.agreement.n),
+        ]
+        for pair in people.agreement
+    ]
+    head = ["One", "Other", "Kappa", "95%", "Same verdict", "n"]
+    return table("People and judge", head, rows, text_columns=2)
+
+
+def arm_table(results: Results) -> Table:
+    """Every arm's subset, loss and answers."""
+    rows = [
+        [
+            arm.name,
+            arm.by,
+            number(arm.rows),
+            number(arm.lengths.median),
+            number(arm.training.tokens if arm.training else None),
+            number(value_of(arm.loss), 3),
+            signed(value_of(arm.loss_above_base)),
+            signed_interval(arm.loss_above_base),
+            number(arm.answer_tokens.value),
+            percent(arm.unfinished.value),
+        ]
+        for arm in results.arms
+    ]
+    head = [
+        "Arm",
+        "By",
+        "Rows",
+        "Median length",
+        "Training tokens",
+        "Loss",
+        "To untouched",
+        "95%",
+        "Tokens an answer",
+        "At the limit",
+    ]
+    return table("Arms", head, rows, text_columns=2)
+
+
+def benchmark_table(results: Results) -> Table:
+    """Every arm on every benchmark, points of 100."""
+    rows = [
+        [
+            row.benchmark,
+            cell.arm,
+            "broke off" if cell.failed else points(cell.score.value),
+            points_interval(cell.score).replace("+", ""),
+            signed_points(value_of(cell.to_base)),
+            points_interval(cell.to_base),
+            signed_points(value_of(cell.to_full)),
+            points_interval(cell.to_full),
+            number(value_of(cell.characters)),
+            number(cell.score.n),
+        ]
+        for row in results.benchmarks
+        for cell in row.arms
+    ]
+    head = ["Benchmark", "Arm", "Score", "95%", "To untouched", "95%", "To full", "95%", "Characters", "n"]
+    return table("Benchmarks", head, rows, text_columns=2)
