@@ -1,4 +1,6 @@
-"""results.json and its published schema: what is written is read back into the same classes, and nothing else is read."""
+"""results.json and its published schema: what is written is read back into the same classes, and nothing else
+is read.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def test_every_key_of_results_is_in_the_schema() -> None:
 
 
 def test_a_file_of_the_format_before_is_read() -> None:
-    """There, comparisons by category named neither arms nor judge, and an arm of one training had no ``seeds``."""
+    """There, comparisons by category named neither arms nor judge, and an arm of one training had no
+    ``seeds``.
+    """
     old = plain(by_category()) | {"format": 3}
     for comparison in old["comparisons"]:
         del comparison["seeds"]

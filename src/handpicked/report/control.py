@@ -12,9 +12,11 @@ Rate = Estimate | ControlledRate
 
 
 def control_rows(comparison: ArmComparison) -> list[tuple[str, Rate]]:
-    """One comparison as judged, at equal length and style, and where its answer was the longer or the shorter one.
+    """One comparison as judged, at equal length and style, and where its answer was the longer or the shorter
+    one.
 
-    A row is a label and an estimate of the win rate. One that could not be computed is left out, unless it says why.
+    A row is a label and an estimate of the win rate. One that could not be computed is left out, unless it
+    says why.
     """
     near = comparison.length_controlled.near_equal
     rows: tuple[tuple[str, Rate | None], ...] = (
@@ -45,11 +47,14 @@ def control_note(rate: Rate) -> str:
 
 
 def near_note(comparison: ArmComparison) -> str:
-    """How many pairs lie near equal length: ``42 of 310 pairs (14%) are within 20% of equal length``; empty where unknown."""
+    """How many pairs lie near equal length: ``42 of 310 pairs (14%) are within 20% of equal length``; empty
+    where unknown.
+    """
     near = comparison.length_controlled.near_equal
     if not near.of:
         return ""
-    return f"{near.pairs} of {near.of} pairs ({percent(near.share)}) are within {near.within:.0%} of equal length"
+    share = f"{near.pairs} of {near.of} pairs ({percent(near.share)})"
+    return f"{share} are within {near.within:.0%} of equal length"
 
 
 def equal_text(rate: Rate | None) -> str:
@@ -63,7 +68,9 @@ def equal_text(rate: Rate | None) -> str:
 
 
 def group_rows(results: Results, main: Sequence[ArmComparison]) -> list[tuple[str, str, ArmComparison]]:
-    """(kind, name, comparison) of every test set and category of the comparisons ``main``, where there are several."""
+    """(kind, name, comparison) of every test set and category of the comparisons ``main``, where there are
+    several.
+    """
     found = []
     for one in main:
         same = [

@@ -1,4 +1,4 @@
-"""The files of a report: results.json, report.md and report.html, written aside and renamed so that a reader never sees half of one."""
+"""The files of a report: results.json, report.md and report.html, so written that nobody reads half of one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def read(folder: Path) -> Results:
         ) from error
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{path} cannot be read ({error}). Delete it and run the experiment again: only the report is redone."
+            f"{path} cannot be read ({error}). Delete it and run the experiment again: only the report "
+            "is redone."
         ) from error
     found = plain.get("format") if isinstance(plain, dict) else None
     if not isinstance(plain, dict) or found not in READ:
@@ -44,8 +45,8 @@ def read(folder: Path) -> Results:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise StoreError(
-            f"{path} is not what handpicked writes: {place}: {first['msg']}. Delete it and run the experiment again: only the "
-            "report is redone."
+            f"{path} is not what handpicked writes: {place}: {first['msg']}. Delete it and run the experiment "
+            "again: only the report is redone."
         ) from error
 
 

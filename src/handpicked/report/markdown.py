@@ -17,7 +17,9 @@ from handpicked.results.schema import Results
 
 
 def render_markdown(results: Results) -> str:
-    """The short report of one run as Markdown. ``plain`` keeps foreign text on one line, so that blank lines are ours."""
+    """The short report of one run as Markdown. ``plain`` keeps foreign text on one line, so that blank lines
+    are ours.
+    """
     text = (
         _environment()
         .get_template("report.md.j2")

@@ -1,4 +1,6 @@
-"""What the sections on the selected rows need beside the results: which sets are shown first, and shared axes."""
+"""What the sections on the selected rows need beside the results: which sets are shown first, and shared
+axes.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ Axis = tuple[float, float]
 
 @dataclass(frozen=True)
 class SelectedView:
-    """For the page: instruction types, the audit's differences and the preference's effects, each with its axis.
+    """For the page: instruction types, the audit's differences and the preference's effects, each with its
+    axis.
 
-    ``first`` and ``others`` are the sets of instructions, the pool and the candidate first; ``order`` are the verbs in the order
-    that gives them their colours. ``longer`` is the candidate's difference from the pool in length.
+    ``first`` and ``others`` are the sets of instructions, the pool and the candidate first; ``order`` are the
+    verbs in the order that gives them their colours. ``longer`` is the candidate's difference from the pool
+    in length.
     """
 
     first: Sequence[VerbTable]

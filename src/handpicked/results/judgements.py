@@ -1,4 +1,6 @@
-"""Everything that a set of verdicts says, judge by judge and pair of models by pair of models: what judgements.json holds."""
+"""Everything that a set of verdicts says, judge by judge and pair of models by pair of models: what
+judgements.json holds.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,8 @@ class HeldEqual:
 class Figures:
     """A set of verdicts on two models, told from the side of ``a``.
 
-    ``soft`` is of the judge's probabilities, ``None`` where it gives none; ``style_controlled`` is ``None`` where the answers
-    are not known.
+    ``soft`` is of the judge's probabilities, ``None`` where it gives none; ``style_controlled`` is ``None``
+    where the answers are not known.
     """
 
     strict: RuleFigures
@@ -108,7 +110,9 @@ class MeanGrade:
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """What ``handpicked judge`` found. ``grades`` are by judge, highest first; ``people`` what votes cast on the pairs say."""
+    """What ``handpicked judge`` found. ``grades`` are by judge, highest first; ``people`` what votes cast on
+    the pairs say.
+    """
 
     pairs: int
     judges: tuple[JudgeFigures, ...]
@@ -117,8 +121,8 @@ class Judgements:
 
 
 def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> tuple[JudgeFigures, ...]:
-    """One entry a judge. ``pairs`` are the answers that were judged, where they are known: without them style cannot be
-    controlled.
+    """One entry a judge. ``pairs`` are the answers that were judged, where they are known: without them style
+    cannot be controlled.
     """
     return tuple(
         _judge(name, [v for v in verdicts if v.judge == name], pairs)

@@ -1,7 +1,8 @@
-"""What results.json says: one frozen dataclass a section, ``Results`` at the top, and how they are written and read.
+"""What results.json says: one frozen dataclass a section, ``Results`` at the top, and how they are written
+and read.
 
-The fields are the keys of the file, in its order. ``docs/results.schema.json`` is the JSON schema of ``Results``, made by
-``schema``. Every reported number is an Estimate (value, low, high, n, missing, method).
+The fields are the keys of the file, in its order. ``docs/results.schema.json`` is the JSON schema of
+``Results``, made by ``schema``. Every reported number is an Estimate (value, low, high, n, missing, method).
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ AnswerKind = Literal["clear", "mixed", "lost", "undecided", "refused"]
 class Answer:
     """The answer of the experiment in words.
 
-    ``kind``: clear (every rival is beaten), mixed, lost, undecided, or refused (no winner may be named). ``headline`` is the
-    answer without numbers, ``sentence`` with them. ``certainty`` says what the numbers cover and what they do not; ``by_loss``
-    what the loss on the references says, empty where there is none.
+    ``kind``: clear (every rival is beaten), mixed, lost, undecided, or refused (no winner may be named).
+    ``headline`` is the answer without numbers, ``sentence`` with them. ``certainty`` says what the numbers
+    cover and what they do not; ``by_loss`` what the loss on the references says, empty where there is none.
     """
 
     kind: AnswerKind
@@ -61,7 +62,9 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class PoolSection:
-    """A pool that arms select from; ``name`` is empty for the experiment's own. ``lengths`` are in ``measure``."""
+    """A pool that arms select from; ``name`` is empty for the experiment's own. ``lengths`` are in
+    ``measure``.
+    """
 
     name: str
     source: str
@@ -74,7 +77,9 @@ class PoolSection:
 
 @dataclass(frozen=True, slots=True)
 class PromptSet:
-    """A test set; two runs that share its ``digest`` share its prompts. ``references`` counts prompts that have one."""
+    """A test set; two runs that share its ``digest`` share its prompts. ``references`` counts prompts that
+    have one.
+    """
 
     test_set: str
     prompts: int
@@ -84,7 +89,9 @@ class PromptSet:
 
 @dataclass(frozen=True, slots=True)
 class RefinedRows:
-    """What rewriting made of the responses of a subset: ``left_out`` counts rows without a usable one, by reason."""
+    """What rewriting made of the responses of a subset: ``left_out`` counts rows without a usable one, by
+    reason.
+    """
 
     rows: int
     rewritten: int
@@ -98,10 +105,11 @@ class RefinedRows:
 class ArmSection:
     """One arm: its subset, its training, its loss on the references, its answers. Several seeds are pooled.
 
-    ``by`` is the selector (``none``: the untouched model); ``seeds`` names the models of an arm that has several. Losses are
-    nats per response token; ``loss_above_base`` and ``loss_above_candidate`` are differences to the untouched model and to the
-    candidate on the same prompts. Answers are counted in the model's tokens; ``finished`` and ``unfinished`` are the shares
-    that ended by themselves and that stopped at the token limit.
+    ``by`` is the selector (``none``: the untouched model); ``seeds`` names the models of an arm that has
+    several. Losses are nats per response token; ``loss_above_base`` and ``loss_above_candidate`` are
+    differences to the untouched model and to the candidate on the same prompts. Answers are counted in the
+    model's tokens; ``finished`` and ``unfinished`` are the shares that ended by themselves and that stopped
+    at the token limit.
     """
 
     name: str
@@ -170,9 +178,9 @@ class SeedRate:
 class ControlledRate:
     """A win rate at equal length (and style): an Estimate without a value where it is not estimable.
 
-    ``reason`` says why there is no value, or why it decides nothing (``both_sides``: forms of control fall on both sides of
-    50%); else it is ``None``. ``forms`` has the rate by each form of the length term and ``range`` their ends; ``effects`` are
-    log-odds per standard deviation of each term.
+    ``reason`` says why there is no value, or why it decides nothing (``both_sides``: forms of control fall on
+    both sides of 50%); else it is ``None``. ``forms`` has the rate by each form of the length term and
+    ``range`` their ends; ``effects`` are log-odds per standard deviation of each term.
     """
 
     value: float | None
@@ -193,9 +201,10 @@ class ControlledRate:
 class ArmComparison:
     """Two arms by one judge, told from the side of ``a``; all seeds together.
 
-    ``test_set`` is ``all`` or the name of one. ``holm`` is the p-value of the sign test that neither arm is better, corrected for
-    all comparisons of the candidates by that judge; ``None`` where nothing was tested. ``seeds`` has every two models that
-    met, where there are several; ``categories`` the same figures by category, where prompts have several.
+    ``test_set`` is ``all`` or the name of one. ``holm`` is the p-value of the sign test that neither arm is
+    better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
+    ``seeds`` has every two models that met, where there are several; ``categories`` the same figures by
+    category, where prompts have several.
     """
 
     judge: str
@@ -258,9 +267,9 @@ class Ranking:
 class BenchmarkCell:
     """One arm on one benchmark, in the unit of its metric (accuracies 0 to 1).
 
-    ``to_base`` and ``to_full`` are paired differences to the untouched model and to training on everything, ``None`` where
-    there is none; ``characters`` and ``characters_to_base`` the lengths of generated answers. ``failed`` or ``reason`` say why
-    there is no score.
+    ``to_base`` and ``to_full`` are paired differences to the untouched model and to training on everything,
+    ``None`` where there is none; ``characters`` and ``characters_to_base`` the lengths of generated answers.
+    ``failed`` or ``reason`` say why there is no score.
     """
 
     arm: str
@@ -292,7 +301,9 @@ class BenchmarkRow:
 
 @dataclass(frozen=True, slots=True)
 class DocumentType:
-    """The benchmark documents of one type, how many come from each benchmark, and the candidate's paired differences."""
+    """The benchmark documents of one type, how many come from each benchmark, and the candidate's paired
+    differences.
+    """
 
     type: str
     documents: int
@@ -305,7 +316,8 @@ class DocumentType:
 class BenchmarkTypes:
     """Benchmark differences by type of document; ``left_out`` says which benchmarks are not pooled, and why.
 
-    ``no_verb`` is the share without a root verb among documents with text, ``overall`` the row of all documents.
+    ``no_verb`` is the share without a root verb among documents with text, ``overall`` the row of all
+    documents.
     """
 
     left_out: Mapping[str, str]
@@ -316,7 +328,9 @@ class BenchmarkTypes:
 
 @dataclass(frozen=True, slots=True)
 class ShortAnswers:
-    """One arm on the prompts whose reference is a few words: words an answer, and the share of answers that hold it."""
+    """One arm on the prompts whose reference is a few words: words an answer, and the share of answers that
+    hold it.
+    """
 
     arm: str
     prompts: int
@@ -403,7 +417,8 @@ class SelectionAudit:
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """What the instructions of pool and subsets ask for, and the candidate by type of prompt and of benchmark document.
+    """What the instructions of pool and subsets ask for, and the candidate by type of prompt and of benchmark
+    document.
 
     ``missing`` says what to install where none was parsed.
     """
@@ -460,9 +475,11 @@ class RaterAgreement:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What the votes of people say. ``stale`` votes are on answers that have since changed, and are left out of the rest.
+    """What the votes of people say. ``stale`` votes are on answers that have since changed, and are left out
+    of the rest.
 
-    ``longer``: how often people preferred the longer answer, where they had a preference and the lengths differ.
+    ``longer``: how often people preferred the longer answer, where they had a preference and the lengths
+    differ.
     """
 
     votes: int
@@ -477,7 +494,9 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that results.json says, in its order. A section is ``None`` or empty where the run has no such part."""
+    """Everything that results.json says, in its order. A section is ``None`` or empty where the run has no
+    such part.
+    """
 
     format: int
     name: str
