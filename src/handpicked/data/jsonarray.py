@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-import orjson
-
-from handpicked.data.lines import ROUNDED
+from handpicked.data import large
 from handpicked.data.parsing import COMMA_THEN_END, DECODER, broken, encoding_hint, too_large, without_commas
 from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
 from handpicked.errors import PoolError
@@ -344,10 +342,8 @@ class Elements:
         if len(data) > self._max_row:
             return too_large(len(data), self._max_row, data)
         try:
-            value = None if ROUNDED.search(data) else orjson.loads(data)
-        except orjson.JSONDecodeError:
-            value = None
-        if value is None:
+            value = large.loads(data)
+        except ValueError:
             try:
                 text = data.decode("utf-8")
             except UnicodeDecodeError:

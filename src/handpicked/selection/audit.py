@@ -104,15 +104,16 @@ def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
     types = (pa.int64(), pa.string(), pa.large_string(), pa.large_string())
     for example in pool.examples(rows) if rows else ():
         waiting.append([getattr(example, name) for name in names])
+        del example
         if len(waiting) == BATCH:
             yield _batch(waiting, names, types)
-            waiting = []
     if waiting:
         yield _batch(waiting, names, types)
 
 
 def _batch(values: list[Any], names: Sequence[str], types: Sequence[pa.DataType]) -> pa.RecordBatch:
     columns = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), types, strict=True)]
+    values.clear()  # a row may be large
     return pa.RecordBatch.from_arrays(columns, names=list(names))
 
 
