@@ -166,6 +166,20 @@ def test_the_training_section_says_what_training_changed() -> None:
     ]
 
 
+def test_rows_and_turns_that_the_template_took_from_a_training_are_said() -> None:
+    results = copy.deepcopy(usual())
+    arm = results["arms"][1]
+    assert not re.search(r"earlier turns were not learned", render(results) + render_markdown(results))
+    arm["training"] |= {"rows_refused": 3, "turns_unlearned": 17}
+    page = render(results)
+    table = page.split("How did training go?")[1].split("What did training change?")[0]
+    row = table.split(f'<th scope="row">{arm["name"]}</th>')[1].split("</tr>")[0]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row)[2] == "3"
+    assert "17 earlier turns were not learned" in table
+    text = render_markdown(results)
+    assert "3 rows of the subset were left out" in text and "17 earlier turns were not learned" in text
+
+
 def test_a_run_with_almost_nothing_in_it_still_makes_a_page() -> None:
     bare = made(
         arms=[ArmFacts("base", "none"), ArmFacts(CANDIDATE, "longest")],

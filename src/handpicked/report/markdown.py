@@ -257,7 +257,20 @@ def _training(results: Json) -> str:
         "Of their norm",
     ]
     head += ["Token accuracy", "In the last pass", "Answers finished"]
-    return _table("Training", head, rows, text_columns=1)
+    left_out = [
+        f"{_plain(arm['name'])}: {number(arm['training'][field])} {what}"
+        for arm in results["arms"]
+        if arm["training"]
+        for field, what in (
+            ("rows_refused", "rows of the subset were left out, because the chat template refuses them."),
+            (
+                "turns_unlearned",
+                "earlier turns were not learned: the chat template shows them otherwise than inference.",
+            ),
+        )
+        if arm["training"][field]
+    ]
+    return "\n\n".join([_table("Training", head, rows, text_columns=1), *left_out])
 
 
 def _benchmarks(results: Json) -> str:

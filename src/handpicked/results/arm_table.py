@@ -15,7 +15,7 @@ Json = dict[str, Any]
 AVERAGED = (
     *("rows", "truncated", "steps", "epochs", "tokens", "response_tokens", "seconds", "learning_rate"),
     *("warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
-    *("weight_change", "weight_change_relative"),
+    *("weight_change", "weight_change_relative", "rows_refused", "turns_unlearned"),
 )
 """What of the trainings of several seeds is told as their mean."""
 
