@@ -128,10 +128,11 @@ class Elements:
             rows: list[Any] = []
             lines: list[int] = []
             self._available(rows, lines)
-            if rows:
-                self._rows_before += len(rows)
-                yield Raw(rows, lines, self._byte(self._at), self._line_at(self._at))
-            del rows, lines  # a large row is not kept while the next one is read
+            self._rows_before += len(rows)
+            run = [Raw(rows, lines, self._byte(self._at), self._line_at(self._at))] if rows else []
+            del rows, lines  # a large row is not kept here while it is worked on
+            if run:
+                yield run.pop()
             if self._closed or (self._ended and self._at >= len(self._text)):
                 break
             self._more()
