@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import orjson
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +90,16 @@ def test_a_long_line_is_damaged_where_a_short_one_is(line, says, monkeypatch):
 def test_whether_a_row_is_long_is_seen_at_any_depth():
     assert large.is_long({"a": [{"b": "x" * 21}]}) and not large.is_long({"a": ["x" * 20] * 9})
     assert orjson.loads(_json({"a": 1})) == {"a": 1}
+
+
+@given(st.lists(TEXT | st.none(), max_size=8))
+def test_a_column_of_long_texts_is_arrows(texts):
+    found = large.text_column(texts)
+    found.validate(full=True)
+    assert found.to_pylist() == texts and found.type == pa.large_string()
+
+
+def test_a_column_takes_nothing_but_texts():
+    for texts in (["x" * 30, 5], ["x" * 30, "\ud800"], [5, "x"]):
+        with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)):
+            large.text_column(texts)

@@ -17,6 +17,7 @@ from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
 from handpicked.data.formats import BLANK, Pairs
+from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
 
 
@@ -77,7 +78,7 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
                 if any(values):
                     return None
                 continue
-            arrays[field] = pa.array(values, pa.large_string())
+            arrays[field] = text_column(values)
         if reading.source_field is not None:
             arrays[reading.source_field] = pa.array(
                 [reading.source_of(row) for row in raw.rows], pa.large_string()

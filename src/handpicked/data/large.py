@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from handpicked.data.parsing import DECODER, ROUNDED
 
@@ -138,3 +139,24 @@ def _escapes(text: str) -> bytes:
         return json.dumps(text, ensure_ascii=False)[1:-1].encode()
     except UnicodeEncodeError:
         return json.dumps(text)[1:-1].encode()
+
+
+def text_column(texts: Sequence[Any]) -> pa.Array:
+    """A ``large_string`` column of these texts. Of a long one Arrow would keep UTF-8 twice, in the text and in the column.
+
+    Raises:
+        UnicodeEncodeError, ArrowTypeError, ArrowInvalid: a text holds a lone surrogate, or a value is no text.
+    """
+    if not any(map(is_long, texts)):
+        return pa.array(texts, pa.large_string())
+    data = bytearray()
+    ends = [0]
+    for text in texts:
+        if text is not None and not isinstance(text, str):
+            raise pa.ArrowTypeError("a value is no text")
+        for at in range(0, len(text or ""), PIECE):
+            data += (text or "")[at : at + PIECE].encode()
+        ends.append(len(data))
+    valid = pa.array([text is not None for text in texts]).buffers()[1]
+    offsets = pa.array(ends, pa.int64()).buffers()[1]
+    return pa.Array.from_buffers(pa.large_string(), len(texts), [valid, offsets, pa.py_buffer(data)])

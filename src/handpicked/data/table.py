@@ -46,6 +46,7 @@ class _Lines:
         line = self._next()
         if self._size > min(lines.CHUNK, self._max_row) or isinstance(line, Oversized):
             self._last = line
+            del line  # else the error would keep it
             raise _Wide
         text = self._text(line)
         self._record.append(text)
@@ -65,8 +66,10 @@ class _Lines:
                 over = over or bytes(record[:1000])
                 over = over or (line.head if isinstance(line, Oversized) else bytes(line[:1000]))
                 record.clear()
-            else:
+            elif record or not isinstance(line, bytearray):
                 record += line
+            else:
+                record = line
             del line
             if not (odd and self._quoted):
                 break
@@ -79,7 +82,7 @@ class _Lines:
     def _next(self) -> bytes | bytearray | Oversized:
         while not self._waiting:
             chunk, self.end = next(self._chunks)
-            self._waiting.extend([chunk] if isinstance(chunk, Oversized) else chunk.splitlines(keepends=True))
+            self._waiting.extend(_cut(chunk))
             del chunk
         line = self._waiting.popleft()
         self.number += 1
@@ -94,6 +97,16 @@ class _Lines:
         except UnicodeDecodeError:
             self.bytes_that_are_not_utf8 = bytes(line)
             return line.decode("utf-8", "surrogateescape")
+
+
+def _cut(chunk: bytes | bytearray | Oversized) -> list[bytes | bytearray | Oversized]:
+    """The lines of a chunk; a chunk of one line is not copied."""
+    if isinstance(chunk, Oversized):
+        return [chunk]
+    end = len(chunk) - (2 if chunk.endswith(b"\r\n") else chunk.endswith((b"\n", b"\r")))
+    if chunk.find(b"\n", 0, end) < 0 and chunk.find(b"\r", 0, end) < 0:
+        return [chunk]
+    return list(chunk.splitlines(keepends=True))
 
 
 class _Header:
@@ -199,8 +212,11 @@ def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> Any:
     if not isinstance(record, bytearray):
         return record
     source.start_record()  # lets go of the lines
+    for ending in (b"\n", b"\r"):
+        if record.endswith(ending):
+            del record[-1:]
     try:
-        cells = _cells(record.removesuffix(b"\n").removesuffix(b"\r"), delimiter.encode(), quoted)
+        cells = _cells(record, delimiter.encode(), quoted)
     except UnicodeDecodeError:
         shown = excerpt(record[:1000].decode("utf-8", "replace"))
         return Damage(f"it holds bytes that are not UTF-8{encoding_hint(record)}", shown)

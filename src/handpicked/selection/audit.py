@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from handpicked.data.large import text_column
 from handpicked.records import Pool
 from handpicked.selection.guards import plan_guards
 from handpicked.selectors.selector import Scores
@@ -112,7 +113,10 @@ def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
 
 
 def _batch(values: list[Any], names: Sequence[str], types: Sequence[pa.DataType]) -> pa.RecordBatch:
-    columns = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), types, strict=True)]
+    columns = [
+        text_column(column) if kind == pa.large_string() else pa.array(column, kind)
+        for column, kind in zip(zip(*values, strict=True), types, strict=True)
+    ]
     values.clear()  # a row may be large
     return pa.RecordBatch.from_arrays(columns, names=list(names))
 
