@@ -148,7 +148,7 @@ def test_an_arm_that_asks_for_no_row_is_a_mistake(smallest):
     with pytest.raises(ConfigError, match="arm 'longest': size is 0"):
         plan(smallest, ["arms.longest.size=0"])
     nothing = json.dumps({"by": "random", "fraction": 0.001})
-    with pytest.raises(ConfigError, match="arm 'random': there is no row to train on"):
+    with pytest.raises(ConfigError, match="arm 'random': no row would be kept"):
         plan(smallest, [f"arms.random={nothing}"])
 
 
