@@ -7,7 +7,11 @@ import os
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+from handpicked.data import read
 
 CHILD = """
 import sys, resource
@@ -78,3 +82,33 @@ def test_a_row_of_a_gigabyte(tmp_path, container, megabytes, limit):
     _, rejected, peak = measured(tmp_path / f"pool.{container}.gz", tmp_path / "out", limit)
     assert rejected == (megabytes > limit)
     assert peak < 6 * min(megabytes, limit) + 30
+
+
+def test_a_parquet_column_of_one_long_text_is_read_in_small_batches(tmp_path):
+    """2,000 rows that name one text of a megabyte: 1.2 MB in the file, 2 GB in memory."""
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), pa.array(["word " * 200_000]))
+    asked = pa.array([f"q{row}" for row in range(2000)])
+    table = pa.table({"instruction": asked, "output": text})
+    pq.write_table(table, tmp_path / "p.parquet", dictionary_pagesize_limit=1 << 22)
+    assert (tmp_path / "p.parquet").stat().st_size < 4 << 20
+    (shard,) = read(tmp_path / "p.parquet").shards
+    sizes = [batch.num_rows for batch in shard.tables(None)]
+    assert sum(sizes) == 2000 and max(sizes) <= 32
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_columnar_row_over_the_limit_is_rejected_with_its_size(tmp_path, kind):
+    rows = [{"instruction": f"q{row}", "output": "a" * (3 << 20 if row == 1 else 5)} for row in range(4)]
+    table = pa.Table.from_pylist(rows)
+    file = tmp_path / f"pool.{kind}"
+    if kind == "parquet":
+        pq.write_table(table, file)
+    else:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    pool = read(file, max_row_mb=1)
+    (rejected,) = pool.rejected()
+    assert rejected.row == 1 and "the row has 3.1 MB, more than the 1 MiB" in rejected.reason
+    batches = [batch for shard in pool.shards for batch in shard.read(["row", "response"])]
+    assert [row for batch in batches for row in batch["row"].to_pylist()] == [0, 2, 3]
+    assert [example.row for example in pool.examples()] == [0, 2, 3]

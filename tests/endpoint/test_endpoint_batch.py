@@ -248,3 +248,65 @@ def test_a_damaged_state_of_batches_is_one_line(tmp_path):
         (folder / "batches.json").write_text(damage)
         with pytest.raises(StoreError, match="no state of batches"):
             complete_batched(requests, settings, cache, folder)
+
+
+def wanting(*unwanted: str):
+    """A model that refuses every request which holds one of these settings, in its maker's words."""
+
+    def line(row):
+        for name in unwanted:
+            if name in row["body"]:
+                said = f"Unsupported parameter: '{name}' is not supported with this model."
+                said += " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+                body = {"error": {"message": said}}
+                return {
+                    "custom_id": row["custom_id"],
+                    "response": {"status_code": 400, "body": body},
+                    "error": None,
+                }
+        return answered(row)
+
+    return line
+
+
+def test_a_batch_that_is_refused_for_a_setting_is_sent_again_as_the_model_wants_it(tmp_path):
+    requests = [Request((Message("user", text),), 8, temperature=0.0) for text in ("one", "two")]
+    cache, folder = tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches(wanting("max_tokens", "temperature")) as server:
+        server.status = "completed"
+        for _ in range(3):
+            with pytest.raises(NotYet, match="2 requests were submitted"):
+                complete_batched(requests, at(server), cache, folder)
+        assert [r.text for r in complete_batched(requests, at(server), cache, folder)] == [
+            "re: one",
+            "re: two",
+        ]
+        assert {name for row in server.rows("batch-2") for name in row["body"]} == {
+            "model", "messages", "max_completion_tokens",
+        }  # fmt: skip
+        other = [Request((Message("user", "three"),), 8, temperature=0.0)]
+        with pytest.raises(NotYet):  # what was learnt is kept in the cache
+            complete_batched(other, at(server), cache, tmp_path / "other")
+        assert "max_completion_tokens" in server.rows("batch-3")[0]["body"]
+
+
+def test_a_model_that_refuses_either_way_is_asked_each_way_once(tmp_path):
+    requests, cache, folder = asks("one"), tmp_path / "c.sqlite", tmp_path / "batches"
+    with local_batches(wanting("max_tokens", "max_completion_tokens")) as server:
+        server.status = "completed"
+        for _ in range(2):
+            with pytest.raises(NotYet):
+                complete_batched(requests, at(server), cache, folder)
+        with pytest.raises(EndpointError, match="refused every request of its batches"):
+            complete_batched(requests, at(server), cache, folder)
+        assert len(server.made) == 2
+
+
+def test_results_from_elsewhere_teach_as_well(tmp_path):
+    requests, cache, folder = asks("one"), tmp_path / "c.sqlite", tmp_path / "batches"
+    settings = JudgeSettings(model="m", base_url="https://api.example.com/v1")
+    (file,) = write_batched(requests, settings, cache, folder)
+    row = json.loads(file.read_text())
+    (folder / "results-1.jsonl").write_text(json.dumps(wanting("max_tokens")(row)))
+    (file,) = write_batched(requests, settings, cache, folder)
+    assert "max_completion_tokens" in json.loads(file.read_text())["body"]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from handpicked.errors import ConfigError
+from handpicked.experiment import untouched as untouched_arms
 from handpicked.experiment.dry_run import plan, text_of
+from handpicked.experiment.file import load
+from handpicked.experiment.lineup import lineup
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
@@ -143,7 +148,7 @@ def test_an_arm_that_asks_for_no_row_is_a_mistake(smallest):
     with pytest.raises(ConfigError, match="arm 'longest': size is 0"):
         plan(smallest, ["arms.longest.size=0"])
     nothing = json.dumps({"by": "random", "fraction": 0.001})
-    with pytest.raises(ConfigError, match="arm 'random': there is no row to train on"):
+    with pytest.raises(ConfigError, match="arm 'random': no row would be kept"):
         plan(smallest, [f"arms.random={nothing}"])
 
 
@@ -174,3 +179,26 @@ def test_the_papers_experiments_resolve_every_name_and_say_what_they_take(
     asked = sum(planned.evaluation["prompts"].values())
     assert asked > 1000 and judge["calls"] == 2 * 4 * asked and judge["at_most_usd"] > 100
     assert not any("planned" in part for part in planned.missing)
+
+
+def test_a_run_refuses_every_such_arm_at_once_before_any_work(smallest, tmp_path):
+    nothing = json.dumps({"by": "random", "fraction": 0.001})
+    settings = ["train.budget_tokens=5", "arms.random.train.learning_rate=1e-20", f"arms.none={nothing}"]
+    words = [sys.executable, "-m", "handpicked", "run", str(smallest), "-o", str(tmp_path / "out")]
+    words += [word for setting in (*settings, "model.name=bundled") for word in ("--set", setting)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and not (tmp_path / "out").exists(), done.stderr
+    longest, *rest = done.stderr.splitlines()
+    assert "line 6: arm 'longest': train.budget_tokens = 5 holds none of its rows" in longest
+    assert sum("line 8: arm 'random-s" in line for line in rest) == 2
+    assert "there is no row to train on" in done.stderr
+
+
+def test_a_run_reads_no_pool_where_every_arm_has_a_step_at_its_peak_rate(smallest, monkeypatch):
+    monkeypatch.setattr(untouched_arms, "row_costs", pytest.fail)
+    sized = [
+        "train={method: lora, epochs: 1}",
+        "arms.shortest.train={epochs: 1}",
+        "arms.random.train={epochs: 1}",
+    ]
+    assert untouched_arms.untouched(lineup(load(smallest, sized))) == []

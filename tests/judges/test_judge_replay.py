@@ -205,9 +205,9 @@ def test_our_own_verdicts_come_back_as_they_were(tmp_path):
     [
         ('[{"a": 1}]', "Fields seen: a"),
         ("[]", "is empty"),
-        ("", "neither JSON"),
+        ("", "is empty"),
         ("[1]", "expected an object"),
-        ('{"x": ', "neither JSON"),
+        ('{"x": ', "line 1: not valid JSON"),
         (json.dumps([cherry("oops", [1, 2])]), "row 1 is no review"),
     ],
 )
@@ -218,7 +218,7 @@ def test_what_is_no_review_is_one_clear_error(tmp_path, text, says):
 
 
 def test_no_file_no_reviews_in_the_folder_and_no_parquet_are_clear_errors(tmp_path):
-    with pytest.raises(PoolError, match="There is no file"):
+    with pytest.raises(PoolError, match="there is no such file"):
         replay(tmp_path / "missing.json")
     with pytest.raises(PoolError, match="holds no"):
         replay(tmp_path)

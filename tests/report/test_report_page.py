@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -158,6 +159,22 @@ def test_the_training_section_says_what_training_changed() -> None:
         "0.0002 (default for lora)",
         "0.0031",
     ]
+
+
+def test_rows_and_turns_that_the_template_took_from_a_training_are_said() -> None:
+    results = usual()
+    assert not re.search(r"earlier turns were not learned", render(results) + render_markdown(results))
+    training = results.arms[1].training
+    assert training is not None
+    arm = replace(results.arms[1], training=replace(training, rows_refused=3, turns_unlearned=17))
+    results = replace(results, arms=[results.arms[0], arm, *results.arms[2:]])
+    page = render(results)
+    table = page.split("How did training go?")[1].split("What did training change?")[0]
+    row = table.split(f'<th scope="row">{arm.name}</th>')[1].split("</tr>")[0]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row)[2] == "3"
+    assert "17 earlier turns were not learned" in table
+    text = render_markdown(results)
+    assert "3 rows of the subset were left out" in text and "17 earlier turns were not learned" in text
 
 
 def test_a_run_with_almost_nothing_in_it_still_makes_a_page() -> None:

@@ -37,3 +37,10 @@ def test_damage_elsewhere_is_an_error_with_its_line(tmp_path: Path):
     path.write_text('{"arm": \n{"arm": "x"}\n')
     with pytest.raises(StoreError, match="line 1"):
         recover(path)
+
+
+def test_what_is_written_is_utf_8(tmp_path: Path):
+    path = tmp_path / "arm.jsonl"
+    append(path, [Completion("arm", "1", "half a \ud83d letter", 3, True)])
+    assert "half a \ufffd letter" in path.read_text("utf-8")
+    assert recover(path)[0]["text"] == "half a \ufffd letter"

@@ -78,12 +78,15 @@ def run_until(
     """Run the experiment until that stage is done, or say what this machine lacks for it."""
     from handpicked.experiment.checks import missing_parts, mistakes
     from handpicked.experiment.file import load
+    from handpicked.experiment.lineup import lineup
     from handpicked.experiment.run import run as run_experiment
+    from handpicked.experiment.untouched import untouched
 
     experiment = load(file, overrides or [], also=mistakes)
     missing = missing_parts(experiment)
     if missing:
         raise MissingPart("\n".join(missing))
+    load(file, overrides or [], also=lambda read: untouched(lineup(read)))
     folder = out or Path("runs") / experiment.name
     with bars() as progress:
         return run_experiment(

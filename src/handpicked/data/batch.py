@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from handpicked.data.formats import BadRow, RowFormat, texts
+from handpicked.data.large import text_column
 from handpicked.data.raw import Damage, Raw, excerpt
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
@@ -123,7 +124,7 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
         else:
             convert = CONVERT[reading.kinds[column]]
             values = [convert(row.get(column)) for row in kept]
-        arrays.append(pa.array(values, kind))
+        arrays.append(text_column(values) if kind == pa.large_string() else pa.array(values, kind))
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 

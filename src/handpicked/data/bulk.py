@@ -17,6 +17,7 @@ from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
 from handpicked.data.formats import BLANK, Pairs
+from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
 
 
@@ -24,10 +25,20 @@ def bulk_batch(
     batch: pa.RecordBatch, first_row: int, reading: Reading, columns: Sequence[str]
 ) -> pa.RecordBatch | None:
     """The readable rows with ``columns`` in that order, or ``None`` where the rows must be read one by one."""
-    understood = None if "messages" in columns else _understood(batch, reading)
-    if understood is None:
-        return None
-    prompt, response, readable = understood
+    plain = understood(batch, reading, columns)
+    return None if plain is None else batch_of(batch, *plain, first_row, reading, columns)
+
+
+def batch_of(
+    batch: pa.RecordBatch,
+    prompt: pa.Array,
+    response: pa.Array,
+    readable: Any,
+    first_row: int,
+    reading: Reading,
+    columns: Sequence[str],
+) -> pa.RecordBatch:
+    """The readable rows with ``columns`` in that order, of what was ``understood``."""
     rows = pa.array(np.arange(first_row, first_row + batch.num_rows))
     if not readable.all():
         mask = pa.array(readable)
@@ -45,10 +56,10 @@ def bulk_batch(
 
 def unreadable(batch: pa.RecordBatch, reading: Reading) -> Sequence[int]:
     """The positions of the rows that may be unreadable: exactly those, or all where rows must be read one by one."""
-    understood = _understood(batch, reading)
-    if understood is None:
+    plain = understood(batch, reading)
+    if plain is None:
         return range(batch.num_rows)
-    found: list[int] = np.flatnonzero(~understood[2]).tolist()
+    found: list[int] = np.flatnonzero(~plain[2]).tolist()
     return found
 
 
@@ -67,7 +78,7 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
                 if any(values):
                     return None
                 continue
-            arrays[field] = pa.array(values, pa.large_string())
+            arrays[field] = text_column(values)
         if reading.source_field is not None:
             arrays[reading.source_field] = pa.array(
                 [reading.source_of(row) for row in raw.rows], pa.large_string()
@@ -82,10 +93,14 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
     return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
-def _understood(batch: pa.RecordBatch, reading: Reading) -> tuple[pa.Array, pa.Array, Any] | None:
-    """Prompt, response and whether each row is readable (a numpy mask), where the columns are plain text."""
+def understood(
+    batch: pa.RecordBatch, reading: Reading, columns: Sequence[str] = ()
+) -> tuple[pa.Array, pa.Array, Any] | None:
+    """Prompt, response and whether each row is readable (a numpy mask), where these are plain text and ``columns`` ask for
+    no messages.
+    """
     shape = reading.format
-    if not isinstance(shape, Pairs) or shape.listed:
+    if "messages" in columns or not isinstance(shape, Pairs) or shape.listed:
         return None
     if not (_unused(batch, shape.system) and _unused(batch, shape.history)):
         return None

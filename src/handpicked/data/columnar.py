@@ -14,6 +14,7 @@ from handpicked.data import arrowtypes
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
+from handpicked.data.parsing import too_large
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
@@ -47,7 +48,7 @@ class ColumnarShard:
         needed = self._needed(columns)
         row = self.first_row
         for batch in self.tables(needed):
-            whole = bulk_batch(batch, row, self.reading, columns)
+            whole = None if self._over(batch) else bulk_batch(batch, row, self.reading, columns)
             read = to_batch(self._raw(batch, row), row, self.reading, columns) if whole is None else whole
             yield read, row, batch
             row += batch.num_rows
@@ -60,7 +61,7 @@ class ColumnarShard:
         """Its rows that cannot be read."""
         row = self.first_row
         for batch in self.tables(self._needed(())):
-            suspects = unreadable(batch, self.reading)
+            suspects = range(batch.num_rows) if self._over(batch) else unreadable(batch, self.reading)
             objects = self._objects(batch.take(pa.array(suspects, pa.int64())))
             in_file = row - self.first_row + self.first_in_file + 1
             part = Raw(objects, [in_file + index for index in suspects])
@@ -107,7 +108,24 @@ class ColumnarShard:
         return Raw(self._objects(batch), range(first, first + batch.num_rows))
 
     def _objects(self, batch: pa.RecordBatch) -> list[Any]:
-        return arrowtypes.objects(batch, self._needed(()))
+        """The rows as objects; one that is larger than a row may be is damaged, and never made an object."""
+        over = self._over(batch)
+        if not over:
+            return arrowtypes.objects(batch, self._needed(()))
+        rest = [row for row in range(batch.num_rows) if row not in over]
+        found = arrowtypes.objects(batch.take(pa.array(rest, pa.int64())), self._needed(()))
+        whole = dict(zip(rest, found, strict=True))
+        return [
+            too_large(over[row], self.container.max_row, b"") if row in over else whole[row]
+            for row in range(batch.num_rows)
+        ]
+
+    def _over(self, batch: pa.RecordBatch) -> dict[int, int]:
+        """The bytes of the rows that are larger than a row may be, by their places in the batch."""
+        if batch.nbytes <= self.container.max_row:
+            return {}
+        sizes = {row: batch.slice(row, 1).nbytes for row in range(batch.num_rows)}
+        return {row: size for row, size in sizes.items() if size > self.container.max_row}
 
 
 def _batches(
@@ -137,11 +155,26 @@ def _parquet(path: Path, groups: range, columns: Sequence[str] | None, rows: int
             part = file.metadata.row_group(group)
             bytes_ += part.total_byte_size
             count += part.num_rows
-        size = max(1, min(rows, BATCH_BYTES * count // max(bytes_, 1)))
+        largest = max(bytes_ // max(count, 1), _decoded(file, groups, present))
+        size = max(1, min(rows, BATCH_BYTES // max(largest, 1)))
         # One thread a shard: as many shards are read at once as there are cores.
         for batch in file.iter_batches(size, row_groups=list(groups), columns=present, use_threads=False):
             batch.validate()
             yield arrowtypes.cast(batch, schema)
+
+
+def _decoded(file: pq.ParquetFile, groups: range, columns: Sequence[str] | None) -> int:
+    """The bytes of one of the first rows, as they are in memory: a column of few values names each by a number, and may
+    be thousands of times as large there as in the file."""
+    found = 0
+    for rows in (1, 32):
+        if not groups or found * rows > BATCH_BYTES:
+            break
+        first = next(
+            file.iter_batches(rows, row_groups=[groups[0]], columns=columns, use_threads=False), None
+        )
+        found = 0 if first is None else first.nbytes // max(first.num_rows, 1)
+    return found
 
 
 def _arrow(

@@ -30,6 +30,7 @@ LISTS = (
     "results",
 )
 COLUMNS = "its fields read as columns"
+BY_ID = "its values, by their names"
 MOST_KEYS = 200
 """Fields of an object that may be a row's or a column's names; an object of more is one of rows by id."""
 
@@ -62,7 +63,7 @@ def shapes(value: Any) -> dict[str, list[Any]]:
     """The lists of rows that a value may be understood as, the likeliest first, each by the words for it."""
     if not isinstance(value, Mapping) or not value:
         return {}
-    found = {COLUMNS: _by_columns(value), "its values, by their names": _by_id(value)}
+    found = {COLUMNS: _by_columns(value), BY_ID: _by_id(value)}
     lists = [
         name
         for name, part in value.items()

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-import orjson
-
-from handpicked.data.lines import ROUNDED
+from handpicked.data import large
 from handpicked.data.parsing import COMMA_THEN_END, DECODER, broken, encoding_hint, too_large, without_commas
 from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
 from handpicked.errors import PoolError
@@ -130,10 +128,11 @@ class Elements:
             rows: list[Any] = []
             lines: list[int] = []
             self._available(rows, lines)
-            if rows:
-                self._rows_before += len(rows)
-                yield Raw(rows, lines, self._byte(self._at), self._line_at(self._at))
-            del rows, lines  # a large row is not kept while the next one is read
+            self._rows_before += len(rows)
+            run = [Raw(rows, lines, self._byte(self._at), self._line_at(self._at))] if rows else []
+            del rows, lines  # a large row is not kept here while it is worked on
+            if run:
+                yield run.pop()
             if self._closed or (self._ended and self._at >= len(self._text)):
                 break
             self._more()
@@ -344,10 +343,8 @@ class Elements:
         if len(data) > self._max_row:
             return too_large(len(data), self._max_row, data)
         try:
-            value = None if ROUNDED.search(data) else orjson.loads(data)
-        except orjson.JSONDecodeError:
-            value = None
-        if value is None:
+            value = large.loads(data)
+        except ValueError:
             try:
                 text = data.decode("utf-8")
             except UnicodeDecodeError:

@@ -5,20 +5,18 @@ A line ends at a line feed and nowhere else: U+2028 and U+0085 are text. No more
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 import orjson
 
-from handpicked.data.parsing import decoded, parsed, too_large
+from handpicked.data import large
+from handpicked.data.parsing import ROUNDED, decoded, parsed, too_large
 from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
 
 CHUNK = 1 << 22
 WHITE = b" \t\r\n\v\f"
-ROUNDED = re.compile(rb"\d{16}")
-"""Where orjson would round an integer that Python's own parser keeps: one of 20 digits or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +97,20 @@ def json_lines(
 ) -> Iterator[Raw]:
     """The rows of a JSON lines file from byte ``start``, where line number ``line`` begins. Blank lines are no rows."""
     for chunk, end in line_chunks(stream, start, size, max_row):
-        if isinstance(chunk, Oversized):
-            rows: list[Any] = [] if chunk.blank else [too_large(chunk.size, max_row, chunk.head)]
-            lines = [line] * len(rows)
-            line += 1
-        else:
-            rows, lines = _rows(chunk, line, max_row)
-            line += chunk.count(b"\n")
-        del chunk
-        yield Raw(rows, lines, end, line)
-        del rows, lines  # a large row is not kept while the next one is read
+        held = [chunk]
+        del chunk  # neither a large line nor its row is kept here while the row is worked on
+        following = line + (1 if isinstance(held[0], Oversized) else held[0].count(b"\n"))
+        yield _run(held, line, end, following, max_row)
+        line = following
+
+
+def _run(held: list[bytes | bytearray | Oversized], line: int, end: int, following: int, max_row: int) -> Raw:
+    """The rows of the one chunk that is ``held``, which is taken out of the list."""
+    chunk = held.pop()
+    if isinstance(chunk, Oversized):
+        rows: list[Any] = [] if chunk.blank else [too_large(chunk.size, max_row, chunk.head)]
+        return Raw(rows, [line] * len(rows), end, following)
+    return Raw(*_rows(chunk, line, max_row), end, following)
 
 
 def _rows(chunk: bytes | bytearray, line: int, max_row: int) -> tuple[list[Any], list[int]]:
@@ -131,11 +133,13 @@ BLANK_LINE = object()
 
 def json_row(part: bytes | bytearray, exact: bool) -> Any:
     """The value of one line, ``Damage``, or ``BLANK_LINE``. ``exact``: it may hold an integer that orjson would round."""
-    if not exact:
-        try:
+    try:
+        if len(part) > large.LARGE:
+            return large.loads(part)
+        if not exact:
             return orjson.loads(part)
-        except orjson.JSONDecodeError:
-            pass
+    except ValueError:
+        pass
     text = decoded(part)
     if isinstance(text, Damage):
         return text

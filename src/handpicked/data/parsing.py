@@ -10,6 +10,8 @@ from handpicked.data.raw import Damage, excerpt
 
 STRING_OR_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTALL)
 COMMA_THEN_END = re.compile(r"\s*,?\s*[}\]]")
+ROUNDED = re.compile(rb"\d{16}")
+"""Where orjson would round an integer that Python's own parser keeps: one of 20 digits or more."""
 HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
 WINDOWS_1252 = re.compile(
     rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]"

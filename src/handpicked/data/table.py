@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import deque
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -28,7 +29,7 @@ class _Lines:
     def __init__(self, stream: IO[bytes], max_row: int, quoted: bool) -> None:
         self._chunks = line_chunks(stream, max_row=max_row)
         self._max_row, self._quoted = max_row, quoted
-        self._waiting: Iterator[bytes | bytearray | Oversized] = iter(())
+        self._waiting: deque[bytes | bytearray | Oversized] = deque()
         self._last: bytes | bytearray | Oversized = b""
         self.number, self.end = 0, 0
         self.start_record()
@@ -45,25 +46,30 @@ class _Lines:
         line = self._next()
         if self._size > min(lines.CHUNK, self._max_row) or isinstance(line, Oversized):
             self._last = line
+            del line  # else the error would keep it
             raise _Wide
         text = self._text(line)
         self._record.append(text)
         return text
 
-    def rest_of_wide_record(self) -> str | Damage | None:
-        """The whole record, read on to where its quotes are even; ``None`` where that is nowhere."""
+    def rest_of_wide_record(self) -> bytearray | Damage | None:
+        """The whole record as bytes, read on to where its quotes are even; ``None`` where that is nowhere."""
         odd = sum(text.count('"') for text in self._record) % 2
+        record = bytearray("".join(self._record).encode("utf-8", "surrogateescape"))
+        self._record = []
         over = b""
         while True:
             line: bytes | bytearray | Oversized = self._last
             self._last = b""
             odd ^= (line.quotes if isinstance(line, Oversized) else line.count(b'"')) % 2
             if isinstance(line, Oversized) or self._size > self._max_row:
-                beginning = "".join(self._record)[:1000].encode("utf-8", "replace")
-                over = over or beginning or (line.head if isinstance(line, Oversized) else bytes(line[:1000]))
-                self._record = []
+                over = over or bytes(record[:1000])
+                over = over or (line.head if isinstance(line, Oversized) else bytes(line[:1000]))
+                record.clear()
+            elif record or not isinstance(line, bytearray):
+                record += line
             else:
-                self._record.append(self._text(line))
+                record = line
             del line
             if not (odd and self._quoted):
                 break
@@ -71,15 +77,14 @@ class _Lines:
                 self._last = self._next()
             except StopIteration:
                 return None
-        return too_large(self._size, self._max_row, over) if over else "".join(self._record)
+        return too_large(self._size, self._max_row, over) if over else record
 
     def _next(self) -> bytes | bytearray | Oversized:
-        line = next(self._waiting, None)
-        while line is None:
+        while not self._waiting:
             chunk, self.end = next(self._chunks)
-            self._waiting = iter([chunk] if isinstance(chunk, Oversized) else chunk.splitlines(keepends=True))
+            self._waiting.extend(_cut(chunk))
             del chunk
-            line = next(self._waiting, None)
+        line = self._waiting.popleft()
         self.number += 1
         self._size += line.size if isinstance(line, Oversized) else len(line)
         return line
@@ -92,6 +97,16 @@ class _Lines:
         except UnicodeDecodeError:
             self.bytes_that_are_not_utf8 = bytes(line)
             return line.decode("utf-8", "surrogateescape")
+
+
+def _cut(chunk: bytes | bytearray | Oversized) -> list[bytes | bytearray | Oversized]:
+    """The lines of a chunk; a chunk of one line is not copied."""
+    if isinstance(chunk, Oversized):
+        return [chunk]
+    end = len(chunk) - (2 if chunk.endswith(b"\r\n") else chunk.endswith((b"\n", b"\r")))
+    if chunk.find(b"\n", 0, end) < 0 and chunk.find(b"\r", 0, end) < 0:
+        return [chunk]
+    return list(chunk.splitlines(keepends=True))
 
 
 class _Header:
@@ -178,8 +193,9 @@ def csv_rows(
         if source.end - begun >= lines.CHUNK:
             before += len(rows)
             begun = source.end
-            yield Raw(rows, places, source.end)
-            rows, places = [], []
+            run = [Raw(rows, places, source.end)]
+            rows, places = [], []  # a large row is not kept here while it is worked on
+            yield run.pop()
     yield Raw(rows, places, source.end)
 
 
@@ -193,40 +209,59 @@ def _reader(source: _Lines, delimiter: str, quoted: bool) -> Iterator[list[str]]
 def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> Any:
     """The row of a record that outgrew a chunk, or ``None`` where its quote never closes."""
     record = source.rest_of_wide_record()
-    if not isinstance(record, str):
+    if not isinstance(record, bytearray):
         return record
     source.start_record()  # lets go of the lines
-    cells = _cells(record.removesuffix("\n").removesuffix("\r"), delimiter, quoted)
-    return (
-        header.row(cells)
-        if cells is not None
-        else Damage("not valid CSV: a quoted field goes on after its quote", excerpt(record))
-    )
+    for ending in (b"\n", b"\r"):
+        if record.endswith(ending):
+            del record[-1:]
+    try:
+        cells = _cells(record, delimiter.encode(), quoted)
+    except UnicodeDecodeError:
+        shown = excerpt(record[:1000].decode("utf-8", "replace"))
+        return Damage(f"it holds bytes that are not UTF-8{encoding_hint(record)}", shown)
+    if cells is None:
+        shown = excerpt(record[:1000].decode("utf-8", "replace"))
+        return Damage("not valid CSV: a quoted field goes on after its quote", shown)
+    del record
+    return header.row(cells)
 
 
-def _cells(record: str, delimiter: str, quoted: bool) -> list[str] | None:
-    """The fields of a record whose quotes are even; ``None`` where one goes on after its closing quote."""
+def _cells(record: bytearray, delimiter: bytes, quoted: bool) -> list[str] | None:
+    """The fields of a record whose quotes are even; ``None`` where one goes on after its closing quote.
+
+    Raises:
+        UnicodeDecodeError: a field is not UTF-8.
+    """
     if not quoted:
-        return record.split(delimiter)
+        return [cell.decode() for cell in record.split(delimiter)]
     found: list[str] = []
     at = 0
     while True:
-        if record.startswith('"', at):
-            end = record.find('"', at + 1)
-            while end >= 0 and record.startswith('""', end):
-                end = record.find('"', end + 2)
+        if record.startswith(b'"', at):
+            end = record.find(b'"', at + 1)
+            while end >= 0 and record.startswith(b'""', end):
+                end = record.find(b'"', end + 2)
             if end < 0 or not (end + 1 == len(record) or record.startswith(delimiter, end + 1)):
                 return None
-            found.append(record[at + 1 : end].replace('""', '"'))
+            found.append(_field(record, at + 1, end))
             at = end + 1
         else:
             end = record.find(delimiter, at)
             end = len(record) if end < 0 else end
-            found.append(record[at:end])
+            found.append(_field(record, at, end))
             at = end
         if at >= len(record):
             return found
         at += 1
+
+
+def _field(record: bytearray, begin: int, end: int) -> str:
+    """The text of a field, whose bytes are copied only where it holds quotes."""
+    if record.find(b'""', begin, end) >= 0:
+        return record[begin:end].replace(b'""', b'"').decode()
+    with memoryview(record) as view:
+        return str(view[begin:end], "utf-8")
 
 
 def _never_closes(where: str, first: int, last: int, before: int) -> str:

@@ -141,7 +141,7 @@ class TextShard:
         return self.span.rows
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
-        """Runs of raw rows, each with the pool row of its first."""
+        """Runs of raw rows, each with the pool row of its first. None is kept here while it is worked on: a row may be large."""
         runs = (
             self.span.held
             if self.span.held is not None
@@ -149,11 +149,15 @@ class TextShard:
         )
         row, count = self.first_row, 0
         for run in runs:
-            for begin in range(0, len(run.rows), ROWS):
-                part = Raw(run.rows[begin : begin + ROWS], run.lines[begin : begin + ROWS], run.end)
-                yield row, part
-                row += len(part.rows)
-                count += len(part.rows)
+            parts = [
+                Raw(run.rows[begin : begin + ROWS], run.lines[begin : begin + ROWS], run.end)
+                for begin in range(0, len(run.rows), ROWS)
+            ]
+            count += len(run.rows)
+            del run
+            for size in [len(part.rows) for part in parts]:
+                yield row, parts.pop(0)
+                row += size
         if count != self.rows:
             raise PoolError(
                 f"{self.path} has changed since it was read: {count} rows where there were {self.rows}; read it again"
@@ -163,11 +167,10 @@ class TextShard:
         """The raw rows with these (ascending) numbers, each run with its numbers."""
         for first, run in self.raw():
             own = between(rows, first, first + len(run.rows))
+            chosen = [Raw([run.rows[row - first] for row in own], [run.lines[row - first] for row in own])]
+            del run
             if len(own):
-                yield (
-                    own,
-                    Raw([run.rows[row - first] for row in own], [run.lines[row - first] for row in own]),
-                )
+                yield own, chosen.pop()
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See ``records.Shard``."""
@@ -175,8 +178,12 @@ class TextShard:
             column_type(column, self.reading.kinds)
         for row, run in self.raw():
             gathered = bulk.gathered(run, self.reading, columns)
-            whole = None if gathered is None else bulk.bulk_batch(gathered, row, self.reading, columns)
-            yield to_batch(run, row, self.reading, columns) if whole is None else whole
+            plain = None if gathered is None else bulk.understood(gathered, self.reading, columns)
+            if gathered is None or plain is None:
+                yield to_batch(run, row, self.reading, columns)
+                continue
+            del run
+            yield bulk.batch_of(gathered, *plain, row, self.reading, columns)
 
     def rejected(self) -> Iterator[Rejected]:
         """Its rows that cannot be read."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from handpicked.data import large
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
@@ -100,6 +101,7 @@ def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mappin
     for example in pool.examples(rows):
         count += 1
         yield example.original if format == "original" else SHAPES[format](example)
+        del example
     if count != len(rows):
         raise PoolError(
             f"{len(rows) - count} of the {len(rows)} rows to write cannot be read; write only readable rows"
@@ -109,8 +111,12 @@ def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mappin
 def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
     with path.open("wb") as file:
         for row in rows:
-            file.write(_json(row))
+            if large.is_long(row):
+                file.writelines(large.pieces(row, _json))
+            else:
+                file.write(_json(row))
             file.write(b"\n")
+            del row  # a large row is not kept while the next one is read
         file.flush()
         os.fsync(file.fileno())
 

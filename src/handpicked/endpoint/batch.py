@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.reading import said_in
 from handpicked.endpoint.request import (
+    Dialect,
     Endpoint,
     Reply,
     Request,
@@ -20,6 +21,7 @@ from handpicked.endpoint.request import (
     key_of,
     payload,
     query_of,
+    usual_dialect,
 )
 from handpicked.endpoint.wire import RETRIED, Fault, read_reply
 from handpicked.errors import EndpointError
@@ -56,8 +58,9 @@ def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) ->
 
     A request's ``custom_id`` is its cache key, so that replies find their place whatever their order.
     """
-    base_url = base_url_of(settings)
-    bodies = {request_key(base_url, encoded(body)): body for body in (payload(r, settings) for r in requests)}
+    base_url, spoken = base_url_of(settings), spoken_dialect(settings, cache)
+    made = (payload(request, settings, spoken) for request in requests)
+    bodies = {request_key(base_url, encoded(body)): body for body in made}
     with ReplyCache(cache) as store:
         held = store.get(list(bodies))
     return {
@@ -65,6 +68,12 @@ def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) ->
         for key, body in bodies.items()
         if key not in held
     }
+
+
+def spoken_dialect(settings: Endpoint, cache: Path) -> Dialect:
+    """How the model wants to be asked, as far as the cache knows from its refusals."""
+    with ReplyCache(cache) as store:
+        return store.dialect(base_url_of(settings), settings.model or "") or usual_dialect(settings)
 
 
 def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, file: Path) -> int:

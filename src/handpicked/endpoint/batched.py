@@ -13,10 +13,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from handpicked.endpoint.batch import batch_lines, collect_batch, find_batch, store_results, submit_batch
+from handpicked.endpoint.batch import (
+    batch_lines,
+    collect_batch,
+    find_batch,
+    spoken_dialect,
+    store_results,
+    submit_batch,
+)
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import estimate, price
-from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
+from handpicked.endpoint.refusals import learnt
+from handpicked.endpoint.request import (
+    Dialect,
+    Endpoint,
+    Reply,
+    Request,
+    base_url_of,
+    encoded,
+    key_of,
+    payload,
+)
+from handpicked.endpoint.wire import Fault
 from handpicked.errors import ConfigError, EndpointError, NotYet, StoreError
 from handpicked.store import read_json, write_json, write_text
 
@@ -46,7 +64,7 @@ class State:
     """What is known of a folder's batches.
 
     ``asked`` is the digest of the requests they are for; ``rounds`` counts submissions; ``refused`` and ``failed`` hold
-    what the endpoint said of requests, by cache key.
+    what the endpoint said of requests, by cache key. ``tried`` are the dialects that its refusals led to, as text.
     """
 
     asked: str
@@ -54,6 +72,7 @@ class State:
     rounds: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    tried: list[str] = field(default_factory=list)
 
 
 def complete_batched(
@@ -62,12 +81,13 @@ def complete_batched(
     """One Reply a request, in order, once the batches in ``folder`` are done; nothing is asked but batches.
 
     A request that expired or failed on the way is sent in another batch, three at most; one that the endpoint calls
-    wrong is a Reply without text and with the reason.
+    wrong is a Reply without text and with the reason. Where it refuses all of them because the model wants another name of
+    the limit, or takes no such setting, they are sent in another batch as it wants them.
 
     Raises NotYet while batches are being worked on; MissingPart without a key; EndpointError when a batch is refused,
     or could cost more than ``max_cost``.
     """
-    keys = _keys(requests, settings)
+    keys = _keys(requests, settings, cache)
     state = _load(folder, keys)
     _take_files(state, folder, cache)
     if any(batch.open and batch.status != "written" for batch in state.batches):
@@ -78,6 +98,8 @@ def complete_batched(
         raise NotYet(
             f"Batches at {base_url_of(settings)} are not done: {states}. Run the same command again later."
         )
+    if _learns(keys, requests, settings, cache, state, folder):
+        return complete_batched(requests, settings, cache, folder)
     lines = _missing(requests, settings, cache, state)
     if lines and state.rounds < ROUNDS:
         key_of(settings)
@@ -100,15 +122,50 @@ def write_batched(requests: Sequence[Request], settings: Endpoint, cache: Path, 
 
     Whoever runs them elsewhere (vLLM's ``run_batch``) puts the output beside them as ``results*.jsonl``.
     """
-    state = _load(folder, _keys(requests, settings))
+    keys = _keys(requests, settings, cache)
+    state = _load(folder, keys)
     _take_files(state, folder, cache)
+    if _learns(keys, requests, settings, cache, state, folder):
+        return write_batched(requests, settings, cache, folder)
     _write(state, _missing(requests, settings, cache, state), folder)
     return [folder / batch.file for batch in state.batches if batch.status == "written"]
 
 
-def _keys(requests: Sequence[Request], settings: Endpoint) -> list[str]:
-    url = base_url_of(settings)
-    return [request_key(url, encoded(payload(request, settings))) for request in requests]
+def _keys(requests: Sequence[Request], settings: Endpoint, cache: Path) -> list[str]:
+    url, spoken = base_url_of(settings), spoken_dialect(settings, cache)
+    return [request_key(url, encoded(payload(request, settings, spoken))) for request in requests]
+
+
+def _learns(
+    keys: Sequence[str],
+    requests: Sequence[Request],
+    settings: Endpoint,
+    cache: Path,
+    state: State,
+    folder: Path,
+) -> bool:
+    """Whether the endpoint refused every request and said how the model wants to be asked instead.
+
+    Then the cache knows it, and the same requests have other keys. Each way is tried once, or two refusals that contradict
+    each other would make batches for ever.
+    """
+    said = next((state.refused[key] for key in keys if key in state.refused), None)
+    with ReplyCache(cache) as store:
+        if said is None or store.get(list(dict.fromkeys(keys))):
+            return False
+        spoken = spoken_dialect(settings, cache)
+        found = learnt(Fault(said, said=said), spoken, requests[0])
+        if found is None or _named(found) in state.tried:
+            return False
+        store.learn(base_url_of(settings), settings.model or "", found)
+    log.warning("%s wants to be asked by %s: %s", settings.model, _named(found), said)
+    state.tried += [_named(spoken), _named(found)]
+    _save(state, folder)
+    return True
+
+
+def _named(dialect: Dialect) -> str:
+    return ", ".join((dialect.limit, *(f"no {name}" for name in dialect.left_out)))
 
 
 def _load(folder: Path, keys: Sequence[str]) -> State:
@@ -119,7 +176,9 @@ def _load(folder: Path, keys: Sequence[str]) -> State:
     fields = read_json(folder / STATE)
     try:
         batches = [Batch(**batch) for batch in fields["batches"]]
-        return State(**{**fields, "batches": batches}) if fields["asked"] == asked else State(asked, batches)
+        if fields["asked"] == asked:
+            return State(**{**fields, "batches": batches})
+        return State(asked, batches, tried=fields.get("tried", []))
     except (KeyError, TypeError) as error:
         raise StoreError(
             f"{folder / STATE} is no state of batches ({error!r}), so what was submitted is not known. Restore it, or move "

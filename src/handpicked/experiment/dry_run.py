@@ -5,34 +5,30 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from handpicked.config import ArmSettings, Experiment, ModelSettings
+from handpicked.config import Experiment, ModelSettings
 from handpicked.data import read_prompts
 from handpicked.endpoint.cost import price
 from handpicked.errors import HandpickedError
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
-from handpicked.experiment.file import Location, load
+from handpicked.experiment.file import load
 from handpicked.experiment.lineup import Lineup, lineup
 from handpicked.experiment.planned_arm import (
     ON_CPU,
     Costs,
-    LikelyRows,
     PlannedArm,
-    likely_rows,
+    arm_likely_rows,
     planned_arm,
-    stays_untouched,
+    row_costs,
 )
 from handpicked.experiment.rendered import Rendered, rendered
+from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
-from handpicked.records import Pool
-from handpicked.tokens.tokenizer import load_tokenizer
 from handpicked.train.estimate import model_size
 
 if TYPE_CHECKING:
@@ -86,13 +82,14 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     gpu = _has_gpu()
     with selectable(expanded) as opened:
-        pools = {name: _row_costs(pool) for name, pool in opened.items()}
+        pools = {name: row_costs(pool) for name, pool in opened.items()}
         selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
     rows = {name: one.rows for name, one in selected.items()}
     arms = tuple(
         _arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in expanded.experiment.arms
     )
-    _refuse_untouched(file, overrides, expanded, arms)
+    if found := refused(expanded, arms):
+        load(file, overrides, also=lambda _: found)
     evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
@@ -158,19 +155,6 @@ def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None
     return estimate.guess_size(settings.name), "guessed from the size in its name"
 
 
-def _row_costs(pool: Pool) -> list[tuple[int, int]]:
-    """(response tokens, prompt tokens) of every readable row, by the embedded tokenizer."""
-    count = load_tokenizer(None).count
-    found: list[tuple[int, int]] = []
-    for shard in pool.shards:
-        for batch in shard.read(["row", "prompt", "response"]):
-            responses, prompts = (
-                count(batch[name].cast(pa.large_string())).to_pylist() for name in ("response", "prompt")
-            )
-            found += zip(responses, prompts, strict=True)
-    return found
-
-
 def _arm(
     expanded: Lineup,
     name: str,
@@ -184,31 +168,9 @@ def _arm(
     if arm.by == "none":
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
-    likely = _likely(expanded, arm, costs, rows, settings.max_length)
+    likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
     longest = max((response + prompt for response, prompt in costs), default=None)
     return planned_arm(name, arm, rows, likely, settings, size, longest, gpu)
-
-
-def _likely(expanded: Lineup, arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> LikelyRows:
-    """Of an arm that matches the lengths of another one, the rows of that one, which are not its own."""
-    of = expanded.experiment.arms.get(arm.of or "")
-    if of is None:
-        return likely_rows(arm, costs, rows, max_length)
-    return replace(likely_rows(of, costs, rows, max_length), exact=False)
-
-
-def _refuse_untouched(
-    file: Path, overrides: Sequence[str], expanded: Lineup, arms: Sequence[PlannedArm]
-) -> None:
-    """Raise ConfigError for all arms whose training could not move a weight, each with its line in the file."""
-    reasons = {arm.name: stays_untouched(arm, expanded.train(arm.name)) for arm in arms}
-    found: list[tuple[Location, str]] = [
-        (("arms", expanded.arm(name).family), f"arm '{name}': {reason}")
-        for name, reason in reasons.items()
-        if reason is not None
-    ]
-    if found:
-        load(file, overrides, also=lambda _: found)
 
 
 def _refinement(
@@ -219,7 +181,7 @@ def _refinement(
     if arm.refine is None:
         return None
     costs = pools[arm.pool]
-    a_pass = round(_likely(expanded, arm, costs, rows, sys.maxsize).mean * rows)
+    a_pass = round(arm_likely_rows(expanded, arm, costs, rows, sys.maxsize).mean * rows)
     most = price(a_pass + rows * REFINE_PROMPT_TOKENS, rows * arm.refine.max_tokens, arm.refine)
     return {
         "arm": name,

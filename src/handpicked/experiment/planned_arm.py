@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
 from handpicked.experiment import speeds as estimate
+from handpicked.experiment.lineup import Lineup
+from handpicked.records import Pool
+from handpicked.tokens.tokenizer import load_tokenizer
 from handpicked.train.estimate import estimate as estimate_training
 from handpicked.train.estimate import places_of, steps_of
 from handpicked.train.schedule import schedule, still
@@ -59,6 +64,19 @@ class LikelyRows:
         return sum(self.lengths) / len(self.lengths) if self.lengths else 0.0
 
 
+def row_costs(pool: Pool) -> Costs:
+    """(response tokens, prompt tokens) of every readable row, by the embedded tokenizer."""
+    count = load_tokenizer(None).count
+    found: Costs = []
+    for shard in pool.shards:
+        for batch in shard.read(["row", "prompt", "response"]):
+            responses, prompts = (
+                count(batch[name].cast(pa.large_string())).to_pylist() for name in ("response", "prompt")
+            )
+            found += zip(responses, prompts, strict=True)
+    return found
+
+
 def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> LikelyRows:
     """The rows that ``arm`` selects where length alone decides, else those that it may select, each cut to ``max_length`` tokens.
 
@@ -70,6 +88,16 @@ def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> L
         allowed = sorted(allowed, key=lambda row: costs[row][0], reverse=arm.by == "longest")[:rows]
     exact = rows == len(costs) or (ranked and not arm.guards)
     return LikelyRows([min(sum(costs[row]), max_length) for row in allowed], exact)
+
+
+def arm_likely_rows(
+    expanded: Lineup, arm: ArmSettings, costs: Costs, rows: int, max_length: int
+) -> LikelyRows:
+    """Of an arm that matches the lengths of another one, the rows of that one, which are not its own."""
+    of = expanded.experiment.arms.get(arm.of or "")
+    if of is None:
+        return likely_rows(arm, costs, rows, max_length)
+    return replace(likely_rows(of, costs, rows, max_length), exact=False)
 
 
 def _within(response: int, guards: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from handpicked._version import __version__
-from handpicked.config import Measure, TrainSettings
+from handpicked.config import Experiment, Measure, TrainSettings
 from handpicked.experiment import audit as auditing
 from handpicked.experiment.benched import Benched, averages_of, bench_facts, questions
 from handpicked.experiment.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
@@ -67,7 +67,7 @@ def report(
     completions = [completion for measured in answers.values() for completion in measured.records]
     decided = [verdict for measured in verdicts.values() for verdict in measured.records]
     run = RunFacts(
-        experiment=lineup.written.model_dump(mode="json"),
+        experiment=resolved_settings(lineup.written),
         candidates=lineup.candidates,
         curves=[[arm.name for arm in curve] for curve in lineup.curves()],
         pool=pool_facts(pools[None], looked.pools[None], measure),
@@ -100,6 +100,16 @@ def report(
     )
     write(assemble(run), job.store.folder)
     return read(job.store.folder)
+
+
+def resolved_settings(experiment: Experiment) -> dict[str, Any]:
+    """The experiment file with its defaults, those that depend on another setting too."""
+    arms = {
+        name: arm.model_copy(update={"train": arm.train and arm.train.resolved()})
+        for name, arm in experiment.arms.items()
+    }
+    resolved = experiment.model_copy(update={"train": experiment.train.resolved(), "arms": arms})
+    return resolved.model_dump(mode="json")
 
 
 def pool_facts(opened: OpenPool, lengths: Lengths, measure: Measure, name: str = "") -> PoolFacts:
@@ -246,6 +256,8 @@ def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> Traini
         device=facts["device"],
         template=facts.get("template", ""),
         rate_origin=settings.rate_origin,
+        rows_refused=facts.get("rows_refused", 0),  # trainings of earlier versions did not count them
+        turns_unlearned=facts.get("turns_unlearned", 0),
         **{name: facts[name] for name in KEPT},
     )
 

@@ -1,31 +1,26 @@
-"""Rows out of JSON, JSON lines, CSV and Parquet files, or a folder of them: what stored reviews and answers
-come in.
-"""
+"""Rows of stored reviews, answers and labelled pairs: read as a pool's files are, and unpacked from what is around them."""
 
 from __future__ import annotations
 
-import bz2
-import csv
-import gzip
-import io
-import json
 import math
-import sys
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.data import document
+from handpicked.data import paths as where_from
+from handpicked.data.container import SUFFIXES, is_data, sniff, unpacked_suffix
 from handpicked.data.rows import file_rows
-from handpicked.data.spool import spooled
 from handpicked.errors import PoolError
 
+ONE_OBJECT = ("json lines", "json objects")
+"""Containers whose only value may hold the rows; that of an array is a row."""
 WRAPPERS = ("data", "rows", "examples", "annotations")
-TEXTS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
-PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 PROMPTS = ("text", "prompt", "Instruction", "instruction", "conversations", "question", "query")
 """Fields that hold a prompt, in the order in which they are tried."""
+TURNS = ("messages", "conversations")
+"""Fields that hold the turns of one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +41,33 @@ class Rows:
     @property
     def stem(self) -> str:
         """The file's name without its endings."""
-        name = self.file.name
-        for ending in (*PACKED, *TEXTS, ".parquet"):
-            name = name.removesuffix(ending)
-        return name
+        suffix = unpacked_suffix(self.file)
+        end = self.file.name.lower().rfind(suffix) if suffix in SUFFIXES else len(self.file.name)
+        return self.file.name[:end]
 
 
 def rows_of(path: Path) -> list[Rows]:
-    """The rows of a file, or of every file in a folder by name. Raises PoolError saying what is wrong
-    where.
+    """The rows of a file, of the files in an archive, or of every data file right in a folder, by name.
+
+    Raises PoolError saying what is wrong where.
     """
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if _suffix(file) in (*TEXTS, ".parquet"))
-        if not files:
-            raise PoolError(f"The folder {path} holds no JSON, CSV or Parquet file.")
-        return [_file(file) for file in files]
-    file = spooled(path)
-    if not file.is_file():
-        raise PoolError(f"There is no file {path}.")
-    return [_file(file)]
-
-
-def _suffix(file: Path) -> str:
-    """What the file holds, by the ending of its name before that of a compression."""
-    return Path(file.stem).suffix.lower() if file.suffix.lower() in PACKED else file.suffix.lower()
+    if not path.is_dir() or (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
+        return [_file(file) for file in where_from.files(path)[0]]
+    files = sorted(file for file in path.iterdir() if file.is_file() and is_data(Path(file.name)))
+    if not files:
+        raise PoolError(f"The folder {path} holds no data file ({', '.join(SUFFIXES)}).")
+    return [_file(file) for file in files]
 
 
 def _file(file: Path) -> Rows:
+    found = [row for _, row in file_rows(file, PROMPTS)]
     about: Mapping[str, Any] = {}
-    found: Any = _parquet(file) if _suffix(file) == ".parquet" else _text(file)
-    if isinstance(found, dict):
-        wrapper, found = found, _wrapped(found)
+    if len(found) == 1 and isinstance(found[0], dict) and sniff(file, PROMPTS).kind in ONE_OBJECT:
+        wrapper = found[0]
+        found = _wrapped(wrapper)
         if found != [wrapper]:
             about = {k: v for k, v in wrapper.items() if isinstance(v, (str, int, float))}
             about |= {k: v for part in wrapper.values() if isinstance(part, dict) for k, v in part.items()}
-    if not isinstance(found, list):
-        raise PoolError(f"{file} holds {type(found).__name__}, where a list of rows with fields is expected.")
     if not found:
         raise PoolError(f"{file} is empty: it holds no rows.")
     for number, row in enumerate(found, 1):
@@ -93,11 +79,20 @@ def _file(file: Path) -> Rows:
 
 
 def _wrapped(found: dict[str, Any]) -> list[Any]:
-    """The list that holds the rows: the first usual one that is not empty, else the only one there is."""
+    """The rows in the only object of a file: those of the first usual list that is not empty, or of the only list there is,
+    those that columns make or that lie under their ids; else the object itself is the one row.
+    """
     named = [found[key] for key in WRAPPERS if isinstance(found.get(key), list)]
     full = [rows for rows in named if rows]
-    alone = [value for value in found.values() if isinstance(value, list) and len(found) == 1]
-    return next(iter([*full, *named, *alone]), [found])
+    alone = [
+        value
+        for name, value in found.items()
+        if isinstance(value, list) and len(found) == 1 and name not in TURNS
+    ]
+    shapes = document.shapes(found)
+    whole = [shapes[shape] for shape in (document.COLUMNS, document.BY_ID) if shape in shapes]
+    whole.sort(key=lambda rows: not {*PROMPTS, *TURNS, "question_id"} & set(rows[0]))
+    return next(iter([*full, *named, *alone, *whole]), [found])
 
 
 def _known(value: Any) -> Any:
@@ -107,63 +102,6 @@ def _known(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _known(inner) for name, inner in value.items()}
     return [_known(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _text(file: Path) -> Any:
-    try:
-        text = _unpacked(file).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PoolError(f"{file} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
-    if _suffix(file) in (".csv", ".tsv"):
-        return _csv(file, text, "\t" if _suffix(file) == ".tsv" else ",")
-    try:
-        return _json(text)
-    except (ValueError, RecursionError) as error:
-        raise PoolError(f"{file} is neither JSON nor JSON lines: {error}.") from error
-
-
-def _unpacked(file: Path) -> bytes:
-    unpack = PACKED.get(file.suffix.lower())
-    if file.suffix.lower() in (".zst", ".zip", ".xz"):
-        raise PoolError(f"{file} is compressed in a way that is not read here: unpack it, or pack it as .gz.")
-    try:
-        return unpack(file.read_bytes()) if unpack else file.read_bytes()
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise PoolError(f"{file} cannot be read: {error}.") from error
-
-
-def _csv(file: Path, text: str, delimiter: str) -> list[dict[str, Any]]:
-    csv.field_size_limit(sys.maxsize)
-    try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise PoolError(f"{file} is no sound CSV: {error}.") from error
-    for number, row in enumerate(rows, 1):
-        if None in row or None in row.values():
-            raise PoolError(f"{file}, row {number}: it has not as many fields as the header.")
-    return rows
-
-
-def _json(text: str) -> Any:
-    """One JSON value, or one a line. A line ends at a line feed only: U+2028 may stand in a JSON text."""
-    try:
-        return json.loads(text, strict=False)
-    except ValueError:
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        if len(lines) < 2:
-            raise
-    found = []
-    for number, line in lines:
-        try:
-            found.append(json.loads(line, strict=False))
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-    return found
-
-
-def _parquet(file: Path) -> list[Any]:
-    """The rows of a Parquet file, read as a pool's are: damage in it is one line."""
-    return [row for _, row in file_rows(file)]
 
 
 def first_text(row: Mapping[str, Any], *names: str) -> str | None:

@@ -105,6 +105,23 @@ def _training(arm: ArmSection) -> list[str]:
     ]
 
 
+def left_out(results: Results) -> list[str]:
+    """Which rows and turns of each arm were not trained on because of the chat template, a sentence each."""
+    lines = []
+    for arm in results.arms:
+        if arm.training and arm.training.rows_refused:
+            rows = number(arm.training.rows_refused)
+            lines.append(
+                f"{arm.name}: {rows} rows of the subset were left out, because the chat template refuses them."
+            )
+        if arm.training and arm.training.turns_unlearned:
+            turns = number(arm.training.turns_unlearned)
+            lines.append(
+                f"{arm.name}: {turns} earlier turns were not learned: the chat template shows them otherwise than inference."
+            )
+    return lines
+
+
 def stage_table(results: Results) -> Table:
     """The time of every stage, and what was paid for it where anything was."""
     paid = any(stage.cost for stage in results.stages)

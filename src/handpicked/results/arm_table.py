@@ -108,6 +108,8 @@ def _training(facts: Sequence[TrainingFacts]) -> TrainingFacts | None:
         token_accuracy_last_pass=_mean_of_known([one.token_accuracy_last_pass for one in facts]),
         weight_change=_mean_of_known([one.weight_change for one in facts]),
         weight_change_relative=_mean_of_known([one.weight_change_relative for one in facts]),
+        rows_refused=_mean([one.rows_refused for one in facts]),
+        turns_unlearned=_mean([one.turns_unlearned for one in facts]),
     )
 
 

@@ -57,7 +57,8 @@ class TrainingFacts:
     ``learning_rate`` is the peak and ``rate_origin`` says where it comes from; ``rate_sum`` adds up the rates of all steps, of which
     ``warmup_steps`` warmed up. ``token_accuracy`` is the share of the learned tokens that the model ranked first as it was trained
     on them, over all steps and over those of the last pass. ``weight_change`` is the L2 norm of what training changed in the weights,
-    ``weight_change_relative`` that over the norm of these weights before.
+    ``weight_change_relative`` that over the norm of these weights before. ``rows_refused`` are the rows of the subset that the
+    chat template refuses, ``turns_unlearned`` the earlier turns that it shows otherwise than inference does.
     """
 
     rows: Count
@@ -78,6 +79,8 @@ class TrainingFacts:
     token_accuracy_last_pass: float | None = None
     weight_change: float | None = None
     weight_change_relative: float | None = None
+    rows_refused: Count = 0
+    turns_unlearned: Count = 0
 
 
 @dataclass(frozen=True)

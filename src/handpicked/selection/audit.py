@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from handpicked.data.large import text_column
 from handpicked.records import Pool
 from handpicked.selection.guards import plan_guards
 from handpicked.selectors.selector import Scores
@@ -104,15 +105,19 @@ def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
     types = (pa.int64(), pa.string(), pa.large_string(), pa.large_string())
     for example in pool.examples(rows) if rows else ():
         waiting.append([getattr(example, name) for name in names])
+        del example
         if len(waiting) == BATCH:
             yield _batch(waiting, names, types)
-            waiting = []
     if waiting:
         yield _batch(waiting, names, types)
 
 
 def _batch(values: list[Any], names: Sequence[str], types: Sequence[pa.DataType]) -> pa.RecordBatch:
-    columns = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), types, strict=True)]
+    columns = [
+        text_column(column) if kind == pa.large_string() else pa.array(column, kind)
+        for column, kind in zip(zip(*values, strict=True), types, strict=True)
+    ]
+    values.clear()  # a row may be large
     return pa.RecordBatch.from_arrays(columns, names=list(names))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from handpicked.errors import StoreError
 from handpicked.records import to_json
-from handpicked.store import writing
+from handpicked.store import utf8, writing
 
 
 def recover(path: Path) -> list[dict[str, Any]]:
@@ -39,10 +39,13 @@ def recover(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, records: Sequence[Any]) -> None:
-    """Append dataclass records, one JSON line each, and return only when they are on the disk."""
+    """Append dataclass records, one JSON line each, and return only when they are on the disk.
+
+    Lone surrogates, which UTF-8 cannot write, become U+FFFD.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8", errors="surrogatepass") as file:
-            file.writelines(to_json(record) + "\n" for record in records)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(utf8(to_json(record)) + "\n" for record in records)
             file.flush()
             os.fsync(file.fileno())
