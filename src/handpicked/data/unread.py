@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,10 +29,11 @@ def unread(shards: Sequence[TextShard | ColumnarShard]) -> tuple[Unread, ...]:
     """
     counts: Counter[str] = Counter()
     looked = 0
-    sampled: set[Any] = set()
+    sampled: set[Path] = set()
+    opened: dict[Path, pq.ParquetFile] = {}
     for shard in shards:
         if isinstance(shard, ColumnarShard):
-            counts += _columns(shard)
+            counts += _columns(shard, opened)
             looked += shard.rows
         elif shard.span.held is not None:
             rows = [row for run in shard.span.held for row in run.rows]
@@ -42,6 +44,8 @@ def unread(shards: Sequence[TextShard | ColumnarShard]) -> tuple[Unread, ...]:
             rows = list(next(iter(shard.raw()))[1].rows[:SAMPLE]) if shard.rows else []
             counts += _rows(rows, shard.reading)
             looked += len(rows)
+    for file in opened.values():
+        file.close()
     return tuple(Unread(field, rows, looked) for field, rows in counts.most_common())
 
 
@@ -68,8 +72,8 @@ def _rows(rows: Iterable[Any], reading: Reading) -> Counter[str]:
     return counts
 
 
-def _columns(shard: ColumnarShard) -> Counter[str]:
-    """By the statistics of Parquet's columns; a column without any counts as full."""
+def _columns(shard: ColumnarShard, opened: dict[Path, pq.ParquetFile]) -> Counter[str]:
+    """By the statistics of Parquet's columns; a column without any counts as full. Each file is ``opened`` once."""
     understood = known(shard.reading)
     counts: Counter[str] = Counter()
     if shard.container.kind != "parquet":
@@ -78,10 +82,10 @@ def _columns(shard: ColumnarShard) -> Counter[str]:
             for name in batch.schema.names:
                 counts[name] += batch.num_rows - batch.column(name).null_count
         return counts
-    with pq.ParquetFile(shard.path) as file:
-        understood |= {field.name for field in file.schema_arrow if pa.types.is_null(field.type)}
-        for group in range(shard.first_group, shard.last_group):
-            counts += _group(file.metadata.row_group(group), understood)
+    file = opened.get(shard.path) or opened.setdefault(shard.path, pq.ParquetFile(shard.path))
+    understood |= {field.name for field in file.schema_arrow if pa.types.is_null(field.type)}
+    for group in range(shard.first_group, shard.last_group):
+        counts += _group(file.metadata.row_group(group), understood)
     return counts
 
 
