@@ -92,3 +92,5 @@ def test_whatever_a_turn_says_tells_it_from_another():
         Message("assistant", "a", tools="t"),
     ]
     assert len({messages_id([Message("user", "q"), turn]) for turn in turns}) == len(turns)
+    plain, weighted = Message("assistant", "a"), Message("assistant", "a", weight=1.0)
+    assert messages_id([plain]) == messages_id([weighted])  # the weight that every turn has

@@ -412,7 +412,7 @@ def _framed(messages: Sequence[Message]) -> Iterator[str]:
             or message.call_id
             or message.name
             or message.tools
-            or message.weight is not None
+            or message.weight not in (None, 1)
         ):
             yield from _further(message)
 
@@ -425,7 +425,7 @@ def _further(message: Message) -> Iterator[str]:
     for name in ("call_id", "name", "tools"):
         if value := getattr(message, name):
             yield from (f".{name}", value)
-    if message.weight is not None:
+    if message.weight is not None and message.weight != 1:  # 1 is what every turn has
         yield from (".weight", f"{message.weight:g}")
 
 
