@@ -25,7 +25,7 @@ from handpicked.selection.guards import GUARDS
 from handpicked.selection.methods import measures
 
 SELECTED = {
-    "balanced", "bottom", "car", "deita", "facility-location", "full", "k-center", "kmeans", "length-matched",
+    "balanced", "best-response", "bottom", "car", "deita", "facility-location", "full", "k-center", "kmeans", "length-matched",
     "longest", "power-law", "qdit", "random", "semdedup", "shortest", "t-shirt", "top", "window",
 }  # fmt: skip
 BY_MODELS = {
@@ -37,7 +37,7 @@ BY_MODELS = {
 def test_every_shipped_method_is_found_by_its_class():
     assert set(SELECTORS.shipped) == SELECTED
     assert {name for name, one in SCORERS.shipped.items() if issubclass(one, PoolScorer)} == BY_MODELS
-    assert len(SCORERS.shipped) - len(BY_MODELS) == 27
+    assert len(SCORERS.shipped) - len(BY_MODELS) == 28
     assert set(measures()) == set(SelectSettings.model_fields["measure"].annotation.__args__)
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
+from handpicked.parts import Part
+
 Measure = Literal["tokens", "nltk", "words", "chars"]
 BUNDLED_LM = "bundled:smollm2-135m-instruct"
 BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
@@ -118,6 +120,9 @@ class SelectSettings(Strict):
     """Share of the readable rows to keep, 0 to 1, rounded down."""
     measure: Measure = "tokens"
     """What a length is counted in."""
+    part: Part = "response"
+    """What of a response is measured and scored by text: ``response`` (all that the model must write: thought, answer and tool
+    calls), ``thought`` or ``answer``."""
     tokenizer: str | None = None
     """For ``tokens``: a Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the embedded one in
     ``handpicked select``, the model's own in an experiment."""

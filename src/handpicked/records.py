@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from handpicked.parts import thought_and_answer
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -25,21 +27,94 @@ Cost = Literal["text", "embedding", "model forward", "model backward", "paid API
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool that an assistant's turn makes. ``arguments`` is JSON text, or whatever text the row has in its place.
+
+    ``quoted`` says that the row holds the arguments as a text, as OpenAI does, and not as an object.
+    """
+
+    name: str
+    arguments: str
+    id: str = ""
+    quoted: bool = field(default=True, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The call as one JSON object with its name and arguments; arguments that are no JSON are a JSON string."""
+        try:
+            json.loads(self.arguments)
+        except (ValueError, RecursionError):
+            return f'{{"name": {json.dumps(self.name, ensure_ascii=False)}, "arguments": {json.dumps(self.arguments, ensure_ascii=False)}}}'
+        return f'{{"name": {json.dumps(self.name, ensure_ascii=False)}, "arguments": {self.arguments}}}'
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``role`` is system, user, assistant or tool.
+    """All that one turn says. ``role`` is system, user, assistant or tool; ``content`` its text.
 
     ``input`` is the further input of an instruction, where the row has a field for it: the end of ``content``, after the
     instruction and a blank line. It changes neither the turn's identity nor its text.
+
+    ``reasoning`` is a thought that the row keeps apart from the content (one inside the content stays there, see ``thought``),
+    ``calls`` the tools that the turn calls, ``call_id`` the call whose result it is, ``name`` who speaks (a tool, a participant).
+    ``weight`` 0 makes an assistant's turn context: nothing is learned from it. ``tools`` is the JSON text of the tools that the
+    conversation declares, on its first turn.
     """
 
     role: str
     content: str
     input: str = field(default="", compare=False)
+    reasoning: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+    name: str = ""
+    weight: float | None = None
+    tools: str = ""
 
     @property
     def instruction(self) -> str:
         """``content`` without its ``input``."""
         return self.content.removesuffix(self.input).removesuffix("\n\n") if self.input else self.content
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is an assistant's turn that a model is to learn."""
+        return self.role == "assistant" and self.weight != 0
+
+    @property
+    def text(self) -> str:
+        """All that the turn says as one text: its thought between ``<think>`` and ``</think>``, its content, its calls, one a line."""
+        if not self.reasoning and not self.calls:
+            return self.content
+        calls = "\n".join(call.text for call in self.calls)
+        said = "\n".join(part for part in (self.content, calls) if part)
+        return f"<think>\n{self.reasoning}\n</think>\n\n{said}" if self.reasoning else said
+
+    @property
+    def thought(self) -> str:
+        """What the turn thinks before it answers, wherever the row has it."""
+        inside = thought_and_answer(self.content)[0]
+        return "\n".join(part for part in (self.reasoning, inside) if part)
+
+    @property
+    def answer(self) -> str:
+        """The content without the thought in it. Calls are no part of it."""
+        return thought_and_answer(self.content)[1]
+
+    def fields(self) -> dict[str, Any]:
+        """Its fields for a file: role, content and input, and of the others those that it uses."""
+        plain = {"role": self.role, "content": self.content, "input": self.input}
+        more = {name: getattr(self, name) for name in _FURTHER}
+        return plain | {name: value for name, value in more.items() if value not in ("", (), None)}
+
+    @staticmethod
+    def of(fields: Mapping[str, Any]) -> Message:
+        """The message whose ``fields`` these are, as read from a file."""
+        calls = tuple(ToolCall(**call) for call in fields.get("calls", ()))
+        return Message(**{**fields, "calls": calls})
+
+
+_FURTHER = ("reasoning", "calls", "call_id", "name", "weight", "tools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +123,9 @@ class Example:
 
     ``row`` is its position in the pool, the key everything joins on; ``id`` is the hash of its messages, equal for
     exact duplicates. ``prompt`` and ``response`` are texts derived from the messages by the rule of ``turns``: under
-    ``last`` the response is the final assistant turn and the prompt everything before it; under ``all`` the response
-    is every assistant turn, joined by blank lines. ``original`` is the row as it came, untouched.
+    ``last`` the response is the final assistant turn that is learned and the prompt everything before it; under ``all`` the
+    response is every such turn, joined by blank lines. The response is all that a model must write: ``Message.text``, with
+    thought and tool calls. ``original`` is the row as it came, untouched.
     """
 
     row: int
@@ -76,8 +152,9 @@ class Shard(Protocol):
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Its readable rows in order, in batches of bounded bytes.
 
-        ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response (large_string),
-        source (string), messages (list of role and content), and any column of the original rows by its own name.
+        ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response, thought, answer
+        (large_string), source (string), messages (list of role and content), and any column of the original rows by its
+        own name.
         Rows that cannot be read are left out; ``Pool.rejected`` lists them.
         """
         ...
@@ -260,6 +337,18 @@ class NotEstimable:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A field that is no part of the conversation, and in how many of the ``of`` rows looked at it holds something.
+
+    ``turns[].field`` is a field of turns; it is counted by turns.
+    """
+
+    field: str
+    rows: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Dropped:
     """A count of rows dropped for one reason."""
 
@@ -281,6 +370,8 @@ class SelectionSummary:
     """What each guard would find among the kept rows, their token lengths, and what truncation would cut."""
     rejections: tuple[Dropped, ...] = ()
     """Why rows were rejected, commonest first."""
+    unread: tuple[Unread, ...] = ()
+    """What rows hold that is no part of the conversation."""
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)
@@ -289,21 +380,20 @@ class SelectionSummary:
 
 
 def messages_id(messages: Sequence[Message]) -> str:
-    """The id of a conversation: XXH3 (128 bits) over its roles and contents, as 32 hex digits.
+    """The id of a conversation: XXH3 (128 bits) over all that its turns say, as 32 hex digits.
 
     Each role and each content is framed as a netstring (``<bytes>:<UTF-8>,``), so no two conversations share their
-    bytes, and a column of plain texts can be framed in bulk (``data.batch``). Lone surrogates, which JSON can carry and
-    UTF-8 cannot, are hashed by their code point.
+    bytes, and a column of plain texts can be framed in bulk (``data.batch``). What else a turn says follows it, framed so
+    under a name that no role has. Lone surrogates, which JSON can carry and UTF-8 cannot, are hashed by their code point.
     """
     from xxhash import xxh3_128, xxh3_128_hexdigest
 
     parts = []
-    for message in messages:
-        for part in (message.role, message.content):
-            encoded = part.encode("utf-8", "surrogatepass")
-            if len(encoded) > LARGE:
-                return _large_id(xxh3_128(), messages)
-            parts.append(b"%d:%b," % (len(encoded), encoded))
+    for part in _framed(messages):
+        encoded = part.encode("utf-8", "surrogatepass")
+        if len(encoded) > LARGE:
+            return _large_id(xxh3_128(), messages)
+        parts.append(b"%d:%b," % (len(encoded), encoded))
     return xxh3_128_hexdigest(b"".join(parts))
 
 
@@ -311,22 +401,49 @@ LARGE = 1 << 20
 """Bytes of a text beyond which it is not copied to be hashed."""
 
 
+def _framed(messages: Sequence[Message]) -> Iterator[str]:
+    """The texts that an id is made of: role and content of each turn, and the name and text of what else it says."""
+    for message in messages:
+        yield message.role
+        yield message.content
+        if (
+            message.reasoning
+            or message.calls
+            or message.call_id
+            or message.name
+            or message.tools
+            or message.weight not in (None, 1)
+        ):
+            yield from _further(message)
+
+
+def _further(message: Message) -> Iterator[str]:
+    if message.reasoning:
+        yield from (".reasoning", message.reasoning)
+    for call in message.calls:
+        yield from (".call", json.dumps([call.name, call.arguments, call.id]))
+    for name in ("call_id", "name", "tools"):
+        if value := getattr(message, name):
+            yield from (f".{name}", value)
+    if message.weight is not None and message.weight != 1:  # 1 is what every turn has
+        yield from (".weight", f"{message.weight:g}")
+
+
 def _large_id(digest: Any, messages: Sequence[Message]) -> str:
     """``messages_id`` by pieces: slower for short texts, and without a copy of a long one."""
-    for message in messages:
-        for part in (message.role, message.content):
-            encoded = part.encode("utf-8", "surrogatepass")
-            digest.update(b"%d:" % len(encoded))
-            digest.update(encoded)
-            digest.update(b",")
+    for part in _framed(messages):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(encoded))
+        digest.update(encoded)
+        digest.update(b",")
     return str(digest.hexdigest())
 
 
 def prompt_text(messages: Sequence[Message]) -> str:
     """Prompt turns as one text. A lone user turn is its content; several turns are labelled by their role."""
     if len(messages) == 1:
-        return messages[0].content
-    return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
+        return messages[0].text
+    return "\n\n".join(f"{message.role}: {message.text}" for message in messages)
 
 
 def to_json(record: Any) -> str:
@@ -336,6 +453,8 @@ def to_json(record: Any) -> str:
 
 def _fields(record: Any) -> dict[str, Any]:
     """The fields of a record as they are; ``asdict`` would copy everything first, for most of the time of writing."""
+    if isinstance(record, Message):
+        return record.fields()
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 

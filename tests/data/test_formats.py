@@ -83,9 +83,9 @@ def test_the_rule_of_turns(tmp_path):
     path.write_text(json.dumps({"messages": TURNS}))
     last, every = only(read(path)), only(read(path, turns="all"))
     assert last.response == "Yes."
-    assert last.prompt.startswith("system: Be brief.\n\nuser: 2+2?\n\nassistant: [{")
+    assert last.prompt.startswith('system: Be brief.\n\nuser: 2+2?\n\nassistant: {"name": "add"')
     assert last.prompt.endswith("tool: 4\n\nassistant: Four.\n\nuser: Sure?")
-    assert every.response.endswith("}]\n\nFour.\n\nYes.")
+    assert every.response.endswith("}}\n\nFour.\n\nYes.")
     assert every.prompt == "system: Be brief.\n\nuser: 2+2?\n\ntool: 4\n\nuser: Sure?"
     assert last.id == every.id
 

@@ -52,14 +52,14 @@ def test_a_row_that_cannot_be_read_is_not_written_silently_short(chat, tmp_path)
 
 def test_the_shapes(chat, tmp_path):
     assert rows_of(chat.write([0], tmp_path, "alpaca")) == [
-        {"instruction": "U2", "input": "", "output": "A2", "system": "S", "history": [["U1", "A1"]]}
+        {"instruction": "U2", "input": "", "output": "A2", "system": "S", "history": [["U1", "A1"]], "id": 7}
     ]
     assert rows_of(chat.write([1], tmp_path, "sharegpt")) == [
-        {"conversations": [{"from": "human", "value": "U"}, {"from": "gpt", "value": "A"}]}
+        {"conversations": [{"from": "human", "value": "U"}, {"from": "gpt", "value": "A"}], "id": None}
     ]
-    assert rows_of(chat.write([0], tmp_path, "messages")) == [{"messages": CHAT[0]["messages"]}]
+    assert rows_of(chat.write([0], tmp_path, "messages")) == [{"messages": CHAT[0]["messages"], "id": 7}]
     assert rows_of(chat.write([0], tmp_path, "trl")) == [
-        {"prompt": CHAT[0]["messages"][:4], "completion": CHAT[0]["messages"][4:]}
+        {"prompt": CHAT[0]["messages"][:4], "completion": CHAT[0]["messages"][4:], "id": 7}
     ]
     with pytest.raises(PoolError, match="Did you mean 'sharegpt'"):
         chat.write([0], tmp_path, "sharegp")

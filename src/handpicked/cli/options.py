@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from handpicked.parts import Part
 from handpicked.records import Turns
 
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
@@ -23,6 +24,12 @@ MaxRow = Annotated[
 ]
 ResponseTurns = Annotated[Turns, typer.Option(help="Which assistant turns are the response.")]
 TokenizerName = Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")]
+ResponsePart = Annotated[
+    Part,
+    typer.Option(
+        help="What of a response is measured and scored by text: all of it, its thought or its answer."
+    ),
+]
 RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster.")]
 
 ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]

@@ -20,6 +20,7 @@ def score(
     scorer: Annotated[list[str], typer.Option(help="A scorer; may be given again.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)],
     tokenizer: options.TokenizerName = None,
+    part: options.ResponsePart = "response",
     turns: options.ResponseTurns = "last",
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
@@ -38,7 +39,9 @@ def score(
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
     from handpicked.records import Dropped
-    from handpicked.selection.reasons import rejection_lines
+    from handpicked.scorers.text.of_part import SAID
+    from handpicked.selection.reasons import rejection_lines, unread_lines
+    from handpicked.selection.result import unread_of
     from handpicked.selection.scoring import refuse_no_values, values_told
     from handpicked.selection.scoring import score as score_rows
     from handpicked.settings import assigned, mapping_of, score_settings
@@ -55,7 +58,7 @@ def score(
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     with bars() as progress:
         counts = score_rows(
-            rows, scorer, out, progress, tokenizer=tokenizer, runner=runner, address=address,
+            rows, scorer, out, progress, tokenizer=tokenizer, part=part, runner=runner, address=address,
             command=["handpicked", *sys.argv[1:]], settings=settings, keep_versions=keep_versions, say=say,
         )  # fmt: skip
     if as_json:
@@ -65,6 +68,10 @@ def score(
         print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows read, {counts['rejected']:,} rejected")
         for line in rejection_lines([Dropped(why, count) for why, count in counts["rejections"].items()]):
             print(line)
+        for line in unread_lines(unread_of(rows), rows.rows):
+            print(line)
+        if "part" in counts:
+            print(f"Texts are scored by {SAID[part]}.")
         for line in values_told(counts):
             print(line)
     refuse_no_values(counts, scorer)

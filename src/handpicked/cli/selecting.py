@@ -44,6 +44,7 @@ def select(
     fraction: Annotated[float | None, typer.Option(help="Share of the rows to keep, 0 to 1.")] = None,
     measure: Annotated[str, typer.Option(help="tokens, words, nltk or chars.")] = "tokens",
     tokenizer: options.TokenizerName = None,
+    part: options.ResponsePart = "response",
     turns: options.ResponseTurns = "last",
     seed: Annotated[int, typer.Option(help="Seed of random choices.")] = 0,
     guard: Guards = None,
@@ -97,7 +98,8 @@ def select(
     settings = settings_of(
         SelectSettings,
         {
-            "by": by, "size": size, "fraction": fraction, "measure": measure, "tokenizer": tokenizer, "seed": seed,
+            "by": by, "size": size, "fraction": fraction, "measure": measure, "part": part, "tokenizer": tokenizer,
+            "seed": seed,
             "guards": guard or [], "prompts": prompts or [],
             "options": {**method, **{name: value for name, value in short.items() if value is not None}},
             "score": score_settings(
@@ -130,20 +132,27 @@ def select(
         found = {"out": str(out), "format": rows.format, **asdict(summary)}
         print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
     else:
-        _tell(out, rows, summary, agreement)
+        _tell(out, rows, summary, agreement, format)
 
 
-def _tell(out: Path, rows: Pool, summary: SelectionSummary, agreement: Mapping[str, Any] | None) -> None:
+def _tell(
+    out: Path, rows: Pool, summary: SelectionSummary, agreement: Mapping[str, Any] | None, format: str
+) -> None:
     """What was kept, what was dropped and why, and what to look at before training."""
-    from handpicked.selection.reasons import rejection_lines
+    from handpicked.scorers.text.of_part import SAID
+    from handpicked.selection.reasons import rejection_lines, unread_lines
     from handpicked.selection.summary_text import agreement_table, told
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
+    if "part" in summary.settings:
+        print(f"Responses are measured by {SAID[summary.settings['part']]}.")
     for line in rejection_lines(summary.rejections):
         print(line)
     for part in summary.dropped:
         print(f"  {part.rows:>11,}  {part.reason}")
+    for line in unread_lines(summary.unread, summary.pool, format):
+        print(line)
     for line in told(summary.audit):
         print(line)
     if agreement is not None:

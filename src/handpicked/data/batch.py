@@ -6,21 +6,22 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from handpicked.data.formats import BadRow, RowFormat, texts
+from handpicked.data.formats import RowFormat, derived_value, texts, thought_and_answer_of
 from handpicked.data.large import text_column
 from handpicked.data.raw import Damage, Raw, excerpt
+from handpicked.data.turns import BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
 
 Kind = Literal["text", "number", "bool"]
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
-DERIVED = ("row", "id", "prompt", "response", "source", "messages")
+DERIVED = ("row", "id", "prompt", "response", "thought", "answer", "source", "messages")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,16 @@ class Reading:
         messages = self.format.messages(value)
         prompt, response = texts(messages, self.turns)
         if not (prompt.isascii() and response.isascii()):
-            messages = [Message(turn.role, utf8(turn.content), utf8(turn.input)) for turn in messages]
+            messages = [_sound(turn) for turn in messages]
             prompt, response = texts(messages, self.turns)
         return messages, prompt, response
+
+
+def _sound(turn: Message) -> Message:
+    """A turn without lone surrogates in its texts."""
+    content, further = utf8(turn.content), utf8(turn.input)
+    calls = tuple(replace(call, name=utf8(call.name), arguments=utf8(call.arguments)) for call in turn.calls)
+    return replace(turn, content=content, input=further, reasoning=utf8(turn.reasoning), calls=calls)
 
 
 def utf8(text: str) -> str:
@@ -117,13 +125,19 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
             values = responses
         elif column == "source":
             values = [utf8(reading.source_of(row)) for row in kept]
+        elif column in ("thought", "answer"):
+            place = ("thought", "answer").index(column)
+            values = [thought_and_answer_of(messages, reading.turns)[place] for messages in said]
         elif column == "messages":
             values = [
                 [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
             ]
         else:
             convert = CONVERT[reading.kinds[column]]
-            values = [convert(row.get(column)) for row in kept]
+            values = [
+                convert(row[column] if column in row else derived_value(reading.format, row, column))
+                for row in kept
+            ]
         arrays.append(text_column(values) if kind == pa.large_string() else pa.array(values, kind))
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
@@ -135,6 +149,8 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
         "id": pa.string(),
         "prompt": pa.large_string(),
         "response": pa.large_string(),
+        "thought": pa.large_string(),
+        "answer": pa.large_string(),
         "source": pa.string(),
         "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
     }

@@ -16,9 +16,11 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
-from handpicked.data.formats import BLANK, Pairs
+from handpicked.data.formats import Pairs, derived_columns
 from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
+from handpicked.data.turns import BLANK
+from handpicked.parts import MARKED, thought_and_answer
 
 
 def bulk_batch(
@@ -48,6 +50,8 @@ def batch_of(
         "id": lambda: _ids(prompt, response),
         "prompt": lambda: prompt,
         "response": lambda: response,
+        "thought": lambda: _part(response, 0),
+        "answer": lambda: _part(response, 1),
         "source": lambda: _sources(batch, reading),
     }
     arrays = [made[column]() if column in made else _original(batch, column, reading) for column in columns]
@@ -68,15 +72,20 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
     format is not text throughout.
     """
     shape = reading.format
-    if not isinstance(shape, Pairs) or shape.listed or not all(type(row) is dict for row in raw.rows):
+    if not isinstance(shape, Pairs) or shape.listed or shape.beside.rejected is not None:
+        return None
+    if not all(type(row) is dict for row in raw.rows):
         return None
     arrays = {}
     try:
         for field in shape.fields:
             values = [row.get(field) for row in raw.rows]
-            if field == shape.history:
+            if field in (shape.history, shape.beside.tools, shape.beside.reasoning):
                 if any(values):
                     return None
+                continue
+            if field == shape.beside.label:
+                arrays[field] = pa.array(values, pa.bool_())
                 continue
             arrays[field] = text_column(values)
         if reading.source_field is not None:
@@ -100,9 +109,16 @@ def understood(
     no messages.
     """
     shape = reading.format
-    if "messages" in columns or not isinstance(shape, Pairs) or shape.listed:
+    slow = {"messages", *derived_columns(shape)}.difference(batch.schema.names)
+    if slow.intersection(columns) or not isinstance(shape, Pairs) or shape.listed:
         return None
-    if not (_unused(batch, shape.system) and _unused(batch, shape.history)):
+    if shape.beside.rejected is not None:
+        return None
+    rare = (shape.history, shape.beside.system, shape.beside.tools, shape.beside.reasoning)
+    if not all(_unused(batch, field) for field in rare):
+        return None
+    wanted = _wanted(batch, shape.beside.label)
+    if wanted is None:
         return None
     asked, further, response = (
         _text_column(batch, name) for name in (shape.prompt, shape.input, shape.response)
@@ -110,7 +126,28 @@ def understood(
     if asked is None or further is None or response is None:
         return None
     prompt = _joined(asked, further)
-    return prompt, response, _not_blank(prompt) & _not_blank(response)
+    return prompt, response, _not_blank(prompt) & _not_blank(response) & wanted
+
+
+def _wanted(batch: pa.RecordBatch, label: str | None) -> Any:
+    """Which rows have no label that is false (a numpy mask); ``None`` where the label is no column of true and false."""
+    if label is None or label not in batch.schema.names:
+        return np.ones(batch.num_rows, bool)
+    column = batch.column(label)
+    if not pa.types.is_boolean(column.type):
+        return None
+    return pc.fill_null(column, True).to_numpy(zero_copy_only=False)
+
+
+def _part(response: pa.Array, place: int) -> pa.Array:
+    """The thoughts (0) or the answers (1) of responses; few responses have a thought."""
+    marked = np.flatnonzero(pc.match_substring_regex(response, MARKED).to_numpy(zero_copy_only=False))
+    if not len(marked):
+        return response if place else pa.repeat(pa.scalar("", pa.large_string()), len(response))
+    parts = response.to_pylist() if place else [""] * len(response)
+    for index in marked.tolist():
+        parts[index] = thought_and_answer(response[index].as_py())[place]
+    return pa.array(parts, pa.large_string())
 
 
 def _not_blank(column: pa.Array) -> Any:

@@ -14,6 +14,7 @@ from handpicked.data import arrowtypes
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
+from handpicked.data.formats import derived_columns
 from handpicked.data.parsing import too_large
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
@@ -101,7 +102,9 @@ class ColumnarShard:
         """The fields of the file that the asked columns are made of."""
         asked = [column for column in columns if column not in DERIVED]
         source = [self.reading.source_field] if self.reading.source_field else []
-        return list(dict.fromkeys([*self.reading.format.fields, *asked, *source]))
+        made = derived_columns(self.reading.format)
+        ratings = self.reading.format.beside.ratings or () if any(column in made for column in asked) else ()
+        return list(dict.fromkeys([*self.reading.format.fields, *asked, *source, *ratings]))
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from handpicked.data.container import SUFFIXES, is_data
 from handpicked.data.remote import fetch, is_remote
 from handpicked.data.spool import spooled
 from handpicked.errors import PoolError, did_you_mean
+
+SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?=[-_.]|$)", re.IGNORECASE)
+"""How the name of a file or folder begins that is one split of a data set."""
 
 
 def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
@@ -71,7 +75,26 @@ def _folder(folder: Path, remarks: list[str]) -> list[Path]:
         raise PoolError(
             f"{folder}: no data file ({', '.join(SUFFIXES)}) in this folder; it holds {seen or 'nothing'}"
         )
-    return [_readable(path) for path in found]
+    return [_readable(path) for path in _of_train(folder, found, remarks)]
+
+
+def _of_train(folder: Path, files: list[Path], remarks: list[str]) -> list[Path]:
+    """The files of the split ``train``, where others are named as held out, as on the hub; else all of them."""
+    splits = {path: split for path in files if (split := _split(path.relative_to(folder))) is not None}
+    held_out = [path for path, split in splits.items() if split != "train"]
+    if not held_out or "train" not in splits.values():
+        return files
+    names = ", ".join(dict.fromkeys(splits[path] for path in held_out))
+    remarks.append(
+        f"the {names} split of {folder} ({len(held_out)} files) is held out for evaluation and left out; name its files to read them"
+    )
+    return [path for path in files if path not in held_out]
+
+
+def _split(path: Path) -> str | None:
+    """The split that the name of a file or of its folder says, such as ``test-00000-of-00001.parquet`` or ``test/0.jsonl``."""
+    found = (SPLIT.match(part) for part in (path.name, *reversed(path.parts[:-1])))
+    return next((one[1].lower() for one in found if one is not None), None)
 
 
 def _is_there(path: Path) -> bool:

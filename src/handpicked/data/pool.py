@@ -9,14 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import batch
+from handpicked.data import batch, unread
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.container import Container, unreadable
 from handpicked.data.raw import between
 from handpicked.data.spool import given_name
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
-from handpicked.records import AtHand, Example, Rejected
+from handpicked.records import AtHand, Example, Rejected, Unread
 
 FileShard = TextShard | ColumnarShard
 
@@ -44,6 +44,7 @@ class FilePool:
         self.shards: Sequence[FileShard] = [shard for file in files for shard in file.shards]
         self.fields = tuple(files[0].reading.kinds)
         self._inputs: list[Mapping[str, Any]] | None = None
+        self._unread: Sequence[Unread] | None = None
 
     def examples(self, rows: Sequence[int] | None = None) -> Iterator[Example]:
         """See ``records.Pool``. Rows that cannot be read are left out."""
@@ -71,6 +72,12 @@ class FilePool:
                 for file in self.files
             ]
         return self._inputs
+
+    def unread(self) -> Sequence[Unread]:
+        """What its rows hold that is no part of the conversation (see ``data.unread``)."""
+        if self._unread is None:
+            self._unread = unread.unread(self.shards)
+        return self._unread
 
     def write(
         self,

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from handpicked.data.formats import BLANK, BadRow, Chat, instruction_turn
+from handpicked.data.formats import Chat, instruction_turn
 from handpicked.data.rows import file_rows
 from handpicked.data.spool import spooled
+from handpicked.data.turns import BLANK, BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 
@@ -127,7 +128,7 @@ def _from_turns(row: Mapping[str, Any], field: str, first: bool) -> tuple[list[M
         return messages[:1], None
     answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
     if messages[-1].role == "assistant":
-        return messages[: answers[-1]], messages[-1].content
+        return messages[: answers[-1]], messages[-1].text
     return messages, None
 
 

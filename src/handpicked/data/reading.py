@@ -11,7 +11,7 @@ from handpicked.data import arrowtypes, columnar, document, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Reading, kind_of
 from handpicked.data.container import Container, sniff
-from handpicked.data.formats import Chat, Pairs, RowFormat
+from handpicked.data.formats import Answers, Chat, Pairs, RowFormat, Templated, derived_columns
 from handpicked.data.pool import File, FilePool
 from handpicked.data.raw import MAX_ROW, Damage, Raw
 from handpicked.data.recognise import recognise
@@ -100,7 +100,9 @@ def _survey(path: Path, format: str | RowFormat | None, map: Mapping[str, str] |
     schema, groups = columnar.groups(path, container)
     sample = _columnar_sample(path, container, groups) or [dict.fromkeys(schema.names)]
     rows_format, why = _recognised(sample, path, format, map)
-    return _Part(path, container, None, groups, rows_format, why, columnar.kinds(schema))
+    return _Part(
+        path, container, None, groups, rows_format, why, _with_derived(columnar.kinds(schema), rows_format)
+    )
 
 
 def _survey_text(
@@ -125,7 +127,13 @@ def _survey_text(
     cells = container.kind == "csv"
     kinds = {field: kind_of([row.get(field) for row in sample], cells) for field in fields}
     rows_format, why = _recognised(sample, path, format, map)
-    return _Part(path, container, spans, [], rows_format, f"{why}{where}", kinds)
+    return _Part(path, container, spans, [], rows_format, f"{why}{where}", _with_derived(kinds, rows_format))
+
+
+def _with_derived(kinds: dict[str, Kind], shape: RowFormat) -> dict[str, Kind]:
+    """The columns of a file with those that its format makes of them, which are numbers."""
+    made: dict[str, Kind] = dict.fromkeys(derived_columns(shape), "number")
+    return made | kinds
 
 
 def _recognised(
@@ -134,7 +142,7 @@ def _recognised(
     format: str | RowFormat | None,
     map: Mapping[str, str] | None,
 ) -> tuple[RowFormat, str]:
-    if isinstance(format, Pairs | Chat):
+    if isinstance(format, Pairs | Chat | Answers | Templated):
         return format, "as the pool that it came from"
     return recognise(sample, str(path), format, map)
 

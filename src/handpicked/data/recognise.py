@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from handpicked.data.formats import Chat, Pairs, RowFormat, listed_turns, literal
+from handpicked.data import templated
+from handpicked.data.formats import ANSWER_TEXTS, HIGHER, Answers, Beside, Chat, Pairs, RowFormat, Templated
 from handpicked.data.raw import excerpt
+from handpicked.data.turns import REASONING, listed_turns, literal
 from handpicked.errors import PoolError, did_you_mean
 
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
 RESPONSES = ("output", "response", "completion", "answer", "solution", "chosen")
+SYSTEMS = ("system", "system_prompt", "system_message")
+TOOLS = ("tools", "functions")
+LABELS = ("label", "kto_tag")
+THOUGHTS = (*REASONING, "complex_cot")
+RATED = ("completions", "answers", "responses")
+RATINGS = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen-rating", "rejected-rating"),
+    ("chosen_rating", "rejected_rating"),
+    ("rating_chosen", "rating_rejected"),
+    ("chosen_reward", "rejected_reward"),
+)
+"""Where the ratings of both sides of a preference are."""
 TEMPLATED = (
     "### Response:",
     "<|im_start|>",
@@ -24,11 +41,22 @@ TEMPLATED = (
 """What shows that a text is a whole conversation in a template."""
 KEYS = 64
 INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
-ROLES_OF_MAP = ("prompt", "input", "response", "system", "history", "messages", "source")
+ROLES_OF_MAP = (
+    "prompt",
+    "input",
+    "response",
+    "system",
+    "history",
+    "messages",
+    "source",
+    "tools",
+    "label",
+    "reasoning",
+)
 NAMED: dict[str, RowFormat] = {
-    "alpaca": Pairs("alpaca", "instruction", "output", "input", "system", "history"),
+    "alpaca": Pairs("alpaca", "instruction", "output", "input", "history"),
     "dolly": Pairs("dolly", "instruction", "response", "context"),
-    "sharegpt": Chat("sharegpt", "conversations", "system"),
+    "sharegpt": Chat("sharegpt", "conversations"),
     "messages": Chat("messages", "messages"),
     "prompt-completion": Pairs("prompt-completion", "prompt", "completion"),
     "prompt-response": Pairs("prompt-response", "prompt", "response"),
@@ -50,13 +78,86 @@ def recognise(
     """
     fields = list(dict.fromkeys(str(key) for row in rows for key in row))
     if map:
-        return _mapped(rows, fields, where, map)
-    if format is not None:
-        return _forced(fields, where, format)
-    found = _chat(rows, fields) or _pairs(rows, fields)
+        found: tuple[RowFormat, str] | None = _mapped(rows, fields, where, map)
+    elif format is not None:
+        found = _forced(fields, where, format)
+    else:
+        found = (
+            _answers(rows, fields) or _chat(rows, fields) or _pairs(rows, fields) or _templated(rows, fields)
+        )
     if found is None:
         raise PoolError(_unrecognised(rows, fields, where))
-    return found
+    shape, why = found
+    return _with_beside(shape, why, rows, fields, map or {})
+
+
+def _with_beside(
+    shape: RowFormat, why: str, rows: Sequence[Mapping[str, Any]], fields: list[str], map: Mapping[str, str]
+) -> tuple[RowFormat, str]:
+    """The format with the fields of the conversation that lie beside its turns, as ``map`` names them or by their usual names."""
+    real = {field.lower(): field for field in reversed(fields)}
+    free = {name: field for name, field in real.items() if field not in shape.fields}
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((free[name] for name in names if name in free), None)
+
+    preferred = "chosen" in {field.lower() for field in shape.fields}
+    beside = Beside(
+        system=map.get("system") or (first(SYSTEMS) if not map else None),
+        tools=map.get("tools") or first(TOOLS),
+        label=map.get("label")
+        or next((free[name] for name in LABELS if name in free and _is_label(rows, free[name])), None),
+        reasoning=map.get("reasoning") or (first(THOUGHTS) if isinstance(shape, Pairs) else None),
+        rejected=first(("rejected",)) if preferred else None,
+        ratings=next(((real[one], real[two]) for one, two in RATINGS if one in real and two in real), None),
+    )
+    if "margin" in real:
+        beside = replace(beside, ratings=None)
+    if beside.label:
+        why += f"; rows whose {beside.label} is false are no demonstrations"
+    if beside.rejected:
+        why += f"; {beside.rejected} is kept beside it"
+    return replace(shape, beside=beside), why
+
+
+def _is_label(rows: Sequence[Mapping[str, Any]], field: str) -> bool:
+    """Whether a field says true or false of each row, as KTO's label does."""
+    values = [row.get(field) for row in rows if row.get(field) not in (None, "")]
+    return bool(values) and all(
+        isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in ("true", "false"))
+        for value in values
+    )
+
+
+def _answers(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+    """A prompt with a list of answers, of which one at least is rated."""
+    prompt = next((name for name in PROMPTS if name in fields), None)
+    for field in RATED if prompt is not None else ():
+        for row in rows:
+            value = row.get(field)
+            listed = literal(value) if isinstance(value, str) else value
+            one = listed[0] if isinstance(listed, list) and listed else None
+            if not isinstance(one, Mapping) or "role" in one or not any(name in one for name in ANSWER_TEXTS):
+                continue
+            rating = next((name for name in (*HIGHER, "rank") if name in one), None)
+            if rating is not None:
+                best = "lowest" if rating == "rank" else "highest"
+                why = f"field '{field}' lists several answers to '{prompt}'; the one with the {best} {rating} is read"
+                return Answers(f"{prompt}-{field}", str(prompt), field), why
+    return None
+
+
+def _templated(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+    """Texts that are whole conversations in a known template."""
+    for field in ("text", "chosen", "conversation", "dialogue", "dialog"):
+        values = [row[field] for row in rows if isinstance(row.get(field), str)] if field in fields else []
+        names = [name for value in values if (name := templated.template_of(value)) is not None]
+        if values and len(names) * 2 >= len(values):
+            told = " and ".join(dict.fromkeys(names))
+            return Templated(
+                "templated", field
+            ), f"field '{field}' is a whole conversation, cut at the marks of {told}"
+    return None
 
 
 def _mapped(
@@ -73,7 +174,7 @@ def _mapped(
             )
     why = "by the given map: " + ", ".join(f"{role} is '{field}'" for role, field in map.items())
     if "messages" in map:
-        return Chat("mapped", map["messages"], map.get("system")), why
+        return Chat("mapped", map["messages"]), why
     if "response" not in map or "prompt" not in map:
         if set(map) == {"source"}:
             raise PoolError("map: 'source' alone does not say where prompt and response are; map these too")
@@ -81,7 +182,7 @@ def _mapped(
             "map: give both prompt and response (or messages), such as prompt=question,response=answer"
         )
     pairs = Pairs(
-        "mapped", map["prompt"], map["response"], map.get("input"), map.get("system"), map.get("history"),
+        "mapped", map["prompt"], map["response"], map.get("input"), map.get("history"),
         _listed(rows, (map["prompt"], map["response"])),
     )  # fmt: skip
     return pairs, why
@@ -101,7 +202,6 @@ def _forced(fields: list[str], where: str, format: str) -> tuple[RowFormat, str]
 
 def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """The first of the usual turn fields that holds lists of turns."""
-    system = "system" if "system" in fields else None
     for field in CHATS:
         turn = _first_turn(rows, field)
         if turn is None or (field == "chosen" and "prompt" in fields):
@@ -109,16 +209,15 @@ def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowForm
         answer = "chosen" if field != "chosen" and "chosen" in fields else None
         preferred = ", followed by the chosen answer" if answer else ""
         if isinstance(turn, str):
-            return Chat(
-                field, field, system, answer
-            ), f"field '{field}' is a list of texts, read as user and assistant in turn{preferred}"
+            why = f"field '{field}' is a list of texts, read as user and assistant in turn{preferred}"
+            return Chat(field, field, answer), why
         if "from" in turn and "value" in turn:
             return Chat(
-                "sharegpt", field, system, answer
+                "sharegpt", field, answer
             ), f"field '{field}' is a list of turns with from and value{preferred}"
         if "role" in turn:
             return Chat(
-                "messages", field, system, answer
+                "messages", field, answer
             ), f"field '{field}' is a list of turns with role and content{preferred}"
     return None
 
@@ -149,7 +248,7 @@ def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFor
     read = [real[name] for name in (prompt, further, answer) if name]
     pairs = Pairs(
         _pair_name(prompt, further, answer), real[prompt], real[answer], real[further] if further else None,
-        real.get("system") or real.get("system_prompt"), real.get("history"),
+        real.get("history"),
         _listed(rows, (real[prompt], real[answer])),
     )  # fmt: skip
     if pairs.history:

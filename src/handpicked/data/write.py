@@ -10,7 +10,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from handpicked.data import large
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
-from handpicked.records import AtHand, Example
+from handpicked.records import AtHand, Example, Message, ToolCall
 from handpicked.store import writing
 
 if TYPE_CHECKING:
@@ -98,9 +98,13 @@ def aside(folder: Path, name: str) -> Iterator[Path]:
 def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mapping[str, Any]]:
     """The rows as JSON objects: the originals, or converted."""
     count = 0
+    understood = frozenset(field for file in pool.files for field in file.reading.format.fields)
     for example in pool.examples(rows):
         count += 1
-        yield example.original if format == "original" else SHAPES[format](example)
+        if format == "original":
+            yield example.original
+        else:
+            yield {**SHAPES[format](example), **carried(example, understood)}
         del example
     if count != len(rows):
         raise PoolError(
@@ -177,7 +181,11 @@ def _taken(part: tuple[ColumnarShard, Sequence[int]]) -> list[pa.Table]:
 def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
     """JSON rows as Arrow tables of one schema, inferred over all of them."""
     try:
-        yield pa.Table.from_pylist([dict(row) for row in rows])
+        listed = list(rows)
+        names = dict.fromkeys(
+            name for row in listed for name in row
+        )  # pyarrow looks at the first row's alone
+        yield pa.Table.from_pylist([{name: row.get(name) for name in names} for row in listed])
     except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise PoolError(
             f"the rows do not fit one Parquet schema ({str(error).splitlines()[0]}); write them as jsonl"
@@ -267,33 +275,99 @@ def _empty() -> pa.Schema:
 
 
 def _alpaca(example: Example) -> dict[str, Any]:
-    """Alpaca with LLaMA-Factory's history: the last question and answer, and what came before them."""
+    """Alpaca with LLaMA-Factory's history: the last question and answer, and what came before them. A thought is text before its
+    answer, and a tool call text after it."""
     system = "\n\n".join(turn.content for turn in example.messages if turn.role == "system")
     asked: list[str] = []
     pairs: list[list[str]] = []
-    for turn in example.messages:
+    last = max(index for index, turn in enumerate(example.messages) if turn.learned)
+    for turn in example.messages[: last + 1]:
         if turn.role == "assistant":
-            pairs.append(["\n\n".join(asked), turn.content])
+            pairs.append(["\n\n".join(asked), turn.text])
             asked = []
         elif turn.role != "system":
             asked.append(turn.content)
     *history, (instruction, output) = pairs
-    return {"instruction": instruction, "input": "", "output": output, "system": system, "history": history}
+    tools = {"tools": tools_of(example.messages)} if tools_of(example.messages) else {}
+    return {
+        "instruction": instruction, "input": "", "output": output, "system": system, "history": history, **tools
+    }  # fmt: skip
 
 
 def _sharegpt(example: Example) -> dict[str, Any]:
-    return {"conversations": [{"from": FROM[turn.role], "value": turn.content} for turn in example.messages]}
+    """ShareGPT as LLaMA-Factory reads it: thoughts as text, a turn that only calls tools as ``function_call``, tools as JSON text."""
+    tools = {"tools": tools_of(example.messages)} if tools_of(example.messages) else {}
+    return {"conversations": [_from_and_value(turn) for turn in example.messages], **tools}
+
+
+def _from_and_value(turn: Message) -> dict[str, Any]:
+    only_calls = turn.calls and not turn.content and not turn.reasoning
+    calls = [
+        {"name": call.name, "arguments": _arguments(call), **({"id": call.id} if call.id else {})}
+        for call in turn.calls
+    ]
+    said = json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False) if only_calls else turn.text
+    more = {"name": turn.name, "tool_call_id": turn.call_id, "weight": turn.weight}
+    more = {name: value for name, value in more.items() if value not in ("", None)}
+    return {"from": "function_call" if only_calls else FROM[turn.role], "value": said, **more}
+
+
+def _arguments(call: ToolCall) -> Any:
+    """The arguments as JSON where they are an object, else as the text that they are."""
+    try:
+        found = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        return call.arguments
+    return found if isinstance(found, dict) else call.arguments
 
 
 def _messages(example: Example) -> dict[str, Any]:
-    return {"messages": [{"role": turn.role, "content": turn.content} for turn in example.messages]}
+    return {"messages": [openai_turn(turn) for turn in example.messages], **_declared(example.messages)}
+
+
+def openai_turn(turn: Message) -> dict[str, Any]:
+    """A turn as OpenAI, TRL and chat templates have it, with all that it says. The arguments of a call are as the row has them."""
+    said: dict[str, Any] = {"role": turn.role, "content": turn.content}
+    if turn.reasoning:
+        said["reasoning_content"] = turn.reasoning
+    if turn.calls:
+        said["tool_calls"] = [
+            {
+                **({"id": call.id} if call.id else {}),
+                "type": "function",
+                "function": {
+                    "name": call.name,
+                    "arguments": call.arguments if call.quoted else json.loads(call.arguments),
+                },
+            }
+            for call in turn.calls
+        ]
+    named = {"tool_call_id": turn.call_id, "name": turn.name}
+    said |= {field: value for field, value in named.items() if value}
+    return said if turn.weight is None else {**said, "weight": turn.weight}
+
+
+def _declared(messages: Sequence[Message]) -> dict[str, Any]:
+    """The tools that a row declares, as a list where they are one."""
+    text = tools_of(messages)
+    if not text:
+        return {}
+    try:
+        return {"tools": json.loads(text)}
+    except ValueError:
+        return {"tools": text}
+
+
+def tools_of(messages: Sequence[Message]) -> str:
+    """The JSON text of the tools that a conversation declares."""
+    return next((turn.tools for turn in messages if turn.tools), "")
 
 
 def _trl(example: Example) -> dict[str, Any]:
-    """TRL's conversational prompt-completion: loss on the final assistant turn alone."""
-    turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
-    last = max(index for index, turn in enumerate(turns) if turn["role"] == "assistant")
-    return {"prompt": turns[:last], "completion": turns[last : last + 1]}
+    """TRL's conversational prompt-completion: loss on the final assistant turn that is learned alone."""
+    last = max(index for index, turn in enumerate(example.messages) if turn.learned)
+    turns = [openai_turn(turn) for turn in example.messages[: last + 1]]
+    return {"prompt": turns[:last], "completion": turns[last:], **_declared(example.messages)}
 
 
 SHAPES: Mapping[str, Callable[[Example], dict[str, Any]]] = {
@@ -302,3 +376,22 @@ SHAPES: Mapping[str, Callable[[Example], dict[str, Any]]] = {
     "messages": _messages,
     "trl": _trl,
 }
+TRAINERS = frozenset(
+    {"prompt", "completion", "text", "messages", "conversations", "conversation", "response", "instruction", "input", "output",
+     "system", "history", "tools", "functions", "label", "kto_tag", "chosen", "input_ids", "labels", "images"}
+)  # fmt: skip
+"""Fields that trainers read by their names: one of the pool is not carried into a row of another shape under such a name."""
+
+
+def is_carried(field: str) -> bool:
+    """Whether a field beside the conversation goes with a row into another shape."""
+    return field not in TRAINERS and "[]." not in field
+
+
+def carried(example: Example, understood: Collection[str]) -> dict[str, Any]:
+    """The fields of a row beside its conversation, which go with it into another shape: sources, ids, ratings, the rejected side."""
+    return {
+        field: value
+        for field, value in example.original.items()
+        if field not in understood and is_carried(field)
+    }

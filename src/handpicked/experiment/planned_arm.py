@@ -83,7 +83,12 @@ def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> L
     Of the guards only ``token-window`` is looked at, because it changes what the longest rows are.
     """
     allowed = [row for row, (response, _) in enumerate(costs) if _within(response, arm.guards)]
-    ranked = arm.by in ("longest", "shortest") and arm.measure == "tokens" and rows < len(costs)
+    ranked = (
+        arm.by in ("longest", "shortest")
+        and arm.measure == "tokens"
+        and arm.part == "response"
+        and rows < len(costs)
+    )
     if ranked:
         allowed = sorted(allowed, key=lambda row: costs[row][0], reverse=arm.by == "longest")[:rows]
     exact = rows == len(costs) or (ranked and not arm.guards)

@@ -32,7 +32,9 @@ class Rendered:
 
     ``checked`` rows were rendered, of ``total`` (None: all there are). ``refused`` counts those that the template refuses, which
     are left out; ``first`` names the first of them with the reason. ``unlearned`` counts earlier turns that would not be learned,
-    because the template shows them otherwise than inference does; ``thoughts`` the rows whose response holds a thought.
+    because the template shows them otherwise than inference does; ``thoughts`` the rows whose response holds a thought. ``written``
+    counts rows whose thoughts or tool calls the template has no form for, so that they are learned as text of the response, and
+    ``tools`` those that declare tools which it does not show: they are lost.
     """
 
     template: str
@@ -44,6 +46,8 @@ class Rendered:
     first: tuple[str, ...] = ()
     unlearned: int = 0
     thoughts: int = 0
+    written: int = 0
+    tools: int = 0
 
     @property
     def sentence(self) -> str:
@@ -55,6 +59,13 @@ class Rendered:
             said += f" and left out ({'; '.join(self.first)}{more})"
         if self.unlearned:
             said += f"; {self.unlearned:,} earlier turns are not learned, because it shows them otherwise than inference does"
+        if self.written:
+            said += (
+                f"; {self.written:,} rows have thoughts or tool calls that it has no form for: they are learned as text, thoughts "
+                "between <think> and </think>, calls as JSON"
+            )
+        if self.tools:
+            said += f"; {self.tools:,} rows declare tools that it does not show: a model is trained to call what it never saw"
         return said
 
 
@@ -107,18 +118,22 @@ def _on_pool(template: Template, model: str, lineup: Lineup, pool: str | None) -
     if of == NAME:  # made when the run starts, of one shape: a prompt and a response
         return Rendered(template.name, model, of, 0, None, 0)
     opened = read_pool(settings)
-    checked = refused = unlearned = thoughts = 0
+    checked = refused = unlearned = thoughts = written = tools = 0
     first: list[str] = []
     for example in islice(opened.examples(), ROWS):
         checked += 1
         thoughts += THOUGHT_END in example.response
+        written += template.writes_as_text(example.messages)
+        tools += template.unshown_tools(example.messages)
         try:
             unlearned += template.unlearned(example.messages, response_turns(example))
         except Refused as error:
             refused += 1
             first += [f"row {example.row}: {error.reason}"] if len(first) < NAMED else []
     total = opened.rows if checked == ROWS else None
-    return Rendered(template.name, model, of, checked, total, refused, tuple(first), unlearned, thoughts)
+    return Rendered(
+        template.name, model, of, checked, total, refused, tuple(first), unlearned, thoughts, written, tools
+    )
 
 
 def _on_prompts(template: Template, model: str, of: str, prompts: Sequence[Prompt]) -> Rendered:

@@ -316,7 +316,7 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
 
 def _held_out_prompt(example: Example, test_set: str) -> Prompt:
     asked = example.messages[:-1]
-    return Prompt(messages_id(asked), asked, test_set, reference=example.messages[-1].content)
+    return Prompt(messages_id(asked), asked, test_set, reference=example.messages[-1].text)
 
 
 def _references(settings: ReferenceSettings) -> dict[str, str]:
@@ -324,7 +324,7 @@ def _references(settings: ReferenceSettings) -> dict[str, str]:
     known: dict[str, str] = {}
     for example in data.read(settings.path).examples():
         if all(str(example.original.get(field)) == value for field, value in settings.where.items()):
-            known.setdefault(messages_id(example.messages[:-1]), example.messages[-1].content)
+            known.setdefault(messages_id(example.messages[:-1]), example.messages[-1].text)
     if not known:
         raise PoolError(
             f"{settings.path}: no row has {settings.where}, so there are no references; check 'where'."

@@ -9,16 +9,16 @@ from handpicked.records import Example
 
 
 def response_turns(example: Example) -> list[int]:
-    """Positions of the messages that make up ``example.response``: the final assistant turn, or all of them.
+    """Positions of the messages that make up ``example.response``: the final assistant turn that is learned, or all of them.
 
     Raises TrainingError for an example without an assistant turn.
     """
-    turns = [i for i, message in enumerate(example.messages) if message.role == "assistant"]
+    turns = [i for i, message in enumerate(example.messages) if message.learned]
     if not turns:
         raise TrainingError(
             f"Row {example.row} ({example.source}) has no assistant turn: there is nothing to learn in it."
         )
-    return turns[-1:] if example.response == example.messages[turns[-1]].content else turns
+    return turns[-1:] if example.response == example.messages[turns[-1]].text else turns
 
 
 def cut(row: Encoded, max_length: int, end_id: int) -> Encoded | None:

@@ -13,6 +13,10 @@ opening: ``encode_prompt(..., thought=True)`` is its prompt. An empty thought in
 Earlier turns are as the template writes them before a later one, which may be without their thoughts. An earlier turn is
 learned only where it stands there exactly as inference would show it; ``Encoded.unlearned`` counts the others.
 
+What a turn says beside its content (a thought that the row keeps apart, tool calls, the tools that are declared) is given to the
+template that takes it. For one that does not, thoughts and calls are written into the content (``Message.text``), so that nothing
+of a response is lost, and ``Template.takes`` says so; declared tools cannot be shown then.
+
 Text and responses are tokenised piece by piece, so the tokens of a prompt are the same whether a response follows (training)
 or is wanted (generation). The end token is appended by id, and a response that spells out a special token is tokenised as
 ordinary text: exactly one end token ends exactly one response. ``auto`` is the tokenizer's own template, as it is: a default
@@ -21,17 +25,19 @@ system prompt that it slips in stays, in training as in generation.
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
 from handpicked.models.sandbox import render_source
-from handpicked.records import Message
+from handpicked.records import Message, ToolCall
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -50,6 +56,9 @@ EMPTY_THOUGHT = re.compile(rf"^\s*(?:{THOUGHT})?\s*{THOUGHT_END}\s*")
 OTHERS = "Set train.template to chatml, alpaca, vicuna or plain."
 DEFAULT = "default"
 _PROBE = (Message("user", "question"), Message("assistant", "answer"))
+_THOUGHT_PROBE = "aforethought"
+_CALL_PROBE = ToolCall("callee", '{"place": "hither"}', "callee001", quoted=False)
+_TOOL_PROBE = '[{"type": "function", "function": {"name": "callee", "description": "handpicks", "parameters": {"type": "object", "properties": {"place": {"type": "string", "description": "where"}}}}}]'
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,15 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Takes:
+    """What a chat template shows, of what a turn says beside its content."""
+
+    reasoning: bool = True
+    calls: bool = True
+    tools: bool = True
+
+
+@dataclass(frozen=True)
 class Template:
     """A chat template with its tokenizer. ``end_id`` is the token that ends a response; make one with ``load_template``."""
 
@@ -86,6 +104,22 @@ class Template:
     source: str
     prefix: tuple[int, ...]
     end_id: int
+
+    @functools.cached_property
+    def takes(self) -> Takes:
+        """What the template shows of thoughts, calls and declared tools."""
+        return takes_of(self.tokenizer, self.source, self.name)
+
+    def writes_as_text(self, messages: Sequence[Message]) -> bool:
+        """Whether a turn has a thought of its own or tool calls that the template has no form for."""
+        return any(
+            (message.reasoning and not self.takes.reasoning) or (message.calls and not self.takes.calls)
+            for message in messages
+        )
+
+    def unshown_tools(self, messages: Sequence[Message]) -> bool:
+        """Whether the conversation declares tools that the template does not show."""
+        return not self.takes.tools and any(message.tools for message in messages)
 
     def encode(self, messages: Sequence[Message], turns: Sequence[int]) -> Encoded:
         """The conversation up to its last learned turn. ``turns``: positions in ``messages`` that are learned.
@@ -136,9 +170,12 @@ class Template:
 
         Raises Refused where the template refuses the conversation, changes the response's text or leaves it without an end.
         """
-        content = messages[-1].content
+        last = messages[-1]
         before = self._render(messages[:-1], prompt=True).text
         body, marked = self._body(messages, before)
+        if last.calls and self.takes.calls:
+            return self._with_calls(messages, before, body, marked)
+        content = last.text
         if body.strip() == content.strip() and not EMPTY_THOUGHT.match(content):  # as most templates write it
             return Shown(before + body[:marked], body[marked:])
         opening = self._opening(messages[:-1], before)
@@ -163,6 +200,25 @@ class Template:
         begun = before.rstrip().endswith(THOUGHT)
         text = content.lstrip()
         return Shown(before, text.removeprefix(THOUGHT).lstrip("\n") if begun else text)
+
+    def _with_calls(self, messages: Sequence[Message], before: str, body: str, marked: int) -> Shown:
+        """A response that calls tools, in the template's own form of calls. Raises Refused where it drops a part of it."""
+        last = messages[-1]
+        for part in (last.reasoning, last.answer, *(call.name for call in last.calls)):
+            if part.strip() not in body:
+                raise self._refusal(
+                    f"it does not show all of a response that calls tools ({part.strip()[:60]!r} is lost)"
+                )
+        for text in (text for call in last.calls for text in _texts_in(call.arguments)):
+            if (
+                text not in body
+                and json.dumps(text)[1:-1] not in body
+                and json.dumps(text, ensure_ascii=False)[1:-1] not in body
+            ):
+                raise self._refusal(f"it does not show the arguments of a tool call ({text[:60]!r} is lost)")
+        opening = "" if last.thought else self._opening(messages[:-1], before)
+        start = max(len(opening) if body.startswith(opening) else 0, marked)
+        return Shown(before + body[:start], body[start:])
 
     def _body(self, messages: Sequence[Message], before: str) -> tuple[str, int]:
         """What follows the generation prompt ``before`` when the template writes the last turn, up to its end token, and
@@ -229,7 +285,7 @@ class Template:
         return Refused(self.name, reason)
 
     def _render(self, messages: Sequence[Message], *, prompt: bool) -> Rendering:
-        return render(self.tokenizer, self.source, messages, prompt=prompt, name=self.name)
+        return render(self.tokenizer, self.source, messages, prompt=prompt, name=self.name, takes=self.takes)
 
     def _tokens(self, text: str, *, response: bool) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=response)[
@@ -300,27 +356,114 @@ def _shipped(name: str, tokenizer: Any) -> str:
     return source
 
 
-def render(tokenizer: Any, source: str, messages: Sequence[Message], *, prompt: bool, name: str) -> Rendering:
+def render(
+    tokenizer: Any,
+    source: str,
+    messages: Sequence[Message],
+    *,
+    prompt: bool,
+    name: str,
+    takes: Takes = Takes(),
+) -> Rendering:
     """``messages`` as the template ``source`` writes them; ``prompt`` adds the opening of a response.
 
     Raises Refused where the template refuses them, Endless where it exceeds the sandbox's bounds.
     """
     variables = {
         **tokenizer.special_tokens_map,
-        "messages": [_turn(message) for message in messages],
-        "tools": None,
+        "messages": [_turn(message, takes) for message in messages],
+        "tools": _declared(messages),
         "documents": None,
         "add_generation_prompt": prompt,
     }
     return render_source(source, name, variables)
 
 
-def _turn(message: Message) -> dict[str, str]:
+def takes_of(tokenizer: Any, source: str, name: str) -> Takes:
+    """What the template ``source`` shows, found by rendering a turn that says it."""
+
+    def shows(what: str, *messages: Message) -> bool:
+        try:
+            return what in render(tokenizer, source, messages, prompt=False, name=name).text
+        except Refused:
+            return False
+
+    asked, answer = _PROBE
+    calling = Message("assistant", "", calls=(_CALL_PROBE,))
+    result = Message("tool", "here", call_id=_CALL_PROBE.id, name=_CALL_PROBE.name)
+    return Takes(
+        reasoning=shows(_THOUGHT_PROBE, asked, replace(answer, reasoning=_THOUGHT_PROBE)),
+        calls=shows("hither", asked, calling) or shows("hither", asked, calling, result, answer),
+        tools=shows("handpicks", replace(asked, tools=_TOOL_PROBE), answer),
+    )
+
+
+def _turn(message: Message, takes: Takes) -> dict[str, Any]:
     """A turn as a template sees it. Only our Alpaca template asks for the instruction and its input apart."""
-    turn = {"role": message.role, "content": message.content}
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.input:
         turn |= {"instruction": message.instruction, "input": message.input}
+    if message.name:
+        turn["name"] = message.name
+    if message.call_id:
+        turn["tool_call_id"] = message.call_id
+    if not message.reasoning and not message.calls:
+        return turn
+    apart = Message(
+        message.role,
+        message.content,
+        reasoning="" if takes.reasoning else message.reasoning,
+        calls=() if takes.calls else message.calls,
+    )
+    turn["content"] = apart.text
+    if message.reasoning and takes.reasoning:
+        turn |= dict.fromkeys(("reasoning_content", "reasoning", "thinking"), message.reasoning)
+    if message.calls and takes.calls:
+        turn["tool_calls"] = [_called(call) for call in message.calls]
     return turn
+
+
+def _called(call: ToolCall) -> dict[str, Any]:
+    """A call as chat templates want it: its arguments as an object where they are one."""
+    arguments: Any = call.arguments
+    try:
+        found = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        arguments = found
+    return {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": arguments}}
+
+
+def _declared(messages: Sequence[Message]) -> list[Any] | None:
+    """The tools that the conversation declares, where they are a list of objects."""
+    for message in messages:
+        if message.tools:
+            try:
+                found = json.loads(message.tools)
+            except (ValueError, RecursionError):
+                return None
+            return (
+                found if isinstance(found, list) and all(isinstance(tool, dict) for tool in found) else None
+            )
+    return None
+
+
+def _texts_in(arguments: str) -> Iterator[str]:
+    """The texts of the values in the arguments of a call; those themselves where they are no JSON."""
+    try:
+        waiting = [json.loads(arguments)]
+    except (ValueError, RecursionError):
+        yield arguments
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _beginning(tokenizer: Any) -> tuple[int, ...]:

@@ -11,12 +11,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from handpicked.config import RefineSettings
+from handpicked.data.write import openai_turn
 from handpicked.endpoint import Reply, Request, complete, default_cache
 from handpicked.endpoint import estimate as estimate_requests
 from handpicked.endpoint.cost import Expense
@@ -122,11 +123,10 @@ def _line(example: Example, reply: Reply, settings: RefineSettings) -> dict[str,
 
 def _kept(example: Example, line: Mapping[str, Any]) -> dict[str, Any]:
     """The row with its new response, as it is trained on."""
-    turns = [*example.messages[:-1], Message("assistant", line["refined"])]
+    turns = [*example.messages[:-1], replace(example.messages[-1], content=line["refined"])]
     return {
         "messages": [
-            {"role": turn.role, "content": turn.content, **({"input": turn.input} if turn.input else {})}
-            for turn in turns
+            {**openai_turn(turn), **({"input": turn.input} if turn.input else {})} for turn in turns
         ],
         "original_response": line["original"],
     }

@@ -11,9 +11,11 @@ from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.method import make, settings_of
+from handpicked.parts import Part
 from handpicked.records import Turns
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
+from handpicked.scorers.text.of_part import of_part
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.ranked import Bottom, Top
 from handpicked.selectors.selector import Selector
@@ -157,7 +159,9 @@ def selector_for(
         )
     if issubclass(selector, Selector):
         made = _made(selector, settings)
-        return with_other(made, settings.tokenizer, turns) if whole and made.copies is not None else made
+        if not whole or made.copies is None:
+            return made
+        return with_other(made, settings.tokenizer, turns, settings.part)
     if settings.options:
         key = next(iter(settings.options))
         raise ConfigError(
@@ -224,8 +228,8 @@ def ceiling_of(column: str) -> float | None:
     return found.ceiling if found is not None and column in (name, f"{name}_loss_ratio") else None
 
 
-def with_other(selector: Selector, tokenizer: str | None, turns: Turns) -> Selector:
-    """``selector`` with the response lengths and ids of the subset that it copies, from its folder or file.
+def with_other(selector: Selector, tokenizer: str | None, turns: Turns, part: Part = "response") -> Selector:
+    """``selector`` with the lengths of this part of the responses and ids of the subset that it copies, from its folder or file.
 
     Raises:
         PoolError: it cannot be read.
@@ -238,7 +242,9 @@ def with_other(selector: Selector, tokenizer: str | None, turns: Turns) -> Selec
     other = read(subsets[0] if subsets else path, turns=turns)
     (counted,) = selector.length_columns
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
-        scored = score_pool(other, [measure(counted, tokenizer)], (), Path(scratch) / "scores.arrow")
+        scored = score_pool(
+            other, [of_part(measure(counted, tokenizer), part)], (), Path(scratch) / "scores.arrow"
+        )
         batches = list(scored.batches())
     lengths = [value for batch in batches for value in batch[counted].to_pylist()]
     return selector.with_subset(lengths, [name for batch in batches for name in batch["id"].to_pylist()])

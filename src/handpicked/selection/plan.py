@@ -15,11 +15,13 @@ from handpicked.catalogue import SELECTORS
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.method import settings_of
+from handpicked.parts import Part
 from handpicked.records import Pool, Turns
 from handpicked.rounding import share_of
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
+from handpicked.scorers.text.of_part import OfPart, of_part, whole
 from handpicked.selection.guards import GuardPlan, plan_guards
 from handpicked.selection.methods import (
     column_of,
@@ -49,20 +51,21 @@ class SelectionPlan:
     """What a selection by ``selector`` from ``pool`` takes and depends on. Made by ``plan_selection`` or ``plan_for``.
 
     ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers`` those that need
-    a model, an endpoint or a target set. ``settings`` are what the user set of all that a result depends on, ``files`` the sha256 of the user's own
+    a model, an endpoint or a target set. ``part`` is what of a response the selector's scorers of texts read. ``settings`` are what the user set of all that a result depends on, ``files`` the sha256 of the user's own
     files of methods.
     """
 
     pool: Pool
     selector: Selector
     guards: tuple[GuardPlan, ...] = ()
-    texts: tuple[Scorer, ...] = ()
+    texts: tuple[Scorer | OfPart, ...] = ()
     fields: tuple[str, ...] = ()
     scorers: tuple[PoolScorer, ...] = ()
     size: int | None = None
     fraction: float | None = None
     tokenizer: str | None = None
     score: ScoreSettings = field(default_factory=ScoreSettings)
+    part: Part = "response"
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,7 +80,8 @@ class SelectionPlan:
     def inputs(self) -> dict[str, str]:
         """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read beside the pool, and of the
         user's files of methods."""
-        named = [one.tokenizer for one in self.texts if isinstance(one, LengthTokens) and one.tokenizer]
+        counting = [whole(one) for one in self.texts]
+        named = [one.tokenizer for one in counting if isinstance(one, LengthTokens) and one.tokenizer]
         tokenizer = {"tokenizer": load_tokenizer(named[0]).identity.sha256} if named else {}
         read = {f"guard {guard.name}": guard.identity for guard in self.guards if guard.identity}
         return {**tokenizer, **read, **{f"method {name}": sha for name, sha in self.files.items()}}
@@ -125,7 +129,8 @@ class SelectionPlan:
     @property
     def recorded(self) -> dict[str, Any]:
         """What a manifest says of the plan beside selector, scorers and guards."""
-        return {"methods": dict(self.versions.methods), "libraries": dict(self.versions.libraries)}
+        methods, libraries = dict(self.versions.methods), dict(self.versions.libraries)
+        return {"part": self.part, "methods": methods, "libraries": libraries}
 
 
 def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") -> SelectionPlan:
@@ -150,6 +155,7 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
         tokenizer=settings.tokenizer,
         score=settings.score,
         names=scorer_files(settings),
+        part=settings.part,
     )
     return replace(plan, settings=_counting(plan, settings), files=files_of(settings, ()))
 
@@ -177,8 +183,11 @@ def plan_for(
     tokenizer: str | None = None,
     score: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
     names: Sequence[str] = (),
+    part: Part = "response",
 ) -> SelectionPlan:
     """The plan of a selection by a selector that is made already. ``names`` are scorers of the user's own files.
+
+    ``part`` is what of a response the selector's scorers of texts read; guards read all of it.
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown guard, or settings that no scorer of the plan reads.
@@ -191,7 +200,9 @@ def plan_for(
     refuse_unused(by_text, by_models, score)
     made = scorers_for([*by_text, *by_models], score, tokenizer)
     guards_too = [scorer for guard in guarding for scorer in guard.scorers]
-    texts = {one.name: one for one in [*guards_too, *made] if isinstance(one, Scorer)}
+    ranking = [of_part(one, part) for one in made if isinstance(one, Scorer)]
+    _check_part(part, selector, ranking, guards_too)
+    texts: dict[str, Scorer | OfPart] = {one.name: one for one in [*guards_too, *ranking]}
     _check_names(selector, fields, [*texts, *(one for name in by_models for one in columns_made(name))])
     return SelectionPlan(
         pool,
@@ -204,7 +215,24 @@ def plan_for(
         fraction,
         tokenizer,
         score,
+        part,
     )
+
+
+def _check_part(
+    part: Part, selector: Selector, ranking: Sequence[Scorer | OfPart], guards: Sequence[Scorer]
+) -> None:
+    """Raise ConfigError for a part of the response where none is read, or where a guard needs the same score of all of it."""
+    parted = {one.name for one in ranking if isinstance(one, OfPart)}
+    if part != "response" and not parted:
+        raise ConfigError(
+            f"part: '{selector.name}' ranks by no text of the response here, so there is no {part} to look at. Leave it out."
+        )
+    both = next((one.name for one in guards if one.name in parted), None)
+    if both is not None:
+        raise ConfigError(
+            f"part: a guard needs {both} of the whole response, and '{selector.name}' of the {part}. Select by another measure."
+        )
 
 
 def fields_of(pool: Pool) -> tuple[str, ...]:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handpicked.data.raw import excerpt
+from handpicked.data.write import is_carried
 from handpicked.errors import ConfigError, HandpickedError, PoolError
-from handpicked.records import Dropped, Rejected
+from handpicked.records import Dropped, Rejected, Unread
 
 if TYPE_CHECKING:
     from handpicked.selection.result import Selection
 
+FIELDS = 12
+"""Fields that a summary names."""
 SHOWN = 3
 """Reasons that a summary or an error names."""
 
@@ -44,6 +47,18 @@ def rejection_lines(found: Sequence[Dropped]) -> Iterator[str]:
     if len(found) > SHOWN:
         rest = sum(part.rows for part in found[SHOWN:])
         yield f"  {rest:>11,}  rejected for {len(found) - SHOWN} other reasons: see rejected.jsonl"
+
+
+def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -> Iterator[str]:
+    """What the ``rows`` of a pool hold that is no part of the conversation, for a terminal; they are written as ``format``."""
+    for one in found[:FIELDS]:
+        of = "turns" if "[]." in one.field else "rows"
+        lost = format != "original" and not is_carried(one.field)
+        left_out = f", and is left out of rows written as {format}" if lost else ""
+        looked = f" of the first {one.of:,}" if one.of < rows else ""
+        yield f"  field '{one.field}' in {one.rows:,} {of}{looked} is not part of the conversation{left_out}"
+    if len(found) > FIELDS:
+        yield f"  and {len(found) - FIELDS} other fields are not: see manifest.json"
 
 
 def none_readable(rejected: Sequence[Rejected]) -> PoolError:

@@ -20,9 +20,10 @@ from handpicked._version import __version__
 from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, to_json
+from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, Unread, to_json
 from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
+from handpicked.scorers.text.of_part import part_of
 from handpicked.selection.audit import Truncation, audit
 from handpicked.selection.guards import GuardPlan
 from handpicked.selection.plan import SelectionPlan
@@ -132,10 +133,16 @@ class Selection:
             kept=len(self.rows),
             rejected=len(self.rejected),
             dropped=tuple(Dropped(reason, count) for reason, count in sorted(self._reasons.items())),
-            settings={"size": self.size, **_arguments(self.selector)},
+            settings={"size": self.size, **_arguments(self.selector), **self._measured},
             audit=self._audit or {},
             rejections=rejections(self.rejected),
+            unread=unread_of(self.pool),
         )
+
+    @property
+    def _measured(self) -> dict[str, str]:
+        """What of a response is measured, where anything of it is."""
+        return {"part": self.plan.part} if any(map(part_of, self.plan.texts)) else {}
 
     @property
     def rejected(self) -> Sequence[Rejected]:
@@ -333,12 +340,19 @@ def _arguments(record: Any) -> dict[str, Any]:
     }
 
 
+def unread_of(pool: Pool) -> tuple[Unread, ...]:
+    """What the rows of a pool hold that is no part of the conversation, where the pool can tell."""
+    told = getattr(pool, "unread", None)
+    return () if told is None else tuple(told())
+
+
 def pool_described(pool: Pool) -> dict[str, Any]:
     """A pool as a manifest names it: its format and why, its rows, its files with their hashes."""
     return {
         "format": pool.format,
         "why": pool.why,
         "rows": pool.rows,
+        "not_of_the_conversation": {one.field: one.rows for one in unread_of(pool)},
         "inputs": [dict(one) for one in pool.inputs()],
     }
 
@@ -353,7 +367,8 @@ def described(scorer: ScoreColumn) -> dict[str, Any]:
         "version": scorer.version,
         **_arguments(scorer),
     }
-    return described | scorer.recorded
+    part = part_of(scorer)
+    return described | scorer.recorded | ({} if part is None else {"part": part})
 
 
 def versions() -> dict[str, str]:

@@ -14,11 +14,13 @@ from handpicked._version import __version__
 from handpicked.catalogue import SCORERS, is_file
 from handpicked.config import ScoreSettings
 from handpicked.errors import ConfigError, PoolError, did_you_mean
+from handpicked.parts import Part
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Rejected, Runner, to_json
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
+from handpicked.scorers.text.of_part import of_part, part_of
 from handpicked.selection.kept_scores import modeled
 from handpicked.selection.methods import scorers_for
 from handpicked.selection.reasons import none_readable, rejections
@@ -39,6 +41,7 @@ def score(
     progress: Progress = SILENT,
     *,
     tokenizer: str | None = None,
+    part: Part = "response",
     settings: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
     runner: Runner = "native",
     address: str | None = None,
@@ -49,7 +52,7 @@ def score(
     """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into ``out``; return the counts.
 
     ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is null, and the
-    manifest counts these and says why. Rows = scored + rejected, always. A scorer that needs a model, an endpoint or a target
+    manifest counts these and says why. Text scorers are of ``part`` of the response. Rows = scored + rejected, always. A scorer that needs a model, an endpoint or a target
     set works by ``settings`` and has several columns, of which NAME_reason says why a value is null; ``say`` is told
     beforehand what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
     ``keep_versions`` also where other versions of libraries or methods began.
@@ -60,7 +63,11 @@ def score(
     """
     _check(names)
     made = scorers_for(names, settings, tokenizer)
-    texts = [one for one in made if isinstance(one, Scorer)]
+    texts = [of_part(one, part) for one in made if isinstance(one, Scorer)]
+    if part != "response" and not any(map(part_of, texts)):
+        raise ConfigError(
+            f"--part: {' and '.join(names)} is of the whole response; only text scorers are of a part."
+        )
     by_models = modeled(
         pool, [one for one in made if isinstance(one, PoolScorer)], settings,
         tokenizer=tokenizer, keep_versions=keep_versions, say=say, progress=progress,
@@ -85,6 +92,7 @@ def score(
             "rejected": len(rejected),
             "rejections": {part.reason: part.rows for part in rejections(rejected)},
             "null": nulls,
+            **({"part": part} if any(map(part_of, texts)) else {}),
             **({"reasons": reasons} if reasons else {}),
         }
         write_json(folder / MANIFEST, _manifest(pool, counts, scorers, command, folder))

@@ -11,7 +11,7 @@ from typing import Any
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Example, Message
+from handpicked.records import LINE, Example, Message
 from handpicked.store import read_json, write_json, write_text
 from handpicked.train.sft import TrainResult, train
 
@@ -67,13 +67,12 @@ def run_job(job_file: Path, *, progress: Progress = SILENT) -> TrainResult:
 
 
 def _row(example: Example) -> str:
-    messages = [[turn.role, turn.content, turn.input] for turn in example.messages]
-    row = {"row": example.row, "id": example.id, "messages": messages, "prompt": example.prompt}
-    return json.dumps({**row, "response": example.response, "source": example.source}, ensure_ascii=False)
+    row = {"row": example.row, "id": example.id, "messages": example.messages, "prompt": example.prompt}
+    return LINE.encode({**row, "response": example.response, "source": example.source})
 
 
 def _example(row: dict[str, Any]) -> Example:
-    messages = tuple(Message(*turn) for turn in row["messages"])
+    messages = tuple(map(Message.of, row["messages"]))
     return Example(row["row"], row["id"], messages, row["prompt"], row["response"], row["source"], {})
 
 

@@ -160,7 +160,7 @@ def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
 
 
 def _prompt(line: Mapping[str, Any]) -> Prompt:
-    return Prompt(**{**line, "messages": tuple(Message(**message) for message in line["messages"])})
+    return Prompt(**{**line, "messages": tuple(map(Message.of, line["messages"]))})
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

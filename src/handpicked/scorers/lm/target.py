@@ -121,9 +121,9 @@ def _read(path: str) -> TargetSet:
 
 def _prompt(example: Example) -> Prompt:
     """Everything before the last response is the prompt."""
-    last = max(place for place, message in enumerate(example.messages) if message.role == "assistant")
+    last = max(place for place, message in enumerate(example.messages) if message.learned)
     messages = example.messages[:last]
     category = str(example.original.get("category") or example.source)
     return Prompt(
-        messages_id(messages), messages, "target", category, example.messages[last].content.strip() or None
+        messages_id(messages), messages, "target", category, example.messages[last].text.strip() or None
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from handpicked.errors import TrainingError
+from handpicked.models.encode import response_turns
 from handpicked.models.head import IGNORED
 from handpicked.models.template import Template
 from handpicked.progress import Progress
@@ -112,7 +113,7 @@ def _encoded(example: Example, template: Template, limit: int) -> tuple[list[int
     if not example.response.strip():
         return [], [], 0, 1
     try:
-        encoded = template.encode(example.messages, _turns(example))
+        encoded = template.encode(example.messages, response_turns(example))
     except TrainingError:
         return [], [], 0, 3
     scored = [label != IGNORED for label in encoded.labels]
@@ -132,10 +133,3 @@ def _ends(scored: Sequence[bool]) -> Iterator[int]:
     yield from (
         i for i, (here, after) in enumerate(itertools.pairwise([*scored, False])) if here and not after
     )
-
-
-def _turns(example: Example) -> list[int]:
-    """The turns that are the response: the last answer, or all where the pool was read so."""
-    answers = [turn for turn, message in enumerate(example.messages) if message.role == "assistant"]
-    last = answers[-1]
-    return [last] if example.response == example.messages[last].content else answers

@@ -24,7 +24,7 @@ from handpicked.models.classifier import (
     load_classifier_tokenizer,
     resolve_classifier,
 )
-from handpicked.models.template import own_template, render
+from handpicked.models.template import own_template, render, takes_of
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import number_type
@@ -151,7 +151,10 @@ class Encoder:
             return ModelRow(example.row, reason="the response is empty")
         source = own_template(self.tokenizer) or ""
         try:
-            text = render(self.tokenizer, source, example.messages, prompt=False, name="auto").text
+            takes = takes_of(self.tokenizer, source, "auto")
+            text = render(
+                self.tokenizer, source, example.messages, prompt=False, name="auto", takes=takes
+            ).text
         except TrainingError as error:
             return ModelRow(example.row, reason=str(error))
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,0 +1,316 @@
+"""The turns of a conversation as messages, with all that they say: text, thoughts, tool calls and results, names, weights."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from handpicked.parts import thought_and_answer
+from handpicked.records import Message, ToolCall
+
+Turn = Mapping[str, Any]
+
+ROLES = {
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(
+        ("assistant", "gpt", "chatgpt", "bot", "model", "bard", "bing", "function_call"), "assistant"
+    ),
+    **dict.fromkeys(("tool", "function", "observation", "function_response", "ipython"), "tool"),
+}
+REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
+"""The fields of a turn, or of a row, that may hold a thought."""
+CALLS = ("tool_calls", "function_call", "function_calls")
+CALL_IDS = ("tool_call_id", "tool_use_id", "call_id")
+UNLEARNED = ("train", "loss")
+"""Fields that are false where a turn is not to be learned (axolotl and others)."""
+READ = frozenset(
+    {"role", "from", "content", "value", "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED}
+)  # fmt: skip
+"""The fields of a turn that are understood."""
+MOST_LITERAL = 1 << 22
+"""Characters of a Python literal that are parsed; it takes a hundred times their memory."""
+NO_COMMA = re.compile(r"\}\s*\n\s*\{")
+BLANK = " \t\n\r\f\v"
+"""What counts as blank: ASCII white space, so that Arrow and Python agree on it."""
+
+
+class BadRow(ValueError):
+    """This row cannot be read. ``str(error)`` is the reason that ``Rejected`` reports."""
+
+
+def turns_of(listed: list[Any], field: str) -> list[Message]:
+    """A list of turns as messages. Bare texts alternate between user and assistant (LIMA, UltraChat).
+
+    A turn of gpt-oss's channel ``analysis`` is the thought of the assistant's turn after it. Raises BadRow.
+    """
+    if not listed:
+        raise BadRow(f"field '{field}' is an empty list")
+    if all(isinstance(turn, str) for turn in listed):
+        return [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(listed)]
+    found: list[Message] = []
+    analysis = ""
+    for index, turn in enumerate(listed):
+        for message in read_turn(turn, field, index):
+            if isinstance(turn, Mapping) and turn.get("channel") == "analysis" and not message.calls:
+                analysis = "\n".join(part for part in (analysis, message.content) if part)
+            elif analysis and message.role == "assistant" and not message.reasoning:
+                found.append(replace(message, reasoning=analysis))
+                analysis = ""
+            else:
+                found.append(message)
+    return [*found, Message("assistant", "", reasoning=analysis)] if analysis else found
+
+
+def read_turn(turn: Any, field: str, index: int) -> list[Message]:
+    """One turn as a message, after the results of tools that it holds (Anthropic puts them into the user's turn). Raises BadRow."""
+    if not isinstance(turn, Mapping):
+        raise BadRow(
+            f"turn {index + 1} of '{field}' is {kind_name(turn)}, not an object with a role and content"
+        )
+    said = turn.get("role") or turn.get("from")
+    if said is None:
+        raise BadRow(f"turn {index + 1} of '{field}' has no role")
+    role = ROLES.get(said.lower()) if isinstance(said, str) else None
+    if role is None:
+        raise BadRow(f"turn {index + 1} of '{field}' has the unknown role {json.dumps(said)[:80]}")
+    if (
+        len(turn) == 2
+        and isinstance(text := turn.get("content", turn.get("value")), str)
+        and said != "function_call"
+    ):
+        return [Message(role, text)]  # as most turns are
+    content = _content(turn, said == "function_call", f"turn {index + 1} of '{field}'")
+    further = turn.get("input")
+    known = isinstance(further, str) and content.text.endswith(f"\n\n{further}")  # as ``refine`` writes a row
+    message = Message(
+        role,
+        content.text,
+        further if known and isinstance(further, str) else "",
+        content.reasoning,
+        content.calls,
+        next((turn[name] for name in CALL_IDS if isinstance(turn.get(name), str)), ""),
+        turn["name"] if isinstance(turn.get("name"), str) else "",
+        _weight(turn),
+    )
+    alone = content.results and not content.text and not content.calls
+    return [*content.results] if alone else [*content.results, message]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a turn holds: its text, thought and calls, and the results of tools."""
+
+    text: str
+    reasoning: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    results: tuple[Message, ...] = ()
+
+
+def _content(turn: Turn, is_call: bool, where: str) -> _Content:
+    content = turn.get("content")
+    if content is None:
+        content = turn.get("value")
+    reasoning = next((text for name in REASONING if (text := _thought(turn.get(name)))), "")
+    calls, unreadable = _calls_of(turn)
+    if isinstance(content, str):
+        if is_call and (made := calls_in(literal(content))):
+            return _Content("", reasoning, made)
+        if reasoning and thought_and_answer(content)[0] == reasoning.strip():
+            reasoning = ""  # the row says it twice
+        return _Content(content, reasoning, calls)
+    if isinstance(content, Mapping):  # a single block
+        content = [content]
+    if isinstance(content, list):
+        found = _blocks(content, where)
+        return _Content(found.text, found.reasoning or reasoning, (*found.calls, *calls), found.results)
+    if content is None and (calls or reasoning or unreadable):
+        return _Content(unreadable, reasoning, calls)
+    raise BadRow(f"{where} has content that is {kind_name(content)}, not text")
+
+
+def _calls_of(turn: Turn) -> tuple[tuple[ToolCall, ...], str]:
+    """The calls of a turn; where they are none that can be read, their JSON."""
+    for name in CALLS:
+        value = turn.get(name)
+        if not value:
+            continue
+        made = calls_in(literal(value) if isinstance(value, str) else value)
+        return (made, "") if made else ((), json_text(value))
+    return (), ""
+
+
+def calls_in(value: Any) -> tuple[ToolCall, ...]:
+    """Tool calls as OpenAI, Hugging Face and ShareGPT write them: one or a list; nothing where any is none."""
+    listed = value if isinstance(value, list) else [value]
+    made = [_call(one) for one in listed]
+    return tuple(one for one in made if one is not None) if None not in made else ()
+
+
+def _call(value: Any) -> ToolCall | None:
+    if not isinstance(value, Mapping):
+        return None
+    function = value.get("function")
+    said = function if isinstance(function, Mapping) else value
+    name = said.get("name")
+    if not isinstance(name, str):
+        return None
+    found = [said[key] for key in ("arguments", "parameters", "input") if said.get(key) is not None]
+    arguments: Any = found[0] if found else {}
+    quoted = isinstance(arguments, str)
+    id_ = value.get("id")
+    return ToolCall(
+        name, arguments if quoted else json_text(arguments), id_ if isinstance(id_, str) else "", quoted
+    )
+
+
+def _blocks(blocks: list[Any], where: str) -> _Content:
+    """The blocks of a content, as OpenAI, Anthropic and Mistral have them. Raises BadRow for one that is none of text."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[ToolCall] = []
+    results: list[Message] = []
+    for block in blocks:
+        kind = block.get("type") if isinstance(block, Mapping) else None
+        if kind in ("thinking", "reasoning", "think"):
+            thoughts.append(
+                next((text for name in (*REASONING, "text") if (text := _thought(block.get(name)))), "")
+            )
+        elif kind in ("tool_use", "tool_call", "function") and (call := _call(block)) is not None:
+            calls.append(call)
+        elif kind == "tool_result":
+            results.append(_result(block, where))
+        else:
+            texts.append(_block(block, where))
+    return _Content("".join(texts), "\n".join(thoughts), tuple(calls), tuple(results))
+
+
+def _result(block: Turn, where: str) -> Message:
+    said = block.get("content")
+    text = "".join(_block(one, where) for one in said) if isinstance(said, list) else said
+    call_id = next((block[name] for name in CALL_IDS if isinstance(block.get(name), str)), "")
+    return Message("tool", text if isinstance(text, str) else json_text(text), call_id=call_id)
+
+
+def _block(block: Any, where: str) -> str:
+    text = block.get("text") if isinstance(block, Mapping) else block
+    if isinstance(text, str):
+        return text
+    kind = block.get("type", "untyped") if isinstance(block, Mapping) else kind_name(block)
+    raise BadRow(f"{where} has a content block that is not text ({kind})")
+
+
+def _thought(value: Any) -> str:
+    """A thought that is a text, or blocks of text; anything else that is not empty as JSON."""
+    if isinstance(value, str):
+        return value if value.strip(BLANK) else ""
+    if isinstance(value, list) and value and all(isinstance(one, str | Mapping) for one in value):
+        parts = [one if isinstance(one, str) else one.get("text") for one in value]
+        if all(isinstance(part, str) for part in parts):
+            return "".join(str(part) for part in parts)
+    return "" if value is None or value == [] or value == {} or value != value else json_text(value)
+
+
+def _weight(turn: Turn) -> float | None:
+    weight = turn.get("weight")
+    if isinstance(weight, int | float) and not isinstance(weight, bool) and weight == weight:
+        return float(weight)
+    return 0.0 if any(turn.get(name) is False for name in UNLEARNED) else None
+
+
+def tools_in(value: Any) -> str:
+    """The tools that a row declares as JSON text: a list, or the text of one. A text that is no JSON stays as it is."""
+    if isinstance(value, str):
+        text = value.strip(BLANK)
+        value = literal(text)
+        if value is None:
+            return "" if text.lower() in ("none", "null", "nan") else text
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list) or not value:
+        return ""
+    bare = [{"type": "function", "function": one} if _is_bare(one) else one for one in value]
+    return json_text(bare)
+
+
+def _is_bare(tool: Any) -> bool:
+    """Whether a tool is declared as OpenAI's old ``functions`` were."""
+    return isinstance(tool, Mapping) and "name" in tool and "function" not in tool and "type" not in tool
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON text in Unicode; a lone surrogate, which UTF-8 has not, as its escape."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, default=str)
+    return text
+
+
+def unread_fields(listed: Any) -> Iterator[str]:
+    """The fields of turns that hold something and are not understood."""
+    for turn in listed if isinstance(listed, list) else ():
+        if isinstance(turn, dict) and len(turn) > 2 and not turn.keys() <= READ:
+            yield from (str(key) for key in turn if key not in READ and turn[key] not in (None, "", [], {}))
+
+
+def literal(text: str) -> Any:
+    """The list or object that a text holds as JSON or as Python writes it; ``None`` where it holds none.
+
+    Numpy writes a list of objects with line ends between them instead of commas.
+    """
+    text = text.strip(BLANK)
+    if text[:1] not in ("[", "{"):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if len(text) > MOST_LITERAL:
+        return None
+    try:
+        return ast.literal_eval(NO_COMMA.sub("}, {", text))
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+
+
+def listed_turns(value: Any) -> Any:
+    """The turns that a text lists; any other value as it is."""
+    found = literal(value) if isinstance(value, str) and value.lstrip(BLANK)[:1] == "[" else None
+    return found if isinstance(found, list) and found and all(map(is_turn, found)) else value
+
+
+def is_turn(value: Any) -> bool:
+    """Whether a value is an object with a role and something said."""
+    return isinstance(value, Mapping) and (
+        ("role" in value and any(name in value for name in ("content", *CALLS, *REASONING)))
+        or ("from" in value and "value" in value)
+    )
+
+
+def zipped(columns: Mapping[str, Any]) -> Any:
+    """Turns that ``datasets`` turned into lists, one for each of their fields."""
+    lists = {name: part for name, part in columns.items() if isinstance(part, list)}
+    if not lists or len(lists) < len(columns) or len({len(part) for part in lists.values()}) > 1:
+        return columns
+    return [dict(zip(lists, turn, strict=True)) for turn in zip(*lists.values(), strict=True)]
+
+
+def kind_name(value: Any) -> str:
+    """What a value is, in a reader's words."""
+    if value is None:
+        return "null"
+    names = {
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value), f"a {type(value).__name__}")
