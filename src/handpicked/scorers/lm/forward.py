@@ -30,6 +30,8 @@ class Prefix:
     """The keys and values of a prefix in every layer, [1, heads, tokens, width], to be shared by all rows of a batch."""
 
     states: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    argument: str
+    """The argument of the model that takes the cache."""
 
     def cache(self, rows: int) -> Any:
         """A cache for ``rows`` rows that begin with the prefix."""
@@ -49,14 +51,15 @@ def shared_prefix(model: Any, ids: Sequence[int]) -> Prefix | None:
     body = model.base_model
     with torch.inference_mode():
         outputs = body(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=True)
-    cache = getattr(outputs, "cache", None)
+    argument = "cache" if "cache" in outputs else "past_key_values"  # the older name, in transformers 5.16
+    cache = outputs.get(argument)
     if (
         cache is None
         or type(cache) is not DynamicCache
         or any(type(layer) is not DynamicLayer for layer in cache.layers)
     ):
         return None
-    return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers))
+    return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), argument)
 
 
 def token_losses(
@@ -77,7 +80,7 @@ def token_losses(
     wanted, answers = predicted(labels)
     inputs: dict[str, Any] = {"input_ids": ids} if embedded is None else {"inputs_embeds": embedded}
     if prefix is not None:
-        inputs["cache"] = prefix.cache(len(ids))
+        inputs[prefix.argument] = prefix.cache(len(ids))
     outputs = model.base_model(**inputs, use_cache=False)
     hidden = outputs.last_hidden_state[wanted]
     block = LOGITS // model.config.get_text_config().vocab_size * (1 if ids.device.type == "cpu" else 8)
