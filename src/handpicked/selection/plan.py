@@ -163,9 +163,11 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
 def _counting(plan: SelectionPlan, settings: SelectSettings) -> dict[str, Any]:
     """What the user set of all that a result depends on."""
     common = settings.model_dump(mode="json", include=set(SelectSettings.model_fields) - {"options", "score"})
+    if settings.part == "response":  # as before there were parts
+        del common["part"]
     options = {
         key: value for key, value in settings.options.items() if key != "of"
-    }  # its content is an input
+    }  # of: its content is an input
     execution = {one.name for scorer in plan.scorers for one in settings_of(type(scorer)) if one.execution}
     score = settings.score.model_dump(mode="json", exclude_defaults=True)
     counting = {key: value for key, value in score.items() if key not in execution}
