@@ -8,6 +8,7 @@ from typing import Any
 from handpicked.data.formats import Chat, Pairs, RowFormat, listed_turns, literal
 from handpicked.data.raw import excerpt
 from handpicked.errors import PoolError, did_you_mean
+from handpicked.installed import load, names
 
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
@@ -34,7 +35,9 @@ NAMED: dict[str, RowFormat] = {
     "prompt-response": Pairs("prompt-response", "prompt", "response"),
     "question-answer": Pairs("question-answer", "question", "answer"),
 }
-"""The formats that ``format=`` can force. Recognition also finds their relatives, such as instruction with answer."""
+"""The shipped formats that ``format=`` can force. Recognition also finds similar ones, such as instruction with answer."""
+ADDED = "handpicked.formats"
+"""The entry points by which installed packages add formats: each is a ``Pairs`` or a ``Chat``."""
 
 
 def recognise(
@@ -88,15 +91,27 @@ def _mapped(
 
 
 def _forced(fields: list[str], where: str, format: str) -> tuple[RowFormat, str]:
-    if format not in NAMED:
-        raise PoolError(f"format '{format}' is not known.{did_you_mean(format, NAMED)}")
-    shape = NAMED[format]
+    shape = _named(format)
     for field in shape.required:
         if field not in fields:
             raise PoolError(
                 f"{where}: format '{format}' needs the field '{field}', which no row has.{_fields(field, fields)}"
             )
-    return shape, f"{format} was asked for"
+    return shape, f"the format {format} is set"
+
+
+def _named(format: str) -> RowFormat:
+    if format in NAMED:
+        return NAMED[format]
+    added = load(ADDED, format)
+    if added is None:
+        raise PoolError(f"format '{format}' is not known.{did_you_mean(format, [*NAMED, *names(ADDED)])}")
+    if not isinstance(added, Pairs | Chat):
+        raise PoolError(
+            f"format '{format}' is {added!r}: an entry point of {ADDED} must be a Pairs or a Chat of "
+            "handpicked.data.formats."
+        )
+    return added
 
 
 def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:

@@ -14,8 +14,11 @@ from pydantic import Field, ValidationError
 from handpicked.config import BUNDLED_EMBEDDER, Strict
 from handpicked.endpoint.template import fields as template_fields
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.installed import load, names
 
 SHIPPED = Path(__file__).parent / "shipped"
+ADDED = "handpicked.judges"
+"""The entry points by which installed packages add judges: each is the path of a judge's folder."""
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
 VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
 """The version of each way of asking and reading. Raise one when the same replies would give other verdicts, and only then; what
@@ -90,18 +93,21 @@ def shipped_judges() -> list[str]:
 
 
 def load_judge(name: str) -> JudgeFolder:
-    """A shipped judge by name, or a folder of the user's.
+    """A shipped judge by name, one that an installed package adds, or a folder of the user's.
 
-    Raises ConfigError with every mistake in the folder.
+    Raises:
+        ConfigError: every mistake in the folder, or the package cannot be loaded.
     """
-    folder = SHIPPED / name
-    if name not in shipped_judges():
-        folder = Path(name).expanduser()
-        if not (folder / "judge.yaml").is_file():
-            raise ConfigError(
-                f"There is no judge '{name}': it is neither shipped nor a folder with a judge.yaml."
-                f"{did_you_mean(name, shipped_judges())}"
-            )
+    if name in shipped_judges():
+        return _checked(SHIPPED / name)
+    added = load(ADDED, name)
+    folder = Path(name).expanduser() if added is None else Path(str(added))
+    if not (folder / "judge.yaml").is_file():
+        where = "" if added is None else f" The package that adds it names the folder {folder}."
+        raise ConfigError(
+            f"There is no judge '{name}': it is neither shipped nor a folder with a judge.yaml.{where}"
+            f"{did_you_mean(name, [*shipped_judges(), *names(ADDED)])}"
+        )
     return _checked(folder)
 
 
