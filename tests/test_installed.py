@@ -72,7 +72,7 @@ def test_an_entry_point_that_is_no_format_is_refused(package):
     rows = written(package, [{"ask": "?", "reply": "!"}])
     with pytest.raises(PoolError, match="must be a Pairs or a Chat"):
         hp.read(rows, format="number")
-    with pytest.raises(ConfigError, match="'absent' .* cannot be loaded from quizzes:nothing"):
+    with pytest.raises(ConfigError, match=r"'absent' .* cannot be loaded from quizzes:nothing"):
         hp.read(rows, format="absent")
 
 
