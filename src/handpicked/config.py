@@ -347,7 +347,7 @@ class RefineSettings(EndpointSettings):
 
 
 class ArmSettings(SelectSettings):
-    """One arm: a subset and how a model is trained on it. ``by: none`` is the untouched model.
+    """One arm: a subset and how a model is trained on it. ``by: none`` is the base model.
 
     ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of one arm
     (``handpicked.experiment.lineup`` expands them).

@@ -46,7 +46,10 @@ def folder(tmp_path):
 
 
 def test_the_readme_has_its_commands():
-    assert COMMANDS[:2] == ["pip install .", "handpicked select python-stdlib --by longest --size 1000 -o longest-1k"]
+    assert COMMANDS[:2] == [
+        "pip install .",
+        "handpicked select python-stdlib --by longest --size 1000 -o longest-1k",
+    ]
     assert {"make demo", "make test", "make lint"} <= set(COMMANDS)
 
 

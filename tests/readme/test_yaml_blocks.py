@@ -1,4 +1,4 @@
-"""Every YAML block of README and docs, run small: all of its trained arms must differ from the untouched model."""
+"""Every YAML block of README and docs, run small: all of its trained arms must differ from the base model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def blocks() -> list[Any]:
 
 
 def completed(block: str) -> dict[str, Any]:
-    """The block as an experiment: what it does not say is a pool, the untouched model, and one arm that is trained by defaults."""
+    """The block as an experiment: what it does not say is a pool, the base model, and one arm that is trained by defaults."""
     written = yaml.safe_load(block)
     whole = {"name", "pool", "pools", "model", "models", "train", "arms", "candidate", "evaluate", "why"}
     if not set(written) <= whole:

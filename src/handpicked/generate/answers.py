@@ -45,7 +45,7 @@ def generate(
 ) -> list[Completion]:
     """Answer every prompt, in the order of ``prompts``. Each answer is on the disk, in ``out_file``, before the next batch.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the untouched model). Greedy answers do not depend on
+    ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not depend on
     the other prompts of their batch; sampled ones depend on the seed and on which prompts share a batch, and stay the
     same over a kill, because the batches do. Answers already in ``out_file`` are kept and not made again.
 

@@ -25,7 +25,7 @@ class AdamState:
     """One state: where it is, and what it takes to go on from it.
 
     ``learning_rate`` is the mean over the optimizer steps since the state before it; ``step`` counts optimizer steps; ``made_of``
-    is the identity of the untouched model.
+    is the identity of the base model.
     """
 
     folder: Path

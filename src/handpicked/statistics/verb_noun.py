@@ -22,7 +22,7 @@ OTHERS, NONE, WITHOUT = "other verbs", "no root verb", "without text"
 
 Json = dict[str, Any]
 Losses = Mapping[str, Sequence[seeds.Values]]
-"""The reference losses of each arm, one mapping from prompt id a seed."""
+"""The held-out losses of each arm, one mapping from prompt id a seed."""
 Parsed = Sequence[str | None]
 """Root verb, direct object, and why there is no verb."""
 
@@ -100,7 +100,7 @@ def by_type(
 
     ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, told from the side of the candidate; ``arm_of``
     says of which arm each model that they name is a seed (``None``: models are arms). The win rate
-    counts a tie half, under the strict rule. ``loss`` is the candidate's reference loss less that of the untouched model
+    counts a tie half, under the strict rule. ``loss`` is the candidate's held-out loss less that of the base model
     ``base``, nats per response token, negative where the candidate is better; ``None`` where either is not known. The most
     common type comes first. No correction for the number of types: they show where to look.
     """
