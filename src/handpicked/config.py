@@ -1,4 +1,4 @@
-"""The experiment file, as strict models: every default and every unit of handpicked is written here.
+"""The experiment file as strict models: the type, default and unit of every field.
 
 The line under a field says what it is and in which unit. Unknown fields are mistakes. ``experiment.py`` reads the YAML.
 """

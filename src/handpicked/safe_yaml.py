@@ -1,4 +1,4 @@
-"""YAML that somebody else may have written: no recursion, no aliases that multiply, no values that Python cannot hold."""
+"""Reads YAML from others safely: no recursion, no aliases that multiply, no impossible values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One benchmark on one model, by ``lm_eval.evaluate`` itself: the same requests, metrics and standard errors, in records of ours."""
+"""Runs one benchmark on one model by ``lm_eval.evaluate`` and returns its scores as handpicked's records."""
 
 from __future__ import annotations
 

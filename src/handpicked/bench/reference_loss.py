@@ -1,4 +1,4 @@
-"""How likely a model finds known good answers: mean negative log-likelihood of the references.
+"""Held-out loss: the mean negative log-likelihood of reference responses.
 
 Per prompt, so that whoever compares models can bootstrap over prompts. In nats per token, lower is better; comparable
 between models that share a tokenizer, because a token is another amount of text in another one.

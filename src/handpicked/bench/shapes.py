@@ -1,4 +1,4 @@
-"""Rows of a local file in the fields that lm-eval's definitions read: those of the hub, whichever of the known shapes they come in.
+"""Converts rows of local files to the fields that lm-eval's definitions read.
 
 Each function takes one row and gives the same row as the hub has it. It raises KeyError for a field that is missing and
 ValueError, with a sentence, for one that holds something else; ``local`` says in which file and row.

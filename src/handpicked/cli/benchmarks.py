@@ -1,4 +1,4 @@
-"""Benchmarks of an experiment's arms, or of one model."""
+"""``handpicked bench``: benchmarks of one model, or of an experiment's arms."""
 
 from __future__ import annotations
 

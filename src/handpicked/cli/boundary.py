@@ -1,4 +1,4 @@
-"""The one boundary where errors become exit codes."""
+"""Turns errors into one line on stderr and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An experiment from its file, to the end or to one of its stages."""
+"""``handpicked run``, ``train``, ``generate`` and ``init``: an experiment, whole or up to one of its stages."""
 
 from __future__ import annotations
 

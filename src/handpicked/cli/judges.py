@@ -1,4 +1,4 @@
-"""Judgements of answers that exist already, without an experiment."""
+"""``handpicked judge``: compares answers that exist already, without an experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that several commands take, each with its help."""
+"""Options that several commands share, each with its help text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to choose from, and what this machine can run of it."""
+"""``handpicked methods`` and ``handpicked doctor``: what can be chosen, and what this machine can run."""
 
 from __future__ import annotations
 

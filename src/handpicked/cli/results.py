@@ -1,4 +1,4 @@
-"""What people see of a run: its report, and the pairs they vote on."""
+"""``handpicked report`` and ``handpicked inspect``: the report of a run, and people's votes on its pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every score of every row, and nothing selected."""
+"""``handpicked score``: computes scores and selects nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A subset of a pool: the rows worth fine-tuning on."""
+"""``handpicked select``: writes a subset of a pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of an HTTP answer, read as it comes and never beyond a limit: neither as sent nor as decompressed."""
+"""Reads the body of an HTTP response up to a size limit, compressed and decompressed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that give a request its own reply only."""
+"""HTTP connections that can give a request only its own reply."""
 
 from __future__ import annotations
 

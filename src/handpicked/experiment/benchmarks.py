@@ -1,4 +1,6 @@
-"""The benchmark stages: one for each benchmark of each arm, so that each resumes by itself and one that breaks stops no other."""
+"""The benchmark stages: one for each benchmark of each arm. Each resumes alone, and one failure stops no
+other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes in an experiment that only a look at this machine and at the methods can find, before any work starts."""
+"""Finds mistakes in an experiment that depend on the methods or on this machine, before any work starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dry run: resolve every name, count rows, steps and tokens, estimate memory, time and cost, say what is missing here."""
+"""The dry run: resolves every name, counts rows, steps and tokens, estimates memory, time and cost."""
 
 from __future__ import annotations
 

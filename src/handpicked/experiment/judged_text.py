@@ -1,4 +1,4 @@
-"""Judgements as lines for a terminal: mean grades, the judge's health, the rates of every two models."""
+"""Judgements as lines for a terminal: mean grades, the judge's health, win rates."""
 
 from __future__ import annotations
 

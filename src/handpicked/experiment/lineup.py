@@ -1,4 +1,4 @@
-"""From the arms of an experiment file to the models that are trained, and which of them meet.
+"""Expands the arms of an experiment file into the models to train, and decides which are compared.
 
 An arm of the file is a *family*: with ``sizes`` or ``fractions``, or on several base models, it becomes several *arms* of
 the results; with ``seeds`` each of those is trained several times, and its *members* are pooled. An arm without any of

@@ -1,4 +1,4 @@
-"""What training one arm would take, by arithmetic: its steps and learning rates, tokens, memory, time, and what is to be feared."""
+"""Estimates the training of one arm: steps, learning rates, tokens, memory, time, and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of one arm to the evaluation prompts, kept as they come: a killed generation goes on where it was.
+"""The answers of one arm to the evaluation prompts, saved as they come, so that generation can resume.
 
 An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token ends nothing
 (in many models it is the same token). The text is what stands before that token, without surrounding white space.

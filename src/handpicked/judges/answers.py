@@ -1,4 +1,4 @@
-"""Two files of answers, paired by prompt and never by position."""
+"""Reads two files of answers and pairs them by prompt, never by position."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A judge is a folder: judge.yaml says how it is asked and read, prompt.txt is what it is asked. No
-Python.
+"""Reads a judge's folder: judge.yaml says how to call the model and read its reply, prompt.txt is the
+prompt.
 """
 
 from __future__ import annotations

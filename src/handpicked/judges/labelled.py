@@ -1,6 +1,4 @@
-"""Pairs that people have judged, and what a judge said of them where the same file holds it: what a judge is
-calibrated against.
-"""
+"""Pairs with people's labels, and a judge's verdicts where the same file holds them: for calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shapes of stored reviews that are one verdict a row, each with the reader that makes a verdict of it."""
+"""The published shapes of stored reviews with one verdict per row, each with its reader."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Rows out of JSON, JSON lines, CSV and Parquet files, or a folder of them: what stored reviews and answers
-come in.
+"""Reads rows of stored reviews and answers from JSON, JSON lines, CSV and Parquet files, or a folder of
+them.
 """
 
 from __future__ import annotations

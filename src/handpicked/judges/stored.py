@@ -1,4 +1,4 @@
-"""Verdicts in a file: one JSON line each, raw replies included; written aside and renamed."""
+"""Verdicts in a file: one JSON line each, with the raw replies."""
 
 from __future__ import annotations
 

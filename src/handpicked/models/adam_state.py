@@ -1,4 +1,4 @@
-"""A state of training as files: the adapter, and Adam's moments of its weights. Safetensors, so that nobody must trust a pickle.
+"""Saves a state of training for LESS: the adapter and Adam's moments of its weights, as safetensors.
 
 Training writes them (``train.keep_optimizer``) and LESS reads them.
 """

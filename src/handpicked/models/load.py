@@ -1,4 +1,4 @@
-"""A model by its settings: where it is, what identifies it, and how it is loaded.
+"""Finds, identifies and loads a model by its settings.
 
 Only safetensors are read, code that comes with a model runs only when asked for, and a model that cannot be loaded is
 an error, never another model.

@@ -1,4 +1,4 @@
-"""Chat templates: one rendering for training, generation, scoring and held-out loss, with the response's span known exactly.
+"""Chat templates: one rendering for training, generation, scoring and held-out loss.
 
 **The rule.** A response is what a model writes after its generation prompt. So a learned turn is shown as inference shows it:
 

@@ -1,4 +1,4 @@
-"""What the rate at equal length is read from: rows of terms, how many lie near equal length, and whether that is enough."""
+"""The terms of the regression at equal length, and whether the data are sufficient for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would be left of a win rate if both answers were equally long, or equally styled.
+"""The win rate at equal length, and at equal length and style.
 
 A logistic regression of the verdict on the lengths, read off where they are equal. It follows AlpacaEval 2's
 length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model is

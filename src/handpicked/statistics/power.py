@@ -1,4 +1,4 @@
-"""How sure the decision rule is to find a difference, and how many prompts would settle an undecided comparison.
+"""The power of the decision rule, and how many prompts an undecided comparison needs.
 
 The rule is that of ``compare`` and ``answer.decide``: a comparison is decided when its p-value, corrected by Holm (1979) for
 ``comparisons`` made at once, is below 5%. The chances here are those of a comparison whose rivals are all even but one, the

@@ -1,4 +1,4 @@
-"""What instructions ask for: their most common root verbs, each with its most common objects, counted.
+"""The most common root verbs of instructions, each with its most common objects.
 
 The figure is that of Wang et al. (2023), Self-Instruct, Figure 3: 20 verbs, 4 direct noun objects each. The parsing is
 ``score.root_verb``'s; here is only counting.

@@ -1,4 +1,4 @@
-"""How far training moved the weights: the L2 norm of their change, by itself and beside the norm of the weights before."""
+"""How far training moved the weights: the L2 norm of their change."""
 
 from __future__ import annotations
 

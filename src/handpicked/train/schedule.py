@@ -1,4 +1,4 @@
-"""The learning rate of every optimizer step, known before training: how many steps warm up, and what all of them add up to."""
+"""The learning rate of every optimizer step, computed before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with the output head on labelled tokens only, and the callback that feeds handpicked's progress.
+"""TRL's SFTTrainer with the output head at labelled tokens only, and handpicked's progress.
 
 Where there is no Triton, so on every CPU, TRL 1.16 puts every position, prompts and padding included, through the
 output head, twice (its chunks are computed again in the backward pass), and takes entropy and accuracy of each. The

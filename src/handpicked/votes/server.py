@@ -1,4 +1,4 @@
-"""The page and its requests, on this machine only: bound to 127.0.0.1, and every address begins with a random token.
+"""The local web server of the page: bound to 127.0.0.1, with a random token in every address.
 
 Python's own server is enough here: a few people on one machine, five small routes, nothing to configure.
 """

@@ -1,4 +1,4 @@
-"""What the page may ask for. Here blindness is kept: no arm and no verdict leaves before its vote is final."""
+"""What the page may request. No arm or verdict is sent before the vote on it is final."""
 
 from __future__ import annotations
 

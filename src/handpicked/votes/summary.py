@@ -1,4 +1,4 @@
-"""What people's votes say: outcomes, reasons, preference for length, and who agrees with whom."""
+"""The summary of people's votes: outcomes, reasons, preference for length, agreement."""
 
 from __future__ import annotations
 
