@@ -33,7 +33,7 @@ def report(
 
 def inspect(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of 'judge -o'.")],
-    size: Annotated[int, typer.Option(help="Pairs to show; all votes count, whatever it was.")] = 50,
+    size: Annotated[int, typer.Option(help="Pairs to show; votes from other sizes count too.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the sample and of the sides.")] = 0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,

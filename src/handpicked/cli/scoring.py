@@ -24,7 +24,7 @@ def score(
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
     max_row_mb: options.MaxRow = 256,
-    runner: Annotated[Runner, typer.Option(help="Where to work: here, or on Ray.")] = "native",
+    runner: Annotated[Runner, typer.Option(help="Where to run: here, or on Ray.")] = "native",
     address: options.RayAddress = None,
     model: options.ScoreModel = None,
     target: options.Target = None,
