@@ -28,7 +28,9 @@ RankedBy = Annotated[
 Neighbours = Annotated[int | None, typer.Option(help="For facility-location, qdit: nearest rows only.")]
 Prompts = Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")]
 Place = Annotated[Runner, typer.Option(help="Where to run: here, or on a Ray cluster.")]
-MaxLength = Annotated[int | None, typer.Option(help="Count the rows that a trainer cuts at this many tokens.")]
+MaxLength = Annotated[
+    int | None, typer.Option(help="Count the rows that a trainer cuts at this many tokens.")
+]
 ChatTemplate = Annotated[
     str | None, typer.Option(help="With --max-length: the chat template of the trainer.")
 ]
