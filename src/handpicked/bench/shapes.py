@@ -97,7 +97,7 @@ def ifeval(row: Row) -> dict[str, Any]:
     try:
         kwargs = json.loads(kwargs) if isinstance(kwargs, str) else kwargs
     except ValueError as error:
-        raise ValueError(f"'kwargs' is no JSON: {error}") from error
+        raise ValueError(f"'kwargs' is not JSON: {error}") from error
     names = _texts(row, "instruction_id_list")
     if not isinstance(kwargs, list) or len(kwargs) != len(names):
         raise ValueError("'kwargs' must hold one set of arguments for each of 'instruction_id_list'")

@@ -90,7 +90,7 @@ def complete_batched(
         raise NotYet(
             f"{sent} requests were submitted to {base_url_of(settings)} as "
             f"{sum(batch.open for batch in state.batches)} batches, which may take a day. Run the same command again "
-            f"later: it collects them and goes on."
+            f"later: it collects them and continues."
         )
     return _replies(keys, settings, cache, state)
 

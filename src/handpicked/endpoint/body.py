@@ -32,7 +32,7 @@ async def read_body(response: ClientResponse) -> bytes:
     elif coding in COMPRESSIONS:
         unpack = zlib.decompressobj(COMPRESSIONS[coding])
     else:
-        raise BodyError(f"the reply is compressed as {coding[:40]!r}, which was not asked for")
+        raise BodyError(f"the reply is compressed as {coding[:40]!r}, which was not requested")
     parts: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():

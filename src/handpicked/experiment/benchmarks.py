@@ -135,7 +135,7 @@ def _one(
         )
     except BenchmarkFailed as error:
         store.say(
-            f"bench {subject.name} {task}: failed, the others go on; run again to resume it. {first_line(error)}"
+            f"bench {subject.name} {task}: failed; the others continue. Run the command again to resume it. {first_line(error)}"
         )
         return Benched(subject.name, task, None, failed=str(error))
     result = json.loads((stage.folder / RESULT).read_text(encoding="utf-8"))

@@ -137,7 +137,7 @@ def _csv(file: Path, text: str, delimiter: str) -> list[dict[str, Any]]:
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise PoolError(f"{file} is no sound CSV: {error}.") from error
+        raise PoolError(f"{file} is not a valid CSV file: {error}.") from error
     for number, row in enumerate(rows, 1):
         if None in row or None in row.values():
             raise PoolError(f"{file}, row {number}: it has not as many fields as the header.")

@@ -175,7 +175,7 @@ class Template:
         stem = before[: before.rindex(THOUGHT)] if begun else before
         if not whole.text.startswith(stem):
             raise self._refusal(
-                "it rewrites earlier turns, so the response's tokens cannot be told from the prompt's"
+                "it rewrites earlier turns, so the response's tokens cannot be separated from the prompt's"
             )
         end = whole.text.rfind(self._end)
         if end < len(stem):

@@ -70,7 +70,7 @@ class Controlled:
             return None
         low, high = min(self.forms.values()), max(self.forms.values())
         return (
-            f"length cannot be told apart from the answer: reasonable forms of control give {low:.1%} to "
+            f"length cannot be separated from the answer: reasonable forms of control give {low:.1%} to "
             f"{high:.1%}, on both sides of 50%"
         )
 

@@ -84,7 +84,7 @@ def power(
 
 def _reason(seen: float, needed: int | None, detectable: float | None, seeded: bool) -> str | None:
     if seen == 0:
-        return "the rate seen is exactly even: no number of prompts settles that"
+        return "the observed rate is exactly even, which no number of prompts can decide"
     if needed is not None and detectable is not None:
         return None
     if seeded:

@@ -98,7 +98,7 @@ def by_type(
 ) -> list[Json]:
     """For each type of evaluation prompt the candidate's win rate against each rival, and what training did to its loss.
 
-    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, told from the side of the candidate; ``arm_of``
+    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, from the side of the candidate; ``arm_of``
     says of which arm each model that they name is a seed (``None``: models are arms). The win rate
     counts a tie half, under the strict rule. ``loss`` is the candidate's held-out loss less that of the base model
     ``base``, nats per response token, negative where the candidate is better; ``None`` where either is not known. The most

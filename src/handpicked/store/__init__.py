@@ -307,7 +307,7 @@ class Run:
             ):
                 found = differences(started["depends"], depends.recorded)
                 same = self.keep_versions
-                goes = "goes on with unfinished work" if same else "begins anew"
+                goes = "continues unfinished work" if same else "begins again"
                 self.say(f"{shown}: {goes}, {'although' if same else 'because'} {'; '.join(found)}")
                 kept += found if same else []
             if same:

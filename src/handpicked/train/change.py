@@ -78,7 +78,7 @@ def refusal(change: WeightChange, arm: str, peak_rate: float) -> TrainingError |
     or a weight is no number. None where there is no reason."""
     if not math.isfinite(change.norm):
         return TrainingError(
-            f"Training of '{arm}' ended with weights that are no numbers: lower train.learning_rate ({peak_rate:g}), or use float32."
+            f"Training of '{arm}' ended with weights that are not numbers: lower train.learning_rate ({peak_rate:g}), or use float32."
         )
     if change.norm == 0:
         return TrainingError(

@@ -119,7 +119,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]
             return
         if state.global_step == 1:
             raise TrainingError(
-                f"The training loss is {loss} at step 1, before any weight has changed: the model gives no number for these rows. "
+                f"The training loss is {loss} at step 1, before any weight has changed: the model gives no valid number for these rows. "
                 "Set model.dtype: float32, or look at the model's weights."
             )
         raise TrainingError(

@@ -194,5 +194,5 @@ def _object(body: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"The request is no JSON: {error}.") from error
     if not isinstance(found, dict):
-        raise ConfigError("The request is no JSON object.")
+        raise ConfigError("The request is not a JSON object.")
     return found

@@ -130,7 +130,7 @@ def annotator(name: Any) -> str:
 
 
 def outcome_of(choice: Any, first: Side) -> Outcome:
-    """A choice between positions, told from the side of ``a``."""
+    """A choice between positions, from the side of ``a``."""
     if choice not in CHOICES:
         raise ConfigError(f"A choice is one of {', '.join(CHOICES)}, not {choice!r}.")
     if choice == "tie":

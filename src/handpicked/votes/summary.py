@@ -72,7 +72,7 @@ def _counts(labels: Labels) -> dict[str, int]:
 
 
 def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, Any]]:
-    """People's outcomes for every two arms, and the judges' on the same pairs, told from the side of ``a``."""
+    """People's outcomes for every two arms, and the judges' on the same pairs, from the side of ``a``."""
     met = dict.fromkeys((known[case].pair.a, known[case].pair.b) for case in people)
     made = []
     for a, b in met:

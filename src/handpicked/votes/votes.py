@@ -34,7 +34,7 @@ TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One annotator's vote on one case. ``outcome`` is told from the side of ``a``; ``first`` is the side shown first.
+    """One annotator's vote on one case. ``outcome`` is from the side of ``a``; ``first`` is the side shown first.
 
     ``case`` is ``Case.id``; ``seconds`` is the time the pair was on the screen; ``time`` is UTC, ISO 8601.
     """
