@@ -33,7 +33,7 @@ def control_note(estimate: Json) -> str:
     """What a reader must know beside a rate at equal length: why it cannot be told, or what other forms say."""
     reason, forms = estimate.get("reason"), estimate.get("range")
     if reason:
-        return str(reason) if estimate["value"] is not None else f"cannot be told: {reason}"
+        return str(reason) if estimate["value"] is not None else f"no value: {reason}"
     if not forms:
         return ""
     return f"{percent(forms[0])} to {percent(forms[1])} over {len(estimate['forms'])} forms of control"
@@ -52,8 +52,8 @@ def equal_text(estimate: Json | None) -> str:
     if not estimate:
         return percent(None)
     if estimate["value"] is None:
-        return "cannot be told" if estimate.get("reason") else percent(None)
-    apart = ", cannot be told apart" if estimate.get("both_sides") else ""
+        return "no value" if estimate.get("reason") else percent(None)
+    apart = ", inconclusive" if estimate.get("both_sides") else ""
     return f"{percent(estimate['value'])}{apart}"
 
 

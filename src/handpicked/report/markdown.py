@@ -218,7 +218,7 @@ def _arms(results: Json) -> str:
         "Median length",
         "Training tokens",
         "Loss",
-        "To untouched",
+        "To base",
         "95%",
         "Tokens an answer",
         "At the limit",
@@ -277,7 +277,7 @@ def _benchmarks(results: Json) -> str:
         for row in results["benchmarks"]
         for cell in row["arms"]
     ]
-    head = ["Benchmark", "Arm", "Score", "95%", "To untouched", "95%", "To full", "95%", "Characters", "n"]
+    head = ["Benchmark", "Arm", "Score", "95%", "To base", "95%", "To full", "95%", "Characters", "n"]
     return _table("Benchmarks", head, rows, text_columns=2)
 
 

@@ -77,7 +77,7 @@ def _by_type(types: Sequence[Json]) -> Table:
         "Root verb of the prompt",
         "Prompts",
         *(f"Win rate against {rival}" for rival in rivals),
-        "Loss to untouched",
+        "Loss to base",
     ]
     return "Win rate and loss by instruction type (not corrected for the number of types)", head, rows, 1
 
@@ -98,7 +98,7 @@ def _on_benchmarks(found: Json) -> Table:
         for row in (found["overall"], *found["rows"])
     ]
     rows += [[f"left out: {name}", why, "", "", ""] for name, why in found["left_out"].items()]
-    head = ["Root verb of the question", "Documents of", "Documents", "To untouched", "To full"]
+    head = ["Root verb of the question", "Documents of", "Documents", "To base", "To full"]
     title = "Benchmark change by instruction type (points of 100, not corrected for the number of types)"
     return title, head, rows, 2
 

@@ -217,7 +217,7 @@ def _by_loss(candidate: str, arms: Sequence[Json]) -> dict[str, str]:
 def _without_verdicts(by_loss: Mapping[str, str]) -> dict[str, str]:
     """No pairs were judged: the losses speak alone, and never for more than they measure."""
     if not by_loss["sentence"]:
-        nothing = "Nothing was compared: there are no verdicts and no reference losses."
+        nothing = "Nothing was compared: there are no verdicts and no held-out losses."
         return {"kind": "refused", "headline": nothing, "sentence": nothing, "certainty": ""}
     certainty = "No pairs were judged: loss says how well the references are predicted, not which answers people prefer."
     headline = by_loss["sentence"]
@@ -237,7 +237,7 @@ def _loss_numbers(arm: Json, arms: Sequence[Json]) -> str:
 def arm_name(name: str, arms: Sequence[Json]) -> str:
     """An arm as a reader would say it."""
     by = next((arm["by"] for arm in arms if arm["name"] == name), "")
-    return {"none": "the untouched model", "full": "the full pool"}.get(by, name)
+    return {"none": "the base model", "full": "the full pool"}.get(by, name)
 
 
 def join(items: Sequence[str], word: str = "and") -> str:

@@ -94,7 +94,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _loss(members: Sequence[ArmFacts], losses: Losses) -> Json | None:
-    """Reference loss, nats per response token."""
+    """Held-out loss, nats per response token."""
     mine = [losses[arm.name] for arm in members if losses.get(arm.name)]
     return asdict(seeds.mean(mine)) if mine else None
 

@@ -36,7 +36,7 @@ Json = dict[str, Any]
 def assemble(run: RunFacts) -> Json:
     """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
 
-    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the untouched model last.
+    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the base model last.
     A comparison's ``holm`` is the p-value of the sign test that neither arm is better, corrected for all comparisons of the
     candidates by that judge; ``None`` where nothing was tested.
     """
@@ -133,7 +133,7 @@ def _ranked(
     arm_of: Mapping[str, str],
 ) -> dict[str, list[Verdict]]:
     """The verdicts on each base model on which rivals met among themselves, so that there is more to tell than the
-    candidate's comparisons and, on a size curve, those with the untouched model."""
+    candidate's comparisons and, on a size curve, those with the base model."""
     base = {arm["name"]: arm["base"] for arm in tables}
     aside = {*candidates, *(arm["name"] for arm in tables if arm["by"] == "none")}
     found: dict[str, list[Verdict]] = {}

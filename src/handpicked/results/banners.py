@@ -122,7 +122,7 @@ def _cannot_be_told(decided: Sequence[Json]) -> Iterator[tuple[str, str, str]]:
             why = " ".join(_sentence(f"against {rival}, {reason}") for rival, reason in found.items())
             yield (
                 "warn",
-                f"{what} cannot be told apart from the answer",
+                f"{what} cannot be separated from the answer",
                 f"{why} What the judge prefers may be {what.lower()}, and these verdicts cannot show it.",
             )
 
@@ -177,7 +177,7 @@ def _short_answers(results: Json) -> Iterator[tuple[str, str, str]]:
         yield (
             "warn",
             "Short answers grow while accuracy falls",
-            f"On {prompts} prompts whose reference is a few words, against the untouched model: "
+            f"On {prompts} prompts whose reference is a few words, against the base model: "
             f"{'; '.join(found)}. The style may have been learned at the expense of the task.",
         )
 
@@ -193,7 +193,7 @@ def _above_zero(estimate: Json, tests: int) -> bool:
 
 
 def _changes(results: Json, arm: str) -> Iterator[tuple[str, Json]]:
-    """How far an arm lies above the untouched model on each benchmark."""
+    """How far an arm lies above the base model on each benchmark."""
     for row in results["benchmarks"]:
         for cell in row["arms"]:
             known = cell["arm"] == arm and row["higher_is_better"] and not row["members"] and cell["to_base"]
@@ -290,7 +290,7 @@ def _longer_and_worse(results: Json) -> Iterator[tuple[str, str, str]]:
         yield (
             "warn",
             "Answers grow where short ones are right, and accuracy falls",
-            f"Against the untouched model: {'; '.join(found)}. Training on long responses has taught length where none was "
+            f"Against the base model: {'; '.join(found)}. Training on long responses has taught length where none was "
             "asked for.",
         )
 

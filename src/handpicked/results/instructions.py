@@ -37,7 +37,7 @@ def instructions(run: RunFacts, told: Told) -> Json | None:
 
 
 def _by_type(run: RunFacts, told: Told) -> list[Json]:
-    """Win rates by the first judge, and the reference loss, by type of evaluation prompt."""
+    """Win rates by the first judge, and the held-out loss, by type of evaluation prompt."""
     assert run.instructions is not None
     verbs, candidate = run.instructions.prompts, run.candidates[0]
     if not verbs:

@@ -36,7 +36,7 @@ RULES: tuple[Rule, ...] = ("strict", "summed")
 def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> list[dict[str, Any]]:
     """One entry a judge: its health, then every two models that met, and a ranking where there are three or more.
 
-    Outcomes are told from the side of ``a``. Estimates are 95% intervals; each function of ``analyze`` cites its source.
+    Outcomes are from the side of ``a``. Estimates are 95% intervals; each function of ``analyze`` cites its source.
     ``win_rate`` is wins plus half the ties; ``soft`` is the same of the judge's probabilities, ``None`` where it
     gives none. ``pairs`` are the answers that were judged, where they are known: without them style cannot be
     controlled.
