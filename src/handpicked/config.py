@@ -298,7 +298,7 @@ class JudgeSettings(EndpointSettings):
     """Model name sent to the endpoint (LLM judges only)."""
     batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
-    again, it collects them and goes on."""
+    again, it collects them and continues."""
     force: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Allow a judge that is also the model under test."""
 

@@ -172,7 +172,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one prompt. Outcomes are always told from the side of ``a``."""
+    """Two answers to one prompt. Outcomes are always from the side of ``a``."""
 
     prompt_id: str
     prompt: str
@@ -209,7 +209,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge on one pair in both orders, told from the side of ``a``.
+    """One judge on one pair in both orders, from the side of ``a``.
 
     ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the preferences summed
     over both orders (a preference counts 1, a tie half to each; score points are not summed). Either is ``unparsed``

@@ -22,8 +22,9 @@ LONGEST = 110
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_lines_fit_and_links_lead_somewhere(page):
     text = page.read_text("utf-8")
-    long = [line for line in text.splitlines() if len(line) > LONGEST and not line.startswith("|")]
-    assert not long, f"wrap at {LONGEST} characters"
+    if page.name != "reference.md":  # made from docstrings
+        long = [line for line in text.splitlines() if len(line) > LONGEST and not line.startswith("|")]
+        assert not long, f"wrap at {LONGEST} characters"
     for target, anchor in re.findall(r"\]\((?!https?://)([^)#\s]*)#?([^)]*)\)", text):
         linked = page.parent / target if target else page
         assert linked.exists(), target

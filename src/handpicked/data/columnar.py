@@ -206,10 +206,10 @@ def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
         schema, parts = _sizes(path, container)
         schema = arrowtypes.workable(schema, str(path))
     except _damages() as error:
-        raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
+        raise PoolError(f"{path} is not a valid {container.kind}: {_first_line(error)}") from error
     if any(rows < 0 for rows, _ in parts) or (parts and not _has_values(schema)):
         raise PoolError(
-            f"{path} is no sound {container.kind}: no column holds a value, so no row can be told"
+            f"{path} is not a valid {container.kind}: no column holds a value, so there are no rows"
         )
     return schema, _gathered(parts) if container.kind != "arrow stream" else [
         Group(0, 0, sum(n for n, _ in parts))

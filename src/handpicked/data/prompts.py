@@ -98,7 +98,7 @@ def _asked(
         )
     prompt = row[field]
     if not isinstance(prompt, str):
-        raise BadRow(f"field '{field}' is no text")
+        raise BadRow(f"field '{field}' is not text")
     further, reference = _further(row, real, map, field)
     system = row.get(map.get("system") or real.get("system_prompt") or real.get("system") or "")
     messages = [Message("system", system)] if isinstance(system, str) and system else []

@@ -68,7 +68,7 @@ def _mapped(
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
             raise PoolError(
-                f"map: '{role}' is nothing that a field can be mapped to.{did_you_mean(role, ROLES_OF_MAP)}"
+                f"map: '{role}' is not something that a field can be mapped to.{did_you_mean(role, ROLES_OF_MAP)}"
             )
         if field not in fields:
             raise PoolError(

@@ -232,5 +232,5 @@ def _cells(record: str, delimiter: str, quoted: bool) -> list[str] | None:
 def _never_closes(where: str, first: int, last: int, before: int) -> str:
     return (
         f"{where}: the quote opened in the row at line {first} never closes, so the {last - first + 1} lines from there to the "
-        f"end cannot be told apart. {before} rows before it are sound. Close that quote."
+        f"end cannot be distinguished. {before} rows before it are sound. Close that quote."
     )

@@ -17,7 +17,7 @@ from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import GUARDS
 from handpicked.selection.methods import EVERY_SCORER_TAKES, measures
 
-UNTOUCHED = "the untouched model: an arm without a subset"
+UNTOUCHED = "the base model: an arm without a subset"
 
 
 @dataclass(frozen=True)
