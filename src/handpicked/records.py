@@ -1,4 +1,4 @@
-"""The records that stages hand to each other. No IO, no torch; Arrow only in annotations.
+"""The records that stages exchange. No IO, no torch; Arrow only in annotations.
 
 Everything joins on ``row`` (position in the pool) or on ``prompt_id`` (hash of the prompt), never on the position
 in some file. A value that cannot be computed is ``None`` with a reason; it is never 0, -1 or a default.

@@ -1,4 +1,4 @@
-"""Zip and tar archives: their data files are unpacked once into the cache, and read as files."""
+"""Zip and tar archives: their data files are unpacked once into the cache and read as files."""
 
 from __future__ import annotations
 

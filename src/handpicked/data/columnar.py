@@ -1,4 +1,4 @@
-"""Shards of Parquet and Arrow files: only the columns that are needed, and no loop over rows where they are plain text."""
+"""Shards of Parquet and Arrow files: reads only the columns that are needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which container a file is, told by its content: JSON array, JSON lines, CSV, Parquet or Arrow, compressed or not."""
+"""Recognises a file's container by its content: JSON, JSON lines, CSV, Parquet or Arrow, compressed or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation prompts, from any of the shapes in which the usual test sets are published."""
+"""Reads evaluation prompts in the shapes of the usual test sets."""
 
 from __future__ import annotations
 

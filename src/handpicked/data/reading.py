@@ -1,4 +1,4 @@
-"""``read``: recognise the files of a pool and make it ready to be streamed."""
+"""``read``: recognises the files of a pool and prepares it for streaming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognising the row format of a file from its first rows, or saying why it cannot be."""
+"""Recognises the row format of a file from its first rows."""
 
 from __future__ import annotations
 

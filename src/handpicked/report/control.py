@@ -1,4 +1,4 @@
-"""The win rates again with length and style held equal, and by group: what the answer's lead is made of."""
+"""Win rates with length and style held equal, and by group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts of each arm: its subset, its training, its loss on the references, its answers."""
+"""The facts of each arm: its subset, its training, its held-out loss, its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failure signatures: what a reader must know before believing the numbers.
+"""Banners: warnings that a reader must know before trusting the numbers.
 
 A banner that claims a change looks at several arms and measures for one that stands out, so its intervals are ``widened`` for
 their number: with nothing the matter it is shown in at most 5% of runs.

@@ -1,4 +1,4 @@
-"""The benchmark table: each arm's score, and how far it lies above the base model and above training on everything.
+"""The benchmark table: each arm's score, and its difference to the base model and to training on everything.
 
 Errors are those of a mean over documents (Miller, 2024, "Adding error bars to evals", arXiv 2411.00640): lm-eval's own
 standard error for a score (section 2.1), that of the paired differences for two arms on the same documents (section 4.2).

@@ -1,4 +1,4 @@
-"""What the verdicts say of every two arms that met, from the side of the arm that comes first."""
+"""What the verdicts say of every two compared arms, from the side of the first."""
 
 from __future__ import annotations
 

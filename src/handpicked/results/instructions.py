@@ -1,4 +1,4 @@
-"""What the instructions of pool and subsets ask for, and how the candidate does on each type of them."""
+"""What the instructions of pool and subsets ask for, and how the candidate does on each type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts that ask for a word or two: whether answers to them stay short and right.
+"""Whether answers to prompts with short references stay short and right.
 
 The signature of a style learned at the expense of the task: answers to questions whose reference is a few words grow,
 while fewer of them hold it (as on the factual benchmarks of LIMA-like models; Gudibande et al., 2023, arXiv 2305.15717).

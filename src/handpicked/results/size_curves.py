@@ -1,4 +1,4 @@
-"""The size curves of an experiment, by every measure there is: win rate against the base model, held-out loss, benchmarks."""
+"""The size curves of an experiment: win rate against the base model, held-out loss, benchmarks."""
 
 from __future__ import annotations
 

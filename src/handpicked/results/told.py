@@ -1,4 +1,4 @@
-"""A run's verdicts told one way, and who is who among its arms: what the sections of a report are made from."""
+"""A run's verdicts from one side, and its arms: the material of the report's sections."""
 
 from __future__ import annotations
 

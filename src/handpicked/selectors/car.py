@@ -1,4 +1,4 @@
-"""The best rows of all, and the best of each cluster of meaning."""
+"""The best rows of all, and the best of each cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The best rows by a score that are not too similar to a better one already taken."""
+"""The best rows by a score that are not too similar to a better row already taken."""
 
 from __future__ import annotations
 

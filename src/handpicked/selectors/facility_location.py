@@ -1,4 +1,4 @@
-"""Rows that together stand best for all rows of the pool."""
+"""The rows that together cover all rows of the pool best."""
 
 from __future__ import annotations
 

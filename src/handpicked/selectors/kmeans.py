@@ -1,4 +1,4 @@
-"""The same number of rows from each cluster of meaning: the diversity baseline of the paper."""
+"""The same number of rows from each cluster: the diversity baseline of the paper."""
 
 from __future__ import annotations
 

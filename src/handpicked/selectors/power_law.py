@@ -1,4 +1,4 @@
-"""Long responses from every domain, as s1 drew its thousand."""
+"""Long responses from every domain, as in s1."""
 
 from __future__ import annotations
 

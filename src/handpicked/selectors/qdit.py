@@ -1,4 +1,4 @@
-"""Quality and diversity blended in one greedy choice."""
+"""Quality and diversity combined in one greedy choice."""
 
 from __future__ import annotations
 

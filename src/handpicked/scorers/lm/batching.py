@@ -1,4 +1,4 @@
-"""Forward passes in batches: sorted by length within windows of the pool, so that padding is a few percent; or end to end."""
+"""Batches of forward passes, sorted by length to save padding, or end to end."""
 
 from __future__ import annotations
 

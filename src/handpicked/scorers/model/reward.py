@@ -1,4 +1,4 @@
-"""What a reward model says of the response.
+"""The output of a reward model for the response.
 
 Source: Ouyang et al., 2022, Training language models to follow instructions with human feedback, arXiv 2203.02155, eq. 1: a
 model with one output, trained so that the answer that people prefer has the higher value. Its unit is that model's own, so

@@ -1,4 +1,6 @@
-"""T-SHIRT: instruction-following difficulty over the tokens that the prompt moves, and over a row's neighbours."""
+"""T-SHIRT: instruction-following difficulty over the tokens that the prompt affects, and over noisy copies
+of a row.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a response stops in mid-sentence, as one that hit the length limit of its generator does."""
+"""Whether a response stops in the middle of a sentence."""
 
 from __future__ import annotations
 

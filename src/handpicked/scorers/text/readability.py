@@ -1,4 +1,4 @@
-"""Sentences, syllables and Flesch's reading ease of responses, by rules that are stated here."""
+"""Sentences, syllables and Flesch's reading ease of responses."""
 
 from __future__ import annotations
 
