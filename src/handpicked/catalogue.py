@@ -60,10 +60,8 @@ class Shelf(Generic[Kind]):
         ) in self.packages:  # one after the other: most names need no scorer by a model to be imported
             if name in (known := _in_package(self, package)):
                 return known[name]
-        point = next((one for one in self._entry_points() if one.name == name), None)
-        if point is None:
-            return None
-        return self._checked(name, found)
+        found = installed.load(self.group, name)
+        return None if found is None else self._checked(name, found)
 
     def find(self, name: str, where: str) -> type[Kind]:
         """The class of that name; ``where`` is the setting that gives it.

@@ -192,7 +192,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"The request is no JSON: {error}.") from error
+        raise ConfigError(f"The request is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise ConfigError("The request is not a JSON object.")
     return found
