@@ -2,7 +2,7 @@
 
     python -m benchmarks.report [--arms 10] [--prompts 1030] [--judges 5]
 
-What is timed is ``analyze.results.assemble`` and ``report.write``, as a run calls them; the records are made up and seeded.
+What is timed is ``results.assemble`` and ``report.write``, as a run calls them; the records are made up and seeded.
 Beside it, the same with three sizes and three seeds among the arms, and a run of five arms of three seeds each on 500 prompts.
 """
 

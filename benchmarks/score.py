@@ -9,14 +9,13 @@
 * ``ceiling``: the rate of the fastest matrix product among shapes of this model, torch's, NumPy's or oneDNN's, that the machine keeps up for a
   second, and the rows a second that would give at two operations a weight and a token of both passes. A single product of a few milliseconds
   (``burst``) can be half as fast again, for as long as the cores hold their highest clock and nothing interrupts them.
-  ``worked`` counts only the products that were made: a prefix that all rows share once, no last token of a packed row, and
-  the output head at the tokens that are scored.
+  ``worked`` counts only the products that were made: a prefix that all rows share once, and the
+  output head at the tokens that are scored.
 
 * ``wana``: that package's own scorer with the weights it bundles (the same 135M model, in four bits, by llama.cpp) and as many
   threads, in a Python where it is installed (``--wana``). It scores by the ratio of losses, not of perplexities.
 
-``--plan`` runs no model: it says how much of the batches of a whole file would be padding, were they rectangles. Rows that are packed
-(a Llama in float32 on a CPU) have none, as the last line of a run says.
+``--plan`` runs no model: it says how much of the batches of a whole file would be padding.
 
 Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
 that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time.
@@ -33,7 +32,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -48,7 +46,6 @@ from handpicked.records import Example, Pool
 from handpicked.scorers.lm import likelihood, passes
 from handpicked.scorers.lm.batching import plan, sizes
 from handpicked.scorers.lm.likelihood import LanguageModel, beginning
-from handpicked.scorers.lm.packed import Packed, packable
 from handpicked.scorers.lm.tokenized import tokenize
 from handpicked.scorers.model.ifd import Ifd
 from handpicked.scorers.pool_scorer import FACTS, SCORES
@@ -189,9 +186,7 @@ def main() -> None:
     model = load_model(SETTINGS)
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    ready = Packed.of(model) if packable(model) else None
-    passes.load_model = lambda *_, **__: model  # both without loading, of which joining weights is a part
-    passes.Packed = SimpleNamespace(of=lambda _: ready)  # type: ignore[assignment,misc]
+    passes.load_model = lambda *_, **__: model  # both without loading
     likelihood.load_tokenizer = lambda *_: tokenizer
     _, lengths = usual(model, template, chosen[:1])  # warm up
     weights = sum(part.numel() for part in model.parameters())
@@ -205,7 +200,7 @@ def main() -> None:
             tokens = sum(prompt + 2 * response + 1 for prompt, response in lengths)
             answers = 2 * sum(response for _, response in lengths)
             (found, facts), our_wall, our_cpu = timed(lambda: ours(pool, False))
-            fed = facts["tokens"] + facts["shared_prefix"] - 2 * len(chosen) * packable(model)
+            fed = facts["tokens"] + facts["shared_prefix"]
             worked = 2 * ((weights - head) * fed + head * answers)
             repeats.append(
                 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +21,8 @@ from handpicked.results.facts import (
     StageFacts,
     TrainingFacts,
 )
-from handpicked.results.selection_audit import selection_audit
+from handpicked.results.schema import Results, SelectionAudit, to_json
+from handpicked.results.selection_audit import RowSample, selection_audit
 from handpicked.statistics.overlap import overlaps
 
 # (selector, strength of the answers, mean answer tokens, loss below the base model)
@@ -208,7 +210,7 @@ def parsed(rng: random.Random, rows: int, first: float) -> list[tuple[str | None
     return made
 
 
-def audit() -> dict[str, Any]:
+def audit() -> SelectionAudit:
     """Of a sample of 400 rows: the subsets use more of the first feature than the pool, and nothing else differs."""
     rng = random.Random(7)
     names = [name for name, (by, *_) in ARMS.items() if by != "none"]
@@ -219,8 +221,8 @@ def audit() -> dict[str, Any]:
     chosen = {row for one in rows.values() for row in one}
     for name in FEATURES:
         values[name] = [rng.gauss(name == "hedges" and row in chosen, 1) for row in range(400)]
-    sets = {"the pool": {"rows": list(range(400)), "of": 6200}}
-    sets |= {name: {"rows": one, "of": 64} for name, one in rows.items()}
+    sets = {"the pool": RowSample(list(range(400)), 6200)}
+    sets |= {name: RowSample(one, 64) for name, one in rows.items()}
     overlap = overlaps({name: np.array(one) for name, one in rows.items()}, 6200)
     return selection_audit(
         values, sets, overlap, pool="the pool", measure="tokens", features=FEATURES, scores=("ifd",)
@@ -267,7 +269,7 @@ PROVENANCE: Mapping[str, Any] = {
 }
 
 
-def made(**changes: Any) -> dict[str, Any]:
+def made(**changes: Any) -> Results:
     """The results of the made-up run; ``changes`` replace fields of ``RunFacts``."""
     fields: dict[str, Any] = {
         "experiment": experiment(),
@@ -287,20 +289,25 @@ def made(**changes: Any) -> dict[str, Any]:
     return assemble(RunFacts(**{**fields, **changes}))
 
 
+def plain(results: Results) -> dict[str, Any]:
+    """The results as results.json has them."""
+    return json.loads(to_json(results))
+
+
 @cache
-def usual() -> dict[str, Any]:
+def usual() -> Results:
     return made()
 
 
 @cache
-def unhealthy() -> dict[str, Any]:
+def unhealthy() -> Results:
     """The same run with an LLM judge that always prefers the first answer."""
     judges = ("first-answer",)
     return made(experiment=experiment(judges), verdicts=verdicts(judges=judges, first_bias=True))
 
 
 @cache
-def round_robin() -> dict[str, Any]:
+def round_robin() -> Results:
     """The same run in which every two arms met."""
     names = list(ARMS)
     met = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if CANDIDATE not in (a, b)]

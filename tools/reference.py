@@ -1,4 +1,4 @@
-"""Write the pages that are made from the classes: docs/reference.md and docs/experiment.schema.json."""
+"""Write the pages that are made from the classes: docs/reference.md, docs/experiment.schema.json and docs/results.schema.json."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from handpicked.experiment.reference import experiment_schema, methods_page
+from handpicked.results.schema import schema_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -14,3 +15,4 @@ if __name__ == "__main__":
     (DOCS / "experiment.schema.json").write_text(
         json.dumps(experiment_schema(), indent=1) + "\n", encoding="utf-8"
     )
+    (DOCS / "results.schema.json").write_text(schema_text(), encoding="utf-8")

@@ -60,14 +60,14 @@ def test_the_audit_holds_features_scores_and_overlap_of_every_subset(job):
     pool, subsets = opened(job)
     found = auditing.audit(job, pool, subsets, "words", None)
     assert found.rows["row"] == list(range(40))
-    assert {name: (len(one["rows"]), one["of"]) for name, one in found.sets.items()} == {
+    assert {name: (len(one.rows), one.of) for name, one in found.sets.items()} == {
         auditing.POOL: (40, 41), "longest": (10, 10), "hedging": (5, 5), "all": (40, 40)
     }  # fmt: skip
-    assert found.sets["longest"]["rows"] == list(range(30, 40))
+    assert found.sets["longest"].rows == list(range(30, 40))
     assert found.rows["words"] == [n % 4 + n + 1 for n in range(40)]
     assert found.rows["hedges"] == [pytest.approx(100 * (n % 4) / (n % 4 + n + 1)) for n in range(40)]
-    everything = next(row for row in found.overlap if (row["a"], row["b"]) == ("longest", "all"))
-    assert everything["both"] == 10 and everything["overlap"] == 1.0
+    everything = next(row for row in found.overlap if (row.a, row.b) == ("longest", "all"))
+    assert everything.both == 10 and everything.overlap == 1.0
     if root_verb.missing() is None:
         assert (
             found.verbs is not None and [one[0] for one in found.verbs.values()] == ["explain", "write"] * 20
@@ -81,11 +81,9 @@ def test_a_sample_says_so_and_is_the_same_rows_of_every_set(job, monkeypatch):
     pool, subsets = opened(job)
     found = auditing.audit(job, pool, subsets, "words", None)
     whole, everything = found.sets[auditing.POOL], found.sets["all"]
-    assert len(everything["rows"]) == 12 and everything["of"] == 40
-    assert set(whole["rows"]) <= set(
-        everything["rows"]
-    )  # of 41 rows one is no row: the pool's sample may hold it
-    assert found.sets["longest"]["rows"] == list(range(30, 40))
+    assert len(everything.rows) == 12 and everything.of == 40
+    assert set(whole.rows) <= set(everything.rows)  # of 41 rows one is no row: the pool's sample may hold it
+    assert found.sets["longest"].rows == list(range(30, 40))
 
 
 def test_without_spacy_only_the_verbs_are_lacking(job, monkeypatch):

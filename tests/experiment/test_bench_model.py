@@ -34,7 +34,7 @@ def subject(tiny_model, settings):
 
 
 def scores(table):
-    return {row["benchmark"]: row["arms"][0]["score"]["value"] for row in table["benchmarks"]}
+    return {row.benchmark: row.arms[0].score.value for row in table.benchmarks}
 
 
 def test_one_breaks_the_others_finish_and_it_alone_resumes(subject, settings, tmp_path, monkeypatch):
@@ -52,17 +52,17 @@ def test_one_breaks_the_others_finish_and_it_alone_resumes(subject, settings, tm
     with monkeypatch.context() as patched:
         patched.setattr(task.ConfigurableTask, "process_results", broken)
         first = benching.bench(subject, names, settings, tmp_path / "out", say=said.append)
-    cells = {row["benchmark"]: row["arms"][0] for row in first["benchmarks"]}
-    assert cells["truthfulqa-mc2"]["failed"]
-    assert cells["truthfulqa-mc2"]["reason"] == "ZeroDivisionError: no probability left"
-    assert cells["winogrande"]["score"]["value"] is not None
+    cells = {row.benchmark: row.arms[0] for row in first.benchmarks}
+    assert cells["truthfulqa-mc2"].failed
+    assert cells["truthfulqa-mc2"].reason == "ZeroDivisionError: no probability left"
+    assert cells["winogrande"].score.value is not None
     with pytest.raises(BenchmarkError, match="truthfulqa-mc2 of model broke off: ZeroDivisionError"):
-        benching.refuse_broken(first["benchmarks"])
-    assert any("the others continue" in line for line in said)
+        benching.refuse_broken(first.benchmarks)
+    assert any("others go on" in line for line in said)
 
     done = (tmp_path / "out" / "bench" / "model" / "winogrande" / "stage.json").stat().st_mtime_ns
     second = benching.bench(subject, names, settings, tmp_path / "out")
-    benching.refuse_broken(second["benchmarks"])
+    benching.refuse_broken(second.benchmarks)
     assert scores(second)["truthfulqa-mc2"] is not None
     assert (tmp_path / "out" / "bench" / "model" / "winogrande" / "stage.json").stat().st_mtime_ns == done
 
@@ -120,7 +120,7 @@ def test_an_endpoint_that_refuses_shows_its_words_and_never_the_key(
         endpoint = Endpoint(server.url, "m", chat=True, concurrency=concurrency)
         table = benching.bench(benching.endpoint_subject(endpoint), ["gsm8k"], settings, tmp_path / "out")
         with pytest.raises(BenchmarkError) as caught:
-            benching.refuse_broken(table["benchmarks"])
+            benching.refuse_broken(table.benchmarks)
     said = str(caught.value)
     assert "invalid_api_key: Incorrect API key: ***" in said
     assert "OPENAI_API_KEY" in said

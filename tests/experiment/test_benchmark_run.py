@@ -79,24 +79,23 @@ def test_the_table_stands_in_the_report(experiment, tmp_path):
 
     finished = run(load(experiment), tmp_path / "run")
     assert stamp.stat().st_mtime_ns == before
-    table = {row["benchmark"]: row for row in finished.results["benchmarks"]}
-    cells = {cell["arm"]: cell for cell in table["winogrande"]["arms"]}
+    table = {row.benchmark: row for row in finished.results.benchmarks}
+    cells = {cell.arm: cell for cell in table["winogrande"].arms}
     assert list(cells) == ["base", "all", "longest"]
-    assert cells["base"]["to_base"] is None and cells["all"]["to_full"] is None
-    for end in ("to_base", "to_full"):
-        assert cells["longest"][end]["n"] == 5
-    values = {arm: cell["score"]["value"] for arm, cell in cells.items()}
-    assert cells["longest"]["to_base"]["value"] == pytest.approx(values["longest"] - values["base"])
-    assert any(stage["name"] == "bench winogrande" for stage in finished.results["stages"])
+    assert cells["base"].to_base is None and cells["all"].to_full is None
+    assert cells["longest"].to_base.n == cells["longest"].to_full.n == 5
+    values = {arm: cell.score.value for arm, cell in cells.items()}
+    assert cells["longest"].to_base.value == pytest.approx(values["longest"] - values["base"])
+    assert any(stage.name == "bench winogrande" for stage in finished.results.stages)
     assert "Does it know more" in finished.report.read_text()
     short = (tmp_path / "run" / "report.md").read_text()
     assert "| winogrande | longest |" in short
     if root_verb.missing() is None:
-        found = finished.results["instructions"]["on_benchmarks"]
-        rows = {row["type"]: row for row in found["rows"]}
-        assert rows["without text"]["benchmarks"] == {"winogrande": 5}
-        assert sum(row["benchmarks"].get("truthfulqa-mc2", 0) for row in rows.values()) == 5
-        assert found["overall"]["to_base"]["n"] == found["overall"]["to_full"]["n"] == 10
+        found = finished.results.instructions.on_benchmarks
+        rows = {row.type: row for row in found.rows}
+        assert rows["without text"].benchmarks == {"winogrande": 5}
+        assert sum(row.benchmarks.get("truthfulqa-mc2", 0) for row in rows.values()) == 5
+        assert found.overall.to_base.n == found.overall.to_full.n == 10
         assert "Benchmark change by instruction type" in short
 
 

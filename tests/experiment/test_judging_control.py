@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +24,7 @@ def annotations(path, rows):
 
 def replayed(path, rows):
     results = replay_file(annotations(path, rows), None).results
-    (comparison,) = json.loads(json.dumps(results))["judges"][0]["comparisons"]
+    (comparison,) = results.judges[0].comparisons
     return comparison, text_of(results)
 
 
@@ -35,33 +33,33 @@ MIXED = [(100, (80, 95, 105, 140)[i % 4], 2.0 if i % 3 else 1.0) for i in range(
 
 def test_the_rate_is_printed_with_the_other_forms_and_the_pairs_near_equal_length(tmp_path):
     comparison, printed = replayed(tmp_path / "r.parquet", MIXED)
-    rate = comparison["length_controlled"]["win_rate"]
-    assert rate["reason"] is None and rate["value"] is not None
-    assert (rate["near_equal"]["pairs"], rate["near_equal"]["of"], rate["near_equal"]["share"]) == (
+    rate = comparison.length_controlled.win_rate
+    assert rate.reason is None and rate.value is not None
+    assert (rate.near_equal.pairs, rate.near_equal.of, rate.near_equal.share) == (
         60,
         80,
         0.75,
     )
-    low, high = rate["range"]
+    low, high = rate.range
     assert f"n = 80; {low:.3f} to {high:.3f} over 4 forms of control" in printed
     assert "within 20% of equal length " in printed and ", n = 60, 75% of the pairs" in printed
-    assert comparison["length_controlled_soft"] is None
+    assert comparison.length_controlled_soft is None
 
 
 def test_what_cannot_be_told_is_printed_with_its_reason(tmp_path):
     comparison, printed = replayed(tmp_path / "r.parquet", [(100, 300, p) for _, _, p in MIXED])
     why = "the first model's answer is longer in 100% of 80 pairs"
-    rate = comparison["length_controlled"]["win_rate"]
-    assert (rate["value"], rate["low"], rate["reason"]) == (None, None, why)
-    assert f"length-controlled win rate no value: {why}" in printed
+    rate = comparison.length_controlled.win_rate
+    assert (rate.value, rate.low, rate.reason) == (None, None, why)
+    assert f"length-controlled win rate cannot be told: {why}" in printed
 
 
 def test_soft_preferences_have_a_rate_at_equal_length_of_their_own(tmp_path):
     """Every preference is 1.3 or 1.9: soft 0.3 and 0.9, by the strict rule a loss and a win."""
     soft = [(base, model, 1.9 if p == 2 else 1.3) for base, model, p in MIXED]
     comparison, printed = replayed(tmp_path / "r.parquet", soft)
-    strict = comparison["length_controlled"]["win_rate"]["value"]
-    found = comparison["length_controlled_soft"]["win_rate"]["value"]
+    strict = comparison.length_controlled.win_rate.value
+    found = comparison.length_controlled_soft.win_rate.value
     assert strict == pytest.approx(2 / 3, abs=0.02)
     assert found == pytest.approx(0.7, abs=0.02)
     assert f"soft length-controlled win rate {found:.3f}" in printed

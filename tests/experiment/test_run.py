@@ -21,9 +21,11 @@ from handpicked.errors import ConfigError
 from handpicked.experiment import stages
 from handpicked.experiment.file import load
 from handpicked.experiment.run import run
+from handpicked.results.schema import from_json
 from handpicked.store import digest
 from local_batches import answered, local_batches
 from local_endpoint import Act, local_endpoint
+from made_run import plain
 
 pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
@@ -124,7 +126,7 @@ def test_a_run_ends_with_a_report_that_answers_the_question(finished):
         "pool", "subset", "model", "losses", "answers", "verdicts", "report.html", "report.md", "results.json", "run.log",
     }  # fmt: skip
     results = json.loads((finished.folder / "results.json").read_text())
-    assert results == finished.results and finished.answer == results["answer"]["sentence"]
+    assert from_json(results) == finished.results and finished.answer == results["answer"]["sentence"]
     assert [arm["name"] for arm in results["arms"]] == ["base", "longest", "random", "matched"]
     assert finished.answer.split()[0].lower() in finished.report.read_text().lower()
 
@@ -138,10 +140,10 @@ def test_every_arm_is_asked_every_prompt_and_all_rows_are_accounted_for(finished
         answers = (finished.folder / f"answers/{arm}/answers.jsonl").read_text().splitlines()
         assert [json.loads(line)["arm"] for line in answers] == [arm] * 6
         assert {json.loads(line)["prompt_id"] for line in answers} == set(prompts)
-    for arm in finished.results["arms"][1:]:
-        selection = arm["selection"]
-        assert selection["kept"] == 8 and selection["pool"] == 54
-        assert selection["kept"] + selection["rejected"] + sum(d["rows"] for d in selection["dropped"]) == 54
+    for arm in finished.results.arms[1:]:
+        selection = arm.selection
+        assert selection.kept == 8 and selection.pool == 54
+        assert selection.kept + selection.rejected + sum(part.rows for part in selection.dropped) == 54
 
 
 def upgraded(monkeypatch, library, version="99.0"):
@@ -152,7 +154,7 @@ def upgraded(monkeypatch, library, version="99.0"):
 
 
 def test_every_stage_says_which_versions_and_machine_made_it_and_when(finished):
-    made = {stage["stage"]: stage for stage in finished.results["provenance"]["stages"]}
+    made = {stage["stage"]: stage for stage in finished.results.provenance["stages"]}
     assert made.keys() >= {
         "pool",
         "subset/longest",
@@ -166,7 +168,7 @@ def test_every_stage_says_which_versions_and_machine_made_it_and_when(finished):
     assert training["versions"] == {"train": stages.TRAIN} and training["kept"] == []
     assert training["finished"] >= made["subset/longest"]["finished"] and "CPUs" in training["machine"]
     assert made["subset/longest"]["versions"].keys() == {"selection", "longest", "tokens"}
-    assert "kept_versions" not in finished.results["provenance"]
+    assert "kept_versions" not in finished.results.provenance
     assert training["finished"] in finished.report.read_text()
 
 
@@ -191,7 +193,7 @@ def test_keep_versions_makes_nothing_again_and_results_say_what_was_kept(
     outcome = run(load(experiment), tmp_path / "tiny", say=said.append, keep_versions=True)
     arms = ("longest", "random", "matched")
     assert said == [f"model/{arm}: kept, although trl was {was}, is 99.0" for arm in arms]
-    kept = outcome.results["provenance"]["kept_versions"]
+    kept = outcome.results.provenance["kept_versions"]
     assert kept == [f"model/{arm}: trl was {was}, is 99.0" for arm in arms]
     assert contents(tmp_path / "tiny") == contents(finished.folder)
     assert "kept although trl was" in outcome.report.read_text()
@@ -242,7 +244,7 @@ def test_a_run_of_the_version_before_is_gone_on_with(experiment, finished, tmp_p
     outcome = run(load(experiment), tmp_path / "tiny", say=said.append)
     assert len(said) == 1 and said[0].startswith("An earlier version of handpicked made stages of this run")
     assert outcome.answer == finished.answer and contents(tmp_path / "tiny") == contents(finished.folder)
-    assert all(stage["finished"] is None for stage in outcome.results["provenance"]["stages"])
+    assert all(stage["finished"] is None for stage in outcome.results.provenance["stages"])
     assert "made by an earlier version of handpicked" in outcome.report.read_text()
 
 
@@ -368,7 +370,7 @@ def test_a_killed_run_goes_on_and_comes_to_the_same_results(experiment, finished
         process.wait()
     outcome = run(load(experiment), folder)
     assert contents(folder) == contents(finished.folder)
-    assert without_times(outcome.results) == without_times(finished.results)
+    assert without_times(plain(outcome.results)) == without_times(plain(finished.results))
 
 
 def test_two_runs_at_once_in_one_folder(experiment, finished):

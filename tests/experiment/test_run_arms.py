@@ -124,33 +124,33 @@ def test_every_size_seed_model_and_pool_is_selected_from_trained_and_asked(finis
 def test_the_results_compare_within_a_base_and_pool_the_seeds(finished):
     _, outcome = finished
     results = outcome.results
-    assert results["candidates"] == ["longest-one-8", "longest-two-8"]
-    base = {arm["name"]: arm["base"] for arm in results["arms"]}
-    assert all(base[c["a"]] == base[c["b"]] for c in results["comparisons"])
-    pooled = [c for c in results["comparisons"] if c["b"] == "random" and c["test_set"] == "all"]
-    assert [c["strict"]["win_rate"]["n"] for c in pooled] == [18]
-    assert [(one["a"], one["b"]) for one in pooled[0]["seeds"]] == [
+    assert results.candidates == ("longest-one-8", "longest-two-8")
+    base = {arm.name: arm.base for arm in results.arms}
+    assert all(base[c.a] == base[c.b] for c in results.comparisons)
+    pooled = [c for c in results.comparisons if c.b == "random" and c.test_set == "all"]
+    assert [c.strict.win_rate.n for c in pooled] == [18]
+    assert [(one.a, one.b) for one in pooled[0].seeds] == [
         ("longest-one-8", "random-s1"), ("longest-one-8", "random-s2"),
     ]  # fmt: skip
-    arm = next(arm for arm in results["arms"] if arm["name"] == "random")
-    assert arm["seeds"] == ["random-s1", "random-s2"] and arm["loss"]["n"] == 18
-    assert [one["name"] for one in results["members"]][:2] == arm["seeds"]
-    assert [pool["name"] for pool in results["pools"]] == ["medical"]
+    arm = next(arm for arm in results.arms if arm.name == "random")
+    assert arm.seeds == ("random-s1", "random-s2") and arm.loss.n == 18
+    assert tuple(one.name for one in results.members)[:2] == arm.seeds
+    assert [pool.name for pool in results.pools] == ["medical"]
     assert outcome.answer.startswith("On one:") and "On two:" in outcome.answer
 
 
 def test_the_size_curves_are_of_each_base_with_every_measure(finished):
     _, outcome = finished
-    curves = outcome.results["size_curves"]
-    assert [(curve["family"], curve["base"]) for curve in curves] == [("longest", "one"), ("longest", "two")]
+    curves = outcome.results.size_curves
+    assert [(curve.family, curve.base) for curve in curves] == [("longest", "one"), ("longest", "two")]
     for curve in curves:
-        assert [m["name"] for m in curve["measures"]] == [
-            "win rate against the base model",
-            "held-out loss",
+        assert [m.name for m in curve.measures] == [
+            "win rate against the untouched model",
+            "reference loss",
         ]
-        for measure in curve["measures"]:
-            assert [point["rows"] for point in measure["points"]] == [4, 8]
-            assert measure["smallest"] in {point["arm"] for point in measure["points"]}
+        for measure in curve.measures:
+            assert [point.rows for point in measure.points] == [4, 8]
+            assert measure.smallest in {point.arm for point in measure.points}
 
 
 def test_the_page_shows_sizes_and_seeds_and_a_second_run_does_nothing(finished):
@@ -196,10 +196,10 @@ def test_rewritten_responses_are_trained_on_and_both_texts_are_kept(
         "cut at 1024 tokens",
     ]
     assert all(row["messages"][-1]["content"] == f"Better: {row['original_response']}" for row in kept)
-    arm = next(arm for arm in outcome.results["arms"] if arm["name"] == "refined")
-    assert arm["refined"]["left_out"] == {"an empty reply": 1, "cut at 1024 tokens": 1}
-    assert arm["training"]["rows"] == 6 and arm["refined"]["cost"] > 0
-    assert "Rewriting left rows out" in {banner["title"] for banner in outcome.results["banners"]}
+    arm = next(arm for arm in outcome.results.arms if arm.name == "refined")
+    assert arm.refined.left_out == {"an empty reply": 1, "cut at 1024 tokens": 1}
+    assert arm.training.rows == 6 and arm.refined.cost > 0
+    assert "Rewriting left rows out" in {banner.title for banner in outcome.results.banners}
 
 
 def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_anew(

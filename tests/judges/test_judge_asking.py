@@ -191,8 +191,8 @@ def test_letters_are_read_from_the_probabilities_and_kept(tmp_path):
     assert adjusted_win_rate(verdicts, "soft").value == pytest.approx(
         0.65
     )  # averaging the orders takes the bias out
-    soft = judgements(verdicts)[0]["comparisons"][0]["soft"]
-    assert (soft["win_rate"]["value"], soft["win_rate"]["n"]) == (pytest.approx(0.65), 3)
+    soft = judgements(verdicts)[0].comparisons[0].soft
+    assert (soft.win_rate.value, soft.win_rate.n) == (pytest.approx(0.65), 3)
     assert json.loads(verdicts[0].reviews[0].raw)["text"] == "A"
 
 

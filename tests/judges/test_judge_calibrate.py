@@ -35,12 +35,12 @@ def test_a_135m_model_does_not_know_what_people_prefer_and_is_told_to_be_unhealt
         f"{tmp_path / 'few.parquet'}: {name}, {LIMIT} labelled pairs, 0 rows without a label",
         f"{LIMIT} of {LIMIT} verdicts could be read",
     )
-    (found,) = judged.results["judges"]
-    everything = found["people"]["all"]
-    assert (everything["agreement"]["n"], everything["agreement"]["missing"]) == (LIMIT, 0)
-    assert sum(map(sum, everything["table"])) == LIMIT
-    kappa = everything["kappa"]
-    assert kappa["value"] is None or (kappa["low"] <= kappa["value"] <= kappa["high"] and kappa["low"] <= 0.2)
-    assert found["health"]["first_position"]["value"] >= 0.8
-    assert not found["health"]["healthy"]
+    (found,) = judged.results.judges
+    everything = found.people["all"]
+    assert (everything.agreement.n, everything.agreement.missing) == (LIMIT, 0)
+    assert sum(map(sum, everything.table)) == LIMIT
+    kappa = everything.kappa
+    assert kappa.value is None or (kappa.low <= kappa.value <= kappa.high and kappa.low <= 0.2)
+    assert found.health.first_position.value >= 0.8
+    assert not found.health.healthy
     assert "people, all" in text_of(judged.results)

@@ -66,14 +66,14 @@ def test_a_plain_table_of_many_models_is_ranked_and_its_pairs_are_named(tmp_path
     file = tmp_path / "scores.csv"
     file.write_text("\n".join(lines))
     ranked = replay_file(file, None)
-    assert ranked.results["pairs"] == 0
-    table = ranked.results["grades"]["unknown judge"]
-    assert [row["model"] for row in table] == models[::-1]
-    assert table[0]["grade"]["n"] == 12
-    assert table[0]["grade"]["low"] < table[0]["grade"]["value"] < table[0]["grade"]["high"]
+    assert ranked.results.pairs == 0
+    table = ranked.results.grades["unknown judge"]
+    assert [row.model for row in table] == models[::-1]
+    assert table[0].grade.n == 12
+    assert table[0].grade.low < table[0].grade.value < table[0].grade.high
     assert any("--a and --b" in line for line in ranked.said)
-    pair = replay_file(file, None, a="m6", b="m0").results["judges"][0]["comparisons"]
-    assert [(one["a"], one["b"], one["strict"]["counts"]["win"]) for one in pair] == [("m6", "m0", 12)]
+    pair = replay_file(file, None, a="m6", b="m0").results.judges[0].comparisons
+    assert [(one.a, one.b, one.strict.counts.win) for one in pair] == [("m6", "m0", 12)]
     with pytest.raises(PoolError, match="no model 'm9'"):
         replay(file, a="m9")
 
@@ -104,8 +104,8 @@ def test_mt_benchs_mean_grades_are_those_of_fastchat_by_turn_and_over_both(real_
 
     file = real_data / "judge_meta/mt_bench_gpt4_single_judgments.parquet"
     rows = [row for row in pq.read_table(file).to_pylist() if row["score"] != -1]
-    (found,) = replay_file(file, None).results["grades"]["gpt-4"]
+    (found,) = replay_file(file, None).results.grades["gpt-4"]
     scores = {turn: [row["score"] for row in rows if row["turn"] == turn] for turn in (1, 2)}
-    assert found["grade"]["value"] == pytest.approx(statistics.fmean([*scores[1], *scores[2]]))
+    assert found.grade.value == pytest.approx(statistics.fmean([*scores[1], *scores[2]]))
     for turn, listed in scores.items():
-        assert found["parts"][f"turn {turn}"]["value"] == pytest.approx(statistics.fmean(listed))
+        assert found.parts[f"turn {turn}"].value == pytest.approx(statistics.fmean(listed))

@@ -92,13 +92,13 @@ def test_llmbars_stored_verdicts_are_held_against_its_labels_with_no_call(tmp_pa
     rows = [llmbar(1, "1", "1"), llmbar(2, "1", "1"), llmbar(1, "1", "2"), llmbar(1, None, "1")]
     (folder / "result.json").write_text(json.dumps(rows))
     judged = calibrate(folder / "result.json", [], None)
-    (judge,) = judged.results["judges"]
-    assert judge["judge"] == "GPT-4/Swap"
-    assert judge["people"]["all"]["agreement"]["value"] == pytest.approx(1 / 3)
-    assert judge["people"]["all"]["agreement"]["missing"] == 1
-    assert judge["people"]["decided"]["agreement"]["n"] == 2
-    assert judge["health"]["contradictions"]["n"] == 3
-    assert judge["health"]["unparsed_reasons"] == {"the stored winner is None": 1}
+    (judge,) = judged.results.judges
+    assert judge.judge == "GPT-4/Swap"
+    assert judge.people["all"].agreement.value == pytest.approx(1 / 3)
+    assert judge.people["all"].agreement.missing == 1
+    assert judge.people["decided"].agreement.n == 2
+    assert judge.health.contradictions.n == 3
+    assert judge.health.unparsed_reasons == {"the stored winner is None": 1}
 
 
 def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own(tmp_path):
@@ -120,13 +120,13 @@ def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own
     (tmp_path / "labels.json").write_text(json.dumps(labels))
     (tmp_path / "told.json").write_text(json.dumps(told[::-1]))
     (tmp_path / "both.json").write_text(json.dumps([a | b for a, b in zip(labels, told, strict=True)]))
-    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "told.json").results["judges"]
-    together = calibrate(tmp_path / "both.json", [], tmp_path / "out").results["judges"]
+    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "told.json").results.judges
+    together = calibrate(tmp_path / "both.json", [], tmp_path / "out").results.judges
     assert apart == together
     (judge,) = apart
-    assert judge["judge"] == "gpt"
-    assert judge["people"]["all"]["agreement"]["value"] == pytest.approx(2 / 3)
-    assert judge["people"]["all"]["agreement"]["missing"] == 1
+    assert judge.judge == "gpt"
+    assert judge.people["all"].agreement.value == pytest.approx(2 / 3)
+    assert judge.people["all"].agreement.missing == 1
     assert (tmp_path / "out/verdicts.jsonl").is_file()
     with pytest.raises(ConfigError, match="name one by --judge"):
         calibrate(tmp_path / "labels.json", [], None)

@@ -10,6 +10,7 @@ from handpicked.errors import PoolError
 from handpicked.experiment.judge_files import replay_file
 from handpicked.judges.replay import replay
 from handpicked.judges.rows import PROMPTS
+from handpicked.statistics.win_rate import Counts
 
 
 def gasus(prompt, score, **fields):
@@ -106,7 +107,7 @@ def test_cherrys_reviews_split_into_two_files_give_their_published_score(real_da
                 if row["test_set"] == name
             ]
             put(tmp_path / f"{order}-{name}.json", told if order == "cherry-alpaca" else told[::-1])
-    found = replay_file(tmp_path, None, a="cherry", b="alpaca").results["judges"][0]["comparisons"][0]
-    assert found["a"] == "cherry"
-    assert found["summed"]["counts"] == {"win": 198, "tie": 685, "lose": 147, "unparsed": 0}
-    assert f"{found['summed']['winning_score']['value']:.4f}" == "1.0495"
+    found = replay_file(tmp_path, None, a="cherry", b="alpaca").results.judges[0].comparisons[0]
+    assert found.a == "cherry"
+    assert found.summed.counts == Counts(198, 685, 147, 0)
+    assert f"{found.summed.winning_score.value:.4f}" == "1.0495"

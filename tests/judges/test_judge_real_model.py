@@ -56,8 +56,8 @@ def test_a_135m_model_as_judge_prefers_the_first_answer_and_no_winner_may_be_nam
     rate = adjusted_win_rate(verdicts)
     assert rate.low <= 0.5 <= rate.high
     results = report_on(verdicts)
-    assert "No winner is named" in results["answer"]["sentence"]
-    assert any("judge" in banner["title"].lower() for banner in results["banners"])
+    assert "No winner is named" in results.answer.sentence
+    assert any("judge" in banner.title.lower() for banner in results.banners)
     assert "No winner is named" in render(results)
 
 

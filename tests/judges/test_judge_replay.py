@@ -255,7 +255,7 @@ def test_the_soft_win_rate_is_printed_and_in_the_json_with_its_standard_error(tm
     (tmp_path / "a.json").write_text(json.dumps(rows))
     results = replay_file(tmp_path / "a.json", tmp_path / "out").results
     soft = json.loads((tmp_path / "out/judgements.json").read_text())["judges"][0]["comparisons"][0]["soft"]
-    assert soft == results["judges"][0]["comparisons"][0]["soft"]
+    assert soft == asdict(results.judges[0].comparisons[0].soft)
     assert soft["win_rate"]["value"] == pytest.approx(0.4)
     assert soft["standard_error"] == pytest.approx(0.1780, abs=1e-4)
     assert "soft    win rate 0.4000 (95% " in text_of(results)
@@ -265,16 +265,16 @@ def test_the_soft_win_rate_is_printed_and_in_the_json_with_its_standard_error(tm
 def test_a_judge_without_probabilities_has_no_soft_win_rate(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([cherry([8, 7], [6, 9]), cherry([1, 0], [0, 1], text="r")]))
     results = replay_file(tmp_path / "r.json", None).results
-    assert results["judges"][0]["comparisons"][0]["soft"] is None
+    assert results.judges[0].comparisons[0].soft is None
     assert "soft" not in text_of(results)
 
 
 def test_the_win_rate_is_wins_and_half_the_ties_and_the_share_won_is_wins(tmp_path):
     rows = [annotation(p, instruction=f"q{i}") for i, p in enumerate([2, 2, 1.5, 1, 1])]
     (tmp_path / "a.json").write_text(json.dumps(rows))
-    strict = replay_file(tmp_path / "a.json", None).results["judges"][0]["comparisons"][0]["strict"]
-    assert strict["win_rate"]["value"] == 0.5
-    assert strict["share_won"]["value"] == 0.4
+    strict = replay_file(tmp_path / "a.json", None).results.judges[0].comparisons[0].strict
+    assert strict.win_rate.value == 0.5
+    assert strict.share_won.value == 0.4
 
 
 def test_the_input_beside_an_instruction_belongs_to_the_prompt(tmp_path):
@@ -297,9 +297,9 @@ def test_numbers_that_are_none_are_missing_and_what_is_printed_is_json(tmp_path)
     ]
     (tmp_path / "a.json").write_text(json.dumps(rows))
     judged = replay_file(tmp_path / "a.json", tmp_path / "out")
-    health_ = judged.results["judges"][0]["health"]
-    assert (health_["seconds"], health_["cost"], health_["unparsed"]["n"]) == (0.5, 0.01, 3)
-    json.dumps(judged.results, allow_nan=False)
+    health_ = judged.results.judges[0].health
+    assert (health_.seconds, health_.cost, health_.unparsed.n) == (0.5, 0.01, 3)
+    json.dumps(asdict(judged.results), allow_nan=False)
     assert "1 rows lack one of the two answers" in judged.said[1]
     pairs = [json.loads(line) for line in (tmp_path / "out/pairs.jsonl").read_text().splitlines()]
     assert pairs[2]["answer_b"] == ""
@@ -349,8 +349,8 @@ def test_experts_preferences_of_lfqa_are_told_from_one_side(tmp_path):
         for i, (one, other, value) in enumerate([("human", "gpt", -1), ("gpt", "human", 1), ("gpt", "human", 0)])
     ]  # fmt: skip
     (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (found,) = replay_file(tmp_path / "e.jsonl", tmp_path / "out").results["judges"][0]["comparisons"]
-    assert (found["a"], found["b"], found["strict"]["counts"]["win"], found["strict"]["counts"]["tie"]) == (
+    (found,) = replay_file(tmp_path / "e.jsonl", tmp_path / "out").results.judges[0].comparisons
+    assert (found.a, found.b, found.strict.counts.win, found.strict.counts.tie) == (
         "human",
         "gpt",
         2,

@@ -136,12 +136,12 @@ def test_a_block_runs_and_its_arms_are_no_longer_the_base_model(
         outcome = run(experiment, tmp_path / "run", say=lambda _: None)
 
     assert outcome.results is not None
-    trained = [arm for arm in outcome.results["arms"] if arm["by"] != "none"]
+    trained = [arm for arm in outcome.results.arms if arm.by != "none"]
     assert trained
     for arm in trained:
-        training = arm["training"]
-        assert training["steps"] >= 1 and training["rate_sum"] > 0, arm["name"]
-        assert training["weight_change"] > 0 and arm["loss_above_base"]["value"] != 0, arm["name"]
+        training = arm.training
+        assert training.steps >= 1 and training.rate_sum > 0, arm.name
+        assert training.weight_change > 0 and arm.loss_above_base.value != 0, arm.name
     ids = torch.arange(3, 40)[None]
     tiny = ModelSettings(name=str(tiny_model))
     with torch.no_grad():

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+from dataclasses import replace
 
 from test_report_page import HOSTILE, Tags, hostile
 
 from handpicked.report import render_comparison
-from made_run import unhealthy, usual
+from handpicked.results.schema import Results, from_json
+from made_run import plain, unhealthy, usual
 
 
-def slower() -> dict[str, Any]:
-    run = copy.deepcopy(usual())
+def slower() -> Results:
+    run = plain(usual())
     run["settings"]["train"]["learning_rate"] = 1e-5
-    return run
+    return from_json(run)
 
 
 def test_runs_that_say_the_same_are_said_to_and_only_what_differs_is_listed() -> None:
     text = Tags(render_comparison([usual(), slower()])).text
-    assert f"All 2 runs say the same: {usual()['answer']['headline']}" in text
+    assert f"All 2 runs say the same: {usual().answer.headline}" in text
     assert "train.learning_rate" in text
     assert "budget_tokens" not in text
     assert "quickstart (1)" in text and "quickstart (2)" in text
 
 
 def test_different_judges_and_prompts_are_said_before_any_number() -> None:
-    other = copy.deepcopy(unhealthy())
-    other["prompts"][0]["digest"] = "of other prompts"
+    prompts = replace(unhealthy().prompts[0], digest="of other prompts")
+    other = replace(unhealthy(), prompts=(prompts,))
     text = Tags(render_comparison([usual(), other])).text
     first_number = text.index("How do the win rates compare?")
     assert text.index("judged by different judges") < first_number

@@ -30,7 +30,7 @@ def test_deleting_the_report_and_writing_it_again_gives_the_same_bytes(tmp_path:
 def test_text_that_utf8_cannot_hold_is_stored_and_read_back(tmp_path: Path) -> None:
     text = "lone \ud800, NUL \x00"
     write(hostile(text), tmp_path)
-    assert read(tmp_path)["samples"][0]["prompt"] == text
+    assert read(tmp_path).samples[0].prompt == text
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
@@ -70,7 +70,7 @@ def test_results_that_cannot_be_rendered_say_why_and_what_to_do(
 
 def test_the_short_report_has_the_answer_first_and_whole_tables() -> None:
     text = render_markdown(usual())
-    assert text.index(usual()["answer"]["headline"]) < text.index("## Comparisons")
+    assert text.index(usual().answer.headline) < text.index("## Comparisons")
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         assert len({line.count("|") for line in block.splitlines()}) == 1
     assert "No winner is named" in render_markdown(unhealthy())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 from dataclasses import replace
@@ -11,6 +10,8 @@ from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.sunburst import sunburst
 from handpicked.results.facts import BenchFacts, InstructionFacts
+from handpicked.results.schema import Instructions
+from handpicked.statistics.verb_noun import NounCount, VerbCount, proportion
 from made_run import arms, made, usual
 
 
@@ -26,12 +27,8 @@ def test_a_feature_that_a_subset_has_more_of_is_told_first():
 
 
 def test_without_the_english_part_the_report_says_what_to_install():
-    results = copy.deepcopy(usual())
-    results["instructions"] = {
-        "missing": "spacy: not installed. pip install 'handpicked[english]'",
-        "sets": [],
-        "by_type": [],
-    }
+    lacking = Instructions("spacy: not installed. pip install 'handpicked[english]'", (), (), None)
+    results = replace(usual(), instructions=lacking)
     text = text_of(render(results))
     assert "pip install &#39;handpicked[english]&#39;" in text
     assert "Instruction types" not in render_markdown(results)
@@ -43,13 +40,6 @@ def test_a_run_without_these_parts_has_no_such_sections():
     for words in ("What do the instructions ask for", "How do the subsets differ", "Which style goes with"):
         assert words not in page
     assert "Overlap of the subsets" not in short
-
-
-def test_results_of_an_older_version_still_render():
-    results = {
-        name: value for name, value in usual().items() if name not in ("audit", "instructions", "preference")
-    }
-    assert "How do the subsets differ" not in render(results) and render_markdown(results)
 
 
 HOSTILE = "<script>alert(1)</script> | x"
@@ -87,13 +77,6 @@ def test_verbs_of_hostile_questions_stay_text():
     assert "<script>" not in short
 
 
-def test_results_that_lack_benchmarks_by_type_still_render():
-    results = copy.deepcopy(with_benchmarks())
-    del results["instructions"]["on_benchmarks"]
-    assert "types of question" not in render(results)
-    assert "Benchmark change by instruction type" not in render_markdown(results)
-
-
 def test_preference_is_told_as_an_association_with_every_feature_that_could_be_fitted():
     results = usual()
     text = text_of(render(results))
@@ -101,21 +84,19 @@ def test_preference_is_told_as_an_association_with_every_feature_that_could_be_f
     assert "An association, not a cause" in part
     assert "too few have them: bold" in part
     assert "Holm's correction for 4 features" in part.replace("&#39;", "'")
-    assert [row["feature"] for row in results["preference"]["rows"]][-1] == "bold"
+    assert [row.feature for row in results.preference.rows][-1] == "bold"
 
 
 def test_a_sunburst_goes_once_around_and_escapes_words():
-    verbs = [
-        {"verb": "<write>", "n": 3, "nouns": [{"noun": "story", "n": 2}]},
-        {"verb": "list", "n": 1, "nouns": []},
-    ]
+    share = proportion(1, 4)
+    verbs = [VerbCount("<write>", 3, share, (NounCount("story", 2),)), VerbCount("list", 1, share, ())]
     drawn = str(sunburst(verbs, ["list", "<write>"]))
     assert drawn.count("<path") == 3 and "<write>" not in drawn and "&lt;write&gt;" in drawn
     ends = re.findall(r'class="(h\d)" d="M([-\d.]+) ([-\d.]+)A', drawn)
     assert [hue for hue, _, _ in ends] == ["h1", "h0"]
     angles = [math.atan2(float(x), -float(y)) / (2 * math.pi) % 1 for _, x, y in ends]
     assert [round(angle, 3) for angle in angles] == [0.0, 0.75]
-    assert sunburst([{"verb": "only", "n": 5, "nouns": []}], ["only"]).count("<path") == 1
+    assert sunburst([VerbCount("only", 5, share, ())], ["only"]).count("<path") == 1
 
 
 def test_the_rows_that_were_scored_are_told_where_they_are_not_all():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from handpicked.records import Review, Verdict
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
+from handpicked.results.schema import Results
 from made_run import CANDIDATE, made, usual, verdicts
 
 
@@ -22,37 +22,33 @@ def certain(verdict: Verdict, place: int) -> Verdict:
     return replace(verdict, reviews=reviews)
 
 
-def probable() -> dict[str, Any]:
+def probable() -> Results:
     return made(verdicts=[certain(v, place) for place, v in enumerate(verdicts())])
 
 
 def test_it_is_the_mean_probability_with_alpaca_evals_standard_error():
-    comparison = probable()["comparisons"][0]
-    n = comparison["strict"]["win_rate"]["n"]
+    comparison = probable().comparisons[0]
+    n = comparison.strict.win_rate.n
     shares = [0.5 + place % 25 / 50 for place in range(n)]
-    assert comparison["a"] == CANDIDATE
-    assert comparison["soft"]["win_rate"]["value"] == pytest.approx(statistics.fmean(shares))
-    assert comparison["soft"]["standard_error"] == pytest.approx(statistics.stdev(shares) / math.sqrt(n))
+    assert comparison.a == CANDIDATE
+    assert comparison.soft.win_rate.value == pytest.approx(statistics.fmean(shares))
+    assert comparison.soft.standard_error == pytest.approx(statistics.stdev(shares) / math.sqrt(n))
 
 
 def test_the_page_and_the_markdown_show_it_with_interval_and_standard_error():
     results = probable()
-    soft = results["comparisons"][0]["soft"]
-    value, error = f"{100 * soft['win_rate']['value']:.1f}", f"{100 * soft['standard_error']:.1f}"
+    soft = results.comparisons[0].soft
+    value, error = f"{100 * soft.win_rate.value:.1f}", f"{100 * soft.standard_error:.1f}"
     page = render(results)
     assert f"Soft win rate, the mean of the judge's probabilities: {value}% against" in page
     assert f"standard error {error})" in page
     assert f'<td class="num">{value}</td>' in page
-    assert "Soft win rates (points of 100)" in render_markdown(results)
+    assert f"| {value} | " in render_markdown(
+        results
+    ) and "| Soft | 95% | Standard error |" in render_markdown(results)
 
 
 def test_a_judge_without_probabilities_has_none():
-    assert all(comparison["soft"] is None for comparison in usual()["comparisons"])
+    assert all(comparison.soft is None for comparison in usual().comparisons)
     assert "Soft" not in render(usual())
     assert "Soft" not in render_markdown(usual())
-
-
-def test_results_of_earlier_runs_are_still_rendered():
-    results = probable()
-    earlier = [{k: v for k, v in c.items() if k != "soft"} for c in results["comparisons"]]
-    assert "Soft" not in render({**results, "comparisons": earlier})

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 import made_run
-from handpicked.records import Completion
+from handpicked.records import Completion, Estimate
 from handpicked.results.banners import banners
+from handpicked.results.schema import BenchmarkCell, BenchmarkRow, RefinedRows, Results
 from handpicked.results.short_answers import holds, short_answers, words
 from made_run import CANDIDATE, made, unhealthy, usual
 
 SHORT = "Short answers grow while accuracy falls"
 
 
-def titles(results: dict[str, Any]) -> set[str]:
-    return {banner["title"] for banner in results["banners"]}
+def titles(results: Results) -> set[str]:
+    return {banner.title for banner in results.banners}
 
 
 def short_prompts() -> list[Any]:
@@ -34,7 +35,7 @@ def answered(arm: str, right: int, filler: int) -> list[Completion]:
     return [Completion(arm, f"{i:032x}", text, len(text.split()), True) for i, text in enumerate(texts)]
 
 
-def of(**arms: tuple[int, int]) -> dict[str, Any]:
+def of(**arms: tuple[int, int]) -> Results:
     given = {name.replace("_", "-"): answered(name.replace("_", "-"), *how) for name, how in arms.items()}
     kept = [c for c in made_run.completions() if c.arm not in given]
     return made(
@@ -44,7 +45,7 @@ def of(**arms: tuple[int, int]) -> dict[str, Any]:
 
 def test_short_answers_that_grow_while_fewer_are_right_are_said_with_their_numbers():
     results = of(base=(36, 1), longest=(15, 30))
-    text = next(banner["text"] for banner in results["banners"] if banner["title"] == SHORT)
+    text = next(banner.text for banner in results.banners if banner.title == SHORT)
     assert "On 40 prompts" in text and "longest: +29 words, -52 points right" in text
 
 
@@ -65,30 +66,19 @@ def test_short_answers_that_do_not_both_grow_and_fail_are_not(arms):
 def test_a_benchmark_that_falls_counts_where_there_are_benchmarks():
     results = of(base=(36, 1), longest=(36, 30), random_1=(36, 1), random_2=(36, 1), length_matched=(36, 1))
     assert SHORT not in titles(results)
-    fallen = {"value": -0.1, "low": -0.15, "high": -0.05, "n": 99, "missing": 0, "method": "m"}
     for high, raised in ((-0.05, True), (0.01, False)):
-        cell = {
-            "arm": CANDIDATE,
-            "to_base": {**fallen, "high": high},
-            "characters_to_base": None,
-            "failed": False,
-        }
-        row = {
-            "benchmark": "gsm8k",
-            "higher_is_better": True,
-            "members": [],
-            "short_answer": True,
-            "arms": [cell],
-        }
-        found = banners({**results, "benchmarks": [row]})
-        assert (SHORT in {banner["title"] for banner in found}) is raised
+        fallen = Estimate(-0.1, -0.15, high, 99, 0, "m")
+        cell = BenchmarkCell(CANDIDATE, fallen, fallen, None, None, None, {}, {}, None, False)
+        row = BenchmarkRow("gsm8k", "acc", True, 5, False, True, (), (), (cell,))
+        found = banners(replace(results, benchmarks=(row,)))
+        assert (SHORT in {banner.title for banner in found}) is raised
 
 
 def test_short_answers_need_enough_prompts_with_short_references():
     groups = {"base": made_run.arms()[:1]}
-    assert short_answers(groups, made_run.prompts(), []) == []
-    assert short_answers(groups, short_prompts()[:19], []) == []
-    assert short_answers(groups, short_prompts()[:20], answered("base", 5, 0))[0]["right"]["value"] == 0.25
+    assert short_answers(groups, made_run.prompts(), []) == ()
+    assert short_answers(groups, short_prompts()[:19], []) == ()
+    assert short_answers(groups, short_prompts()[:20], answered("base", 5, 0))[0].right.value == 0.25
 
 
 def test_an_answer_holds_a_reference_as_squad_normalises_it():
@@ -98,10 +88,10 @@ def test_an_answer_holds_a_reference_as_squad_normalises_it():
 
 
 def test_an_unhealthy_judge_stops_and_a_healthy_one_does_not():
-    assert [banner["title"] for banner in unhealthy()["banners"] if banner["level"] == "stop"] == [
+    assert [banner.title for banner in unhealthy().banners if banner.level == "stop"] == [
         "The judge first-answer cannot be trusted"
     ]
-    assert not [banner for banner in usual()["banners"] if banner["level"] == "stop"]
+    assert not [banner for banner in usual().banners if banner.level == "stop"]
 
 
 def test_training_that_cut_what_was_selected_is_said_and_training_that_did_not_is_not():
@@ -124,7 +114,7 @@ def trained(steps: int, name: str = CANDIDATE, **changes: Any) -> list[Any]:
 
 def test_few_optimizer_steps_are_said_with_what_they_changed_and_ten_are_not():
     results = made(arms=trained(9))
-    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Trained for few steps")
+    text = next(banner.text for banner in results.banners if banner.title == "Trained for few steps")
     assert "longest took 9, which changed its weights by 0.063% of their norm (1.2)" in text
     assert "random" not in text
     assert "Trained for few steps" not in titles(made(arms=trained(10))) | titles(usual())
@@ -132,7 +122,7 @@ def test_few_optimizer_steps_are_said_with_what_they_changed_and_ten_are_not():
 
 def test_a_change_that_was_not_measured_is_not_invented():
     results = made(arms=trained(1, weight_change=None, weight_change_relative=None))
-    text = next(banner["text"] for banner in results["banners"] if banner["title"] == "Trained for few steps")
+    text = next(banner.text for banner in results.banners if banner.title == "Trained for few steps")
     assert "longest took 1. Such an arm" in text
 
 
@@ -143,17 +133,11 @@ def test_answers_at_the_limit_are_said_and_finished_ones_are_not():
 
 
 def test_a_rewriting_that_lost_rows_is_said_with_its_reasons_and_one_that_did_not_is_not():
-    def refined(lost: int) -> dict[str, Any]:
-        facts = {
-            "rows": 64,
-            "rewritten": 64 - lost,
-            "unchanged": 0,
-            "left_out": {"an empty reply": lost},
-            "cost": None,
-        }
+    def refined(lost: int) -> Results:
+        facts = RefinedRows(64, 64 - lost, 0, {"an empty reply": lost})
         return made(arms=[replace(a, refined=facts) if a.name == CANDIDATE else a for a in made_run.arms()])
 
-    text = next(b["text"] for b in refined(8)["banners"] if b["title"] == "Rewriting left rows out")
+    text = next(b.text for b in refined(8).banners if b.title == "Rewriting left rows out")
     assert "longest 12% (8 an empty reply)" in text
     assert "Rewriting left rows out" not in titles(refined(2))
 
@@ -170,14 +154,12 @@ def test_a_random_arm_of_several_seeds_is_one_arm_in_the_honest_headline():
         wanted = outcomes.get(v.b, ["win"] * 48)[int(v.prompt_id, 16)]
         verdicts.append(replace(v, strict=wanted, summed=wanted))
     results = made(arms=arms, verdicts=verdicts)
-    banner = next(b for b in results["banners"] if b["title"].startswith("A random subset is as good"))
-    assert banner["text"].startswith(
-        "longest is not shown to beat random, chosen blindly and of the same size."
-    )
-    pooled = next(c for c in results["comparisons"] if c["b"] == "random")
-    assert pooled["strict"]["win_rate"]["value"] == pytest.approx(50 / 96)
-    assert [one["b"] for one in pooled["seeds"]] == ["random-1", "random-2"]
-    assert "training seeds of random (2 seeds)" in results["answer"]["certainty"]
-    random = next(arm for arm in results["arms"] if arm["name"] == "random")
-    assert random["training"]["tokens"] == 8011 and random["lengths"]["n"] == 128
-    assert results["candidates"] == [CANDIDATE]
+    banner = next(b for b in results.banners if b.title.startswith("A random subset is as good"))
+    assert banner.text.startswith("longest is not shown to beat random, chosen blindly and of the same size.")
+    pooled = next(c for c in results.comparisons if c.b == "random")
+    assert pooled.strict.win_rate.value == pytest.approx(50 / 96)
+    assert [one.b for one in pooled.seeds] == ["random-1", "random-2"]
+    assert "training seeds of random (2 seeds)" in results.answer.certainty
+    random = next(arm for arm in results.arms if arm.name == "random")
+    assert random.training.tokens == 8011 and random.lengths.n == 128
+    assert results.candidates == (CANDIDATE,)

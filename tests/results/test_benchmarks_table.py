@@ -26,26 +26,26 @@ def table_of(facts, base=None, **more):
 
 
 def cells(table, benchmark):
-    row = next(row for row in table if row["benchmark"] == benchmark)
-    return {cell["arm"]: cell for cell in row["arms"]}
+    row = next(row for row in table if row.benchmark == benchmark)
+    return {cell.arm: cell for cell in row.arms}
 
 
 def test_scores_keep_the_standard_error_of_lm_eval():
-    score = cells(table_of([fact("base")]), "gsm8k")["base"]["score"]
-    assert score["value"] == 0.75 and score["n"] == 4
-    assert score["high"] - score["value"] == pytest.approx(1.959964 * 0.25)
+    score = cells(table_of([fact("base")]), "gsm8k")["base"].score
+    assert score.value == 0.75 and score.n == 4
+    assert score.high - score.value == pytest.approx(1.959964 * 0.25)
 
 
 def test_differences_are_paired():
     mine, theirs = (1, 1, 0, 1, 1, 0), (0, 1, 0, 1, 0, 0)
     table = table_of([fact("base", values=theirs), fact("longest", values=mine)], base="base")
     found = cells(table, "gsm8k")
-    assert found["base"]["to_base"] is None
+    assert found["base"].to_base is None
     differences = [a - b for a, b in zip(mine, theirs, strict=True)]
     mean = sum(differences) / 6
     error = math.sqrt(sum((d - mean) ** 2 for d in differences) / 5 / 6)
-    assert found["longest"]["to_base"]["value"] == pytest.approx(mean)
-    assert found["longest"]["to_base"]["high"] == pytest.approx(mean + 1.959964 * error)
+    assert found["longest"].to_base.value == pytest.approx(mean)
+    assert found["longest"].to_base.high == pytest.approx(mean + 1.959964 * error)
 
 
 def test_pairs_are_by_document_whatever_the_order():
@@ -58,27 +58,27 @@ def test_pairs_are_by_document_whatever_the_order():
 
 def test_documents_of_one_side_only_are_missing():
     table = table_of([fact("base", values=(1, 0)), fact("longest", values=(1, 1, 0))], base="base")
-    assert cells(table, "gsm8k")["longest"]["to_base"]["missing"] == 1
+    assert cells(table, "gsm8k")["longest"].to_base.missing == 1
 
 
 def test_documents_that_are_all_alike_prove_little():
     table = table_of([fact("base", values=(0, 0, 0)), fact("longest", values=(0, 0, 0))], base="base")
-    difference = cells(table, "gsm8k")["longest"]["to_base"]
+    difference = cells(table, "gsm8k")["longest"].to_base
     assert (
-        difference["value"] == 0
-        and difference["high"] == pytest.approx(wilson(0.0, 3)[1])
-        and difference["high"] > 0.5
+        difference.value == 0
+        and difference.high == pytest.approx(wilson(0.0, 3)[1])
+        and difference.high > 0.5
     )
-    assert "Wilson" in difference["method"]
+    assert "Wilson" in difference.method
 
 
 def test_an_average_wants_every_member():
     facts = [fact("base", "a", (1, 0)), fact("base", "b", (1, 1)), fact("other", "a", (0, 0))]
     found = cells(table_of(facts, base="base", averages={"avg": ("a", "b")}), "avg")
-    assert found["base"]["score"]["value"] == 0.75
+    assert found["base"].score.value == 0.75
     half = 1.959964 * math.sqrt(2 * 0.25**2) / 2
-    assert found["base"]["score"]["high"] == pytest.approx(0.75 + half)
-    assert found["other"]["score"]["value"] is None and found["other"]["reason"] == "without b"
+    assert found["base"].score.high == pytest.approx(0.75 + half)
+    assert found["other"].score.value is None and found["other"].reason == "without b"
 
 
 def test_seeds_of_one_arm_are_pooled():
@@ -91,26 +91,24 @@ def test_seeds_of_one_arm_are_pooled():
     ]
     lines = [Line("base", ["base"]), Line("longest", ["longest-0", "longest-1", "longest-2"], "base")]
     found = cells(benchmark_table(facts, lines), "gsm8k")["longest"]
-    assert found["score"]["value"] == pytest.approx(8 / 12) and found["score"]["n"] == 12
-    assert found["to_base"]["value"] == pytest.approx(8 / 12 - 0.75)
-    assert "3 seeds" in found["score"]["method"]
+    assert found.score.value == pytest.approx(8 / 12) and found.score.n == 12
+    assert found.to_base.value == pytest.approx(8 / 12 - 0.75)
+    assert "3 seeds" in found.score.method
     broken = BenchFacts("longest-2", "gsm8k", reason="KeyError: 'x'", failed=True)
     partly = cells(benchmark_table([*facts[:3], broken], lines), "gsm8k")["longest"]
-    assert (
-        not partly["failed"] and partly["score"]["n"] == 8 and partly["reason"] == "longest-2: KeyError: 'x'"
-    )
+    assert not partly.failed and partly.score.n == 8 and partly.reason == "longest-2: KeyError: 'x'"
 
 
 def test_nothing_is_no_number():
     broken = BenchFacts("base", "gsm8k", reason="RuntimeError: no", failed=True)
     empty = BenchFacts("longest", "gsm8k", "acc", reason="the file has no rows")
     found = cells(table_of([broken, empty], base="base"), "gsm8k")
-    assert found["base"]["score"]["value"] is None and found["base"]["failed"]
-    assert found["longest"]["score"]["value"] is None and found["longest"]["to_base"] is None
+    assert found["base"].score.value is None and found["base"].failed
+    assert found["longest"].score.value is None and found["longest"].to_base is None
 
 
 def told(facts):
-    return [banner["title"] for banner in made(benchmarks=facts)["banners"]]
+    return [banner.title for banner in made(benchmarks=facts).banners]
 
 
 @pytest.mark.parametrize(

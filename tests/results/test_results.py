@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,9 @@ import made_run
 from handpicked.records import Verdict
 from handpicked.results.answer import MIN_PAIRS
 from handpicked.results.banners import banners
-from made_run import CANDIDATE, made, round_robin, unhealthy, usual
+from handpicked.results.schema import Results, to_json
+from handpicked.statistics.win_rate import Counts
+from made_run import CANDIDATE, made, plain, round_robin, unhealthy, usual
 
 FLIP: dict[str, Any] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}
 
@@ -41,8 +42,8 @@ def estimates(node: Any) -> list[dict[str, Any]]:
 
 
 def test_results_are_plain_json_and_every_number_has_its_n() -> None:
-    assert json.loads(json.dumps(usual(), allow_nan=False)) == json.loads(json.dumps(made(), allow_nan=False))
-    found = estimates(usual())
+    assert to_json(usual()) == to_json(made())
+    found = estimates(plain(usual()))
     assert len(found) > 30
     for estimate in found:
         assert estimate["method"]
@@ -79,12 +80,12 @@ def from_b(verdict: Verdict) -> Verdict:
 
 
 def test_the_counts_are_those_of_the_verdicts() -> None:
-    for comparison in usual()["comparisons"]:
-        mine = [v.strict for v in made_run.verdicts() if v.b == comparison["b"]]
-        counts = comparison["strict"]["counts"]
-        assert counts == {outcome: mine.count(outcome) for outcome in ("win", "tie", "lose", "unparsed")}
-        rate = comparison["strict"]["win_rate"]
-        assert rate["value"] == pytest.approx((counts["win"] + counts["tie"] / 2) / rate["n"])
+    for comparison in usual().comparisons:
+        mine = [v.strict for v in made_run.verdicts() if v.b == comparison.b]
+        counts = comparison.strict.counts
+        assert counts == Counts(*(mine.count(outcome) for outcome in ("win", "tie", "lose", "unparsed")))
+        rate = comparison.strict.win_rate
+        assert rate.value == pytest.approx((counts.win + counts.tie / 2) / rate.n)
 
 
 @pytest.mark.parametrize(
@@ -106,28 +107,28 @@ def test_the_counts_are_those_of_the_verdicts() -> None:
     ],
 )
 def test_the_headline_says_what_the_intervals_say(outcomes: list[str], kind: str, words: str) -> None:
-    answer = made(verdicts=judged(dict.fromkeys(rivals(), outcomes)))["answer"]
-    assert answer["kind"] == kind
-    assert answer["headline"].startswith(words)
+    answer = made(verdicts=judged(dict.fromkeys(rivals(), outcomes))).answer
+    assert answer.kind == kind
+    assert answer.headline.startswith(words)
 
 
 def test_no_winner_is_named_by_an_unhealthy_judge_however_clear_its_verdicts() -> None:
-    assert unhealthy()["answer"]["kind"] == "refused"
-    assert "first-answer" in unhealthy()["answer"]["sentence"]
-    assert "beats" not in unhealthy()["answer"]["headline"]
-    assert unhealthy()["banners"][0]["level"] == "stop"
+    assert unhealthy().answer.kind == "refused"
+    assert "first-answer" in unhealthy().answer.sentence
+    assert "beats" not in unhealthy().answer.headline
+    assert unhealthy().banners[0].level == "stop"
 
 
 def test_without_verdicts_the_losses_speak_and_say_what_they_are() -> None:
-    answer = made(verdicts=[])["answer"]
-    assert answer["headline"].startswith(
-        "By loss, longest predicts the references better than the base model"
+    answer = made(verdicts=[]).answer
+    assert answer.headline.startswith(
+        "By loss, longest predicts the references better than the untouched model"
     )
-    assert "not which answers people prefer" in answer["certainty"]
+    assert "not which answers people prefer" in answer.certainty
 
 
-def titles(results: dict[str, Any]) -> set[str]:
-    return {banner["title"] for banner in results["banners"]}
+def titles(results: Results) -> set[str]:
+    return {banner.title for banner in results.banners}
 
 
 def test_a_random_arm_that_is_not_beaten_is_the_honest_headline() -> None:
@@ -138,24 +139,24 @@ def test_a_random_arm_that_is_not_beaten_is_the_honest_headline() -> None:
 
 
 def test_truncated_training_and_unfinished_answers_are_said_with_their_shares() -> None:
-    texts = {banner["title"]: banner["text"] for banner in usual()["banners"]}
+    texts = {banner.title: banner.text for banner in usual().banners}
     assert "longest 33%" in texts["Training cut the responses it was given"]
     share = sum(not c.finished for c in made_run.completions() if c.arm == CANDIDATE) / 48
     assert f"longest {share:.0%}" in texts["Answers stop at the token limit"]
 
 
 def test_what_training_changed_stands_beside_the_finished_answers() -> None:
-    base, longest, *_ = usual()["arms"]
-    assert base["training"] is None and base["finished"]["value"] is not None
-    told = longest["training"]
-    assert (told["token_accuracy"], told["token_accuracy_last_pass"]) == (0.412, 0.437)
-    assert (told["weight_change"], told["weight_change_relative"], told["rate_sum"]) == (
+    base, longest, *_ = usual().arms
+    assert base.training is None and base.finished.value is not None
+    told = longest.training
+    assert (told.token_accuracy, told.token_accuracy_last_pass) == (0.412, 0.437)
+    assert (told.weight_change, told.weight_change_relative, told.rate_sum) == (
         1.25,
         0.00063,
         0.0031,
     )
-    assert longest["finished"]["value"] == pytest.approx(1 - longest["unfinished"]["value"])
-    assert longest["finished"]["low"] == pytest.approx(1 - longest["unfinished"]["high"])
+    assert longest.finished.value == pytest.approx(1 - longest.unfinished.value)
+    assert longest.finished.low == pytest.approx(1 - longest.unfinished.high)
 
 
 def test_of_several_seeds_the_mean_of_their_trainings_is_told() -> None:
@@ -166,10 +167,10 @@ def test_of_several_seeds_the_mean_of_their_trainings_is_told() -> None:
             share, norm = told[arm.name]
             training = replace(arm.training, token_accuracy=share, weight_change=norm)
             seeds[place] = replace(arm, arm="random", training=training)
-    (pooled,) = [arm for arm in made(arms=seeds)["arms"] if arm["name"] == "random"]
-    assert pooled["training"]["token_accuracy"] == pytest.approx(0.5)
-    assert pooled["training"]["weight_change"] is None, "one seed has no value"
-    assert pooled["training"]["rate_origin"] == "default for lora"
+    (pooled,) = [arm for arm in made(arms=seeds).arms if arm.name == "random"]
+    assert pooled.training.token_accuracy == pytest.approx(0.5)
+    assert pooled.training.weight_change is None, "one seed has no value"
+    assert pooled.training.rate_origin == "default for lora"
 
 
 def test_several_test_sets_are_reported_together_and_apart() -> None:
@@ -178,21 +179,21 @@ def test_several_test_sets_are_reported_together_and_apart() -> None:
         prompts=[replace(p, test_set=sets[p.prompt_id]) for p in made_run.prompts()],
         verdicts=[replace(v, test_set=sets[v.prompt_id]) for v in made_run.verdicts()],
     )
-    n = {(c["b"], c["test_set"]): c["strict"]["win_rate"]["n"] for c in results["comparisons"]}
+    n = {(c.b, c.test_set): c.strict.win_rate.n for c in results.comparisons}
     for rival in rivals():
         assert n[rival, "all"] == n[rival, "koala"] + n[rival, "vicuna"] == 48
 
 
 def test_unparsed_verdicts_are_missing_and_never_ties() -> None:
     outcomes = ["win"] * 40 + ["unparsed"] * 8
-    rate = made(verdicts=judged({"base": outcomes}))["comparisons"][0]["strict"]["win_rate"]
-    assert (rate["value"], rate["n"], rate["missing"]) == (1.0, 40, 8)
+    rate = made(verdicts=judged({"base": outcomes})).comparisons[0].strict.win_rate
+    assert (rate.value, rate.n, rate.missing) == (1.0, 40, 8)
 
 
 def test_samples_do_not_depend_on_the_outcomes() -> None:
     turned = [from_b(replace(v, a=v.b, b=v.a)) for v in made_run.verdicts()]
-    ids = [sample["prompt_id"] for sample in made(verdicts=turned)["samples"]]
-    assert ids == [sample["prompt_id"] for sample in usual()["samples"]]
+    ids = [sample.prompt_id for sample in made(verdicts=turned).samples]
+    assert ids == [sample.prompt_id for sample in usual().samples]
     assert len(set(ids)) == 8
 
 
@@ -216,65 +217,65 @@ def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
 
 def test_a_win_whose_length_cannot_be_told_apart_is_said_with_the_reason() -> None:
     results = made(verdicts=longer_wins(tied=0))
-    text = next(
-        b["text"] for b in results["banners"] if b["title"] == "Length cannot be separated from the answer"
-    )
+    text = next(b.text for b in results.banners if b.title == "Length cannot be told apart from the answer")
     assert text.startswith("Against random-1, only 0 of 48 pairs (0%) are within 20% of equal length")
     assert "The win vanishes at equal length" not in titles(results)
-    (comparison,) = (c for c in results["comparisons"] if c["b"] == "random-1")
-    assert comparison["length_controlled"]["value"] is None
-    assert "only 0 of 48 pairs" in comparison["length_controlled"]["reason"]
+    (comparison,) = (c for c in results.comparisons if c.b == "random-1")
+    assert comparison.length_controlled.value is None
+    assert "only 0 of 48 pairs" in comparison.length_controlled.reason
 
 
 def test_a_win_whose_forms_of_control_fall_on_both_sides_is_said() -> None:
     results = made(verdicts=longer_wins())
-    for comparison in results["comparisons"]:
-        comparison["length_controlled"].update(
-            value=0.52,
-            low=0.4,
-            high=0.6,
-            both_sides=True,
-            reason="length cannot be separated from the answer: forms",
+    reason = "length cannot be told apart from the answer: forms"
+    comparisons = tuple(
+        replace(
+            c,
+            length_controlled=replace(
+                c.length_controlled, value=0.52, low=0.4, high=0.6, both_sides=True, reason=reason
+            ),
         )
-    found = {banner["title"] for banner in banners(results)}
-    assert "Length cannot be separated from the answer" in found
+        for c in results.comparisons
+    )
+    found = {banner.title for banner in banners(replace(results, comparisons=comparisons))}
+    assert "Length cannot be told apart from the answer" in found
     assert "The win vanishes at equal length" not in found
 
 
 def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:
     clear, close = ["win"] * 46 + ["lose"] * 2, ["win"] * 32 + ["lose"] * 16
-    both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear}))["answer"]
-    assert "stands corrected for making 3 comparisons" in both["certainty"]
-    assert both["headline"].startswith("longest beats the base model, random-1 and random-2")
-    one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear}))["answer"]
+    both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear})).answer
+    assert "stands corrected for making 3 comparisons" in both.certainty
+    assert both.headline.startswith("longest beats the untouched model, random-1 and random-2")
+    one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear})).answer
     assert (
-        one["headline"]
-        == "longest beats random-2; it is not shown to differ from the base model or random-1."
+        one.headline
+        == "longest beats random-2; it is not shown to differ from the untouched model or random-1."
     )
-    assert "By itself the interval against the base model and random-1 leaves 50% out" in one["certainty"]
-    alone = made(verdicts=judged({"base": close}))["answer"]
-    assert alone["headline"] == "longest beats the base model."
+    assert "By itself the interval against the untouched model and random-1 leaves 50% out" in one.certainty
+    alone = made(verdicts=judged({"base": close})).answer
+    assert alone.headline == "longest beats the untouched model."
 
 
 def test_arms_are_ranked_only_where_others_than_the_candidate_met() -> None:
-    assert usual()["rankings"] == []
-    (ranking,) = round_robin()["rankings"]
-    strengths = [row["strength"]["value"] for row in ranking["arms"]]
+    assert usual().rankings == ()
+    (ranking,) = round_robin().rankings
+    strengths = [row.strength.value for row in ranking.arms]
     assert strengths == sorted(strengths, reverse=True)
-    assert {row["arm"] for row in ranking["arms"]} == set(made_run.ARMS)
-    assert round_robin()["answer"]["headline"] == usual()["answer"]["headline"]
+    assert {row.arm for row in ranking.arms} == set(made_run.ARMS)
+    assert round_robin().answer.headline == usual().answer.headline
 
 
 def test_verdicts_of_one_review_are_turned_and_shown_too() -> None:
     single = [replace(v, reviews=(replace(v.reviews[0], order="unknown"),)) for v in made_run.verdicts()]
     turned = [replace(from_b(v), reviews=single[i].reviews) for i, v in enumerate(made_run.verdicts())]
-    assert made(verdicts=turned)["comparisons"] == made(verdicts=single)["comparisons"]
-    assert made(verdicts=turned)["samples"][0]["rivals"][0]["verdicts"][0]["reviews"][0]["order"] == "unknown"
+    assert made(verdicts=turned).comparisons == made(verdicts=single).comparisons
+    assert made(verdicts=turned).samples[0].rivals[0].verdicts[0].reviews[0].order == "unknown"
 
 
 def test_the_first_judge_of_the_experiment_file_answers() -> None:
     settings = made_run.experiment()
     settings["evaluate"]["judges"] = [{"name": "my/zebra", "model": "big"}, {"name": "apple"}]
     results = made(experiment=settings, verdicts=made_run.verdicts(judges=("apple", "zebra/big")))
-    assert [judge["name"] for judge in results["judges"]] == ["zebra/big", "apple"]
-    assert "judged by zebra/big" in results["answer"]["certainty"]
+    assert [judge.name for judge in results.judges] == ["zebra/big", "apple"]
+    assert "judged by zebra/big" in results.answer.certainty

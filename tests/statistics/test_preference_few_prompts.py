@@ -28,14 +28,12 @@ def verdicts(prompts: int, arms: list[str]) -> tuple[list[Verdict], dict]:
 def test_fewer_prompts_than_coefficients_have_no_interval():
     listed, answers = verdicts(12, ["a", "b", "c", "d", "e", "f"])  # 15 pairs of arms and 2 more coefficients
     found = preference(listed, answers, ["f1", "f2", "f3"])
-    assert found["together"] is None
-    assert all(row["effect"]["value"] is None and row["p"] is None for row in found["rows"])
+    assert found.together is None
+    assert all(row.effect.value is None and row.p is None for row in found.rows)
 
 
 def test_enough_prompts_have_one():
     listed, answers = verdicts(60, ["a", "b"])
     found = preference(listed, answers, ["f1", "f2", "f3"])
-    assert all(
-        row["effect"]["low"] <= row["effect"]["value"] <= row["effect"]["high"] for row in found["rows"]
-    )
-    assert set(found["together"]) == {"f1", "f2", "f3"}
+    assert all(row.effect.low <= row.effect.value <= row.effect.high for row in found.rows)
+    assert set(found.together) == {"f1", "f2", "f3"}

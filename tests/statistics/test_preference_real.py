@@ -28,7 +28,7 @@ def test_gpt4_prefers_structure_at_equal_length(real_data):
     batch = pa.record_batch({"response": pa.array(list(texts.values()), pa.large_string())})
     columns = {name: FEATURES[name]()(batch).to_pylist() for name in NAMES}
     answers = {key: {name: columns[name][place] for name in NAMES} for place, key in enumerate(texts)}
-    found = {row["feature"]: row for row in preference(verdicts, answers, NAMES)["rows"]}
+    found = {row.feature: row for row in preference(verdicts, answers, NAMES).rows}
     for name in ("list_items", "steps", "headings"):
-        assert found[name]["effect"]["low"] > 0 and found[name]["holm"] < 0.05, name
-    assert found["bold"]["holm"] > 0.05
+        assert found[name].effect.low > 0 and found[name].holm < 0.05, name
+    assert found["bold"].holm > 0.05

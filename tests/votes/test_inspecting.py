@@ -17,6 +17,7 @@ from handpicked.experiment.judged_text import text_of as judgements_text
 from handpicked.votes import Standing, Vote
 from handpicked.votes.open import cases_of, export_to, inspection, with_votes
 from handpicked.votes.summary import text_of, together
+from made_run import usual
 
 
 def vote_all(inspected, who, outcome_of):
@@ -28,7 +29,7 @@ def vote_all(inspected, who, outcome_of):
 
 
 def agreement(summary, one, other):
-    return next(found for found in summary["agreement"] if (found["one"], found["other"]) == (one, other))
+    return next(found for found in summary.agreement if (found.one, found.other) == (one, other))
 
 
 def test_a_run_gives_its_pairs_with_the_main_judge_first(tmp_path):
@@ -69,10 +70,10 @@ def test_people_who_vote_as_the_judge_agree_wholly_and_strangers_by_chance(tmp_p
     vote_all(inspected, "chance", lambda case: rng.choice(["win", "tie", "lose"]))
     summary = inspected.summary()
     echo, chance = (agreement(summary, f"{JUDGE} (strict)", who) for who in ("echo", "chance"))
-    assert (echo["agreement"]["value"], echo["kappa"]["value"], echo["kappa"]["n"]) == (1.0, 1.0, 200)
-    assert chance["kappa"]["low"] < 0 < chance["kappa"]["high"]
+    assert (echo.agreement.value, echo.kappa.value, echo.kappa.n) == (1.0, 1.0, 200)
+    assert chance.kappa.low < 0 < chance.kappa.high
     between = agreement(summary, "echo", "chance")
-    assert between["kappa"]["value"] == pytest.approx(chance["kappa"]["value"])
+    assert between.kappa.value == pytest.approx(chance.kappa.value)
     assert f"{JUDGE} (strict) and echo: 1.00" in text_of(summary)
 
 
@@ -86,9 +87,9 @@ def test_kappa_of_a_table_known_by_hand(tmp_path):
     vote_all(inspected, "ann", lambda case: labels[case.id][0])
     vote_all(inspected, "bob", lambda case: labels[case.id][1])
     found = agreement(inspected.summary(), "ann", "bob")
-    assert found["agreement"]["value"] == pytest.approx(0.7)
-    assert found["kappa"]["value"] == pytest.approx(0.4)
-    assert found["kappa"]["low"] < 0.4 < found["kappa"]["high"]
+    assert found.agreement.value == pytest.approx(0.7)
+    assert found.kappa.value == pytest.approx(0.4)
+    assert found.kappa.low < 0.4 < found.kappa.high
 
 
 def test_all_people_together_are_the_sign_of_their_summed_votes():
@@ -108,17 +109,17 @@ def test_a_vote_on_answers_that_have_changed_is_counted_and_left_out(tmp_path):
         for i in range(4)
     ])  # fmt: skip
     summary = inspection(folder).summary()
-    assert (summary["votes"], summary["stale"], summary["agreement"]) == (0, 4, [])
+    assert (summary.votes, summary.stale, summary.agreement) == (0, 4, ())
     assert "4 votes left out" in text_of(summary)
 
 
 def test_people_who_always_prefer_the_longer_answer_are_seen_to(tmp_path):
     inspected = inspection(run_folder(tmp_path / "run", 30), 30)
     vote_all(inspected, "ann", lambda case: {"a": "win", "b": "lose", None: "tie"}[case.longer])
-    longer = inspected.summary()["longer"]
+    longer = inspected.summary().longer
     assert (
-        longer["value"] == 1.0
-        and longer["n"] == sum(case.longer is not None for case in inspected.session.cases) > 10
+        longer.value == 1.0
+        and longer.n == sum(case.longer is not None for case in inspected.session.cases) > 10
     )
 
 
@@ -149,11 +150,11 @@ def test_exports_hold_every_vote_that_stands(tmp_path):
 
 def test_votes_become_part_of_the_results_of_their_run(tmp_path):
     folder = run_folder(tmp_path / "run", 8)
-    assert with_votes({"people": None}, folder) == {"people": None}
+    assert with_votes(usual(), folder) == usual()
     inspected = inspection(folder)
     vote_all(inspected, "ann", lambda case: case.verdicts[0].strict)
-    results = with_votes({"name": "x", "people": None}, folder)
-    assert results == {"name": "x", "people": inspected.summary()}
+    results = with_votes(usual(), folder)
+    assert results == replace(usual(), people=inspected.summary())
     (folder / "votes.jsonl").write_text("no vote\n")
     with pytest.raises(PoolError, match=r"votes\.jsonl, line 1 is no vote"):
         with_votes(results, folder)
@@ -166,13 +167,13 @@ def test_stored_reviews_that_come_with_answers_can_be_voted_on_and_replayed_with
     ]  # fmt: skip
     write(tmp_path / "reviews.jsonl", [json.dumps(row) for row in rows])
     out = tmp_path / "out"
-    assert "people" not in replay_file(tmp_path / "reviews.jsonl", out).results
+    assert replay_file(tmp_path / "reviews.jsonl", out).results.people is None
     inspected = inspection(out)
     assert len(inspected.session.cases) == 6
     vote_all(inspected, "ann", lambda case: "win")
     results = replay_file(tmp_path / "reviews.jsonl", out).results
-    assert (results["people"]["pairs"], results["people"]["stale"]) == (6, 0)
-    assert results["people"]["agreement"][0]["agreement"]["value"] == 1.0
+    assert (results.people.pairs, results.people.stale) == (6, 0)
+    assert results.people.agreement[0].agreement.value == 1.0
     assert "6 votes on 6 pairs by 1 annotators" in judgements_text(results)
 
 
@@ -187,8 +188,8 @@ def test_the_summary_costs_in_proportion_to_the_annotators(tmp_path):
             vote = Vote(f"p{who}", case.id, case.pair.prompt_id, case.pair.a, case.pair.b, outcome, "a")
             standing.votes[vote.annotator, case.id] = vote
     summary = inspected.session.summary(standing)
-    assert len(summary["agreement"]) == 2 * (1 + 33) + 33
+    assert len(summary.agreement) == 2 * (1 + 33) + 33
     # p0 always says lose; the others say win on every second pair.
-    assert agreement(summary, "p0", "all others")["agreement"]["value"] == 0.5
-    assert agreement(summary, "p7", "all others")["agreement"]["value"] == 1.0
-    assert {found["n"] for found in (agreement(summary, "p7", "all others")["kappa"],)} == {len(cases)}
+    assert agreement(summary, "p0", "all others").agreement.value == 0.5
+    assert agreement(summary, "p7", "all others").agreement.value == 1.0
+    assert agreement(summary, "p7", "all others").kappa.n == len(cases)

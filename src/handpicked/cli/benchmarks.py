@@ -46,6 +46,7 @@ def bench(
 ) -> None:
     """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
     from handpicked.experiment import bench_model as benching
+    from handpicked.records import LINE
 
     if Path(subject).suffix in (".yaml", ".yml"):
         given = {
@@ -83,6 +84,6 @@ def bench(
         with bars() as progress:
             table = benching.bench(
                 model, task or [], settings, out, progress, say, keep_versions=keep_versions
-            )["benchmarks"]
-    print(json.dumps({"benchmarks": table}) if as_json else benching.text_of(table))
+            ).benchmarks
+    print(json.dumps({"benchmarks": table}, default=LINE.default) if as_json else benching.text_of(table))
     benching.refuse_broken(table)

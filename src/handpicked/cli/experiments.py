@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +39,7 @@ def run(
     outcome = run_until(experiment, out, set_, "report", [], keep_versions)
     assert outcome.results is not None
     if as_json:
-        print(json.dumps({"report": str(outcome.report), **outcome.results["answer"]}))
+        print(json.dumps({"report": str(outcome.report), **asdict(outcome.results.answer)}))
         return
     print(outcome.report)
     print(outcome.answer)

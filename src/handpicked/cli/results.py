@@ -41,6 +41,7 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Vote blind on pairs of answers, then see where people and judge agree."""
+    from handpicked.records import LINE
     from handpicked.votes.open import export_to, inspection, serve
     from handpicked.votes.summary import text_of
 
@@ -52,4 +53,4 @@ def inspect(
         if (folder / "results.json").is_file():
             say(f"'handpicked report {folder}' takes the votes into the report.")
     summary = inspected.summary()
-    print(json.dumps(summary) if as_json else text_of(summary))
+    print(json.dumps(summary, default=LINE.default) if as_json else text_of(summary))

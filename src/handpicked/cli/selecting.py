@@ -83,7 +83,6 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
-    from handpicked.data.arrow import keep_pandas_out
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
@@ -92,7 +91,6 @@ def select(
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
 
-    keep_pandas_out()
     method, scorers = assigned(set_ or [])
     short = {
         "of": None if of is None else str(of), "disjoint": disjoint or None, "field": field, "low": low, "high": high,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -22,11 +23,12 @@ import pyarrow.parquet as pq
 from handpicked.config import Measure
 from handpicked.experiment.job import Job, Measured, OpenPool, Subset
 from handpicked.records import Pool, Prompt
+from handpicked.results.selection_audit import RowSample
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import RootVerb, instruction, missing, root_verbs
 from handpicked.scorers.text.words import mix
 from handpicked.selection.methods import measure as measured
-from handpicked.statistics.overlap import overlaps
+from handpicked.statistics.overlap import Overlap, overlaps
 from handpicked.store import Stage, digest, write_json
 from handpicked.store.versions import Versions
 
@@ -50,15 +52,15 @@ class Audit:
 
     rows: Mapping[str, Sequence[Any]]
     scores: Sequence[str]
-    sets: Mapping[str, Mapping[str, Any]]
-    overlap: Sequence[Mapping[str, Any]]
+    sets: Mapping[str, RowSample]
+    overlap: Sequence[Overlap]
     verbs: Mapping[int, Sequence[str | None]] | None
     stages: Sequence[Stage]
 
 
 def lengths(
     job: Job, name: str, pool: Pool, identity: str, measure: Measure, tokenizer: str | None
-) -> tuple[np.ndarray[Any, Any], Stage]:
+) -> tuple[npt.NDArray[np.float64], Stage]:
     """The response length in ``measure`` of every readable row of ``pool``, float64, NaN where it has none; stored as ``name``."""
 
     def make(work: Path) -> None:
@@ -95,8 +97,8 @@ def audit(
     return Audit(
         rows={name: table[name].to_pylist() for name in table.column_names},
         scores=looked.facts["scores"],
-        sets=looked.facts["sets"],
-        overlap=looked.facts["overlap"],
+        sets={name: RowSample(**one) for name, one in looked.facts["sets"].items()},
+        overlap=[Overlap(**one) for one in looked.facts["overlap"]],
         verbs=None if verbs is None else dict(zip(rows, verbs[0], strict=True)),
         stages=[looked, *([] if verbs is None else [verbs[1]])],
     )
@@ -216,17 +218,17 @@ def _look(
     return {
         "sets": {name: {"rows": rows, "of": sizes[name]} for name, rows in sampled.items()},
         "scores": scores,
-        "overlap": overlaps(kept, opened.pool.rows),
+        "overlap": [asdict(one) for one in overlaps(kept, opened.pool.rows)],
     }
 
 
-def _kept(subset: Subset) -> np.ndarray[Any, Any]:
+def _kept(subset: Subset) -> npt.NDArray[np.int64]:
     """The pool rows of a subset, ascending."""
     found = ds.dataset(subset.folder / "scores.parquet").to_table(columns=["row"], filter=ds.field("kept"))
     return np.sort(found["row"].to_numpy())
 
 
-def _sample(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _sample(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The ``SAMPLE`` rows that a hash of their numbers puts first, ascending."""
     if len(rows) <= SAMPLE:
         return rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.bench import open_endpoint
 from handpicked.config import BenchSettings, ModelSettings
@@ -19,6 +19,7 @@ from handpicked.experiment.job import Trained
 from handpicked.models.load import identity
 from handpicked.progress import SILENT, Progress
 from handpicked.results.benchmarks import benchmark_table
+from handpicked.results.schema import BenchmarkRow
 from handpicked.store import digest, open_run, write_json
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ def endpoint_subject(endpoint: Endpoint) -> Subject:
     return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
 
 
+@dataclass(frozen=True)
+class ModelBenchmarks:
+    """What benchmarks.json holds: the table of one model, and the versions that were kept."""
+
+    model: str
+    benchmarks: tuple[BenchmarkRow, ...]
+    kept_versions: tuple[str, ...]
+
+
 def bench(
     subject: Subject,
     names: Sequence[str],
@@ -74,7 +84,7 @@ def bench(
     say: Callable[[str], None] = log.info,
     *,
     keep_versions: bool = False,
-) -> dict[str, Any]:
+) -> ModelBenchmarks:
     """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also written to benchmarks.json.
 
     A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError for wrong fields,
@@ -85,43 +95,40 @@ def bench(
     with open_run(out, say, keep_versions=keep_versions) as store:
         benched = run_benchmarks(store, subject, names, settings, progress)
         ran = [one.stage for one in benched if one.stage is not None]
-        kept = [f"{stage.name}: {what}" for stage in ran for what in stage.origin.kept]
-        table = {
-            "model": subject.identity,
-            "benchmarks": table_of(benched, names),
-            **({"kept_versions": kept} if kept else {}),
-        }
+        kept = tuple(f"{stage.name}: {what}" for stage in ran for what in stage.origin.kept)
+        table = ModelBenchmarks(subject.identity, table_of(benched, names), kept)
         write_json(out / "benchmarks.json", table)
     return table
 
 
-def table_of(benched: Sequence[Benched], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+def table_of(benched: Sequence[Benched], names: Sequence[str] = ()) -> tuple[BenchmarkRow, ...]:
     """The benchmark table of one or more arms, with the averages among ``names``."""
     return benchmark_table([bench_facts(one) for one in benched], averages=averages_of(names))
 
 
-def refuse_broken(table: Sequence[dict[str, Any]]) -> None:
+def refuse_broken(table: Sequence[BenchmarkRow]) -> None:
     """Raise BenchmarkError when a benchmark broke off, with a line for each."""
     broken = [
-        f"{row['benchmark']} of {cell['arm']} broke off: {cell['reason']}. The others are done; the same command resumes it."
+        f"{row.benchmark} of {cell.arm} broke off: {cell.reason}. The others are done; the same command resumes it."
         for row in table
-        for cell in row["arms"]
-        if cell["failed"]
+        for cell in row.arms
+        if cell.failed
     ]
     if broken:
         raise BenchmarkError("\n".join(broken))
 
 
-def text_of(rows: Sequence[dict[str, Any]]) -> str:
+def text_of(rows: Sequence[BenchmarkRow]) -> str:
     """The table for a terminal: a line for each benchmark and arm."""
     lines = []
     for row in rows:
-        for cell in row["arms"]:
-            score = cell["score"]
-            shown = "–" if score["value"] is None else f"{score['value']:.4f}"
-            around = "" if score["high"] is None else f" ± {score['high'] - score['value']:.4f}"
-            why = f"  {cell['reason']}" if cell["reason"] else ""
+        for cell in row.arms:
+            score = cell.score
+            shown = "–" if score.value is None else f"{score.value:.4f}"
+            half = score.high - score.value if score.value is not None and score.high is not None else None
+            around = "" if half is None else f" ± {half:.4f}"
+            why = f"  {cell.reason}" if cell.reason else ""
             lines.append(
-                f"{cell['arm']:<16}{row['benchmark']:<18}{row['metric']:<30}{shown}{around}  n = {score['n']:,}{why}"
+                f"{cell.arm:<16}{row.benchmark:<18}{row.metric:<30}{shown}{around}  n = {score.n:,}{why}"
             )
     return "\n".join(lines)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, EndpointError, NotYet
@@ -15,9 +15,9 @@ from handpicked.judges.answers import pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.replay import replay
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Estimate, Pair, Verdict, to_json
+from handpicked.records import Estimate, Outcome, Pair, Verdict, to_json
 from handpicked.results.compared import from_first
-from handpicked.results.judgements import judgements
+from handpicked.results.judgements import Judgements, MeanGrade, judgements
 from handpicked.results.panel import panel
 from handpicked.statistics.calibration import calibration
 from handpicked.statistics.estimates import mean
@@ -39,7 +39,7 @@ MOST_REASONS = 3
 class Judged:
     """What came of it: where it lies, what was said, what could not be paired."""
 
-    results: dict[str, Any]
+    results: Judgements
     said: tuple[str, ...]
 
 
@@ -84,10 +84,10 @@ def read_counts(verdicts: Sequence[Verdict]) -> str:
 def refuse_unread(judged: Judged) -> None:
     """Raise EndpointError for every judge of which not one verdict could be read: nothing was judged."""
     unread = [
-        f"judge {entry['judge']}: not one of {entry['health']['pairs']:,} verdicts could be read. "
-        f"{'; '.join(entry['health']['unparsed_reasons'])}"
-        for entry in judged.results["judges"]
-        if entry["health"]["pairs"] and entry["health"]["unparsed"]["value"] == 1.0
+        f"judge {entry.judge}: not one of {entry.health.pairs:,} verdicts could be read. "
+        f"{'; '.join(entry.health.unparsed_reasons)}"
+        for entry in judged.results.judges
+        if entry.health.pairs and entry.health.unparsed.value == 1.0
     ]
     if unread:
         raise EndpointError("\n".join(unread))
@@ -125,13 +125,7 @@ def calibrate(
         said.append(read_counts(found))
     if out is not None:
         write_verdicts(out / "verdicts.jsonl", found)
-    judged = _finished(found, known.pairs, out, said)
-    for entry in judged.results["judges"]:
-        mine = [verdict for verdict in found if verdict.judge == entry["judge"]]
-        entry["people"] = {name: asdict(same) for name, same in calibration(mine, known.labels).items()}
-    if out is not None:
-        write_json(out / "judgements.json", judged.results)
-    return judged
+    return _finished(found, known.pairs, out, said, labels=known.labels)
 
 
 def has_verdicts(labelled: Path) -> bool:
@@ -241,7 +235,7 @@ def _one_way(
     return [from_first(v, sides[frozenset((v.a, v.b))]) for v in verdicts], turned
 
 
-def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
+def _mean_grades(grades: Grades) -> dict[str, tuple[MeanGrade, ...]]:
     """By judge, the models by their mean grade, highest first, with intervals over prompts; ``parts`` are the means of
     each turn or skill, where there are several.
     """
@@ -249,10 +243,7 @@ def _mean_grades(grades: Grades) -> dict[str, list[dict[str, Any]]]:
     for judge, table in grades.items():
         means = {model: _mean_grade(items) for model, items in table.items()}
         order = sorted(means, key=lambda model: (means[model].value is None, -(means[model].value or 0)))
-        found[judge] = [
-            {"model": model, "grade": asdict(means[model]), "parts": _by_part(table[model])}
-            for model in order
-        ]
+        found[judge] = tuple(MeanGrade(model, means[model], _by_part(table[model])) for model in order)
     return found
 
 
@@ -262,12 +253,12 @@ def _mean_grade(items: Mapping[Item, Grade]) -> Estimate:
     return mean(prompts, values, missing=len(items) - len(known))
 
 
-def _by_part(items: Mapping[Item, Grade]) -> dict[str, Any]:
+def _by_part(items: Mapping[Item, Grade]) -> dict[str, Estimate]:
     parts: dict[str, dict[Item, Grade]] = {}
     for item, grade in items.items():
         name = item.skill or (f"turn {item.turn}" if item.turn else "")
         parts.setdefault(name, {})[item] = grade
-    return {name: asdict(_mean_grade(part)) for name, part in sorted(parts.items())} if len(parts) > 1 else {}
+    return {name: _mean_grade(part) for name, part in sorted(parts.items())} if len(parts) > 1 else {}
 
 
 def _finished(
@@ -275,13 +266,18 @@ def _finished(
     pairs: Sequence[Pair],
     out: Path | None,
     said: Sequence[str],
-    grades: Mapping[str, Any] | None = None,
+    grades: Mapping[str, tuple[MeanGrade, ...]] | None = None,
+    labels: Sequence[Outcome] | None = None,
 ) -> Judged:
-    """Judgements of the verdicts; what people voted in ``out`` is told beside them."""
-    results: dict[str, Any] = {"pairs": len(verdicts), "judges": judgements(verdicts, pairs)}
-    results |= {"grades": grades} if grades else {}
+    """Judgements of the verdicts, with what people voted in ``out`` and with people's ``labels``, one a pair."""
+    found = judgements(verdicts, pairs)
+    if labels is not None:
+        found = tuple(
+            replace(one, people=calibration([v for v in verdicts if v.judge == one.judge], labels))
+            for one in found
+        )
+    votes = None if out is None else people.votes_on(out, pairs, verdicts)
+    results = Judgements(len(verdicts), found, grades or {}, votes)
     if out is not None:
-        votes = people.votes_on(out, pairs, verdicts)
-        results |= {"people": votes} if votes else {}
         write_json(out / "judgements.json", results)
     return Judged(results, tuple(said))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from handpicked._version import __version__
 from handpicked.config import Measure, TrainSettings
 from handpicked.experiment import audit as auditing
@@ -27,6 +29,7 @@ from handpicked.results.facts import (
     StageFacts,
     TrainingFacts,
 )
+from handpicked.results.schema import RefinedRows, Results, SelectionAudit
 from handpicked.results.selection_audit import selection_audit
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import missing
@@ -51,7 +54,7 @@ def report(
     verdicts: Mapping[str, Measured],
     benched: Sequence[Benched],
     command: str,
-) -> dict[str, Any]:
+) -> Results:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
@@ -117,7 +120,7 @@ def arm_facts(job: Job, name: str, subset: Subset | None, trained: Trained, leng
     dropped = tuple(Dropped(**part) for part in summary.pop("dropped"))
     selection = SelectionSummary(dropped=dropped, **summary)
     settings = arm.model_dump(mode="json", exclude={"train"}, exclude_defaults=True)
-    refined = dict(subset.refined.facts) if subset.refined else None
+    refined = RefinedRows(**subset.refined.facts) if subset.refined else None
     return ArmFacts(
         name,
         arm.by,
@@ -146,7 +149,7 @@ class Looked:
 
     pools: Mapping[str | None, Lengths]
     lengths: Mapping[str, Lengths]
-    audit: dict[str, Any]
+    audit: SelectionAudit
     instructions: InstructionFacts
     answer_features: Mapping[tuple[str, str], Mapping[str, float | None]]
     stages: Sequence[Stage]
@@ -204,7 +207,7 @@ def _audited(
     subsets: Mapping[str, Subset],
     measure: Measure,
     tokenizer: str | None,
-) -> tuple[dict[str, Any], Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
+) -> tuple[SelectionAudit, Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
     """The selection audit of the candidate's pool and of every arm that selects from it, by the first seed of each."""
     chosen = job.experiment.arms
     candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
@@ -225,7 +228,7 @@ def _audited(
         scores=found.scores,
     )
     verbs = found.verbs or {}
-    sets = {name: [verbs[row] for row in one["rows"]] for name, one in found.sets.items()} if verbs else {}
+    sets = {name: [verbs[row] for row in one.rows] for name, one in found.sets.items()} if verbs else {}
     return audit, sets, found.stages
 
 
@@ -291,22 +294,21 @@ def provenance(
     models: Mapping[str, Trained],
     command: str,
     ran: Sequence[Stage],
-) -> dict[str, Any]:
+) -> dict[str, JsonValue]:
     """Where the numbers come from: of each stage, which versions, when and on what machine; the rest is of this report.
 
     Times are those that the stages noted, so that a report rendered again from the same results is the same.
     """
     stages = list({stage.name: stage for stage in ran}.values())
-    kept = [f"{stage.name}: {what}" for stage in stages for what in stage.origin.kept]
+    kept: list[JsonValue] = [f"{stage.name}: {what}" for stage in stages for what in stage.origin.kept]
+    others: dict[str, JsonValue] = {name: pool.identity for name, pool in pools.items() if name}
     return {
         "handpicked": __version__,
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "pool": pools[None].identity,
-        **(
-            {"pools": {name: pool.identity for name, pool in pools.items() if name}} if len(pools) > 1 else {}
-        ),
+        **({"pools": others} if len(pools) > 1 else {}),
         "models": {name: trained.identity for name, trained in models.items()},
         **_commit(),
         **({"kept_versions": kept} if kept else {}),
@@ -314,7 +316,7 @@ def provenance(
     }
 
 
-def _origin(stage: Stage) -> dict[str, Any]:
+def _origin(stage: Stage) -> dict[str, JsonValue]:
     """What made a stage, as results.json has it. A stage of an earlier version of handpicked noted none of it."""
     origin = stage.origin
     return {
@@ -326,7 +328,7 @@ def _origin(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _commit() -> dict[str, Any]:
+def _commit() -> dict[str, JsonValue]:
     """The commit of the checkout that this code runs from, and whether it had changes; nothing for an installed package."""
     here = Path(__file__).resolve().parent
     if not (here.parents[1] / ".git").exists():

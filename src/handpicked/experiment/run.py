@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.config import Experiment
 from handpicked.errors import ConfigError, did_you_mean
@@ -21,6 +21,7 @@ from handpicked.experiment.benched import Benched
 from handpicked.experiment.job import Job, Trained
 from handpicked.experiment.lineup import Lineup, lineup
 from handpicked.progress import SILENT, Progress
+from handpicked.results.schema import Results
 from handpicked.store import open_run, write_json
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Outcome:
     """What a run came to: its folder, and the results that ``results.json`` holds (``None`` when it stopped earlier)."""
 
     folder: Path
-    results: dict[str, Any] | None
+    results: Results | None
     benched: Sequence[Benched] = ()
     benchmarks: Sequence[str] = ()
 
@@ -45,7 +46,7 @@ class Outcome:
     @property
     def answer(self) -> str:
         """The answer to the experiment's question, in a sentence."""
-        return str(self.results["answer"]["sentence"]) if self.results else ""
+        return self.results.answer.sentence if self.results else ""
 
 
 def run(

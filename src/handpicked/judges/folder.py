@@ -5,6 +5,7 @@ prompt.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -92,21 +93,38 @@ def shipped_judges() -> list[str]:
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "judge.yaml").is_file())
 
 
+def installed_judges() -> dict[str, Path]:
+    """The folders of the judges that installed packages add by an entry point of the group ``handpicked.judges``.
+
+    The entry point names a package that holds judge.yaml and prompt.txt, or in it the folder's path.
+
+    Raises:
+        ConfigError: a package cannot be loaded.
+    """
+    found = {}
+    for point in entry_points(group="handpicked.judges"):
+        try:
+            place = point.load()
+        except Exception as error:
+            raise ConfigError(
+                f"The judge '{point.name}' cannot be loaded from {point.value}: {error}"
+            ) from error
+        found[point.name] = Path(place.__path__[0] if hasattr(place, "__path__") else place)
+    return found
+
+
 def load_judge(name: str) -> JudgeFolder:
-    """A shipped judge by name, one that an installed package adds, or a folder of the user's.
+    """A shipped judge by name, one of an installed package, or a folder of the user's.
 
     Raises:
         ConfigError: every mistake in the folder, or the package cannot be loaded.
     """
-    if name in shipped_judges():
-        return _checked(SHIPPED / name)
-    added = load(ADDED, name)
-    folder = Path(name).expanduser() if added is None else Path(str(added))
+    known = {**installed_judges(), **{shipped: SHIPPED / shipped for shipped in shipped_judges()}}
+    folder = known.get(name, Path(name).expanduser())
     if not (folder / "judge.yaml").is_file():
-        where = "" if added is None else f" The package that adds it names the folder {folder}."
         raise ConfigError(
-            f"There is no judge '{name}': it is neither shipped nor a folder with a judge.yaml.{where}"
-            f"{did_you_mean(name, [*shipped_judges(), *names(ADDED)])}"
+            f"There is no judge '{name}': it is neither shipped or installed nor a folder with a judge.yaml."
+            f"{did_you_mean(name, known)}"
         )
     return _checked(folder)
 

@@ -8,11 +8,13 @@ so all are hidden from screen readers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from markupsafe import Markup, escape
 
-Json = Mapping[str, Any]
+from handpicked.report.text import Interval
+from handpicked.statistics.histogram import LengthSummary
+from handpicked.statistics.win_rate import Counts
+
 ROW = 30
 """Height of a chart in a table row, pixels."""
 
@@ -27,26 +29,25 @@ def _x(value: float) -> str:
     return f"{100 * value:.3f}%"
 
 
-def outcome_bar(counts: Json) -> Markup:
+def outcome_bar(counts: Counts) -> Markup:
     """Wins, ties and losses as shares of the judged pairs, each labelled with its count where it fits."""
-    total = sum(counts[name] for name in ("win", "tie", "lose"))
     parts, left = [], 0.0
-    for name in ("win", "tie", "lose"):
-        share = counts[name] / total if total else 0.0
+    for name, count in (("win", counts.win), ("tie", counts.tie), ("lose", counts.lose)):
+        share = count / counts.n if counts.n else 0.0
         if share:
             parts.append(f'<rect class="{name}" x="{_x(left)}" y="4" width="{_x(share)}" height="22"/>')
         if share >= 0.08:
-            parts.append(f'<text class="on-{name}" x="{_x(left + share / 2)}" y="20">{counts[name]}</text>')
+            parts.append(f'<text class="on-{name}" x="{_x(left + share / 2)}" y="20">{count}</text>')
         left += share
     return _svg(ROW, parts)
 
 
 def interval(
-    estimate: Json | None,
+    estimate: Interval | None,
     low: float,
     high: float,
     zero: float,
-    second: Json | None = None,
+    second: Interval | None = None,
     good: str = "high",
 ) -> Markup:
     """A dot and its 95% interval on an axis from ``low`` to ``high`` with a line at ``zero``.
@@ -57,10 +58,10 @@ def interval(
         f'<line class="zero" x1="{_x(_at(zero, low, high))}" x2="{_x(_at(zero, low, high))}" y1="0" y2="{ROW}"/>'
     ]
     for item, y, kind in ((estimate, 15 if second is None else 10, "solid"), (second, 21, "hollow")):
-        if item is None or item["value"] is None or item["low"] is None:
+        if item is None or item.value is None or item.low is None or item.high is None:
             continue
-        side = _side(item, zero, good)
-        left, right, dot = (_x(_at(item[key], low, high)) for key in ("low", "high", "value"))
+        side = _side(item.low, item.high, zero, good)
+        left, right, dot = (_x(_at(end, low, high)) for end in (item.low, item.high, item.value))
         parts.append(f'<line class="{kind} {side}" x1="{left}" x2="{right}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="{kind} {side}" cx="{dot}" cy="{y}" r="{5 if kind == "solid" else 4}"/>')
     return _svg(ROW, parts)
@@ -70,13 +71,13 @@ def _at(value: float, low: float, high: float) -> float:
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _side(estimate: Json, zero: float, good: str) -> str:
+def _side(low: float, high: float, zero: float, good: str) -> str:
     """``better`` or ``worse`` when the whole interval lies on one side, else (or where no side is good) ``open``."""
     if good == "none":
         return "open"
-    if estimate["low"] > zero:
+    if low > zero:
         return "better" if good == "high" else "worse"
-    if estimate["high"] < zero:
+    if high < zero:
         return "worse" if good == "high" else "better"
     return "open"
 
@@ -98,7 +99,7 @@ def share_bar(value: float, most: float) -> Markup:
     return _svg(ROW, [f'<rect class="bar" x="0" y="7" width="{_x(share)}" height="16"/>'])
 
 
-def quantile_strip(quantiles: Json | None, most: float) -> Markup:
+def quantile_strip(quantiles: Mapping[str, float] | None, most: float) -> Markup:
     """The middle 90% as a thin line, the middle half as a thick one, the median as a dot, from 0 to ``most``."""
     if quantiles is None:
         return _svg(ROW, [])
@@ -113,7 +114,7 @@ def quantile_strip(quantiles: Json | None, most: float) -> Markup:
     )
 
 
-def histogram(pool: Json, subset: Json, bins: Sequence[int], tallest: float) -> Markup:
+def histogram(pool: LengthSummary, subset: LengthSummary, bins: Sequence[int], tallest: float) -> Markup:
     """Response lengths of a subset over those of the pool, as shares of their rows, on a logarithmic axis.
 
     ``bins`` are the lower edges of the bins shown, ``tallest`` the share that fills the height.
@@ -121,7 +122,7 @@ def histogram(pool: Json, subset: Json, bins: Sequence[int], tallest: float) -> 
     width, floor, parts = 1 / len(bins), 96, []
     for kind, summary, inset in (("pool", pool, 0.0), ("subset", subset, 0.2)):
         for place, edge in enumerate(bins):
-            share = summary["counts"].get(str(edge), 0) / summary["n"] if summary["n"] else 0.0
+            share = summary.counts.get(str(edge), 0) / summary.n if summary.n else 0.0
             if share:
                 height = max(1.0, 90 * share / tallest)
                 x, w = (place + inset) * width, (1 - 2 * inset) * width

@@ -1,22 +1,20 @@
-"""The files of a report: results.json, report.md and report.html, written aside and renamed so that a reader never sees half of one."""
+"""The files of a report: results.json, report.md and report.html, so written that nobody reads half of one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from handpicked.errors import StoreError
 from handpicked.report.markdown import render_markdown
 from handpicked.report.page import render
+from handpicked.results.schema import FORMAT, READ, Results, from_json, to_json
 from handpicked.store import write_text
 
-FORMAT = 3
-"""The shape of results.json that this version renders."""
 
-
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path) -> Results:
     """The results that a run left in ``folder``, to render them again.
 
     Raises:
@@ -24,7 +22,7 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / "results.json"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StoreError(
             f"{folder} has no results.json: either it is no run folder or its run has not finished. "
@@ -32,24 +30,33 @@ def read(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{path} cannot be read ({error}). Delete it and run the experiment again: only the report is redone."
+            f"{path} cannot be read ({error}). Delete it and run the experiment again: only the report "
+            "is redone."
         ) from error
-    found = results.get("format") if isinstance(results, dict) else None
-    if found != FORMAT:
+    found = plain.get("format") if isinstance(plain, dict) else None
+    if not isinstance(plain, dict) or found not in READ:
         raise StoreError(
             f"{path} has format {found!r}, and this version of handpicked renders format {FORMAT}. "
             "Run the experiment again with the same folder: only the report is redone."
         )
-    return dict(results)
+    try:
+        return from_json(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"{path} is not what handpicked writes: {place}: {first['msg']}. Delete it and run the experiment "
+            "again: only the report is redone."
+        ) from error
 
 
-def write(results: Mapping[str, Any], folder: Path) -> Path:
+def write(results: Results, folder: Path) -> Path:
     """Write results.json, report.md and report.html below ``folder`` and return the path of the page.
 
     Raises:
         StoreError: the folder cannot be written to.
     """
-    write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "results.json", to_json(results))
     write_text(folder / "report.md", render_markdown(results))
     write_text(folder / "report.html", render(results))
     return folder / "report.html"

@@ -5,27 +5,36 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from handpicked.records import Estimate
 from handpicked.report import charts, text
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
+from handpicked.report.headline import first_over_all, headline_comparisons, other_comparisons
 from handpicked.report.selected import scored_rows, selected_view, words
-from handpicked.report.size_chart import size_chart
+from handpicked.report.selected_tables import (
+    by_type_table,
+    correlation_table,
+    difference_table,
+    overlap_table,
+)
+from handpicked.report.size_chart import Frame, size_chart
 from handpicked.report.sunburst import sunburst
+from handpicked.report.tables import comparison_table, size_table, stage_table, training_table
+from handpicked.results.facts import StageFacts
+from handpicked.results.schema import ArmSection, Ranking, Results, SizeCurve, SizeMeasure
 
-Json = Mapping[str, Any]
 
-
-def render(results: Json) -> str:
+def render(results: Results) -> str:
     """The page of one run. It holds no script at all, and its content security policy forbids any.
 
-    ``results`` is what ``analyze.results.assemble`` gave, or the same read back from results.json.
+    ``results`` is what ``results.assemble`` gave, or the same read back from results.json.
     """
     return (
         environment()
@@ -39,17 +48,17 @@ def render(results: Json) -> str:
             control_note=control_note,
             near_note=near_note,
             equal_text=equal_text,
-            others=_other_comparisons(results),
-            loss_axis=_loss_axis(results["arms"]),
-            strength_axis=_strength_axis(results["rankings"]),
+            others=other_comparisons(results),
+            loss_axis=_loss_axis(results.arms),
+            strength_axis=_strength_axis(results.rankings),
             length_axes=_length_axes(results),
-            size_axes=_size_axes(results["size_curves"]),
-            seed_rates=[c for c in results["comparisons"] if c.get("seeds") and _first_over_all(c, results)],
-            pool_of={pool["name"]: pool for pool in (results["pool"], *results["pools"])},
-            stage_seconds=_stage_seconds(results["stages"]),
-            curve_axes=_curve_axes(results["arms"]),
-            **selected_view(results),
-            settings=json.dumps(results["settings"], indent=2, ensure_ascii=False),
+            size_axes=_size_axes(results.size_curves),
+            seed_rates=[c for c in results.comparisons if c.seeds and first_over_all(c, results)],
+            pool_of={pool.name: pool for pool in (results.pool, *results.pools)},
+            stage_seconds=_stage_seconds(results.stages),
+            curve_axes=_curve_axes(results.arms),
+            view=selected_view(results),
+            settings=json.dumps(results.settings, indent=2, ensure_ascii=False),
         )
     )
 
@@ -65,17 +74,29 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ["shorten", "percent", "number", "signed", "percent_interval", "signed_interval", "duration"]
+    names = [
+        "shorten",
+        "percent",
+        "number",
+        "signed",
+        "percent_interval",
+        "signed_interval",
+        "duration",
+        "value_of",
+    ]
     names += ["compact", "compact_percent", "points", "signed_points", "points_interval"]
     made.filters.update({name: getattr(text, name) for name in names})
     made.filters.update(words=words, scored_rows=scored_rows)
-    made.globals["charts"] = charts
-    made.globals["sunburst"] = sunburst
-    made.globals["size_chart"] = size_chart
+    made.globals.update(charts=charts, sunburst=sunburst, size_chart=size_chart)
+    made.globals.update(comparison_table=comparison_table, size_table=size_table, stage_table=stage_table)
+    made.globals.update(
+        training_table=training_table, by_type_table=by_type_table, overlap_table=overlap_table
+    )
+    made.globals.update(difference_table=difference_table, correlation_table=correlation_table)
     return made
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     """Every text that a template prints, made safe to look at; markup of our own (charts) passes as it is."""
     return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -88,81 +109,73 @@ def shell() -> dict[str, str]:
     return {"style": style, "policy": policy}
 
 
-def headline_comparisons(results: Json) -> list[Json]:
-    """The candidate against each rival over all prompts, by the first judge: the figure of the answer."""
-    if not results["judges"]:
-        return []
-    return [
-        item
-        for item in results["comparisons"]
-        if item["a"] in results["candidates"] and _first_over_all(item, results)
-    ]
-
-
-def _first_over_all(comparison: Json, results: Json) -> bool:
-    """Whether it is by the first judge and over all prompts."""
-    return bool((comparison["judge"], comparison["test_set"]) == (results["judges"][0]["name"], "all"))
-
-
-def _other_comparisons(results: Json) -> list[Json]:
-    shown = headline_comparisons(results)
-    return [item for item in results["comparisons"] if item not in shown]
-
-
-def _loss_axis(arms: Sequence[Json]) -> tuple[float, float] | None:
+def _loss_axis(arms: Sequence[ArmSection]) -> tuple[float, float] | None:
     """An axis for the losses above the candidate's, or ``None`` where there are none."""
-    differences = [arm["loss_above_candidate"] for arm in arms if arm["loss_above_candidate"]]
+    differences = [arm.loss_above_candidate for arm in arms if arm.loss_above_candidate]
     return _around_zero(differences, 0.01) if differences else None
 
 
-def _strength_axis(rankings: Sequence[Json]) -> tuple[float, float]:
-    return _around_zero([row["strength"] for ranking in rankings for row in ranking["arms"]], 0.5)
+def _strength_axis(rankings: Sequence[Ranking]) -> tuple[float, float]:
+    return _around_zero([row.strength for ranking in rankings for row in ranking.arms], 0.5)
 
 
-def _around_zero(estimates: Sequence[Json], least: float) -> tuple[float, float]:
+def _around_zero(estimates: Sequence[Estimate], least: float) -> tuple[float, float]:
     """A symmetric axis that holds every interval and reaches at least so far."""
-    ends = [abs(item[end]) for item in estimates for end in ("low", "high") if item[end] is not None]
+    ends = [abs(end) for item in estimates for end in (item.low, item.high) if end is not None]
     reach = 1.1 * max([least, *ends])
     return -reach, reach
 
 
-def _size_axes(curves: Sequence[Json]) -> list[Json]:
-    """Each measure with its curves, on axes that all of them share."""
-    names = dict.fromkeys(measure["name"] for curve in curves for measure in curve["measures"])
-    found: list[Json] = []
+@dataclass(frozen=True)
+class SizePanels:
+    """One measure with its curves, on axes that all of them share."""
+
+    name: str
+    curves: Sequence[tuple[SizeCurve, SizeMeasure]]
+    frame: Frame
+
+
+def _size_axes(curves: Sequence[SizeCurve]) -> list[SizePanels]:
+    """Each measure with its curves."""
+    names = dict.fromkeys(measure.name for curve in curves for measure in curve.measures)
+    found = []
     for name in names:
-        drawn = [(curve, m) for curve in curves for m in curve["measures"] if m["name"] == name]
-        points = [point for _, measure in drawn for point in measure["points"]]
-        values = [
-            point["value"][end]
-            for point in points
-            for end in ("low", "value", "high")
-            if point["value"][end] is not None
-        ]
+        drawn = [(curve, m) for curve in curves for m in curve.measures if m.name == name]
+        points = [point for _, measure in drawn for point in measure.points]
+        ends = [end for point in points for end in (point.value.low, point.value.value, point.value.high)]
+        values = [end for end in ends if end is not None]
         if name.startswith("win rate"):
             values.append(0.5)
         room = 0.05 * (max(values) - min(values)) or 0.05
-        rows = [point["rows"] for point in points]
-        axes = {"rows": (min(rows), max(rows)), "values": (min(values) - room, max(values) + room)}
-        found.append({"name": name, "curves": drawn, "axes": axes})
+        rows = [point.rows for point in points]
+        frame = Frame((min(rows), max(rows)), (min(values) - room, max(values) + room))
+        found.append(SizePanels(name, drawn, frame))
     return found
 
 
-def _length_axes(results: Json) -> Json | None:
+@dataclass(frozen=True)
+class LengthAxes:
+    """The lower edges of the bins shown, and the tallest share of any panel."""
+
+    bins: Sequence[int]
+    tallest: float
+
+
+def _length_axes(results: Results) -> LengthAxes | None:
     """The bins shown and the tallest share, equal for all arms so that their panels can be compared."""
-    pools = (results["pool"], *results["pools"])
-    summaries = [*(pool["lengths"] for pool in pools), *(arm["lengths"] for arm in results["arms"])]
-    filled = [int(edge) for summary in summaries for edge in summary["counts"]]
+    pools = (results.pool, *results.pools)
+    summaries = [*(pool.lengths for pool in pools), *(arm.lengths for arm in results.arms)]
+    filled = [int(edge) for summary in summaries for edge in summary.counts]
     if not filled:
         return None
-    shares = [count / s["n"] for s in summaries if s["n"] for count in s["counts"].values()]
-    bins = [edge for edge in results["length_bins"] if min(filled) <= edge <= max(filled)]
-    return {"bins": bins, "tallest": max(shares)}
+    shares = [count / s.n for s in summaries if s.n for count in s.counts.values()]
+    bins = [edge for edge in results.length_bins if min(filled) <= edge <= max(filled)]
+    return LengthAxes(bins, max(shares))
 
 
-def _curve_axes(arms: Sequence[Json]) -> tuple[float, float, float] | None:
+def _curve_axes(arms: Sequence[ArmSection]) -> tuple[float, float, float] | None:
     """Last step, lowest and highest loss over all arms, or ``None`` where nothing was trained."""
-    points = [point for arm in arms if arm["training"] for point in arm["training"]["curve"]]
+    points = [point for arm in arms if arm.training for point in arm.training.curve]
     if not points:
         return None
     losses = [loss for _, loss in points]
@@ -171,9 +184,9 @@ def _curve_axes(arms: Sequence[Json]) -> tuple[float, float, float] | None:
     return max(step for step, _ in points), low - room, high + room
 
 
-def _stage_seconds(stages: Sequence[Json]) -> dict[str, float]:
+def _stage_seconds(stages: Sequence[StageFacts]) -> dict[str, float]:
     """Seconds by stage over all arms, in the order in which the stages first ran."""
     seconds: dict[str, float] = {}
     for stage in stages:
-        seconds[stage["name"]] = seconds.get(stage["name"], 0.0) + stage["seconds"]
+        seconds[stage.name] = seconds.get(stage.name, 0.0) + stage.seconds
     return seconds

@@ -1,47 +1,78 @@
-"""What the sections on the selected rows need beside the results: which sets are shown first, and shared axes."""
+"""What the sections on the selected rows need beside the results: which sets are shown first, and shared
+axes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from handpicked.records import Estimate
 from handpicked.report.text import number
+from handpicked.results.schema import ArmSection, FeatureDifference, Results
+from handpicked.statistics.preference import FeatureEffect
+from handpicked.statistics.verb_noun import VerbTable
 
-Json = Mapping[str, Any]
+Axis = tuple[float, float]
 
 
-def selected_view(results: Json) -> dict[str, Any]:
-    """For the page: instruction types, the audit's differences and the preference's effects, each with its axis."""
-    audit, preference = results.get("audit"), results.get("preference")
-    candidate = results["candidate"]
-    told = [row for row in audit["differences"] if candidate in row["arms"]] if audit else []
+@dataclass(frozen=True)
+class SelectedView:
+    """For the page: instruction types, the audit's differences and the preference's effects, each with its
+    axis.
+
+    ``first`` and ``others`` are the sets of instructions, the pool and the candidate first; ``order`` are the
+    verbs in the order that gives them their colours. ``longer`` is the candidate's difference from the pool
+    in length.
+    """
+
+    first: Sequence[VerbTable]
+    others: Sequence[VerbTable]
+    order: Sequence[str]
+    difference_axis: Axis
+    differences: Sequence[FeatureDifference]
+    longer: Estimate | None
+    guard_names: Sequence[str]
+    effects: Sequence[FeatureEffect]
+    effect_axis: Axis
+
+
+def selected_view(results: Results) -> SelectedView:
+    """The view of these results."""
+    candidate, preference = results.candidate, results.preference
+    told = [row for row in results.audit.differences if candidate in row.arms] if results.audit else []
     # Length has its own figure, and of the longest rows it would press all others together.
-    features = [row for row in told if row["feature"] != results["pool"]["measure"]]
-    return {
-        "instructions": _instructions(results),
-        "difference_axis": _axis([row["arms"][candidate] for row in features]),
-        "differences": sorted(features, key=lambda row: -abs(row["arms"][candidate]["value"] or 0)),
-        "longer": next((row["arms"][candidate] for row in told if row not in features), None),
-        "guard_names": _guard_names(results),
-        "effects": sorted(
-            (row for row in preference["rows"] if row["p"] is not None), key=lambda row: row["p"]
-        )
-        if preference
-        else [],
-        "effect_axis": _axis([row["effect"] for row in preference["rows"]] if preference else []),
-    }
+    features = [row for row in told if row.feature != results.pool.measure]
+    effects = preference.rows if preference else ()
+    fitted = [(row.p, row) for row in effects if row.p is not None]
+    sets = [one for one in results.instructions.sets if one.verbs] if results.instructions else []
+    first = [one for place, one in enumerate(sets) if place == 0 or one.name == candidate]
+    others = [one for one in sets if one not in first]
+    return SelectedView(
+        first=first,
+        others=others,
+        order=list(dict.fromkeys(verb.verb for one in (*first, *others) for verb in one.verbs)),
+        difference_axis=_axis([row.arms[candidate] for row in features]),
+        differences=sorted(features, key=lambda row: -abs(row.arms[candidate].value or 0)),
+        longer=next((row.arms[candidate] for row in told if row not in features), None),
+        guard_names=_guard_names(results),
+        effects=[row for _, row in sorted(fitted, key=lambda one: one[0])],
+        effect_axis=_axis([row.effect for row in effects]),
+    )
 
 
-def scored_rows(arm: Json) -> str:
+def scored_rows(arm: ArmSection) -> str:
     """A sentence on which rows an arm's scores were computed for, where these are not all; else nothing."""
-    score = arm["settings"].get("score", {})
-    sample, prefilter = score.get("sample"), score.get("prefilter")
+    score = arm.settings.get("score")
+    sample, prefilter = (
+        (score.get("sample"), score.get("prefilter")) if isinstance(score, dict) else (None, None)
+    )
     if sample is None and prefilter is None:
         return ""
     kept = "" if prefilter is None else f"what the prefilter {prefilter} keeps"
-    drawn = "" if sample is None else f"a random sample of {number(sample)} rows"
+    drawn = f"a random sample of {number(sample)} rows" if isinstance(sample, int) else ""
     rows = f"{drawn} of {kept}" if drawn and kept else drawn or kept
-    return f"{arm['name']}: scores were computed for {rows} only; no other row could be selected."
+    return f"{arm.name}: scores were computed for {rows} only; no other row could be selected."
 
 
 def words(name: str) -> str:
@@ -49,34 +80,14 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _instructions(results: Json) -> dict[str, Any] | None:
-    """The sets of instructions, the pool and the candidate first, and the verbs in the order that gives them their colours."""
-    found = results.get("instructions")
-    if not found:
-        return None
-    sets = [one for one in found["sets"] if one["verbs"]]
-    first = [one for place, one in enumerate(sets) if place == 0 or one["name"] == results["candidate"]]
-    others = [one for one in sets if one not in first]
-    order = list(dict.fromkeys(verb["verb"] for one in (*first, *others) for verb in one["verbs"]))
-    rivals = list(found["by_type"][0]["win_rates"]) if found["by_type"] else []
-    return {
-        **found,
-        "first": first,
-        "others": others,
-        "order": order,
-        "rivals": rivals,
-        "on_benchmarks": found.get("on_benchmarks"),
-    }
-
-
-def _axis(estimates: Sequence[Json | None]) -> tuple[float, float]:
+def _axis(estimates: Sequence[Estimate]) -> Axis:
     """A symmetric axis that holds every interval, and at least one standard deviation either way."""
-    ends = [abs(one[end]) for one in estimates if one for end in ("low", "high") if one[end] is not None]
+    ends = [abs(end) for one in estimates for end in (one.low, one.high) if end is not None]
     reach = 1.1 * max([1.0, *ends])
     return -reach, reach
 
 
-def _guard_names(results: Json) -> list[str]:
+def _guard_names(results: Results) -> list[str]:
     """The guards that the audits of the subsets counted, in order."""
-    audits = [arm["selection"]["audit"] for arm in results["arms"] if arm["selection"]]
+    audits = [arm.selection.audit for arm in results.arms if arm.selection]
     return list(dict.fromkeys(name for audit in audits for name in audit.get("guards", {})))

@@ -1,11 +1,11 @@
-"""The sections on the selected rows and on style as plain tables, for ``report.md``."""
+"""The tables of the sections on the selected rows and on style."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from handpicked.report.selected import words
+from handpicked.report.table import Cell, Table, table
 from handpicked.report.text import (
     number,
     percent,
@@ -15,150 +15,146 @@ from handpicked.report.text import (
     signed_interval,
     signed_points,
 )
+from handpicked.results.schema import BenchmarkTypes, Results, SelectionAudit
+from handpicked.statistics.preference import StylePreference
+from handpicked.statistics.verb_noun import PromptType, VerbTable
 
-Json = Mapping[str, Any]
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]], int]
-"""Title, head, rows, and how many columns hold text."""
 
-
-def selected_tables(results: Json) -> Iterator[Table]:
+def selected_tables(results: Results) -> Iterator[Table]:
     """Instruction types, win rate and benchmarks by type, differences from the pool, correlations with length, overlap, style."""
-    instructions, audit, preference = (results.get(name) for name in ("instructions", "audit", "preference"))
-    if instructions and instructions["sets"]:
-        yield _verbs(instructions["sets"])
-    if instructions and instructions["by_type"]:
-        yield _by_type(instructions["by_type"])
-    if instructions and instructions.get("on_benchmarks"):
-        yield _on_benchmarks(instructions["on_benchmarks"])
+    instructions, audit, preference = results.instructions, results.audit, results.preference
+    if instructions and instructions.sets:
+        yield _verbs(instructions.sets)
+    if instructions and instructions.by_type:
+        yield by_type_table(instructions.by_type)
+    if instructions and instructions.on_benchmarks:
+        yield _on_benchmarks(instructions.on_benchmarks)
     if audit:
-        yield _differences(audit)
-        yield _correlations(audit)
-        yield _overlap(audit)
+        yield difference_table(audit)
+        yield correlation_table(audit)
+        yield overlap_table(audit)
     if preference:
         yield _preference(preference)
 
 
-def _verbs(sets: Sequence[Json]) -> Table:
+def _verbs(sets: Sequence[VerbTable]) -> Table:
     rows = [
         [
-            one["name"],
-            verb["verb"],
-            percent(verb["share"]["value"]),
-            percent_interval(verb["share"]),
-            number(verb["n"]),
-            ", ".join(f"{noun['noun']} {noun['n']}" for noun in verb["nouns"]),
+            one.name,
+            verb.verb,
+            percent(verb.share.value),
+            percent_interval(verb.share),
+            number(verb.n),
+            ", ".join(f"{noun.noun} {noun.n}" for noun in verb.nouns),
         ]
         for one in sets
-        for verb in one["verbs"]
+        for verb in one.verbs
     ]
     rows += [
-        [one["name"], f"no root verb: {why}", percent(count / one["n"]), "", number(count), ""]
+        [one.name, f"no root verb: {why}", percent(count / one.n), "", number(count), ""]
         for one in sets
-        for why, count in one["none"].items()
+        for why, count in one.none.items()
     ]
-    return "Instruction types", ["Set", "Root verb", "Share", "95%", "n", "Most common objects"], rows, 2
+    head = ["Set", "Root verb", "Share", "95%", "n", "Most common objects"]
+    return table("Instruction types", head, rows, 2)
 
 
-def _by_type(types: Sequence[Json]) -> Table:
-    rivals = list(types[0]["win_rates"])
+def by_type_table(types: Sequence[PromptType]) -> Table:
+    """The candidate by type of prompt: its win rate against each rival, and its loss to the untouched model's."""
+    rivals = list(types[0].win_rates)
     rows = [
         [
-            row["type"],
-            number(row["prompts"]),
+            row.type,
+            number(row.prompts),
             *(
-                f"{percent(rate['value'])} ({percent_interval(rate)}, n {rate['n']})"
-                for rate in row["win_rates"].values()
+                Cell(percent(rate.value), f"{percent_interval(rate)}, n {rate.n}")
+                for rate in row.win_rates.values()
             ),
-            f"{signed(row['loss']['value'])} ({signed_interval(row['loss'])})" if row["loss"] else "–",
+            Cell(signed(row.loss.value), f"{signed_interval(row.loss)}, n {row.loss.n}") if row.loss else "–",
         ]
         for row in types
     ]
-    head = [
-        "Root verb of the prompt",
-        "Prompts",
-        *(f"Win rate against {rival}" for rival in rivals),
-        "Loss to base",
-    ]
-    return "Win rate and loss by instruction type (not corrected for the number of types)", head, rows, 1
+    head = ["Root verb of the prompt", "Prompts", *(f"vs {rival}" for rival in rivals), "Loss to untouched"]
+    title = "Win rate and loss by instruction type (not corrected for the number of types)"
+    return table(title, head, rows, 1)
 
 
-def _on_benchmarks(found: Json) -> Table:
+def _on_benchmarks(found: BenchmarkTypes) -> Table:
     rows = [
         [
-            row["type"],
-            ", ".join(f"{name} {n}" for name, n in row["benchmarks"].items()),
-            number(row["documents"]),
+            row.type,
+            ", ".join(f"{name} {n}" for name, n in row.benchmarks.items()),
+            number(row.documents),
             *(
-                f"{signed_points(row[key]['value'])} ({points_interval(row[key])}, n {row[key]['n']})"
-                if row[key]
-                else "–"
-                for key in ("to_base", "to_full")
+                f"{signed_points(change.value)} ({points_interval(change)}, n {change.n})" if change else "–"
+                for change in (row.to_base, row.to_full)
             ),
         ]
-        for row in (found["overall"], *found["rows"])
+        for row in (found.overall, *found.rows)
     ]
-    rows += [[f"left out: {name}", why, "", "", ""] for name, why in found["left_out"].items()]
-    head = ["Root verb of the question", "Documents of", "Documents", "To base", "To full"]
+    rows += [[f"left out: {name}", why, "", "", ""] for name, why in found.left_out.items()]
+    head = ["Root verb of the question", "Documents of", "Documents", "To untouched", "To full"]
     title = "Benchmark change by instruction type (points of 100, not corrected for the number of types)"
-    return title, head, rows, 2
+    return table(title, head, rows, 2)
 
 
-def _differences(audit: Json) -> Table:
-    arms = list(audit["differences"][0]["arms"])
-    rows = [
+def difference_table(audit: SelectionAudit) -> Table:
+    """How far every subset lies from the pool in every feature."""
+    arms = list(audit.differences[0].arms) if audit.differences else []
+    rows: list[list[str | Cell]] = [
         [
-            words(row["feature"]),
-            *(f"{signed(d['value'], 2)} ({signed_interval(d, 2)})" for d in row["arms"].values()),
+            words(row.feature),
+            *(Cell(signed(d.value, 2), signed_interval(d, 2)) for d in (row.arms[arm] for arm in arms)),
         ]
-        for row in audit["differences"]
+        for row in audit.differences
     ]
-    return "Subsets against the pool, in standard deviations of the pool", ["Feature", *arms], rows, 1
+    return table("Subsets against the pool, in standard deviations of the pool", ["Feature", *arms], rows, 1)
 
 
-def _correlations(audit: Json) -> Table:
+def correlation_table(audit: SelectionAudit) -> Table:
+    """Every score against the length."""
     rows = [
         [
-            words(row["score"]),
-            signed(row["spearman"]["value"], 2),
-            signed_interval(row["spearman"], 2),
-            number(row["spearman"]["n"]),
+            words(row.score),
+            signed(row.spearman.value, 2),
+            signed_interval(row.spearman, 2),
+            number(row.spearman.n),
+            number(row.spearman.missing),
         ]
-        for row in audit["correlations"]
+        for row in audit.correlations
     ]
-    return "Rank correlation of every score with length", ["Score", "Spearman", "95%", "n"], rows, 1
+    title = "Rank correlation of every score with length"
+    return table(title, ["Score", "With length", "95%", "n", "Missing"], rows, 1)
 
 
-def _overlap(audit: Json) -> Table:
+def overlap_table(audit: SelectionAudit) -> Table:
+    """How far every two subsets hold the same rows."""
     rows = [
         [
-            f"{row['a']} and {row['b']}",
-            number(row["both"]),
-            number(row["n"]),
-            percent(row["overlap"]),
-            percent(row["by_chance"]),
-            number(row["jaccard"], 3),
+            f"{row.a} and {row.b}",
+            number(row.both),
+            number(row.n),
+            percent(row.overlap),
+            percent(row.by_chance),
+            number(row.jaccard, 3),
         ]
-        for row in audit["overlap"]
+        for row in audit.overlap
     ]
-    return (
-        "Overlap of the subsets",
-        ["Subsets", "In both", "N", "Overlap at N", "By chance", "Jaccard"],
-        rows,
-        1,
-    )
+    head = ["Subsets", "In both", "N, the smaller", "Overlap at N", "By chance", "Jaccard"]
+    return table("Overlap of the subsets", head, rows, 1)
 
 
-def _preference(found: Json) -> Table:
+def _preference(found: StylePreference) -> Table:
     rows = [
         [
-            words(row["feature"]),
-            signed(row["effect"]["value"], 2),
-            signed_interval(row["effect"], 2),
-            number(row["holm"], 3),
-            number(row["effect"]["n"]),
+            words(row.feature),
+            signed(row.effect.value, 2),
+            signed_interval(row.effect, 2),
+            number(row.holm, 3),
+            number(row.effect.n),
         ]
-        for row in found["rows"]
-        if row["p"] is not None
+        for row in found.rows
+        if row.p is not None
     ]
     title = "Preference and style at equal length (log-odds for a typical difference; an association, not a cause)"
-    return title, ["Feature", "Log-odds", "95%", "p (Holm)", "n"], rows, 1
+    return table(title, ["Feature", "Log-odds", "95%", "p (Holm)", "n"], rows, 1)

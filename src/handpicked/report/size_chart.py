@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from markupsafe import Markup
 
-Json = Mapping[str, Any]
+from handpicked.statistics.size_curve import Point
+
 TALL = 190
 """Height of the chart, pixels."""
 FLOOR = TALL - 22
@@ -35,16 +35,15 @@ class Frame:
         return round(8 + (FLOOR - 16) * (high - value) / (high - low), 1)
 
 
-def size_chart(points: Sequence[Json], axes: Json, smallest: str, even: float | None) -> Markup:
+def size_chart(points: Sequence[Point], frame: Frame, smallest: str, even: float | None) -> Markup:
     """Values with their intervals by rows; sizes that are worse than the best are hollow, the arm ``smallest`` is large.
 
-    ``axes`` has the shared ``rows`` and ``values`` (low, high). ``even``, where given, is a share at which neither side is
+    ``even``, where given, is a share at which neither side is
     better: a dashed line, and values are labelled as percentages.
     """
-    frame = Frame(axes["rows"], axes["values"])
     parts = [*_labels(frame, even), *_trend(frame, points)]
     for point in points:
-        parts += _mark(frame, point, large=point["arm"] == smallest)
+        parts += _mark(frame, point, large=point.arm == smallest)
     return Markup(
         f'<svg class="panel" width="100%" height="{TALL}" aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
     )
@@ -61,22 +60,20 @@ def _labels(frame: Frame, even: float | None) -> Iterator[str]:
         yield f'<line class="zero" x1="8%" x2="100%" y1="{frame.y(even)}" y2="{frame.y(even)}"/>'
 
 
-def _trend(frame: Frame, points: Sequence[Json]) -> Iterator[str]:
+def _trend(frame: Frame, points: Sequence[Point]) -> Iterator[str]:
     for a, b in pairwise(points):
-        ends = (
-            frame.x(a["rows"]),
-            frame.x(b["rows"]),
-            frame.y(a["value"]["value"]),
-            frame.y(b["value"]["value"]),
-        )
+        if a.value.value is None or b.value.value is None:
+            continue
+        ends = (frame.x(a.rows), frame.x(b.rows), frame.y(a.value.value), frame.y(b.value.value))
         yield '<line class="trend" x1="{}" x2="{}" y1="{}" y2="{}"/>'.format(*ends)
 
 
-def _mark(frame: Frame, point: Json, *, large: bool) -> Iterator[str]:
-    value, x = point["value"], frame.x(point["rows"])
-    kind = "solid better" if point["enough"] else "hollow open"
-    if value["low"] is not None:
-        ends = frame.y(value["high"]), frame.y(value["low"])
+def _mark(frame: Frame, point: Point, *, large: bool) -> Iterator[str]:
+    value, x = point.value, frame.x(point.rows)
+    kind = "solid better" if point.enough else "hollow open"
+    if value.low is not None and value.high is not None:
+        ends = frame.y(value.high), frame.y(value.low)
         yield f'<line class="{kind}" x1="{x}" x2="{x}" y1="{ends[0]}" y2="{ends[1]}"/>'
-    yield f'<circle class="{kind}" cx="{x}" cy="{frame.y(value["value"])}" r="{7.5 if large else 4.5}"/>'
-    yield f'<text class="tick" x="{x}" y="{FLOOR + 15}">{point["rows"]:,}</text>'
+    if value.value is not None:
+        yield f'<circle class="{kind}" cx="{x}" cy="{frame.y(value.value)}" r="{7.5 if large else 4.5}"/>'
+    yield f'<text class="tick" x="{x}" y="{FLOOR + 15}">{point.rows:,}</text>'

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-Json = Mapping[str, Any]
+from handpicked.statistics.verb_noun import VerbCount
+
 SIZE = 340
 """Width and height in pixels: it fits a phone, so that nothing is scaled and text keeps its size."""
 RINGS = (38, 100, 168)
@@ -19,21 +19,21 @@ LINE = 11
 """Pixels along the arc that a line of text needs."""
 
 
-def sunburst(verbs: Sequence[Json], order: Sequence[str]) -> Markup:
+def sunburst(verbs: Sequence[VerbCount], order: Sequence[str]) -> Markup:
     """The inner ring holds ``verbs`` by their counts, the outer one each verb's objects as shares of that verb; what is left
     open there are rarer objects and none. A verb has the colour of its place in ``order``, the same in every figure.
     """
-    total = sum(verb["n"] for verb in verbs)
+    total = sum(verb.n for verb in verbs)
     parts: list[str] = []
     start = 0.0
     for verb in verbs:
-        end = start + verb["n"] / total
-        hue = f"h{order.index(verb['verb']) % HUES}"
-        parts.append(_piece(start, end, 0, hue, verb["verb"]))
+        end = start + verb.n / total
+        hue = f"h{order.index(verb.verb) % HUES}"
+        parts.append(_piece(start, end, 0, hue, verb.verb))
         at = start
-        for noun in verb["nouns"]:
-            to = at + noun["n"] / total
-            parts.append(_piece(at, to, 1, f"{hue} noun", noun["noun"]))
+        for noun in verb.nouns:
+            to = at + noun.n / total
+            parts.append(_piece(at, to, 1, f"{hue} noun", noun.noun))
             at = to
         start = end
     middle = SIZE / 2

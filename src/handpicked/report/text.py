@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
+
+
+class Interval(Protocol):
+    """A value with its 95% interval: an Estimate, or a controlled rate."""
+
+    @property
+    def value(self) -> float | None: ...
+
+    @property
+    def low(self) -> float | None: ...
+
+    @property
+    def high(self) -> float | None: ...
+
 
 LONGEST_TEXT = 6000
 """Characters of a prompt or an answer that the page shows; results.json has all of them."""
@@ -27,6 +40,11 @@ def _picture(match: re.Match[str]) -> str:
 def shorten(text: str, most: int = LONGEST_TEXT) -> tuple[str, int]:
     """The start of a text and how many of its characters are left out."""
     return text[:most], max(0, len(text) - most)
+
+
+def value_of(estimate: Interval | None) -> float | None:
+    """The value of an estimate that there may not be."""
+    return None if estimate is None else estimate.value
 
 
 def percent(value: float | None) -> str:
@@ -54,18 +72,18 @@ def signed(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:+,.{digits}f}".replace("-", "−")
 
 
-def percent_interval(estimate: Mapping[str, Any] | None) -> str:
+def percent_interval(estimate: Interval | None) -> str:
     """``53 to 69%``."""
-    if estimate is None or estimate["low"] is None:
+    if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
-    return f"{100 * estimate['low']:.0f} to {100 * estimate['high']:.0f}%"
+    return f"{100 * estimate.low:.0f} to {100 * estimate.high:.0f}%"
 
 
-def signed_interval(estimate: Mapping[str, Any] | None, digits: int = 3) -> str:
+def signed_interval(estimate: Interval | None, digits: int = 3) -> str:
     """``−0.020 to +0.110``."""
-    if estimate is None or estimate["low"] is None:
+    if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
-    return f"{signed(estimate['low'], digits)} to {signed(estimate['high'], digits)}"
+    return f"{signed(estimate.low, digits)} to {signed(estimate.high, digits)}"
 
 
 def points(value: float | None) -> str:
@@ -78,11 +96,11 @@ def signed_points(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
 
 
-def points_interval(estimate: Mapping[str, Any] | None) -> str:
+def points_interval(estimate: Interval | None) -> str:
     """``−0.2 to +1.1`` points of 100."""
-    if estimate is None or estimate["low"] is None:
+    if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
-    return f"{signed_points(estimate['low'])} to {signed_points(estimate['high'])}"
+    return f"{signed_points(estimate.low)} to {signed_points(estimate.high)}"
 
 
 def duration(seconds: float) -> str:

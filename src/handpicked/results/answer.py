@@ -8,50 +8,57 @@ and in either case only if that stands when it is corrected for making several c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
+from handpicked.records import Estimate
+from handpicked.results.schema import Answer, AnswerKind, ArmComparison, ArmSection
 from handpicked.statistics.compare import LEVEL, MIN_PAIRS
+from handpicked.statistics.estimates import lies_above, lies_below
+from handpicked.statistics.health import Health
 
 Decision = Literal["beaten", "lost", "undecided", "thin"]
-Json = Mapping[str, Any]
-Groups = Mapping[Decision, Sequence[Json]]
+Groups = Mapping[Decision, Sequence[ArmComparison]]
 
 RANDOM = ("random",)
 """Selectors that choose blindly: the arms that a method must beat to be worth its name."""
 
 
-def decide(comparison: Json) -> Decision:
+def decide(comparison: ArmComparison) -> Decision:
     """What one comparison says about its rival ``b``, by the strict rule."""
-    rate = comparison["strict"]["win_rate"]
-    if rate["value"] is None or rate["n"] < MIN_PAIRS:
+    rate = comparison.strict.win_rate
+    if rate.value is None or rate.n < MIN_PAIRS:
         return "thin"
     if not _excludes_half(comparison) or not _stands(comparison):
         return "undecided"
-    return "beaten" if rate["low"] > 0.5 else "lost"
+    return "beaten" if lies_above(rate, 0.5) else "lost"
 
 
-def _excludes_half(comparison: Json) -> bool:
-    rate = comparison["strict"]["win_rate"]
-    return bool(rate["low"] > 0.5 or rate["high"] < 0.5)
+def _excludes_half(comparison: ArmComparison) -> bool:
+    rate = comparison.strict.win_rate
+    return lies_above(rate, 0.5) or lies_below(rate, 0.5)
 
 
-def _stands(comparison: Json) -> bool:
+def _stands(comparison: ArmComparison) -> bool:
     """Whether it is significant when corrected; only comparisons over all prompts are tested, the others show detail."""
-    return comparison["test_set"] != "all" or (comparison["holm"] is not None and comparison["holm"] < LEVEL)
+    return comparison.test_set != "all" or (comparison.holm is not None and comparison.holm < LEVEL)
 
 
 def answers(
-    candidates: Sequence[str], arms: Sequence[Json], comparisons: Sequence[Json], judge: Json | None
-) -> dict[str, str]:
+    candidates: Sequence[str],
+    arms: Sequence[ArmSection],
+    comparisons: Sequence[ArmComparison],
+    judge: Health | None,
+) -> Answer:
     """``answer`` for each base model, put together: with several, every part says which model it is about."""
-    base = {arm["name"]: arm["base"] for arm in arms}
+    base = {arm.name: arm.base for arm in arms}
     found = [
         (
             base[candidate],
             answer(
                 candidate,
-                [arm for arm in arms if arm["base"] == base[candidate]],
-                [item for item in comparisons if item["a"] == candidate],
+                [arm for arm in arms if arm.base == base[candidate]],
+                [item for item in comparisons if item.a == candidate],
                 judge,
             ),
         )
@@ -59,56 +66,54 @@ def answers(
     ]
     if len(found) == 1:
         return found[0][1]
-    kinds = {part["kind"] for _, part in found}
-    together = {"kind": kinds.pop() if len(kinds) == 1 else "mixed"}
-    for key in ("headline", "sentence", "certainty", "by_loss"):
-        said = [f"On {name}: {part[key]}" for name, part in found if part[key]]
-        together[key] = " ".join(said)
-    return together
+    kinds = {part.kind for _, part in found}
+    kind: AnswerKind = kinds.pop() if len(kinds) == 1 else "mixed"
+    return Answer(
+        kind,
+        headline=_on_each([(name, part.headline) for name, part in found]),
+        sentence=_on_each([(name, part.sentence) for name, part in found]),
+        certainty=_on_each([(name, part.certainty) for name, part in found]),
+        by_loss=_on_each([(name, part.by_loss) for name, part in found]),
+    )
+
+
+def _on_each(parts: Sequence[tuple[str, str]]) -> str:
+    return " ".join(f"On {name}: {text}" for name, text in parts if text)
 
 
 def answer(
-    candidate: str, arms: Sequence[Json], comparisons: Sequence[Json], judge: Json | None
-) -> dict[str, str]:
-    """The answer in words.
-
-    ``comparisons`` are those of the candidate over all prompts by one judge, whose health ``judge`` tells.
-
-    ``kind``: clear (every rival is beaten), mixed, lost, undecided, or refused (no winner may be named).
-    ``headline``: the answer without numbers. ``sentence``: the answer with them. ``certainty``: what the numbers cover
-    and what they do not. ``by_loss``: what the loss on the references says, empty where there is none.
-    """
+    candidate: str, arms: Sequence[ArmSection], comparisons: Sequence[ArmComparison], judge: Health | None
+) -> Answer:
+    """The answer in words; ``comparisons`` are the candidate's over all prompts by one judge, of health ``judge``."""
     by_loss = _by_loss(candidate, arms)
     if not comparisons or judge is None:
-        return {**_without_verdicts(by_loss), "by_loss": ""}
-    found = {"certainty": _certainty(comparisons, judge, arms), "by_loss": by_loss["sentence"]}
-    groups: dict[Decision, list[Json]] = {"beaten": [], "lost": [], "undecided": [], "thin": []}
+        return _without_verdicts(by_loss)
+    groups: dict[Decision, list[ArmComparison]] = {"beaten": [], "lost": [], "undecided": [], "thin": []}
     for comparison in comparisons:
         groups[decide(comparison)].append(comparison)
-    if not judge["healthy"]:
-        headline = f"No winner is named: the judge {judge['name']} cannot be trusted."
-        why = f"{'; '.join(judge['reasons'])}. Its verdicts are shown, but they decide nothing."
-        return {"kind": "refused", "headline": headline, "sentence": f"{headline[:-1]}: {why}", **found}
-    if len(groups["thin"]) == len(comparisons):
-        most = max(item["strict"]["win_rate"]["n"] for item in comparisons)
+    kind = _kind(groups)
+    headline = _statement(candidate, groups, lambda item: arm_name(item.b, arms))
+    sentence = _statement(candidate, groups, lambda item: _numbers(item, arms))
+    if not judge.healthy:
+        kind, headline = "refused", f"No winner is named: the judge {judge.name} cannot be trusted."
+        why = f"{'; '.join(judge.reasons)}. Its verdicts are shown, but they decide nothing."
+        sentence = f"{headline[:-1]}: {why}"
+    elif len(groups["thin"]) == len(comparisons):
+        most = max(item.strict.win_rate.n for item in comparisons)
+        kind = "refused"
         headline = f"No winner is named: {most} judged {'pair' if most == 1 else 'pairs'} cannot decide it."
         sentence = f"{headline[:-1]}; at least {MIN_PAIRS} a comparison are needed."
-        return {"kind": "refused", "headline": headline, "sentence": sentence, **found}
-    return {
-        "kind": _kind(groups),
-        "headline": _statement(candidate, groups, lambda item: arm_name(item["b"], arms)),
-        "sentence": _statement(candidate, groups, lambda item: _numbers(item, arms)),
-        **found,
-    }
+    certainty = _certainty(comparisons, judge, arms)
+    return Answer(kind, headline, sentence, certainty, by_loss.sentence if by_loss else "")
 
 
-def _kind(groups: Groups) -> str:
+def _kind(groups: Groups) -> AnswerKind:
     if groups["beaten"]:
         return "mixed" if groups["lost"] or groups["undecided"] or groups["thin"] else "clear"
     return "lost" if groups["lost"] else "undecided"
 
 
-def _statement(candidate: str, groups: Groups, say: Callable[[Json], str]) -> str:
+def _statement(candidate: str, groups: Groups, say: Callable[[ArmComparison], str]) -> str:
     """What became of the rivals; ``say`` names one of them, with or without its numbers."""
     phrases: tuple[tuple[Decision, str, str], ...] = (
         ("beaten", "beats", "and"),
@@ -122,22 +127,24 @@ def _statement(candidate: str, groups: Groups, say: Callable[[Json], str]) -> st
     return f"{candidate} {'; it '.join(parts)}."
 
 
-def _numbers(comparison: Json, arms: Sequence[Json]) -> str:
-    rate = comparison["strict"]["win_rate"]
-    name = arm_name(comparison["b"], arms)
-    if rate["value"] is None:
+def _numbers(comparison: ArmComparison, arms: Sequence[ArmSection]) -> str:
+    rate = comparison.strict.win_rate
+    name = arm_name(comparison.b, arms)
+    if rate.value is None or rate.low is None or rate.high is None:
         return f"{name} (n = 0)"
-    return f"{name} (win rate {rate['value']:.0%}, 95% {100 * rate['low']:.0f} to {100 * rate['high']:.0f}, n = {rate['n']})"
+    return (
+        f"{name} (win rate {rate.value:.0%}, 95% {100 * rate.low:.0f} to {100 * rate.high:.0f}, n = {rate.n})"
+    )
 
 
-def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -> str:
-    pairs = [item["strict"]["win_rate"]["n"] for item in comparisons]
+def _certainty(comparisons: Sequence[ArmComparison], judge: Health, arms: Sequence[ArmSection]) -> str:
+    pairs = [item.strict.win_rate.n for item in comparisons]
     n = str(pairs[0]) if min(pairs) == max(pairs) else f"{min(pairs)} to {max(pairs)}"
-    both = judge["contradictions"]["n"] > 0
+    both = judge.contradictions.n > 0
     swap = " in both orders; only a verdict that survives the swap counts" if both else ""
-    judged = "judged pairs" if any(arm["seeds"] for arm in arms) else "prompts"
-    lines = [f"{n} {judged} a comparison, judged by {judge['name']}{swap}."]
-    detectable = [item["power"]["detectable"] for item in comparisons if item["power"]["detectable"]]
+    judged = "judged pairs" if any(arm.seeds for arm in arms) else "prompts"
+    lines = [f"{n} {judged} a comparison, judged by {judge.name}{swap}."]
+    detectable = [item.power.detectable for item in comparisons if item.power.detectable]
     if detectable:
         points = f"{100 * max(detectable):.0f} points from 50%"
         corrected = ", correction for several comparisons included" if len(comparisons) > 1 else ""
@@ -148,34 +155,34 @@ def _certainty(comparisons: Sequence[Json], judge: Json, arms: Sequence[Json]) -
     lines.append("Each interval is 95% by itself.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
-    if any(arm["training"] for arm in arms):
+    if any(arm.training for arm in arms):
         lines.append(_trainings(arms))
     return " ".join(line for line in lines if line)
 
 
-def _beyond_power(comparisons: Sequence[Json], arms: Sequence[Json]) -> list[str]:
+def _beyond_power(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection]) -> list[str]:
     """The rivals against which not even a one-sided result would be found, and why, for the first reason among them."""
-    blind = [item for item in comparisons if item["power"]["detectable"] is None and item["power"]["reason"]]
+    blind = [item for item in comparisons if item.power.detectable is None and item.power.reason]
     if not blind:
         return []
-    names = join([arm_name(item["b"], arms) for item in blind], "or")
-    return [f"Against {names} no win rate is found four times of five: {blind[0]['power']['reason']}."]
+    names = join([arm_name(item.b, arms) for item in blind], "or")
+    return [f"Against {names} no win rate is found four times of five: {blind[0].power.reason}."]
 
 
-def _trainings(arms: Sequence[Json]) -> str:
+def _trainings(arms: Sequence[ArmSection]) -> str:
     """How often each arm was trained, and what that means for the intervals."""
-    several = [f"{arm['name']} ({len(arm['seeds'])} seeds)" for arm in arms if arm["seeds"]]
+    several = [f"{arm.name} ({len(arm.seeds)} seeds)" for arm in arms if arm.seeds]
     if not several:
         return (
             "Each arm was trained once: the intervals cover the choice of prompts, not of the training seed."
         )
-    once = [arm for arm in arms if arm["training"] and not arm["seeds"]]
+    once = [arm for arm in arms if arm.training and not arm.seeds]
     rest = " Every other arm was trained once, whose seed they leave out." if once else ""
-    few = " Two seeds say little about others." if any(len(arm["seeds"]) == 2 for arm in arms) else ""
+    few = " Two seeds say little about others." if any(len(arm.seeds) == 2 for arm in arms) else ""
     return f"The intervals cover prompts and training seeds of {join(several)}.{rest}{few}"
 
 
-def _corrected(comparisons: Sequence[Json], arms: Sequence[Json]) -> str:
+def _corrected(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection]) -> str:
     """How the correction for several comparisons was reckoned with, and what it undid."""
     rule = f"What is decided stands corrected for making {len(comparisons)} comparisons at once (Holm)."
     undone = [
@@ -185,59 +192,65 @@ def _corrected(comparisons: Sequence[Json], arms: Sequence[Json]) -> str:
     ]
     if not undone:
         return rule if any(decide(item) in ("beaten", "lost") for item in comparisons) else ""
-    names = join([arm_name(item["b"], arms) for item in undone])
+    names = join([arm_name(item.b, arms) for item in undone])
     return (
         f"By itself the interval against {names} leaves 50% out; corrected for making {len(comparisons)} comparisons at once "
         "(Holm) that is not enough."
     )
 
 
-def _by_loss(candidate: str, arms: Sequence[Json]) -> dict[str, str]:
-    """What the loss on the references says: ``kind`` and ``sentence``, both empty where nothing can be compared."""
-    rivals = [arm for arm in arms if arm["name"] != candidate and _compared(arm)]
-    if not rivals:
-        return {"kind": "", "sentence": ""}
-    better = [arm for arm in rivals if arm["loss_above_candidate"]["low"] > 0]
-    worse = [arm for arm in rivals if arm["loss_above_candidate"]["high"] < 0]
-    rest = [arm for arm in rivals if arm not in better and arm not in worse]
+@dataclass(frozen=True)
+class _ByLoss:
+    """What the loss on the references says."""
+
+    kind: AnswerKind
+    sentence: str
+
+
+def _by_loss(candidate: str, arms: Sequence[ArmSection]) -> _ByLoss | None:
+    """What the loss on the references says; ``None`` where nothing can be compared."""
+    rivals = [arm for arm in arms if arm.name != candidate]
+    above = {arm.name: arm.loss_above_candidate for arm in rivals if arm.loss_above_candidate}
+    known = {name: found for name, found in above.items() if found.low is not None}
+    if not known:
+        return None
+    better = [name for name, found in known.items() if lies_above(found, 0)]
+    worse = [name for name, found in known.items() if lies_below(found, 0)]
+    rest = [name for name in known if name not in better and name not in worse]
     phrases = (
         (better, "predicts the references better than", "and"),
         (worse, "predicts them worse than" if better else "predicts the references worse than", "and"),
         (rest, "is not shown to differ from", "or"),
     )
     parts = [
-        f"{verb} {join([_loss_numbers(arm, arms) for arm in found], word)}"
+        f"{verb} {join([_loss_numbers(name, known[name], arms) for name in found], word)}"
         for found, verb, word in phrases
         if found
     ]
-    kind = "clear" if len(better) == len(rivals) else "mixed" if better else "lost" if worse else "undecided"
-    return {"kind": kind, "sentence": f"By loss, {candidate} {'; it '.join(parts)}."}
+    kind: AnswerKind = (
+        "clear" if len(better) == len(known) else "mixed" if better else "lost" if worse else "undecided"
+    )
+    return _ByLoss(kind, f"By loss, {candidate} {'; it '.join(parts)}.")
 
 
-def _without_verdicts(by_loss: Mapping[str, str]) -> dict[str, str]:
+def _without_verdicts(by_loss: _ByLoss | None) -> Answer:
     """No pairs were judged: the losses speak alone, and never for more than they measure."""
-    if not by_loss["sentence"]:
-        nothing = "Nothing was compared: there are no verdicts and no held-out losses."
-        return {"kind": "refused", "headline": nothing, "sentence": nothing, "certainty": ""}
+    if by_loss is None:
+        nothing = "Nothing was compared: there are no verdicts and no reference losses."
+        return Answer("refused", nothing, nothing, "", "")
     certainty = "No pairs were judged: loss says how well the references are predicted, not which answers people prefer."
-    headline = by_loss["sentence"]
-    return {"kind": by_loss["kind"], "headline": headline, "sentence": headline, "certainty": certainty}
+    return Answer(by_loss.kind, by_loss.sentence, by_loss.sentence, certainty, "")
 
 
-def _compared(arm: Json) -> bool:
-    difference = arm["loss_above_candidate"]
-    return difference is not None and difference["low"] is not None
+def _loss_numbers(name: str, above: Estimate, arms: Sequence[ArmSection]) -> str:
+    value = f"{above.value:+.3f}".replace("-", "−")
+    return f"{arm_name(name, arms)} ({value})"
 
 
-def _loss_numbers(arm: Json, arms: Sequence[Json]) -> str:
-    above = f"{arm['loss_above_candidate']['value']:+.3f}".replace("-", "−")
-    return f"{arm_name(arm['name'], arms)} ({above})"
-
-
-def arm_name(name: str, arms: Sequence[Json]) -> str:
+def arm_name(name: str, arms: Sequence[ArmSection]) -> str:
     """An arm as a reader would say it."""
-    by = next((arm["by"] for arm in arms if arm["name"] == name), "")
-    return {"none": "the base model", "full": "the full pool"}.get(by, name)
+    by = next((arm.by for arm in arms if arm.name == name), "")
+    return {"none": "the untouched model", "full": "the full pool"}.get(by, name)
 
 
 def join(items: Sequence[str], word: str = "and") -> str:

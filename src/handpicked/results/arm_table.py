@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from handpicked.records import Completion
+from handpicked.records import Completion, Estimate
 from handpicked.results.facts import ArmFacts, Losses, TrainingFacts
+from handpicked.results.schema import ArmSection
 from handpicked.statistics import seeds
 from handpicked.statistics.histogram import summarize
-
-Json = dict[str, Any]
-AVERAGED = (
-    *("rows", "truncated", "steps", "epochs", "tokens", "response_tokens", "seconds", "learning_rate"),
-    *("warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
-    *("weight_change", "weight_change_relative"),
-)
-"""What of the trainings of several seeds is told as their mean."""
 
 
 def arm_table(
     arms: Sequence[ArmFacts], candidates: Sequence[str], losses: Losses, completions: Sequence[Completion]
-) -> list[Json]:
+) -> tuple[ArmSection, ...]:
     """The facts of each arm, in the order of the experiment file; the seeds of one arm are pooled."""
     groups = by_arm(arms)
     answers: dict[str, list[Completion]] = {name: [] for name in groups}
@@ -34,16 +26,8 @@ def arm_table(
         on_base = {other: m for other, m in groups.items() if m[0].base == members[0].base}
         untouched = next((m for m in on_base.values() if m[0].by == "none"), [])
         candidate = next((m for other, m in on_base.items() if other in candidates), [])
-        found.append(
-            {
-                **_facts(name, members),
-                "loss": _loss(members, losses),
-                "loss_above_base": _above(members, untouched, losses),
-                "loss_above_candidate": _above(members, candidate, losses),
-                **_answers(answers[name]),
-            }
-        )
-    return found
+        found.append(_section(name, members, untouched, candidate, losses, answers[name]))
+    return tuple(found)
 
 
 def by_arm(arms: Sequence[ArmFacts]) -> dict[str, list[ArmFacts]]:
@@ -54,73 +38,98 @@ def by_arm(arms: Sequence[ArmFacts]) -> dict[str, list[ArmFacts]]:
     return groups
 
 
-def _facts(name: str, members: Sequence[ArmFacts]) -> Json:
-    """What was selected and trained. Lengths are of all seeds together, training is the mean over them."""
+def _section(
+    name: str,
+    members: Sequence[ArmFacts],
+    untouched: Sequence[ArmFacts],
+    candidate: Sequence[ArmFacts],
+    losses: Losses,
+    completions: Sequence[Completion],
+) -> ArmSection:
+    """One arm. Lengths are of all seeds together, training is the mean over them."""
     first = members[0]
-    return {
-        "name": name,
-        "by": first.by,
-        "family": first.family or name,
-        "base": first.base,
-        "pool": first.pool,
-        "seeds": [arm.name for arm in members] if len(members) > 1 else [],
-        "rows": first.rows,
-        "settings": dict(first.settings),
-        "selection": asdict(first.selection) if first.selection else None,
-        "refined": dict(first.refined) if first.refined else None,
-        "lengths": summarize([length for arm in members for length in arm.lengths]),
-        "training": _training([arm.training for arm in members if arm.training]),
-    }
+    ordered = sorted(completions, key=lambda completion: (completion.arm, completion.prompt_id))
+    finished = _by_model(ordered, lambda completion: float(completion.finished))
+    unfinished = _by_model(ordered, lambda completion: float(not completion.finished))
+    return ArmSection(
+        name=name,
+        by=first.by,
+        family=first.family or name,
+        base=first.base,
+        pool=first.pool,
+        seeds=tuple(arm.name for arm in members) if len(members) > 1 else (),
+        rows=first.rows,
+        settings=first.settings,
+        selection=first.selection,
+        refined=first.refined,
+        lengths=summarize([length for arm in members for length in arm.lengths]),
+        training=_training([arm.training for arm in members if arm.training]),
+        loss=_loss(members, losses),
+        loss_above_base=_above(members, untouched, losses),
+        loss_above_candidate=_above(members, candidate, losses),
+        answer_lengths=summarize([completion.tokens for completion in ordered]),
+        answer_tokens=seeds.mean(_by_model(ordered, lambda completion: completion.tokens) or [{}]),
+        finished=seeds.mean(finished, share=True),
+        unfinished=seeds.mean(unfinished, share=True),
+        empty=sum(not completion.text.strip() for completion in ordered),
+    )
 
 
-def _training(facts: Sequence[TrainingFacts]) -> Json | None:
+def _by_model(
+    completions: Sequence[Completion], value: Callable[[Completion], float | None]
+) -> list[dict[str, float | None]]:
+    """A value of every answer by prompt, for each model that answered."""
+    found: dict[str, dict[str, float | None]] = {}
+    for completion in completions:
+        found.setdefault(completion.arm, {})[completion.prompt_id] = value(completion)
+    return list(found.values())
+
+
+def _training(facts: Sequence[TrainingFacts]) -> TrainingFacts | None:
+    """The one training, or the means over several."""
     if len(facts) < 2:
-        return asdict(facts[0]) if facts else None
+        return facts[0] if facts else None
     curves = [dict(one.curve) for one in facts]
     steps = [step for step in curves[0] if all(step in curve for curve in curves)]
-    return {
-        **{name: _mean([getattr(one, name) for one in facts]) for name in AVERAGED},
-        "curve": [(step, sum(curve[step] for curve in curves) / len(curves)) for step in steps],
-        "device": facts[0].device,
-        "template": facts[0].template,
-        "rate_origin": facts[0].rate_origin,
-    }
+    return replace(
+        facts[0],
+        rows=_mean([one.rows for one in facts]),
+        truncated=_mean([one.truncated for one in facts]),
+        steps=_mean([one.steps for one in facts]),
+        epochs=_mean([one.epochs for one in facts]),
+        tokens=_mean([one.tokens for one in facts]),
+        response_tokens=_mean([one.response_tokens for one in facts]),
+        seconds=_mean([one.seconds for one in facts]),
+        curve=[(step, _mean([curve[step] for curve in curves])) for step in steps],
+        learning_rate=_mean_of_known([one.learning_rate for one in facts]),
+        warmup_steps=_mean([one.warmup_steps for one in facts]),
+        rate_sum=_mean_of_known([one.rate_sum for one in facts]),
+        token_accuracy=_mean_of_known([one.token_accuracy for one in facts]),
+        token_accuracy_last_pass=_mean_of_known([one.token_accuracy_last_pass for one in facts]),
+        weight_change=_mean_of_known([one.weight_change for one in facts]),
+        weight_change_relative=_mean_of_known([one.weight_change_relative for one in facts]),
+    )
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean over the seeds; None where one has no value."""
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    """The mean over the seeds; ``None`` where one has no value."""
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
+    return _mean(known) if len(known) == len(values) else None
 
 
-def _loss(members: Sequence[ArmFacts], losses: Losses) -> Json | None:
-    """Held-out loss, nats per response token."""
+def _loss(members: Sequence[ArmFacts], losses: Losses) -> Estimate | None:
+    """Reference loss, nats per response token."""
     mine = [losses[arm.name] for arm in members if losses.get(arm.name)]
-    return asdict(seeds.mean(mine)) if mine else None
+    return seeds.mean(mine) if mine else None
 
 
-def _above(members: Sequence[ArmFacts], others: Sequence[ArmFacts], losses: Losses) -> Json | None:
+def _above(members: Sequence[ArmFacts], others: Sequence[ArmFacts], losses: Losses) -> Estimate | None:
     """How far the loss lies above that of another arm on the same prompts."""
     mine, other = ([losses[arm.name] for arm in side if losses.get(arm.name)] for side in (members, others))
     if not mine or not other or members[0].name == others[0].name:
         return None
-    return asdict(seeds.difference(mine, other))
-
-
-def _answers(completions: Sequence[Completion]) -> Json:
-    """Answer lengths in the model's tokens, and the shares of answers that ended by themselves and that stopped at the token limit."""
-    ordered = sorted(completions, key=lambda completion: (completion.arm, completion.prompt_id))
-    tokens: dict[str, dict[str, float | None]] = {}
-    finished: dict[str, dict[str, float | None]] = {}
-    unfinished: dict[str, dict[str, float | None]] = {}
-    for completion in ordered:
-        tokens.setdefault(completion.arm, {})[completion.prompt_id] = completion.tokens
-        finished.setdefault(completion.arm, {})[completion.prompt_id] = float(completion.finished)
-        unfinished.setdefault(completion.arm, {})[completion.prompt_id] = float(not completion.finished)
-    return {
-        "answer_lengths": summarize([completion.tokens for completion in ordered]),
-        "answer_tokens": asdict(seeds.mean(list(tokens.values()) or [{}])),
-        "finished": asdict(seeds.mean(list(finished.values()), share=True)),
-        "unfinished": asdict(seeds.mean(list(unfinished.values()), share=True)),
-        "empty": sum(not completion.text.strip() for completion in ordered),
-    }
+    return seeds.difference(mine, other)

@@ -1,4 +1,4 @@
-"""Everything a report says, assembled from what the stages found: records and facts in, plain JSON out.
+"""Everything a report says, assembled from what the stages found: records and facts in, ``Results`` out.
 
 Deterministic: the same inputs, in any order of prompts, completions and verdicts, give the same results. Every reported
 number is an Estimate (value, low, high, n, missing, method); loss in nats per response token, time in seconds.
@@ -7,9 +7,8 @@ number is an Estimate (value, low, high, n, missing, method); loss in nats per r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import blake2b
-from typing import Any
 
 from handpicked.records import Prompt, Verdict
 from handpicked.results.answer import answers
@@ -20,85 +19,89 @@ from handpicked.results.compared import EVERYTHING, compare_arms, judged_pairs, 
 from handpicked.results.facts import PoolFacts, RunFacts
 from handpicked.results.instructions import instructions
 from handpicked.results.samples import samples
+from handpicked.results.schema import (
+    FORMAT,
+    ArmComparison,
+    ArmSection,
+    PoolSection,
+    PromptSet,
+    Ranking,
+    Results,
+    SeedSection,
+)
 from handpicked.results.short_answers import short_answers
 from handpicked.results.size_curves import size_curves
 from handpicked.results.told import Told, tell
 from handpicked.statistics.health import health
 from handpicked.statistics.histogram import EDGES, summarize
-from handpicked.statistics.preference import preference
-
-FORMAT = 3
-"""Version of the shape of results.json."""
-
-Json = dict[str, Any]
+from handpicked.statistics.preference import StylePreference, preference
 
 
-def assemble(run: RunFacts) -> Json:
-    """The results of an experiment as plain JSON (``results.json``), which ``report.render`` turns into a page.
+def assemble(run: RunFacts) -> Results:
+    """The results of an experiment, which ``report.render`` turns into a page.
 
-    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the base model last.
-    A comparison's ``holm`` is the p-value of the sign test that neither arm is better, corrected for all comparisons of the
-    candidates by that judge; ``None`` where nothing was tested.
+    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the untouched model last.
     """
     told = tell(run)
     tables = arm_table(run.arms, run.candidates, run.losses, run.completions)
-    judges = [_judge(name, told.by(name)) for name in told.judges]
+    judges = tuple(health(told.by(name)) for name in told.judges)
     comparisons = _comparisons(run, told)
     headline = [item for item in comparisons if _is_headline(item, told, run.candidates)]
     main = judges[0] if judges else None
     candidate = run.candidates[0]
-    results: Json = {
-        "format": FORMAT,
-        "name": run.experiment["name"],
-        **{text: run.experiment.get(text, "") for text in ("why", "expected", "cost")},
-        "candidate": candidate,
-        "candidates": list(run.candidates),
-        "answer": answers(run.candidates, tables, headline, main),
-        "pool": _pool(run.pool),
-        "pools": [_pool(other) for other in run.pools],
-        "length_bins": list(EDGES),
-        "prompts": _prompt_sets(run.prompts),
-        "arms": tables,
-        "members": _members(run, told),
-        "comparisons": comparisons,
-        "size_curves": size_curves(run.curves, told.groups, run.losses, told.main, run.benchmarks),
-        "judges": judges,
-        "rankings": _rankings(run, told, tables),
-        "benchmarks": benchmark_table(run.benchmarks, lines_of(told.groups), run.averages),
-        "short_answers": short_answers(told.groups, run.prompts, run.completions),
-        "samples": samples(told.verdicts, run.prompts, run.completions, told.groups[candidate][0].name, main),
-        "audit": dict(run.audit) if run.audit is not None else None,
-        "instructions": instructions(run, told),
-        "preference": _preference(run, told),
-        "people": None if run.people is None else dict(run.people),
-        "stages": [asdict(stage) for stage in run.stages],
-        "settings": dict(run.experiment),
-        "provenance": dict(run.provenance),
-    }
-    results["banners"] = banners(results)
-    return results
+    results = Results(
+        format=FORMAT,
+        name=str(run.experiment["name"]),
+        why=str(run.experiment.get("why", "")),
+        expected=str(run.experiment.get("expected", "")),
+        cost=str(run.experiment.get("cost", "")),
+        candidate=candidate,
+        candidates=tuple(run.candidates),
+        answer=answers(run.candidates, tables, headline, main),
+        pool=_pool(run.pool),
+        pools=tuple(_pool(other) for other in run.pools),
+        length_bins=EDGES,
+        prompts=_prompt_sets(run.prompts),
+        arms=tables,
+        members=_members(run, told),
+        comparisons=comparisons,
+        size_curves=size_curves(run.curves, told.groups, run.losses, told.main, run.benchmarks),
+        judges=judges,
+        rankings=_rankings(run, told, tables),
+        benchmarks=benchmark_table(run.benchmarks, lines_of(told.groups), run.averages),
+        short_answers=short_answers(told.groups, run.prompts, run.completions),
+        samples=samples(told.verdicts, run.prompts, run.completions, told.groups[candidate][0].name, main),
+        audit=run.audit,
+        instructions=instructions(run, told),
+        preference=_preference(run, told),
+        people=run.people,
+        stages=tuple(run.stages),
+        settings=run.experiment,
+        provenance=run.provenance,
+    )
+    return replace(results, banners=banners(results))
 
 
-def _comparisons(run: RunFacts, told: Told) -> list[Json]:
+def _comparisons(run: RunFacts, told: Told) -> tuple[ArmComparison, ...]:
     """Every two arms that met, by each judge."""
     pairs = judged_pairs(told.verdicts, run.prompts, run.completions)
-    return [
+    return tuple(
         comparison
         for judge in told.judges
         for comparison in compare_arms(judge, told.verdicts, told.order, run.candidates, told.arm_of, pairs)
-    ]
-
-
-def _is_headline(comparison: Json, told: Told, candidates: Sequence[str]) -> bool:
-    """Whether it is a candidate's, over all prompts, by the first judge."""
-    return bool(
-        comparison["judge"] == told.judges[0]
-        and comparison["test_set"] == EVERYTHING
-        and comparison["a"] in candidates
     )
 
 
-def _preference(run: RunFacts, told: Told) -> Json | None:
+def _is_headline(comparison: ArmComparison, told: Told, candidates: Sequence[str]) -> bool:
+    """Whether it is a candidate's, over all prompts, by the first judge."""
+    return (
+        comparison.judge == told.judges[0]
+        and comparison.test_set == EVERYTHING
+        and comparison.a in candidates
+    )
+
+
+def _preference(run: RunFacts, told: Told) -> StylePreference | None:
     """The first judge's preference against the features of the answers, at equal length."""
     if not told.judges or not run.answer_features:
         return None
@@ -107,35 +110,47 @@ def _preference(run: RunFacts, told: Told) -> Json | None:
     return preference(told.main, run.answer_features, features, fixed=fixed)
 
 
-def _members(run: RunFacts, told: Told) -> list[Json]:
+def _members(run: RunFacts, told: Told) -> tuple[SeedSection, ...]:
     """Each seed of the arms that have several, by itself."""
     several = [members for members in told.groups.values() if len(members) > 1]
     single = [replace(arm, arm="") for members in several for arm in members]
     names = {arm.name for arm in single}
     tables = arm_table(single, (), run.losses, [c for c in run.completions if c.arm in names])
-    kept = ("name", "rows", "training", "loss", "answer_tokens", "finished", "unfinished", "empty")
-    return [{"arm": told.arm_of[table["name"]], **{key: table[key] for key in kept}} for table in tables]
+    return tuple(
+        SeedSection(
+            arm=told.arm_of[one.name],
+            name=one.name,
+            rows=one.rows,
+            training=one.training,
+            loss=one.loss,
+            answer_tokens=one.answer_tokens,
+            finished=one.finished,
+            unfinished=one.unfinished,
+            empty=one.empty,
+        )
+        for one in tables
+    )
 
 
-def _rankings(run: RunFacts, told: Told, tables: Sequence[Json]) -> list[Json]:
+def _rankings(run: RunFacts, told: Told, tables: Sequence[ArmSection]) -> tuple[Ranking, ...]:
     """All arms of a base model by strength, by each judge, where there is more to rank than a candidate's own comparisons."""
-    return [
-        {"base": base, **ranking(judge, met, told.arm_of)}
+    return tuple(
+        ranking(base, judge, met, told.arm_of)
         for judge in told.judges
         for base, met in _ranked(told.by(judge), tables, run.candidates, told.arm_of).items()
-    ]
+    )
 
 
 def _ranked(
     verdicts: Sequence[Verdict],
-    tables: Sequence[Json],
+    tables: Sequence[ArmSection],
     candidates: Sequence[str],
     arm_of: Mapping[str, str],
 ) -> dict[str, list[Verdict]]:
     """The verdicts on each base model on which rivals met among themselves, so that there is more to tell than the
-    candidate's comparisons and, on a size curve, those with the base model."""
-    base = {arm["name"]: arm["base"] for arm in tables}
-    aside = {*candidates, *(arm["name"] for arm in tables if arm["by"] == "none")}
+    candidate's comparisons and, on a size curve, those with the untouched model."""
+    base = {arm.name: arm.base for arm in tables}
+    aside = {*candidates, *(arm.name for arm in tables if arm.by == "none")}
     found: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         found.setdefault(base[arm_of[verdict.a]], []).append(verdict)
@@ -146,38 +161,27 @@ def _ranked(
     }
 
 
-def _judge(name: str, verdicts: Sequence[Verdict]) -> Json:
-    found = asdict(health(verdicts))
-    del found["judge"]
-    return {"name": name, **found}
+def _pool(pool: PoolFacts) -> PoolSection:
+    return PoolSection(
+        name=pool.name,
+        source=pool.source,
+        rows=pool.rows,
+        rejected=pool.rejected,
+        held_out=pool.held_out,
+        measure=pool.measure,
+        lengths=summarize(pool.lengths),
+    )
 
 
-def _pool(pool: PoolFacts) -> Json:
-    return {
-        "name": pool.name,
-        "source": pool.source,
-        "rows": pool.rows,
-        "rejected": pool.rejected,
-        "held_out": pool.held_out,
-        "measure": pool.measure,
-        "lengths": summarize(pool.lengths),
-    }
-
-
-def _prompt_sets(prompts: Sequence[Prompt]) -> list[Json]:
+def _prompt_sets(prompts: Sequence[Prompt]) -> tuple[PromptSet, ...]:
     """Each test set with its counts and a digest of its prompts, by which two runs can tell that they share them."""
     sets: dict[str, list[Prompt]] = {}
     for prompt in prompts:
         sets.setdefault(prompt.test_set, []).append(prompt)
-    return [
-        {
-            "test_set": name,
-            "prompts": len(chosen),
-            "references": sum(prompt.reference is not None for prompt in chosen),
-            "digest": _digest(chosen),
-        }
+    return tuple(
+        PromptSet(name, len(chosen), sum(prompt.reference is not None for prompt in chosen), _digest(chosen))
         for name, chosen in sets.items()
-    ]
+    )
 
 
 def _digest(prompts: Sequence[Prompt]) -> str:

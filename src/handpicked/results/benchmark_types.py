@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from handpicked.records import Estimate
 from handpicked.results.benchmarks import Line, paired
 from handpicked.results.facts import BenchFacts
+from handpicked.results.schema import BenchmarkTypes, DocumentType
 from handpicked.statistics.verb_noun import NONE, WITHOUT, in_order, most_common, proportion, types_of
 
-Json = dict[str, Any]
 Verbs = Mapping[str, Mapping[str, "str | None"]]
 """The root verb of each document that asks something, by benchmark and document."""
 
@@ -35,8 +35,8 @@ def benchmark_types(
     candidate: str,
     verbs: Verbs,
     also: Collection[str] = (),
-) -> Json | None:
-    """By type of document, how far the candidate lies above the base model and above training on everything.
+) -> BenchmarkTypes | None:
+    """By type of document, how far the candidate lies above the untouched model and above training on everything.
 
     A document that ``verbs`` lacks is of type ``WITHOUT``; the verbs of ``also`` are types of their own beside the most common,
     so that a large benchmark does not hide them. Benchmarks take part whose values lie from 0 to 1 with higher
@@ -61,15 +61,15 @@ def benchmark_types(
     for doc, kind in pooled.type.items():
         types.setdefault(kind, []).append(doc)
     with_text = len(pooled.type) - len(types.get(WITHOUT, ()))
-    return {
-        "left_out": left_out,
-        "no_verb": asdict(proportion(len(types.get(NONE, ())), with_text)),
-        "overall": _row("all documents", list(pooled.type), pooled, mine.members, rivals),
-        "rows": [
+    return BenchmarkTypes(
+        left_out=left_out,
+        no_verb=proportion(len(types.get(NONE, ())), with_text),
+        overall=_row("all documents", list(pooled.type), pooled, mine.members, rivals),
+        rows=tuple(
             _row(name, types[name], pooled, mine.members, rivals)
             for name in in_order({name: len(listed) for name, listed in types.items()})
-        ],
-    }
+        ),
+    )
 
 
 def _row(
@@ -78,22 +78,24 @@ def _row(
     pooled: _Pooled,
     mine: Sequence[str],
     rivals: Mapping[str, Sequence[str]],
-) -> Json:
+) -> DocumentType:
     """One type. A difference counts as missing every document and seed of the type that it is not over."""
     parts = {
         model: {doc: known[doc] for doc in documents if doc in known}
         for model, known in pooled.values.items()
     }
-    row: Json = {
-        "type": name,
-        "documents": len(documents),
-        "benchmarks": dict(most_common(Counter(pooled.benchmark[doc] for doc in documents))),
-    }
+    found: dict[str, Estimate | None] = {}
     for key, models in rivals.items():
-        found = paired(*([parts.get(model, {}) for model in side] for side in (mine, models)))
+        change = paired(*([parts.get(model, {}) for model in side] for side in (mine, models)))
         wanted = len(documents) * max(len(mine), len(models))
-        row[key] = None if found is None else {**found, "missing": wanted - found["n"]}
-    return row
+        found[key] = None if change is None else replace(change, missing=wanted - change.n)
+    return DocumentType(
+        type=name,
+        documents=len(documents),
+        benchmarks=dict(most_common(Counter(pooled.benchmark[doc] for doc in documents))),
+        to_base=found["to_base"],
+        to_full=found["to_full"],
+    )
 
 
 def _left_out(facts: Iterable[BenchFacts], members: Sequence[str]) -> dict[str, str]:

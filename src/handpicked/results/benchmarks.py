@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from handpicked.records import Estimate
 from handpicked.results.facts import ArmFacts, BenchFacts
+from handpicked.results.schema import BenchmarkCell, BenchmarkRow
 from handpicked.statistics import seeds
 from handpicked.statistics.estimates import Z95, wilson
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,11 @@ def benchmark_table(
     facts: Sequence[BenchFacts],
     lines: Sequence[Line] = (),
     averages: Mapping[str, Sequence[str]] | None = None,
-) -> list[Json]:
+) -> tuple[BenchmarkRow, ...]:
     """A row for each benchmark in the order of ``facts``, then one for each average (its name to the benchmarks in it).
 
-    Each row holds a cell for each of ``lines`` (default: each model alone): ``score`` (an Estimate), ``to_base`` and
-    ``to_full`` (paired differences, ``None`` for the arm itself or where there is no such arm), ``characters`` and
-    ``characters_to_base`` for generated answers, and ``failed`` or ``reason`` where there is no score. Several seeds of an arm
-    are pooled and their spread is part of the interval (``seeds``).
+    Each row holds a cell for each of ``lines`` (default: each model alone). Several seeds of an arm are pooled and their
+    spread is part of the interval (``seeds``).
     """
     names = list(dict.fromkeys(fact.benchmark for fact in facts))
     lines = lines or [Line(arm, [arm]) for arm in dict.fromkeys(fact.arm for fact in facts)]
@@ -61,14 +57,16 @@ def benchmark_table(
         for line in lines
     }
     rows = [_row(name, lines, sides) for name in names]
-    by_name = {row["benchmark"]: {cell["arm"]: cell for cell in row["arms"]} for row in rows}
-    return [
+    by_name = {row.benchmark: {cell.arm: cell for cell in row.arms} for row in rows}
+    return (
         *rows,
         *(_average_row(name, members, lines, by_name) for name, members in (averages or {}).items()),
-    ]
+    )
 
 
-def _row(name: str, lines: Sequence[Line], sides: Mapping[tuple[str, str], Sequence[BenchFacts]]) -> Json:
+def _row(
+    name: str, lines: Sequence[Line], sides: Mapping[tuple[str, str], Sequence[BenchFacts]]
+) -> BenchmarkRow:
     facts = [fact for line in lines for fact in sides[name, line.arm]]
     told = next((fact for fact in facts if not fact.failed), facts[0])
     cells = []
@@ -79,40 +77,39 @@ def _row(name: str, lines: Sequence[Line], sides: Mapping[tuple[str, str], Seque
                 for other in (line.base, line.full)
             )
             cells.append(_cell(line.arm, mine, base, full))
-    return {
-        "benchmark": name,
-        "metric": told.metric,
-        "higher_is_better": told.higher_is_better,
-        "shots": told.shots,
-        "chat": told.chat,
-        "short_answer": told.short_answer,
-        "notes": list(told.notes),
-        "members": [],
-        "arms": cells,
-    }
+    return BenchmarkRow(
+        benchmark=name,
+        metric=told.metric,
+        higher_is_better=told.higher_is_better,
+        shots=told.shots,
+        chat=told.chat,
+        short_answer=told.short_answer,
+        notes=tuple(told.notes),
+        members=(),
+        arms=tuple(cells),
+    )
 
 
 def _cell(
     arm: str, facts: Sequence[BenchFacts], base: Sequence[BenchFacts], full: Sequence[BenchFacts]
-) -> Json:
+) -> BenchmarkCell:
     broken = [
         f"{fact.arm}: {fact.reason}" if len(facts) > 1 else fact.reason for fact in facts if fact.reason
     ]
     whole = [fact for fact in facts if not fact.failed]
-    return {
-        "arm": arm,
-        "score": asdict(_score(whole)),
-        "to_base": paired([fact.values for fact in whole], [fact.values for fact in base]),
-        "to_full": paired([fact.values for fact in whole], [fact.values for fact in full]),
-        "characters": asdict(_of_seeds([fact.characters for fact in whole]))
-        if any(f.characters for f in whole)
-        else None,
-        "characters_to_base": paired([fact.characters for fact in whole], [fact.characters for fact in base]),
-        "metrics": {fact.arm: dict(fact.metrics) for fact in whole},
-        "subtasks": {fact.arm: dict(fact.subtasks) for fact in whole},
-        "reason": "; ".join(reason for reason in broken if reason) or None,
-        "failed": not whole,
-    }
+    generated = any(fact.characters for fact in whole)
+    return BenchmarkCell(
+        arm=arm,
+        score=_score(whole),
+        to_base=paired([fact.values for fact in whole], [fact.values for fact in base]),
+        to_full=paired([fact.values for fact in whole], [fact.values for fact in full]),
+        characters=_of_seeds([fact.characters for fact in whole]) if generated else None,
+        characters_to_base=paired([fact.characters for fact in whole], [fact.characters for fact in base]),
+        metrics={fact.arm: fact.metrics for fact in whole},
+        subtasks={fact.arm: fact.subtasks for fact in whole},
+        reason="; ".join(reason for reason in broken if reason) or None,
+        failed=not whole,
+    )
 
 
 def _score(facts: Sequence[BenchFacts]) -> Estimate:
@@ -121,7 +118,7 @@ def _score(facts: Sequence[BenchFacts]) -> Estimate:
     return _of_seeds([fact.values for fact in facts])
 
 
-def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, float]]) -> Json | None:
+def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, float]]) -> Estimate | None:
     """How far an arm lies above another: the mean difference over the documents that both have, as an Estimate.
 
     A mapping from document to value for each model (seed) of the arm; one without documents says nothing, and without any
@@ -132,8 +129,8 @@ def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, floa
         return None
     if len(mine) == len(theirs) == 1:
         shared = [mine[0][doc] - theirs[0][doc] for doc in mine[0] if doc in theirs[0]]
-        return asdict(_mean(shared, len(mine[0].keys() ^ theirs[0].keys()), "mean of paired differences"))
-    return asdict(_over_seeds(seeds.differences(mine, theirs), seeds.paired_groups(len(mine), len(theirs))))
+        return _mean(shared, len(mine[0].keys() ^ theirs[0].keys()), "mean of paired differences")
+    return _over_seeds(seeds.differences(mine, theirs), seeds.paired_groups(len(mine), len(theirs)))
 
 
 def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
@@ -180,67 +177,59 @@ def _estimate(value: float | None, stderr: float | None, n: int, what: str, miss
 
 
 def _average_row(
-    name: str, members: Sequence[str], lines: Sequence[Line], rows: Mapping[str, Mapping[str, Json]]
-) -> Json:
+    name: str,
+    members: Sequence[str],
+    lines: Sequence[Line],
+    rows: Mapping[str, Mapping[str, BenchmarkCell]],
+) -> BenchmarkRow:
     """The unweighted mean of the members' scores; no value for an arm that lacks one of them."""
-    return {
-        "benchmark": name,
-        "metric": "mean",
-        "higher_is_better": True,
-        "shots": None,
-        "chat": False,
-        "short_answer": False,
-        "notes": [],
-        "members": list(members),
-        "arms": [
+    return BenchmarkRow(
+        benchmark=name,
+        metric="mean",
+        higher_is_better=True,
+        shots=None,
+        chat=False,
+        short_answer=False,
+        notes=(),
+        members=tuple(members),
+        arms=tuple(
             _average(line.arm, {member: rows.get(member, {}).get(line.arm) for member in members})
             for line in lines
-        ],
-    }
+        ),
+    )
 
 
-def _average(arm: str, cells: Mapping[str, Json | None]) -> Json:
-    lacking = [member for member, cell in cells.items() if cell is None or cell["score"]["value"] is None]
-    known = [cell for cell in cells.values() if cell is not None]
-    means = {
-        key: None if lacking else _mean_of([cell[key] for cell in known])
-        for key in ("score", "to_base", "to_full")
-    }
-    return {
-        "arm": arm,
-        **means,
-        "score": means["score"] or asdict(Estimate(None, None, None, 0, 0, "no value")),
-        "characters": None,
-        "characters_to_base": None,
-        "metrics": {},
-        "subtasks": {},
-        "reason": f"without {', '.join(lacking)}" if lacking else None,
-        "failed": False,
-    }
+def _average(arm: str, cells: Mapping[str, BenchmarkCell | None]) -> BenchmarkCell:
+    lacking = [member for member, cell in cells.items() if cell is None or cell.score.value is None]
+    known = [cell for cell in cells.values() if cell is not None and not lacking]
+    return BenchmarkCell(
+        arm=arm,
+        score=_mean_of([cell.score for cell in known]) or Estimate(None, None, None, 0, 0, "no value"),
+        to_base=_mean_of([cell.to_base for cell in known]),
+        to_full=_mean_of([cell.to_full for cell in known]),
+        characters=None,
+        characters_to_base=None,
+        metrics={},
+        subtasks={},
+        reason=f"without {', '.join(lacking)}" if lacking else None,
+        failed=False,
+    )
 
 
-def _mean_of(estimates: Sequence[Mapping[str, Any] | None]) -> Json | None:
-    """The mean of independent estimates; the standard errors add in quadrature."""
-    values = [item["value"] for item in estimates if item is not None]
-    if len(values) < len(estimates) or any(value is None for value in values):
+def _mean_of(estimates: Sequence[Estimate | None]) -> Estimate | None:
+    """The mean of independent estimates; the standard errors add in quadrature. ``None`` where one has no value."""
+    known = [item for item in estimates if item is not None]
+    values = [item.value for item in known if item.value is not None]
+    if not values or len(values) < len(estimates):
         return None
-    widths = [
-        item["high"] - item["value"] for item in estimates if item is not None and item["high"] is not None
-    ]
+    widths = [item.high - item.value for item in known if item.high is not None and item.value is not None]
     whole = len(widths) == len(values)
     half = math.sqrt(math.fsum(width**2 for width in widths)) / len(values) if whole else None
     value = math.fsum(values) / len(values)
-    n = sum(item["n"] for item in estimates if item is not None)
+    n = sum(item.n for item in known)
     method = f"mean of {len(values)} benchmarks" + (
         ", 1.96 standard errors" if whole else ", no standard error"
     )
-    return asdict(
-        Estimate(
-            value,
-            None if half is None else value - half,
-            None if half is None else value + half,
-            n,
-            0,
-            method,
-        )
-    )
+    if half is None:
+        return Estimate(value, None, None, n, 0, method)
+    return Estimate(value, value - half, value + half, n, 0, method)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
+from handpicked.results.controlled import controlled_rate
+from handpicked.results.schema import ArmComparison, RankedArm, Ranking, RuleRate, SeedRate, SoftRate
 from handpicked.statistics.bradley_terry import bradley_terry
 from handpicked.statistics.compare import compare
-from handpicked.statistics.length_control import (
-    by_length,
-    controlled_json,
-    length_controlled,
-    style_controlled,
-)
+from handpicked.statistics.length_control import by_length, length_controlled, style_controlled
 from handpicked.statistics.power import power
 from handpicked.statistics.win_rate import (
     Rule,
@@ -28,8 +25,6 @@ from handpicked.statistics.win_rate import (
 
 EVERYTHING = "all"
 """The test set that holds every prompt."""
-
-Json = dict[str, Any]
 
 
 def from_first(verdict: Verdict, first: str) -> Verdict:
@@ -75,7 +70,7 @@ def compare_arms(
     candidates: Sequence[str],
     arm_of: Mapping[str, str],
     pairs: Sequence[Pair] = (),
-) -> Iterable[Json]:
+) -> Iterable[ArmComparison]:
     """Every two arms that met, over all prompts and then by test set where there are several.
 
     Verdicts name models; ``arm_of`` says of which arm each is a seed. The tests of all ``candidates`` are corrected together.
@@ -99,67 +94,79 @@ def compare_arms(
             chosen = [v for v in meetings[a, b] if test_set in (EVERYTHING, v.test_set)]
             corrected = test.adjusted if test and test_set == EVERYTHING else None
             together = made if test and test_set == EVERYTHING else 1
-            yield {
-                "judge": judge,
-                "test_set": test_set,
-                "a": a,
-                "b": b,
-                "holm": corrected,
-                **_comparison(chosen, texts, together, corrected),
-                "categories": _categories(chosen, texts) if test_set == EVERYTHING else {},
-            }
+            between = _Between(judge, test_set, a, b)
+            found = _comparison(between, chosen, texts, together, corrected)
+            yield replace(
+                found, categories=_categories(between, chosen, texts) if test_set == EVERYTHING else {}
+            )
+
+
+@dataclass(frozen=True)
+class _Between:
+    """Who is compared, by which judge, on which prompts."""
+
+    judge: str
+    test_set: str
+    a: str
+    b: str
 
 
 def _comparison(
-    verdicts: Sequence[Verdict], pairs: Sequence[Pair], together: int = 1, corrected: float | None = None
-) -> Json:
-    """The verdicts of two arms, of all seeds together; ``seeds`` has each two models that met, where there are several.
+    between: _Between,
+    verdicts: Sequence[Verdict],
+    pairs: Sequence[Pair],
+    together: int = 1,
+    corrected: float | None = None,
+) -> ArmComparison:
+    """The verdicts of two arms, of all seeds together.
 
     ``together`` are the comparisons made at once with this one, ``corrected`` is its corrected p-value.
     """
-    rules: tuple[Rule, ...] = ("strict", "summed")
     met = by_models(verdicts)
-    found: Json = {
-        rule: {
-            "counts": asdict(counts(verdicts, rule)),
-            "win_rate": asdict(adjusted_win_rate(verdicts, rule)),
-        }
-        for rule in rules
-    }
-    if len(met) > 1:
-        found["seeds"] = [
-            {"a": a, "b": b, "win_rate": asdict(adjusted_win_rate(listed, "strict"))}
-            for (a, b), listed in met.items()
-        ]
     length, style = length_controlled(verdicts), style_controlled(verdicts, pairs)
-    return {
-        **found,
-        "soft": _soft(verdicts, met),
-        "length_controlled": controlled_json(length),
-        "style_controlled": controlled_json(style) if pairs else None,
-        "style_effects": {term: asdict(effect) for term, effect in style.effects.items()},
-        "by_length": {name: asdict(rate) for name, rate in by_length(verdicts).items()},
-        "power": asdict(power(verdicts, comparisons=together, corrected=corrected)),
-    }
+    return ArmComparison(
+        judge=between.judge,
+        test_set=between.test_set,
+        a=between.a,
+        b=between.b,
+        holm=corrected,
+        strict=_rule(verdicts, "strict"),
+        summed=_rule(verdicts, "summed"),
+        seeds=tuple(SeedRate(a, b, adjusted_win_rate(listed, "strict")) for (a, b), listed in met.items())
+        if len(met) > 1
+        else (),
+        soft=_soft(verdicts, met),
+        length_controlled=controlled_rate(length),
+        style_controlled=controlled_rate(style) if pairs else None,
+        style_effects=style.effects,
+        by_length=by_length(verdicts),
+        power=power(verdicts, comparisons=together, corrected=corrected),
+    )
 
 
-def _soft(verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Verdict]]) -> Json | None:
+def _rule(verdicts: Sequence[Verdict], rule: Rule) -> RuleRate:
+    return RuleRate(counts(verdicts, rule), adjusted_win_rate(verdicts, rule))
+
+
+def _soft(verdicts: Sequence[Verdict], met: Mapping[tuple[str, str], Sequence[Verdict]]) -> SoftRate | None:
     """The win rate of the judge's probabilities; ``None`` where it gives none.
 
     The standard error takes verdicts as independent, as AlpacaEval's does; those of several seeds are not.
     """
     if not has_probabilities(verdicts):
         return None
-    return {
-        "win_rate": asdict(adjusted_win_rate(verdicts, "soft")),
-        "standard_error": standard_error(verdicts, "soft") if len(met) == 1 else None,
-    }
+    error = standard_error(verdicts, "soft") if len(met) == 1 else None
+    return SoftRate(adjusted_win_rate(verdicts, "soft"), error)
 
 
-def _categories(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Json:
+def _categories(
+    between: _Between, verdicts: Sequence[Verdict], pairs: Sequence[Pair]
+) -> dict[str, ArmComparison]:
     """The same by category, where prompts have several of them."""
     groups = by_group(verdicts, "category")
-    return {name: _comparison(groups[name], pairs) for name in sorted(groups)} if len(groups) > 1 else {}
+    if len(groups) < 2:
+        return {}
+    return {name: _comparison(between, groups[name], pairs) for name in sorted(groups)}
 
 
 def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
@@ -175,10 +182,7 @@ def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, floa
     return {v.prompt_id: worth(v, rule) for v in verdicts}
 
 
-def ranking(judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Json:
-    """All arms by Bradley-Terry strength, strongest first; the seeds of an arm are one contestant."""
+def ranking(base: str, judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Ranking:
+    """All arms of a base model by Bradley-Terry strength, strongest first; the seeds of an arm are one contestant."""
     strengths = bradley_terry([v for v in verdicts if v.judge == judge], arm_of=arm_of)
-    return {
-        "judge": judge,
-        "arms": [{"arm": arm, "strength": asdict(found)} for arm, found in strengths.items()],
-    }
+    return Ranking(base, judge, tuple(RankedArm(arm, found) for arm, found in strengths.items()))

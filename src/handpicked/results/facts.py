@@ -1,22 +1,31 @@
-"""What a run left, as ``analyze.results.assemble`` takes it: the facts of pool, arms, training, benchmarks and stages."""
+"""What a run left, as ``results.assemble`` takes it: the facts of pool, arms, training, benchmarks and stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
 
 from handpicked.records import Completion, Prompt, SelectionSummary, Verdict
 from handpicked.statistics.preference import Answers
 
-Lengths = Union[Sequence["int | None"], "np.ndarray[Any, Any]"]
+if TYPE_CHECKING:
+    from handpicked.results.schema import People, RefinedRows, SelectionAudit
+
+Lengths: TypeAlias = "Sequence[int | None] | npt.NDArray[np.float64]"
 """Lengths of rows; ``None``, in an array NaN, where a row has none."""
 
 Losses = Mapping[str, Mapping[str, "float | None"]]
 """By model, then prompt id: the mean negative log-likelihood of the reference in nats per response token, ``None`` where it
 could not be computed."""
+
+
+Count = int | float
+"""A count, or the mean of several."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +60,19 @@ class TrainingFacts:
     ``weight_change_relative`` that over the norm of these weights before.
     """
 
-    rows: int
-    truncated: int
-    steps: int
+    rows: Count
+    truncated: Count
+    steps: Count
     epochs: float
-    tokens: int
-    response_tokens: int
+    tokens: Count
+    response_tokens: Count
     seconds: float
     curve: Sequence[tuple[int, float]]
     device: str = ""
     template: str = ""
     learning_rate: float | None = None
     rate_origin: str = ""
-    warmup_steps: int = 0
+    warmup_steps: Count = 0
     rate_sum: float | None = None
     token_accuracy: float | None = None
     token_accuracy_last_pass: float | None = None
@@ -88,12 +97,12 @@ class ArmFacts:
     lengths: Lengths = ()
     selection: SelectionSummary | None = None
     training: TrainingFacts | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
     arm: str = ""
     family: str = ""
     base: str = ""
     pool: str = ""
-    refined: Mapping[str, Any] | None = None
+    refined: RefinedRows | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,8 @@ class BenchFacts:
     short_answer: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
     characters: Mapping[str, int] = field(default_factory=dict)
-    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    subtasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metrics: Mapping[str, JsonValue] = field(default_factory=dict)
+    subtasks: Mapping[str, JsonValue] = field(default_factory=dict)
     notes: Sequence[str] = ()
     reason: str | None = None
     failed: bool = False
@@ -160,11 +169,11 @@ class RunFacts:
     one for each base model, the headline's first; ``curves`` the arms of each size curve. ``completions``, ``losses``,
     ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the arms of; verdicts may be from either side and
     by several judges. ``averages`` names the benchmarks that each average is taken over, ``people`` is what
-    ``people.summarize`` makes of the votes cast on this run, ``audit`` what ``selection_audit`` found. What is not given is
+    ``votes.summary`` makes of the votes cast on this run, ``audit`` what ``selection_audit`` found. What is not given is
     not told.
     """
 
-    experiment: Mapping[str, Any]
+    experiment: Mapping[str, JsonValue]
     candidates: Sequence[str]
     pool: PoolFacts
     arms: Sequence[ArmFacts]
@@ -173,12 +182,12 @@ class RunFacts:
     losses: Losses
     verdicts: Sequence[Verdict]
     stages: Sequence[StageFacts]
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, JsonValue]
     pools: Sequence[PoolFacts] = ()
     curves: Sequence[Sequence[str]] = ()
     benchmarks: Sequence[BenchFacts] = ()
     averages: Mapping[str, Sequence[str]] | None = None
-    people: Mapping[str, Any] | None = None
-    audit: Mapping[str, Any] | None = None
+    people: People | None = None
+    audit: SelectionAudit | None = None
     instructions: InstructionFacts | None = None
     answer_features: Answers = field(default_factory=dict)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from handpicked.results.benchmark_types import benchmark_types
 from handpicked.results.benchmarks import lines_of
 from handpicked.results.facts import RunFacts
+from handpicked.results.schema import Instructions
 from handpicked.results.told import Told
-from handpicked.statistics.verb_noun import by_type, verb_table
-
-Json = dict[str, Any]
+from handpicked.statistics.verb_noun import PromptType, by_type, verb_table
 
 
-def instructions(run: RunFacts, told: Told) -> Json | None:
+def instructions(run: RunFacts, told: Told) -> Instructions | None:
     """Verbs and objects of each set, and the first candidate by type of evaluation prompt (``by_type``) and of benchmark
     document (``on_benchmarks``); ``None`` where nobody looked.
 
@@ -23,21 +20,21 @@ def instructions(run: RunFacts, told: Told) -> Json | None:
     if found is None:
         return None
     types = _by_type(run, told)
-    verbs = [row["type"] for row in types]
-    return {
-        "missing": found.missing,
-        "sets": [{"name": name, **verb_table(parsed)} for name, parsed in found.sets.items()],
-        "by_type": types,
-        "on_benchmarks": None
+    verbs = [row.type for row in types]
+    return Instructions(
+        missing=found.missing,
+        sets=tuple(verb_table(parsed, name) for name, parsed in found.sets.items()),
+        by_type=tuple(types),
+        on_benchmarks=None
         if found.missing
         else benchmark_types(
             run.benchmarks, lines_of(told.groups), run.candidates[0], found.documents, also=verbs
         ),
-    }
+    )
 
 
-def _by_type(run: RunFacts, told: Told) -> list[Json]:
-    """Win rates by the first judge, and the held-out loss, by type of evaluation prompt."""
+def _by_type(run: RunFacts, told: Told) -> list[PromptType]:
+    """Win rates by the first judge, and the reference loss, by type of evaluation prompt."""
     assert run.instructions is not None
     verbs, candidate = run.instructions.prompts, run.candidates[0]
     if not verbs:

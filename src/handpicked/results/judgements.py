@@ -1,24 +1,23 @@
-"""Everything that a set of verdicts says, judge by judge and pair of models by pair of models, as plain JSON."""
+"""Everything that a set of verdicts says, judge by judge and pair of models by pair of models: what
+judgements.json holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass, field
 
-from handpicked.records import Pair, Verdict
+from handpicked.records import Estimate, Pair, Verdict
+from handpicked.results.controlled import controlled_rate
+from handpicked.results.schema import ControlledRate, People, SoftRate
+from handpicked.statistics.agreement import Agreement
 from handpicked.statistics.bradley_terry import bradley_terry
-from handpicked.statistics.compare import compare
-from handpicked.statistics.health import health
-from handpicked.statistics.length_control import (
-    Controlled,
-    by_length,
-    controlled_json,
-    length_controlled,
-    style_controlled,
-)
-from handpicked.statistics.power import power
+from handpicked.statistics.compare import Comparison, compare
+from handpicked.statistics.health import Health, health
+from handpicked.statistics.length_control import Controlled, by_length, length_controlled, style_controlled
+from handpicked.statistics.power import Power, power
 from handpicked.statistics.win_rate import (
+    Counts,
     Rule,
     adjusted_win_rate,
     by_group,
@@ -30,72 +29,161 @@ from handpicked.statistics.win_rate import (
     worth,
 )
 
-RULES: tuple[Rule, ...] = ("strict", "summed")
+
+@dataclass(frozen=True, slots=True)
+class RuleFigures:
+    """Outcomes and rates under one rule; each function of ``statistics.win_rate`` cites its source."""
+
+    counts: Counts
+    winning_score: Estimate
+    share_won: Estimate
+    win_rate: Estimate
+    standard_error: float | None
 
 
-def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> list[dict[str, Any]]:
-    """One entry a judge: its health, then every two models that met, and a ranking where there are three or more.
+@dataclass(frozen=True, slots=True)
+class HeldEqual:
+    """The win rate at equal length (and style), and the effect of each term."""
 
-    Outcomes are from the side of ``a``. Estimates are 95% intervals; each function of ``analyze`` cites its source.
-    ``win_rate`` is wins plus half the ties; ``soft`` is the same of the judge's probabilities, ``None`` where it
-    gives none. ``pairs`` are the answers that were judged, where they are known: without them style cannot be
-    controlled.
+    win_rate: ControlledRate
+    effects: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A set of verdicts on two models, told from the side of ``a``.
+
+    ``soft`` is of the judge's probabilities, ``None`` where it gives none; ``style_controlled`` is ``None``
+    where the answers are not known.
     """
-    return [
+
+    strict: RuleFigures
+    summed: RuleFigures
+    soft: SoftRate | None
+    length_controlled: HeldEqual
+    length_controlled_soft: HeldEqual | None
+    style_controlled: HeldEqual | None
+    by_length: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Two models that met: ``Figures`` over all prompts, by test set and by category, power and test."""
+
+    a: str
+    b: str
+    strict: RuleFigures
+    summed: RuleFigures
+    soft: SoftRate | None
+    length_controlled: HeldEqual
+    length_controlled_soft: HeldEqual | None
+    style_controlled: HeldEqual | None
+    by_length: Mapping[str, Estimate]
+    test_sets: Mapping[str, Figures]
+    categories: Mapping[str, Figures]
+    power: Power
+    test: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeFigures:
+    """One judge: its health, every two models that met, and a ranking where there are three or more.
+
+    ``people`` is how far it agrees with people's labels, over all and by group, where there are labels.
+    """
+
+    judge: str
+    health: Health
+    comparisons: tuple[Meeting, ...]
+    ranking: Mapping[str, Estimate] | None
+    people: Mapping[str, Agreement] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanGrade:
+    """A model's mean grade; ``parts`` are the means of each turn or skill, where there are several."""
+
+    model: str
+    grade: Estimate
+    parts: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """What ``handpicked judge`` found. ``grades`` are by judge, highest first; ``people`` what votes cast on
+    the pairs say.
+    """
+
+    pairs: int
+    judges: tuple[JudgeFigures, ...]
+    grades: Mapping[str, tuple[MeanGrade, ...]] = field(default_factory=dict)
+    people: People | None = None
+
+
+def judgements(verdicts: Sequence[Verdict], pairs: Sequence[Pair] = ()) -> tuple[JudgeFigures, ...]:
+    """One entry a judge. ``pairs`` are the answers that were judged, where they are known: without them style
+    cannot be controlled.
+    """
+    return tuple(
         _judge(name, [v for v in verdicts if v.judge == name], pairs)
         for name in sorted({v.judge for v in verdicts})
-    ]
+    )
 
 
-def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
+def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> JudgeFigures:
     met = sorted({(v.a, v.b) for v in verdicts})
     models = {model for pair in met for model in pair}
     tests = {(test.a, test.b): test for test in compare(verdicts)}
-    comparisons = [
-        {
-            "a": a,
-            "b": b,
-            **_comparison(
-                [v for v in verdicts if (v.a, v.b) == (a, b)], [p for p in pairs if (p.a, p.b) == (a, b)]
-            ),
-            "power": asdict(
-                power(
-                    [v for v in verdicts if (v.a, v.b) == (a, b)],
-                    comparisons=max(1, sum(test.p_value is not None for test in tests.values())),
-                    corrected=tests[a, b].adjusted,
-                )
-            ),
-            "test": asdict(tests[a, b]),
-        }
+    together = max(1, sum(test.p_value is not None for test in tests.values()))
+    comparisons = tuple(
+        _meeting(
+            tests[a, b],
+            together,
+            [v for v in verdicts if (v.a, v.b) == (a, b)],
+            [p for p in pairs if (p.a, p.b) == (a, b)],
+        )
         for a, b in met
-    ]
-    ranking = {model: asdict(e) for model, e in bradley_terry(verdicts).items()} if len(models) > 2 else None
-    return {"judge": name, "health": asdict(health(verdicts)), "comparisons": comparisons, "ranking": ranking}
+    )
+    return JudgeFigures(
+        name, health(verdicts), comparisons, bradley_terry(verdicts) if len(models) > 2 else None
+    )
 
 
-def _comparison(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
-    return {
-        **_group(verdicts, pairs),
-        "test_sets": _groups(by_group(verdicts, "test_set"), pairs),
-        "categories": _groups(by_group(verdicts, "category"), pairs),
-    }
+def _meeting(test: Comparison, together: int, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Meeting:
+    """``together`` comparisons were made at once."""
+    found = _figures(verdicts, pairs)
+    return Meeting(
+        a=test.a,
+        b=test.b,
+        strict=found.strict,
+        summed=found.summed,
+        soft=found.soft,
+        length_controlled=found.length_controlled,
+        length_controlled_soft=found.length_controlled_soft,
+        style_controlled=found.style_controlled,
+        by_length=found.by_length,
+        test_sets=_groups(by_group(verdicts, "test_set"), pairs),
+        categories=_groups(by_group(verdicts, "category"), pairs),
+        power=power(verdicts, comparisons=together, corrected=test.adjusted),
+        test=test,
+    )
 
 
-def _groups(groups: Mapping[str, Sequence[Verdict]], pairs: Sequence[Pair]) -> dict[str, Any]:
-    return {name: _group(groups[name], pairs) for name in sorted(groups)} if len(groups) > 1 else {}
+def _groups(groups: Mapping[str, Sequence[Verdict]], pairs: Sequence[Pair]) -> dict[str, Figures]:
+    return {name: _figures(groups[name], pairs) for name in sorted(groups)} if len(groups) > 1 else {}
 
 
-def _group(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> dict[str, Any]:
-    return {
-        **{rule: _rule(verdicts, rule) for rule in RULES},
-        "soft": _soft(verdicts) if has_probabilities(verdicts) else None,
-        "length_controlled": _control(length_controlled(verdicts)),
-        "length_controlled_soft": _control(length_controlled(verdicts, "soft"))
-        if _graded(verdicts)
-        else None,
-        "style_controlled": _control(style_controlled(verdicts, pairs)) if pairs else None,
-        "by_length": {name: asdict(found) for name, found in by_length(verdicts).items()},
-    }
+def _figures(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Figures:
+    graded = _graded(verdicts)
+    return Figures(
+        strict=_rule(verdicts, "strict"),
+        summed=_rule(verdicts, "summed"),
+        soft=_soft(verdicts) if has_probabilities(verdicts) else None,
+        length_controlled=_held_equal(length_controlled(verdicts)),
+        length_controlled_soft=_held_equal(length_controlled(verdicts, "soft")) if graded else None,
+        style_controlled=_held_equal(style_controlled(verdicts, pairs)) if pairs else None,
+        by_length=by_length(verdicts),
+    )
 
 
 def _graded(verdicts: Sequence[Verdict]) -> bool:
@@ -104,23 +192,19 @@ def _graded(verdicts: Sequence[Verdict]) -> bool:
     return bool(values) and None not in values and not values <= {0.0, 0.5, 1.0}
 
 
-def _control(found: Controlled) -> dict[str, Any]:
-    effects = {name: asdict(effect) for name, effect in found.effects.items()}
-    return {"win_rate": controlled_json(found), "effects": effects}
+def _held_equal(found: Controlled) -> HeldEqual:
+    return HeldEqual(controlled_rate(found), found.effects)
 
 
-def _rule(verdicts: Sequence[Verdict], rule: Rule) -> dict[str, Any]:
-    return {
-        "counts": asdict(counts(verdicts, rule)),
-        "winning_score": asdict(winning_score(verdicts, rule)),
-        "share_won": asdict(share_won(verdicts, rule)),
-        "win_rate": asdict(adjusted_win_rate(verdicts, rule)),
-        "standard_error": standard_error(verdicts, rule),
-    }
+def _rule(verdicts: Sequence[Verdict], rule: Rule) -> RuleFigures:
+    return RuleFigures(
+        counts=counts(verdicts, rule),
+        winning_score=winning_score(verdicts, rule),
+        share_won=share_won(verdicts, rule),
+        win_rate=adjusted_win_rate(verdicts, rule),
+        standard_error=standard_error(verdicts, rule),
+    )
 
 
-def _soft(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    return {
-        "win_rate": asdict(adjusted_win_rate(verdicts, "soft")),
-        "standard_error": standard_error(verdicts, "soft"),
-    }
+def _soft(verdicts: Sequence[Verdict]) -> SoftRate:
+    return SoftRate(adjusted_win_rate(verdicts, "soft"), standard_error(verdicts, "soft"))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
 
 from handpicked.records import Completion, Prompt, Verdict
+from handpicked.results.schema import Rival, Sample, SampleAnswer, SampleVerdict
+from handpicked.statistics.health import Health
 
 PROMPTS_SHOWN = 8
-
-Json = dict[str, Any]
 
 
 def samples(
@@ -19,8 +17,8 @@ def samples(
     prompts: Sequence[Prompt],
     completions: Sequence[Completion],
     candidate: str,
-    judge: Mapping[str, Any] | None,
-) -> list[Json]:
+    judge: Health | None,
+) -> tuple[Sample, ...]:
     """Judged prompts for reading, with the candidate's answer and every rival's.
 
     They are chosen by a hash of the prompt: blind to the outcome, and the same on every machine.
@@ -31,36 +29,35 @@ def samples(
             judged.setdefault(verdict.prompt_id, []).append(verdict)
     texts = {(completion.arm, completion.prompt_id): completion for completion in completions}
     by_id = {prompt.prompt_id: prompt for prompt in prompts}
-    return [
-        {
-            "prompt_id": prompt_id,
-            "test_set": by_id[prompt_id].test_set,
-            "prompt": by_id[prompt_id].text,
-            "reference": by_id[prompt_id].reference,
-            "answer": _text(texts.get((candidate, prompt_id))),
-            "rivals": [
-                {
-                    "arm": rival,
-                    "answer": _text(texts.get((rival, prompt_id))),
-                    "verdicts": [_verdict(v) for v in judged[prompt_id] if v.b == rival],
-                }
+    return tuple(
+        Sample(
+            prompt_id=prompt_id,
+            test_set=by_id[prompt_id].test_set,
+            prompt=by_id[prompt_id].text,
+            reference=by_id[prompt_id].reference,
+            answer=_answer(texts.get((candidate, prompt_id))),
+            rivals=tuple(
+                Rival(
+                    rival,
+                    _answer(texts.get((rival, prompt_id))),
+                    tuple(_verdict(v) for v in judged[prompt_id] if v.b == rival),
+                )
                 for rival in dict.fromkeys(v.b for v in judged[prompt_id])
-            ],
-        }
+            ),
+        )
         for prompt_id in sorted(judged, key=_draw)[:PROMPTS_SHOWN]
-    ]
+    )
 
 
-def _verdict(verdict: Verdict) -> Json:
-    reviews = [asdict(review) for review in verdict.reviews]
-    return {"judge": verdict.judge, "strict": verdict.strict, "summed": verdict.summed, "reviews": reviews}
+def _verdict(verdict: Verdict) -> SampleVerdict:
+    return SampleVerdict(verdict.judge, verdict.strict, verdict.summed, verdict.reviews)
 
 
 def _draw(prompt_id: str) -> str:
     return blake2b(f"samples {prompt_id}".encode(), digest_size=8).hexdigest()
 
 
-def _text(completion: Completion | None) -> Json | None:
+def _answer(completion: Completion | None) -> SampleAnswer | None:
     if completion is None:
         return None
-    return {"text": completion.text, "tokens": completion.tokens, "finished": completion.finished}
+    return SampleAnswer(completion.text, completion.tokens, completion.finished)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
-from handpicked.records import Completion, Prompt
+from handpicked.records import Completion, Estimate, Prompt
 from handpicked.results.facts import ArmFacts
+from handpicked.results.schema import ShortAnswers
 from handpicked.statistics import seeds
 
 MOST_WORDS = 5
@@ -21,13 +20,11 @@ MOST_WORDS = 5
 LEAST_PROMPTS = 20
 """Prompts below which nothing is said."""
 
-Json = dict[str, Any]
-
 
 def short_answers(
     groups: Mapping[str, Sequence[ArmFacts]], prompts: Sequence[Prompt], completions: Sequence[Completion]
-) -> list[Json]:
-    """For each arm: words an answer and the share of answers that hold the reference, and both against the base model.
+) -> tuple[ShortAnswers, ...]:
+    """For each arm: words an answer and the share of answers that hold the reference, and both against the untouched model.
 
     Empty where fewer than ``LEAST_PROMPTS`` prompts have a reference of at most ``MOST_WORDS`` words. An answer holds a
     reference when its words occur in it in a row, after SQuAD's normalisation (Rajpurkar et al., 2016): the lenient rule,
@@ -35,7 +32,7 @@ def short_answers(
     """
     asked = {p.prompt_id: words(p.reference) for p in prompts if p.reference and _is_short(p.reference)}
     if len(asked) < LEAST_PROMPTS:
-        return []
+        return ()
     lengths: dict[str, dict[str, float | None]] = {}
     right: dict[str, dict[str, float | None]] = {}
     for answer in completions:
@@ -48,14 +45,26 @@ def short_answers(
         untouched = next(
             (g for g in groups.values() if (g[0].by, g[0].base) == ("none", members[0].base)), ()
         )
-        entry: Json = {"arm": name, "prompts": len(asked)}
-        for key, values in (("words", lengths), ("right", right)):
-            mine, base = ([values[m.name] for m in side if m.name in values] for side in (members, untouched))
-            entry[key] = asdict(seeds.mean(mine, share=key == "right")) if mine else None
-            other = mine and base and members[0].by != "none"
-            entry[f"{key}_above_base"] = asdict(seeds.difference(mine, base)) if other else None
-        found.append(entry)
-    return found
+        others = untouched if members[0].by != "none" else ()
+        of_words = _with_difference(lengths, members, others, share=False)
+        of_right = _with_difference(right, members, others, share=True)
+        found.append(ShortAnswers(name, len(asked), *of_words, *of_right))
+    return tuple(found)
+
+
+def _with_difference(
+    values: Mapping[str, seeds.Values],
+    members: Sequence[ArmFacts],
+    others: Sequence[ArmFacts],
+    *,
+    share: bool,
+) -> tuple[Estimate | None, Estimate | None]:
+    """The mean of an arm, and how far it lies above that of others."""
+    mine, base = ([values[m.name] for m in side if m.name in values] for side in (members, others))
+    return (
+        seeds.mean(mine, share=share) if mine else None,
+        seeds.difference(mine, base) if mine and base else None,
+    )
 
 
 def _is_short(reference: str) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.records import Verdict
 from handpicked.results.compared import worths
 from handpicked.results.facts import ArmFacts, BenchFacts
+from handpicked.results.schema import SizeCurve, SizeMeasure
 from handpicked.statistics.seeds import Values
 from handpicked.statistics.size_curve import Say, sentence, size_curve
 
-Json = dict[str, Any]
 Groups = Mapping[str, Sequence[ArmFacts]]
 
 
@@ -23,12 +22,12 @@ def size_curves(
     losses: Mapping[str, Mapping[str, float | None]],
     verdicts: Sequence[Verdict],
     benchmarks: Sequence[BenchFacts] = (),
-) -> list[Json]:
+) -> tuple[SizeCurve, ...]:
     """One entry a family and base model: its ``measures``, each with points, the best and the smallest size that is enough.
 
     ``curves`` are the arms of each, ``groups`` the models of every arm, ``verdicts`` those of one judge.
     """
-    return [_entry(curve, groups, losses, verdicts, benchmarks) for curve in curves]
+    return tuple(_entry(curve, groups, losses, verdicts, benchmarks) for curve in curves)
 
 
 def _entry(
@@ -37,7 +36,7 @@ def _entry(
     losses: Mapping[str, Mapping[str, float | None]],
     verdicts: Sequence[Verdict],
     benchmarks: Sequence[BenchFacts],
-) -> Json:
+) -> SizeCurve:
     first = groups[curve[0]][0]
     untouched = [
         m.name for members in groups.values() for m in members if (m.by, m.base) == ("none", first.base)
@@ -56,7 +55,7 @@ def _entry(
         _measure("held-out loss", by_loss, rows, "low", _number, _number, family),
         *(_of_benchmark(name, members, rows, benchmarks, family) for name in _benchmarks(benchmarks)),
     ]
-    return {"family": family, "base": first.base, "measures": [part for part in found if part is not None]}
+    return SizeCurve(family, first.base, tuple(part for part in found if part is not None))
 
 
 def _benchmarks(facts: Sequence[BenchFacts]) -> list[str]:
@@ -78,7 +77,7 @@ def _of_benchmark(
     rows: Mapping[str, int],
     facts: Sequence[BenchFacts],
     family: str,
-) -> Json | None:
+) -> SizeMeasure | None:
     by_model = {fact.arm: fact for fact in facts if fact.benchmark == name}
     better: Literal["high", "low"] = "high" if next(iter(by_model.values())).higher_is_better else "low"
     values = {arm: [by_model[m].values for m in own if m in by_model] for arm, own in members.items()}
@@ -93,16 +92,19 @@ def _measure(
     say: Say,
     gap: Say,
     family: str,
-) -> Json | None:
+) -> SizeMeasure | None:
     found = size_curve(values, rows, better, share=name.startswith("win rate"))
     if found is None:
         return None
-    return {
-        "name": name,
-        "better": better,
-        "sentence": sentence(found, family, name, say, gap),
-        **asdict(found),
-    }
+    return SizeMeasure(
+        name=name,
+        better=better,
+        sentence=sentence(found, family, name, say, gap),
+        points=found.points,
+        best=found.best,
+        smallest=found.smallest,
+        deficit=found.deficit,
+    )
 
 
 def _against(model: str, untouched: Sequence[str], verdicts: Sequence[Verdict]) -> dict[str, float | None]:

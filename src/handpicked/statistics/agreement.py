@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.records import Estimate, Outcome
 from handpicked.statistics import estimates
@@ -42,13 +43,13 @@ def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> Agreement
     ]
     missing = len(items) - len(cells)
     size = len(LABELS)
-    table = np.bincount(cells, minlength=size * size).reshape(size, size)
+    table = np.bincount(cells, minlength=size * size).reshape(size, size).astype(np.int64)
     same = estimates.share(range(len(cells)), [float(c % (size + 1) == 0) for c in cells], missing=missing)
     kappa = _kappa(cells, table, missing)
     return Agreement(same, kappa, tuple(tuple(int(n) for n in row) for row in table))
 
 
-def _kappa(cells: Sequence[int], table: np.ndarray, missing: int) -> Estimate:
+def _kappa(cells: Sequence[int], table: npt.NDArray[np.int64], missing: int) -> Estimate:
     """Cohen's kappa: (observed - expected) / (1 - expected). ``cells`` are the places of the items in ``table``, row by row.
 
     The interval is by the influence of each item on kappa (the variance of Fleiss, Cohen and Everitt, 1969) and, as kappa

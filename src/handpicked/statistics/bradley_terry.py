@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.records import Estimate, Verdict
 from handpicked.statistics.crossed import crossed
@@ -67,7 +68,7 @@ def _only_trainings(models: Collection[str], arm_of: Mapping[str, str]) -> set[s
     return {model for model in models if trainings[arm_of[model]] == 1}
 
 
-def _fit(wins: np.ndarray) -> np.ndarray:
+def _fit(wins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Log strengths [k] of a win matrix [k, k]."""
     games, won = wins + wins.T, wins.sum(axis=1)
     strength = np.ones(len(wins))
@@ -82,8 +83,12 @@ def _fit(wins: np.ndarray) -> np.ndarray:
 
 
 def _influences(
-    strength: np.ndarray, a: np.ndarray, b: np.ndarray, worths: np.ndarray, games: np.ndarray
-) -> np.ndarray:
+    strength: npt.NDArray[np.float64],
+    a: npt.NDArray[np.float64],
+    b: npt.NDArray[np.float64],
+    worths: npt.NDArray[np.float64],
+    games: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
     """What each verdict contributes to the strengths, [verdicts, arms]: its score times the inverse information."""
     chance = 1 / (1 + np.exp(strength[None, :] - strength[:, None]))
     information = -games * chance * (1 - chance)
@@ -93,7 +98,7 @@ def _influences(
     return np.asarray((worths - chance[a, b])[:, None] * (inverse[a] - inverse[b]))
 
 
-def _connected(met: np.ndarray) -> bool:
+def _connected(met: npt.NDArray[np.float64]) -> bool:
     reached = np.zeros(len(met), dtype=bool)
     reached[0] = True
     for _ in range(len(met)):

@@ -24,6 +24,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.statistics.student import two_sided
 
@@ -84,7 +85,7 @@ class Crossed:
     def _unsubtracted(self, level: float) -> float:
         return replace(self, rest=0.0).half(level)
 
-    def _halves(self, wider: np.ndarray, level: float) -> list[float]:
+    def _halves(self, wider: npt.NDArray[np.float64], level: float) -> list[float]:
         """Half widths with the prompts' part ``wider`` by these factors."""
         if self.prompts < 2:
             return [math.inf] * len(wider)
@@ -94,8 +95,13 @@ class Crossed:
 
 
 def half_width(
-    over_prompts: np.ndarray, over_seeds: np.ndarray, rest: np.ndarray, prompts: int, seeds: int, level: float
-) -> np.ndarray:
+    over_prompts: npt.NDArray[np.float64],
+    over_seeds: npt.NDArray[np.float64],
+    rest: npt.NDArray[np.float64],
+    prompts: int,
+    seeds: int,
+    level: float,
+) -> npt.NDArray[np.float64]:
     """The formula above, for arrays of variances [m]."""
     of_prompts = two_sided(level, prompts - 1) * np.sqrt(over_prompts)
     if seeds < 2:
@@ -115,7 +121,9 @@ def _untwisted(t: float, skewness: float) -> float:
 
 
 def crossed(
-    contributions: np.ndarray, prompts: Sequence[Hashable], seeds: Sequence[Hashable] | None = None
+    contributions: npt.NDArray[np.float64],
+    prompts: Sequence[Hashable],
+    seeds: Sequence[Hashable] | None = None,
 ) -> Crossed:
     """The variances of an estimate from what each value contributes to its error.
 
@@ -124,13 +132,13 @@ def crossed(
     so that its expectation is right for the number of values that it has.
     """
     of_prompt, sizes = _places(prompts)
-    by_prompt = np.bincount(of_prompt, contributions)
+    by_prompt = np.bincount(of_prompt, contributions).astype(np.float64)
     over_prompts = _squares(by_prompt, sizes)
     skewness = _skewness(by_prompt)
     of_seed, seed_sizes = _places(seeds if seeds is not None else [0] * len(of_prompt))
     if len(seed_sizes) < 2:
         return Crossed(len(sizes), 1, over_prompts, skewness=skewness)
-    by_seed = np.bincount(of_seed, contributions)
+    by_seed = np.bincount(of_seed, contributions).astype(np.float64)
     left = contributions - by_prompt[of_prompt] / sizes[of_prompt] - by_seed[of_seed] / seed_sizes[of_seed]
     free = len(left) - len(sizes) - len(seed_sizes) + 1
     rest = float((left**2).sum()) * len(left) / free if free > 0 else 0.0
@@ -145,14 +153,14 @@ def of_mean(
     return crossed((array - math.fsum(values) / len(array)) / len(array), prompts, seeds)
 
 
-def _places(names: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+def _places(names: Sequence[Hashable]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """The place of each name among those that differ, and how often each of these occurs."""
     index: dict[Hashable, int] = {}
     place = np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64, len(names))
     return place, np.bincount(place).astype(float)
 
 
-def _squares(sums: np.ndarray, sizes: np.ndarray) -> float:
+def _squares(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> float:
     """The sum of squares, scaled to be unbiased: n / (n - 1) where all sizes are equal; 0 for one sum alone."""
     if len(sums) < 2:
         return 0.0
@@ -162,7 +170,7 @@ def _squares(sums: np.ndarray, sizes: np.ndarray) -> float:
     return float((sums**2).sum()) * squared / kept
 
 
-def _skewness(sums: np.ndarray) -> float:
+def _skewness(sums: npt.NDArray[np.float64]) -> float:
     """The skewness of the sums over the root of their number; 0 where they do not differ."""
     spread = float((sums**2).mean()) ** 0.5
     return float(((sums / spread) ** 3).mean()) / len(sums) ** 0.5 if spread > 0 else 0.0

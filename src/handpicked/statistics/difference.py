@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.records import Estimate
 from handpicked.statistics.estimates import Z95
@@ -52,12 +52,12 @@ def spearman(a: Values, b: Values) -> Estimate:
     return Estimate(value, low, high, n, missing, "Fisher's z with Bonett and Wright's standard error")
 
 
-def _known(values: Values) -> np.ndarray[Any, Any]:
+def _known(values: Values) -> npt.NDArray[np.float64]:
     return np.array([value for value in values if value is not None], dtype=float)
 
 
-def _ranks(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
-    means: np.ndarray[Any, Any] = ((ends - counts + 1 + ends) / 2)[inverse]
+    means: npt.NDArray[np.float64] = ((ends - counts + 1 + ends) / 2)[inverse]
     return means

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.records import Estimate, Pair, Verdict
 from handpicked.statistics import estimates
@@ -37,30 +38,29 @@ class Rows:
 
     prompts: tuple[str, ...]
     models: tuple[tuple[str, str], ...]
-    lengths: np.ndarray
-    styles: np.ndarray
-    terms: np.ndarray
+    lengths: npt.NDArray[np.float64]
+    styles: npt.NDArray[np.float64]
+    terms: npt.NDArray[np.float64]
     names: tuple[str, ...]
-    outcomes: np.ndarray
+    outcomes: npt.NDArray[np.float64]
     missing: int
 
-    def terms_by(self, form: Form) -> np.ndarray:
+    def terms_by(self, form: Form) -> npt.NDArray[np.float64]:
         """``terms`` with the length in another form."""
         return _unit(_terms(form, self.lengths, self.styles))
 
 
 @dataclass(frozen=True, slots=True)
 class NearEqual:
-    """The ``pairs`` of ``of`` whose lengths differ by at most ``within`` of the longer, and the win rate in them alone."""
+    """The ``pairs`` of ``of`` whose lengths differ by at most ``within`` of the longer, their ``share``, and the win rate in
+    them alone.
+    """
 
     pairs: int
     of: int
     within: float
     win_rate: Estimate
-
-    @property
-    def share(self) -> float | None:
-        return self.pairs / self.of if self.of else None
+    share: float | None
 
 
 def length_rows(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Rows:
@@ -107,12 +107,14 @@ def _rows(
     )
 
 
-def _terms(form: Form, lengths: np.ndarray, styles: np.ndarray) -> np.ndarray:
+def _terms(
+    form: Form, lengths: npt.NDArray[np.float64], styles: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     length = form(lengths[:, 0], lengths[:, 1]) if len(lengths) else np.zeros(0)
     return np.column_stack([length, styles])
 
 
-def _unit(terms: np.ndarray) -> np.ndarray:
+def _unit(terms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Terms over their root mean square, so that the ridge weighs on all alike; those that never differ are left out."""
     varied = terms[:, terms.any(axis=0)]
     return np.asarray(varied / np.sqrt((varied**2).mean(axis=0))) if len(terms) else varied
@@ -127,7 +129,8 @@ def near_equal(rows: Rows) -> NearEqual:
         rows.outcomes[near].tolist(),
         seeds=numbered([rows.models[i] for i in near]),
     )
-    return NearEqual(len(near), len(rows.outcomes), NEAR, rate)
+    of = len(rows.outcomes)
+    return NearEqual(len(near), of, NEAR, rate, len(near) / of if of else None)
 
 
 def no_rate(rows: Rows, near: NearEqual) -> str | None:

@@ -82,6 +82,16 @@ def share_p_value(value: float, even: float, found: Crossed) -> float:
     return found.p_value(abs(value - even) * math.sqrt(spread / (even * (1 - even))))
 
 
+def lies_above(estimate: Estimate, value: float) -> bool:
+    """Whether the whole interval lies above ``value``; not so without an interval."""
+    return estimate.low is not None and estimate.low > value
+
+
+def lies_below(estimate: Estimate, value: float) -> bool:
+    """Whether the whole interval lies below ``value``; not so without an interval."""
+    return estimate.high is not None and estimate.high < value
+
+
 def over(found: Crossed) -> str:
     """What an interval covers, in words."""
     prompts = f"{found.prompts} prompt{'s' if found.prompts != 1 else ''}"

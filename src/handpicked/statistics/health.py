@@ -28,11 +28,11 @@ class Health:
     same of the pairs in which both reviews name a winner; a coin has 0.5. ``ties`` and ``unparsed`` are
     shares of reviews. ``longer``: of the winners under the summed rule, how many are the longer answer.
     ``seconds`` is the mean time of a review, ``cost`` the sum in US dollars where it is known.
-    ``position_blind``: it sees no order, so that both reviews of a pair are one. ``reasons`` says why a judge
+    ``name`` is the judge's. ``position_blind``: it sees no order, so that both reviews of a pair are one. ``reasons`` says why a judge
     is not healthy.
     """
 
-    judge: str
+    name: str
     pairs: int
     first_position: Estimate
     contradictions: Estimate
@@ -73,7 +73,7 @@ def health(verdicts: Sequence[Verdict]) -> Health:
     times = [r.seconds for _, r in reviews if r.seconds is not None]
     costs = [r.cost for _, r in reviews if r.cost is not None]
     return Health(
-        judge=verdicts[0].judge if verdicts else "",
+        name=verdicts[0].judge if verdicts else "",
         pairs=len(verdicts),
         first_position=first,
         contradictions=estimates.share(

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,8 +38,6 @@ from handpicked.statistics.length_forms import CHOSEN, FORMS
 from handpicked.statistics.logistic import fit, rate_at_zero
 from handpicked.statistics.seeds import numbered
 from handpicked.statistics.win_rate import Rule, adjusted_win_rate
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +113,6 @@ def _as_rate(log_odds: Estimate) -> Estimate:
     ends = (log_odds.value, log_odds.low, log_odds.high)
     value, low, high = (None if end is None else 1 / (1 + math.exp(-end)) for end in ends)
     return replace(log_odds, value=value, low=low, high=high)
-
-
-def controlled_json(found: Controlled) -> Json:
-    """The win rate's fields (``None`` where it is not estimable) and what a reader must know beside them.
-
-    ``reason`` says why there is no value, or why it decides nothing (``both_sides``); else it is ``None``.
-    """
-    rate = found.win_rate
-    if isinstance(rate, NotEstimable):
-        rate = Estimate(None, None, None, rate.n, rate.missing, "not estimable")
-    rates = found.forms.values()
-    return {
-        **asdict(rate),
-        "reason": found.reason,
-        "forms": dict(found.forms),
-        "range": [min(rates), max(rates)] if rates else None,
-        "both_sides": found.both_sides,
-        "effects": {term: asdict(effect) for term, effect in found.effects.items()},
-        "near_equal": {**asdict(found.near), "share": found.near.share},
-    }
 
 
 def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, Estimate]:

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 NORMAL = 1.4826
 """Standard deviations of a normal distribution in its median absolute deviation."""
 
-Form = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Form = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 
-def damped_log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def damped_log_ratio(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """tanh(1.5 log((a + c) / (b + c))), where c is a third of the median length of all answers.
 
     Long answers are compared by their ratio and answers much shorter than c by their difference: 20 against 10
@@ -28,23 +29,23 @@ def damped_log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.tanh(1.5 * np.log((a + c) / (b + c))))
 
 
-def log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def log_ratio(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """tanh(log((a + 1) / (b + 1)))."""
     return np.asarray(np.tanh(np.log((a + 1) / (b + 1))))
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def difference(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """tanh((a - b) / scale): AlpacaEval 2's term with a scale, by the median, that long tails do not move."""
     return np.asarray(np.tanh((a - b) / robust_scale(a - b)))
 
 
-def rank(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def rank(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The rank of the absolute difference, as a share of all, with the sign of the difference."""
     size = np.abs(a - b)
     return np.asarray(np.sign(a - b) * np.searchsorted(np.sort(size), size, side="right") / len(size))
 
 
-def robust_scale(differences: np.ndarray) -> float:
+def robust_scale(differences: npt.NDArray[np.float64]) -> float:
     """The median of the absolute differences that are not 0, as a normal's standard deviation; 1 where all are 0."""
     size = np.abs(differences[differences != 0])
     return NORMAL * float(np.median(size)) if len(size) else 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.statistics.crossed import Crossed, crossed
 
@@ -20,8 +21,11 @@ APART = 1.0
 
 
 def fit(
-    x: np.ndarray, y: np.ndarray, prompts: Sequence[Hashable], seeds: Sequence[Hashable] | None = None
-) -> tuple[np.ndarray, list[Crossed]]:
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    prompts: Sequence[Hashable],
+    seeds: Sequence[Hashable] | None = None,
+) -> tuple[npt.NDArray[np.float64], list[Crossed]]:
     """Coefficients [k] and the variances of each over prompts and seeds, by Newton's method with a weak ridge.
 
     The ridge (a normal prior of standard deviation 5 on every coefficient) keeps them finite where one side
@@ -35,7 +39,9 @@ def fit(
     return beta, [crossed(few * column, prompts, seeds) for column in parts.T]
 
 
-def influences(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def influences(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Coefficients [k] and each row's influence on them [n, k]: the inverse Hessian times the row's score.
 
     Their sums over clusters make the sandwich. ``x`` [n, k] includes the intercept, if there is one.
@@ -46,7 +52,9 @@ def influences(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return beta, x * (y - p)[:, None] @ inverse
 
 
-def rate_at_zero(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def rate_at_zero(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.float64]:
     """The win rate where every term is 0, by logistic regression with an intercept: [r], 0 to 1.
 
     ``x`` [n, k] are terms that are 0 where both answers are alike; ``y`` [n] outcomes from 0 to 1, a tie 0.5.
@@ -67,7 +75,7 @@ def rate_at_zero(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     return np.where(weights.sum(axis=1) > 0, rates, np.nan)
 
 
-def separated(x: np.ndarray, y: np.ndarray) -> bool:
+def separated(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> bool:
     """Whether the terms decide every outcome, so that the likelihood has no maximum (Albert and Anderson, 1984).
 
     Then only the ridge bounds the coefficients, and a weaker one moves them. ``x`` [n, k] includes the intercept.
@@ -78,8 +86,12 @@ def separated(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _coefficients(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, start: np.ndarray | None = None, ridge: float = RIDGE
-) -> np.ndarray:
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64] | None = None,
+    ridge: float = RIDGE,
+) -> npt.NDArray[np.float64]:
     """The penalised maximum of the likelihood for each row of ``weights`` [r, n]: [r, k]."""
     k = x.shape[1]
     products = (x[:, :, None] * x[:, None, :]).reshape(len(x), k * k)
@@ -95,5 +107,5 @@ def _coefficients(
     return beta
 
 
-def _probability(log_odds: np.ndarray) -> np.ndarray:
+def _probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-log_odds)))

@@ -16,6 +16,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.records import Verdict
 from handpicked.statistics.compare import LEVEL, MIN_PAIRS, balances
@@ -141,19 +142,19 @@ def _found(decided: int, q: float, level: float) -> float:
     return float(np.exp(_log_binomial(decided, counts[enough[0] :], q)).sum())
 
 
-def _log_binomial(n: int, k: np.ndarray, p: float) -> np.ndarray:
+def _log_binomial(n: int, k: npt.NDArray[np.signedinteger], p: float) -> npt.NDArray[np.float64]:
     """Log of the binomial probabilities of ``k`` of ``n``."""
     logs = _log_factorials()
     ways = logs[n] - logs[k] - logs[n - k]
     with np.errstate(divide="ignore", invalid="ignore"):
         won = np.where(k > 0, k * np.log(p), 0.0)
         lost = np.where(n - k > 0, (n - k) * np.log1p(-p), 0.0)
-    found: np.ndarray = ways + won + lost
+    found: npt.NDArray[np.float64] = ways + won + lost
     return found
 
 
 @lru_cache(maxsize=1)
-def _log_factorials() -> np.ndarray:
+def _log_factorials() -> npt.NDArray[np.float64]:
     return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, EXACT_UP_TO + 1)))])
 
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from handpicked.records import Estimate, Verdict
 from handpicked.statistics.compare import holm
@@ -37,10 +37,35 @@ ENOUGH = 10
 MOST = 3.0
 """Scales that a difference counts at most."""
 
-Json = dict[str, Any]
-
 Answers = Mapping[tuple[str, str], Mapping[str, "float | None"]]
 """The linguistic features of each answer, by (model, prompt id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureEffect:
+    """One feature: its ``effect`` (log-odds for a typical difference, at equal length), the ``p`` of none, and ``holm``, that
+    corrected for the number of features; both ``None`` where it could not be fitted. ``difference`` is the mean of a - b in the
+    feature's own unit.
+    """
+
+    feature: str
+    effect: Estimate
+    p: float | None
+    holm: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StylePreference:
+    """Which features of the answers go with being preferred, over ``n`` verdicts; ``missing`` verdicts lack something.
+
+    ``together`` are the effects of all features in one model, ``None`` where there are too few verdicts for it.
+    """
+
+    rows: tuple[FeatureEffect, ...]
+    n: int
+    missing: int
+    together: Mapping[str, Estimate] | None
 
 
 def preference(
@@ -50,12 +75,10 @@ def preference(
     rule: Rule = "strict",
     *,
     fixed: Container[str] | None = None,
-) -> Json:
+) -> StylePreference:
     """One judge's verdicts against ``features`` of the ``answers``.
 
-    Each feature has its ``effect`` (log-odds for a typical difference, at equal length), ``p`` and ``holm`` (``None`` where
-    it could not be fitted), and ``difference``, the mean of a - b in the feature's own unit. Verdicts that were not parsed,
-    have no lengths or lack the feature on either side are missing. ``fixed`` are the models that are the only training of
+    Verdicts that were not parsed, have no lengths or lack the feature on either side are missing. ``fixed`` are the models that are the only training of
     their arm, all others being seeds (``seeds.groups``); ``None``: there are no seeds.
     """
     kept = [
@@ -70,22 +93,17 @@ def preference(
     alone = {name: _alone(kept, differences[name], len(verdicts), fixed) for name in features}
     p_values = {(name, ""): p for name, (_, p) in alone.items() if p is not None}
     corrected = holm(p_values)
-    rows = [
-        {
-            "feature": name,
-            "effect": asdict(effect),
-            "p": p,
-            "holm": corrected.get((name, "")),
-            "difference": _mean([d for d in differences[name] if d is not None]),
-        }
+    rows = tuple(
+        FeatureEffect(
+            name,
+            effect,
+            p,
+            corrected.get((name, "")),
+            _mean([d for d in differences[name] if d is not None]),
+        )
         for name, (effect, p) in alone.items()
-    ]
-    return {
-        "rows": rows,
-        "n": len(kept),
-        "missing": len(verdicts) - len(kept),
-        "together": _together(kept, differences, fixed),
-    }
+    )
+    return StylePreference(rows, len(kept), len(verdicts) - len(kept), _together(kept, differences, fixed))
 
 
 def _difference(v: Verdict, answers: Answers, name: str) -> float | None:
@@ -124,7 +142,7 @@ def _together(
     kept: Sequence[tuple[Verdict, float]],
     differences: Mapping[str, Sequence[float | None]],
     fixed: Container[str] | None,
-) -> dict[str, Json] | None:
+) -> dict[str, Estimate] | None:
     """The effects of all features in one model, over the verdicts that have them all; ``None`` where these are too few."""
     names = [name for name, values in differences.items() if any(values)]
     whole = [
@@ -143,7 +161,7 @@ def _together(
     )
     found = zip(names, beta[-len(names) :], variances[-len(names) :], strict=True)
     return {
-        name: asdict(_effect(middle, variance, len(whole), len(kept) - len(whole)))
+        name: _effect(middle, variance, len(whole), len(kept) - len(whole))
         for name, middle, variance in found
     }
 
@@ -159,7 +177,7 @@ def _fitted(
     outcomes: Sequence[float],
     terms: Sequence[Sequence[float]],
     fixed: Container[str] | None,
-) -> tuple[np.ndarray[Any, Any], list[Crossed]]:
+) -> tuple[npt.NDArray[np.float64], list[Crossed]]:
     """Coefficients and their variances: one intercept a pair of arms, then length, then ``terms``."""
     met: dict[tuple[str, str], int] = {}
     place = [met.setdefault((v.a, v.b), len(met)) for v in verdicts]
@@ -172,6 +190,6 @@ def _fitted(
     return fit(design, np.array(outcomes), [v.prompt_id for v in verdicts], seeds)
 
 
-def _scaled(differences: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _scaled(differences: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Differences over their robust scale, at most ``MOST`` of them: zero stays zero."""
     return np.asarray(np.clip(differences / robust_scale(differences), -MOST, MOST))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 from handpicked.records import Estimate, Verdict
 from handpicked.statistics import estimates, seeds
@@ -20,18 +19,63 @@ FEWEST, TYPES = 5, 12
 """Prompts of one type below which it is counted among the others, and how many types are told apart."""
 OTHERS, NONE, WITHOUT = "other verbs", "no root verb", "without text"
 
-Json = dict[str, Any]
 Losses = Mapping[str, Sequence[seeds.Values]]
 """The held-out losses of each arm, one mapping from prompt id a seed."""
 Parsed = Sequence[str | None]
 """Root verb, direct object, and why there is no verb."""
 
 
-def verb_table(parsed: Sequence[Parsed]) -> Json:
+@dataclass(frozen=True, slots=True)
+class NounCount:
+    """A direct object and how often it occurs."""
+
+    noun: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerbCount:
+    """A root verb, its share of all instructions (those without a root verb included), and its most common objects."""
+
+    verb: str
+    n: int
+    share: Estimate
+    nouns: tuple[NounCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerbTable:
+    """What the ``n`` instructions of one set ask for.
+
+    ``verbs`` are the most common ones, ``others`` counts instructions with a rarer verb, ``none`` those without a root verb
+    by reason.
+    """
+
+    name: str
+    n: int
+    none: Mapping[str, int]
+    others: int
+    verbs: tuple[VerbCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptType:
+    """One type of evaluation prompt: the candidate's win rate against each rival, and what training did to its loss.
+
+    ``loss`` is the candidate's reference loss less that of the untouched model, nats per response token, negative where the
+    candidate is better; ``None`` where either is not known.
+    """
+
+    type: str
+    prompts: int
+    win_rates: Mapping[str, Estimate]
+    loss: Estimate | None
+
+
+def verb_table(parsed: Sequence[Parsed], name: str = "") -> VerbTable:
     """The ``VERBS`` most common root verbs with their ``NOUNS`` most common objects; equal counts in order of the alphabet.
 
-    ``share`` is of all instructions, those without a root verb included, with Wilson's interval. ``none`` counts these by
-    reason, ``others`` instructions with a rarer verb.
+    Shares have Wilson's interval.
     """
     verbs = Counter(verb for verb, _, _ in parsed if verb is not None)
     nouns: dict[str, Counter[str]] = {}
@@ -39,22 +83,21 @@ def verb_table(parsed: Sequence[Parsed]) -> Json:
         if verb is not None and noun is not None:
             nouns.setdefault(verb, Counter())[noun] += 1
     shown = most_common(verbs, VERBS)
-    return {
-        "n": len(parsed),
-        "none": dict(sorted(Counter(why or "no verb" for verb, _, why in parsed if verb is None).items())),
-        "others": sum(verbs.values()) - sum(count for _, count in shown),
-        "verbs": [
-            {
-                "verb": verb,
-                "n": count,
-                "share": asdict(proportion(count, len(parsed))),
-                "nouns": [
-                    {"noun": noun, "n": n} for noun, n in most_common(nouns.get(verb, Counter()), NOUNS)
-                ],
-            }
+    return VerbTable(
+        name=name,
+        n=len(parsed),
+        none=dict(sorted(Counter(why or "no verb" for verb, _, why in parsed if verb is None).items())),
+        others=sum(verbs.values()) - sum(count for _, count in shown),
+        verbs=tuple(
+            VerbCount(
+                verb,
+                count,
+                proportion(count, len(parsed)),
+                tuple(NounCount(noun, n) for noun, n in most_common(nouns.get(verb, Counter()), NOUNS)),
+            )
             for verb, count in shown
-        ],
-    }
+        ),
+    )
 
 
 def most_common(counts: Counter[str], most: int | None = None) -> list[tuple[str, int]]:
@@ -95,7 +138,7 @@ def by_type(
     losses: Losses,
     base: str | None,
     arm_of: Mapping[str, str] | None = None,
-) -> list[Json]:
+) -> list[PromptType]:
     """For each type of evaluation prompt the candidate's win rate against each rival, and what training did to its loss.
 
     ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, from the side of the candidate; ``arm_of``
@@ -115,25 +158,18 @@ def by_type(
     for name in in_order(sizes):
         mine = {prompt for prompt, kind in types.items() if kind == name}
         rates = {
-            rival: asdict(adjusted_win_rate([v for v in listed if v.prompt_id in mine]))
+            rival: adjusted_win_rate([v for v in listed if v.prompt_id in mine])
             for rival, listed in met.items()
         }
-        rows.append(
-            {
-                "type": name,
-                "prompts": sizes[name],
-                "win_rates": rates,
-                "loss": _loss(mine, candidate, base, losses),
-            }
-        )
+        rows.append(PromptType(name, sizes[name], rates, _loss(mine, candidate, base, losses)))
     return rows
 
 
-def _loss(prompts: set[str], candidate: str, base: str | None, losses: Losses) -> Json | None:
+def _loss(prompts: set[str], candidate: str, base: str | None, losses: Losses) -> Estimate | None:
     if base is None or base == candidate:
         return None
     mine, other = (
         [{prompt: value for prompt, value in one.items() if prompt in prompts} for one in losses.get(arm, ())]
         for arm in (candidate, base)
     )
-    return asdict(seeds.difference(mine, other)) if any(mine) and any(other) else None
+    return seeds.difference(mine, other) if any(mine) and any(other) else None

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from handpicked._version import __version__
 from handpicked.errors import EndpointError, MissingPart, StoreError
+from handpicked.records import LINE
 from handpicked.secrets import masked
 from handpicked.store.versions import (
     Dependencies,
@@ -124,8 +125,12 @@ def utf8(text: str) -> str:
 
 
 def write_json(path: Path, value: Any, private: bool = False) -> None:
-    """``write_text`` of indented JSON; NaN is refused, because readers of other languages cannot read it."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", private)
+    """``write_text`` of indented JSON, records as their fields; NaN is refused, because readers of other languages cannot read it."""
+    write_text(
+        path,
+        json.dumps(value, default=LINE.default, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        private,
+    )
 
 
 def read_json(path: Path) -> Any:

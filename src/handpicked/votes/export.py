@@ -9,20 +9,22 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from handpicked.records import LINE
+from handpicked.results.schema import People
 from handpicked.votes.case import Case
 from handpicked.votes.votes import TAGS, Standing, Vote
 
 FIELDS = ("annotator", "prompt_id", "test_set", "a", "b", "outcome", "first", "note", "seconds", "time")
 
 
-def as_json(standing: Standing, known: Mapping[str, Case], summary: Mapping[str, Any]) -> str:
+def as_json(standing: Standing, known: Mapping[str, Case], summary: People) -> str:
     """``{"summary": ..., "votes": [...]}``; a vote holds its texts and each judge's outcomes."""
     votes = [
         {**asdict(vote), **_texts(known[vote.case]), "verdicts": _verdicts(known[vote.case])}
         for vote in standing.votes.values()
         if vote.case in known
     ]
-    return json.dumps({"summary": summary, "votes": votes}, indent=2)
+    return json.dumps({"summary": summary, "votes": votes}, default=LINE.default, indent=2)
 
 
 def as_csv(standing: Standing, known: Mapping[str, Case]) -> str:

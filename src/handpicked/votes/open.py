@@ -7,13 +7,14 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
+from handpicked.results.schema import People, Results
 from handpicked.store import read_json, write_text
 from handpicked.votes import Case, InspectServer, Session, VoteFile, sample
 from handpicked.votes.cases import Key, join, key
@@ -28,8 +29,8 @@ class Inspection:
     folder: Path
     session: Session
 
-    def summary(self) -> dict[str, Any]:
-        """What the votes say so far, as plain JSON."""
+    def summary(self) -> People:
+        """What the votes say so far."""
         return self.session.summary(self.session.file.standing())
 
     def export(self, kind: str) -> str:
@@ -114,13 +115,13 @@ def cases_of(folder: Path) -> list[Case]:
     return join(pairs, verdicts)
 
 
-def with_votes(results: dict[str, Any], folder: Path) -> dict[str, Any]:
+def with_votes(results: Results, folder: Path) -> Results:
     """The results of the run in ``folder`` with what its votes say by now."""
     if not (folder / "votes.jsonl").is_file() or not (folder / "verdicts").is_dir():
         return results
     cases = cases_of(folder)
     verdicts = [verdict for case in cases for verdict in case.verdicts]
-    return {**results, "people": votes_on(folder, [case.pair for case in cases], verdicts)}
+    return replace(results, people=votes_on(folder, [case.pair for case in cases], verdicts))
 
 
 def _pairs_of_run(folder: Path) -> dict[Key, Pair]:

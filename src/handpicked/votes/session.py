@@ -10,6 +10,7 @@ from typing import Any
 
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.records import Outcome
+from handpicked.results.schema import People
 from handpicked.votes.case import Case, Side, shown_first
 from handpicked.votes.votes import TAGS, Standing, Vote, VoteFile
 
@@ -30,7 +31,7 @@ class Session:
     known: Mapping[str, Case]
     file: VoteFile
     seed: int
-    summary: Callable[[Standing], Json]
+    summary: Callable[[Standing], People]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def about(self) -> Json:
@@ -97,7 +98,7 @@ class Session:
         standing = self.file.standing()
         mine = [vote for key, vote in standing.votes.items() if key[0] == who and key in standing.final]
         return {
-            "summary": self.summary(standing),
+            "summary": asdict(self.summary(standing)),
             "cases": [unveiled(self.known[vote.case], vote) for vote in mine if vote.case in self.known],
         }
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from handpicked.records import Outcome, Pair, Verdict
-from handpicked.statistics.agreement import agree, among
+from handpicked.records import Estimate, Outcome, Pair, Verdict
+from handpicked.results.schema import Annotator, People, PeopleComparison, RaterAgreement, VoteCounts
+from handpicked.statistics.agreement import Agreement, agree, among
 from handpicked.statistics.estimates import share
 from handpicked.votes import TAGS, Case, Standing, VoteFile
 from handpicked.votes.cases import join, key
@@ -21,8 +20,8 @@ FEW = 6
 Labels = Mapping[str, Outcome]
 
 
-def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
-    """What the votes in ``folder`` say of these pairs and verdicts, as plain JSON; ``None`` where nobody has voted.
+def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> People | None:
+    """What the votes in ``folder`` say of these pairs and verdicts; ``None`` where nobody has voted.
 
     Raises PoolError for a damaged file of votes.
     """
@@ -33,7 +32,7 @@ def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -
     return summarize(standing, {case.id: case for case in cases})
 
 
-def summarize(standing: Standing, known: Mapping[str, Case]) -> dict[str, Any]:
+def summarize(standing: Standing, known: Mapping[str, Case]) -> People:
     """Votes by annotator, reasons, outcomes by comparison, preference for length, and who agrees with whom.
 
     ``people`` are all annotators together: the sign of their summed votes on a case. A vote on answers that have since
@@ -45,16 +44,16 @@ def summarize(standing: Standing, known: Mapping[str, Case]) -> dict[str, Any]:
         by_annotator.setdefault(vote.annotator, {})[vote.case] = vote.outcome
     people = together(list(by_annotator.values()))
     tags = Counter(tag for vote in votes for tag in vote.tags)
-    return {
-        "votes": len(votes),
-        "stale": len(standing.votes) - len(votes),
-        "pairs": len(people),
-        "annotators": [{"name": name, **_counts(labels)} for name, labels in by_annotator.items()],
-        "reasons": {tag: tags[tag] for tag in TAGS},
-        "comparisons": _comparisons(people, known),
-        "longer": asdict(_longer(people, known)),
-        "agreement": _agreement(by_annotator, people, known),
-    }
+    return People(
+        votes=len(votes),
+        stale=len(standing.votes) - len(votes),
+        pairs=len(people),
+        annotators=tuple(_annotator(name, labels) for name, labels in by_annotator.items()),
+        reasons={tag: tags[tag] for tag in TAGS},
+        comparisons=_comparisons(people, known),
+        longer=_longer(people, known),
+        agreement=_agreement(by_annotator, people, known),
+    )
 
 
 def together(raters: Sequence[Labels]) -> dict[str, Outcome]:
@@ -66,13 +65,18 @@ def together(raters: Sequence[Labels]) -> dict[str, Outcome]:
     return {case: _sign(n) for case, n in sums.items()}
 
 
-def _counts(labels: Labels) -> dict[str, int]:
+def _counts(labels: Labels) -> VoteCounts:
     found = Counter(labels.values())
-    return {"n": len(labels), **{label: found[label] for label in ("win", "tie", "lose", "unparsed")}}
+    return VoteCounts(len(labels), found["win"], found["tie"], found["lose"], found["unparsed"])
 
 
-def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, Any]]:
-    """People's outcomes for every two arms, and the judges' on the same pairs, from the side of ``a``."""
+def _annotator(name: str, labels: Labels) -> Annotator:
+    n = _counts(labels)
+    return Annotator(name, n.n, n.win, n.tie, n.lose, n.unparsed)
+
+
+def _comparisons(people: Labels, known: Mapping[str, Case]) -> tuple[PeopleComparison, ...]:
+    """People's outcomes for every two arms, and the judges' on the same pairs, told from the side of ``a``."""
     met = dict.fromkeys((known[case].pair.a, known[case].pair.b) for case in people)
     made = []
     for a, b in met:
@@ -82,11 +86,11 @@ def _comparisons(people: Labels, known: Mapping[str, Case]) -> list[dict[str, An
             if (known[case].pair.a, known[case].pair.b) == (a, b)
         }
         judges = {judge: _counts(_labels(known, voted, judge, "strict")) for judge in _judges(known, voted)}
-        made.append({"a": a, "b": b, "people": _counts(voted), "judges": judges})
-    return made
+        made.append(PeopleComparison(a, b, _counts(voted), judges))
+    return tuple(made)
 
 
-def _longer(people: Labels, known: Mapping[str, Case]) -> Any:
+def _longer(people: Labels, known: Mapping[str, Case]) -> Estimate:
     """How often people preferred the longer answer, where they had a preference and the lengths differ."""
     decided = {
         case: label for case, label in people.items() if label != "tie" and known[case].longer is not None
@@ -97,17 +101,13 @@ def _longer(people: Labels, known: Mapping[str, Case]) -> Any:
 
 def _agreement(
     by_annotator: Mapping[str, Labels], people: Labels, known: Mapping[str, Case]
-) -> list[dict[str, Any]]:
+) -> tuple[RaterAgreement, ...]:
     """Every judge under both rules with all people together and with each; then every two people, or where they are many,
     each with all others together: the work grows with the annotators, not with their square.
     """
     raters = {"all people": people, **(by_annotator if len(by_annotator) > 1 else {})}
     found = [
-        {
-            "one": f"{judge} ({rule})",
-            "other": name,
-            **asdict(agree(_labels(known, labels, judge, rule), labels)),
-        }
+        _between(f"{judge} ({rule})", name, agree(_labels(known, labels, judge, rule), labels))
         for judge in _judges(known, people)
         for rule in RULES
         for name, labels in raters.items()
@@ -115,15 +115,13 @@ def _agreement(
     ]
     if len(by_annotator) > FEW:
         others = _all_others(by_annotator)
-        return found + [
-            {"one": name, "other": "all others", **asdict(agree(labels, others[name]))}
-            for name, labels in by_annotator.items()
+        found += [
+            _between(name, "all others", agree(labels, others[name])) for name, labels in by_annotator.items()
         ]
+        return tuple(found)
     names = list(by_annotator)
-    return found + [
-        {"one": names[i], "other": names[j], **asdict(same)}
-        for i, j, same in among(list(by_annotator.values()))
-    ]
+    found += [_between(names[i], names[j], same) for i, j, same in among(list(by_annotator.values()))]
+    return tuple(found)
 
 
 def _all_others(by_annotator: Mapping[str, Labels]) -> dict[str, dict[str, Outcome]]:
@@ -146,6 +144,10 @@ def _sign(n: int) -> Outcome:
     return "win" if n > 0 else "lose" if n < 0 else "tie"
 
 
+def _between(one: str, other: str, found: Agreement) -> RaterAgreement:
+    return RaterAgreement(one, other, found.agreement, found.kappa, found.table)
+
+
 def _judges(known: Mapping[str, Case], cases: Labels) -> list[str]:
     return list(dict.fromkeys(verdict.judge for case in cases for verdict in known[case].verdicts))
 
@@ -160,31 +162,29 @@ def _labels(known: Mapping[str, Case], cases: Labels, judge: str, rule: str) -> 
     }
 
 
-def text_of(summary: Mapping[str, Any]) -> str:
+def text_of(summary: People) -> str:
     """The summary for reading in a terminal."""
-    lines = [
-        f"{summary['votes']} votes on {summary['pairs']} pairs by {len(summary['annotators'])} annotators"
-    ]
-    if summary["stale"]:
-        lines.append(f"{summary['stale']} votes left out: their answers have changed since")
-    for found in summary["comparisons"]:
-        lines.append(f"{found['a']} against {found['b']}")
-        for name, n in {"people": found["people"], **found["judges"]}.items():
-            lines.append(f"  {name:<24}{n['win']} wins, {n['tie']} ties, {n['lose']} losses{_unparsed(n)}")
-    if summary["agreement"]:
+    lines = [f"{summary.votes} votes on {summary.pairs} pairs by {len(summary.annotators)} annotators"]
+    if summary.stale:
+        lines.append(f"{summary.stale} votes left out: their answers have changed since")
+    for found in summary.comparisons:
+        lines.append(f"{found.a} against {found.b}")
+        for name, n in {"people": found.people, **found.judges}.items():
+            lines.append(f"  {name:<24}{n.win} wins, {n.tie} ties, {n.lose} losses{_unparsed(n)}")
+    if summary.agreement:
         lines.append("agreement, and Cohen's kappa with its 95% interval")
     lines += [
-        f"  {pair['one']} and {pair['other']}: {_number(pair['agreement'])}, kappa {_number(pair['kappa'])}"
-        for pair in summary["agreement"]
+        f"  {pair.one} and {pair.other}: {_number(pair.agreement)}, kappa {_number(pair.kappa)}"
+        for pair in summary.agreement
     ]
     return "\n".join(lines)
 
 
-def _unparsed(counts: Mapping[str, int]) -> str:
-    return f", {counts['unparsed']} unparsed" if counts["unparsed"] else ""
+def _unparsed(counts: VoteCounts) -> str:
+    return f", {counts.unparsed} unparsed" if counts.unparsed else ""
 
 
-def _number(estimate: Mapping[str, Any]) -> str:
-    if estimate["value"] is None:
-        return f"none (n = {estimate['n']})"
-    return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f}, n = {estimate['n']})"
+def _number(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return f"none (n = {estimate.n})"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}, n = {estimate.n})"

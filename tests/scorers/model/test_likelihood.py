@@ -23,7 +23,7 @@ from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, load_model, load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.scorers.lm import batching
-from handpicked.scorers.lm.batching import Todo, batches, lines
+from handpicked.scorers.lm.batching import Todo, batches
 from handpicked.scorers.lm.likelihood import LanguageModel
 from handpicked.scorers.lm.losses import Losses, Pass
 from handpicked.scorers.lm.passes import Passes
@@ -104,7 +104,6 @@ def test_perplexity_is_that_of_transformers(lm, reference, tmp_path):
 def few(monkeypatch, tokens):
     """Batches of so few tokens."""
     monkeypatch.setattr(batching, "BATCH_TOKENS", dict.fromkeys(("cpu", "mps", "cuda"), tokens))
-    monkeypatch.setattr(batching, "LINE_TOKENS", tokens)
 
 
 def test_values_do_not_depend_on_batch_order_window_or_mates(lm, tmp_path, monkeypatch):
@@ -365,18 +364,3 @@ def test_batches_hold_every_pass_once_and_little_padding(budget):
     padded = sum(len(batch) * max(one.length for one in batch) for batch in found)
     assert all(len(batch) == 1 or len(batch) * batch[0].length <= budget for batch in found)
     assert padded <= sum(one.length for one in todo) * 1.05
-
-
-@pytest.mark.parametrize("threads", [1, 2, 7])
-@pytest.mark.parametrize("budget", [1, 300, 1024, 100_000])
-def test_lines_hold_every_pass_once_and_are_of_like_length(budget, threads):
-    todo = [Todo(place, bool(place % 2), 20 + place * 7 % 180) for place in range(512)]
-    found = list(lines(todo, budget, threads))
-    assert sorted(one.place for line in found for one in line) == list(range(512))
-    assert all(len({one.alone for one in line}) == 1 for line in found)
-    assert list(lines([], budget, threads)) == []
-    if budget > 1000:
-        lengths = [sum(one.length for one in line) for line in found]
-        assert len(lengths) % threads == 0
-        assert max(lengths) < budget + 200
-        assert min(lengths) > 0.6 * max(lengths) - 100

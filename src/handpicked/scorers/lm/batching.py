@@ -1,9 +1,7 @@
-"""Batches of forward passes, sorted by length to save padding, or end to end."""
+"""Forward passes in batches: sorted by length within windows of the pool, so that padding is a few percent."""
 
 from __future__ import annotations
 
-import itertools
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +12,6 @@ WINDOW = 256
 """Rows among which passes are sorted by length: enough for 2% of padding, few enough that what is done is no odd part."""
 BATCH_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
-LINE_TOKENS = 1536
-"""Tokens of rows that are laid end to end in a forward pass on a CPU, about: a library that brings a matrix into the order of its
-kernels does so once for all of them."""
 EVEN = 0.9
 """A batch of some size ends where the next pass is shorter than this share of its longest."""
 
@@ -31,18 +26,13 @@ class Todo:
     neighbour: int = 0
 
 
-def plan(
-    tokenized: Tokenized, alone: bool, neighbours: int, prefix: int, threads: int = 0
-) -> list[list[Todo]]:
+def plan(tokenized: Tokenized, alone: bool, neighbours: int, prefix: int) -> list[list[Todo]]:
     """The passes over all rows, in batches; values do not depend on them.
 
     ``alone``: also each response without its prompt; ``neighbours``: all that as many more times; ``prefix``: tokens that
-    all rows begin with and that are computed once for all. ``threads``: not 0 where rows are laid end to end, in lines that so
-    many threads can share out evenly.
+    all rows begin with and that are computed once for all.
     """
     windows = _windows(tokenized, alone, neighbours, prefix)
-    if threads:
-        return [batch for window in windows for batch in lines(window, LINE_TOKENS, threads)]
     return [batch for window in windows for batch in batches(window, BATCH_TOKENS[device()])]
 
 
@@ -73,23 +63,6 @@ def batches(window: Sequence[Todo], budget: int) -> Iterator[list[Todo]]:
         batch.append(todo)
     if batch:
         yield batch
-
-
-def lines(window: Sequence[Todo], budget: int, threads: int) -> Iterator[list[Todo]]:
-    """The passes of a window in their order, those with their prompts before those without, in lines of like length.
-
-    They are as many as it takes for ``budget`` tokens each, made up to a multiple of ``threads``.
-    """
-    for alone in (False, True):
-        some = [todo for todo in window if todo.alone is alone]
-        ends = list(itertools.accumulate(todo.length for todo in some))
-        total = ends[-1] if ends else 0
-        count = threads * -(-total // (threads * budget))
-        placed = [
-            (int((end - todo.length / 2) * count / total), todo) for todo, end in zip(some, ends, strict=True)
-        ]
-        for _, line in itertools.groupby(placed, key=operator.itemgetter(0)):
-            yield [todo for _, todo in line]
 
 
 def sizes(plan: Sequence[Sequence[Todo]]) -> tuple[int, int]:

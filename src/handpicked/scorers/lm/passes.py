@@ -22,14 +22,14 @@ from handpicked.scorers.lm.batching import Todo, plan, sizes
 from handpicked.scorers.lm.forward import Prefix, shared_prefix, token_losses
 from handpicked.scorers.lm.losses import Losses, Pass
 from handpicked.scorers.lm.noise import Noise
-from handpicked.scorers.lm.packed import Packed, packable
 from handpicked.scorers.lm.tokenized import Tokenized
 from handpicked.store.journal import append, recover
 
 if TYPE_CHECKING:
     import torch
 
-    from handpicked.scorers.lm.packed import Line
+    Line = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+    """The tokens of a row, and which of them are scored."""
 
 SHARED = 8
 """Tokens of a prefix common to all rows from which on its states are kept."""
@@ -52,12 +52,9 @@ class Passes:
     compile: bool = False
     prefix: Prefix | None = None
     skipped: int = 0
-    packed: Packed | None = None
 
     def make(self, journal: Path, progress: Progress, name: str) -> Losses:
         """Make the passes that ``journal`` lacks, under the label ``name``; the losses of all rows."""
-        import torch
-
         rows, cut = self.tokenized.rows, self.tokenized.cut
         done = {one.key: one for one in (Pass(**record) for record in recover(journal))}
         common = self.tokenized.common_prefix()
@@ -65,10 +62,7 @@ class Passes:
         model = self._load()
         if shared and (prefix := shared_prefix(model, common.tolist())) is not None:
             self.prefix, self.skipped = prefix, shared
-        if self.noise is None and packable(model):
-            self.packed = Packed.of(model)
-        threads = torch.get_num_threads() if self.packed else 0
-        batches = plan(self.tokenized, self.alone, self.neighbours, self.skipped, threads)
+        batches = plan(self.tokenized, self.alone, self.neighbours, self.skipped)
         tokens, padded = sizes(batches)
         waiting = [
             batch
@@ -86,7 +80,7 @@ class Passes:
         facts = {
             "tokens": tokens,
             "shared_prefix": self.skipped,
-            "padding": round((padded - tokens) / padded, 4) if padded and not self.packed else 0.0,
+            "padding": round((padded - tokens) / padded, 4) if padded else 0.0,
             "truncated": {"rows": int((cut > 0).sum()), "tokens": int(cut.sum())},
         }
         return Losses(self.tokenized, done, self.alone, facts)
@@ -108,11 +102,7 @@ class Passes:
         lines = [self._tokens(todo) for todo in batch]
         prefix = None if batch[0].alone else self.prefix
         with torch.inference_mode():
-            losses = (
-                self.packed.losses(lines, prefix)
-                if self.packed
-                else self._padded(model, batch, lines, prefix)
-            )
+            losses = self._padded(model, batch, lines, prefix)
         parts = losses.split([int(scored[1:].sum()) for _, scored in lines])
         return [self._passed(todo, part.numpy()) for todo, part in zip(batch, parts, strict=True)]
 
