@@ -81,11 +81,3 @@ def test_a_misspelt_name_is_answered_with_the_added_one(package):
         hp.read(written(package, [{"ask": "?", "reply": "!"}]), format="quizz")
     with pytest.raises(ConfigError, match="Did you mean 'strict'"):
         load_judge("strikt")
-
-
-def test_a_judge_of_a_package_is_loaded_from_its_folder(package):
-    judge = load_judge("strict")
-    assert (judge.name, judge.reads, judge.template) == ("strict", "verdict", "{prompt} {first} {second}")
-    (package / "strict" / "judge.yaml").unlink()
-    with pytest.raises(ConfigError, match="The package that adds it names the folder"):
-        load_judge("strict")

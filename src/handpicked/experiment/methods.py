@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from handpicked import installed
 from handpicked.bench import AVERAGES, BENCHMARKS, Benchmark
 from handpicked.catalogue import SCORERS, SELECTORS, is_file
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.judges import load_judge, shipped_judges
-from handpicked.judges.folder import ADDED
 from handpicked.method import Method, Setting, settings_of
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import GUARDS
@@ -67,7 +65,7 @@ def listed() -> dict[str, list[Entry]]:
         "Measures (--measure)": [scorers[name] for name in counts],
         "Features (--scorer; --by top or bottom with --field)": [scorers[name] for name in features],
         "Guards (--guard)": [Entry(name, guard.about) for name, guard in GUARDS.items()],
-        "Judges (--judge)": [_judge(name) for name in (*shipped_judges(), *installed.names(ADDED))],
+        "Judges (--judge)": [_judge(name) for name in shipped_judges()],
         "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": [
             *(_benchmark(one) for one in BENCHMARKS.values()),
             *(

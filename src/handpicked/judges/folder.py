@@ -15,11 +15,8 @@ from pydantic import Field, ValidationError
 from handpicked.config import BUNDLED_EMBEDDER, Strict
 from handpicked.endpoint.template import fields as template_fields
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.installed import load, names
 
 SHIPPED = Path(__file__).parent / "shipped"
-ADDED = "handpicked.judges"
-"""The entry points by which installed packages add judges: each is the path of a judge's folder."""
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
 VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
 """The version of each way of asking and reading. Raise one when the same replies would give other verdicts, and only then; what

@@ -192,7 +192,7 @@ def _above_zero(estimate: Estimate, tests: int) -> bool:
 
 
 def _changes(results: Results, arm: str) -> Iterator[tuple[str, Estimate]]:
-    """How far an arm lies above the untouched model on each benchmark."""
+    """How far an arm lies above the base model on each benchmark."""
     for row in results.benchmarks:
         for cell in row.arms:
             if cell.arm == arm and row.higher_is_better and not row.members and cell.to_base:

@@ -24,7 +24,7 @@ LEAST_PROMPTS = 20
 def short_answers(
     groups: Mapping[str, Sequence[ArmFacts]], prompts: Sequence[Prompt], completions: Sequence[Completion]
 ) -> tuple[ShortAnswers, ...]:
-    """For each arm: words an answer and the share of answers that hold the reference, and both against the untouched model.
+    """For each arm: words an answer and the share of answers that hold the reference, and both against the base model.
 
     Empty where fewer than ``LEAST_PROMPTS`` prompts have a reference of at most ``MOST_WORDS`` words. An answer holds a
     reference when its words occur in it in a row, after SQuAD's normalisation (Rajpurkar et al., 2016): the lenient rule,

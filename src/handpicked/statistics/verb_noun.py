@@ -62,7 +62,7 @@ class VerbTable:
 class PromptType:
     """One type of evaluation prompt: the candidate's win rate against each rival, and what training did to its loss.
 
-    ``loss`` is the candidate's reference loss less that of the untouched model, nats per response token, negative where the
+    ``loss`` is the candidate's held-out loss less that of the base model, nats per response token, negative where the
     candidate is better; ``None`` where either is not known.
     """
 
