@@ -25,7 +25,7 @@ from handpicked.results.schema import Results, SelectionAudit, to_json
 from handpicked.results.selection_audit import RowSample, selection_audit
 from handpicked.statistics.overlap import overlaps
 
-# (selector, strength of the answers, mean answer tokens, loss below the untouched model)
+# (selector, strength of the answers, mean answer tokens, loss below the base model)
 ARMS: Mapping[str, tuple[str, float, int, float]] = {
     "base": ("none", 0.0, 70, 0.0),
     "longest": ("longest", 0.9, 150, 0.30),
@@ -64,7 +64,7 @@ def experiment(judges: tuple[str, ...] = ("reference-similarity",)) -> dict[str,
         "name": "quickstart",
         "why": "Do the longest answers of a pool teach a small model more than as many random ones?",
         "cost": "Ten minutes on two cores.",
-        "expected": "The longest subset beats the untouched model; whether it beats random ones is open at this size.",
+        "expected": "The longest subset beats the base model; whether it beats random ones is open at this size.",
         "pool": {"path": "python-stdlib", "hold_out": 48},
         "model": {"name": "bundled:smollm2-135m-instruct"},
         "train": {"method": "lora", "budget_tokens": 8000, "batch_size": 8, "learning_rate": 2e-4},

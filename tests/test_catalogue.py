@@ -185,6 +185,12 @@ def test_a_file_of_the_users_own_selects_and_scores_from_the_command_line(tmp_pa
     assert table["shouts"] == [0, 1, 3, 0, 2, 0] and len(table["words"]) == 6
 
 
+def test_methods_explains_a_file_of_the_users_own(tmp_path):
+    rows(tmp_path)
+    assert "step" in handpicked(tmp_path, "methods", "./mine.py:Every")
+    assert "better" in handpicked(tmp_path, "methods", "./mine.py:Shouts", "--json")
+
+
 def test_an_experiment_selects_by_a_file_of_the_users_own_and_again_when_it_changes(tmp_path):
     pool, arms = rows(tmp_path), ""
     mine = tmp_path / "mine.py"

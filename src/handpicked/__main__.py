@@ -1,4 +1,4 @@
-"""``python -m handpicked`` is the command ``handpicked``."""
+"""Runs the command ``handpicked`` as ``python -m handpicked``."""
 
 from handpicked.cli import main
 

@@ -7,17 +7,17 @@ itself; a package adds its own by an entry point of the group ``handpicked.selec
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from handpicked import installed
 from handpicked.errors import ConfigError, HandpickedError, did_you_mean
 from handpicked.method import Method, classes_in
 from handpicked.scorers.pool_scorer import PoolScorer
@@ -45,7 +45,7 @@ class Shelf(Generic[Kind]):
     @property
     def names(self) -> list[str]:
         """Every name that can be given, but for those of files."""
-        return [*self.shipped, *(one.name for one in self._entry_points() if one.name not in self.shipped)]
+        return [*self.shipped, *(name for name in installed.names(self.group) if name not in self.shipped)]
 
     def get(self, name: str) -> type[Kind] | None:
         """The class of that name, or None where there is none.
@@ -60,16 +60,8 @@ class Shelf(Generic[Kind]):
         ) in self.packages:  # one after the other: most names need no scorer by a model to be imported
             if name in (known := _in_package(self, package)):
                 return known[name]
-        point = next((one for one in self._entry_points() if one.name == name), None)
-        if point is None:
-            return None
-        try:
-            found = point.load()
-        except Exception as error:
-            raise ConfigError(
-                f"The {self.word} '{name}' cannot be loaded from {point.value}: {error}"
-            ) from error
-        return self._checked(name, found)
+        found = installed.load(self.group, name)
+        return None if found is None else self._checked(name, found)
 
     def find(self, name: str, where: str) -> type[Kind]:
         """The class of that name; ``where`` is the setting that gives it.
@@ -95,9 +87,6 @@ class Shelf(Generic[Kind]):
             raise ConfigError(f'{name} has no name: write `name: ClassVar[str] = "..."` in the class.')
         kept: type[Kind] = checked
         return kept
-
-    def _entry_points(self) -> Iterator[importlib.metadata.EntryPoint]:
-        yield from importlib.metadata.entry_points(group=self.group)
 
 
 SELECTORS: Shelf[Selector] = Shelf("selector", "handpicked.selectors", ("handpicked.selectors",), (Selector,))

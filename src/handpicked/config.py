@@ -1,4 +1,4 @@
-"""The experiment file, as strict models: every default and every unit of handpicked is written here.
+"""The experiment file as strict models: the type, default and unit of every field.
 
 The line under a field says what it is and in which unit. Unknown fields are mistakes. ``experiment.py`` reads the YAML.
 """
@@ -303,7 +303,7 @@ class JudgeSettings(EndpointSettings):
     """Model name sent to the endpoint (LLM judges only)."""
     batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
-    again, it collects them and goes on."""
+    again, it collects them and continues."""
     force: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Allow a judge that is also the model under test."""
 
@@ -352,7 +352,7 @@ class RefineSettings(EndpointSettings):
 
 
 class ArmSettings(SelectSettings):
-    """One arm: a subset and how a model is trained on it. ``by: none`` is the untouched model.
+    """One arm: a subset and how a model is trained on it. ``by: none`` is the base model.
 
     ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of one arm
     (``handpicked.experiment.lineup`` expands them).

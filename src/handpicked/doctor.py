@@ -1,4 +1,4 @@
-"""What this machine can run: extras, devices, bundled models, keys, disk."""
+"""Checks what this machine can run: extras, devices, bundled models, keys, disk."""
 
 from __future__ import annotations
 

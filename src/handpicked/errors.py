@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree.
+"""All errors of handpicked, as a tree of classes.
 
     HandpickedError               the user's to fix: one line, exit code 2, no traceback
     ├── PoolError                 a pool, prompt or answer file that cannot be read as what it should be

@@ -1,4 +1,4 @@
-"""How a stage says how far it is, without knowing who listens.
+"""How a stage reports its progress, without knowing who shows it.
 
 A stage takes ``progress: Progress = SILENT`` and wraps its loop: ``with progress("train longest", total=120) as step:
 step(1)``. The command line passes a bar on stderr with the remaining time; tests and the Python API pass nothing.

@@ -1,4 +1,4 @@
-"""The records that stages hand to each other. No IO, no torch; Arrow only in annotations.
+"""The records that stages exchange. No IO, no torch; Arrow only in annotations.
 
 Everything joins on ``row`` (position in the pool) or on ``prompt_id`` (hash of the prompt), never on the position
 in some file. A value that cannot be computed is ``None`` with a reason; it is never 0, -1 or a default.
@@ -249,7 +249,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one prompt. Outcomes are always told from the side of ``a``."""
+    """Two answers to one prompt. Outcomes are always from the side of ``a``."""
 
     prompt_id: str
     prompt: str
@@ -286,7 +286,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge on one pair in both orders, told from the side of ``a``.
+    """One judge on one pair in both orders, from the side of ``a``.
 
     ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the preferences summed
     over both orders (a preference counts 1, a tie half to each; score points are not summed). Either is ``unparsed``

@@ -1,4 +1,4 @@
-"""The one rounding of shares: everything that turns a fraction into a number of rows comes here."""
+"""Turns a fraction of rows into a number of rows; used everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML that somebody else may have written: no recursion, no aliases that multiply, no values that Python cannot hold."""
+"""Reads YAML from others safely: no recursion, no aliases that multiply, no impossible values."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _check_scalars(node: yaml.Node, loader: yaml.SafeLoader, seen: set[int]) -> 
         try:
             loader.construct_object(node)
         except (ValueError, OverflowError, ArithmeticError) as error:
-            raise _refused(f"{str(node.value)[:60]!r} is no value: {error}", node) from error
+            raise _refused(f"{str(node.value)[:60]!r} is not a valid value: {error}", node) from error
 
 
 def _refused(problem: str, where: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:

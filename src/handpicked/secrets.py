@@ -1,4 +1,4 @@
-"""Keys and passwords never reach a log, a terminal, a message or a file: every known value is replaced by ``***``.
+"""Replaces keys and passwords by ``***`` in logs, messages, files and on the terminal.
 
 Known are the values of environment variables that hold keys by their name (OPENAI_API_KEY, HF_TOKEN, ...), the token file of
 the Hugging Face hub, and whatever ``protect`` is given: the key in use, and the password and query keys of an address.

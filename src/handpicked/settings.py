@@ -1,4 +1,4 @@
-"""Command-line options as settings: what pydantic refuses becomes a sentence that names the option."""
+"""Turns command-line options into settings, with mistakes as sentences that name the option."""
 
 from __future__ import annotations
 

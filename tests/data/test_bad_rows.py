@@ -65,7 +65,7 @@ def test_a_row_that_says_nothing(tmp_path, container, row, reason):
         ([{"content": "a"}], "turn 1 of 'messages' has no role"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}],
          "turn 1 of 'messages' has a content block that is not text (image_url)"),
-        ("not json", "field 'messages' is text that is no JSON list of turns"),
+        ("not json", "field 'messages' is text that is not a JSON list of turns"),
         (7, "field 'messages' is a number, not a list of turns"),
     ],
 )  # fmt: skip

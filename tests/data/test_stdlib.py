@@ -28,6 +28,6 @@ def test_it_is_a_pool_like_any_other(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     pool = read("python-stdlib")
     assert (pool.format, list(pool.rejected())) == ("alpaca", [])
-    assert read("python-stdlib").inputs() == pool.inputs()
+    assert read("python-stdlib").inputs() == read(["python-stdlib"]).inputs() == pool.inputs()
     (example,) = pool.examples([0])
     assert example.source == "abc"

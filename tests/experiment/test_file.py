@@ -175,9 +175,13 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a:\n  " + "[" * 5000, "line 2", "nested more than 64 deep"),
         ("\n".join(" " * depth + "a:" for depth in range(300)), "line 65", "nested more than 64 deep"),
         (LAUGHS, "line 6", "more than 100,000 values"),
-        ("name: a\npool: 2024-13-45\n", "line 2", "'2024-13-45' is no value: month must be in 1..12"),
-        ("name: a\npool: " + "9" * 5000 + "\n", "line 2", "is no value"),
-        ("name: a\npool: !!int abc\n", "line 2", "'abc' is no value"),
+        (
+            "name: a\npool: 2024-13-45\n",
+            "line 2",
+            "'2024-13-45' is not a valid value: month must be in 1..12",
+        ),
+        ("name: a\npool: " + "9" * 5000 + "\n", "line 2", "is not a valid value"),
+        ("name: a\npool: !!int abc\n", "line 2", "'abc' is not a valid value"),
     ],
 )
 def test_yaml_that_recurses_multiplies_or_holds_what_is_no_value(tmp_path, text, place, says):

@@ -145,8 +145,8 @@ def test_the_size_curves_are_of_each_base_with_every_measure(finished):
     assert [(curve.family, curve.base) for curve in curves] == [("longest", "one"), ("longest", "two")]
     for curve in curves:
         assert [m.name for m in curve.measures] == [
-            "win rate against the untouched model",
-            "reference loss",
+            "win rate against the base model",
+            "held-out loss",
         ]
         for measure in curve.measures:
             assert [point.rows for point in measure.points] == [4, 8]

@@ -157,7 +157,7 @@ def test_a_null_answer_is_none_and_two_inputs_are_two_prompts(tmp_path):
     [
         ({"prompt": "q", "output": ["a", "b"]}, "row 1: 'output' is a list of 2 texts"),
         ({"messages": [{"role": "user"}], "output": "x"}, "row 1: turn 1 of 'messages' has no text"),
-        ({"messages": ["q"], "output": "x"}, "turn 1 of 'messages' is no object"),
+        ({"messages": ["q"], "output": "x"}, "turn 1 of 'messages' is not an object"),
         ({"question_id": 1, "choices": [{}]}, "row 1: 'choices' must be a list"),
         ({"question_id": 1, "choices": 5}, "row 1: 'choices' must be a list"),
     ],

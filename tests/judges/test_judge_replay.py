@@ -223,7 +223,7 @@ def test_no_file_no_reviews_in_the_folder_and_no_parquet_are_clear_errors(tmp_pa
     with pytest.raises(PoolError, match="holds no"):
         replay(tmp_path)
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
-    with pytest.raises(PoolError, match="no sound parquet"):
+    with pytest.raises(PoolError, match="not a valid parquet"):
         replay(tmp_path / "x.parquet")
 
 

@@ -46,7 +46,10 @@ def folder(tmp_path):
 
 
 def test_the_readme_has_its_commands():
-    assert COMMANDS[0] == "handpicked select alpaca_data.json --by longest --size 1000 -o alpaca-1k"
+    assert COMMANDS[:2] == [
+        "pip install .",
+        "handpicked select python-stdlib --by longest --size 1000 -o longest-1k",
+    ]
     assert {"make demo", "make test", "make lint"} <= set(COMMANDS)
 
 
@@ -65,8 +68,9 @@ def test_a_command_runs_as_written(command, folder, real_data, monkeypatch):
     )
     assert done.returncode == 0, done.stderr
     if words[0] == "select":
-        assert len((folder / "alpaca-1k/selected.jsonl").read_text().splitlines()) == 1000
-        listed = {path.name for path in (folder / "alpaca-1k").iterdir()}
+        out = folder / words[words.index("-o") + 1]
+        assert len((out / "selected.jsonl").read_text().splitlines()) == 1000
+        listed = {path.name for path in out.iterdir()}
         assert listed == {"selected.jsonl", "scores.parquet", "rejected.jsonl", "manifest.json"}
 
 

@@ -62,7 +62,7 @@ def test_benchmarks_by_type_are_told_beside_the_win_rates():
     text = text_of(page)
     assert "On which types of question do longest's benchmark scores change?" in text
     assert "perplexity is left out: lower is better." in text
-    assert "Without text are" in text and "To untouched" in text
+    assert "Without text are" in text and "To base" in text
     part = short[short.index("Benchmark change by instruction type") :]
     write = next(line for line in part.splitlines() if line.startswith("| write"))
     assert "| ifeval 10 | 10 | −10.0 (" in write and write.endswith("n 10) | – |")

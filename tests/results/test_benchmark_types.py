@@ -136,7 +136,7 @@ def test_documents_of_one_side_only_are_missing_from_the_difference():
 
 
 def test_documents_with_text_that_have_no_value_are_counted():
-    """As where a likelihood came out as no number on every model."""
+    """As where a likelihood is not a number on every model."""
     mine, base = ({doc: v for doc, v in side.items() if doc != "w0"} for side in (MINE, BASE))
     found, rows = table([fact("longest", mine), fact("base", base)])
     assert (rows["write"].documents, rows["write"].to_base.n) == (6, 5)

@@ -65,7 +65,7 @@ def test_the_order_of_arrival_and_the_side_of_the_telling_change_nothing() -> No
 
 
 def from_b(verdict: Verdict) -> Verdict:
-    """The same judgement told from the other side."""
+    """The same judgement from the other side."""
     ab, ba = verdict.reviews
     return replace(
         verdict,
@@ -94,12 +94,12 @@ def test_the_counts_are_those_of_the_verdicts() -> None:
         (
             ["win"] * 40 + ["lose"] * 8,
             "clear",
-            "longest beats the untouched model, random-1, random-2 and length-matched.",
+            "longest beats the base model, random-1, random-2 and length-matched.",
         ),
         (
             ["lose"] * 40 + ["win"] * 8,
             "lost",
-            "longest loses to the untouched model, random-1, random-2 and length-matched.",
+            "longest loses to the base model, random-1, random-2 and length-matched.",
         ),
         (["lose"] * 24 + ["win"] * 24, "undecided", "longest is not shown to differ from"),
         (["tie"] * 48, "undecided", "longest is not shown to differ from"),
@@ -121,9 +121,7 @@ def test_no_winner_is_named_by_an_unhealthy_judge_however_clear_its_verdicts() -
 
 def test_without_verdicts_the_losses_speak_and_say_what_they_are() -> None:
     answer = made(verdicts=[]).answer
-    assert answer.headline.startswith(
-        "By loss, longest predicts the references better than the untouched model"
-    )
+    assert answer.headline.startswith("By loss, longest predicts the references better than the base model")
     assert "not which answers people prefer" in answer.certainty
 
 
@@ -217,7 +215,7 @@ def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
 
 def test_a_win_whose_length_cannot_be_told_apart_is_said_with_the_reason() -> None:
     results = made(verdicts=longer_wins(tied=0))
-    text = next(b.text for b in results.banners if b.title == "Length cannot be told apart from the answer")
+    text = next(b.text for b in results.banners if b.title == "Length cannot be separated from the answer")
     assert text.startswith("Against random-1, only 0 of 48 pairs (0%) are within 20% of equal length")
     assert "The win vanishes at equal length" not in titles(results)
     (comparison,) = (c for c in results.comparisons if c.b == "random-1")
@@ -227,7 +225,7 @@ def test_a_win_whose_length_cannot_be_told_apart_is_said_with_the_reason() -> No
 
 def test_a_win_whose_forms_of_control_fall_on_both_sides_is_said() -> None:
     results = made(verdicts=longer_wins())
-    reason = "length cannot be told apart from the answer: forms"
+    reason = "length cannot be separated from the answer: forms"
     comparisons = tuple(
         replace(
             c,
@@ -238,7 +236,7 @@ def test_a_win_whose_forms_of_control_fall_on_both_sides_is_said() -> None:
         for c in results.comparisons
     )
     found = {banner.title for banner in banners(replace(results, comparisons=comparisons))}
-    assert "Length cannot be told apart from the answer" in found
+    assert "Length cannot be separated from the answer" in found
     assert "The win vanishes at equal length" not in found
 
 
@@ -246,15 +244,14 @@ def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:
     clear, close = ["win"] * 46 + ["lose"] * 2, ["win"] * 32 + ["lose"] * 16
     both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear})).answer
     assert "stands corrected for making 3 comparisons" in both.certainty
-    assert both.headline.startswith("longest beats the untouched model, random-1 and random-2")
+    assert both.headline.startswith("longest beats the base model, random-1 and random-2")
     one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear})).answer
     assert (
-        one.headline
-        == "longest beats random-2; it is not shown to differ from the untouched model or random-1."
+        one.headline == "longest beats random-2; it is not shown to differ from the base model or random-1."
     )
-    assert "By itself the interval against the untouched model and random-1 leaves 50% out" in one.certainty
+    assert "By itself the interval against the base model and random-1 leaves 50% out" in one.certainty
     alone = made(verdicts=judged({"base": close})).answer
-    assert alone.headline == "longest beats the untouched model."
+    assert alone.headline == "longest beats the base model."
 
 
 def test_arms_are_ranked_only_where_others_than_the_candidate_met() -> None:

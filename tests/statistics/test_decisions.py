@@ -106,7 +106,7 @@ def test_a_win_is_not_laid_to_length_where_the_judge_does_not_care_for_it(prompt
 
 
 def difference(prompts: int, sd: float, mean: float, count: int, rng: np.random.Generator) -> dict[str, Any]:
-    """How far seeds of an arm lie above the untouched model on the same prompts."""
+    """How far seeds of an arm lie above the base model on the same prompts."""
     base = [{f"p{p}": float(v) for p, v in enumerate(rng.normal(0, sd, prompts))}]
     mine = [{f"p{p}": float(v) for p, v in enumerate(rng.normal(mean, sd, prompts))} for _ in range(count)]
     return asdict(seeds.difference(mine, base))

@@ -172,7 +172,7 @@ def test_forms_on_both_sides_of_a_half_are_told():
     told = controlled_json(found)
     assert told["both_sides"] and told["value"] is not None and told["range"] == [low, high]
     assert (
-        "length cannot be told apart from the answer" in told["reason"]
+        "length cannot be separated from the answer" in told["reason"]
         and f"{low:.1%} to {high:.1%}" in told["reason"]
     )
 
@@ -278,7 +278,7 @@ def test_a_constant_difference_cannot_be_told_from_the_answer():
     found = length_controlled([verdict(("win", "lose")[i % 3 == 0], f"p{i}", (105, 100)) for i in range(99)])
     assert (
         found.reason
-        == "the difference in length cannot be told from the answers: constant, or always together"
+        == "the difference in length cannot be separated from the answers: constant, or always together"
     )
 
 

@@ -61,7 +61,7 @@ def test_what_is_decided_needs_no_more():
         ([], "fewer than two prompts have a verdict"),
         (many(1, 0, 0), "fewer than two prompts have a verdict"),
         (many(0, 30, 0), "every pair is a tie"),
-        (many(10, 0, 10), "the rate seen is exactly even: no number of prompts settles that"),
+        (many(10, 0, 10), "the observed rate is exactly even, which no number of prompts can decide"),
         (many(2, 40, 1), "too few pairs are decided to prove anything"),
     ],
 )

@@ -313,8 +313,8 @@ def test_keep_versions_also_goes_on_with_unfinished_work_and_the_manifest_says_o
         assert json.loads((stage.folder / "stage.json").read_text()).get("kept", []) == stage.origin.kept
     assert found == [True, False]
     assert heard == [
-        "model/x: goes on with unfinished work, although transformers was 5.24.0, is 5.25.0",
-        "model/x: begins anew, because transformers was 5.24.0, is 5.25.0",
+        "model/x: continues unfinished work, although transformers was 5.24.0, is 5.25.0",
+        "model/x: begins again, because transformers was 5.24.0, is 5.25.0",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks and reference loss."""
+"""Benchmarks by lm-evaluation-harness, and held-out loss."""
 
 from handpicked.bench.catalogue import AVERAGES, BENCHMARKS, Benchmark, tasks_of
 from handpicked.bench.estimate import PlannedBenchmark, planned

@@ -1,4 +1,5 @@
-"""The benchmarks that handpicked names: which definition of lm-evaluation-harness each is, with how many shots, read by which metric.
+"""The benchmarks that have a name in handpicked: their definition in lm-evaluation-harness, shots and
+metric.
 
 The six of the Open LLM Leaderboard and BBH are the paper's (Shen, 2024, arXiv 2402.06094), with the leaderboard's shots.
 """

@@ -1,4 +1,4 @@
-"""What benchmarks would take: requests and tokens, from their known sizes or from the local files."""
+"""Estimates how many requests and tokens benchmarks take, from their known sizes or from the local files."""
 
 from __future__ import annotations
 

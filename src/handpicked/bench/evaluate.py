@@ -1,4 +1,4 @@
-"""One benchmark on one model, by ``lm_eval.evaluate`` itself: the same requests, metrics and standard errors, in records of ours."""
+"""Runs one benchmark on one model by ``lm_eval.evaluate`` and returns its scores as handpicked's records."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _result(
     if metric not in metrics:
         reason = "lm-eval gives no average over these tasks; ask for them one by one"
     elif metrics[metric].value is None:
-        reason = f"{metric} came out as no number"
+        reason = f"{metric} is not a number"
     shots = found["n-shot"].get(whole or first.task_name)
     subtasks = {task: _scores(found["results"][task], _count(found["n-samples"], [task])) for task in tasks}
     return BenchResult(

@@ -1,4 +1,4 @@
-"""lm-eval's own progress bars, told to ours: it draws none and logs errors only, and we hear every answered request."""
+"""Shows lm-eval's progress in handpicked's progress bars, and keeps lm-eval's own output quiet."""
 
 from __future__ import annotations
 

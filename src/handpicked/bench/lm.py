@@ -1,4 +1,4 @@
-"""The model under test as lm-evaluation-harness sees it: loaded here, in vLLM, or behind an OpenAI-compatible endpoint."""
+"""The model under test as an ``lm_eval`` model: loaded by transformers, in vLLM, or behind an endpoint."""
 
 from __future__ import annotations
 

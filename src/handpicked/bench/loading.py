@@ -1,4 +1,4 @@
-"""Benchmarks as lm-eval's own task objects: its definitions as they are, from the hub or with local rows in their place."""
+"""Loads benchmarks as lm-eval's task objects, with data from the hub or from local files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Benchmark data from a folder of files: found by their names, read into the fields of the hub."""
+"""Finds the data of benchmarks in a folder of files, and reads it into the fields that the hub has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a long answer says what human ones say: METEOR and ROUGE-L, each against the closest reference.
+"""METEOR and ROUGE-L of a long answer against the closest of several references.
 
 METEOR by NLTK (Banerjee and Lavie, 2005; alpha 0.9, beta 3, gamma 0.5): words match by form, then by Porter stem, then by
 WordNet synonym. The last stage needs NLTK's ``wordnet`` corpus; where that is not installed it is left out, scores are a

@@ -1,4 +1,4 @@
-"""IFEval counts sentences and words by NLTK's Punkt. Where its trained model is missing, an untrained one stands in, and it is said."""
+"""Sentence and word counts for IFEval by NLTK's Punkt; an untrained one where the trained model is missing."""
 
 from __future__ import annotations
 

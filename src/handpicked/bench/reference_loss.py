@@ -1,4 +1,4 @@
-"""How likely a model finds known good answers: mean negative log-likelihood of the references.
+"""Held-out loss: the mean negative log-likelihood of reference responses.
 
 Per prompt, so that whoever compares models can bootstrap over prompts. In nats per token, lower is better; comparable
 between models that share a tokenizer, because a token is another amount of text in another one.
@@ -48,7 +48,7 @@ def reference_loss(
 ) -> list[ReferenceLoss]:
     """The loss on the reference of every prompt that has one, in the order of ``prompts``.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the untouched model). ``batch_size`` is references
+    ``template`` must be the one the arm was trained with (``auto`` for the base model). ``batch_size`` is references
     in a forward pass and changes no value beyond rounding. Results are appended to ``out_file`` batch by batch; those
     already there are kept. A prompt and reference longer than the model's context have no value, with the reason.
 
@@ -61,7 +61,7 @@ def reference_loss(
     wanted = sorted(
         (name for name in encoded if name not in done), key=lambda name: (-len(encoded[name].ids), name)
     )
-    with progress(f"reference loss {arm}", total=len(encoded)) as step:
+    with progress(f"held-out loss {arm}", total=len(encoded)) as step:
         step(sum(name in done for name in encoded))
         loaded = load_model(model, adapter=adapter) if wanted else None
         for at in range(0, len(wanted), batch_size):

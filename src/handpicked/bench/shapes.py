@@ -1,4 +1,4 @@
-"""Rows of a local file in the fields that lm-eval's definitions read: those of the hub, whichever of the known shapes they come in.
+"""Converts rows of local files to the fields that lm-eval's definitions read.
 
 Each function takes one row and gives the same row as the hub has it. It raises KeyError for a field that is missing and
 ValueError, with a sentence, for one that holds something else; ``local`` says in which file and row.
@@ -97,7 +97,7 @@ def ifeval(row: Row) -> dict[str, Any]:
     try:
         kwargs = json.loads(kwargs) if isinstance(kwargs, str) else kwargs
     except ValueError as error:
-        raise ValueError(f"'kwargs' is no JSON: {error}") from error
+        raise ValueError(f"'kwargs' is not JSON: {error}") from error
     names = _texts(row, "instruction_id_list")
     if not isinstance(kwargs, list) or len(kwargs) != len(names):
         raise ValueError("'kwargs' must hold one set of arguments for each of 'instruction_id_list'")

@@ -1,4 +1,4 @@
-"""Progress on a terminal: bars with the remaining time on stderr, silence when that is no terminal."""
+"""Progress bars with the remaining time on stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Benchmarks of an experiment's arms, or of one model."""
+"""``handpicked bench``: benchmarks of one model, or of an experiment's arms."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def bench(
     subject: Subject,
     task: Annotated[list[str] | None, typer.Option(help="A benchmark; may be given again.")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder of benchmark files; else the hub.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many documents a task.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N documents of each task.")] = None,
     batch_size: Annotated[int, typer.Option(help="Requests in one forward pass.")] = 8,
     engine: Annotated[str, typer.Option(help="transformers or vllm.")] = "transformers",
     chat_template: Annotated[str, typer.Option(help="never, free-text or always.")] = "free-text",
     template: Annotated[str, typer.Option(help="The chat template it was trained with.")] = "auto",
     adapter: Annotated[Path | None, typer.Option(help="A LoRA adapter on the model.")] = None,
     base_url: ModelUrl = None,
-    chat: Annotated[bool, typer.Option("--chat", help="With --base-url: ask chat completions.")] = False,
+    chat: Annotated[bool, typer.Option("--chat", help="With --base-url: use chat completions.")] = False,
     tokenizer: Annotated[str | None, typer.Option(help="With --base-url: the model's tokenizer.")] = None,
     max_length: Annotated[
         int | None, typer.Option(help="With --base-url: tokens that the model takes.")

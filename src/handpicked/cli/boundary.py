@@ -1,4 +1,4 @@
-"""The one boundary where errors become exit codes."""
+"""Turns errors into one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _command() -> int | None:
 
 def _end_at_once() -> None:
     """After Ctrl-C or its like. Threads of the data engine may still run, and would abort a process that shuts down."""
-    complain("stopped. What was finished is kept; the same command goes on from there.")
+    complain("stopped. Finished work is kept; the same command continues from there.")
     if "handpicked.data.spool" in sys.modules:
         sys.modules["handpicked.data.spool"].clear()
     for stream in (sys.stdout, sys.stderr):

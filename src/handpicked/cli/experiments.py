@@ -1,4 +1,4 @@
-"""An experiment from its file, to the end or to one of its stages."""
+"""``handpicked run``, ``train`` and ``generate``: an experiment, whole or up to one of its stages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(
     keep_versions: KeepVersions = False,
     as_json: Json = False,
 ) -> None:
-    """Run an experiment from its pool to report.html, or go on where it stopped."""
+    """Run an experiment from its pool to report.html, or resume it."""
     if dry_run:
         from handpicked.experiment.dry_run import plan, text_of
 
@@ -63,7 +63,7 @@ def generate(
     arm: Arms = None,
     keep_versions: KeepVersions = False,
 ) -> None:
-    """Go on until every arm has answered the prompts, and stop there."""
+    """Run until every arm has answered the prompts, and stop there."""
     print(run_until(experiment, out, set_, "generate", arm or [], keep_versions).folder / "answers")
 
 

@@ -1,4 +1,4 @@
-"""Judgements of answers that exist already, without an experiment."""
+"""``handpicked judge``: compares answers that exist already, without an experiment."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Reversed = Annotated[
 ]
 Calibrate = Annotated[
     Path | None,
-    typer.Option(help="Pairs that people have labelled; nothing is asked where it holds verdicts."),
+    typer.Option(help="Pairs that people have labelled; no model is called where it holds verdicts."),
 ]
 
 
 def judge(
     answers: Answers = None,
     judge_: Judges = None,
-    model: Annotated[str | None, typer.Option(help="The judge's model, for judges that ask one.")] = None,
+    model: Annotated[str | None, typer.Option(help="The judge's model, for judges that need one.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
     concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 16,
@@ -42,7 +42,7 @@ def judge(
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
     batch: Batch = False,
     batch_write: BatchWrite = False,
-    replay: Annotated[Path | None, typer.Option(help="Stored reviews; nothing is asked.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Stored reviews; no model is called.")] = None,
     reversed_: Reversed = None,
     a: Annotated[str | None, typer.Option("--a", help="With --replay: a model to compare.")] = None,
     b: Annotated[str | None, typer.Option("--b", help="With --replay: the model to compare it with.")] = None,

@@ -1,4 +1,4 @@
-"""The options that several commands take, each with its help."""
+"""Options that several commands share, each with its help text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PoolFiles = Annotated[
 PoolFormat = Annotated[str | None, typer.Option("--pool-format", help="Row format; else recognised.")]
 FieldMap = Annotated[str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")]
 MaxRow = Annotated[
-    int, typer.Option("--max-row-mb", min=1, help="Reject rows of text files larger than so many MiB.")
+    int, typer.Option("--max-row-mb", min=1, help="Reject rows of text files larger than this many MiB.")
 ]
 ResponseTurns = Annotated[Turns, typer.Option(help="Which assistant turns are the response.")]
 TokenizerName = Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")]
@@ -34,8 +34,8 @@ RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster
 
 ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]
 Target = Annotated[str | None, typer.Option(help="For scorers by similarity: a file of target examples.")]
-Sample = Annotated[int | None, typer.Option(help="Score by a model only so many random rows.")]
-Prefilter = Annotated[str | None, typer.Option(help="Score by a model only these, e.g. longest:5000.")]
+Sample = Annotated[int | None, typer.Option(help="Score only this many random rows by a model.")]
+Prefilter = Annotated[str | None, typer.Option(help="Score only these rows by a model, e.g. longest:5000.")]
 MaxCost = Annotated[float | None, typer.Option(help="US dollars that a scorer may spend; needs both prices.")]
 ScoreSet = Annotated[
     list[str] | None,
@@ -55,6 +55,6 @@ Set = Annotated[
 KeepVersions = Annotated[
     bool,
     typer.Option(
-        "--keep-versions", help="Go on with finished work that other versions of libraries or methods made."
+        "--keep-versions", help="Keep finished work that other versions of libraries or methods made."
     ),
 ]

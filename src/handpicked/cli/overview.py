@@ -1,4 +1,4 @@
-"""What there is to choose from, and what this machine can run of it."""
+"""``handpicked methods`` and ``handpicked doctor``: what can be chosen, and what this machine can run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def methods(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Every selector, scorer, measure, guard, judge and benchmark: what it does, its source, its cost, needs and settings."""
+    """Every selector, scorer, measure, filter, judge and benchmark: what it does, its source, cost, needs and settings."""
     from handpicked.experiment import methods as known
     from handpicked.experiment.reference import experiment_schema
 

@@ -1,4 +1,4 @@
-"""What people see of a run: its report, and the pairs they vote on."""
+"""``handpicked report`` and ``handpicked inspect``: the report of a run, and people's votes on its pairs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report(
 
 def inspect(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of 'judge -o'.")],
-    size: Annotated[int, typer.Option(help="Pairs to show; all votes count, whatever it was.")] = 50,
+    size: Annotated[int, typer.Option(help="Pairs to show; votes from other sizes count too.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the sample and of the sides.")] = 0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,

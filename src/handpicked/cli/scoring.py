@@ -1,4 +1,4 @@
-"""Every score of every row, and nothing selected."""
+"""``handpicked score``: computes scores and selects nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def score(
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
     max_row_mb: options.MaxRow = 256,
-    runner: Annotated[Runner, typer.Option(help="Where to work: here, or on Ray.")] = "native",
+    runner: Annotated[Runner, typer.Option(help="Where to run: here, or on Ray.")] = "native",
     address: options.RayAddress = None,
     model: options.ScoreModel = None,
     target: options.Target = None,

@@ -1,4 +1,4 @@
-"""A subset of a pool: the rows worth fine-tuning on."""
+"""``handpicked select``: writes a subset of a pool."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from handpicked.records import Runner
 if TYPE_CHECKING:
     from handpicked.records import Pool, SelectionSummary
 
-Guards = Annotated[list[str] | None, typer.Option(help="Drop rows first; may be given again.")]
+Guards = Annotated[list[str] | None, typer.Option(help="A filter that drops rows first; may be given again.")]
 Disjoint = Annotated[bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")]
 RankedBy = Annotated[
     str | None, typer.Option(help="For top, bottom, balanced, deita, qdit, car: the column or scorer.")
 ]
 Neighbours = Annotated[int | None, typer.Option(help="For facility-location, qdit: nearest rows only.")]
 Prompts = Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")]
-Place = Annotated[Runner, typer.Option(help="Where to work: here, or on a Ray cluster.")]
-MaxLength = Annotated[int | None, typer.Option(help="Count the rows that a trainer cuts at so many tokens.")]
+Place = Annotated[Runner, typer.Option(help="Where to run: here, or on a Ray cluster.")]
+MaxLength = Annotated[
+    int | None, typer.Option(help="Count the rows that a trainer cuts at this many tokens.")
+]
 ChatTemplate = Annotated[
     str | None, typer.Option(help="With --max-length: the chat template of the trainer.")
 ]

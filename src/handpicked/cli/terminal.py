@@ -1,4 +1,4 @@
-"""What is said on stderr, beside the results on stdout."""
+"""Messages on stderr, separate from the results on stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SFT files in, Examples out, and a subset back as it came."""
+"""Reads SFT files into Examples, and writes subsets in their original form."""
 
 from handpicked.data.prompts import read_prompts
 from handpicked.data.reading import read

@@ -1,4 +1,4 @@
-"""Zip and tar archives: their data files are unpacked once into the cache, and read as files."""
+"""Zip and tar archives: their data files are unpacked once into the cache and read as files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _tar(path: Path) -> Iterator[Iterator[_Member]]:
 def _extracted(file: tarfile.TarFile, one: tarfile.TarInfo) -> IO[bytes]:
     found = file.extractfile(one)
     if found is None:
-        raise tarfile.TarError(f"{one.name} is no file")
+        raise tarfile.TarError(f"{one.name} is not a file")
     return found
 
 

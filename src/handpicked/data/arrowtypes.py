@@ -1,4 +1,4 @@
-"""Arrow and Parquet values as JSON would hold them: one cast of the schema on reading, one rule for what has no JSON form.
+"""Converts Arrow and Parquet values to what JSON can hold.
 
 ``workable`` replaces the types that Arrow's own kernels do not take (views, dictionaries, run-end encoding, extensions) by the
 plain type of the same values. ``objects`` makes rows of them: times, dates and decimals are text, durations ISO 8601 text, maps

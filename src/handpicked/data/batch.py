@@ -1,4 +1,4 @@
-"""Raw rows into Examples, into Arrow batches, or into the list of what is rejected: one rule for all three."""
+"""Turns raw rows into Examples, Arrow batches, or rejected rows, by one rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole columns at once: the batch of ``batch.to_batch`` for prompt and response columns that are plain text.
+"""Reads whole columns at once where prompts and responses are plain text columns.
 
 The rules are those of ``formats`` and ``records``, in Arrow kernels; only the hashing is a loop. Where a column is no text,
 holds bytes that are not UTF-8, or a history or system text is used, there is no batch and the rows are read one by one.

@@ -1,4 +1,4 @@
-"""Shards of Parquet and Arrow files: only the columns that are needed, and no loop over rows where they are plain text."""
+"""Shards of Parquet and Arrow files: reads only the columns that are needed."""
 
 from __future__ import annotations
 
@@ -242,10 +242,10 @@ def groups(path: Path, container: Container) -> tuple[pa.Schema, list[Group]]:
         schema, parts = _sizes(path, container)
         schema = arrowtypes.workable(schema, str(path))
     except _damages() as error:
-        raise PoolError(f"{path} is no sound {container.kind}: {_first_line(error)}") from error
+        raise PoolError(f"{path} is not a valid {container.kind}: {_first_line(error)}") from error
     if any(rows < 0 for rows, _ in parts) or (parts and not _has_values(schema)):
         raise PoolError(
-            f"{path} is no sound {container.kind}: no column holds a value, so no row can be told"
+            f"{path} is not a valid {container.kind}: no column holds a value, so there are no rows"
         )
     return schema, _gathered(parts) if container.kind != "arrow stream" else [
         Group(0, 0, sum(n for n, _ in parts))

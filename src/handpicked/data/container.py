@@ -1,4 +1,4 @@
-"""Which container a file is, told by its content: JSON array, JSON lines, CSV, Parquet or Arrow, compressed or not."""
+"""Recognises a file's container by its content: JSON, JSON lines, CSV, Parquet or Arrow, compressed or not."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _head(path: Path) -> tuple[bytes, Compression | None]:
         with open_bytes(path, compression) as stream:
             return stream.read(HEAD), compression
     except DAMAGED as error:
-        raise PoolError(f"{path} is no sound {compression} file: {error}") from error
+        raise PoolError(f"{path} is not a valid {compression} file: {error}") from error
 
 
 def _text_container(

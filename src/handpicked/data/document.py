@@ -1,4 +1,4 @@
-"""One JSON value that holds the rows in another shape than a list: a wrapper around it, columns, or rows by their ids.
+"""One JSON value that holds the rows in a wrapper, as columns, or by their ids.
 
     {"version": 1, "data": [{row}, ...]}      the answer of an API, {"rows": [{"row_idx": 0, "row": {row}}, ...]}
     {"prompt": [...], "response": [...]}      columns; also {"prompt": {"0": ..., "1": ...}, ...}, as pandas writes them

@@ -1,4 +1,4 @@
-"""The only file that knows Daft: runs a function over the shards of a pool, here or on a Ray cluster.
+"""Runs a function over the shards of a pool by Daft, here or on a Ray cluster.
 
 The query is one scan whose tasks are the shards. Each task reads its own shard where it runs and gives back only what
 the function yields, so that text never travels. On the native runner as many shards are in work as there are cores.

@@ -441,5 +441,5 @@ def _parsed(text: str, field: str) -> Any:
     """A list that a CSV or a text column holds as JSON or as a Python literal."""
     found = literal(text)
     if found is None:
-        raise BadRow(f"field '{field}' is text that is no JSON list of turns")
+        raise BadRow(f"field '{field}' is text that is not a JSON list of turns")
     return found

@@ -1,4 +1,4 @@
-"""Rows held out of a pool before anything is selected from it: they become evaluation prompts with references."""
+"""Holds rows out of a pool before selection, as evaluation prompts with references."""
 
 from __future__ import annotations
 

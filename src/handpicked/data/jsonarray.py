@@ -1,4 +1,4 @@
-"""A JSON array (or objects one after the other) read as a stream: memory holds a chunk or two, or one row if that is larger.
+"""Streams a JSON array, or JSON objects one after the other, with little memory.
 
 Damage costs the rows that are damaged and no others, each counted: reading goes on at the next object that begins with a
 field of the rows before. Damage after which no row can be found, such as a download that was cut, is an error that names the

@@ -1,4 +1,4 @@
-"""Lines of text files: whole lines a chunk at a time, and the rows of JSON lines. A line that cannot be parsed is one damaged row.
+"""Reads lines of text files in chunks, and rows of JSON lines; a broken line is one rejected row.
 
 A line ends at a line feed and nowhere else: U+2028 and U+0085 are text. No more of a line is held than ``max_row`` bytes.
 """

@@ -1,4 +1,4 @@
-"""One JSON value from text, forgiving what loses nothing: control characters, NaN (which is no value), commas too many."""
+"""Parses one JSON value, and accepts harmless deviations: control characters, NaN, extra commas."""
 
 from __future__ import annotations
 

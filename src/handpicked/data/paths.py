@@ -1,4 +1,4 @@
-"""From what the user typed to the files that hold the rows: one file, many, a glob, a folder, a saved ``datasets`` folder."""
+"""Finds the data files that the user named: a file, several, a glob, a folder, a saved ``datasets`` folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pool of files: see ``records.Pool`` for what it promises."""
+"""A pool of files; see ``records.Pool`` for its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation prompts, from any of the shapes in which the usual test sets are published."""
+"""Reads evaluation prompts in the shapes of the usual test sets."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _asked(
         )
     prompt = row[field]
     if not isinstance(prompt, str):
-        raise BadRow(f"field '{field}' is no text")
+        raise BadRow(f"field '{field}' is not text")
     further, reference = _further(row, real, map, field)
     system = row.get(map.get("system") or real.get("system_prompt") or real.get("system") or "")
     messages = [Message("system", system)] if isinstance(system, str) and system else []

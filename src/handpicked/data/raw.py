@@ -1,4 +1,4 @@
-"""Raw rows: what a container holds before anyone asks what its fields mean."""
+"""Raw rows of a container, before their fields have a meaning."""
 
 from __future__ import annotations
 

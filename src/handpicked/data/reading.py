@@ -1,4 +1,4 @@
-"""``read``: recognise the files of a pool and make it ready to be streamed."""
+"""``read``: recognises the files of a pool and prepares it for streaming."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def read(
     """
     if turns not in ("last", "all"):
         raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
-    if paths == "python-stdlib":
-        paths = stdlib.cached_pool()
+    given = [paths] if isinstance(paths, str | Path) else paths
+    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in given]
     found, remarks = where_from.files(paths)
     parts = [_survey(path, format, map, max_row_mb << 20) for path in found]
     return _pool(parts, remarks, (map or {}).get("source", "source"), turns)

@@ -1,4 +1,4 @@
-"""Recognising the row format of a file from its first rows, or saying why it cannot be."""
+"""Recognises the row format of a file from its first rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from handpicked.data.formats import ANSWER_TEXTS, HIGHER, Answers, Beside, Chat,
 from handpicked.data.raw import excerpt
 from handpicked.data.turns import REASONING, listed_turns, literal
 from handpicked.errors import PoolError, did_you_mean
+from handpicked.installed import load, names
 
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
@@ -62,7 +63,9 @@ NAMED: dict[str, RowFormat] = {
     "prompt-response": Pairs("prompt-response", "prompt", "response"),
     "question-answer": Pairs("question-answer", "question", "answer"),
 }
-"""The formats that ``format=`` can force. Recognition also finds their relatives, such as instruction with answer."""
+"""The shipped formats that ``format=`` can force. Recognition also finds similar ones, such as instruction with answer."""
+ADDED = "handpicked.formats"
+"""The entry points by which installed packages add formats: each is a ``Pairs`` or a ``Chat``."""
 
 
 def recognise(
@@ -166,7 +169,7 @@ def _mapped(
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
             raise PoolError(
-                f"map: '{role}' is nothing that a field can be mapped to.{did_you_mean(role, ROLES_OF_MAP)}"
+                f"map: '{role}' is not something that a field can be mapped to.{did_you_mean(role, ROLES_OF_MAP)}"
             )
         if field not in fields:
             raise PoolError(
@@ -189,15 +192,27 @@ def _mapped(
 
 
 def _forced(fields: list[str], where: str, format: str) -> tuple[RowFormat, str]:
-    if format not in NAMED:
-        raise PoolError(f"format '{format}' is not known.{did_you_mean(format, NAMED)}")
-    shape = NAMED[format]
+    shape = _named(format)
     for field in shape.required:
         if field not in fields:
             raise PoolError(
                 f"{where}: format '{format}' needs the field '{field}', which no row has.{_fields(field, fields)}"
             )
-    return shape, f"{format} was asked for"
+    return shape, f"the format {format} is set"
+
+
+def _named(format: str) -> RowFormat:
+    if format in NAMED:
+        return NAMED[format]
+    added = load(ADDED, format)
+    if added is None:
+        raise PoolError(f"format '{format}' is not known.{did_you_mean(format, [*NAMED, *names(ADDED)])}")
+    if not isinstance(added, Pairs | Chat):
+        raise PoolError(
+            f"format '{format}' is {added!r}: an entry point of {ADDED} must be a Pairs or a Chat of "
+            "handpicked.data.formats."
+        )
+    return added
 
 
 def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:

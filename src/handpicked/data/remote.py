@@ -1,4 +1,6 @@
-"""Files behind ``hf://``, ``s3://`` and the like: listed and fetched through Daft into the cache, then read as local files."""
+"""Files behind ``hf://``, ``s3://`` and others: fetched through Daft into the cache, then read as local
+files.
+"""
 
 from __future__ import annotations
 

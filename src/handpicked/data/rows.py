@@ -1,4 +1,4 @@
-"""The rows of one file of any container, for what is no pool: prompts, answers, reviews, benchmarks."""
+"""Reads the rows of one file of any container, for prompts, answers, reviews and benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pool that every machine has: Python's own standard library, asked for and answered by its documentation.
+"""The pool ``python-stdlib``: questions about Python's standard library, answered by its documentation.
 
 Functions, classes and methods of the importable standard modules become rows in Alpaca form: the question names the
 object, the answer is its signature and its documentation. The order is fixed for a given Python version. Imports happen

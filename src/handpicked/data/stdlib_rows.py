@@ -1,4 +1,4 @@
-"""Run by ``stdlib.write_pool`` in a process of its own: prints one row of JSON for each documented object."""
+"""Prints one row of JSON for each documented object; ``stdlib.write_pool`` runs it in a process of its own."""
 
 from __future__ import annotations
 

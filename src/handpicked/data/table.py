@@ -1,4 +1,4 @@
-"""CSV and TSV with a header, read as a stream. A row with too many or too few fields is damaged; blank lines are no rows.
+"""Streams CSV and TSV files with a header; a row with a wrong number of fields is rejected.
 
 Python's ``csv`` holds a field at four bytes a character and keeps that memory. So a record that outgrows a chunk is taken from
 it: its lines are gathered until its quotes are even, and it is cut into fields here.
@@ -267,5 +267,5 @@ def _field(record: bytearray, begin: int, end: int) -> str:
 def _never_closes(where: str, first: int, last: int, before: int) -> str:
     return (
         f"{where}: the quote opened in the row at line {first} never closes, so the {last - first + 1} lines from there to the "
-        f"end cannot be told apart. {before} rows before it are sound. Close that quote."
+        f"end cannot be distinguished. {before} rows before it are sound. Close that quote."
     )

@@ -1,4 +1,4 @@
-"""Shards of text files (JSON, JSON lines and CSV), read again from a byte range or held when the file is small."""
+"""Shards of text files (JSON, JSON lines and CSV)."""
 
 from __future__ import annotations
 

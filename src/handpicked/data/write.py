@@ -1,4 +1,4 @@
-"""Write a subset back: the original rows as they came, or in the shape that a trainer asks for.
+"""Writes a subset: the original rows, or the shape that a trainer needs.
 
 Rows are written in pool order to a file aside, which takes its name only when it is whole.
 """

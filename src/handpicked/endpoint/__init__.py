@@ -1,5 +1,4 @@
-"""Any OpenAI-compatible chat endpoint: concurrent, retried, cached, within a budget; called from plain sync
-code.
+"""A client for any OpenAI-compatible chat endpoint: concurrent, with retries, a cache and a cost limit.
 
 ``complete(requests, settings, cache)`` sends what the cache does not hold and gives one Reply a request, in
 order. ``complete_batched`` does the same by batch files, at half the price and within a day.

@@ -1,4 +1,4 @@
-"""OpenAI's batch files: half the price within a day. Write, submit, collect; ``batched`` makes one command of it."""
+"""OpenAI's batch files, at half the price within a day: write, submit and collect them."""
 
 from __future__ import annotations
 

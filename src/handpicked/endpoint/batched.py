@@ -1,4 +1,4 @@
-"""Batch files as one command that is run again: write and submit, then look, then collect, then everything is cached.
+"""Batch files as one command that is repeated: it writes and submits, then checks, then collects.
 
 A folder holds the input files and ``batches.json``, which says what became of each. It is written before and after a
 submission, so that a kill in between costs nothing: the batch is found again by its tag.
@@ -112,7 +112,7 @@ def complete_batched(
         raise NotYet(
             f"{sent} requests were submitted to {base_url_of(settings)} as "
             f"{sum(batch.open for batch in state.batches)} batches, which may take a day. Run the same command again "
-            f"later: it collects them and goes on."
+            f"later: it collects them and continues."
         )
     return _replies(keys, settings, cache, state)
 

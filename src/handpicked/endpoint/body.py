@@ -1,4 +1,4 @@
-"""The body of an HTTP answer, read as it comes and never beyond a limit: neither as sent nor as decompressed."""
+"""Reads the body of an HTTP response up to a size limit, compressed and decompressed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def read_body(response: ClientResponse) -> bytes:
     elif coding in COMPRESSIONS:
         unpack = zlib.decompressobj(COMPRESSIONS[coding])
     else:
-        raise BodyError(f"the reply is compressed as {coding[:40]!r}, which was not asked for")
+        raise BodyError(f"the reply is compressed as {coding[:40]!r}, which was not requested")
     parts: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():

@@ -1,4 +1,4 @@
-"""Replies already paid for, in one SQLite file, keyed by the address and the whole payload."""
+"""Replies already paid for, in one SQLite file, keyed by address and whole payload."""
 
 from __future__ import annotations
 

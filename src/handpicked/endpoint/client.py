@@ -1,4 +1,4 @@
-"""Sending many requests at once, with retries that change the timing of a request and never its sampling."""
+"""Sends many requests at once; a retry changes the timing of a request, never its sampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that give a request its own reply only."""
+"""HTTP connections that can give a request only its own reply."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ class OwnReplies(TCPConnector):
             if protocol is not None and protocol.is_connected() and not protocol.should_close:
                 return connection
             connection.close()
-        raise ClientConnectionError("the endpoint sends what was not asked for")
+        raise ClientConnectionError("the endpoint sends data that was not requested")

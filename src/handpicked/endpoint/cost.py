@@ -1,4 +1,4 @@
-"""What requests cost: an estimate before the first is sent, and a limit that is never passed."""
+"""The cost of requests: an estimate before the first is sent, and a limit that is never exceeded."""
 
 from __future__ import annotations
 

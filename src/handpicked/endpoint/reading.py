@@ -1,4 +1,4 @@
-"""What an endpoint's JSON says, whatever its shape: a reply, or the reason why it holds none. Nothing of it is trusted."""
+"""Reads an endpoint's JSON of any shape: a reply, or the reason why there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to make of requests that an endpoint will not have: learn its words from one, stop where all are refused."""
+"""Handles refused requests: learns a model's parameters from one, and stops when all are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of an endpoint and what comes back."""
+"""A request to an endpoint, and its reply."""
 
 from __future__ import annotations
 

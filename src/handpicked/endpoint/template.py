@@ -1,4 +1,4 @@
-"""Prompt templates: filled in one pass, with fences that no text inside them can close."""
+"""Prompt templates, filled in one pass, with fences that no inserted text can close."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests may be in flight, halved by a 429 and raised again by success, and how close together they leave."""
+"""Limits the requests in flight: halved after a 429, raised again by success."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request over HTTP, and what its answer means: a reply, or a fault and whether to try again.
+"""Sends one request over HTTP, and decides whether its response is a reply, a fault, or to be tried again.
 
 aiohttp carries the requests: per request it takes a fifth of the processor time of the openai client with its own
 transport, a third with its aiohttp transport (benchmarks/judge.py), and 64 requests in flight at 200 ms each leave 3 ms

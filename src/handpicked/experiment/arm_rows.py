@@ -1,4 +1,4 @@
-"""Before a run: the rows that each arm will select, counted as the run counts them, and what scoring them takes.
+"""Counts, before a run, the rows that each arm will select, and estimates what scoring them takes.
 
 It splits off the held-out rows, applies the guards and rounds by the code that the stages use, so that a dry run and a run
 agree on every count.

@@ -1,4 +1,4 @@
-"""A finished benchmark of one arm, and what it hands to ``analyze``."""
+"""A finished benchmark of one arm, as ``results`` reads it."""
 
 from __future__ import annotations
 

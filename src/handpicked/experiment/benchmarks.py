@@ -1,4 +1,6 @@
-"""The benchmark stages: one for each benchmark of each arm, so that each resumes by itself and one that breaks stops no other."""
+"""The benchmark stages: one for each benchmark of each arm. Each resumes alone, and one failure stops no
+other.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +135,7 @@ def _one(
         )
     except BenchmarkFailed as error:
         store.say(
-            f"bench {subject.name} {task}: failed, the others go on; run again to resume it. {first_line(error)}"
+            f"bench {subject.name} {task}: failed; the others continue. Run the command again to resume it. {first_line(error)}"
         )
         return Benched(subject.name, task, None, failed=str(error))
     result = json.loads((stage.folder / RESULT).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Mistakes in an experiment that only a look at this machine and at the methods can find, before any work starts."""
+"""Finds mistakes in an experiment that depend on the methods or on this machine, before any work starts."""
 
 from __future__ import annotations
 
@@ -278,11 +278,11 @@ def _templates(experiment: Experiment) -> Mistakes:
 
 
 def _empty(experiment: Experiment) -> Mistakes:
-    """Arms that ask for no row: trained on nothing, they would be the untouched model under another name."""
+    """Arms that ask for no row: trained on nothing, they would be the base model under another name."""
     return [
         (
             ("arms", name, field),
-            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some rows; 'by: none' is the untouched model.",
+            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some rows; 'by: none' is the base model.",
         )
         for name, arm in experiment.arms.items()
         for field, asked in (("size", arm.size), ("fraction", arm.fraction))

@@ -1,4 +1,4 @@
-"""A dry run: resolve every name, count rows, steps and tokens, estimate memory, time and cost, say what is missing here."""
+"""The dry run: resolves every name, counts rows, steps and tokens, estimates memory, time and cost."""
 
 from __future__ import annotations
 
@@ -320,7 +320,7 @@ def _arm_lines(arms: Sequence[PlannedArm]) -> list[str]:
     rates: dict[str, list[str]] = {}
     for arm in arms:
         if arm.learning_rate is None or arm.rate_sum is None:
-            lines.append(f"{arm.name:<{wide}}untouched")
+            lines.append(f"{arm.name:<{wide}}base model")
             continue
         steps, tokens = (("" if arm.exact else "~") + format(count, ",") for count in (arm.steps, arm.tokens))
         memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"

@@ -1,4 +1,4 @@
-"""Read an experiment file: YAML in, an ``Experiment`` out, or every mistake in it at once with its line."""
+"""Reads an experiment file into an ``Experiment``, or reports all of its mistakes at once with their lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stages of a run hand to each other: where each one's result lies, the hash that identifies it, how it is read."""
+"""What the stages of a run share: where each result is, the hash that identifies it, how it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``handpicked judge``: two files of answers in both orders, judges against people, or stored reviews replayed."""
+"""``handpicked judge``: compares two files of answers, calibrates a judge, or replays stored reviews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judgements as lines for a terminal: mean grades, the judge's health, the rates of every two models."""
+"""Judgements as lines for a terminal: mean grades, the judge's health, win rates."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _controlled(group: Figures | Meeting) -> list[str]:
 def _held_equal(controlled: ControlledRate) -> str:
     """A rate at equal length or style, with what other forms of control say; or why there is none."""
     if controlled.value is None or controlled.range is None:
-        return f"cannot be told: {controlled.reason}"
+        return f"no value: {controlled.reason}"
     low, high = controlled.range
     forms = f"{low:.3f} to {high:.3f} over {len(controlled.forms)} forms of control"
     return f"{_interval(controlled)}; {forms}{'; ' + controlled.reason if controlled.reason else ''}"

@@ -1,4 +1,4 @@
-"""From the arms of an experiment file to the models that are trained, and which of them meet.
+"""Expands the arms of an experiment file into the models to train, and decides which are compared.
 
 An arm of the file is a *family*: with ``sizes`` or ``fractions``, or on several base models, it becomes several *arms* of
 the results; with ``seeds`` each of those is trained several times, and its *members* are pooled. An arm without any of
@@ -17,7 +17,7 @@ from handpicked.errors import did_you_mean
 Location = tuple[str | int, ...]
 Size = int | float | None
 WHOLE = ("none", "full")
-"""Arms without a choice of rows: the untouched model, and training on the whole pool."""
+"""Arms without a choice of rows: the base model, and training on the whole pool."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Lineup:
 
         With ``pairs: all`` every two. Else the candidate meets every other family, and of one with sizes the arm of its
         own size (all of them where none has it). So that a size curve has one yardstick, every size of a family meets
-        the untouched model, and so does training on the whole pool.
+        the base model, and so does training on the whole pool.
         """
         found: dict[tuple[str, str], None] = {}
         for candidate in self.candidates:
@@ -225,7 +225,7 @@ def _of_arm(arm: ArmSettings, experiment: Experiment) -> Iterator[tuple[Location
     if arm.by in WHOLE and given:
         yield (
             (given[0],),
-            f"is {'the untouched model' if arm.by == 'none' else 'the whole pool'}: '{given[0]}' means nothing.",
+            f"is {'the base model' if arm.by == 'none' else 'the whole pool'}: '{given[0]}' means nothing.",
         )
     if arm.by not in WHOLE and len(given) != 1:
         yield (), "needs exactly one of 'size' and 'fraction', or several as 'sizes' or 'fractions'."

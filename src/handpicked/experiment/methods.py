@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from handpicked.bench import AVERAGES, BENCHMARKS, Benchmark
-from handpicked.catalogue import SCORERS, SELECTORS
+from handpicked.catalogue import SCORERS, SELECTORS, is_file
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.judges import load_judge, shipped_judges
 from handpicked.method import Method, Setting, settings_of
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import GUARDS
-from handpicked.selection.methods import EVERY_SCORER_TAKES, measures
+from handpicked.selection.methods import EVERY_SCORER_TAKES, class_of, measures
+from handpicked.selectors.selector import Selector
 
-UNTOUCHED = "the untouched model: an arm without a subset"
+UNTOUCHED = "the base model: an arm without a subset"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def explained(name: str) -> list[Entry]:
     Raises:
         ConfigError: there is none.
     """
+    if is_file(name) and (method := class_of(name)) is not None:
+        return [_method(name, method) if issubclass(method, Selector) else _scorer(name, method)]
     every = [entry for entries in listed().values() for entry in entries]
     found = [entry for entry in every if entry.name == name]
     if not found:

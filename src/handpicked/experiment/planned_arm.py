@@ -1,4 +1,4 @@
-"""What training one arm would take, by arithmetic: its steps and learning rates, tokens, memory, time, and what is to be feared."""
+"""Estimates the training of one arm: steps, learning rates, tokens, memory, time, and warnings."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _weighed(
 
 
 def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
-    """Why training the arm could not move a weight; None where it can, and for the untouched model."""
+    """Why training the arm could not move a weight; None where it can, and for the base model."""
     if arm.learning_rate is None:
         return None
     if arm.rows and settings.budget_tokens is not None and settings.budget_tokens < arm.shortest_row:

@@ -1,4 +1,4 @@
-"""Every chat template on the real rows and prompts, before anything starts: what it refuses, and what would not be learned."""
+"""Renders every chat template on the real rows and prompts before a run, and reports what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last stage: from what the others left on disk to results.json and the report."""
+"""The last stage: makes results.json and the report from the files of the other stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The whole experiment, one call a stage: pool -> subsets -> models -> losses, answers -> verdicts -> benchmarks -> report.
+"""Runs an experiment, one call per stage: pool, subsets, models, losses, answers, verdicts, benchmarks,
+report.
 
 Read this file to know the house. What each stage depends on, and where it puts its result, is in ``stages.py``.
 """

@@ -1,4 +1,4 @@
-"""Assumptions of a dry run: the shape of a model that is not here, and how fast a machine that is not here trains.
+"""What a dry run assumes of models and machines that are not available here.
 
 Operations follow Kaplan et al. (2020, arXiv 2001.08361): 2 a weight a token forward, 4 backward; frozen weights save a third of
 the six, recomputed activations add a third.

@@ -1,4 +1,4 @@
-"""The stages of an experiment: what each depends on, where it puts its result, and how the next one reads it.
+"""The stages of an experiment: what each depends on, where its result is, and how the next one reads it.
 
 One function a stage, in the order of ``run.py``. Each names its inputs by the hash of their content, so that a stage runs
 again exactly when something it reads has changed.

@@ -1,4 +1,4 @@
-"""Answers of a model to evaluation prompts."""
+"""Generates a model's answers to evaluation prompts."""
 
 from handpicked.generate.answers import generate
 

@@ -1,4 +1,4 @@
-"""Answers of one arm to the evaluation prompts, kept as they come: a killed generation goes on where it was.
+"""The answers of one arm to the evaluation prompts, saved as they come, so that generation can resume.
 
 An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token ends nothing
 (in many models it is the same token). The text is what stands before that token, without surrounding white space.
@@ -45,7 +45,7 @@ def generate(
 ) -> list[Completion]:
     """Answer every prompt, in the order of ``prompts``. Each answer is on the disk, in ``out_file``, before the next batch.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the untouched model). Greedy answers do not depend on
+    ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not depend on
     the other prompts of their batch; sampled ones depend on the seed and on which prompts share a batch, and stay the
     same over a kill, because the batches do. Answers already in ``out_file`` are kept and not made again.
 

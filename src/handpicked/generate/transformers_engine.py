@@ -1,4 +1,4 @@
-"""Generation by transformers: batched, padded on the left."""
+"""Generation by transformers, in batches padded on the left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generation by vLLM, where it is installed: the same prompts as token ids, the same end tokens."""
+"""Generation by vLLM, with the same prompts as token ids and the same end tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairwise judging in both orders. A judge is a folder: judge.yaml and prompt.txt."""
+"""Pairwise judging in both orders. A judge is a folder with judge.yaml and prompt.txt."""
 
 from handpicked.judges.folder import JudgeFolder, load_judge, shipped_judges
 from handpicked.judges.local import runs_here

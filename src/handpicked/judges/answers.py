@@ -1,4 +1,4 @@
-"""Two files of answers, paired by prompt and never by position."""
+"""Reads two files of answers and pairs them by prompt, never by position."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _turn(turn: object, field: str, place: int) -> tuple[str, str | None]:
     """Role and text of a turn, of role and content or of from and value; blocks of text are joined."""
     role = (turn.get("role") or turn.get("from")) if isinstance(turn, Mapping) else None
     if not isinstance(turn, Mapping) or not isinstance(role, str):
-        raise ValueError(f"turn {place} of '{field}' is no object with a role and content")
+        raise ValueError(f"turn {place} of '{field}' is not an object with a role and content")
     content = turn.get("content") if turn.get("content") is not None else turn.get("value")
     if isinstance(content, list):
         blocks = [block.get("text") if isinstance(block, Mapping) else block for block in content]

@@ -1,4 +1,4 @@
-"""Asking a model: the requests of a batch of pairs, and the reviews that its replies make."""
+"""Makes the requests of a batch of pairs, and reviews from the replies."""
 
 from __future__ import annotations
 

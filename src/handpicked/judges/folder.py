@@ -1,5 +1,5 @@
-"""A judge is a folder: judge.yaml says how it is asked and read, prompt.txt is what it is asked. No
-Python.
+"""Reads a judge's folder: judge.yaml says how to call the model and read its reply, prompt.txt is the
+prompt.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def installed_judges() -> dict[str, Path]:
 def load_judge(name: str) -> JudgeFolder:
     """A shipped judge by name, one of an installed package, or a folder of the user's.
 
-    Raises ConfigError with every mistake in the folder.
+    Raises:
+        ConfigError: every mistake in the folder, or the package cannot be loaded.
     """
     known = {**installed_judges(), **{shipped: SHIPPED / shipped for shipped in shipped_judges()}}
     folder = known.get(name, Path(name).expanduser())

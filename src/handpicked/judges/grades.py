@@ -1,4 +1,4 @@
-"""Tables of scores: one row a question, model and judge, each answer graded by itself.
+"""Tables of scores: one row for a question, model and judge, with a grade for each answer.
 
 MT-Bench's single grades (FastChat), reviews by skill (FLASK: a score for each), and plain tables of question, model
 and score.

@@ -1,4 +1,4 @@
-"""What stored reviews call their judges."""
+"""The names that stored reviews use for their judges."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Pairs that people have judged, and what a judge said of them where the same file holds it: what a judge is
-calibrated against.
-"""
+"""Pairs with people's labels, and a judge's verdicts where the same file holds them: for calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ BY_NUMBER: dict[str, Outcome] = {"0": "tie", "1": "win", "2": "lose"}
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Pairs and, in the same order, people's labels told from the side of ``a`` (the first answer).
+    """Pairs and, in the same order, people's labels from the side of ``a`` (the first answer).
 
     A pair whose annotators have no majority is a tie. ``without`` counts rows without a usable label. ``judged``
     holds, by judge, the reviews that the file stores of each pair, in the same order (none where it stores none).

@@ -1,4 +1,4 @@
-"""A model on this machine as judge, with no server: the probabilities of the next token."""
+"""A local model as judge, without a server: the probabilities of the next token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reviews that were made in one order a file: the file of the other order is found by what it shows first.
+"""Joins two files of reviews, each in one order, into reviews in both orders.
 
 AlpaGasus (Chen et al., 2023) writes ``FIRST-SECOND-SET.json``: its rows hold both answers in fields of these two
 names, the ``review`` and its ``score``, a list of two. Vicuna's reviews name the answers by ``answer1_id`` and

@@ -1,4 +1,4 @@
-"""From the reviews of a pair to its verdict: the strict and the summed rule."""
+"""The verdict on a pair from its two reviews, by the strict and the summed rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judging pairs: every pair in both orders, every reply kept, every failure counted."""
+"""Judges pairs in both orders, keeps every reply and counts every failure."""
 
 from __future__ import annotations
 

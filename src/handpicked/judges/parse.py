@@ -1,6 +1,4 @@
-"""Reading a judge's reply. Only the reply is read, never the answers; what is not clear is unparsed, with the
-reason.
-"""
+"""Reads a judge's reply; an unclear reply is unparsed, with the reason."""
 
 from __future__ import annotations
 

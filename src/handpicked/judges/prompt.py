@@ -1,4 +1,4 @@
-"""What a judge is shown: the template filled in one pass, answers fenced and cut by one stated rule."""
+"""Makes the prompt of a judge: the template filled in, with the answers fenced and cut to a length."""
 
 from __future__ import annotations
 

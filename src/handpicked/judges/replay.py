@@ -1,4 +1,4 @@
-"""Stored reviews as verdicts: everything that can be known of them, with no call.
+"""Reads stored reviews as verdicts, without calling a model.
 
 Recognised by their fields: reviews in both orders as Cherry LLM keeps them, or in two files of one order each
 as AlpaGasus does; AlpacaEval annotations; MT-Bench judgements (pairs, single grades, people's votes);

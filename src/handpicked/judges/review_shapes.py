@@ -1,4 +1,4 @@
-"""The shapes of stored reviews that are one verdict a row, each with the reader that makes a verdict of it."""
+"""The published shapes of stored reviews with one verdict per row, each with its reader."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def _arena_hard(row: Mapping[str, Any], _: Rows) -> Reviewed:
     """
     games = row["games"]
     if not isinstance(games, list) or not games:
-        raise ValueError("'games' is no list of games")
+        raise ValueError("'games' is not a list of games")
     reviews = [_arena_game(order, game) for order, game in zip(("ba", "ab"), games, strict=False)]
     arms = (str(row["model"]), str(row.get("baseline") or "baseline"))
     return reviewed(row, arms, judge_name(row), reviews, test_set="arena-hard")

@@ -1,4 +1,4 @@
-"""The answers inside a stored judge prompt, where nothing else keeps them: FastChat's MT-Bench judgements do not."""
+"""Extracts the answers from a stored judge prompt, as FastChat's MT-Bench judgements need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded judge: cosine similarity of sentence embeddings between each answer and the reference.
+"""The built-in judge: cosine similarity between each answer and the reference, by sentence embeddings.
 
 It sees no order and costs nothing. It measures whether an answer says what the reference says, not whether it
 is good.

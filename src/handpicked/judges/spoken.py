@@ -1,4 +1,4 @@
-"""What a judge says: its reply without the thoughts before it, in ASCII digits."""
+"""A judge's reply without its reasoning, with ASCII digits."""
 
 from __future__ import annotations
 

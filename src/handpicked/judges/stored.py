@@ -1,4 +1,4 @@
-"""Verdicts in a file: one JSON line each, raw replies included; written aside and renamed."""
+"""Verdicts in a file: one JSON line each, with the raw replies."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def verdict_of(fields: Mapping[str, Any]) -> Verdict:
     """A verdict from its JSON fields. Raises KeyError, TypeError or ValueError for what is none."""
     for name in TEXTS:
         if not isinstance(fields.get(name, ""), str):
-            raise ValueError(f"'{name}' is no text")
+            raise ValueError(f"'{name}' is not text")
     _check_choices(fields)
     reviews = fields["reviews"]
     if not isinstance(reviews, list) or not all(isinstance(review, Mapping) for review in reviews):
-        raise ValueError("'reviews' is no list of objects")
+        raise ValueError("'reviews' is not a list of objects")
     lengths = {name: int(fields.get(name) or 0) for name in ("length_a", "length_b")}
     return Verdict(**{**fields, **lengths, "reviews": tuple(_review(review) for review in reviews)})
 

@@ -1,4 +1,4 @@
-"""A judge's verdicts that stand in the rows of labelled pairs: LLMBar's and PandaLM's stored results."""
+"""A judge's verdicts in the columns of labelled pairs, as in LLMBar's and PandaLM's results."""
 
 from __future__ import annotations
 

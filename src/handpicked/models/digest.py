@@ -1,4 +1,4 @@
-"""Hashes of model files: what a fingerprint says a model is."""
+"""Hashes of model files, which identify a model in fingerprints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentence embeddings by sentence-transformers: what similarity judges and clusterings compare."""
+"""Sentence embeddings by sentence-transformers."""
 
 from __future__ import annotations
 

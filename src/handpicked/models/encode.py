@@ -1,4 +1,6 @@
-"""Which turns of an example are its response, and how a row that is too long is cut: the same for training and scoring."""
+"""Tokens of an example: which turns are the response, and how a long row is cut, for training and scoring
+alike.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output head on the positions that matter only.
+"""Computes the output head only at the positions that are needed.
 
 A prompt's logits are never used, yet they cost a vocabulary-sized product each: a third of all the work for a small
 model. The hook hands the head just the hidden states whose next token is labelled; everything else is the model's own

@@ -1,4 +1,4 @@
-"""A model by its settings: where it is, what identifies it, and how it is loaded.
+"""Finds, identifies and loads a model by its settings.
 
 Only safetensors are read, code that comes with a model runs only when asked for, and a model that cannot be loaded is
 an error, never another model.
@@ -228,7 +228,7 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
         return Path(hf_hub_download(settings.name, name, revision=settings.revision))
     except hub_errors() as error:
         raise MissingPart(
-            f"The model '{settings.name}' is no folder here, is not cached, and the hub did not give its {name}: "
+            f"The model '{settings.name}' is not a folder here, is not cached, and the hub did not give its {name}: "
             f"{first_line(error)} Check the name and the connection, or give a folder."
         ) from error
 

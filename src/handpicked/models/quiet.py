@@ -1,4 +1,4 @@
-"""Silence for libraries that draw bars and write warnings on a terminal that belongs to handpicked's progress."""
+"""Keeps libraries from writing bars and warnings to the terminal."""
 
 from __future__ import annotations
 

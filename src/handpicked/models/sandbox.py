@@ -1,4 +1,4 @@
-"""Chat templates are programs that come with a model: they are rendered in Jinja's sandbox, within bounds.
+"""Renders chat templates in Jinja's sandbox, with limits on time and size.
 
 The environment is that of transformers' ``apply_chat_template`` (white space rules, ``tojson``, ``raise_exception``,
 ``{% generation %}``, loop controls) with two differences. ``strftime_now`` gives the same day every time, so that a template

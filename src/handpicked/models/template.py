@@ -1,4 +1,4 @@
-"""Chat templates: one rendering for training, generation, scoring and reference loss, with the response's span known exactly.
+"""Chat templates: one rendering for training, generation, scoring and held-out loss.
 
 **The rule.** A response is what a model writes after its generation prompt. So a learned turn is shown as inference shows it:
 
@@ -231,7 +231,7 @@ class Template:
         stem = before[: before.rindex(THOUGHT)] if begun else before
         if not whole.text.startswith(stem):
             raise self._refusal(
-                "it rewrites earlier turns, so the response's tokens cannot be told from the prompt's"
+                "it rewrites earlier turns, so the response's tokens cannot be separated from the prompt's"
             )
         end = whole.text.rfind(self._end)
         if end < len(stem):

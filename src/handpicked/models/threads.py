@@ -1,4 +1,4 @@
-"""Forward passes side by side on a CPU, each in a thread of its own."""
+"""Runs forward passes on a CPU side by side, one thread each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's weights from its own files, all of them: what they lack would be made of random numbers, with no word said."""
+"""Loads a model's weights from its files, and refuses files that lack some."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rewriting selected responses through an endpoint before training on them."""
+"""Rewrites selected responses through an endpoint before training."""
 
 from handpicked.refine.rewrite import estimated, load_prompt, rewrite
 

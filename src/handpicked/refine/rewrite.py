@@ -1,4 +1,4 @@
-"""Selected responses rewritten by a chat model, as the refinement arms of an experiment are trained on.
+"""Rewrites the selected responses of a refinement arm by a chat model.
 
 Long Is More (Zhao et al., 2024, arXiv 2402.04833) refines the longest responses by a chat model before training on them.
 The prompt here is our own. A row without a usable new response is left out of the subset, counted with its reason: with

@@ -1,4 +1,4 @@
-"""A page that lays several runs side by side: their answers, their numbers, and the settings that differ."""
+"""A page that compares several runs: their answers, numbers and differing settings."""
 
 from __future__ import annotations
 

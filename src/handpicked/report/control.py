@@ -1,4 +1,4 @@
-"""The win rates again with length and style held equal, and by group: what the answer's lead is made of."""
+"""Win rates with length and style held equal, and by group."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def control_note(rate: Rate) -> str:
     if not isinstance(rate, ControlledRate):
         return ""
     if rate.reason:
-        return rate.reason if rate.value is not None else f"cannot be told: {rate.reason}"
+        return rate.reason if rate.value is not None else f"no value: {rate.reason}"
     if not rate.range:
         return ""
     low, high = rate.range
@@ -64,7 +64,7 @@ def equal_text(rate: Rate | None) -> str:
     if rate.value is None:
         return "cannot be told" if _reason(rate) else percent(None)
     apart = isinstance(rate, ControlledRate) and rate.both_sides
-    return f"{percent(rate.value)}{', cannot be told apart' if apart else ''}"
+    return f"{percent(rate.value)}{', inconclusive' if apart else ''}"
 
 
 def group_rows(results: Results, main: Sequence[ArmComparison]) -> list[tuple[str, str, ArmComparison]]:

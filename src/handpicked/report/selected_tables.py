@@ -60,7 +60,7 @@ def _verbs(sets: Sequence[VerbTable]) -> Table:
 
 
 def by_type_table(types: Sequence[PromptType]) -> Table:
-    """The candidate by type of prompt: its win rate against each rival, and its loss to the untouched model's."""
+    """The candidate by type of prompt: its win rate against each rival, and its loss to the base model's."""
     rivals = list(types[0].win_rates)
     rows = [
         [
@@ -74,7 +74,7 @@ def by_type_table(types: Sequence[PromptType]) -> Table:
         ]
         for row in types
     ]
-    head = ["Root verb of the prompt", "Prompts", *(f"vs {rival}" for rival in rivals), "Loss to untouched"]
+    head = ["Root verb of the prompt", "Prompts", *(f"vs {rival}" for rival in rivals), "Loss to base"]
     title = "Win rate and loss by instruction type (not corrected for the number of types)"
     return table(title, head, rows, 1)
 
@@ -93,7 +93,7 @@ def _on_benchmarks(found: BenchmarkTypes) -> Table:
         for row in (found.overall, *found.rows)
     ]
     rows += [[f"left out: {name}", why, "", "", ""] for name, why in found.left_out.items()]
-    head = ["Root verb of the question", "Documents of", "Documents", "To untouched", "To full"]
+    head = ["Root verb of the question", "Documents of", "Documents", "To base", "To full"]
     title = "Benchmark change by instruction type (points of 100, not corrected for the number of types)"
     return table(title, head, rows, 2)
 

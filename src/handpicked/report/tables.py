@@ -77,7 +77,7 @@ def size_table(results: Results) -> Table:
 
 
 def training_table(results: Results) -> Table:
-    """What training changed in every arm, and what came of it; untouched models last."""
+    """What training changed in every arm, and what came of it; base models last."""
     head = ["Arm", "Steps", "Warm-up", "Peak learning rate", "Sum of rates", "Weights moved", "Of their norm"]
     head += ["Token accuracy", "In the last pass", "Answers finished"]
     trained = [arm for arm in results.arms if arm.training]
@@ -218,7 +218,7 @@ def arm_table(results: Results) -> Table:
         "Median length",
         "Training tokens",
         "Loss",
-        "To untouched",
+        "To base",
         "95%",
         "Tokens an answer",
         "At the limit",
@@ -244,5 +244,5 @@ def benchmark_table(results: Results) -> Table:
         for row in results.benchmarks
         for cell in row.arms
     ]
-    head = ["Benchmark", "Arm", "Score", "95%", "To untouched", "95%", "To full", "95%", "Characters", "n"]
+    head = ["Benchmark", "Arm", "Score", "95%", "To base", "95%", "To full", "95%", "Characters", "n"]
     return table("Benchmarks", head, rows, text_columns=2)

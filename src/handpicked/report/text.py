@@ -1,4 +1,4 @@
-"""Numbers and foreign text as a page shows them."""
+"""Formats numbers and untrusted text for a page."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What results.json says, assembled from what the stages left."""
+"""Makes results.json from the files of the stages."""

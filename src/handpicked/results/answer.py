@@ -236,7 +236,7 @@ def _by_loss(candidate: str, arms: Sequence[ArmSection]) -> _ByLoss | None:
 def _without_verdicts(by_loss: _ByLoss | None) -> Answer:
     """No pairs were judged: the losses speak alone, and never for more than they measure."""
     if by_loss is None:
-        nothing = "Nothing was compared: there are no verdicts and no reference losses."
+        nothing = "Nothing was compared: there are no verdicts and no held-out losses."
         return Answer("refused", nothing, nothing, "", "")
     certainty = "No pairs were judged: loss says how well the references are predicted, not which answers people prefer."
     return Answer(by_loss.kind, by_loss.sentence, by_loss.sentence, certainty, "")
@@ -250,7 +250,7 @@ def _loss_numbers(name: str, above: Estimate, arms: Sequence[ArmSection]) -> str
 def arm_name(name: str, arms: Sequence[ArmSection]) -> str:
     """An arm as a reader would say it."""
     by = next((arm.by for arm in arms if arm.name == name), "")
-    return {"none": "the untouched model", "full": "the full pool"}.get(by, name)
+    return {"none": "the base model", "full": "the full pool"}.get(by, name)
 
 
 def join(items: Sequence[str], word: str = "and") -> str:

@@ -1,4 +1,4 @@
-"""The facts of each arm: its subset, its training, its loss on the references, its answers."""
+"""The facts of each arm: its subset, its training, its held-out loss, its answers."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
 
 
 def _loss(members: Sequence[ArmFacts], losses: Losses) -> Estimate | None:
-    """Reference loss, nats per response token."""
+    """Held-out loss, nats per response token."""
     mine = [losses[arm.name] for arm in members if losses.get(arm.name)]
     return seeds.mean(mine) if mine else None
 

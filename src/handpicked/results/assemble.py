@@ -40,7 +40,7 @@ from handpicked.statistics.preference import StylePreference, preference
 def assemble(run: RunFacts) -> Results:
     """The results of an experiment, which ``report.render`` turns into a page.
 
-    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the untouched model last.
+    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the base model last.
     """
     told = tell(run)
     tables = arm_table(run.arms, run.candidates, run.losses, run.completions)
@@ -148,7 +148,7 @@ def _ranked(
     arm_of: Mapping[str, str],
 ) -> dict[str, list[Verdict]]:
     """The verdicts on each base model on which rivals met among themselves, so that there is more to tell than the
-    candidate's comparisons and, on a size curve, those with the untouched model."""
+    candidate's comparisons and, on a size curve, those with the base model."""
     base = {arm.name: arm.base for arm in tables}
     aside = {*candidates, *(arm.name for arm in tables if arm.by == "none")}
     found: dict[str, list[Verdict]] = {}

@@ -1,4 +1,4 @@
-"""Failure signatures: what a reader must know before believing the numbers.
+"""Banners: warnings that a reader must know before trusting the numbers.
 
 A banner that claims a change looks at several arms and measures for one that stands out, so its intervals are ``widened`` for
 their number: with nothing the matter it is shown in at most 5% of runs.
@@ -119,7 +119,7 @@ def _cannot_be_told(decided: Sequence[ArmComparison]) -> Iterator[Banner]:
             why = " ".join(_sentence(f"against {rival}, {reason}") for rival, reason in found.items())
             yield Banner(
                 "warn",
-                f"{what} cannot be told apart from the answer",
+                f"{what} cannot be separated from the answer",
                 f"{why} What the judge prefers may be {what.lower()}, and these verdicts cannot show it.",
             )
 
@@ -176,7 +176,7 @@ def _short_answers(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "Short answers grow while accuracy falls",
-            f"On {prompts} prompts whose reference is a few words, against the untouched model: "
+            f"On {prompts} prompts whose reference is a few words, against the base model: "
             f"{'; '.join(found)}. The style may have been learned at the expense of the task.",
         )
 
@@ -192,7 +192,7 @@ def _above_zero(estimate: Estimate, tests: int) -> bool:
 
 
 def _changes(results: Results, arm: str) -> Iterator[tuple[str, Estimate]]:
-    """How far an arm lies above the untouched model on each benchmark."""
+    """How far an arm lies above the base model on each benchmark."""
     for row in results.benchmarks:
         for cell in row.arms:
             if cell.arm == arm and row.higher_is_better and not row.members and cell.to_base:
@@ -287,7 +287,7 @@ def _longer_and_worse(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "Answers grow where short ones are right, and accuracy falls",
-            f"Against the untouched model: {'; '.join(found)}. Training on long responses has taught length where none was "
+            f"Against the base model: {'; '.join(found)}. Training on long responses has taught length where none was "
             "asked for.",
         )
 

@@ -36,7 +36,7 @@ def benchmark_types(
     verbs: Verbs,
     also: Collection[str] = (),
 ) -> BenchmarkTypes | None:
-    """By type of document, how far the candidate lies above the untouched model and above training on everything.
+    """By type of document, how far the candidate lies above the base model and above training on everything.
 
     A document that ``verbs`` lacks is of type ``WITHOUT``; the verbs of ``also`` are types of their own beside the most common,
     so that a large benchmark does not hide them. Benchmarks take part whose values lie from 0 to 1 with higher

@@ -1,4 +1,4 @@
-"""The benchmark table: each arm's score, and how far it lies above the untouched model and above training on everything.
+"""The benchmark table: each arm's score, and its difference to the base model and to training on everything.
 
 Errors are those of a mean over documents (Miller, 2024, "Adding error bars to evals", arXiv 2411.00640): lm-eval's own
 standard error for a score (section 2.1), that of the paired differences for two arms on the same documents (section 4.2).
@@ -28,7 +28,7 @@ class Line:
 
 
 def lines_of(groups: Mapping[str, Sequence[ArmFacts]]) -> list[Line]:
-    """The arms with what each is compared with: the untouched model, and training on all of the same pool."""
+    """The arms with what each is compared with: the base model, and training on all of the same pool."""
     lines = []
     for name, members in groups.items():
         same = {other: found[0] for other, found in groups.items() if found[0].base == members[0].base}

@@ -1,4 +1,4 @@
-"""What the verdicts say of every two arms that met, told from the side of the arm that comes first."""
+"""What the verdicts say of every two compared arms, from the side of the first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVERYTHING = "all"
 
 
 def from_first(verdict: Verdict, first: str) -> Verdict:
-    """The verdict told from the side of the model ``first``."""
+    """The verdict from the side of the model ``first``."""
     if verdict.a == first:
         return verdict
     turned: dict[Outcome, Outcome] = {"win": "lose", "lose": "win", "tie": "tie", "unparsed": "unparsed"}

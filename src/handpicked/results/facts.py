@@ -87,7 +87,7 @@ class TrainingFacts:
 class ArmFacts:
     """One model of the experiment: which subset it was given and what became of it.
 
-    ``by`` is the selector (``none``: the untouched model). ``rows`` counts the subset; ``lengths`` are the response
+    ``by`` is the selector (``none``: the base model). ``rows`` counts the subset; ``lengths`` are the response
     lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not trained. ``refined`` says
     how its responses were rewritten, if they were. ``arm`` is the arm of the results it belongs to (empty: its own; the
     seeds of one arm share it), ``family`` the arm of the file, ``base`` the base model and ``pool`` the pool by name
@@ -170,7 +170,7 @@ class RunFacts:
 
     ``experiment`` is the experiment file with its defaults resolved. ``candidates`` are the arms that the experiment is about,
     one for each base model, the headline's first; ``curves`` the arms of each size curve. ``completions``, ``losses``,
-    ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the arms of; verdicts may be told from either side and
+    ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the arms of; verdicts may be from either side and
     by several judges. ``averages`` names the benchmarks that each average is taken over, ``people`` is what
     ``votes.summary`` makes of the votes cast on this run, ``audit`` what ``selection_audit`` found. What is not given is
     not told.

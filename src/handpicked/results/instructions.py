@@ -1,4 +1,4 @@
-"""What the instructions of pool and subsets ask for, and how the candidate does on each type of them."""
+"""What the instructions of pool and subsets ask for, and how the candidate does on each type."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def instructions(run: RunFacts, told: Told) -> Instructions | None:
 
 
 def _by_type(run: RunFacts, told: Told) -> list[PromptType]:
-    """Win rates by the first judge, and the reference loss, by type of evaluation prompt."""
+    """Win rates by the first judge, and the held-out loss, by type of evaluation prompt."""
     assert run.instructions is not None
     verbs, candidate = run.instructions.prompts, run.candidates[0]
     if not verbs:

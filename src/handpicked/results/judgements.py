@@ -51,7 +51,7 @@ class HeldEqual:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A set of verdicts on two models, told from the side of ``a``.
+    """A set of verdicts on two models, from the side of ``a``.
 
     ``soft`` is of the judge's probabilities, ``None`` where it gives none; ``style_controlled`` is ``None``
     where the answers are not known.

@@ -1,4 +1,4 @@
-"""Several judges as one: the majority of their verdicts."""
+"""Several judges as one, by majority of their verdicts."""
 
 from __future__ import annotations
 

@@ -105,9 +105,9 @@ class RefinedRows:
 class ArmSection:
     """One arm: its subset, its training, its loss on the references, its answers. Several seeds are pooled.
 
-    ``by`` is the selector (``none``: the untouched model); ``seeds`` names the models of an arm that has
+    ``by`` is the selector (``none``: the base model); ``seeds`` names the models of an arm that has
     several. Losses are nats per response token; ``loss_above_base`` and ``loss_above_candidate`` are
-    differences to the untouched model and to the candidate on the same prompts. Answers are counted in the
+    differences to the base model and to the candidate on the same prompts. Answers are counted in the
     model's tokens; ``finished`` and ``unfinished`` are the shares that ended by themselves and that stopped
     at the token limit.
     """
@@ -199,7 +199,7 @@ class ControlledRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmComparison:
-    """Two arms by one judge, told from the side of ``a``; all seeds together.
+    """Two arms by one judge, from the side of ``a``; all seeds together.
 
     ``test_set`` is ``all`` or the name of one. ``holm`` is the p-value of the sign test that neither arm is
     better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
@@ -267,7 +267,7 @@ class Ranking:
 class BenchmarkCell:
     """One arm on one benchmark, in the unit of its metric (accuracies 0 to 1).
 
-    ``to_base`` and ``to_full`` are paired differences to the untouched model and to training on everything,
+    ``to_base`` and ``to_full`` are paired differences to the base model and to training on everything,
     ``None`` where there is none; ``characters`` and ``characters_to_base`` the lengths of generated answers.
     ``failed`` or ``reason`` say why there is no score.
     """
@@ -454,7 +454,7 @@ class Annotator:
 
 @dataclass(frozen=True, slots=True)
 class PeopleComparison:
-    """People's outcomes for two arms, and each judge's on the same pairs, told from the side of ``a``."""
+    """People's outcomes for two arms, and each judge's on the same pairs, from the side of ``a``."""
 
     a: str
     b: str

@@ -1,4 +1,4 @@
-"""The size curves of an experiment, by every measure there is: win rate against the untouched model, reference loss, benchmarks."""
+"""The size curves of an experiment: win rate against the base model, held-out loss, benchmarks."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _entry(
     rows = {name: groups[name][0].rows for name in curve}
     family = first.family or first.name
     found = [
-        _measure("win rate against the untouched model", by_win, rows, "high", _share, _points, family),
-        _measure("reference loss", by_loss, rows, "low", _number, _number, family),
+        _measure("win rate against the base model", by_win, rows, "high", _share, _points, family),
+        _measure("held-out loss", by_loss, rows, "low", _number, _number, family),
         *(_of_benchmark(name, members, rows, benchmarks, family) for name in _benchmarks(benchmarks)),
     ]
     return SizeCurve(family, first.base, tuple(part for part in found if part is not None))

@@ -1,4 +1,4 @@
-"""A run's verdicts told one way, and who is who among its arms: what the sections of a report are made from."""
+"""A run's verdicts from one side, and its arms: the material of the report's sections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handpicked.results.facts import ArmFacts, RunFacts
 @dataclass(frozen=True)
 class Told:
     """``groups`` are the models of each arm (one, or one a seed) and ``arm_of`` the arm of each model; ``order`` the arms, the
-    candidates first. ``verdicts`` are told from the side of the arm that comes first there, the untouched model last, and
+    candidates first. ``verdicts`` are from the side of the arm that comes first there, the base model last, and
     sorted, so that the order they came in says nothing. ``judges`` are those that gave any; the first answers the
     experiment's question.
     """

@@ -1,4 +1,4 @@
-"""What a scorer is that must see more of the pool than a batch at a time: a model, an endpoint, a target set."""
+"""The contract of a scorer that needs more of the pool than one batch: a model, an endpoint, a target set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scorer is."""
+"""The contract of a scorer of text."""
 
 from __future__ import annotations
 

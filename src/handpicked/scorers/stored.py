@@ -1,4 +1,4 @@
-"""Scores that are already in a file: what a pool scorer left, looked up by row like any other column."""
+"""Stored scores of a pool scorer, read by row like any other column."""
 
 from __future__ import annotations
 

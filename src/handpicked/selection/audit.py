@@ -1,4 +1,4 @@
-"""What a person should know of a subset before training on it, whether or not a guard was on."""
+"""The summary of a subset: what a person should know before training on it."""
 
 from __future__ import annotations
 

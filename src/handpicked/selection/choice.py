@@ -1,4 +1,4 @@
-"""The path of a selection: score, guard, choose, write."""
+"""One selection from start to end: score, filter, choose, write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards by name: which scores each needs, where its limit lies, and the rule in words."""
+"""Filters by name: which scores each needs, its limit, and its rule in words."""
 
 from __future__ import annotations
 

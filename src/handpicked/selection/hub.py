@@ -1,4 +1,4 @@
-"""Upload a written subset to the Hugging Face hub. Only ever when asked for by name."""
+"""Uploads a written subset to the Hugging Face hub, only when the user says so."""
 
 from __future__ import annotations
 

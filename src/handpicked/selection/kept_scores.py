@@ -1,4 +1,4 @@
-"""Scores by a model, an endpoint or a target set: computed once, kept, resumed, and then read like any other column.
+"""Scores by a model, an endpoint or a target set: computed once, kept and resumed.
 
 They take hours or money. So they are a stage of a store: of the experiment's run folder, or of a cache folder of their own,
 named after the pool's content, for the command line. A killed job takes up where it stopped, and selecting after scoring

@@ -124,7 +124,7 @@ def scorer_of_column(column: str) -> str | None:
 def scorer_files(settings: SelectSettings) -> list[str]:
     """The scorers of the user's own files that a selection names."""
     named = [name for name in (settings.by, settings.field) if name is not None and is_file(name)]
-    return [name for name in named if not issubclass(_class(name) or Selector, Selector)]
+    return [name for name in named if not issubclass(class_of(name) or Selector, Selector)]
 
 
 def column_of(name: str) -> str:
@@ -152,7 +152,7 @@ def selector_for(
         ConfigError: no such method, or settings that it does not take.
     """
     by = settings.by
-    selector = _class(by)
+    selector = class_of(by)
     if selector is None:
         raise ConfigError(
             f"by: there is no method {by!r}.{did_you_mean(by, [*SELECTORS.names, *SCORERS.names])}"
@@ -170,7 +170,12 @@ def selector_for(
     return _better_end(by, selector)
 
 
-def _class(by: str) -> type[Selector] | type[AnyScorer] | None:
+def class_of(by: str) -> type[Selector] | type[AnyScorer] | None:
+    """The selector or scorer of that name; of a file whatever it holds. ``None``: there is none.
+
+    Raises:
+        ConfigError: the file holds no such class, or one of another kind.
+    """
     if not is_file(by):
         return SELECTORS.get(by) or SCORERS.get(by)
     try:
@@ -254,7 +259,7 @@ def files_of(settings: SelectSettings, names: Sequence[str]) -> Mapping[str, str
     """The sha256 of each user's file that a selection runs, by the name that was given."""
     found = {}
     for name in (settings.by, settings.field, *names):
-        method = _class(name) if name is not None and is_file(name) else None
+        method = class_of(name) if name is not None and is_file(name) else None
         if name is not None and method is not None and (sha := file_hash(method)) is not None:
             found[name] = sha
     return found

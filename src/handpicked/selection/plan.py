@@ -1,4 +1,4 @@
-"""One selection, resolved once: its selector, scorers and guards, how many rows it keeps, and what its result depends on.
+"""The plan of one selection: its selector, scorers, filters, number of rows and fingerprint.
 
 The dry run prints the plan, the checks check it, the stage runs it, and the manifest records it.
 """

@@ -1,4 +1,4 @@
-"""Why rows were rejected, commonest first, and what is said where no row is left."""
+"""Why rows were rejected, most common reason first, and the error when no row is left."""
 
 from __future__ import annotations
 

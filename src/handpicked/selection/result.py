@@ -1,4 +1,4 @@
-"""The result of a selection: what was kept, why the rest was not, and how it is written."""
+"""The result of a selection: the kept rows, the reasons of the others, and the written folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pool's scores: computed shard by shard, kept in one file beside the output, read again as often as needed.
+"""A pool's scores: computed shard by shard into one file beside the output.
 
 Only one batch is in memory at a time, so that memory does not grow with the pool.
 """

@@ -1,4 +1,4 @@
-"""``handpicked score``: every score of every row of a pool, and nothing selected."""
+"""``handpicked score``: every score of every row of a pool, without a selection."""
 
 from __future__ import annotations
 

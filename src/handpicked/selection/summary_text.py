@@ -1,4 +1,4 @@
-"""What a selection found, in lines for a terminal."""
+"""The summary of a selection as lines for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The original rows that may still win, put aside while the pool is scored, so that it need not be read a second time."""
+"""Keeps original rows that may still be selected while the pool is scored, so that it is read only once."""
 
 from __future__ import annotations
 

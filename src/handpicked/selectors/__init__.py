@@ -1,4 +1,4 @@
-"""Selectors: one file each. They rank and choose rows from score columns; they never read text.
+"""Selectors, one file each. They choose rows by score columns, and never read text.
 
 ``from handpicked.selectors import KMeans`` finds every shipped one.
 """

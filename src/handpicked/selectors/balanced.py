@@ -28,7 +28,7 @@ class Balanced(Selector):
     seed: int = 0
     """Seed of its random choices."""
     name: ClassVar[str] = "balanced"
-    about: ClassVar[str] = "equal quotas by a column (field); what a small group lacks goes to the others"
+    about: ClassVar[str] = "the same number of rows for each value of a column (field)"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 

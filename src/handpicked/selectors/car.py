@@ -1,4 +1,4 @@
-"""The best rows of all, and the best of each cluster of meaning."""
+"""The best rows of all, and the best of each cluster."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Car(Selector):
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "car"
     cost: ClassVar[Cost] = "embedding"
-    about: ClassVar[str] = "the best by a score (field) of each cluster of meaning, and of all"
+    about: ClassVar[str] = "the best rows by a score (field) of each cluster of embeddings, and of all"
     source: ClassVar[str] = "CaR, Ge et al. 2024, arXiv 2402.18191"
     needs: ClassVar[str] = "embed; demo"
     compares_meaning: ClassVar[bool] = True

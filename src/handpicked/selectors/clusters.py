@@ -1,4 +1,4 @@
-"""K-Means of unit vectors, by faiss: what several selectors build on."""
+"""K-Means of unit vectors by faiss, used by several selectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well some rows stand for all others, and the lazy greedy choice of rows that stand for them best.
+"""How well a set of rows covers all others, and the lazy greedy choice of the best covering rows.
 
 The facility location function of a set S of rows is the sum over all rows of their cosine to the nearest row of S, where a
 cosine below 0 counts 0. It is monotone submodular, so that greedy choice reaches 1 - 1/e of the optimum (Nemhauser et al.

@@ -1,4 +1,4 @@
-"""The best rows by a score that are not too similar to a better one already taken."""
+"""The best rows by a score that are not too similar to a better row already taken."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Deita(Selector):
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "deita"
     cost: ClassVar[Cost] = "embedding"
-    about: ClassVar[str] = "the best by a score (field) that are not too similar to a better one"
+    about: ClassVar[str] = "the best rows by a score (field) that are not too similar to a better one"
     source: ClassVar[str] = "DEITA, Liu et al. 2024, arXiv 2312.15685"
     needs: ClassVar[str] = "embed; demo"
     compares_meaning: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What diversity is measured on: a unit vector for each row of a pool, and the rows that may be selected, in one fixed order."""
+"""Embeddings of a pool: a unit vector for each row, in one fixed order."""
 
 from __future__ import annotations
 

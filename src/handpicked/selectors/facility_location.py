@@ -1,4 +1,4 @@
-"""Rows that together stand best for all rows of the pool."""
+"""The rows that together cover all rows of the pool best."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FacilityLocation(Selector):
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "facility-location"
     cost: ClassVar[Cost] = "embedding"
-    about: ClassVar[str] = "the rows that together stand best for all"
+    about: ClassVar[str] = "the rows that together cover all rows best"
     source: ClassVar[str] = "Lin & Bilmes 2011"
     needs: ClassVar[str] = "embed; demo"
     compares_meaning: ClassVar[bool] = True

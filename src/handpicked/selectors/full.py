@@ -1,4 +1,4 @@
-"""Every row that the guards let through."""
+"""Every row that passes the filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards drop rows before selection. Like selectors they look at score columns only."""
+"""Filters drop rows before selection. Like selectors they read only score columns."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class KCenter(Selector):
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "k-center"
     cost: ClassVar[Cost] = "embedding"
-    about: ClassVar[str] = "diversity: again and again the row farthest from those taken"
+    about: ClassVar[str] = "diversity: step by step the row farthest from those taken"
     source: ClassVar[str] = "Sener & Savarese 2018, arXiv 1708.00489"
     needs: ClassVar[str] = "embed; demo"
     compares_meaning: ClassVar[bool] = True

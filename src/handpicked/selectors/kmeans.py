@@ -1,4 +1,4 @@
-"""The same number of rows from each cluster of meaning: the diversity baseline of the paper."""
+"""The same number of rows from each cluster: the diversity baseline of the paper."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class KMeans(Selector):
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "kmeans"
     cost: ClassVar[Cost] = "embedding"
-    about: ClassVar[str] = "diversity: rows of each K-Means cluster of meaning"
+    about: ClassVar[str] = "diversity: rows of each K-Means cluster of embeddings"
     source: ClassVar[str] = "Shen 2024, arXiv 2402.06094"
     needs: ClassVar[str] = "embed; demo"
     compares_meaning: ClassVar[bool] = True

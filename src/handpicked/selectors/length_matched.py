@@ -1,4 +1,4 @@
-"""Random rows with the length histogram of another subset: the control that tells length from everything else."""
+"""Random rows with the length histogram of another subset: a control for length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long responses from every domain, as s1 drew its thousand."""
+"""Long responses from every domain, as in s1."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PowerLaw(Selector):
     seed: int = 0
     """Seed of its random choices."""
     name: ClassVar[str] = "power-law"
-    about: ClassVar[str] = "within groups (field), long responses are likelier by a power law"
+    about: ClassVar[str] = "within groups (field), longer responses with a higher probability"
     source: ClassVar[str] = "s1, Muennighoff et al. 2025, arXiv 2501.19393"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)

@@ -1,4 +1,4 @@
-"""Quality and diversity blended in one greedy choice."""
+"""Quality and diversity combined in one greedy choice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Qdit(Selector):
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "qdit"
     cost: ClassVar[Cost] = "embedding"
-    about: ClassVar[str] = "quality (field) and facility location blended (alpha)"
+    about: ClassVar[str] = "quality (field) and facility location combined (alpha)"
     source: ClassVar[str] = "Bukharin et al. 2024, arXiv 2311.14736"
     needs: ClassVar[str] = "embed; demo"
     compares_meaning: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What a selector is, and what it chooses from."""
+"""The contract of a selector, and the scores that it chooses from."""
 
 from __future__ import annotations
 

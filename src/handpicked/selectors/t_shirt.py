@@ -26,7 +26,7 @@ class Steady(Selector):
     """Whether neighbours tell how steady a row is. None: where the scores have a spread."""
     columns: ClassVar[tuple[str, ...]] = ("t-shirt", "t-shirt_spread", "t-shirt_ifd")
     name: ClassVar[str] = "t-shirt"
-    about: ClassVar[str] = "rows with a high T-SHIRT score whose noisy neighbours agree"
+    about: ClassVar[str] = "rows with a high T-SHIRT score whose noisy copies agree"
     source: ClassVar[str] = "T-SHIRT, Fu et al. 2025, arXiv 2506.01317"
     cost: ClassVar[Cost] = "model forward"
     needs: ClassVar[str] = "lm; demo for the bundled model"

@@ -1,4 +1,4 @@
-"""The best rows of each group, from a stream: memory follows what is kept, not what is read."""
+"""The best rows of each group from a stream; memory depends only on what is kept."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Statistics: pure functions, records in, Estimates and tables out."""
+"""Statistics: pure functions from records to Estimates and tables."""

@@ -1,4 +1,4 @@
-"""How well two raters agree: judge and people, two judges, two people."""
+"""Agreement between two raters: a judge and people, two judges, two people."""
 
 from __future__ import annotations
 

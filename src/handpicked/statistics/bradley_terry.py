@@ -1,4 +1,4 @@
-"""A ranking of three or more arms from their pairwise verdicts."""
+"""Ranks three or more arms by their pairwise verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A judge against people: does it say what they say?"""
+"""Compares a judge's verdicts with people's labels."""
 
 from __future__ import annotations
 

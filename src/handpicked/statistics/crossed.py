@@ -1,4 +1,4 @@
-"""How sure an estimate is over prompts and training seeds at once.
+"""The variance of an estimate over prompts and training seeds (two-way clustering).
 
 Prompts and seeds are crossed: every seed answers every prompt, so what is estimated strays for three reasons, the prompts
 chosen, the seeds drawn, and what is left of each answer. Their variances are found from sums over prompts, over seeds, and

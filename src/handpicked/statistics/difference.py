@@ -1,4 +1,4 @@
-"""How a subset differs from its pool, and what a score has to do with length."""
+"""How a subset differs from its pool, and how a score depends on length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rate at equal length is read from: rows of terms, how many lie near equal length, and whether that is enough."""
+"""The terms of the regression at equal length, and whether the data are sufficient for it."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def _undetermined(rows: Rows) -> str | None:
         f"the {'difference' if len(rows.names) == 1 else 'differences'} in {' and '.join(rows.names)}"
     )
     if np.linalg.matrix_rank(design) < design.shape[1]:
-        return f"{differences} cannot be told from the answers: constant, or always together"
+        return f"{differences} cannot be separated from the answers: constant, or always together"
     if separated(design, rows.outcomes):
         return f"{differences} can explain every verdict, so nothing shows what else does"
     return None

@@ -1,5 +1,4 @@
-"""Whether a judge can be believed, from its own verdicts: position bias, contradictions, replies that say
-nothing.
+"""The health of a judge, from its own verdicts: position bias, contradictions, unparsed replies.
 
 Position bias and its test by swapping: Zheng et al. (2023), "Judging LLM-as-a-judge"; Wang et al. (2023),
 "Large language models are not fair evaluators".

@@ -1,4 +1,4 @@
-"""Lengths as a histogram over fixed half-octave bins, so that histograms of any two sets can be laid over each other."""
+"""Histograms of lengths over fixed half-octave bins, comparable between sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would be left of a win rate if both answers were equally long, or equally styled.
+"""The win rate at equal length, and at equal length and style.
 
 A logistic regression of the verdict on the lengths, read off where they are equal. It follows AlpacaEval 2's
 length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model is
@@ -67,7 +67,7 @@ class Controlled:
             return None
         low, high = min(self.forms.values()), max(self.forms.values())
         return (
-            f"length cannot be told apart from the answer: reasonable forms of control give {low:.1%} to "
+            f"length cannot be separated from the answer: reasonable forms of control give {low:.1%} to "
             f"{high:.1%}, on both sides of 50%"
         )
 

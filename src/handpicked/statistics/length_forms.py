@@ -1,4 +1,4 @@
-"""Forms in which the lengths of two answers can enter a regression of the verdict on them.
+"""The forms in which the lengths of two answers can enter the regression of the verdict.
 
 Each takes the lengths [n] of both answers, in characters, and gives a term [n] that is 0 where they are equally long,
 positive where ``a`` is longer, and turned around when the sides are. All are bounded, so that a few answers that repeat

@@ -1,4 +1,4 @@
-"""Logistic regression of few terms, with intervals that know that verdicts on one prompt depend on each other."""
+"""Logistic regression with few terms, and intervals that account for several verdicts on one prompt."""
 
 from __future__ import annotations
 

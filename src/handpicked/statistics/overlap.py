@@ -1,4 +1,4 @@
-"""How far subsets of one pool hold the same rows."""
+"""How many rows the subsets of one pool have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure the decision rule is to find a difference, and how many prompts would settle an undecided comparison.
+"""The power of the decision rule, and how many prompts an undecided comparison needs.
 
 The rule is that of ``compare`` and ``answer.decide``: a comparison is decided when its p-value, corrected by Holm (1979) for
 ``comparisons`` made at once, is below 5%. The chances here are those of a comparison whose rivals are all even but one, the
@@ -85,7 +85,7 @@ def power(
 
 def _reason(seen: float, needed: int | None, detectable: float | None, seeded: bool) -> str | None:
     if seen == 0:
-        return "the rate seen is exactly even: no number of prompts settles that"
+        return "the observed rate is exactly even, which no number of prompts can decide"
     if needed is not None and detectable is not None:
         return None
     if seeded:

@@ -1,4 +1,4 @@
-"""Which linguistic features go with being preferred, at equal length. An association, not a cause.
+"""Which linguistic features go with being preferred at equal length: an association, not a cause.
 
 For each feature a logistic regression of the verdict on the difference in that feature between the two answers, with the
 difference in length beside it and an intercept for every two arms that met:

@@ -1,4 +1,4 @@
-"""Training seeds: an arm that was trained several times is one arm, and its intervals say so (``crossed``)."""
+"""Combines the results of an arm that was trained with several seeds."""
 
 from __future__ import annotations
 

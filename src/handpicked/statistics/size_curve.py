@@ -1,4 +1,4 @@
-"""How few rows are enough: the arms of one family at several sizes, against one yardstick.
+"""How few rows are enough: the arms of one family at several sizes.
 
 Sizes are compared prompt by prompt. The best size is chosen by the same data that judge it, so the intervals of the
 differences to it are simultaneous over every two sizes: whichever turned out best, they hold together (multiple comparisons

@@ -1,4 +1,4 @@
-"""How often an answer uses headings, lists, bold and code: what style control holds equal."""
+"""Counts headings, lists, bold and code in an answer, for style control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What instructions ask for: their most common root verbs, each with its most common objects, counted.
+"""The most common root verbs of instructions, each with its most common objects.
 
 The figure is that of Wang et al. (2023), Self-Instruct, Figure 3: 20 verbs, 4 direct noun objects each. The parsing is
 ``score.root_verb``'s; here is only counting.
@@ -20,7 +20,7 @@ FEWEST, TYPES = 5, 12
 OTHERS, NONE, WITHOUT = "other verbs", "no root verb", "without text"
 
 Losses = Mapping[str, Sequence[seeds.Values]]
-"""The reference losses of each arm, one mapping from prompt id a seed."""
+"""The held-out losses of each arm, one mapping from prompt id a seed."""
 Parsed = Sequence[str | None]
 """Root verb, direct object, and why there is no verb."""
 
@@ -62,7 +62,7 @@ class VerbTable:
 class PromptType:
     """One type of evaluation prompt: the candidate's win rate against each rival, and what training did to its loss.
 
-    ``loss`` is the candidate's reference loss less that of the untouched model, nats per response token, negative where the
+    ``loss`` is the candidate's held-out loss less that of the base model, nats per response token, negative where the
     candidate is better; ``None`` where either is not known.
     """
 
@@ -141,9 +141,9 @@ def by_type(
 ) -> list[PromptType]:
     """For each type of evaluation prompt the candidate's win rate against each rival, and what training did to its loss.
 
-    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, told from the side of the candidate; ``arm_of``
+    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, from the side of the candidate; ``arm_of``
     says of which arm each model that they name is a seed (``None``: models are arms). The win rate
-    counts a tie half, under the strict rule. ``loss`` is the candidate's reference loss less that of the untouched model
+    counts a tie half, under the strict rule. ``loss`` is the candidate's held-out loss less that of the base model
     ``base``, nats per response token, negative where the candidate is better; ``None`` where either is not known. The most
     common type comes first. No correction for the number of types: they show where to look.
     """

@@ -1,6 +1,6 @@
-"""Wins, ties and losses of ``a``, and the rates made of them.
+"""Wins, ties and losses of ``a``, and the rates made from them.
 
-All rates are told from the side of ``a``; verdicts that could not be parsed are counted as missing, never as
+All rates are from the side of ``a``; verdicts that could not be parsed are counted as missing, never as
 ties. *Win rate* is one number everywhere: wins plus half the ties.
 
 Three rules. ``strict``: a preference must survive the swap. ``summed``: the sign of the preferences summed

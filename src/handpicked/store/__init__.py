@@ -1,4 +1,4 @@
-"""The only file that knows run paths: stage manifests, atomic writes, resume, the lock.
+"""Run folders: stage manifests, atomic writes, resume, the lock. Only this package knows their paths.
 
 A run folder holds one folder a stage, such as ``model/longest/``, complete exactly when its ``stage.json`` is there.
 A stage works in ``.work/<stage>/``, which survives a kill, so that the stage may resume from what it finds there; when
@@ -312,7 +312,7 @@ class Run:
             ):
                 found = differences(started["depends"], depends.recorded)
                 same = self.keep_versions
-                goes = "goes on with unfinished work" if same else "begins anew"
+                goes = "continues unfinished work" if same else "begins again"
                 self.say(f"{shown}: {goes}, {'although' if same else 'because'} {'; '.join(found)}")
                 kept += found if same else []
             if same:

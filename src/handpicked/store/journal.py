@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines that survives being killed at any moment: half-done work resumes from it."""
+"""An append-only file of JSON lines that survives a kill, so that work can resume."""
 
 from __future__ import annotations
 

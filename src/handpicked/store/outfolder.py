@@ -1,4 +1,4 @@
-"""An output folder that is either as it was or complete: files are written aside within it and renamed at the end."""
+"""An output folder that changes completely or not at all."""
 
 from __future__ import annotations
 

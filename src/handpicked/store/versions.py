@@ -1,4 +1,4 @@
-"""What a stage depends on, and in what two attempts at it differ.
+"""The versions that a stage depends on, and how two attempts at it differ.
 
 A stage depends on the content of its inputs, on its settings, on the ``version`` that each of its methods states beside its
 code, and on the versions of the libraries that compute it. The text of the code is no part of it: a fix of a comment or a

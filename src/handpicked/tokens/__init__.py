@@ -1,1 +1,1 @@
-"""Counting tokens, fast and exactly."""
+"""Counts tokens, fast and exactly."""

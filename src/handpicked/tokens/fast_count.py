@@ -1,4 +1,4 @@
-"""gigatoken for tokenizers that it takes as they are, and for two kinds it refuses.
+"""Counts tokens by gigatoken, also for two kinds of tokenizers that it does not support.
 
 * A byte-level vocabulary without an entry for every byte (SmolLM2's lacks some control characters): the missing bytes
   get unused entries, and texts that contain them go to the reference.

@@ -126,7 +126,7 @@ def _download(name: str) -> Path:
         return Path(hf_hub_download(name, "tokenizer.json"))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise MissingPart(
-            f"tokenizer: {name!r} is no folder or file here, and its tokenizer.json could not be fetched from the Hugging Face "
+            f"tokenizer: {name!r} is not a folder or file here, and its tokenizer.json could not be fetched from the Hugging Face "
             f"hub ({type(error).__name__}). Name a folder or a file, or leave --tokenizer out to use the embedded one, which "
             "needs no network."
         ) from error

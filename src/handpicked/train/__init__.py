@@ -1,4 +1,4 @@
-"""Fine-tuning, thin over TRL, PEFT and Accelerate."""
+"""Fine-tuning by TRL, PEFT and Accelerate."""
 
 from handpicked.train.sft import ADAPTER, MERGED, TrainResult, train
 

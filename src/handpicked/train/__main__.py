@@ -1,4 +1,4 @@
-"""``accelerate launch -m handpicked.train JOB.json``: one training in several processes (see ``job.py``)."""
+"""One training in several processes: ``accelerate launch -m handpicked.train JOB.json`` (see ``job.py``)."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""The trainer for a plan: model, adapter, arguments and data, in TRL's terms."""
+"""Builds TRL's trainer from a plan: model, adapter, arguments and data."""
 
 from __future__ import annotations
 

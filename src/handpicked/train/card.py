@@ -1,4 +1,4 @@
-"""The model card beside a trained adapter or model: what it was trained on, how, and by which version."""
+"""Writes the model card of a trained adapter or model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far training moved the weights: the L2 norm of their change, by itself and beside the norm of the weights before."""
+"""How far training moved the weights: the L2 norm of their change."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def model_change(trained: Any, model: ModelSettings) -> WeightChange:
 
 
 def refusal(change: WeightChange, arm: str, peak_rate: float) -> TrainingError | None:
-    """Why the result may not be used: nothing has changed, so that the arm would be the untouched model under another name,
+    """Why the result may not be used: nothing has changed, so that the arm would be the base model under another name,
     or a weight is no number. None where there is no reason."""
     if not math.isfinite(change.norm):
         return TrainingError(
-            f"Training of '{arm}' ended with weights that are no numbers: lower train.learning_rate ({peak_rate:g}), or use float32."
+            f"Training of '{arm}' ended with weights that are not numbers: lower train.learning_rate ({peak_rate:g}), or use float32."
         )
     if change.norm == 0:
         return TrainingError(
-            f"Training of '{arm}' changed no weight: the result would be the untouched model. "
+            f"Training of '{arm}' changed no weight: the result would be the base model. "
             f"Raise train.learning_rate ({peak_rate:g}), or train longer."
         )
     return None

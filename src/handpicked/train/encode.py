@@ -1,4 +1,4 @@
-"""Examples into token ids and labels: what is learned, what is cut, and the count of each."""
+"""Turns examples into token ids and labels, and counts what is learned and what is cut."""
 
 from __future__ import annotations
 

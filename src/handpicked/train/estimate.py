@@ -1,4 +1,4 @@
-"""What a training will take, by arithmetic alone: for ``--dry-run``, before any weight is loaded.
+"""Estimates the memory and time of a training for the dry run, before any weight is loaded.
 
 Steps and tokens are those of ``plan`` for rows of a given mean length. Memory is, in bytes, with P weights, T trained ones:
 

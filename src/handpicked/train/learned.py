@@ -1,4 +1,4 @@
-"""What the log of a training says was learned: loss and token accuracy, step by step and over the last pass."""
+"""Loss and token accuracy from a training's log, by step and over the last pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows are trained on, in which order, how many to a step: decided before training, from lengths and a seed."""
+"""Plans a training from lengths and a seed: which rows, in which order, how many per step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learning rate of every optimizer step, known before training: how many steps warm up, and what all of them add up to."""
+"""The learning rate of every optimizer step, computed before training."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def schedule(steps: int, settings: TrainSettings) -> Schedule:
 
 
 def refuse_still(planned: Schedule) -> None:
-    """Raise TrainingError for a schedule that cannot move a weight: the result would be the untouched model."""
+    """Raise TrainingError for a schedule that cannot move a weight: the result would be the base model."""
     if not planned.moves:
         raise TrainingError(still(planned))
 
@@ -80,9 +80,9 @@ def refuse_still(planned: Schedule) -> None:
 def still(planned: Schedule) -> str:
     """Why a schedule cannot move a weight, and what to do."""
     if not planned.steps:
-        return "there is no row to train on, so it would stay the untouched model. Select some rows."
+        return "there is no row to train on, so it would stay the base model. Select some rows."
     plural = "" if planned.steps == 1 else "s"
     return (
         f"{planned.steps:,} optimizer step{plural} with learning rates that add up to {planned.rate_sum:.2g} cannot move a weight "
-        f"in float32, so the arm would stay the untouched model. Raise train.learning_rate ({planned.peak:g}), or train longer."
+        f"in float32, so the arm would stay the base model. Raise train.learning_rate ({planned.peak:g}), or train longer."
     )

@@ -1,4 +1,4 @@
-"""Fine-tune a model on a subset: encode, plan, train with TRL, save. Resumes by itself after a kill."""
+"""Fine-tunes a model on a subset: encode, plan, train with TRL, save. It resumes after a kill."""
 
 from __future__ import annotations
 

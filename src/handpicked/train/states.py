@@ -1,4 +1,4 @@
-"""Keeps states of training for LESS: adapter and Adam's moments at the end of every pass over the rows."""
+"""Saves states of training for LESS at the end of every pass over the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with the output head on labelled tokens only, and the callback that feeds handpicked's progress.
+"""TRL's SFTTrainer with the output head at labelled tokens only, and handpicked's progress.
 
 Where there is no Triton, so on every CPU, TRL 1.16 puts every position, prompts and padding included, through the
 output head, twice (its chunks are computed again in the backward pass), and takes entropy and accuracy of each. The
@@ -119,7 +119,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]
             return
         if state.global_step == 1:
             raise TrainingError(
-                f"The training loss is {loss} at step 1, before any weight has changed: the model gives no number for these rows. "
+                f"The training loss is {loss} at step 1, before any weight has changed: the model gives no valid number for these rows. "
                 "Set model.dtype: float32, or look at the model's weights."
             )
         raise TrainingError(

@@ -1,4 +1,4 @@
-"""People's blind votes on pairs of answers, on a page of this machine."""
+"""People's blind votes on pairs of answers, on a local page."""
 
 from handpicked.votes.case import Case
 from handpicked.votes.sample import sample

@@ -1,4 +1,4 @@
-"""A pair that people are asked about, and who is shown what on which side."""
+"""A pair that people vote on, and which answer each annotator sees first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pairs of a run or of two files of answers, joined with the verdicts on them."""
+"""The pairs of a run or of two files of answers, with the verdicts on them."""
 
 from __future__ import annotations
 

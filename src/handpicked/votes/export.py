@@ -1,4 +1,4 @@
-"""All votes that stand, beside the judges' verdicts, for other tools."""
+"""Exports all valid votes with the judges' verdicts."""
 
 from __future__ import annotations
 

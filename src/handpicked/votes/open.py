@@ -1,4 +1,4 @@
-"""``handpicked inspect``: from a folder of answers and verdicts to a page on which people vote."""
+"""``handpicked inspect``: opens a page on which people vote on a run's pairs."""
 
 from __future__ import annotations
 

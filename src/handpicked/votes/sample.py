@@ -1,4 +1,4 @@
-"""Which pairs people see: a seeded sample in proportion to its strata."""
+"""Draws the pairs that people see: a seeded sample, stratified in proportion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page and its requests, on this machine only: bound to 127.0.0.1, and every address begins with a random token.
+"""The local web server of the page: bound to 127.0.0.1, with a random token in every address.
 
 Python's own server is enough here: a few people on one machine, five small routes, nothing to configure.
 """
@@ -192,7 +192,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"The request is no JSON: {error}.") from error
+        raise ConfigError(f"The request is not JSON: {error}.") from error
     if not isinstance(found, dict):
-        raise ConfigError("The request is no JSON object.")
+        raise ConfigError("The request is not a JSON object.")
     return found

@@ -1,4 +1,4 @@
-"""What the page may ask for. Here blindness is kept: no arm and no verdict leaves before its vote is final."""
+"""What the page may request. No arm or verdict is sent before the vote on it is final."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def annotator(name: Any) -> str:
 
 
 def outcome_of(choice: Any, first: Side) -> Outcome:
-    """A choice between positions, told from the side of ``a``."""
+    """A choice between positions, from the side of ``a``."""
     if choice not in CHOICES:
         raise ConfigError(f"A choice is one of {', '.join(CHOICES)}, not {choice!r}.")
     if choice == "tie":

@@ -1,4 +1,4 @@
-"""What people's votes say: outcomes, reasons, preference for length, and who agrees with whom."""
+"""The summary of people's votes: outcomes, reasons, preference for length, agreement."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _annotator(name: str, labels: Labels) -> Annotator:
 
 
 def _comparisons(people: Labels, known: Mapping[str, Case]) -> tuple[PeopleComparison, ...]:
-    """People's outcomes for every two arms, and the judges' on the same pairs, told from the side of ``a``."""
+    """People's outcomes for every two arms, and the judges' on the same pairs, from the side of ``a``."""
     met = dict.fromkeys((known[case].pair.a, known[case].pair.b) for case in people)
     made = []
     for a, b in met:

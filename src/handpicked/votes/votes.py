@@ -1,4 +1,4 @@
-"""Votes in a file: one JSON line each, on the disk before anyone is told that it counts, and never rewritten.
+"""Votes in a file: one JSON line each, on the disk before it is confirmed, and never rewritten.
 
 A line is one of three events: ``vote``; ``retract``, which takes an annotator's vote on a case back; and ``unveil``, which
 makes votes final because their annotator has now seen what the judge said.
@@ -34,7 +34,7 @@ TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One annotator's vote on one case. ``outcome`` is told from the side of ``a``; ``first`` is the side shown first.
+    """One annotator's vote on one case. ``outcome`` is from the side of ``a``; ``first`` is the side shown first.
 
     ``case`` is ``Case.id``; ``seconds`` is the time the pair was on the screen; ``time`` is UTC, ISO 8601.
     """

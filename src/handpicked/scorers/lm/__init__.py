@@ -1,1 +1,1 @@
-"""What scores by language models share."""
+"""What scorers by language models share."""

@@ -1,4 +1,4 @@
-"""What is known of a causal language model before its weights are read: its configuration, its context, its size."""
+"""A causal language model before its weights are loaded: configuration, context, size."""
 
 from __future__ import annotations
 

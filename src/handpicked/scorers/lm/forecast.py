@@ -1,4 +1,4 @@
-"""What a model-based scorer will take, told before it begins: tokens from a sample of rows, speed from a short measurement."""
+"""Estimates the cost of a scorer by a model before it begins, from a sample of rows and a short measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One forward pass for the losses of some tokens, with no work that is not needed for them.
+"""One forward pass for the losses of some tokens.
 
 The body runs once over the batch, after a prefix that all rows share and whose states are kept (a system prompt). The head
 then runs on the scored positions only, some of them at a time, because a vocabulary of 50,000 makes 200 kB of logits a

@@ -1,4 +1,4 @@
-"""What LESS is made of: the gradient of one example, Adam's step for it, and a random projection that keeps inner products."""
+"""The parts of LESS: the gradient of one example, Adam's step for it, and a random projection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How likely a causal language model finds the responses of a pool: the engine of perplexity, IFD and their kin.
+"""Losses of a pool's responses by a causal language model: used by perplexity, IFD and similar scorers.
 
 For each row one pass gives the loss of every response token given the prompt; a second pass, where asked for, gives it for
 the response alone. Passes are sorted by length within windows of the pool and batched by tokens, so that padding is a few

@@ -1,4 +1,4 @@
-"""What the forward passes over a pool's rows gave: losses by row, or the reason why there is none."""
+"""Losses by row from the forward passes over a pool, or the reason for a missing one."""
 
 from __future__ import annotations
 

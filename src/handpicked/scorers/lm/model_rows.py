@@ -1,4 +1,4 @@
-"""Rows through a model: batches of rows of like length, each kept in a journal, so that a kill loses the batches in work at most."""
+"""Runs rows through a model in batches of similar length, with a journal so that a kill loses little."""
 
 from __future__ import annotations
 

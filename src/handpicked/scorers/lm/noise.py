@@ -1,4 +1,4 @@
-"""Noise that makes neighbours of a row, for scores that ask how steady they are."""
+"""Noisy copies of a row, for scores that measure stability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forward passes over a pool's rows: those that the journal lacks are made, batch by batch, and added to it."""
+"""Makes the forward passes over a pool's rows that the journal does not hold yet."""
 
 from __future__ import annotations
 

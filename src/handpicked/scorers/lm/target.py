@@ -1,4 +1,4 @@
-"""A target set: the few examples, or prompts alone, that selected rows shall resemble."""
+"""A target set: the examples, or prompts alone, that selected rows should resemble."""
 
 from __future__ import annotations
 

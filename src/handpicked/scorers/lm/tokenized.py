@@ -1,4 +1,4 @@
-"""A pool's rows as tokens of a model, on disk: encoded once, counted exactly, read a few at a time."""
+"""A pool's rows as tokens on disk: encoded once, read a few at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vector for each row, computed batch by batch into a memory-mapped file, so that a kill loses the batches in work at most."""
+"""A vector for each row, computed in batches into a memory-mapped file, so that a kill loses little."""
 
 from __future__ import annotations
 

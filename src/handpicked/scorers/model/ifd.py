@@ -1,4 +1,4 @@
-"""Instruction-following difficulty: how much a prompt helps a model to foresee the response."""
+"""Instruction-following difficulty: how much a prompt helps a model to predict the response."""
 
 from __future__ import annotations
 

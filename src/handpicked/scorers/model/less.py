@@ -82,7 +82,7 @@ class Less(PoolScorer):
     libraries: ClassVar[tuple[str, ...]] = (*LANGUAGE_MODEL, "peft")
 
     def identity(self) -> str:
-        """The untouched model, every file of every state, and the target's content.
+        """The base model, every file of every state, and the target's content.
 
         Raises ConfigError too where a target has no response.
         """

@@ -1,4 +1,4 @@
-"""LLM rating: how good a chat model finds each response, the quality baseline of the paper."""
+"""LLM rating: a chat model's rating of each response, the quality baseline of the paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Perplexity: how surprised a model is by a response, given its prompt."""
+"""Perplexity of a response given its prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reward model says of the response.
+"""The output of a reward model for the response.
 
 Source: Ouyang et al., 2022, Training language models to follow instructions with human feedback, arXiv 2203.02155, eq. 1: a
 model with one output, trained so that the answer that people prefer has the higher value. Its unit is that model's own, so
@@ -65,7 +65,7 @@ class Reward(PoolScorer):
     """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
     batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "reward"
-    about: ClassVar[str] = "what a reward model gives the response"
+    about: ClassVar[str] = "the output of a reward model for the response"
     source: ClassVar[str] = "Ouyang et al. 2022, arXiv 2203.02155"
     needs: ClassVar[str] = "lm, a reward model"
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")

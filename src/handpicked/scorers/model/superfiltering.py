@@ -1,4 +1,4 @@
-"""Superfiltering: IFD by a small model stands in for IFD by a large one."""
+"""Superfiltering: IFD by a small model in place of a large one."""
 
 from __future__ import annotations
 

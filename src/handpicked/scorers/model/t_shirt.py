@@ -1,4 +1,6 @@
-"""T-SHIRT: instruction-following difficulty over the tokens that the prompt moves, and over a row's neighbours."""
+"""T-SHIRT: instruction-following difficulty over the tokens that the prompt affects, and over noisy copies
+of a row.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ class TShirt(PoolScorer):
     seed: int = 0
     """Seed of the noise."""
     name: ClassVar[str] = "t-shirt"
-    about: ClassVar[str] = "IFD over the tokens that the prompt moves, for rows whose noisy neighbours agree"
+    about: ClassVar[str] = "IFD over the tokens that the prompt affects, for rows whose noisy copies agree"
     source: ClassVar[str] = "T-SHIRT, Fu et al. 2025, arXiv 2506.01317"
     needs: ClassVar[str] = "lm; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = (

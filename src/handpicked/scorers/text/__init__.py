@@ -1,1 +1,1 @@
-"""Scores that need the text alone: one file each."""
+"""Scores of the text alone, one file each."""

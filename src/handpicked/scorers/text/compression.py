@@ -1,4 +1,4 @@
-"""How far a response can be compressed: a measure of repetition that knows no words."""
+"""How far a response can be compressed, a measure of repetition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a response stops in mid-sentence, as one that hit the length limit of its generator does."""
+"""Whether a response stops in the middle of a sentence."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CutOff(Scorer):
     """1 where the response ends in mid-sentence by the rule of ``cut_off``, else 0."""
 
     name: ClassVar[str] = "cut_off"
-    about: ClassVar[str] = "the rows whose responses end as a sentence does"
+    about: ClassVar[str] = "the rows whose responses end like a sentence"
     unit: ClassVar[str] = "1 or 0"
     better: ClassVar[Better] = "low"
     scope: ClassVar[Scope] = "item"

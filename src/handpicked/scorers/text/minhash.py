@@ -1,4 +1,4 @@
-"""A sketch of each row by which near duplicates are found."""
+"""A MinHash signature of each row, for near duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a row contains an evaluation prompt: training on it would make the evaluation worthless."""
+"""Whether a row contains an evaluation prompt, which would spoil the evaluation."""
 
 from __future__ import annotations
 

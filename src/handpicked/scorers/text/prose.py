@@ -1,4 +1,4 @@
-"""The prose of responses: text outside of fenced code, and how many words it has. By Arrow and numpy, a batch at a time."""
+"""The prose of responses: text outside fenced code, and its number of words."""
 
 from __future__ import annotations
 

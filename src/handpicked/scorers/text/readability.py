@@ -1,4 +1,4 @@
-"""Sentences, syllables and Flesch's reading ease of responses, by rules that are stated here."""
+"""Sentences, syllables and Flesch's reading ease of responses."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ReadingEase(Scorer):
     """
 
     name: ClassVar[str] = "reading_ease"
-    about: ClassVar[str] = "how easily English reads, in points"
+    about: ClassVar[str] = "Flesch's reading ease of English text, in points"
     source: ClassVar[str] = "Flesch 1948, J. Applied Psychology 32(3)"
     unit: ClassVar[str] = "points of Flesch's scale"
     better: ClassVar[Better] = "none"
