@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from made_benchmarks import write_benchmarks
 
-from handpicked.bench import Endpoint, open_endpoint
+from handpicked.bench import ServedModel, open_endpoint
 from handpicked.config import BenchSettings, ModelSettings
 from handpicked.experiment import bench_model as benching
 from local_http import JsonHandler, serving
@@ -75,7 +75,7 @@ def test_likelihoods_through_an_endpoint_are_those_of_the_model(tiny_model, tmp_
     here = benching.model_subject(str(model), None, "auto", settings)
     expected = benching.bench(here, NAMES, settings, tmp_path / "here")
     with completions(model) as url:
-        there = benching.endpoint_subject(Endpoint(url, "tiny", tokenizer=str(model), max_length=4096))
+        there = benching.endpoint_subject(ServedModel(url, "tiny", tokenizer=str(model), max_length=4096))
         found = benching.bench(there, NAMES, settings, tmp_path / "there")
     of = [
         {row["benchmark"]: row["arms"][0]["score"] for row in table["benchmarks"]}
@@ -89,7 +89,7 @@ def test_likelihoods_through_an_endpoint_are_those_of_the_model(tiny_model, tmp_
 
 def test_prompts_are_cut_at_what_the_model_takes(tiny_model, tmp_path):
     def takes(**fields: Any) -> int:
-        lm = open_endpoint(Endpoint("http://127.0.0.1:9/v1", "tiny", **fields))
+        lm = open_endpoint(ServedModel("http://127.0.0.1:9/v1", "tiny", **fields))
         return int(lm.max_length) + 1  # lm-eval leaves room for one token of a reply
 
     assert takes() == 2048

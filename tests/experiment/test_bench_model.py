@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from made_benchmarks import write_benchmarks
 
-from handpicked.bench import Endpoint
+from handpicked.bench import ServedModel
 from handpicked.config import BenchSettings
 from handpicked.errors import BenchmarkError, ConfigError
 from handpicked.experiment import bench_model as benching
@@ -94,7 +94,7 @@ def test_an_adapter_folder_brings_its_base_model(tiny_model, settings, tmp_path)
 
 def test_a_chat_endpoint_generates_and_tells_no_likelihoods(settings, tmp_path):
     with local_endpoint(lambda *_: Act("It is #### 1")) as server:
-        subject = benching.endpoint_subject(Endpoint(server.url, "m", chat=True))
+        subject = benching.endpoint_subject(ServedModel(server.url, "m", chat=True))
         table = benching.bench(subject, ["gsm8k"], settings, tmp_path / "out")
         assert scores(table) == {"gsm8k": 0.5}  # of the answers 0 and 1
         assert all("Question:" in asked for asked in server.asked)
@@ -117,7 +117,7 @@ def test_an_endpoint_that_refuses_shows_its_words_and_never_the_key(
     ).encode()
     monkeypatch.setattr("lm_eval.models.api_models.wait_exponential", lambda **_: lambda _: 0.0)
     with local_endpoint(lambda *_: Act(status=401, body=words)) as server:
-        endpoint = Endpoint(server.url, "m", chat=True, concurrency=concurrency)
+        endpoint = ServedModel(server.url, "m", chat=True, concurrency=concurrency)
         table = benching.bench(benching.endpoint_subject(endpoint), ["gsm8k"], settings, tmp_path / "out")
         with pytest.raises(BenchmarkError) as caught:
             benching.refuse_broken(table.benchmarks)
@@ -133,7 +133,7 @@ def test_an_endpoint_that_refuses_shows_its_words_and_never_the_key(
 
 
 def test_an_endpoint_without_a_tokenizer_is_refused_where_it_is_needed(settings, tmp_path):
-    subject = benching.endpoint_subject(Endpoint("http://127.0.0.1:9/v1", "m"))
+    subject = benching.endpoint_subject(ServedModel("http://127.0.0.1:9/v1", "m"))
     with pytest.raises(ConfigError, match="--tokenizer"):
         benching.bench(subject, ["winogrande"], settings, tmp_path / "out")
 

@@ -157,9 +157,9 @@ def test_length_matched_copies_the_lengths_of_another_subset(tmp_path):
     ]
     import pyarrow as pa
 
-    from handpicked.tokens.tokenizer import load_tokenizer
+    from handpicked.tokens.tokenizer import load_counter
 
-    wanted = sorted(load_tokenizer().count(pa.array(good)).to_pylist())
+    wanted = sorted(load_counter().count(pa.array(good)).to_pylist())
     assert all(
         abs(one - other) <= max(1, 0.1 * other) for one, other in zip(lengths["control"], wanted, strict=True)
     )

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from handpicked.data import read
 from handpicked.data.columnar import ColumnarShard
 from handpicked.selection import select
-from handpicked.selection.top_rows import Hopefuls
+from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
 
 
-def offered(hopefuls, keys, cuts, order):
+def offered(top_rows, keys, cuts, order):
     """Offer rows with these keys (None: no value) in batches that end at ``cuts``, in a shuffled order."""
     ends = sorted({*cuts, len(keys)} - {0})
     batches = list(pairwise([0, *ends]))
@@ -30,7 +30,7 @@ def offered(hopefuls, keys, cuts, order):
     for begin, end in batches:
         # As in a shard: a row in three cannot be read, and has no score.
         rows = [row for row in range(begin, end) if row % 3 != 2]
-        hopefuls.offer(
+        top_rows.offer(
             scores(rows, [keys[row] for row in rows]),
             begin,
             texts(f"text {row}" for row in range(begin, end)),
@@ -56,52 +56,52 @@ def texts(values):
 def test_the_winners_are_put_aside_whatever_the_batches_and_ties(keys, cuts, order, size, highest):
     valued = [row for row, key in enumerate(keys) if key is not None and row % 3 != 2]
     with tempfile.TemporaryDirectory() as folder:
-        hopefuls = Hopefuls("key", highest, size, Path(folder) / "aside.arrow")
-        offered(hopefuls, keys, [min(cut, len(keys)) for cut in cuts], order)
+        top_rows = TopRows("key", highest, size, Path(folder) / "aside.arrow")
+        offered(top_rows, keys, [min(cut, len(keys)) for cut in cuts], order)
         for tie in (1, -1):  # of rows with equal keys the first win, or the last
             best = sorted(valued, key=lambda row: (-keys[row] if highest else keys[row], tie * row))[:size]
-            tables = hopefuls.tables(sorted(best))
+            tables = top_rows.tables(sorted(best))
             if best:
                 assert pa.concat_tables(tables)["text"].to_pylist() == [f"text {row}" for row in sorted(best)]
 
 
 def test_a_row_that_is_not_there_is_told(tmp_path):
-    hopefuls = Hopefuls("key", True, 2, tmp_path / "aside.arrow")
-    offered(hopefuls, list(range(100)), range(10, 100, 10), 0)
-    assert hopefuls.tables([1, 99]) is None
+    top_rows = TopRows("key", True, 2, tmp_path / "aside.arrow")
+    offered(top_rows, list(range(100)), range(10, 100, 10), 0)
+    assert top_rows.tables([1, 99]) is None
 
 
 def test_what_is_known_follows_the_size_and_not_the_pool(tmp_path):
-    hopefuls = Hopefuls("key", True, 10, tmp_path / "aside.arrow")
+    top_rows = TopRows("key", True, 10, tmp_path / "aside.arrow")
     draw = random.Random(0)
     most = 0
     for begin in range(0, 100_000, 100):
         keys = [draw.random() for _ in range(100)]
-        hopefuls.offer(scores(range(begin, begin + 100), keys), begin, texts(["x"] * 100))
-        most = max(most, sum(len(part.rows) for part in hopefuls._parts))
+        top_rows.offer(scores(range(begin, begin + 100), keys), begin, texts(["x"] * 100))
+        most = max(most, sum(len(part.rows) for part in top_rows._parts))
     assert 10 <= most <= 12
     # The harmonic sum says 10 (1 + ln 10,000) rows, were each offered alone; none that cannot win is written.
-    hopefuls.close()
+    top_rows.close()
     with pa.ipc.open_file(tmp_path / "aside.arrow") as reader:
         assert reader.read_all().num_rows < 400
 
 
 def test_too_many_bytes_are_not_put_aside(tmp_path, monkeypatch):
     monkeypatch.setattr("handpicked.selection.top_rows.MOST", 10_000)
-    hopefuls = Hopefuls("key", True, 1000, tmp_path / "aside.arrow")
+    top_rows = TopRows("key", True, 1000, tmp_path / "aside.arrow")
     for begin in range(0, 400, 100):
-        hopefuls.offer(scores(range(begin, begin + 100), [1.0] * 100), begin, texts(["x" * 50] * 100))
-    assert hopefuls.tables(range(400)) is None
+        top_rows.offer(scores(range(begin, begin + 100), [1.0] * 100), begin, texts(["x" * 50] * 100))
+    assert top_rows.tables(range(400)) is None
     assert not (tmp_path / "aside.arrow").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_a_disk_that_refuses_is_told(tmp_path):
     (tmp_path / "aside.arrow").symlink_to("/dev/full")
-    hopefuls = Hopefuls("key", True, 5, tmp_path / "aside.arrow")
+    top_rows = TopRows("key", True, 5, tmp_path / "aside.arrow")
     for begin in range(0, 40, 10):
-        hopefuls.offer(scores(range(begin, begin + 10), [1.0] * 10), begin, texts(["x" * 50] * 10))
-    assert hopefuls.tables(range(5)) is None
+        top_rows.offer(scores(range(begin, begin + 10), [1.0] * 10), begin, texts(["x" * 50] * 10))
+    assert top_rows.tables(range(5)) is None
 
 
 @pytest.mark.parametrize(
@@ -112,19 +112,19 @@ def test_a_disk_that_refuses_is_told(tmp_path):
     ],
 )
 def test_rows_of_another_schema_are_told(tmp_path, other):
-    hopefuls = Hopefuls("key", True, 20, tmp_path / "aside.arrow")
-    hopefuls.offer(scores(range(10), [1.0] * 10), 0, texts(["a"] * 10))
-    hopefuls.offer(scores(range(10, 20), [1.0] * 10), 10, pa.record_batch(other))
-    assert hopefuls.tables(range(20)) is None
+    top_rows = TopRows("key", True, 20, tmp_path / "aside.arrow")
+    top_rows.offer(scores(range(10), [1.0] * 10), 0, texts(["a"] * 10))
+    top_rows.offer(scores(range(10, 20), [1.0] * 10), 10, pa.record_batch(other))
+    assert top_rows.tables(range(20)) is None
 
 
 def test_words_of_a_dictionary_that_grows_come_back_or_are_told(tmp_path):
-    hopefuls = Hopefuls("key", True, 20, tmp_path / "aside.arrow")
+    top_rows = TopRows("key", True, 20, tmp_path / "aside.arrow")
     words = [["a", "b"] * 5, ["c", "a"] * 5]
     for begin, part in zip((0, 10), words, strict=True):
         batch = pa.record_batch({"text": pa.array(part).dictionary_encode()})
-        hopefuls.offer(scores(range(begin, begin + 10), [1.0] * 10), begin, batch)
-    tables = hopefuls.tables(range(20))
+        top_rows.offer(scores(range(begin, begin + 10), [1.0] * 10), begin, batch)
+    tables = top_rows.tables(range(20))
     if tables is not None:
         read = pa.concat_tables(tables)["text"].cast(pa.string())
         assert read.to_pylist() == words[0] + words[1]

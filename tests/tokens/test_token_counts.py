@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.scorers.text.length_tokens import LengthTokens
-from handpicked.tokens.tokenizer import EMBEDDED, PROBE, load_tokenizer
+from handpicked.tokens.tokenizer import EMBEDDED, PROBE, load_counter
 
 SPACES = " \t\n\r\x0b\x0c\x85\u00a0\u2003\u3000"
 HARD = (
@@ -44,7 +44,7 @@ def count(tokenizer, texts):
 
 
 def test_the_embedded_tokenizer_is_counted_by_gigatoken_and_says_who_it_is():
-    identity = load_tokenizer().identity
+    identity = load_counter().identity
     assert identity.name == "SmolLM2-135M-Instruct"
     assert identity.engine.startswith("gigatoken ")
     assert len(identity.sha256) == 64
@@ -52,7 +52,7 @@ def test_the_embedded_tokenizer_is_counted_by_gigatoken_and_says_who_it_is():
 
 def test_known_counts_of_smollm2():
     # As the published tokenizer splits them: digits one by one, a run of spaces whole, special tokens as one.
-    assert count(load_tokenizer(), ["Hello world", "2024", "a  1", "<|im_end|>", ""]) == [2, 4, 3, 1, 0]
+    assert count(load_counter(), ["Hello world", "2024", "a  1", "<|im_end|>", ""]) == [2, 4, 3, 1, 0]
 
 
 @settings(deadline=None, max_examples=300)
@@ -64,7 +64,7 @@ def test_embedded_counts_equal_hugging_face_on_any_text(embedded, texts):
     for pays in (-1, 1 << 60):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("handpicked.tokens.fast_count.PAYS", pays)
-            assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
+            assert count(load_counter(), texts) == reference_counts(embedded, texts)
 
 
 @given(
@@ -89,7 +89,7 @@ def test_runs_before_digits_are_found_wherever_a_block_ends(monkeypatch, embedde
         for digit in "05x"
     ]
     texts += ["1", " ", "  ", " 2", "", "  3"]
-    assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
+    assert count(load_counter(), texts) == reference_counts(embedded, texts)
 
 
 @pytest.mark.parametrize("byte", sorted({0x04, 0x06, 0x13, 0x14, 0x16, 0x1D}))
@@ -152,7 +152,7 @@ FAMILIES = [
 @pytest.mark.parametrize(("family", "pre_tokenizer"), FAMILIES)
 def test_byte_level_families_are_fast_and_exact(both_ways, tmp_path, family, pre_tokenizer):
     reference = trained_bpe(tmp_path, pre_tokenizer)
-    loaded = load_tokenizer(str(tmp_path))
+    loaded = load_counter(str(tmp_path))
     assert loaded.identity.engine.startswith("gigatoken "), loaded.identity
     assert count(loaded, list(PROBE)) == reference_counts(reference, list(PROBE))
 
@@ -164,7 +164,7 @@ def test_a_tokenizer_that_gigatoken_refuses_is_counted_by_hugging_face_and_says_
     reference.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     file = tmp_path / "tokenizer.json"
     reference.save(str(file))
-    loaded = load_tokenizer(str(file))
+    loaded = load_counter(str(file))
     assert loaded.identity.engine.startswith("tokenizers ")
     assert "gigatoken" in loaded.identity.note
     assert count(loaded, ["the cats sat", ""]) == [4, 0]
@@ -175,7 +175,7 @@ def test_truncation_and_padding_in_a_tokenizer_file_do_not_change_a_length(tmp_p
     reference.enable_truncation(4)
     reference.enable_padding(length=9)
     reference.save(str(tmp_path / "tokenizer.json"))
-    assert count(load_tokenizer(str(tmp_path)), ["one two three four five six seven"]) == [7]
+    assert count(load_counter(str(tmp_path)), ["one two three four five six seven"]) == [7]
 
 
 def test_a_sentencepiece_model_counts_as_sentencepiece_does(both_ways, tmp_path):
@@ -187,24 +187,24 @@ def test_a_sentencepiece_model_counts_as_sentencepiece_does(both_ways, tmp_path)
         byte_fallback=True, hard_vocab_limit=False, minloglevel=9, character_coverage=0.98,
     )  # fmt: skip
     reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model"))
-    loaded = load_tokenizer(str(tmp_path / "spm.model"))
+    loaded = load_counter(str(tmp_path / "spm.model"))
     assert count(loaded, list(PROBE)) == [len(reference.encode(text)) for text in PROBE]
 
 
 def test_names_that_lead_nowhere_are_told_so(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"neither tokenizer\.json nor tokenizer\.model"):
-        load_tokenizer(str(tmp_path))
+        load_counter(str(tmp_path))
     with pytest.raises(ConfigError, match="no file"):
-        load_tokenizer(str(tmp_path / "gone.json"))
+        load_counter(str(tmp_path / "gone.json"))
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": "none"}))
     with pytest.raises(ConfigError, match=r"not a tokenizer\.json"):
-        load_tokenizer(str(tmp_path / "tokenizer.json"))
+        load_counter(str(tmp_path / "tokenizer.json"))
     (tmp_path / "bad.model").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="not a SentencePiece model"):
-        load_tokenizer(str(tmp_path / "bad.model"))
+        load_counter(str(tmp_path / "bad.model"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # no patient retries
     with pytest.raises(MissingPart, match="needs no network"):
-        load_tokenizer("no-such-organisation/no-such-model")
+        load_counter("no-such-organisation/no-such-model")
 
 
 def all_texts(real_data):
@@ -227,7 +227,7 @@ def assert_equal_on_every_text(real_data, loaded, reference):
 @pytest.mark.data
 @pytest.mark.slow
 def test_embedded_counts_equal_hugging_face_on_every_text_of_the_real_data(real_data, embedded):
-    assert_equal_on_every_text(real_data, load_tokenizer(), lambda texts: reference_counts(embedded, texts))
+    assert_equal_on_every_text(real_data, load_counter(), lambda texts: reference_counts(embedded, texts))
 
 
 @pytest.mark.data
@@ -236,7 +236,7 @@ def test_embedded_counts_equal_hugging_face_on_every_text_of_the_real_data(real_
 def test_families_trained_on_alpaca_count_every_text_alike(real_data, tmp_path, family, pre_tokenizer):
     texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::10]
     reference = trained_bpe(tmp_path, pre_tokenizer, texts, size=8000)
-    loaded = load_tokenizer(str(tmp_path))
+    loaded = load_counter(str(tmp_path))
     assert loaded.identity.engine.startswith("gigatoken "), loaded.identity
     assert_equal_on_every_text(real_data, loaded, lambda texts: reference_counts(reference, texts))
 
@@ -244,4 +244,4 @@ def test_families_trained_on_alpaca_count_every_text_alike(real_data, tmp_path, 
 @pytest.mark.data
 def test_embedded_counts_equal_hugging_face_on_alpaca(real_data, both_ways, embedded):
     texts = pq.read_table(real_data / "sft" / "alpaca_52k.parquet")["output"].to_pylist()[::5]
-    assert count(load_tokenizer(), texts) == reference_counts(embedded, texts)
+    assert count(load_counter(), texts) == reference_counts(embedded, texts)

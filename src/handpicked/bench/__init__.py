@@ -3,7 +3,7 @@
 from handpicked.bench.catalogue import AVERAGES, BENCHMARKS, Benchmark, tasks_of
 from handpicked.bench.estimate import PlannedBenchmark, planned
 from handpicked.bench.evaluate import BenchmarkFailed, BenchResult, BenchSample, Score, evaluate
-from handpicked.bench.lm import Endpoint, open_endpoint, open_model
+from handpicked.bench.lm import ServedModel, open_endpoint, open_model
 from handpicked.bench.loading import check_files
 from handpicked.bench.local import LocalData, find
 from handpicked.bench.reference_loss import ReferenceLoss, reference_loss
@@ -15,11 +15,11 @@ __all__ = [
     "BenchSample",
     "Benchmark",
     "BenchmarkFailed",
-    "Endpoint",
     "LocalData",
     "PlannedBenchmark",
     "ReferenceLoss",
     "Score",
+    "ServedModel",
     "check_files",
     "evaluate",
     "find",

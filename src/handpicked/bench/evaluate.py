@@ -12,7 +12,7 @@ import numpy as np
 
 from handpicked.bench.catalogue import BENCHMARKS, Benchmark
 from handpicked.bench.listening import listening
-from handpicked.bench.lm import Endpoint, refusals_heard, refuse_likelihoods, what_to_check
+from handpicked.bench.lm import ServedModel, refusals_heard, refuse_likelihoods, what_to_check
 from handpicked.bench.loading import load_tasks
 from handpicked.bench.local import LocalData
 from handpicked.bench.overlap import meteor_stages
@@ -84,7 +84,7 @@ def evaluate(
     *,
     limit: int | None = None,
     chat: bool = False,
-    endpoint: Endpoint | None = None,
+    endpoint: ServedModel | None = None,
     label: str = "",
     progress: Progress = SILENT,
 ) -> tuple[BenchResult, list[BenchSample]]:

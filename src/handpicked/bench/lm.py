@@ -30,7 +30,7 @@ VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ServedModel:
     """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` asks its chat completions, which tell no likelihoods.
 
     ``tokenizer`` (a name or a folder) is needed where likelihoods are compared; requests are then sent as its tokens, so that
@@ -104,7 +104,7 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
     return arguments
 
 
-def open_endpoint(endpoint: Endpoint) -> Any:
+def open_endpoint(endpoint: ServedModel) -> Any:
     """lm-eval's view of an endpoint: completions, or chat completions. Raises MissingPart for what its client lacks."""
     from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
@@ -165,7 +165,7 @@ def refusals_heard() -> Iterator[_Refusals]:
         logger.propagate = propagate
 
 
-def what_to_check(endpoint: Endpoint, words: str) -> str:
+def what_to_check(endpoint: ServedModel, words: str) -> str:
     """What an endpoint said of a request that it refused, and the settings that may be wrong."""
     said = f". {base_url_of(endpoint)} says: {words}" if words else ""
     return (
@@ -182,7 +182,7 @@ def _known_length(tokenizer: str | None) -> int | None:
     return known if known < UNKNOWN_LENGTH else None
 
 
-def refuse_likelihoods(endpoint: Endpoint, names: Sequence[str]) -> None:
+def refuse_likelihoods(endpoint: ServedModel, names: Sequence[str]) -> None:
     """Raise ConfigError when benchmarks that compare likelihoods of given answers meet an endpoint that cannot tell them."""
     if not names:
         return

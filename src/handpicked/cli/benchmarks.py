@@ -62,7 +62,7 @@ def bench(
         outcome = run_until(Path(subject), out, overrides, "bench", arm or [], keep_versions)
         table = benching.table_of(outcome.benched, outcome.benchmarks)
     else:
-        from handpicked.bench import Endpoint
+        from handpicked.bench import ServedModel
         from handpicked.config import BenchSettings
         from handpicked.settings import settings_of
 
@@ -79,7 +79,7 @@ def bench(
             model = benching.model_subject(subject, adapter, template, settings)
         else:
             model = benching.endpoint_subject(
-                Endpoint(base_url, subject, chat, tokenizer, key_env, max_length=max_length)
+                ServedModel(base_url, subject, chat, tokenizer, key_env, max_length=max_length)
             )
         with bars() as progress:
             table = benching.bench(

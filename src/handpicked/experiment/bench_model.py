@@ -23,7 +23,7 @@ from handpicked.results.schema import BenchmarkRow
 from handpicked.store import digest, open_run, write_json
 
 if TYPE_CHECKING:
-    from handpicked.bench import Endpoint
+    from handpicked.bench import ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _base_of(adapter: Path) -> str:
     return str(base)
 
 
-def endpoint_subject(endpoint: Endpoint) -> Subject:
+def endpoint_subject(endpoint: ServedModel) -> Subject:
     """A model behind an OpenAI-compatible endpoint. Its identity is its name: what answers there cannot be hashed."""
     # Neither how fast it is asked nor a password in its address changes an answer.
     told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)

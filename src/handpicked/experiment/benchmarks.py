@@ -22,7 +22,7 @@ from handpicked.store import Run, write_text
 from handpicked.store.versions import LANGUAGE_MODEL, Versions
 
 if TYPE_CHECKING:
-    from handpicked.bench import Endpoint, LocalData
+    from handpicked.bench import LocalData, ServedModel
 
 RESULT, SAMPLES = "result.json", "samples.jsonl"
 BENCH = 1
@@ -37,7 +37,7 @@ class Subject:
     identity: str
     template: str
     open: Callable[[str | None], Any]
-    endpoint: Endpoint | None = None
+    endpoint: ServedModel | None = None
 
 
 def benchmarks(job: Job, arm: str, trained: Trained) -> list[Benched]:

@@ -43,7 +43,7 @@ CPU_GIB = 20
 
 
 @dataclass(frozen=True)
-class Plan:
+class DryRun:
     """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
 
     ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten,
@@ -70,7 +70,7 @@ class Plan:
         return asdict(self)
 
 
-def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
+def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
     """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing, pays nothing, writes nothing.
 
     Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not move a weight; what
@@ -118,7 +118,7 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> Plan:
         for name, one in selected.items()
         for scorer, takes in one.scoring.items()
     )
-    return Plan(
+    return DryRun(
         experiment.name,
         listed[0],
         models[0],
@@ -272,7 +272,7 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def text_of(planned: Plan) -> str:
+def text_of(planned: DryRun) -> str:
     """The plan for reading in a terminal."""
     lines = [f"{planned.name}: a dry run; nothing was started.", ""]
     for pool in (planned.pool, *planned.pools):

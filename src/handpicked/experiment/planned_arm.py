@@ -12,7 +12,7 @@ from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
-from handpicked.tokens.tokenizer import load_tokenizer
+from handpicked.tokens.tokenizer import load_counter
 from handpicked.train.estimate import estimate as estimate_training
 from handpicked.train.estimate import places_of, steps_of
 from handpicked.train.schedule import schedule, still
@@ -66,7 +66,7 @@ class LikelyRows:
 
 def row_costs(pool: Pool) -> Costs:
     """(response tokens, prompt tokens) of every readable row, by the embedded tokenizer."""
-    count = load_tokenizer(None).count
+    count = load_counter(None).count
     found: Costs = []
     for shard in pool.shards:
         for batch in shard.read(["row", "prompt", "response"]):

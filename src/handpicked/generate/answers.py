@@ -21,7 +21,7 @@ from handpicked.store.journal import append, recover
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerationRequest:
     """A prompt as token ids."""
 
     prompt_id: str
@@ -29,7 +29,7 @@ class Request:
 
 
 # Takes the requests of one batch and a seed; gives the new token ids of each, whatever comes after an end token included.
-Engine = Callable[[Sequence[Request], int], list[list[int]]]
+Engine = Callable[[Sequence[GenerationRequest], int], list[list[int]]]
 
 
 def generate(
@@ -74,9 +74,9 @@ def generate(
     return [done[request.prompt_id] for request in requests]
 
 
-def _request(prompt: Prompt, template: Template, thinking: bool) -> Request:
+def _request(prompt: Prompt, template: Template, thinking: bool) -> GenerationRequest:
     try:
-        return Request(prompt.prompt_id, template.encode_prompt(prompt.messages, thought=thinking))
+        return GenerationRequest(prompt.prompt_id, template.encode_prompt(prompt.messages, thought=thinking))
     except Refused as error:
         why = f"{error.reason} (prompt {prompt.prompt_id} of {prompt.test_set}, {prompt.text[:60]!r})"
         raise Refused(template.name, why) from error
@@ -105,18 +105,18 @@ def _completion(
     return Completion(arm, prompt_id, text, len(answer), at is not None)
 
 
-def _batches(requests: Sequence[Request], size: int) -> Iterator[Sequence[Request]]:
+def _batches(requests: Sequence[GenerationRequest], size: int) -> Iterator[Sequence[GenerationRequest]]:
     """Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never change."""
     order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
     for at in range(0, len(order), size):
         yield order[at : at + size]
 
 
-def _batch_seed(seed: int, batch: Sequence[Request]) -> int:
+def _batch_seed(seed: int, batch: Sequence[GenerationRequest]) -> int:
     return random.Random(f"{seed} {batch[0].prompt_id}").getrandbits(31)
 
 
-def _refuse_duplicates(requests: Sequence[Request]) -> None:
+def _refuse_duplicates(requests: Sequence[GenerationRequest]) -> None:
     seen: set[str] = set()
     for request in requests:
         if request.prompt_id in seen:
@@ -126,7 +126,7 @@ def _refuse_duplicates(requests: Sequence[Request]) -> None:
         seen.add(request.prompt_id)
 
 
-def refuse_long(requests: Sequence[Request], context: int, new: int) -> None:
+def refuse_long(requests: Sequence[GenerationRequest], context: int, new: int) -> None:
     """Raise ConfigError when a prompt and ``new`` tokens of answer exceed the model's ``context`` in tokens."""
     long = [request for request in requests if len(request.ids) + new > context]
     if long:

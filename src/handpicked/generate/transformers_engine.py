@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import GenerateSettings
-from handpicked.generate.answers import Engine, Request, refuse_long
+from handpicked.generate.answers import Engine, GenerationRequest, refuse_long
 from handpicked.models.template import Template
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def transformers_engine(
     # A model's own config may ask for sampling or penalties that nobody asked for here.
     model.generation_config = config
 
-    def engine(batch: Sequence[Request], seed: int) -> list[list[int]]:
+    def engine(batch: Sequence[GenerationRequest], seed: int) -> list[list[int]]:
         refuse_long(batch, getattr(model.config, "max_position_embeddings", 1 << 30), settings.max_new_tokens)
         set_seed(seed)
         width = max(len(request.ids) for request in batch)

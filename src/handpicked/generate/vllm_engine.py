@@ -8,7 +8,7 @@ from typing import Any
 
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import MissingPart
-from handpicked.generate.answers import Engine, Request, refuse_long
+from handpicked.generate.answers import Engine, GenerationRequest, refuse_long
 from handpicked.models.load import dtype_of, pinned, resolve
 from handpicked.models.pickles import checked_adapter
 from handpicked.models.template import Template
@@ -40,7 +40,7 @@ def vllm_engine(
     ends = frozenset({template.end_id, template.tokenizer.eos_token_id, *own})
     lora = LoRARequest("arm", 1, str(checked_adapter(adapter))) if adapter is not None else None
 
-    def engine(batch: Sequence[Request], seed: int) -> list[list[int]]:
+    def engine(batch: Sequence[GenerationRequest], seed: int) -> list[list[int]]:
         refuse_long(batch, llm.llm_engine.model_config.max_model_len, settings.max_new_tokens)
         sampling = SamplingParams(
             max_tokens=settings.max_new_tokens,

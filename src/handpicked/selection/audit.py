@@ -16,7 +16,7 @@ from handpicked.data.large import text_column
 from handpicked.records import Pool
 from handpicked.selection.guards import plan_guards
 from handpicked.selectors.selector import Scores
-from handpicked.tokens.tokenizer import load_tokenizer
+from handpicked.tokens.tokenizer import load_counter
 
 AUDITED = ("repetition", "compressibility", "cut-off", "duplicates", "near-duplicates")
 SAMPLE = 1000
@@ -92,7 +92,7 @@ def _lengths(pool: Pool, rows: Sequence[int], tokenizer: str | None) -> list[tup
 
 def _counted(batch: pa.RecordBatch, tokenizer: str | None) -> list[tuple[int, int]]:
     """Tokens of prompt and response of each row."""
-    counter = load_tokenizer(tokenizer)
+    counter = load_counter(tokenizer)
     return list(
         zip(*(counter.count(batch[column]).to_pylist() for column in ("prompt", "response")), strict=True)
     )

@@ -21,7 +21,7 @@ from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable
 from handpicked.selection.result import FILES, Guarded, Selection
 from handpicked.selection.scores import score_pool
-from handpicked.selection.top_rows import Hopefuls
+from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.embeddings import EMBEDDING, Embeddings
 from handpicked.selectors.selector import Selector
 from handpicked.settings import settings_of
@@ -212,13 +212,13 @@ def select_by(
     if scratch is None:
         keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
         scratch = Path(keep_alive.name) / "scores.arrow"
-    hopefuls = _top_rows(plan, scratch)
+    top_rows = _top_rows(plan, scratch)
     scored = score_pool(
         plan.pool,
         scorers,
         plan.fields,
         scratch,
-        hopefuls=hopefuls,
+        top_rows=top_rows,
         runner=runner,
         address=address,
         progress=progress,
@@ -231,7 +231,7 @@ def select_by(
     if plan.selector.size_rule == "optional" and plan.size is None and plan.fraction is None:
         wanted = len(rows)
     _check_found(plan.selector, wanted, len(rows))
-    return Selection(plan, scorers, guarded, rows, wanted, hopefuls, keep_alive)
+    return Selection(plan, scorers, guarded, rows, wanted, top_rows, keep_alive)
 
 
 def scores_for(
@@ -251,14 +251,14 @@ def scores_for(
     )  # fmt: skip
 
 
-def _top_rows(plan: SelectionPlan, scratch: Path) -> Hopefuls | None:
+def _top_rows(plan: SelectionPlan, scratch: Path) -> TopRows | None:
     """What puts aside, next to ``scratch``, the rows that may win: for selectors of the highest or lowest of one column."""
     size, extreme = plan.size, plan.selector.extreme
     if plan.fraction is not None:
         size = share_of(plan.fraction, plan.pool.rows)
     if plan.guards or size is None or extreme is None:
         return None
-    return Hopefuls(extreme.column, extreme.highest, size, scratch.with_name("hopefuls.arrow"))
+    return TopRows(extreme.column, extreme.highest, size, scratch.with_name("top_rows.arrow"))
 
 
 def _seeing(selector: Selector, by_models: Sequence[KeptScores]) -> Selector:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ from handpicked.selection.methods import measure as measured
 from handpicked.selection.scores import score_pool
 
 
-def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> np.ndarray[Any, Any]:
+def lengths(pool: Pool, measure: str, tokenizer: str | None = None) -> np.ndarray:
     """The response length of every readable row, in pool order: float64, NaN where it has none."""
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         scored = score_pool(pool, [measured(measure, tokenizer)], (), Path(scratch) / "scores.arrow")

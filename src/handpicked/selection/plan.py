@@ -39,7 +39,7 @@ from handpicked.selection.scores import score_pool
 from handpicked.selectors.embeddings import EMBEDDING
 from handpicked.selectors.selector import Selector
 from handpicked.store.versions import Versions
-from handpicked.tokens.tokenizer import load_tokenizer
+from handpicked.tokens.tokenizer import load_counter
 
 SELECTION = 1
 """The version of what all selections share (reading columns, guards, ceilings, what is written). Raise it when the same
@@ -82,7 +82,7 @@ class SelectionPlan:
         user's files of methods."""
         counting = [whole(one) for one in self.texts]
         named = [one.tokenizer for one in counting if isinstance(one, LengthTokens) and one.tokenizer]
-        tokenizer = {"tokenizer": load_tokenizer(named[0]).identity.sha256} if named else {}
+        tokenizer = {"tokenizer": load_counter(named[0]).identity.sha256} if named else {}
         read = {f"guard {guard.name}": guard.identity for guard in self.guards if guard.identity}
         return {**tokenizer, **read, **{f"method {name}": sha for name, sha in self.files.items()}}
 

@@ -29,7 +29,7 @@ from handpicked.selection.guards import GuardPlan
 from handpicked.selection.plan import SelectionPlan
 from handpicked.selection.reasons import rejections
 from handpicked.selection.scores import ScoredPool
-from handpicked.selection.top_rows import Hopefuls
+from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.guards import Guard
 from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import numbers
@@ -71,7 +71,7 @@ class Guarded:
             passed = self.first_drop(batch) < 0
             yield batch.filter(pa.array(passed.tolist(), pa.bool_())).select(["row", "id", *columns])
 
-    def first_drop(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+    def first_drop(self, batch: pa.RecordBatch) -> np.ndarray:
         """For each row the place of the first guard that drops it, or -1."""
         first = np.full(len(batch), -1, dtype=np.int32)
         for place, guard in enumerate(self.guards):
@@ -89,9 +89,9 @@ class Selection:
     plan: SelectionPlan
     scorers: tuple[ScoreColumn, ...]
     guarded: Guarded
-    rows: np.ndarray[Any, Any]
+    rows: np.ndarray
     size: int
-    _hopefuls: Hopefuls | None = None
+    _top_rows: TopRows | None = None
     _keep_alive: Any = None
     _rejected: list[Rejected] | None = None
     _reasons: Counter[str] | None = None
@@ -203,7 +203,7 @@ class Selection:
         columns = [*(batch[name] for name in shown), marked, reason]
         return pa.RecordBatch.from_arrays(columns, names=[*shown, "kept", "reason"])
 
-    def _unfit(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    def _unfit(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
         """Each reason why rows of the batch could not be chosen at all, and (boolean) which rows."""
         selector: Any = self.selector
         if getattr(selector, "ceiling", None) is not None:
@@ -220,7 +220,7 @@ class Selection:
 
     def _missing(
         self, column: str, batch: pa.RecordBatch, nulls: pa.Array
-    ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """Each reason why a value of ``column`` is null, and (boolean) of which rows."""
         scorer = next((one for one in self.scorers if one.name == column), None)
         if isinstance(scorer, Stored) and scorer.reasons is not None:
@@ -249,7 +249,7 @@ class Selection:
                 self.pool.inputs
             )  # hashes the pool's files, which the manifest will ask for
             scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
-            at_hand = None if self._hopefuls is None else self._hopefuls.tables
+            at_hand = None if self._top_rows is None else self._top_rows.tables
             written = self.pool.write(self.rows.tolist(), folder, format, container, at_hand)
             self._audit = audit(*self._to_audit(written, format), self.plan.tokenizer, truncation)
             for half in (inputs, scores):

@@ -20,7 +20,7 @@ from handpicked.data.engine import map_shards
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Runner, Shard
-from handpicked.selection.top_rows import Hopefuls
+from handpicked.selection.top_rows import TopRows
 from handpicked.store import writing
 
 RELEASE = 1 << 19
@@ -44,17 +44,17 @@ class ScoreShard:
     scorers: tuple[BatchScorer, ...]
     fields: tuple[str, ...]
     schema: pa.Schema
-    hopefuls: Hopefuls | None = None
+    top_rows: TopRows | None = None
 
     def __call__(self, shard: Shard) -> Iterator[pa.RecordBatch]:
         texts = dict.fromkeys(column for scorer in self.scorers for column in scorer.columns)
         columns = list(dict.fromkeys(["row", "id", *self.fields, *texts]))
-        if self.hopefuls is None or not (isinstance(shard, ColumnarShard) and shard.needs_all(columns)):
+        if self.top_rows is None or not (isinstance(shard, ColumnarShard) and shard.needs_all(columns)):
             yield from (self._scored(batch) for batch in shard.read(columns))
             return
         for batch, first_row, originals in shard.read_beside(columns):
             scored = self._scored(batch)
-            self.hopefuls.offer(scored, first_row, originals)
+            self.top_rows.offer(scored, first_row, originals)
             yield scored
 
     def _scored(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -95,14 +95,14 @@ def score_pool(
     fields: Sequence[str],
     file: Path,
     *,
-    hopefuls: Hopefuls | None = None,
+    top_rows: TopRows | None = None,
     runner: Runner = "native",
     address: str | None = None,
     progress: Progress = SILENT,
 ) -> ScoredPool:
     """Score every readable row into ``file`` (Arrow IPC). ``fields`` are columns of the pool to take along.
 
-    ``hopefuls`` are offered the rows as they came, where they are scored in this process and all their columns are read.
+    ``top_rows`` are offered the rows as they came, where they are scored in this process and all their columns are read.
 
     Raises:
         PoolError: the pool has no such field.
@@ -112,9 +112,9 @@ def score_pool(
     # What needs only a row's number looks it up in a file of this machine, and so it does not travel to others.
     here = {scorer.name: scorer for scorer in scorers if scorer.columns == ("row",)}
     away = pa.schema([one for one in schema if one.name not in here])
-    if hopefuls is not None and (runner != "native" or hopefuls.column not in away.names):
-        hopefuls = None
-    work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away, hopefuls)
+    if top_rows is not None and (runner != "native" or top_rows.column not in away.names):
+        top_rows = None
+    work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away, top_rows)
     scored = ScoredPool(file, schema)
     starts: list[int] = []
     released = 0

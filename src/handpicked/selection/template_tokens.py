@@ -8,7 +8,7 @@ import pyarrow as pa
 from jinja2 import Environment
 
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.tokens.tokenizer import load_tokenizer
+from handpicked.tokens.tokenizer import load_counter
 
 FOLDER = files("handpicked.models") / "templates"
 
@@ -30,4 +30,4 @@ def overhead(template: str, tokenizer: str | None = None) -> int:
     turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
     # The text is counted, never shown in a page: nothing is to be escaped.
     text = Environment(autoescape=False).from_string(source).render(messages=turns, eos_token="")
-    return int(load_tokenizer(tokenizer).count(pa.array([text], pa.large_string()))[0].as_py()) + 1
+    return int(load_counter(tokenizer).count(pa.array([text], pa.large_string()))[0].as_py()) + 1

@@ -25,15 +25,15 @@ class _Part:
     """What may win of one batch in the file: ascending row numbers, their keys (higher is better), their places there."""
 
     batch: int
-    rows: np.ndarray[Any, Any]
-    keys: np.ndarray[Any, Any]
-    places: np.ndarray[Any, Any]
+    rows: np.ndarray
+    keys: np.ndarray
+    places: np.ndarray
 
-    def only(self, chosen: np.ndarray[Any, Any]) -> _Part:
+    def only(self, chosen: np.ndarray) -> _Part:
         return _Part(self.batch, self.rows[chosen], self.keys[chosen], self.places[chosen])
 
 
-class Hopefuls:
+class TopRows:
     """Puts original rows aside that can be among the ``size`` highest (or lowest) of ``column``; with ties, all of them.
 
     Batches may be offered in any order and from several threads. The rows go into ``file`` (Arrow IPC), since held in
@@ -133,6 +133,6 @@ class Hopefuls:
         self._limit = max(self._limit, self._known + self._known // SPARE)
 
 
-def _cut(keys: np.ndarray[Any, Any], size: int) -> float:
+def _cut(keys: np.ndarray, size: int) -> float:
     """The key that a row must reach to be among the ``size`` highest of ``keys``."""
     return float(np.partition(keys, -size)[-size]) if len(keys) > size else float("-inf")

@@ -36,7 +36,7 @@ class Balanced(Selector):
     def columns(self) -> tuple[str, ...]:
         return (self.field,) if self.measure is None else (self.field, self.measure)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         groups = count_groups(scores, self.field, self.columns)
         if not groups:
             return np.empty(0, np.int64)
@@ -74,15 +74,15 @@ def count_groups(scores: Scores, field: str, columns: tuple[str, ...]) -> dict[s
     return counts
 
 
-def group_codes(values: Any, codes: dict[str, int]) -> np.ndarray[Any, Any]:
+def group_codes(values: Any, codes: dict[str, int]) -> np.ndarray:
     """The number of each row's group."""
     encoded = pc.dictionary_encode(values.cast("large_string"))
     places = np.array([codes[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
-    found: np.ndarray[Any, Any] = places[encoded.indices.to_numpy(zero_copy_only=False)]
+    found: np.ndarray = places[encoded.indices.to_numpy(zero_copy_only=False)]
     return found
 
 
-def even_quotas(available: list[int], size: int) -> np.ndarray[Any, Any]:
+def even_quotas(available: list[int], size: int) -> np.ndarray:
     """``size`` shared out as evenly as ``available`` rows allow; what does not divide goes to the first groups.
 
     >>> even_quotas([100, 2, 100], 11).tolist()
@@ -96,5 +96,5 @@ def even_quotas(available: list[int], size: int) -> np.ndarray[Any, Any]:
     quotas = np.minimum(rows, level)
     open_groups = np.flatnonzero(rows > level)
     quotas[open_groups[: size - int(quotas.sum())]] += 1
-    found: np.ndarray[Any, Any] = quotas
+    found: np.ndarray = quotas
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -75,7 +75,7 @@ class BestResponse(Selector):
         """See ``Selector``."""
         return "answer a prompt to which another answer is better, because it keeps one answer a prompt"
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         """The best row of each prompt, ascending; ``size`` of them at most."""
         parts = [self._offered(batch) for batch in scores.batches(self.columns) if len(batch)]
         if not parts:
@@ -95,7 +95,7 @@ class BestResponse(Selector):
         """The reason given to a row that could have been chosen and was not."""
         return f"another answer to its prompt has a better {self.ranked}, or {size:,} prompts have better answers"
 
-    def _offered(self, batch: pa.RecordBatch) -> tuple[np.ndarray[Any, Any], ...]:
+    def _offered(self, batch: pa.RecordBatch) -> tuple[np.ndarray, ...]:
         """Of the rows that may win: key (higher is better), hash of the prompt and id (two numbers each), row."""
         keys = numbers(batch[self.ranked], self.ranked)
         valued = ~np.isnan(keys) if self.ceiling is None else keys <= self.ceiling

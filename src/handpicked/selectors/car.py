@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -69,7 +69,7 @@ class Car(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if len(rows) <= size:
             return np.sort(rows.rows)
@@ -97,7 +97,7 @@ class Car(Selector):
         return f"neither the best of its cluster by {self.column} nor among the best of all"
 
 
-def principal(vectors: np.ndarray[Any, Any], variance: float = VARIANCE) -> np.ndarray[Any, Any]:
+def principal(vectors: np.ndarray, variance: float = VARIANCE) -> np.ndarray:
     """The vectors in the fewest principal components that hold ``variance`` of their variance (float32 [n, components])."""
     middle = vectors.mean(axis=0, dtype=np.float64)
     spread = np.zeros((vectors.shape[1], vectors.shape[1]))

@@ -19,14 +19,14 @@ SAMPLE = 256
 class Clusters:
     """The cluster of each vector (int64 [n]), the squared distance to its centroid (float32 [n]), the centroids (float32 [k, d])."""
 
-    labels: np.ndarray[Any, Any]
-    distances: np.ndarray[Any, Any]
-    centroids: np.ndarray[Any, Any]
+    labels: np.ndarray
+    distances: np.ndarray
+    centroids: np.ndarray
 
     @property
-    def nearness(self) -> np.ndarray[Any, Any]:
+    def nearness(self) -> np.ndarray:
         """Minus the distance (float64 [n]), to six decimals, so that rounding errors break no ties."""
-        found: np.ndarray[Any, Any] = -np.round(self.distances.astype("float64"), DECIMALS)
+        found: np.ndarray = -np.round(self.distances.astype("float64"), DECIMALS)
         return found
 
     @property
@@ -35,9 +35,7 @@ class Clusters:
         return float(self.distances.sum(dtype="float64"))
 
 
-def cluster(
-    vectors: np.ndarray[Any, Any], count: int, seed: int, start: np.ndarray[Any, Any] | None = None
-) -> Clusters:
+def cluster(vectors: np.ndarray, count: int, seed: int, start: np.ndarray | None = None) -> Clusters:
     """Lloyd's algorithm, 25 iterations, from ``start`` (float32 [k, d]) or from seeded k-means++ by Markov chains
     (AFK-MC2: Bachem et al. 2016, Fast and Provably Good Seedings for k-Means). Same vectors, same seed, same clusters.
 

@@ -33,15 +33,15 @@ class Coverage(Protocol):
         """How far below a gain its bound may lie for want of digits."""
         ...
 
-    def first(self) -> np.ndarray[Any, Any]:
+    def first(self) -> np.ndarray:
         """The gain of every row when none is taken (float64 [n])."""
         ...
 
-    def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def gains(self, places: np.ndarray) -> np.ndarray:
         """The present gains of these rows (float64)."""
         ...
 
-    def take(self, place: int) -> np.ndarray[Any, Any] | float:
+    def take(self, place: int) -> np.ndarray | float:
         """Take this row. By how much, at least, the gain of every row falls (float64 [n], or 0 where that is not known)."""
         ...
 
@@ -56,9 +56,9 @@ class Dense:
     row changes ever more rarely.
     """
 
-    vectors: np.ndarray[Any, Any]
-    covered: np.ndarray[Any, Any] = field(init=False, repr=False)
-    _kept: np.ndarray[Any, Any] | None = field(init=False, repr=False)
+    vectors: np.ndarray
+    covered: np.ndarray = field(init=False, repr=False)
+    _kept: np.ndarray | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.vectors)
@@ -69,7 +69,7 @@ class Dense:
     def slack(self) -> float:
         return 0.1**DECIMALS + 1e-6 * len(self.vectors)  # sums of float32
 
-    def first(self) -> np.ndarray[Any, Any]:
+    def first(self) -> np.ndarray:
         found = np.zeros(len(self.vectors))
         blocks = [slice(begin, begin + 2 * TILE) for begin in range(0, len(self.vectors), 2 * TILE)]
         for place, left in enumerate(blocks):
@@ -80,21 +80,21 @@ class Dense:
                     found[right] += cosines.T.sum(axis=1)
         return found
 
-    def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def gains(self, places: np.ndarray) -> np.ndarray:
         found = np.zeros(len(places))
         for begin in range(0, len(self.vectors), BLOCK):
             part = slice(begin, begin + BLOCK)
             found += np.maximum(self._cosines(places, part) - self.covered[part], 0).sum(axis=1)
         return found
 
-    def _cosines(self, rows: Any, others: slice) -> np.ndarray[Any, Any]:
+    def _cosines(self, rows: Any, others: slice) -> np.ndarray:
         """Of these rows (a slice or places) with ``others``; of places a matrix of their own."""
-        found: np.ndarray[Any, Any] = (
+        found: np.ndarray = (
             self.vectors[rows] @ self.vectors[others].T if self._kept is None else self._kept[rows, others]
         )
         return found
 
-    def take(self, place: int) -> np.ndarray[Any, Any]:
+    def take(self, place: int) -> np.ndarray:
         cosines = self._cosines([place], slice(None))[0]
         nearer = np.flatnonzero(cosines > self.covered)
         fall = np.zeros(len(self.vectors))
@@ -104,9 +104,7 @@ class Dense:
         self.covered[nearer] = cosines[nearer]
         return fall
 
-    def _fall(
-        self, rows: np.ndarray[Any, Any], before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]
-    ) -> np.ndarray[Any, Any]:
+    def _fall(self, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """What the gain of every row loses by these rows being covered by ``after`` and no longer by ``before``.
 
         Of a cosine c that is max(c - before, 0) - max(c - after, 0), which is c, held between the two, less ``before``.
@@ -130,14 +128,14 @@ class Sparse:
     the rows that each row covers, and not kept. Memory is 24 bytes a neighbour meanwhile, then 8.
     """
 
-    near: InitVar[np.ndarray[Any, Any]]
-    cosines: InitVar[np.ndarray[Any, Any]]
-    covered: np.ndarray[Any, Any] = field(init=False, repr=False)
-    _starts: np.ndarray[Any, Any] = field(init=False, repr=False)
-    _rows: np.ndarray[Any, Any] = field(init=False, repr=False)
-    _values: np.ndarray[Any, Any] = field(init=False, repr=False)
+    near: InitVar[np.ndarray]
+    cosines: InitVar[np.ndarray]
+    covered: np.ndarray = field(init=False, repr=False)
+    _starts: np.ndarray = field(init=False, repr=False)
+    _rows: np.ndarray = field(init=False, repr=False)
+    _values: np.ndarray = field(init=False, repr=False)
 
-    def __post_init__(self, near: np.ndarray[Any, Any], cosines: np.ndarray[Any, Any]) -> None:
+    def __post_init__(self, near: np.ndarray, cosines: np.ndarray) -> None:
         from scipy.sparse import csr_array
 
         seen = (near >= 0) & (cosines > 0)
@@ -152,12 +150,12 @@ class Sparse:
     def slack(self) -> float:
         return 0.1**DECIMALS
 
-    def first(self) -> np.ndarray[Any, Any]:
+    def first(self) -> np.ndarray:
         owners = np.repeat(np.arange(len(self.covered)), np.diff(self._starts))
-        found: np.ndarray[Any, Any] = np.bincount(owners, weights=self._values, minlength=len(self.covered))
+        found: np.ndarray = np.bincount(owners, weights=self._values, minlength=len(self.covered))
         return found
 
-    def gains(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def gains(self, places: np.ndarray) -> np.ndarray:
         return np.array([self._gain(place) for place in places.tolist()])
 
     def _gain(self, place: int) -> float:
@@ -192,8 +190,8 @@ def lazy_greedy(
 
 def _best(
     coverage: Coverage,
-    bounds: np.ndarray[Any, Any],
-    worth: np.ndarray[Any, Any],
+    bounds: np.ndarray,
+    worth: np.ndarray,
     blend: Callable[[Any, Any], Any],
 ) -> int:
     """The row that is worth most now, where ``worth`` is what rows are worth at most.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -67,7 +67,7 @@ class Deita(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         kept, numbers = min(size, len(rows)), int(rows.embeddings.vectors.shape[1]) + min(AT_ONCE, len(rows))
         afford(4 * kept * numbers, f"deita: {kept:,} embeddings taken", "Give a smaller size.")
@@ -86,7 +86,7 @@ class Deita(Selector):
         return f"not among the {size:,} {best} by {self.column}, or more similar than {self.threshold:g} to a better row taken"
 
 
-def apart(rows: Candidates, order: np.ndarray[Any, Any], size: int, threshold: float) -> list[int]:
+def apart(rows: Candidates, order: np.ndarray, size: int, threshold: float) -> list[int]:
     """The first ``size`` places of ``order`` that are no more similar than ``threshold`` to one taken before."""
     kept = np.empty((min(size, len(order)), rows.embeddings.vectors.shape[1]), np.float32)
     taken: list[int] = []

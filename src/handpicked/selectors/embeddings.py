@@ -36,8 +36,8 @@ class Embeddings:
         ConfigError: vectors and rows that do not belong together.
     """
 
-    rows: np.ndarray[Any, Any]
-    vectors: np.ndarray[Any, Any]
+    rows: np.ndarray
+    vectors: np.ndarray
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Embeddings:
         if len(self.rows) > 1 and not (np.diff(self.rows) > 0).all():
             raise ConfigError("embeddings: their row numbers do not ascend, so rows cannot be found by them.")
 
-    def has(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def has(self, rows: np.ndarray) -> np.ndarray:
         """Which of these rows have a vector (boolean)."""
         return np.isin(rows, self.rows)
 
@@ -80,10 +80,10 @@ class Candidates:
     """
 
     embeddings: Embeddings
-    rows: np.ndarray[Any, Any]
-    ids: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
-    values: Mapping[str, np.ndarray[Any, Any]]
-    places: np.ndarray[Any, Any]
+    rows: np.ndarray
+    ids: tuple[np.ndarray, np.ndarray]
+    values: Mapping[str, np.ndarray]
+    places: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,20 +94,20 @@ class Candidates:
         return len(self) * int(self.embeddings.vectors.shape[1]) * 4
 
     @cached_property
-    def vectors(self) -> np.ndarray[Any, Any]:
+    def vectors(self) -> np.ndarray:
         """All their vectors in memory, float32 [n, dimensions]."""
         found = np.empty((len(self), self.embeddings.vectors.shape[1]), np.float32)
         for begin in range(0, len(self), BLOCK):
             found[begin : begin + BLOCK] = self.take(slice(begin, begin + BLOCK))
         return found
 
-    def take(self, which: Any) -> np.ndarray[Any, Any]:
+    def take(self, which: Any) -> np.ndarray:
         """The vectors of these places.
 
         Raises:
             ConfigError: one of them is not a finite vector of length 1.
         """
-        found: np.ndarray[Any, Any] = self.embeddings.vectors[self.places[which]]
+        found: np.ndarray = self.embeddings.vectors[self.places[which]]
         lengths = np.einsum("ij,ij->i", found, found)
         wrong = np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))
         if len(wrong):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -53,7 +53,7 @@ class FacilityLocation(Selector):
         if rows is not None:
             check_rows(rows, self.neighbours, self.name)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, ())
         if not size or not len(rows):
             return np.empty(0, np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Full(Selector):
         """It keeps every row."""
         return "none"
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = [batch["row"].to_numpy() for batch in scores.batches(())]
         return np.sort(np.concatenate(rows))[:size] if rows else np.empty(0, np.int64)
 

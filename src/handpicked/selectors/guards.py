@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -24,11 +24,11 @@ class Limit:
     low: float = float("-inf")
     high: float = float("inf")
 
-    def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray:
         """Which rows of the batch are dropped."""
         # A null becomes NaN, of which neither comparison is true.
         values = batch[self.column].cast("float64").to_numpy(zero_copy_only=False)
-        outside: np.ndarray[Any, Any] = (values < self.low) | (values > self.high)
+        outside: np.ndarray = (values < self.low) | (values > self.high)
         return np.asarray(outside, dtype=bool)
 
 
@@ -40,9 +40,9 @@ class Present:
     column: str
     why: str
 
-    def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray:
         """Which rows of the batch are dropped."""
-        found: np.ndarray[Any, Any] = batch[self.column].is_valid().to_numpy(zero_copy_only=False)
+        found: np.ndarray = batch[self.column].is_valid().to_numpy(zero_copy_only=False)
         return found
 
 
@@ -51,10 +51,10 @@ class Listed:
     """Drops the given ``rows`` (ascending), found by looking at the whole pool."""
 
     name: str
-    rows: np.ndarray[Any, Any]
+    rows: np.ndarray
     why: str
 
-    def drops(self, batch: pa.RecordBatch) -> np.ndarray[Any, Any]:
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray:
         """Which rows of the batch are dropped."""
         return np.isin(batch["row"].to_numpy(), self.rows)
 
@@ -62,7 +62,7 @@ class Listed:
 Guard = Limit | Present | Listed
 
 
-def exact_duplicates(scores: Scores) -> np.ndarray[Any, Any]:
+def exact_duplicates(scores: Scores) -> np.ndarray:
     """Every row whose id a row before it has (24 bytes of memory a row)."""
     parts = [
         (*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)

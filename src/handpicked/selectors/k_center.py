@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class KCenter(Selector):
         """See ``Selector``."""
         load_faiss()
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, ())
         afford(
             rows.bytes + 4 * AHEAD * len(rows),
@@ -63,14 +63,14 @@ class KCenter(Selector):
         return f"near one of the {size:,} rows taken before it would be (k-center, seed {self.seed})"
 
 
-def centres(vectors: np.ndarray[Any, Any], first: int, size: int) -> list[int]:
+def centres(vectors: np.ndarray, first: int, size: int) -> list[int]:
     """Places of ``size`` rows, in the order taken; of equally far rows (to six decimals of the cosine) the lower place.
 
     Distances to the ``AHEAD`` rows that are farthest now are computed together: the memory traffic of one pass over the
     vectors serves several steps. The choice is the same as one by one.
     """
     closest = np.full(len(vectors), -np.inf, np.float32)  # cosine to the nearest row taken
-    known: dict[int, np.ndarray[Any, Any]] = {}
+    known: dict[int, np.ndarray] = {}
     taken = [first]
     while True:
         newest = taken[-1]
@@ -84,14 +84,14 @@ def centres(vectors: np.ndarray[Any, Any], first: int, size: int) -> list[int]:
         taken.append(int(closest.argmin()))
 
 
-def _farthest(closest: np.ndarray[Any, Any], newest: int) -> list[int]:
+def _farthest(closest: np.ndarray, newest: int) -> list[int]:
     """``newest`` and the other rows that are farthest from those taken."""
     count = min(AHEAD, len(closest))
     found = np.argpartition(closest, count - 1)[:count].tolist()
     return [newest, *(place for place in found if place != newest)]
 
 
-def _cosines(vectors: np.ndarray[Any, Any], places: list[int]) -> np.ndarray[Any, Any]:
+def _cosines(vectors: np.ndarray, places: list[int]) -> np.ndarray:
     """Cosines of these rows with every row, float32 [places, n]."""
     chosen = vectors[places]
     found = np.empty((len(places), len(vectors)), np.float32)

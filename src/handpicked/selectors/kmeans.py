@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -63,7 +63,7 @@ class KMeans(Selector):
         """See ``Selector``."""
         load_faiss()
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, self.length_columns)
         if len(rows) <= size:
             return np.sort(rows.rows)
@@ -86,7 +86,7 @@ class KMeans(Selector):
         top.add(found.labels, self._keys(rows, found), rows.ids, rows.rows)
         return top.rows()
 
-    def _keys(self, rows: Candidates, found: Clusters) -> np.ndarray[Any, Any]:
+    def _keys(self, rows: Candidates, found: Clusters) -> np.ndarray:
         """What is highest in the rows to take."""
         if self.take == "random":
             return random_keys(rows.ids, self.seed)

@@ -24,7 +24,7 @@ WIDTH = 1.1
 """A length bin reaches from one length to 10% above it."""
 
 
-def length_bins(lengths: Any) -> np.ndarray[Any, Any]:
+def length_bins(lengths: Any) -> np.ndarray:
     """The bin of each length: ``floor(log(length) / log(1.1))``, with one bin of its own for length 0."""
     values = np.asarray(lengths, dtype=np.float64)
     return np.where(values < 1, 0, 1 + np.floor(np.log(np.maximum(values, 1)) / np.log(WIDTH) + 1e-9)).astype(
@@ -86,7 +86,7 @@ class LengthMatched(Selector):
         """See ``Selector``."""
         return replace(self, lengths=tuple(lengths), without=frozenset(ids) if self.disjoint else frozenset())
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         lengths = self.lengths or ()
         if size != len(lengths):
             raise ConfigError(
@@ -126,9 +126,9 @@ class LengthMatched(Selector):
         return f"not among the {size:,} drawn with seed {self.seed} to match the lengths of the other subset"
 
 
-def nearest_quotas(wanted: np.ndarray[Any, Any], available: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def nearest_quotas(wanted: np.ndarray, available: np.ndarray) -> np.ndarray:
     """``wanted`` rows a bin, cut to what is ``available``, the rest moved to the nearest bins that have rows left."""
-    quotas: np.ndarray[Any, Any] = np.minimum(wanted, available)
+    quotas: np.ndarray = np.minimum(wanted, available)
     for place in np.flatnonzero(wanted > available).tolist():
         short = int(wanted[place] - available[place])
         for other in sorted(range(len(wanted)), key=lambda bin_: (abs(bin_ - place), bin_)):

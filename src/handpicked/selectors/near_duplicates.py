@@ -18,7 +18,7 @@ NEIGHBOURS = 64
 """In a band each row is compared with at most this many better ones."""
 
 
-def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray[Any, Any]:
+def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray:
     """Every row (ascending) of which a better one is a near duplicate: longer, then smaller id, then smaller row.
 
     ``scores`` have the columns ``minhash`` (signatures, null for very short rows) and ``chars``. Near duplicates have
@@ -64,7 +64,7 @@ def _matrix(signatures: Any) -> Any:
     return np.frombuffer(b"".join(signatures.to_pylist()), dtype="<u4").reshape(len(signatures), -1)
 
 
-def _candidates(bands: Any, rank: Any) -> np.ndarray[Any, Any]:
+def _candidates(bands: Any, rank: Any) -> np.ndarray:
     """Pairs of places (better, worse) that share a band."""
     found = []
     for band in range(bands.shape[1]):
@@ -78,7 +78,7 @@ def _candidates(bands: Any, rank: Any) -> np.ndarray[Any, Any]:
     return np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
 
 
-def _signatures(scores: Scores, rows: Any) -> np.ndarray[Any, Any]:
+def _signatures(scores: Scores, rows: Any) -> np.ndarray:
     """The signatures of these rows, in their order (ascending)."""
     parts = []
     for batch in scores.batches(("minhash",)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from handpicked.selectors.clusters import load_faiss
@@ -15,9 +13,7 @@ CELLS = 16
 """Cells searched for each row, of 2 sqrt(n)."""
 
 
-def nearest(
-    vectors: np.ndarray[Any, Any], count: int, exact: int = EXACT
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def nearest(vectors: np.ndarray, count: int, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray]:
     """The ``count`` rows with the highest cosine to each row, itself among them: places (int32 [n, count], -1 where fewer
     were found) and cosines (float32 [n, count]).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class PowerLaw(Selector):
     def columns(self) -> tuple[str, ...]:
         return (self.field, self.measure)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         groups = count_groups(scores, self.field, self.columns)
         if not groups:
             return np.empty(0, np.int64)

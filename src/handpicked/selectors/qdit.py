@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -79,14 +79,14 @@ class Qdit(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if not size or not len(rows):
             return np.empty(0, np.int64)
         quality = unit_range(rows.values[self.column] * (-1 if self.highest is False else 1))
 
-        def blend(gains: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-            blended: np.ndarray[Any, Any] = (1 - self.alpha) * gains + self.alpha * quality[places]
+        def blend(gains: np.ndarray, places: np.ndarray) -> np.ndarray:
+            blended: np.ndarray = (1 - self.alpha) * gains + self.alpha * quality[places]
             return blended
 
         return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, self.name), size, blend)])
@@ -95,12 +95,12 @@ class Qdit(Selector):
         return f"not among the {size:,} best by {self.column} and diversity (alpha {self.alpha:g})"
 
 
-def unit_range(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def unit_range(values: np.ndarray) -> np.ndarray:
     """The values moved and stretched to 0 to 1; all 0 where they are equal."""
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ConfigError(
             "field: quality has infinite values, so that it has no scale to blend with diversity."
         )
-    found: np.ndarray[Any, Any] = (values - low) / (high - low) if high > low else np.zeros(len(values))
+    found: np.ndarray = (values - low) / (high - low) if high > low else np.zeros(len(values))
     return found

@@ -11,7 +11,7 @@ from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import TopK, id_numbers
 
 
-def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
+def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray:
     """A number in [0, 2**53) for each id, from its 128 bits and ``seed`` (splitmix64, Steele et al., 2014).
 
     It belongs to the row's content, not to its place: any order and any split of a pool gives the same choice.
@@ -26,7 +26,7 @@ def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray[Any, Any]:
     high, low = ids
     with np.errstate(over="ignore"):
         key = mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
-        keys: np.ndarray[Any, Any] = (mix(mix(high ^ key) ^ low) >> np.uint64(11)).astype(np.float64)
+        keys: np.ndarray = (mix(mix(high ^ key) ^ low) >> np.uint64(11)).astype(np.float64)
     return keys
 
 
@@ -42,7 +42,7 @@ class Random(Selector):
     libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         top = TopK(np.array([size]))
         for batch in scores.batches(()):
             ids = id_numbers(batch["id"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypedDict
+from typing import ClassVar, TypedDict
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from handpicked.selectors.topk import TopK, id_numbers, numbers
 
 def take_top(
     scores: Scores, column: str, size: int, highest: bool, ceiling: float | None = None
-) -> np.ndarray[Any, Any]:
+) -> np.ndarray:
     """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value, or over ``ceiling``, never win.
 
     Raises:
@@ -55,7 +55,7 @@ class Longest(Selector):
         """See ``Selector``."""
         return Extreme(self.measure, highest=True)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         return take_top(scores, self.measure, size, highest=True)
 
     def why_not(self, size: int) -> str:
@@ -82,7 +82,7 @@ class Shortest(Selector):
         """See ``Selector``."""
         return Extreme(self.measure, highest=False)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         return take_top(scores, self.measure, size, highest=False)
 
     def why_not(self, size: int) -> str:
@@ -127,7 +127,7 @@ class Top(Selector):
         limit = ceiling if self.ceiling is None else self.ceiling
         return replace(self, ceiling=None if limit == math.inf else limit)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         return take_top(scores, self.column, size, highest=True, ceiling=self.ceiling)
 
     def why_not(self, size: int) -> str:
@@ -155,7 +155,7 @@ class Bottom(Selector):
         """See ``Selector``."""
         return Extreme(self.column, highest=False)
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         return take_top(scores, self.column, size, highest=False)
 
     def why_not(self, size: int) -> str:

@@ -119,7 +119,7 @@ class Selector(Method, ABC):
         """
 
     @abstractmethod
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         """The chosen rows, ascending (int64): exactly ``size`` of them, or fewer when fewer have a value.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -74,7 +74,7 @@ class SemDeDup(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         columns = () if self.column is None else (self.column,)
         rows = candidates(scores, self.embeddings, columns, self.ceiling)
         if not len(rows):
@@ -102,9 +102,7 @@ class SemDeDup(Selector):
         return "more similar to a row of its cluster that ranks before it than the rows kept are"
 
 
-def earlier(
-    vectors: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], first: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
+def earlier(vectors: np.ndarray, labels: np.ndarray, first: np.ndarray) -> np.ndarray:
     """For each row the highest cosine to a row of its cluster that comes before it by ``first`` (ascending, then place), to
     six decimals, so that rounding errors break no ties.
 

@@ -24,7 +24,7 @@ class TopK:
     the few that may still win.
     """
 
-    def __init__(self, quotas: np.ndarray[Any, Any]) -> None:
+    def __init__(self, quotas: np.ndarray) -> None:
         self._quotas = np.asarray(quotas, dtype=np.int64)
         self._floors = np.where(self._quotas > 0, -np.inf, np.inf)
         self._limit = 2 * int(self._quotas.sum()) + SLACK
@@ -64,7 +64,7 @@ class TopK:
         full = (counts >= self._quotas) & (self._quotas > 0)
         self._floors[full] = worst[full]
 
-    def _hopeful(self, groups: np.ndarray[Any, Any], keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _hopeful(self, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """Which rows can still be kept by their key alone, so that few are left to sort with all their ties.
 
         Finding a group's cut costs a pass over all rows, so that it is done where few groups overflow.
@@ -79,7 +79,7 @@ class TopK:
             hopeful &= ~members | (keys >= cut)
         return hopeful
 
-    def entries(self) -> tuple[np.ndarray[Any, Any], ...]:
+    def entries(self) -> tuple[np.ndarray, ...]:
         """Group, key, id (high and low) and row of every row kept, by group, best first."""
         self._prune()
         if not self._parts:
@@ -92,12 +92,12 @@ class TopK:
             )
         return self._parts[0]
 
-    def rows(self) -> np.ndarray[Any, Any]:
+    def rows(self) -> np.ndarray:
         """The rows kept, ascending."""
         return np.sort(self.entries()[4])
 
 
-def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def id_numbers(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Ids of 32 hex digits as two columns of uint64, high and low, that sort as the ids do."""
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
@@ -111,7 +111,7 @@ def id_numbers(ids: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
     return pairs[:, 0], pairs[:, 1]
 
 
-def numbers(values: pa.Array, column: str) -> np.ndarray[Any, Any]:
+def numbers(values: pa.Array, column: str) -> np.ndarray:
     """The values of a column as float64, NaN where there is none.
 
     Raises:
@@ -125,5 +125,5 @@ def numbers(values: pa.Array, column: str) -> np.ndarray[Any, Any]:
         or pa.types.is_null(kind)
     ):
         raise ConfigError(f"field: the column {column!r} holds {kind}, no numbers; it cannot be ranked.")
-    found: np.ndarray[Any, Any] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found: np.ndarray = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -63,7 +63,7 @@ class Window(Selector):
         """Without a size every row of the window is kept."""
         return "optional"
 
-    def select(self, scores: Scores, size: int) -> np.ndarray[Any, Any]:
+    def select(self, scores: Scores, size: int) -> np.ndarray:
         values = [numbers(batch[self.ranked], self.ranked) for batch in scores.batches((self.ranked,))]
         known = np.concatenate(values) if values else np.empty(0)
         known = known[~np.isnan(known)]

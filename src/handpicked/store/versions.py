@@ -19,7 +19,7 @@ LANGUAGE_MODEL = ("tokenizers", "torch", "transformers")
 EMBEDDER = (*LANGUAGE_MODEL, "sentence-transformers")
 
 
-class Method(Protocol):
+class Versioned(Protocol):
     """What states a version of its own: a scorer, a selector."""
 
     @property
@@ -50,7 +50,7 @@ class Versions:
         return Versions(dict(methods), {name: version for name, version in found.items() if version})
 
     @staticmethod
-    def by(*methods: Method, stage: Mapping[str, int] | None = None) -> Versions:
+    def by(*methods: Versioned, stage: Mapping[str, int] | None = None) -> Versions:
         """Those that the methods state, and the stage itself."""
         stated = {method.name: method.version for method in methods}
         libraries = [library for method in methods for library in method.libraries]

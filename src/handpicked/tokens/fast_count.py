@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from handpicked.data.arrow import int64_array
 
 if TYPE_CHECKING:
-    Counts = Callable[[pa.LargeStringArray], np.ndarray[Any, Any]]
+    Counts = Callable[[pa.LargeStringArray], np.ndarray]
 
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 CELLS = 4 << 20
@@ -65,7 +65,7 @@ def encoded_lengths(tokenizer: Any) -> Counts:
     nothing = len(tokenizer.encode(""))
     seen = 0
 
-    def counts(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
+    def counts(texts: pa.LargeStringArray) -> np.ndarray:
         nonlocal seen
 
         offsets, data = text_buffers(texts)
@@ -77,9 +77,7 @@ def encoded_lengths(tokenizer: Any) -> Counts:
     return counts
 
 
-def _by_awkward(
-    tokenizer: Any, offsets: np.ndarray[Any, Any], data: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
+def _by_awkward(tokenizer: Any, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
     import awkward as ak
 
     characters = ak.contents.NumpyArray(data, parameters={"__array__": "char"})
@@ -90,7 +88,7 @@ def _by_awkward(
     return np.diff(np.asarray(encoded.layout.offsets)).astype(np.int64, copy=False)
 
 
-def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.ndarray[Any, Any]:
+def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.ndarray:
     """By gigatoken's padded matrix, which is as wide as the longest text: so texts of like length go together."""
     import gigatoken
 
@@ -106,7 +104,7 @@ def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.n
     return result
 
 
-def _like_lengths(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
+def _like_lengths(sizes: np.ndarray) -> Iterator[tuple[int, int]]:
     """Runs of ascending ``sizes`` (bytes), each of which fits a matrix of ``CELLS`` at one token a byte, or is one text."""
     begin = 0
     while begin < len(sizes):
@@ -119,7 +117,7 @@ def _like_lengths(sizes: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
 def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) -> Counts:
     correction = lru_cache(maxsize=65536)(lambda run: _run_correction(run, reference))
 
-    def corrected(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
+    def corrected(texts: pa.LargeStringArray) -> np.ndarray:
         result = counts(texts)
         offsets, data = text_buffers(texts)
         hard = _rows_with_bytes(data, offsets, missing)
@@ -134,7 +132,7 @@ def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) 
     return corrected
 
 
-def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (int64, one more than texts, from 0) and bytes (uint8) of a large_string array, without copying the text."""
     _, offset_buffer, data = texts.buffers()
     offsets = np.frombuffer(offset_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
@@ -143,7 +141,7 @@ def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray[Any, Any], np.n
     return offsets - offsets[0], np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
 
 
-def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray[Any, Any]:
+def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray:
     """Which texts contain a byte from ``low`` to ``high`` (exclusive)."""
     rows = np.zeros(len(offsets) - 1, dtype=bool)
     filled = np.flatnonzero(offsets[1:] > offsets[:-1])
@@ -157,7 +155,7 @@ def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray[Any,
     return rows
 
 
-def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray[Any, Any]:
+def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray:
     """Which texts contain one of the bytes ``wanted`` that can occur in UTF-8."""
     table = np.zeros(256, dtype=bool)
     table[[byte for byte in wanted if byte not in NEVER_IN_UTF8]] = True
@@ -173,7 +171,7 @@ def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray[Any, 
     return rows
 
 
-def _after_two_spaces(data: Any) -> np.ndarray[Any, Any]:
+def _after_two_spaces(data: Any) -> np.ndarray:
     """The places of ASCII digits after two bytes that may be white space.
 
     Block by block, because a block and its masks stay in the processor's cache: three times as fast as at one go.
@@ -194,7 +192,7 @@ def _after_two_spaces(data: Any) -> np.ndarray[Any, Any]:
     return np.concatenate(found)
 
 
-def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], int]) -> np.ndarray[Any, Any]:
+def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], int]) -> np.ndarray:
     """What to add to each text's count for its runs of two or more white-space characters before a digit.
 
     Runs of up to seven bytes, nearly all, are packed into one number each and looked up once a batch.
@@ -258,7 +256,7 @@ def _other_numbers() -> str:
     return rf"[\p{{Nl}}\p{{No}}{digits}{beyond}]|(?:[{space}][{wide}]|[{wide}][{space}])[{space}]*[0-9]"
 
 
-def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray[Any, Any]:
+def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray:
     offsets, data = text_buffers(texts)
     rows = _rows_where(data, offsets, 0x80, 0x100)
     beyond_ascii = np.flatnonzero(rows)

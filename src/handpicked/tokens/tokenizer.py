@@ -64,7 +64,7 @@ class Tokenizer:
     """Counts tokens of Arrow text. ``reference`` is Hugging Face's count, ``fast`` the one used where the probe agreed."""
 
     identity: TokenizerIdentity
-    counts: Callable[[pa.LargeStringArray], np.ndarray[Any, Any]]
+    counts: Callable[[pa.LargeStringArray], np.ndarray]
 
     def count(self, texts: pa.Array) -> pa.Array:
         """Tokens of each text (int64), without added special tokens; null for null."""
@@ -76,7 +76,7 @@ class Tokenizer:
         return counted if present is None else pc.if_else(present, counted, pa.scalar(None, pa.int64()))
 
 
-def load_tokenizer(spec: str | None = None) -> Tokenizer:
+def load_counter(spec: str | None = None) -> Tokenizer:
     """The tokenizer named ``spec``: a folder, a tokenizer.json, a SentencePiece .model or a Hugging Face name.
 
     ``None`` is the embedded SmolLM2-135M-Instruct tokenizer, which needs no network.

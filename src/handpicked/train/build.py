@@ -9,14 +9,14 @@ from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import TrainingError
 from handpicked.models.load import device, dtype_of, load_model
 from handpicked.train.encode import EncodedRows
-from handpicked.train.plan import Plan, micro_batch
+from handpicked.train.plan import TrainingPlan, micro_batch
 from handpicked.train.schedule import TRANSFORMERS, Schedule, refuse_still, schedule
 from handpicked.train.trainer import ResponseTrainer
 
 
 def build_trainer(
     rows: EncodedRows,
-    planned: Plan,
+    planned: TrainingPlan,
     model: ModelSettings,
     settings: TrainSettings,
     tokenizer: Any,

@@ -11,7 +11,7 @@ from handpicked.errors import TrainingError
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """``order``: a row for every place in training, epochs one after the other; ``tokens``: of all places together."""
 
     order: tuple[int, ...]
@@ -29,7 +29,7 @@ class Plan:
         return len(set(self.order))
 
 
-def plan(lengths: Sequence[int], settings: TrainSettings, seed: int) -> Plan:
+def plan(lengths: Sequence[int], settings: TrainSettings, seed: int) -> TrainingPlan:
     """Fill ``settings.budget_tokens``, or make ``settings.epochs`` passes, over rows of these lengths in tokens.
 
     Every pass is a new permutation. Under a budget, rows are taken until the next one would exceed it; passes are added
@@ -60,7 +60,7 @@ def plan(lengths: Sequence[int], settings: TrainSettings, seed: int) -> Plan:
     steps = (
         sorted(order[at : at + size], key=lambda row: -lengths[row]) for at in range(0, len(order), size)
     )
-    return Plan(tuple(row for step in steps for row in step), tokens, size)
+    return TrainingPlan(tuple(row for step in steps for row in step), tokens, size)
 
 
 def _passes(rows: int, seed: int) -> Iterator[int]:

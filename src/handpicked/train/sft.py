@@ -25,7 +25,7 @@ from handpicked.train.card import write_card
 from handpicked.train.change import WeightChange, adapted_norm, adapter_change, model_change, refusal
 from handpicked.train.encode import EncodedRows, encode
 from handpicked.train.learned import Learned, learned
-from handpicked.train.plan import Plan, plan
+from handpicked.train.plan import TrainingPlan, plan
 from handpicked.train.schedule import schedule
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ def _result(
     trainer: Any,
     steps: Any,
     rows: EncodedRows,
-    planned: Plan,
+    planned: TrainingPlan,
     settings: TrainSettings,
     out: Path,
     arm: str,
@@ -229,7 +229,7 @@ def _result(
     )
 
 
-def _require_space(model: Any, settings: TrainSettings, out: Path, planned: Plan) -> None:
+def _require_space(model: Any, settings: TrainSettings, out: Path, planned: TrainingPlan) -> None:
     """Raise StoreError now, not after hours, when the disk cannot hold two checkpoints and what is saved at the end."""
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
@@ -283,7 +283,7 @@ def _require_parts(settings: TrainSettings) -> None:
 
 
 def _fingerprint(
-    rows: EncodedRows, planned: Plan, model: ModelSettings, settings: TrainSettings, seed: int
+    rows: EncodedRows, planned: TrainingPlan, model: ModelSettings, settings: TrainSettings, seed: int
 ) -> str:
     """What a checkpoint belongs to: the model, the settings and every token in its order."""
     resolved = settings.resolved().model_dump_json()

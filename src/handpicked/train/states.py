@@ -11,13 +11,15 @@ from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import TrainingError
 from handpicked.models.adam_state import save_state
 from handpicked.models.load import identity
-from handpicked.train.plan import Plan
+from handpicked.train.plan import TrainingPlan
 
 
 class KeepStates(TrainerCallback):  # type: ignore[misc]
     """Writes ``folder/step-N`` at the step nearest to the end of each of the plan's passes, the last one included."""
 
-    def __init__(self, folder: Path, planned: Plan, model: ModelSettings, settings: TrainSettings) -> None:
+    def __init__(
+        self, folder: Path, planned: TrainingPlan, model: ModelSettings, settings: TrainSettings
+    ) -> None:
         self.folder = folder
         self.passes = max(1, round(len(planned.order) / planned.rows))
         self.about = {

@@ -10,7 +10,7 @@ from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.load import load_tokenizer
 from handpicked.progress import SILENT
-from handpicked.scorers.model.deita import Deita, DeitaRating, rating_ids
+from handpicked.scorers.model.deita import DeitaRating, DeitaScore, rating_ids
 from handpicked.scorers.pool_scorer import FACTS, SCORES
 from made_examples import MadePool, example, made_pool, scores, stopped
 
@@ -37,9 +37,9 @@ def rate(model, tmp_path):
     return make
 
 
-def product_of(rate, **fields) -> Deita:
+def product_of(rate, **fields) -> DeitaScore:
     complexity, quality = rate("deita-complexity"), rate("deita-quality")
-    return Deita(complexity.model, complexity.prompt, quality_prompt=quality.prompt, **fields)
+    return DeitaScore(complexity.model, complexity.prompt, quality_prompt=quality.prompt, **fields)
 
 
 def run(scorer, work: Path, pool=POOL):

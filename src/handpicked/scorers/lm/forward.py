@@ -86,7 +86,7 @@ def token_losses(
     block = LOGITS // model.config.get_text_config().vocab_size * (1 if ids.device.type == "cpu" else 8)
     losses = []
     for states, answer in zip(hidden.split(max(block, 1)), answers.split(max(block, 1)), strict=True):
-        losses.append(surprise(_head(model, outputs, states).float(), answer))
+        losses.append(cross_entropy(_head(model, outputs, states).float(), answer))
     return torch.cat(losses)
 
 
@@ -108,7 +108,7 @@ def _head(model: Any, outputs: Any, states: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def surprise(logits: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+def cross_entropy(logits: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
     """The cross-entropy of each line of ``logits``, which are overwritten: half the time of a function that copies them."""
     logits -= logits.amax(-1, keepdim=True)
     of_answer = logits.gather(1, answer[:, None])[:, 0]

@@ -50,8 +50,8 @@ class Row:
     reason: str | None = None
     given: float | None = None
     alone: float | None = None
-    each_given: np.ndarray[Any, Any] | None = None
-    each_alone: np.ndarray[Any, Any] | None = None
+    each_given: np.ndarray | None = None
+    each_alone: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ class Noise:
     alpha: float = 5.0
     seed: int = 0
 
-    def of(self, tokens: np.ndarray[Any, Any], width: int, neighbour: int) -> np.ndarray[Any, Any]:
+    def of(self, tokens: np.ndarray, width: int, neighbour: int) -> np.ndarray:
         """float32 [tokens, width]; all zero for the row itself."""
         shape = (len(tokens), width)
         if neighbour == 0:

@@ -28,7 +28,7 @@ from handpicked.store.journal import append, recover
 if TYPE_CHECKING:
     import torch
 
-    Line = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+    Line = tuple[np.ndarray, np.ndarray]
     """The tokens of a row, and which of them are scored."""
 
 SHARED = 8
@@ -146,7 +146,7 @@ class Passes:
                 embedded[line, : len(noise)] += noise.to(embedded)
         return embedded
 
-    def _passed(self, todo: Todo, losses: np.ndarray[Any, Any]) -> Pass:
+    def _passed(self, todo: Todo, losses: np.ndarray) -> Pass:
         mean = float(losses.astype("float64").mean())
         kept = base64.b64encode(losses.astype("float32").tobytes()).decode() if self.each else None
         row = int(self.tokenized.rows[todo.place])

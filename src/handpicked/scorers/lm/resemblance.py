@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,9 +31,9 @@ def write_resemblance(
     work: Path,
     names: tuple[str, str, str],
     rows: Sequence[Compared],
-    vectors: np.ndarray[Any, Any],
+    vectors: np.ndarray,
     target: TargetSet,
-    targets: np.ndarray[Any, Any],
+    targets: np.ndarray,
 ) -> None:
     """Write similarity, round robin rank and truncation, by these names.
 
@@ -65,7 +64,7 @@ def write_resemblance(
     write_scores(work, pa.table(table))
 
 
-def _check(target: TargetSet, vectors: np.ndarray[Any, Any]) -> None:
+def _check(target: TargetSet, vectors: np.ndarray) -> None:
     bad = [prompt for prompt, good in zip(target, directed(vectors), strict=True) if not good]
     if bad:
         raise ConfigError(

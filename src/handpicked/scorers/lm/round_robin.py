@@ -9,7 +9,6 @@ is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,11 +20,11 @@ DECIMALS = 6
 class Ranked:
     """For each row (of n) its similarity to the nearest target (float64) and its place, 1 the first to be taken (int64)."""
 
-    similarity: np.ndarray[Any, Any]
-    rank: np.ndarray[Any, Any]
+    similarity: np.ndarray
+    rank: np.ndarray
 
 
-def round_robin(vectors: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Ranked:
+def round_robin(vectors: np.ndarray, targets: np.ndarray) -> Ranked:
     """Rows with unit vectors float32 [n, d] as chosen by targets with unit vectors float32 [t, d].
 
     Rows must come in the order in which equals are taken (ascending id). Time is t sorts of n numbers; memory a few columns

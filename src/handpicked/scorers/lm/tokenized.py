@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,21 +34,21 @@ class Tokenized:
     ``cut`` counts response tokens beyond the limit, ``reason`` is a place in ``REASONS`` (0: it can be scored).
     """
 
-    rows: np.ndarray[Any, Any]
-    start: np.ndarray[Any, Any]
-    cut: np.ndarray[Any, Any]
-    reason: np.ndarray[Any, Any]
-    ids: np.ndarray[Any, Any]
-    scored: np.ndarray[Any, Any]
+    rows: np.ndarray
+    start: np.ndarray
+    cut: np.ndarray
+    reason: np.ndarray
+    ids: np.ndarray
+    scored: np.ndarray
 
-    def tokens(self, place: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def tokens(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """Token ids of the row at ``place`` and which of them are its response's (boolean)."""
         span = slice(int(self.start[place]), int(self.start[place + 1]))
         return self.ids[span], self.scored[span]
 
-    def common_prefix(self) -> np.ndarray[Any, Any]:
+    def common_prefix(self) -> np.ndarray:
         """The token ids that all rows begin with, such as a system prompt; each row keeps an unscored token after them."""
-        common: np.ndarray[Any, Any] | None = None
+        common: np.ndarray | None = None
         for place in (self.reason == 0).nonzero()[0].tolist():
             ids, scored = self.tokens(place)
             before = ids[: max(int(scored.argmax()) - 1, 0)]

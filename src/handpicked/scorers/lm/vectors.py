@@ -28,7 +28,7 @@ class Done:
     places: Sequence[int]
 
 
-Embed = Callable[[Sequence[int]], "np.ndarray[Any, Any]"]
+Embed = Callable[[Sequence[int]], "np.ndarray"]
 """The vectors of the rows at these places, float32 [len, width]. Where the model's passes may run side by side, so may its calls."""
 
 
@@ -39,7 +39,7 @@ def compute_vectors(
     load: Callable[[], tuple[Any, Embed]],
     progress: Progress,
     label: str,
-) -> np.ndarray[Any, Any] | None:
+) -> np.ndarray | None:
     """float32 [rows, width], memory-mapped: one vector for each place that ``plan`` names. ``None``: it names none.
 
     ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what embeds with it. What
@@ -76,7 +76,7 @@ NO_DIRECTION = "the model gave no vector with a direction: it is zero, or not of
 """Why a row has no value that is a cosine."""
 
 
-def directed(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def directed(vectors: np.ndarray) -> np.ndarray:
     """Which vectors [n, width] have a direction, so that there is a cosine: those that are finite and not zero. Booleans [n]."""
     found = np.empty(len(vectors), bool)
     for first in range(0, len(vectors), BLOCK):
@@ -85,8 +85,8 @@ def directed(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return found
 
 
-def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def unit(vectors: np.ndarray) -> np.ndarray:
     """Each vector, which must be ``directed``, divided by its length, float32."""
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    scaled: np.ndarray[Any, Any] = (vectors / lengths).astype(np.float32)
+    scaled: np.ndarray = (vectors / lengths).astype(np.float32)
     return scaled

@@ -226,7 +226,7 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Deita(PoolScorer):
+class DeitaScore(PoolScorer):
     """Complexity times quality, 1 to 36: the evol score by which DEITA sorts rows before its diversity filter.
 
     A conversation of several turns is rated as a whole, by the pool's rule for prompt and response; the published code adds up

@@ -107,9 +107,9 @@ class _Arrays:
     """Embeddings in the making: arrays on disk, and a count of the chunks that are done."""
 
     folder: Path
-    rows: np.ndarray[Any, Any]
-    vectors: np.ndarray[Any, Any]
-    counts: np.ndarray[Any, Any]
+    rows: np.ndarray
+    vectors: np.ndarray
+    counts: np.ndarray
     limit: int | None
     tokens: int
     done: int
@@ -189,7 +189,7 @@ class _Arrays:
         write_json(self.folder / FACTS, facts)
         write_scores(self.folder, pa.table(table))
 
-    def _keep(self, good: np.ndarray[Any, Any]) -> None:
+    def _keep(self, good: np.ndarray) -> None:
         """Leave the rows that are ``good``, and no embedding of the others.
 
         The note of what is done goes first: an attempt that is killed between two files begins anew and mixes none.
@@ -220,7 +220,7 @@ def _texts(pool: Pool, rows: Sequence[int] | None, text: Text) -> Iterator[_Row]
                 yield _Row(row, joined)
 
 
-def _rows(pool: Pool, rows: Sequence[int] | None) -> np.ndarray[Any, Any]:
+def _rows(pool: Pool, rows: Sequence[int] | None) -> np.ndarray:
     found = [batch["row"].to_numpy() for batch in _batches(pool, rows, ["row"])]
     return np.concatenate([np.empty(0, np.int64), *found])
 

@@ -139,7 +139,7 @@ class Less(PoolScorer):
         encoded: dict[int, Encoded],
         work: Path,
         progress: Progress,
-    ) -> dict[int, np.ndarray[Any, Any]]:
+    ) -> dict[int, np.ndarray]:
         """Of every row the similarities to each subset, weighted over the states; one bar for all of them."""
         tokens = sum(len(row.ids) for batch in plan for row in batch)
         rates = [state.learning_rate / sum(one.learning_rate for one in states) for state in states]

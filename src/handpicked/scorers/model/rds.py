@@ -143,7 +143,7 @@ class Rds(PoolScorer):
     def _load(self, rows: Sequence[ModelRow]) -> tuple[Any, Embed]:
         model: Any = load_model(self.model)
 
-        def embed(places: Sequence[int]) -> np.ndarray[Any, Any]:
+        def embed(places: Sequence[int]) -> np.ndarray:
             return weighted_means(model, [rows[place].ids for place in places])
 
         return model, embed
@@ -153,7 +153,7 @@ def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:
     return ModelRow(row, packed(encoded.ids[:limit]), max(0, len(encoded.ids) - limit))
 
 
-def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:
+def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray:
     """The position-weighted mean of the last hidden states of each row of token ids: float32 [rows, hidden size].
 
     ``model`` is a causal language model; padding goes on the right, where it cannot look, and weighs nothing.
@@ -170,5 +170,5 @@ def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray[Any,
         # Places beyond a row are no numbers of its own; a NaN there must not reach it by way of 0 times NaN.
         hidden = hidden.masked_fill((weights == 0)[:, :, None], 0.0)
         means = torch.einsum("bl,blh->bh", weights, hidden) / weights.sum(1, keepdim=True)
-    found: np.ndarray[Any, Any] = means.cpu().numpy()
+    found: np.ndarray = means.cpu().numpy()
     return found

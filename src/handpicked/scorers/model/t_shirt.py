@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -122,17 +122,17 @@ class TShirt(PoolScorer):
         write_scores(work, pa.Table.from_pylist(table, schema))
 
 
-def selective_ifd(delta: np.ndarray[Any, Any], threshold: float) -> float:
+def selective_ifd(delta: np.ndarray, threshold: float) -> float:
     """exp of the mean Delta over the tokens that the prompt moves by more than ``threshold`` nats; 1 where it moves none."""
     return math.exp(_selected(delta, threshold))
 
 
-def _selected(delta: np.ndarray[Any, Any], threshold: float) -> float:
+def _selected(delta: np.ndarray, threshold: float) -> float:
     chosen = delta[np.abs(delta) > threshold]
     return float(chosen.mean(dtype=np.float64)) if len(chosen) else 0.0
 
 
-def _deltas(losses: Losses, neighbour: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+def _deltas(losses: Losses, neighbour: int) -> Iterator[tuple[int, np.ndarray]]:
     """Row and Delta of every response token, for the rows that have losses."""
     for row in losses.rows(neighbour):
         if row.each_given is not None and row.each_alone is not None:

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope, Scorer
-from handpicked.tokens.tokenizer import load_tokenizer
+from handpicked.tokens.tokenizer import load_counter
 
 
 @dataclass(frozen=True)
 class LengthTokens(Scorer):
-    """Tokens of the response under ``tokenizer`` (see ``load_tokenizer``; ``None`` is the embedded one).
+    """Tokens of the response under ``tokenizer`` (see ``load_counter``; ``None`` is the embedded one).
 
     No begin-of-text or end-of-text token is added or counted; a special token spelled out in the text counts as one.
     """
@@ -37,7 +37,7 @@ class LengthTokens(Scorer):
     @property
     def recorded(self) -> dict[str, object]:
         """The identity of the tokenizer."""
-        return {"tokenizer": load_tokenizer(self.tokenizer).identity.as_dict()}
+        return {"tokenizer": load_counter(self.tokenizer).identity.as_dict()}
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        return load_tokenizer(self.tokenizer).count(batch["response"])
+        return load_counter(self.tokenizer).count(batch["response"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +16,7 @@ def prose(texts: pa.Array, instead: str = "\n") -> pa.Array:
     return pc.replace_substring_regex(pc.fill_null(texts.cast(pa.large_string()), ""), CODE, instead)
 
 
-def count_words(texts: pa.Array) -> np.ndarray[Any, Any]:
+def count_words(texts: pa.Array) -> np.ndarray:
     """The number of runs of characters between ASCII white space in each of ``texts`` (no nulls), int64."""
     offsets, data = _buffers(texts)
     space = np.zeros(256, dtype=bool)
@@ -29,11 +27,11 @@ def count_words(texts: pa.Array) -> np.ndarray[Any, Any]:
     begins = offsets[:-1][offsets[:-1] < offsets[1:]]
     starts[begins] = ~blank[begins]  # a text begins anew, whatever the one before it ended in
     sums = np.r_[0, np.cumsum(starts)]
-    counts: np.ndarray[Any, Any] = sums[offsets[1:]] - sums[offsets[:-1]]
+    counts: np.ndarray = sums[offsets[1:]] - sums[offsets[:-1]]
     return counts
 
 
-def _buffers(texts: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """(offsets, bytes): the UTF-8 of text ``i`` is ``bytes[offsets[i]:offsets[i + 1]]``."""
     _, positions, data = texts.buffers()
     if data is None or not len(texts):

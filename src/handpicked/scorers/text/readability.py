@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,15 +30,15 @@ SYLLABLES = "[aeiouy]+"
 SILENT = r"(?:[^aeiouyl]|[aeiouy]l)e\b|[^aeiouytd]ed\b|[^aeiouyscxzgh]es\b"
 
 
-def count_sentences(texts: pa.Array) -> np.ndarray[Any, Any]:
+def count_sentences(texts: pa.Array) -> np.ndarray:
     """Sentences of each of ``texts`` (no nulls). A line that is not empty is at least one: a heading, an item, a verse."""
     for pattern in NO_END:
         texts = pc.replace_substring_regex(texts, pattern, r"\1\2")
-    counts: np.ndarray[Any, Any] = pc.count_substring_regex(texts, END).to_numpy(zero_copy_only=False)
+    counts: np.ndarray = pc.count_substring_regex(texts, END).to_numpy(zero_copy_only=False)
     return counts.astype(np.int64)
 
 
-def count_syllables(words: pa.Array) -> np.ndarray[Any, Any]:
+def count_syllables(words: pa.Array) -> np.ndarray:
     """Syllables of English words in lower case, at least 1 each.
 
     Runs of vowels (y included), less a silent final e, -ed and -es: what the CMU pronouncing dictionary says of 96% of the
@@ -46,7 +46,7 @@ def count_syllables(words: pa.Array) -> np.ndarray[Any, Any]:
     """
     runs = pc.count_substring_regex(words, SYLLABLES).to_numpy(zero_copy_only=False)
     silent = pc.count_substring_regex(words, SILENT).to_numpy(zero_copy_only=False)
-    counts: np.ndarray[Any, Any] = np.maximum(runs - silent, 1)
+    counts: np.ndarray = np.maximum(runs - silent, 1)
     return counts.astype(np.int64)
 
 

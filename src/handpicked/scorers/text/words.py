@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +17,10 @@ MOST = 1 << 20
 class Words:
     """``codes`` numbers each word; text ``i`` has words ``offsets[i]`` to ``offsets[i + 1]``."""
 
-    codes: np.ndarray[Any, Any]
-    offsets: np.ndarray[Any, Any]
+    codes: np.ndarray
+    offsets: np.ndarray
 
-    def ngrams(self, n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def ngrams(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """A 64-bit hash of every run of ``n`` words of one text, and the text it is of.
 
         Equal runs have equal hashes; two different ones share a hash with probability 2**-64.
@@ -38,12 +37,12 @@ class Words:
         return hashes, owners
 
 
-def mix(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def mix(values: np.ndarray) -> np.ndarray:
     """The finalizer of splitmix64 (Steele et al., 2014): a bijection of 64-bit numbers that scatters them."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray[Any, Any] = values ^ (values >> np.uint64(31))
+    mixed: np.ndarray = values ^ (values >> np.uint64(31))
     return mixed
 
 
@@ -54,7 +53,7 @@ def beginnings(texts: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(texts, 0, MOST)
 
 
-def split_words(texts: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:
+def split_words(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """All words of all texts, one after the other, and the offsets of each text's; as ``str.split()`` finds them."""
     trimmed = pc.utf8_trim_whitespace(pc.fill_null(texts, "").cast(pa.large_string()))
     lists = pc.utf8_split_whitespace(trimmed)
