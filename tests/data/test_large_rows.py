@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import handpicked as hp
 from handpicked.data import read
 
 CHILD = """
@@ -112,3 +114,18 @@ def test_a_columnar_row_over_the_limit_is_rejected_with_its_size(tmp_path, kind)
     batches = [batch for shard in pool.shards for batch in shard.read(["row", "response"])]
     assert [row for batch in batches for row in batch["row"].to_pylist()] == [0, 2, 3]
     assert [example.row for example in pool.examples()] == [0, 2, 3]
+
+
+def test_deeply_nested_rows_are_written_whether_long_or_not(tmp_path):
+    deep: object = "end"
+    for _ in range(600):
+        deep = [deep]
+    rows = [
+        {"prompt": "a", "response": "b", "more": deep},
+        {"prompt": "c", "response": "d " * 600_000, "more": deep},
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pool = hp.read(tmp_path / "pool.jsonl")
+    hp.select(pool, "longest", size=2).write(tmp_path / "out")
+    written = [json.loads(line) for line in (tmp_path / "out" / "selected.jsonl").open()]
+    assert written == rows

@@ -116,7 +116,11 @@ def pieces(row: Mapping[str, Any], dumps: Callable[[Mapping[str, Any]], bytes]) 
         long.append(text)
         return f"{mark}{len(long) - 1}"
 
-    rest = dumps(_replaced(row, aside))
+    try:
+        rest = dumps(_replaced(row, aside))
+    except RecursionError:  # long and deeply nested: as one piece
+        yield dumps(row)
+        return
     for number, text in enumerate(long):
         before, _, rest = rest.partition(f"{mark}{number}".encode())
         yield before
@@ -126,11 +130,17 @@ def pieces(row: Mapping[str, Any], dumps: Callable[[Mapping[str, Any]], bytes]) 
 
 def is_long(value: Any) -> bool:
     """Whether there is a long text in a value."""
-    if isinstance(value, str):
-        return len(value) > LARGE
-    if isinstance(value, Mapping):
-        return any(map(is_long, value.values()))
-    return isinstance(value, list | tuple) and any(map(is_long, value))
+    waiting = [value]  # no recursion: rows may be nested deeper than Python calls
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if len(one) > LARGE:
+                return True
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+    return False
 
 
 def _escapes(text: str) -> bytes:
