@@ -77,14 +77,11 @@ def test_likelihoods_through_an_endpoint_are_those_of_the_model(tiny_model, tmp_
     with completions(model) as url:
         there = benching.endpoint_subject(ServedModel(url, "tiny", tokenizer=str(model), max_length=4096))
         found = benching.bench(there, NAMES, settings, tmp_path / "there")
-    of = [
-        {row["benchmark"]: row["arms"][0]["score"] for row in table["benchmarks"]}
-        for table in (expected, found)
-    ]
+    of = [{row.benchmark: row.arms[0].score for row in one.benchmarks} for one in (expected, found)]
     assert list(of[1]) == NAMES
     for name in NAMES:
-        assert of[1][name]["n"] == of[0][name]["n"] == 4
-        assert of[1][name]["value"] == pytest.approx(of[0][name]["value"], abs=1e-5)
+        assert of[1][name].n == of[0][name].n == 4
+        assert of[1][name].value == pytest.approx(of[0][name].value, abs=1e-5)
 
 
 def test_prompts_are_cut_at_what_the_model_takes(tiny_model, tmp_path):

@@ -181,11 +181,11 @@ def test_the_papers_experiments_resolve_every_name_and_say_what_they_take(
     assert not any("planned" in part for part in planned.missing)
 
 
-def test_a_run_refuses_every_such_arm_at_once_before_any_work(smallest, tmp_path):
+def test_a_run_refuses_every_such_arm_at_once_before_any_work(smallest, tiny_model, tmp_path):
     nothing = json.dumps({"by": "random", "fraction": 0.001})
     settings = ["train.budget_tokens=5", "arms.random.train.learning_rate=1e-20", f"arms.none={nothing}"]
     words = [sys.executable, "-m", "handpicked", "run", str(smallest), "-o", str(tmp_path / "out")]
-    words += [word for setting in (*settings, "model.name=bundled") for word in ("--set", setting)]
+    words += [word for setting in (*settings, f"model.name={tiny_model}") for word in ("--set", setting)]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2 and not (tmp_path / "out").exists(), done.stderr
     longest, *rest = done.stderr.splitlines()

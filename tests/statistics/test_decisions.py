@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
+import made_run
 import numpy as np
 import pytest
 from worlds import Judged, Longer, Outcome, judged, valued, verdict
 
-from handpicked.records import Review, Verdict
+from handpicked.records import Estimate, Review, Verdict
 from handpicked.results.answer import decide
 from handpicked.results.banners import banners
+from handpicked.results.controlled import controlled_rate
+from handpicked.results.schema import BenchmarkCell, BenchmarkRow, Results, ShortAnswers
 from handpicked.statistics import seeds
 from handpicked.statistics.compare import compare
 from handpicked.statistics.health import health
-from handpicked.statistics.length_control import controlled_json, length_controlled
+from handpicked.statistics.length_control import length_controlled
 from handpicked.statistics.size_curve import size_curve
 from handpicked.statistics.win_rate import adjusted_win_rate
 
 FAST, FULL = 300, 3000
-EMPTY: dict[str, Any] = {
-    "judges": [], "arms": [], "candidates": [], "comparisons": [], "short_answers": [], "benchmarks": [],
-}  # fmt: skip
+USUAL = made_run.usual()
+"""A run with nothing to warn of, whose parts are replaced by those under test."""
+COMPARISON = next(one for one in USUAL.comparisons if one.test_set == "all" and one.a in USUAL.candidates)
 
 
 def rare(alarm: Callable[[np.random.Generator], bool], n: int, most: float = 0.05) -> None:
@@ -40,9 +42,8 @@ def decisions(verdicts: list[Verdict]) -> dict[str, str]:
     found = {}
     for test in compare(verdicts, arm_of=arm_of):
         rate = adjusted_win_rate([v for v in verdicts if arm_of[v.b] == test.b])
-        found[test.b] = decide(
-            {"strict": {"win_rate": asdict(rate)}, "test_set": "all", "holm": test.adjusted}
-        )
+        strict = replace(COMPARISON.strict, win_rate=rate)
+        found[test.b] = decide(replace(COMPARISON, strict=strict, holm=test.adjusted))
     return found
 
 
@@ -76,26 +77,18 @@ def explained(world: Longer) -> Callable[[np.random.Generator], bool]:
 
     def alarm(rng: np.random.Generator) -> bool:
         verdicts = world.verdicts(rng)
-        rate = asdict(adjusted_win_rate(verdicts))
         (test,) = compare(
             verdicts, arm_of={name: name.split("-")[0] for v in verdicts for name in (v.a, v.b)}
         )
-        item = {
-            "judge": "judge", "test_set": "all", "a": "mine", "b": "rival", "strict": {"win_rate": rate}, "holm": test.adjusted,
-            "length_controlled": controlled_json(length_controlled(verdicts)), "style_controlled": None,
-        }  # fmt: skip
-        arms = [
-            {"name": name, "by": "longest", "refined": None, "training": None, "unfinished": {"value": 0}}
-            for name in ("mine", "rival")
-        ]
-        run = {
-            **EMPTY,
-            "judges": [{"name": "judge", "healthy": True}],
-            "arms": arms,
-            "candidates": ["mine"],
-            "comparisons": [item],
-        }
-        return any("vanishes" in banner["title"] for banner in banners(run))
+        item = replace(
+            COMPARISON,
+            strict=replace(COMPARISON.strict, win_rate=adjusted_win_rate(verdicts)),
+            holm=test.adjusted,
+            length_controlled=controlled_rate(length_controlled(verdicts)),
+            style_controlled=None,
+        )
+        shown = banners(replace(USUAL, comparisons=(item,)))
+        return any("vanishes" in banner.title for banner in shown)
 
     return alarm
 
@@ -105,19 +98,39 @@ def test_a_win_is_not_laid_to_length_where_the_judge_does_not_care_for_it(prompt
     rare(explained(Longer(prompts, count, lead, by_length=0.0, side=0.5)), FAST // 2)
 
 
-def difference(prompts: int, sd: float, mean: float, count: int, rng: np.random.Generator) -> dict[str, Any]:
+def difference(prompts: int, sd: float, mean: float, count: int, rng: np.random.Generator) -> Estimate:
     """How far seeds of an arm lie above the base model on the same prompts."""
     base = [{f"p{p}": float(v) for p, v in enumerate(rng.normal(0, sd, prompts))}]
     mine = [{f"p{p}": float(v) for p, v in enumerate(rng.normal(mean, sd, prompts))} for _ in range(count)]
-    return asdict(seeds.difference(mine, base))
+    return seeds.difference(mine, base)
 
 
-def right(prompts: int, share: float, count: int, rng: np.random.Generator) -> dict[str, Any]:
+def right(prompts: int, share: float, count: int, rng: np.random.Generator) -> Estimate:
     sides = [
         [{f"p{p}": float(hit) for p, hit in enumerate(rng.random(prompts) < share)} for _ in range(k)]
         for k in (count, 1)
     ]
-    return asdict(seeds.difference(*sides))
+    return seeds.difference(*sides)
+
+
+def benchmark(name: str, arms: list[str], prompts: int, count: int, rng: np.random.Generator) -> BenchmarkRow:
+    """A benchmark of short answers on which the arms grow longer than the base model, and as many are right."""
+    cells = [
+        BenchmarkCell(
+            arm=arm,
+            score=right(prompts, 0.6, count, rng),
+            to_base=right(prompts, 0.6, count, rng),
+            to_full=None,
+            characters=None,
+            characters_to_base=difference(prompts, 1, 9, count, rng),
+            metrics={},
+            subtasks={},
+            reason=None,
+            failed=False,
+        )
+        for arm in arms
+    ]
+    return BenchmarkRow(name, "acc", True, 5, False, True, (), (), tuple(cells))
 
 
 @pytest.mark.parametrize(("prompts", "count", "arms"), [(30, 1, 1), (100, 1, 6), (100, 3, 6)])
@@ -126,23 +139,20 @@ def test_longer_answers_alone_do_not_say_that_accuracy_falls(prompts, count, arm
 
     def alarm(rng: np.random.Generator) -> bool:
         names = [f"arm-{i}" for i in range(arms)]
-        short = [
-            {
-                "arm": name,
-                "prompts": prompts,
-                "words_above_base": difference(prompts, 1, 9, count, rng),
-                "right_above_base": right(prompts, 0.4, count, rng),
-            }
+        short = tuple(
+            ShortAnswers(
+                arm=name,
+                prompts=prompts,
+                words=None,
+                words_above_base=difference(prompts, 1, 9, count, rng),
+                right=None,
+                right_above_base=right(prompts, 0.4, count, rng),
+            )
             for name in names
-        ]
-        cells = [
-            {"benchmark": f"task-{j}", "higher_is_better": True, "members": [], "short_answer": True, "arms": [
-                {"arm": name, "to_base": right(prompts, 0.6, count, rng), "characters_to_base": difference(prompts, 1, 9, count, rng), "failed": False}
-                for name in names
-            ]}
-            for j in range(3)
-        ]  # fmt: skip
-        return bool(banners({**EMPTY, "short_answers": short, "benchmarks": cells}))
+        )
+        rows = tuple(benchmark(f"task-{j}", names, prompts, count, rng) for j in range(3))
+        shown = banners(replace(USUAL, short_answers=short, benchmarks=rows))
+        return any("accuracy falls" in banner.title for banner in shown)
 
     rare(alarm, FAST // arms)
 

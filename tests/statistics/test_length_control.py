@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handpicked.records import Estimate, NotEstimable, Pair, Verdict
+from handpicked.results.controlled import controlled_rate
 from handpicked.statistics.equal_length import length_rows
 from handpicked.statistics.health import prefers_longer
 from handpicked.statistics.length_control import (
     by_length,
-    controlled_json,
     length_controlled,
     style_controlled,
 )
@@ -142,9 +142,9 @@ def test_where_it_cannot_be_told_there_is_a_reason_and_no_value(verdicts, why):
     assert isinstance(found.win_rate, NotEstimable)
     assert why in found.win_rate.reason
     assert not found.effects and not found.forms and not found.both_sides
-    told = controlled_json(found)
-    assert (told["value"], told["low"], told["high"], told["range"]) == (None, None, None, None)
-    assert why in told["reason"]
+    told = controlled_rate(found)
+    assert (told.value, told.low, told.high, told.range) == (None, None, None, None)
+    assert told.reason and why in told.reason
     assert found.win_rate.n + found.win_rate.missing == len(verdicts)
 
 
@@ -169,12 +169,10 @@ def test_forms_on_both_sides_of_a_half_are_told():
     found = next(one for one in seeds if one.both_sides)
     low, high = min(found.forms.values()), max(found.forms.values())
     assert low < 0.5 < high
-    told = controlled_json(found)
-    assert told["both_sides"] and told["value"] is not None and told["range"] == [low, high]
-    assert (
-        "length cannot be separated from the answer" in told["reason"]
-        and f"{low:.1%} to {high:.1%}" in told["reason"]
-    )
+    told = controlled_rate(found)
+    assert told.both_sides and told.value is not None and told.range == (low, high) and told.reason
+    assert "length cannot be separated from the answer" in told.reason
+    assert f"{low:.1%} to {high:.1%}" in told.reason
 
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 9000)).filter(any), min_size=2, max_size=40)

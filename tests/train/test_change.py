@@ -68,5 +68,5 @@ def test_training_that_changed_nothing_leaves_nothing_and_says_so(
 
 
 def test_weights_that_are_no_numbers_are_refused():
-    assert "no numbers" in str(refusal(WeightChange(math.nan, 1.0), "a", 1.0))
+    assert "not numbers" in str(refusal(WeightChange(math.nan, 1.0), "a", 1.0))
     assert refusal(WeightChange(1e-30, 1.0), "a", 1.0) is None

@@ -115,9 +115,8 @@ def subsets(job: Job, opened: Mapping[str | None, OpenPool], arms: Sequence[str]
 
 
 def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset | None) -> Subset:
-    settings = selection_settings(job.lineup, name)
-    if of is not None:
-        settings = settings.with_options(of=str(of.folder))
+    written = selection_settings(job.lineup, name)
+    settings = written if of is None else written.with_options(of=str(of.folder))
     turns = opened.settings.turns
     plan = plan_selection(opened.pool, settings, turns)
     scores = scores_for(
@@ -126,11 +125,13 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
 
     def make(work: Path) -> Mapping[str, Any]:
         facts: dict[str, Any] = {
-            "settings": settings.model_dump(mode="json"),
+            "settings": written.model_dump(mode="json"),  # names the arm to match, not its folder
             "turns": turns,
             "command": [],
         }
-        return asdict(pick_by(plan, work, facts, job.progress, say=job.store.say, kept=scores))
+        found = pick_by(plan, work, facts, job.progress, say=job.store.say, kept=scores)
+        named = {**found.settings, "of": arm.of} if arm.of else found.settings
+        return asdict(replace(found, settings=named))
 
     stage = job.store.stage(
         f"subset/{name}",
