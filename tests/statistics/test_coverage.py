@@ -99,11 +99,11 @@ def effect_covered(world: Preferring) -> Callable[[np.random.Generator], bool]:
     whole = replace(
         world, prompts=40_000, seeds=1, prompt_sd=math.hypot(world.prompt_sd, world.seed_sd), seed_sd=0
     )
-    truth = preference(*whole.judged(np.random.default_rng(0)), ("used",))["rows"][0]["effect"]["value"]
+    truth = preference(*whole.judged(np.random.default_rng(0)), ("used",)).rows[0].effect.value
 
     def covered(rng: np.random.Generator) -> bool:
-        found = preference(*world.judged(rng), ("used",), fixed={"rival"})["rows"][0]["effect"]
-        return bool(found["low"] <= truth <= found["high"])
+        found = preference(*world.judged(rng), ("used",), fixed={"rival"}).rows[0].effect
+        return bool(found.low <= truth <= found.high)
 
     return covered
 

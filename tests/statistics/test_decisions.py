@@ -6,16 +6,16 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import made_run
 import numpy as np
 import pytest
 from worlds import Judged, Longer, Outcome, judged, valued, verdict
 
+import made_run
 from handpicked.records import Estimate, Review, Verdict
 from handpicked.results.answer import decide
 from handpicked.results.banners import banners
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow, Results, ShortAnswers
+from handpicked.results.schema import BenchmarkCell, BenchmarkRow, ShortAnswers
 from handpicked.statistics import seeds
 from handpicked.statistics.compare import compare
 from handpicked.statistics.health import health

@@ -35,7 +35,7 @@ def _reason(rate: Rate) -> str | None:
 
 
 def control_note(rate: Rate) -> str:
-    """What a reader must know beside a rate at equal length: why it cannot be told, or what other forms say."""
+    """What a reader must know beside a rate at equal length: why it has no value, or what other forms say."""
     if not isinstance(rate, ControlledRate):
         return ""
     if rate.reason:
@@ -62,7 +62,7 @@ def equal_text(rate: Rate | None) -> str:
     if rate is None:
         return percent(None)
     if rate.value is None:
-        return "cannot be told" if _reason(rate) else percent(None)
+        return "no value" if _reason(rate) else percent(None)
     apart = isinstance(rate, ControlledRate) and rate.both_sides
     return f"{percent(rate.value)}{', inconclusive' if apart else ''}"
 
