@@ -226,7 +226,7 @@ def make(
     mistakes = [
         f"{say(key)}: '{name}' has no such setting"
         + (f", only {', '.join(known)}." if known else "; it takes none.")
-        + did_you_mean(key, [*known, *beside])
+        + did_you_mean(key, list(dict.fromkeys((*known, *beside))))
         for key in values
         if key not in known
     ]

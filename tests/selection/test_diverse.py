@@ -83,12 +83,21 @@ def test_kmeans_takes_one_row_of_each_kind_and_writes_how(pool, tmp_path):
     assert all(tokens > 10 for tokens in table["embedding"][:12]) and table["embedding_cut"][0] == 0
 
 
-@pytest.mark.parametrize("by", ["k-center", "facility-location", "deita", "qdit", "car", "semdedup"])
+OWN = {
+    "k-center": {},
+    "facility-location": {},
+    "deita": {"field": "quality", "threshold": 0.99},
+    "qdit": {"field": "quality"},
+    "car": {"field": "quality", "clusters": 3},
+    "semdedup": {"threshold": 0.99, "clusters": 3},
+}
+
+
+@pytest.mark.parametrize("by", OWN)
 def test_every_selector_by_meaning_shares_the_embeddings(pool, tmp_path, by, monkeypatch):
     modeled(pool, scorers_for(["embedding"], ScoreSettings()), ScoreSettings())
     monkeypatch.setattr(embedding, "embed", lambda *_: pytest.fail("embedded again"))
-    field = {"field": "quality"} if by in ("deita", "qdit", "car") else {}
-    settings = SelectSettings(by=by, size=4, threshold=0.99, clusters=3, **field)
+    settings = SelectSettings(by=by, size=4, **OWN[by])
     assert pick(pool, settings, tmp_path / "out").kept == 4
 
 
@@ -97,7 +106,8 @@ def test_a_pool_in_another_order_gives_the_same_rows(by):
     prompts = []
     for rows in (ROWS, ROWS[::-1]):
         pool = MemoryPool(rows, shards=3)
-        chosen = hp.select(pool, selector_for(SelectSettings(by=by, seed=2, clusters=3)), size=5).rows
+        grouped = {"clusters": 3} if by in ("kmeans", "semdedup") else {}
+        chosen = hp.select(pool, selector_for(SelectSettings(by=by, seed=2, **grouped)), size=5).rows
         prompts.append({rows[row]["prompt"] for row in chosen.tolist()})
     assert prompts[0] == prompts[1]
 
@@ -184,8 +194,8 @@ def test_mistakes_are_found_before_any_work(pool, tmp_path, monkeypatch):
     found = {
         at[1]: told for at, told in mistakes(Experiment(name="x", pool={"path": str(tmp_path)}, arms=arms))
     }
-    assert "a" not in found and "needs the name of the column" in found["b"]
-    assert "'embedding' does not use this setting" in found["c"] and "no modules.json" in found["d"]
+    assert "a" not in found and "field: 'deita' needs this setting" in found["b"]
+    assert "'embedding' has no such setting" in found["c"] and "no modules.json" in found["d"]
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingPart, match=r"faiss: pip install 'handpicked\[embed\]'"):
         pick(pool, SelectSettings(by="kmeans", size=3), tmp_path / "x")

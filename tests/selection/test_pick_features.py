@@ -51,6 +51,7 @@ def test_top_and_bottom_by_a_feature(pool, tmp_path):
             "better": "none",
             "null": "the response has no words outside of code",
             "version": 1,
+            "part": "response",
         }
     ]
 
