@@ -267,7 +267,7 @@ class Review:
     """One judgement of a pair in one order.
 
     ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second; ``unknown`` is a stored
-    judgement whose order nobody wrote down: it is told with ``a`` first and takes no part in statistics of position.
+    judgement whose order nobody wrote down: it is shown with ``a`` first and takes no part in statistics of position.
     ``preferred`` is the *position* preferred, ``None`` when the reply could not be parsed, with the reason. ``scores``
     are (first, second) where the judge gives scores. ``raw`` is the reply, untouched. ``truncated`` says that answers
     were cut to the judge's limit before it saw them; ``lost`` that no reply came for a reason that may pass.

@@ -57,7 +57,7 @@ def _check_events(text: str) -> None:
 
 
 def _check_scalars(node: yaml.Node, loader: yaml.SafeLoader, seen: set[int]) -> None:
-    """Make every plain value once, so that one that Python refuses is told with its place."""
+    """Make every plain value once, so that one that Python refuses is reported with its place."""
     if id(node) in seen:
         return
     seen.add(id(node))

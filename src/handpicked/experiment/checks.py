@@ -74,7 +74,7 @@ def missing_parts(experiment: Experiment) -> list[str]:
         except MissingPart as error:
             found.append(f"arm '{name}': {error}")
         except HandpickedError:
-            continue  # a mistake: told with the others
+            continue  # a mistake that is reported with the others
     for settings in experiment.evaluate.judges:
         judge = load_judge(settings.name)
         if not judge.asks and importlib.util.find_spec("sentence_transformers") is None:
@@ -146,7 +146,7 @@ def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
 
 
 def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
-    """The fields of the arm's pool; none where it cannot be read, which is told as a mistake of its own."""
+    """The fields of the arm's pool; none where it cannot be read, which is reported as a mistake of its own."""
     settings = experiment.pool if arm.pool is None else experiment.pools.get(arm.pool)
     if arm.field is None or settings is None:
         return ()

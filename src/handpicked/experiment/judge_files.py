@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CACHE = "replies.sqlite"
 """Paid replies, in the folder of the results."""
 MOST_REASONS = 3
-"""Reasons without a verdict that are told; the verdicts hold all of them."""
+"""How many reasons for missing verdicts are shown; the verdicts hold all of them."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def replay_file(
 def _one_way(
     verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
 ) -> tuple[list[Verdict], list[Pair]]:
-    """Every two models told from one side: of the named model, else of the one that is ``a`` at their first meeting."""
+    """Every two models seen from one side: of the named model, else of the one that is ``a`` at their first meeting."""
     sides: dict[frozenset[str], str] = {}
     for v in verdicts:
         both = frozenset((v.a, v.b))

@@ -5,17 +5,18 @@ prompt.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
+from handpicked import installed
 from handpicked.config import BUNDLED_EMBEDDER, Strict
 from handpicked.endpoint.template import fields as template_fields
 from handpicked.errors import ConfigError, did_you_mean
 
+GROUP = "handpicked.judges"
 SHIPPED = Path(__file__).parent / "shipped"
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
 VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
@@ -90,40 +91,31 @@ def shipped_judges() -> list[str]:
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "judge.yaml").is_file())
 
 
-def installed_judges() -> dict[str, Path]:
-    """The folders of the judges that installed packages add by an entry point of the group ``handpicked.judges``.
-
-    The entry point names a package that holds judge.yaml and prompt.txt, or in it the folder's path.
-
-    Raises:
-        ConfigError: a package cannot be loaded.
-    """
-    found = {}
-    for point in entry_points(group="handpicked.judges"):
-        try:
-            place = point.load()
-        except Exception as error:
-            raise ConfigError(
-                f"The judge '{point.name}' cannot be loaded from {point.value}: {error}"
-            ) from error
-        found[point.name] = Path(place.__path__[0] if hasattr(place, "__path__") else place)
-    return found
-
-
 def load_judge(name: str) -> JudgeFolder:
     """A shipped judge by name, one of an installed package, or a folder of the user's.
+
+    A package adds a judge by an entry point of the group ``handpicked.judges``. It names a package that holds judge.yaml and
+    prompt.txt, or in it the folder's path.
 
     Raises:
         ConfigError: every mistake in the folder, or the package cannot be loaded.
     """
-    known = {**installed_judges(), **{shipped: SHIPPED / shipped for shipped in shipped_judges()}}
-    folder = known.get(name, Path(name).expanduser())
+    folder = _folder(name)
     if not (folder / "judge.yaml").is_file():
         raise ConfigError(
             f"There is no judge '{name}': it is neither shipped or installed nor a folder with a judge.yaml."
-            f"{did_you_mean(name, known)}"
+            f"{did_you_mean(name, [*installed.names(GROUP), *shipped_judges()])}"
         )
     return _checked(folder)
+
+
+def _folder(name: str) -> Path:
+    if name in shipped_judges():
+        return SHIPPED / name
+    place: Any = installed.load(GROUP, name)
+    if place is None:
+        return Path(name).expanduser()
+    return Path(place.__path__[0] if hasattr(place, "__path__") else place)
 
 
 def _checked(folder: Path) -> JudgeFolder:

@@ -43,13 +43,13 @@ def _outcome(sign: int | None) -> Outcome:
 
 
 def swapped(preferred: Preference | None) -> Preference | None:
-    """The same preference told with the positions exchanged."""
+    """The same preference with the positions exchanged."""
     exchange: dict[Preference, Preference] = {"first": "second", "second": "first", "tie": "tie"}
     return None if preferred is None else exchange[preferred]
 
 
 def mirrored(review: Review, order: Literal["ab", "ba"]) -> Review:
-    """The review of a judge that does not see positions, told in the other order."""
+    """The review of a judge that does not see positions, as if in the other order."""
     scores = None if review.scores is None else (review.scores[1], review.scores[0])
     preferred = swapped(review.preferred)
     return replace(review, order=order, preferred=preferred, scores=scores, seconds=None, cost=None)

@@ -1,6 +1,6 @@
 """How the candidate's benchmark scores change by type of instruction: paired differences over the documents of each type.
 
-The documents of all benchmarks are pooled, each counting once; which of them a type's documents come from is told beside it,
+The documents of all benchmarks are pooled, each counting once; which of them a type's documents come from is listed beside it,
 for the verb of a question or of a story is not what an instruction's verb is.
 """
 

@@ -57,7 +57,7 @@ def pick(
     ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset; ``truncation`` asks
     how many selected rows a maximum sequence length would cut. Scores by a model, an endpoint or a target set are kept in
     ``run`` (an experiment's store), by default in the cache folder, where ``keep_versions`` goes on with what other versions
-    of libraries or methods made; ``say`` is told beforehand what they will take.
+    of libraries or methods made; ``say`` gets a line beforehand on what they will take.
 
     Raises:
         ConfigError: settings that contradict each other or the pool, such as a size beyond its rows; or no row is kept.

@@ -106,10 +106,10 @@ def modeled(
     """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept already, else computed now.
 
     They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``), where
-    ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` is told
-    before the work begins what it will take. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens
-    counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are
-    if that fails.
+    ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` gets a line on what it will
+    take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens counts with
+    ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``), these are scored
+    once more, and the scores stay as they are if that fails.
 
     Raises:
         ConfigError: fewer rows to score than are to be selected;

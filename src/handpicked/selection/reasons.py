@@ -23,7 +23,7 @@ SHOWN = 3
 
 
 def rejections(rejected: Iterable[Rejected]) -> tuple[Dropped, ...]:
-    """The reasons of rejection with their counts, commonest first, each told by its first row.
+    """The reasons of rejection with their counts, commonest first, each with its first row.
 
     Reasons that differ only in numbers (a line, a column) are one.
     """

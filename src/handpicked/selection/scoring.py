@@ -52,9 +52,9 @@ def score(
     """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into ``out``; return the counts.
 
     ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is null, and the
-    manifest counts these and says why. Text scorers are of ``part`` of the response. Rows = scored + rejected, always. A scorer that needs a model, an endpoint or a target
-    set works by ``settings`` and has several columns, of which NAME_reason says why a value is null; ``say`` is told
-    beforehand what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
+    manifest counts these and says why. Text scorers are of ``part`` of the response. Rows = scored + rejected, always. A
+    scorer that needs a model, an endpoint or a target set works by ``settings`` and has several columns, of which NAME_reason
+    says why a value is null; ``say`` gets a line beforehand on what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
     ``keep_versions`` also where other versions of libraries or methods began.
 
     Raises:

@@ -66,7 +66,7 @@ class Selector(Method, ABC):
 
     @property
     def size_rule(self) -> SizeRule:
-        """Whether it must be told how many rows to keep."""
+        """Whether it needs a size: how many rows to keep."""
         return "needed"
 
     def size_without(self, rows: int) -> int:

@@ -51,7 +51,7 @@ def inspection(folder: Path, size: int = 50, seed: int = 0) -> Inspection:
     known = {case.id: case for case in cases_of(folder)}
     chosen = sample(list(known.values()), size, seed)
     file = VoteFile(folder / "votes.jsonl")
-    file.standing()  # a damaged file must be told before anyone votes
+    file.standing()  # a damaged file must be reported before anyone votes
     title = folder.resolve().name
     return Inspection(
         folder, Session(title, chosen, known, file, seed, lambda standing: summarize(standing, known))

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
+from handpicked.method import parts
 from handpicked.models.load import dtype_of, identity, load_tokenizer, pinned, resolve
 from handpicked.models.template import SHIPPED, load_template, own_templates
 from handpicked.scorers.lm.forecast import weights_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+TRAINED_FOR_IT = parts(
+    model="name",
+    revision="revision",
+    trust_remote_code="trust_remote_code",
+    missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
+)
+"""Metadata of a scorer's model that has no default: no model of its kind is small enough to be bundled."""
 
 
 def config_of(model: ModelSettings) -> PretrainedConfig:

@@ -26,11 +26,11 @@ from pydantic import Field
 
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError
-from handpicked.method import HIDDEN, parts
+from handpicked.method import HIDDEN
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.scorers.lm.causal import config_of, context_of, made_of, size_of
+from handpicked.scorers.lm.causal import TRAINED_FOR_IT, config_of, context_of, made_of, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.forward import logits_at
 from handpicked.scorers.lm.model_rows import (
@@ -63,14 +63,7 @@ class DeitaRating(PoolScorer):
     """
 
     name: Rated  # type: ignore[misc]  # one of the variants
-    model: ModelSettings = field(
-        metadata=parts(
-            model="name",
-            revision="revision",
-            trust_remote_code="trust_remote_code",
-            missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
-        )
-    )
+    model: ModelSettings = field(metadata=TRAINED_FOR_IT)
     prompt: str | None = None
     """A file with a prompt of your own."""
     max_length: Annotated[int, Field(gt=1)] | None = None
@@ -233,14 +226,7 @@ class DeitaScore(PoolScorer):
     the products of its turns. Cost: two forward passes a row, by two models.
     """
 
-    model: ModelSettings = field(
-        metadata=parts(
-            model="name",
-            revision="revision",
-            trust_remote_code="trust_remote_code",
-            missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
-        )
-    )
+    model: ModelSettings = field(metadata=TRAINED_FOR_IT)
     prompt: str | None = None
     """A file with a prompt of your own for complexity."""
     max_length: Annotated[int, Field(gt=1)] | None = None

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from handpicked.config import EXECUTION, ModelSettings
 from handpicked.errors import ConfigError, TrainingError
-from handpicked.method import HIDDEN, parts
+from handpicked.method import HIDDEN
 from handpicked.models.classifier import (
     classifier_config,
     classifier_identity,
@@ -27,7 +27,7 @@ from handpicked.models.classifier import (
 from handpicked.models.template import own_template, render, takes_of
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.scorers.lm.causal import number_type
+from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
 from handpicked.scorers.lm.model_rows import (
     JOURNAL,
@@ -53,14 +53,7 @@ class Reward(PoolScorer):
     Cost: one forward pass a row.
     """
 
-    model: ModelSettings = field(
-        metadata=parts(
-            model="name",
-            revision="revision",
-            trust_remote_code="trust_remote_code",
-            missing="needs a model that was trained for it, and none is bundled. Give a folder or a hub name (--model NAME).",
-        )
-    )
+    model: ModelSettings = field(metadata=TRAINED_FOR_IT)
     max_length: Annotated[int, Field(gt=1)] | None = None
     """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
     batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
@@ -126,7 +119,7 @@ class Reward(PoolScorer):
         return model, compute
 
     def _encoder(self) -> Encoder:
-        resolve_classifier(self.model)  # a model of another kind is told before anything is tokenised
+        resolve_classifier(self.model)  # a model of another kind is refused before anything is tokenised
         limit = min(self.max_length or 1 << 30, _context(classifier_config(self.model)))
         return Encoder(load_classifier_tokenizer(self.model), self.model.name, limit)
 
