@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench [--rounds 5] [--limit 100]
 
-Both load nothing: the model is open. Plain is ``lm_eval.simple_evaluate`` without its survey of the machine (which asks pip for its
-packages and would make it look slower); ours also reads the local files, keeps every document's record and writes a stage.
-The two alternate; medians of the same run are compared.
+Both load nothing: the model is open. Plain is ``lm_eval.simple_evaluate`` without its survey of the machine
+(which asks pip for its packages and would make it look slower); ours also reads the local files, keeps every
+document's record and writes a stage. The two alternate; medians of the same run are compared.
 """
 
 from __future__ import annotations

@@ -3,17 +3,23 @@
     python -m benchmarks.embed [--rows 52002] [--size 1000] [--repeat 3] [--embeddings FOLDER] [--texts alpaca_data.json]
                                [--text-rows 512] [--keep FOLDER]
 
-* K-Means with ``size`` clusters, 25 iterations from the same kind of start: against scikit-learn's ``KMeans``.
-* k-center greedy, ``size`` rows: against a loop over scikit-learn's ``pairwise_distances``, as core-set code has it.
-* facility location by 100 neighbours, ``size`` rows: against apricot-select on scikit-learn's graph of 100 neighbours (submodlib took 13 s
-  for 100 of 2,000 rows, and is left out). The coverage of each choice is told: the mean cosine of all rows to the nearest taken.
-* exact facility location, over ``--exact`` rows, because the rivals keep every cosine (52,002 rows: 21.6 GB in apricot's
-  float64): against apricot-select and submodlib.
-* with ``--texts``, embedding of ``--text-rows`` of its rows, evenly spread: against ``SentenceTransformer.encode`` as it comes.
+* K-Means with ``size`` clusters, 25 iterations from the same kind of start: against
+  scikit-learn's ``KMeans``.
+* k-center greedy, ``size`` rows: against a loop over scikit-learn's
+  ``pairwise_distances``, as core-set code has it.
+* facility location by 100 neighbours, ``size`` rows: against apricot-select on scikit-learn's graph of 100
+  neighbours (submodlib took 13 s for 100 of 2,000 rows, and is left out). The coverage of each choice is
+  told: the mean cosine of all rows to the nearest taken.
+* exact facility location, over ``--exact`` rows, because the rivals keep every cosine (52,002 rows: 21.6 GB
+  in apricot's float64): against apricot-select and submodlib.
+* with ``--texts``, embedding of ``--text-rows`` of its rows, evenly spread: against
+  ``SentenceTransformer.encode`` as it comes.
 
-Vectors are those of the texts where ``--text-rows`` are enough of them, or ``embeddings.npy`` in ``--embeddings`` (what ``handpicked
-score --scorer embedding`` left in its cache), or else made: seeded, 384 dimensions, around 2,000 centres. Each contestant runs in a process of its own, which times the work without imports
-and reading, and takes its peak memory. Figures are medians; contestants take turns. A rival that is not installed is left out.
+Vectors are those of the texts where ``--text-rows`` are enough of them, or ``embeddings.npy`` in
+``--embeddings`` (what ``handpicked score --scorer embedding`` left in its cache), or else made: seeded, 384
+dimensions, around 2,000 centres. Each contestant runs in a process of its own, which times the work without
+imports and reading, and takes its peak memory. Figures are medians; contestants take turns. A rival that is
+not installed is left out.
 """
 
 from __future__ import annotations
@@ -147,7 +153,9 @@ tell(began)
 
 @dataclass(frozen=True)
 class Told:
-    """What one process told of itself: seconds, CPU seconds, peak memory in GiB, and how good its result is."""
+    """What one process told of itself: seconds, CPU seconds, peak memory in GiB,
+    and how good its result is.
+    """
 
     seconds: float
     cpu: float
@@ -171,7 +179,9 @@ def run(code: str, *arguments: object) -> Told:
 
 
 def made_vectors(rows: int, file: Path, embeddings: Path | None) -> None:
-    """``rows`` unit vectors in ``file``: real ones (the first of the folder), or seeded ones around centres."""
+    """``rows`` unit vectors in ``file``: real ones (the first of the folder), or
+    seeded ones around centres.
+    """
     import numpy as np
 
     if embeddings is not None:

@@ -1,4 +1,5 @@
-"""Root verbs and objects of instructions against spaCy's own ``nlp.pipe``, and the linguistic features, on the same rows.
+"""Root verbs and objects of instructions against spaCy's own ``nlp.pipe``, and the linguistic
+features, on the same rows.
 
     python -m benchmarks.english [--alpaca alpaca_data.json] [--rows 6000] [--repeat 3]
 
@@ -6,8 +7,9 @@
 * ``pipe``: ``nlp.pipe(texts, n_process=2)`` of the whole pipeline as it is loaded, documents thrown away.
 * ``pipe, one process``: the same with ``n_process=1``, because two are not always faster.
 
-Equal texts are left out beforehand, so that nobody gains by parsing a text once. The three take turns, ``--repeat`` times;
-figures are medians of wall and of CPU time. The ratio is to the faster of the two ways of ``pipe``.
+Equal texts are left out beforehand, so that nobody gains by parsing a text once. The three take turns,
+``--repeat`` times; figures are medians of wall and of CPU time. The ratio is to the faster of the two ways of
+``pipe``.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ def parsing(texts: list[str], repeat: int) -> None:
     for what, rates in (("wall", wall), ("CPU", cpu)):
         best = max(rates["pipe"], rates["pipe, one process"])
         print(
-            f"  handpicked is {rates['handpicked'] / best:.2f} of spaCy's own rate by {what} time (asked: 0.80)"
+            f"  handpicked is {rates['handpicked'] / best:.2f} of spaCy's own "
+            f"rate by {what} time (asked: 0.80)"
         )
 
 
@@ -75,7 +78,8 @@ def features(responses: list[str]) -> None:
     taken = {name: seconds(lambda make=make: make()(batch))[1] for name, make in FEATURES.items()}  # type: ignore[misc]
     slowest = max(taken, key=lambda name: taken[name])
     print(
-        f"{len(taken)} features of {len(responses):,} responses: {sum(taken.values()):.1f} s of CPU ({slowest}: {taken[slowest]:.1f} s)"
+        f"{len(taken)} features of {len(responses):,} responses: {sum(taken.values()):.1f} s of CPU "
+        f"({slowest}: {taken[slowest]:.1f} s)"
     )
 
 

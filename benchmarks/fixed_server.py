@@ -1,6 +1,7 @@
 """A chat endpoint that answers every request after a fixed time, with as little work as possible.
 
-The client is what is measured, and it shares the machine with this: no JSON is parsed, one prepared answer is sent.
+The client is what is measured, and it shares the machine with this: no JSON is parsed,
+one prepared answer is sent.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 
 
 
 class Answering(asyncio.Protocol):
-    """One connection: counts off whole requests by their content-length, and answers each after ``delay`` seconds."""
+    """One connection: counts off whole requests by their content-length, and answers
+    each after ``delay`` seconds.
+    """
 
     def __init__(self, delay: float, waited: Waited) -> None:
         self.delay, self.waited, self.seen = delay, waited, b""
@@ -50,8 +53,8 @@ class Answering(asyncio.Protocol):
 def serve(port: multiprocessing.Queue[int], delay: float, waited: Waited) -> None:
     """Serve on a free port, which is put into the queue, until the process is ended.
 
-    ``waited`` is shared: the seconds that all answers took from their request to their sending, by this process's own
-    clock, and how many they were. Timers are never early and often a millisecond late.
+    ``waited`` is shared: the seconds that all answers took from their request to their sending, by this
+    process's own clock, and how many they were. Timers are never early and often a millisecond late.
     """
 
     async def forever() -> None:

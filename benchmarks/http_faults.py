@@ -1,8 +1,8 @@
 """Ways in which an endpoint can answer wrongly, as a table, and a server that answers so.
 
-``FAULTS`` holds them; ``serving_fault(fault)`` is the server. Every answer is written byte by byte, because most of them no HTTP
-library would send. ``reads`` says that the right text is in the answer and must be found; of those where it is false no value
-may come; where it is None, the right one or none.
+``FAULTS`` holds them; ``serving_fault(fault)`` is the server. Every answer is written byte by byte, because
+most of them no HTTP library would send. ``reads`` says that the right text is in the answer and must be
+found; of those where it is false no value may come; where it is None, the right one or none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ MB = 2**20
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: the right ``text`` for it, another request's text, its Authorization header, its ``count``."""
+    """A request: the right ``text`` for it, another request's text, its
+    Authorization header, its ``count``.
+    """
 
     text: str
     foreign: str
@@ -38,7 +40,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class HttpFault:
-    """One way to answer. ``then`` is written ``pause`` seconds later; ``endless`` repeats it until the client goes."""
+    """One way to answer. ``then`` is written ``pause`` seconds later; ``endless`` repeats
+    it until the client goes.
+    """
 
     name: str
     answer: Callable[[Asked], bytes]

@@ -2,9 +2,10 @@
 
     python -m benchmarks.judge [--quick]
 
-The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time. Told is also the share
-of the ideal by the time that the server really took for its answers, by its own clock. On a machine that
-is busy with other work the share of the ideal is a matter of luck: quote the processor time of a judgement then.
+The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time.
+Told is also the share of the ideal by the time that the server really took for its answers, by its own clock.
+On a machine that is busy with other work the share of the ideal is a matter of luck: quote the processor time
+of a judgement then.
 """
 
 from __future__ import annotations

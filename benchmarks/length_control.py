@@ -2,14 +2,15 @@
 
     python -m benchmarks.length_control --data PUBLIC [--runs 300]
 
-PUBLIC holds ``judge_meta/``: AlpacaEval 1's annotations and leaderboard, Cherry LLM's reviews, MT-Bench's pairs, and the
-pairs that people labelled (Auto-J, LLMBar, FairEval). Three tables:
+PUBLIC holds ``judge_meta/``: AlpacaEval 1's annotations and leaderboard, Cherry LLM's reviews, MT-Bench's
+pairs, and the pairs that people labelled (Auto-J, LLMBar, FairEval). Three tables:
 
-* fit: log-likelihood of held-out verdicts above that of the mean alone (10 folds by prompt, three times), over all pairs
-  and over those within 20% of equal length alone, since it is there that the rate is read;
+* fit: log-likelihood of held-out verdicts above that of the mean alone (10 folds by prompt, three times),
+  over all pairs and over those within 20% of equal length alone, since it is there that the rate is read;
 * published: the rate at equal length of each AlpacaEval 1 model beside the published length-controlled one;
-* simulation: a judge that prefers length alone, by one of five laws, and answers of which some repeat themselves up to a
-  limit. How often does the 95% interval at equal length lie above 50% (2.5% would be right)?
+* simulation: a judge that prefers length alone, by one of five laws, and answers of which some repeat
+  themselves up to a limit. How often does the 95% interval at equal length lie above 50% (2.5% would be
+  right)?
 """
 
 from __future__ import annotations
@@ -175,7 +176,9 @@ FITTERS: Mapping[str, Fitter] = {
 
 
 def held_out(judged: Judged, learn: Fitter) -> tuple[float, float]:
-    """Log-likelihood of held-out verdicts, over all and over those of nearly equal length; a mean of ``TIMES``."""
+    """Log-likelihood of held-out verdicts, over all and over those of nearly equal
+    length; a mean of ``TIMES``.
+    """
     of = {prompt: place for place, prompt in enumerate(dict.fromkeys(judged.prompts))}
     place = np.array([of[prompt] for prompt in judged.prompts])
     totals = np.zeros(2)
@@ -229,7 +232,9 @@ LAWS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def lengths(n: int, loops: float, shift: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Log-normal lengths, ``a`` longer by ``shift`` in the log; of ``loops`` of its answers 3,000 to 6,000 characters."""
+    """Log-normal lengths, ``a`` longer by ``shift`` in the log; of ``loops`` of its answers
+    3,000 to 6,000 characters.
+    """
     both = np.exp(rng.normal(6.2, 0.8, n))
     a, b = both * np.exp(rng.normal(shift, 0.4, n)), both * np.exp(rng.normal(0, 0.4, n))
     looping = rng.random(n) < loops
@@ -250,7 +255,9 @@ def wins(form: Form, law: str, n: int, loops: float, shift: float, runs: int) ->
 
 
 def show_simulation(runs: int) -> None:
-    """The third table: the worst over shares of loops and shifts, for each law, and the mean over everything."""
+    """The third table: the worst over shares of loops and shifts, for each law, and
+    the mean over everything.
+    """
     print(
         f"a judge of length alone 'wins at equal length', percent of {runs} runs; worst of loops 0, 5, 10%:"
     )

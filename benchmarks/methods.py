@@ -6,16 +6,17 @@
 
 The rows are those of the sample that have a value of the first score. These tables come out, as Markdown:
 
-* how well each score ranks rows that others have published as chosen above the rest (area under the ROC curve, with the 95%
-  interval of 2,000 bootstrap resamples). ``--published`` is a folder of Parquet files with the column ``alpaca_index``, the row in
-  Alpaca's file, so it needs that pool;
-* Spearman's correlation of each score, of each linguistic feature and of being in a published subset with the length of the response
-  in tokens;
-* the share of rows that each two selectors have in common when both keep ``--size`` of these rows (by default half of them, 1,000 at
-  most). Every selector takes part that can be made of the scores given; those that fail are named with the reason. Below them, the
-  share of each published subset's rows that a selector keeps;
-* with ``--embeddings`` (``embeddings.npy`` and ``rows.npy`` of the whole pool, as ``benchmarks.embed --keep`` leaves them), the same of
-  the selectors that need no other model, when they keep 1,000 rows of the whole pool.
+* how well each score ranks rows that others have published as chosen above the rest (area under the ROC
+  curve, with the 95% interval of 2,000 bootstrap resamples). ``--published`` is a folder of Parquet files
+  with the column ``alpaca_index``, the row in Alpaca's file, so it needs that pool;
+* Spearman's correlation of each score, of each linguistic feature and of being in a published subset with the
+  length of the response in tokens;
+* the share of rows that each two selectors have in common when both keep ``--size`` of these rows (by default
+  half of them, 1,000 at most). Every selector takes part that can be made of the scores given; those that
+  fail are named with the reason. Below them, the share of each published subset's rows that a selector keeps;
+* with ``--embeddings`` (``embeddings.npy`` and ``rows.npy`` of the whole pool, as ``benchmarks.embed --keep``
+  leaves them), the same of the selectors that need no other model, when they keep 1,000 rows of the whole
+  pool.
 """
 
 from __future__ import annotations
@@ -273,7 +274,9 @@ def plain_plans(embeddings: Embeddings) -> dict[str, Selector]:
 def overlaps(
     pool: Pool, selectors: Mapping[str, Selector], size: int, subsets: Mapping[str, Column]
 ) -> Iterator[str]:
-    """The share of rows that each two selections have in common, and of each published subset that a selection keeps."""
+    """The share of rows that each two selections have in common, and of each published
+    subset that a selection keeps.
+    """
     kept: dict[str, set[int]] = {}
     failed = []
     for name, selector in selectors.items():

@@ -2,9 +2,10 @@
 
     python -m benchmarks.million [--rows 1000000] [--size 1000] [--only k-center qdit]
 
-Vectors are made: seeded, 384 dimensions, around 2,000 centres, memory-mapped as those of ``handpicked score --scorer embedding``
-are. Each selector runs in a process of its own, as ``handpicked select`` calls it; its peak memory is that of the whole process,
-mapped pages included. One whose peak is over 8 GB fails the benchmark.
+Vectors are made: seeded, 384 dimensions, around 2,000 centres, memory-mapped as those of ``handpicked score
+--scorer embedding`` are. Each selector runs in a process of its own, as ``handpicked select`` calls it; its
+peak memory is that of the whole process, mapped pages included. One whose peak is over 8 GB fails the
+benchmark.
 """
 
 from __future__ import annotations

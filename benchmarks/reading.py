@@ -2,12 +2,15 @@
 
     python -m benchmarks.reading --alpaca alpaca_52k.parquet --other ../release/src [--rows 1000000] [--repeats 5]
 
-* ``alpaca``: Alpaca as JSON: recognised, all rows with ids, prompts and responses, and the fields that are not understood.
+* ``alpaca``: Alpaca as JSON: recognised, all rows with ids, prompts and responses, and the
+  fields that are not understood.
 * ``parquet``: ``--rows`` of its rows, repeated and numbered, as Parquet with zstd: the same.
-* ``select``: ``handpicked select`` of 1,000 rows of ``parquet`` by ``longest`` in characters, from start to end of the process.
+* ``select``: ``handpicked select`` of 1,000 rows of ``parquet`` by ``longest`` in characters, from
+  start to end of the process.
 
-Every measurement is a process of its own. Repeats are interleaved; the medians of user and system CPU seconds are told (one core is
-not always free), and the ratio of these sources to the others, which shall not exceed 1.05.
+Every measurement is a process of its own. Repeats are interleaved; the medians of user and system CPU seconds
+are told (one core is not always free), and the ratio of these sources to the others, which shall not exceed
+1.05.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python -m benchmarks.report [--arms 10] [--prompts 1030] [--judges 5]
 
-What is timed is ``results.assemble`` and ``report.write``, as a run calls them; the records are made up and seeded.
-Beside it, the same with three sizes and three seeds among the arms, and a run of five arms of three seeds each on 500 prompts.
+What is timed is ``results.assemble`` and ``report.write``, as a run calls them; the records are made up and
+seeded. Beside it, the same with three sizes and three seeds among the arms, and a run of five arms of three
+seeds each on 500 prompts.
 """
 
 from __future__ import annotations

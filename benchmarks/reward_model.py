@@ -2,11 +2,12 @@
 
     python -m benchmarks.reward_model --pairs FOLDER -o FOLDER
 
-``--pairs`` is the folder of CaR's expert pairs (Ge et al. 2024, arXiv 2402.18191): responses of Alpaca, each with what a language
-expert made of it, 1,000 to fit, 254 to choose the strength of the penalty, 254 to test. The model is the bundled one with a head of
-one output, fitted by Bradley and Terry's model (logistic regression on the difference of two last hidden states); its other weights
-stay as they are. It is a folder for ``--scorer reward --model FOLDER``. What is printed: the share of the test pairs that it ranks
-right, by the scorer itself, and the share that the longer response ranks right.
+``--pairs`` is the folder of CaR's expert pairs (Ge et al. 2024, arXiv 2402.18191): responses of Alpaca, each
+with what a language expert made of it, 1,000 to fit, 254 to choose the strength of the penalty, 254 to test.
+The model is the bundled one with a head of one output, fitted by Bradley and Terry's model (logistic
+regression on the difference of two last hidden states); its other weights stay as they are. It is a folder
+for ``--scorer reward --model FOLDER``. What is printed: the share of the test pairs that it ranks right, by
+the scorer itself, and the share that the longer response ranks right.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ PARTS = re.compile(
 ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|n)")
 TOKENS = 512
 PAIRS = 1000
-"""At most so many are read of a file, from its beginning: all 2,032 take a quarter of an hour on two cores."""
+"""At most so many are read of a file, from its beginning: all 2,032 take a quarter of an hour on two cores.
+"""
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Scikit-learn's C: the smaller, the stronger."""
 Array = np.ndarray[Any, Any]
@@ -80,8 +82,8 @@ def written(file: Path, out: Path) -> Pool:
 def pairs(file: Path) -> Iterator[dict[str, str]]:
     """Two rows a pair: the response of Alpaca, then the expert's. Pairs with an empty response are left out.
 
-    Line breaks and quotes are written as escapes in many of the former and in few of the latter. A model would learn just that, so they
-    are undone in both.
+    Line breaks and quotes are written as escapes in many of the former and in few of the latter. A model
+    would learn just that, so they are undone in both.
     """
     rows = [parsed(row["src"]) for row in pq.read_table(file).to_pylist()]
     whole = [pair for pair in zip(rows[::2], rows[1::2], strict=True) if all(row["response"] for row in pair)]
@@ -99,7 +101,9 @@ def parsed(text: str) -> dict[str, str]:
 
 
 def hidden(pool: Pool) -> Array:
-    """The last hidden state at the end of each row, as the scorer's own encoder writes it, shape [rows, width]."""
+    """The last hidden state at the end of each row, as the scorer's own encoder
+    writes it, shape [rows, width].
+    """
     import torch
 
     settings = ModelSettings(name=BUNDLED_LM)
@@ -119,7 +123,9 @@ def hidden(pool: Pool) -> Array:
 
 
 def fitted(train: Array, valid: Array) -> Array:
-    """A weight a component, of the penalty that ranks most of ``valid`` right. Differences, shape [pairs, width]: revised less original."""
+    """A weight a component, of the penalty that ranks most of ``valid`` right. Differences, shape [pairs,
+    width]: revised less original.
+    """
     from sklearn.linear_model import LogisticRegression
 
     scale = train.std(axis=0)

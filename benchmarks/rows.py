@@ -2,13 +2,15 @@
 
     python -m benchmarks.rows [--pool alpaca_data.json] [--rows 128] [--repeats 3] [--reward FOLDER] [--state FOLDER]
 
-* ``rds``, ``deita-quality``, ``reward`` and ``less``: what ``handpicked score`` does, from the pool to the written columns, tokenizing
-  included.
-* ``usual``: one row at a time with ``transformers``, all threads: the hidden states (rds), the logits of the whole vocabulary at every
-  place (deita-quality), the model's output (reward), loss and ``backward`` (less, without Adam's step and projection, which ours has).
+* ``rds``, ``deita-quality``, ``reward`` and ``less``: what ``handpicked score`` does, from the pool to the
+  written columns, tokenizing included.
+* ``usual``: one row at a time with ``transformers``, all threads: the hidden states (rds), the logits of the
+  whole vocabulary at every place (deita-quality), the model's output (reward), loss and ``backward`` (less,
+  without Adam's step and projection, which ours has).
 
-The bundled model, and for ``reward`` it with a head of random weights, or that of ``--reward``; ``less`` only with a ``--state`` that training
-kept, or a folder of them. Loading is left out of the usual loop, not of ours. Repeats are interleaved, a ratio is taken within a repeat, the median is told.
+The bundled model, and for ``reward`` it with a head of random weights, or that of ``--reward``; ``less`` only
+with a ``--state`` that training kept, or a folder of them. Loading is left out of the usual loop, not of
+ours. Repeats are interleaved, a ratio is taken within a repeat, the median is told.
 """
 
 from __future__ import annotations
@@ -129,7 +131,8 @@ def main() -> None:
             ratios = [theirs / own for theirs, own in times]
             told = ", ".join(f"{one:.2f}" for one in ratios)
             print(
-                f"{name:<15} usual {rates[0]:6.2f} rows/s, handpicked {rates[1]:6.2f}: {statistics.median(ratios):.2f} x ({told})",
+                f"{name:<15} usual {rates[0]:6.2f} rows/s, handpicked {rates[1]:6.2f}: "
+                f"{statistics.median(ratios):.2f} x ({told})",
                 flush=True,
             )
 

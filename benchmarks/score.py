@@ -1,24 +1,29 @@
-"""IFD against the usual loop and against the machine's own matrix products, on the same rows, in the same run.
+"""IFD against the usual loop and against the machine's own matrix products, on the
+same rows, in the same run.
 
     python -m benchmarks.score --plan alpaca_data.json
     python -m benchmarks.score [--pool alpaca_data.json] [--rows 256] [--repeats 3] [--compile] [--wana PYTHON]
 
-* ``handpicked``: what ``handpicked score --scorer ifd`` does, from the pool to the written columns; tokenizing included.
-* ``usual``: one row at a time, two forward passes of ``transformers`` with labels, logits of the whole vocabulary at every
-  position; tokenizing included. Its values must be ours to 1e-3.
-* ``ceiling``: the rate of the fastest matrix product among shapes of this model, torch's, NumPy's or oneDNN's, that the machine keeps up for a
-  second, and the rows a second that would give at two operations a weight and a token of both passes. A single product of a few milliseconds
-  (``burst``) can be half as fast again, for as long as the cores hold their highest clock and nothing interrupts them.
-  ``worked`` counts only the products that were made: a prefix that all rows share once, and the
-  output head at the tokens that are scored.
+* ``handpicked``: what ``handpicked score --scorer ifd`` does, from the pool to the written
+  columns; tokenizing included.
+* ``usual``: one row at a time, two forward passes of ``transformers`` with labels, logits of the whole
+  vocabulary at every position; tokenizing included. Its values must be ours to 1e-3.
+* ``ceiling``: the rate of the fastest matrix product among shapes of this model, torch's, NumPy's or
+  oneDNN's, that the machine keeps up for a second, and the rows a second that would give at two operations a
+  weight and a token of both passes. A single product of a few milliseconds (``burst``) can be half as fast
+  again, for as long as the cores hold their highest clock and nothing interrupts them. ``worked`` counts only
+  the products that were made: a prefix that all rows share once, and the output head at the tokens that are
+  scored.
 
-* ``wana``: that package's own scorer with the weights it bundles (the same 135M model, in four bits, by llama.cpp) and as many
-  threads, in a Python where it is installed (``--wana``). It scores by the ratio of losses, not of perplexities.
+* ``wana``: that package's own scorer with the weights it bundles (the same 135M model, in four bits, by
+  llama.cpp) and as many threads, in a Python where it is installed (``--wana``). It scores by the ratio of
+  losses, not of perplexities.
 
 ``--plan`` runs no model: it says how much of the batches of a whole file would be padding.
 
-Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are interleaved; a ratio is taken within a repeat, and the median is told, so
-that a machine whose speed drifts does not decide. Beside a machine with other work, read the figures of CPU time.
+Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are
+interleaved; a ratio is taken within a repeat, and the median is told, so that a machine whose speed drifts
+does not decide. Beside a machine with other work, read the figures of CPU time.
 """
 
 from __future__ import annotations
@@ -110,7 +115,9 @@ def ours(pool: Pool, compiled: bool) -> tuple[dict[int, float], dict[str, Any]]:
 
 
 def wana(python: str, rows: list[Example]) -> dict[str, Any]:
-    """Wall and CPU seconds of wana's scorer on the rows, and each row's losses with and without its prompt."""
+    """Wall and CPU seconds of wana's scorer on the rows, and each row's losses
+    with and without its prompt.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
         for row in rows:
             messages = [{"role": turn.role, "content": turn.content} for turn in row.messages]
@@ -135,7 +142,9 @@ def planned_padding(file: Path) -> str:
 
 
 def libraries(weight: torch.Tensor) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-    """What multiplies states [lines, in] with ``weight`` [out, in]: torch's library and, on a CPU, NumPy's and, where torch has it, oneDNN's."""
+    """What multiplies states [lines, in] with ``weight`` [out, in]: torch's library and, on a CPU, NumPy's
+    and, where torch has it, oneDNN's.
+    """
     ways = [lambda states: torch.nn.functional.linear(states, weight)]
     if weight.device.type == "cpu":
         ways.append(lambda states: torch.from_numpy(states.numpy() @ weight.numpy().T))
@@ -146,9 +155,11 @@ def libraries(weight: torch.Tensor) -> list[Callable[[torch.Tensor], torch.Tenso
 
 
 def ceiling(model: Any, seconds: float = 1.0) -> tuple[float, float, float]:
-    """Operations a wall second and a CPU second, kept up for ``seconds``, and a wall second of the fastest single product.
+    """Operations a wall second and a CPU second, kept up for ``seconds``, and a wall second of
+    the fastest single product.
 
-    Of each, the best among products of 1,024 rows with the matrices of this model, by torch's library, NumPy's and oneDNN's.
+    Of each, the best among products of 1,024 rows with the matrices of this model, by torch's
+    library, NumPy's and oneDNN's.
     """
     shapes = {tuple(part.shape) for part in model.parameters() if part.dim() == 2}
     best = [0.0, 0.0, 0.0]

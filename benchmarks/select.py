@@ -2,15 +2,15 @@
 
     python -m benchmarks.select [--rows 1000000] [--size 10000] [--repeat 5] [--skip usual] [--alpaca alpaca_data.json]
 
-* ``bare``: scan the response column with Arrow, count tokens with gigatoken, argpartition, take. It writes nothing, makes
-  no ids and explains nothing: the practical limit.
+* ``bare``: scan the response column with Arrow, count tokens with gigatoken, argpartition, take. It writes
+  nothing, makes no ids and explains nothing: the practical limit.
 * ``handpicked``: the command ``handpicked select``, from process start to exit: all of its output files.
 * ``usual``: ``datasets.map`` with the fast Hugging Face tokenizer, batched, 2 processes, then sort and take.
 
-Each runs in a process of its own and is measured from start to exit: wall seconds, CPU seconds of the process and its
-children, peak resident memory of the largest of them. Figures are medians. ``usual`` must find the same lengths as
-``handpicked``. ``bare`` cannot: gigatoken refuses the embedded tokenizer, so the loop counts with GPT-2's pattern, without
-the corrections that make every count exact.
+Each runs in a process of its own and is measured from start to exit: wall seconds, CPU seconds of the process
+and its children, peak resident memory of the largest of them. Figures are medians. ``usual`` must find the
+same lengths as ``handpicked``. ``bare`` cannot: gigatoken refuses the embedded tokenizer, so the loop counts
+with GPT-2's pattern, without the corrections that make every count exact.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# Run as a script, this folder would come first, and this file would stand in for the standard library's ``select``.
+# Run as a script, this folder would come first, and this file would stand in for the standard library's
+# ``select``.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
 
 import argparse
@@ -109,7 +110,9 @@ def sources() -> str:
 
 
 def make_pool(file: Path, rows: int, seed: int = 0) -> None:
-    """A Parquet pool of ``rows`` prompts and responses; response lengths are log-normal with mean 450 characters."""
+    """A Parquet pool of ``rows`` prompts and responses; response lengths are log-normal
+    with mean 450 characters.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -218,7 +221,8 @@ def main(argv: list[str] | None = None) -> None:
             print(f"making a pool of {asked.rows:,} rows", file=sys.stderr)
             make_pool(pool, asked.rows)
         print(
-            f"{asked.rows:,} rows, {pool.stat().st_size / 1e6:.0f} MB of Parquet, {asked.size:,} kept, medians of {asked.repeat}"
+            f"{asked.rows:,} rows, {pool.stat().st_size / 1e6:.0f} MB of Parquet, {asked.size:,} "
+            f"kept, medians of {asked.repeat}"
         )
         results = contest(pool, asked.size, asked.repeat, asked.skip, scratch)
         report(results)
@@ -231,13 +235,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def small(file: Path, repeat: int, scratch: Path) -> None:
-    """CPU seconds of a whole small job, on top of those of an interpreter that does nothing; then with ``datasets``."""
+    """CPU seconds of a whole small job, on top of those of an interpreter that does
+    nothing; then with ``datasets``.
+    """
     nothing = statistics.median(measure([sys.executable, "-c", "print('{}')"]).cpu for _ in range(repeat))
     runs = [measure(handpicked(file, 1000, scratch / "alpaca-1k")) for _ in range(repeat)]
     cpu = statistics.median(one.cpu for one in runs) - nothing
     wall = statistics.median(one.wall for one in runs)
     print(
-        f"{file.name} to a written 1K subset: {cpu:.2f} CPU seconds beyond an empty interpreter, {wall:.2f} s of wall time"
+        f"{file.name} to a written 1K subset: {cpu:.2f} CPU seconds beyond an empty "
+        f"interpreter, {wall:.2f} s of wall time"
     )
     usual = [
         measure(

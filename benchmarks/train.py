@@ -3,11 +3,11 @@
     python -m benchmarks.train --rows 32 --repeats 3
     python -m benchmarks.train --pool alpaca_data.json --method full
 
-Every repeat trains the same model on the same rows by each trainer, one after the other; the figures are tokens per second
-of the optimizer steps alone (loading and saving left out), and the median over repeats of the ratio within a repeat,
-so that a machine whose speed drifts does not decide. On a machine with other work, read the second figure: tokens per
-second of this process's own CPU time. ``trl`` is SFTTrainer as it comes; ``trl, no recomputing`` is the same with
-gradient_checkpointing off, as handpicked's default is.
+Every repeat trains the same model on the same rows by each trainer, one after the other; the figures are
+tokens per second of the optimizer steps alone (loading and saving left out), and the median over repeats of
+the ratio within a repeat, so that a machine whose speed drifts does not decide. On a machine with other work,
+read the second figure: tokens per second of this process's own CPU time. ``trl`` is SFTTrainer as it comes;
+``trl, no recomputing`` is the same with gradient_checkpointing off, as handpicked's default is.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def examples(pool: Path | None, rows: int) -> list[Example]:
 
 
 class Clock(TrainerCallback):
-    """Times the optimizer steps, in wall seconds and in this process's CPU seconds; also a progress for handpicked."""
+    """Times the optimizer steps, in wall seconds and in this process's CPU seconds; also
+    a progress for handpicked.
+    """
 
     def __init__(self) -> None:
         self.times: list[tuple[float, float]] = []
@@ -88,7 +90,9 @@ def by_handpicked(rows: list[Example], model: ModelSettings, settings: TrainSett
 
 
 def by_trl(rows: EncodedRows, model: ModelSettings, settings: TrainSettings, **options: bool) -> Rates:
-    """Tokens per second, and per CPU second, of SFTTrainer with its own defaults, on the same token ids and labels."""
+    """Tokens per second, and per CPU second, of SFTTrainer with its own defaults, on the
+    same token ids and labels.
+    """
     import torch
     from datasets import Dataset, disable_progress_bars
     from trl import SFTConfig, SFTTrainer
@@ -157,7 +161,8 @@ def main() -> None:
     rows = encode(pool, load_template("auto", load_tokenizer(model)), settings.max_length)
     learned = sum(row.learned for row in rows.rows)
     print(
-        f"{len(rows.rows)} rows, {sum(rows.lengths)} tokens, {learned} of them learned; {settings.method}, on {device()}"
+        f"{len(rows.rows)} rows, {sum(rows.lengths)} tokens, {learned} of them learned; "
+        f"{settings.method}, on {device()}"
     )
     ways = {
         "trl": lambda: by_trl(rows, model, settings),

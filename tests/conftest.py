@@ -38,7 +38,9 @@ def two_threads() -> Iterator[None]:
 
 @pytest.fixture
 def cached_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], str]:
-    """No hub in reach, and a cache of it: a function that puts a folder there as ``owner/name`` and gives its commit."""
+    """No hub in reach, and a cache of it: a function that puts a folder there as
+    ``owner/name`` and gives its commit.
+    """
     from huggingface_hub import constants
 
     cache = tmp_path / "hub"
@@ -58,9 +60,11 @@ def cached_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random Llama of 50 thousand weights and a byte-level tokenizer with ChatML's template, made here.
+    """A folder with a random Llama of 50 thousand weights and a byte-level tokenizer with
+    ChatML's template, made here.
 
-    Like SmolLM2's, its padding, end-of-text and ``<|im_end|>`` are one token, and its template adds a system prompt.
+    Like SmolLM2's, its padding, end-of-text and ``<|im_end|>`` are one token, and its
+    template adds a system prompt.
     """
     pytest.importorskip("transformers", reason="needs the train extra")
     import torch
@@ -81,7 +85,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token="<|im_end|>",
         unk_token="<|endoftext|>",
         chat_template=(
-            "{% for m in messages %}{% if loop.first and m['role'] != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n"
+            "{% for m in messages %}{% if loop.first and m['role'] != 'system' "
+            "%}<|im_start|>system\nBe kind.<|im_end|>\n"
             "{% endif %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
             "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
         ),

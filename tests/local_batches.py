@@ -1,4 +1,6 @@
-"""A real HTTP server on this machine that speaks OpenAI's files and batches API, and fails as it is told to."""
+"""A real HTTP server on this machine that speaks OpenAI's files and batches API,
+and fails as it is told to.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def refused(row: Line, status: int = 400) -> Line:
 
 @dataclass
 class Batches:
-    """The running server. ``line`` answers one input line; ``status`` is that of every batch; ``calls`` lists what came."""
+    """The running server. ``line`` answers one input line; ``status`` is that of every batch;
+    ``calls`` lists what came.
+    """
 
     line: Callable[[Line], Line | None] = answered
     status: str = "in_progress"

@@ -13,7 +13,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Act:
-    """What to do with one request. ``cut`` closes the connection in the middle of the body, ``silent`` before the first byte.
+    """What to do with one request. ``cut`` closes the connection in the middle of the body,
+    ``silent`` before the first byte.
 
     ``usage`` are the tokens that the server counts, prompt and reply; ``None`` leaves them out.
     """
@@ -55,7 +56,9 @@ class Act:
 
 @dataclass
 class LocalEndpoint:
-    """The running server. ``bodies`` holds every request body in order of arrival, ``in_flight_most`` the peak."""
+    """The running server. ``bodies`` holds every request body in order of arrival,
+    ``in_flight_most`` the peak.
+    """
 
     act: Callable[[dict[str, Any], int], Act]
     port: int = 0

@@ -1,4 +1,6 @@
-"""A run as a quickstart would leave it: five arms, 48 prompts, one symmetric judge. Made up, seeded, and never quoted."""
+"""A run as a quickstart would leave it: five arms, 48 prompts, one symmetric judge. Made up,
+seeded, and never quoted.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ def completions(n: int = 48) -> list[Completion]:
 def verdicts(
     n: int = 48, judges: tuple[str, ...] = ("reference-similarity",), first_bias: bool = False
 ) -> list[Verdict]:
-    """Verdicts of the candidate against every other arm; under ``first_bias`` each judge always prefers the first."""
+    """Verdicts of the candidate against every other arm; under ``first_bias`` each judge
+    always prefers the first.
+    """
     rng = random.Random(3)
     lengths = {(c.arm, c.prompt_id): c.tokens or 0 for c in completions(n)}
     made = []
@@ -211,7 +215,9 @@ def parsed(rng: random.Random, rows: int, first: float) -> list[tuple[str | None
 
 
 def audit() -> SelectionAudit:
-    """Of a sample of 400 rows: the subsets use more of the first feature than the pool, and nothing else differs."""
+    """Of a sample of 400 rows: the subsets use more of the first feature than the pool,
+    and nothing else differs.
+    """
     rng = random.Random(7)
     names = [name for name, (by, *_) in ARMS.items() if by != "none"]
     rows = {name: sorted(rng.sample(range(400), 64)) for name in names}

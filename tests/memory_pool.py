@@ -1,4 +1,6 @@
-"""A small pool in memory whose shards and batches can be cut at will, for tests of what must not depend on them."""
+"""A small pool in memory whose shards and batches can be cut at will, for tests of
+what must not depend on them.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class MemoryShard:
 
 
 class MemoryPool:
-    """Rows as dictionaries with ``prompt``, ``response`` and any other field; a row of ``None`` is rejected."""
+    """Rows as dictionaries with ``prompt``, ``response`` and any other field; a
+    row of ``None`` is rejected.
+    """
 
     format = "memory"
     why = "made by a test"

@@ -1,4 +1,6 @@
-"""Packages bring scorers, selectors and judges by entry points; one that is broken is a line, not a traceback."""
+"""Packages bring scorers, selectors and judges by entry points; one that is broken
+is a line, not a traceback.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def declared() -> list[Requirement]:
-    """Every requirement of pyproject.toml on another package: of the core, of each extra, and of each group."""
+    """Every requirement of pyproject.toml on another package: of the core, of each
+    extra, and of each group.
+    """
     file = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = file["project"]
     lists = [

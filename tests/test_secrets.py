@@ -134,7 +134,8 @@ def test_files_hide_it(tmp_path):
     assert json.loads((tmp_path / "b.json").read_text()) == {"command": ["--key", "***"], "key": "***\n"}
 
 
-# -- addresses and keys ------------------------------------------------------------------------------------------------
+# -- addresses and keys
+# ------------------------------------------------------------------------------------------------
 
 
 def test_an_address_with_a_password_and_keys_is_shown_without_and_used_with_them():
@@ -202,7 +203,8 @@ def test_a_key_that_an_endpoint_echoes_is_nowhere(tmp_path, caplog):
             assert KEY[:10].encode() not in file.read_bytes(), file
 
 
-# -- rights ------------------------------------------------------------------------------------------------------------
+# -- rights
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])

@@ -1,4 +1,6 @@
-"""Write the pages that are made from the classes: docs/reference.md, docs/experiment.schema.json and docs/results.schema.json."""
+"""Write the pages that are made from the classes: docs/reference.md, docs/experiment.schema.json and
+docs/results.schema.json.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""A fuzzer of the commands: mutated copies of real files in every container, judged by an independent counter."""
+"""A fuzzer of the commands: mutated copies of real files in every container, judged
+by an independent counter.
+"""

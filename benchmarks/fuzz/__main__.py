@@ -1,8 +1,9 @@
 """Mutate real files for some minutes: ``python -m benchmarks.fuzz --minutes 5 --seed 1``.
 
-Every file goes through ``select``, ``judge``, ``judge --replay`` or ``run --dry-run`` in child processes, many files a process.
-The exit code must be 0 or 2, a refusal one line, every row accounted for, time and memory bounded. A file that fails is kept in
-``--keep`` beside a note with the command that repeats it. Exit code 1 where any failed.
+Every file goes through ``select``, ``judge``, ``judge --replay`` or ``run --dry-run`` in child processes,
+many files a process. The exit code must be 0 or 2, a refusal one line, every row accounted for, time and
+memory bounded. A file that fails is kept in ``--keep`` beside a note with the command that repeats it. Exit
+code 1 where any failed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Worker:
         self.pipe: Connection | None = None
 
     def problem(self, asked: int | Case) -> str | None:
-        """What is wrong with the case (its number, or itself), or ``None``; a crash and a hang are wrong too."""
+        """What is wrong with the case (its number, or itself), or ``None``; a crash
+        and a hang are wrong too.
+        """
         if self.done >= CASES_A_WORKER:
             self._start()
         assert self.pipe is not None

@@ -1,4 +1,6 @@
-"""One mutated file, and what the command must do with it: read every row, reject it with a reason, or refuse the file in words."""
+"""One mutated file, and what the command must do with it: read every row, reject it with a reason, or
+refuse the file in words.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Ended:
 
 
 def is_made(seed: str) -> bool:
-    """Whether files of made rows are changed, the same on every machine: where the seed begins with ``made``."""
+    """Whether files of made rows are changed, the same on every machine: where the
+    seed begins with ``made``.
+    """
     return seed.startswith("made")
 
 
@@ -162,7 +166,9 @@ def manners(ended: Ended) -> str | None:
 
 
 def _selected(case: Case, out: Path, ended: Ended) -> str | None:
-    """Rows in = kept + dropped + rejected; each row is listed once, as scored or as rejected; as many as the independent count."""
+    """Rows in = kept + dropped + rejected; each row is listed once, as scored or as rejected; as many
+    as the independent count.
+    """
     summary = json.loads(ended.out)
     dropped = sum(part["rows"] for part in summary["dropped"])
     if summary["pool"] != summary["kept"] + dropped + summary["rejected"]:
@@ -191,7 +197,9 @@ def _rows_written(out: Path) -> int:
 
 
 def _judged(case: Case, out: Path, ended: Ended) -> str | None:
-    """Every prompt of the sound file is paired or told as unpaired; every pair has a verdict, whose scores are the endpoint's."""
+    """Every prompt of the sound file is paired or told as unpaired; every pair has a verdict, whose
+    scores are the endpoint's.
+    """
     pairs = _lines(out / "pairs.jsonl")
     unpaired = json.loads((out / "unpaired.json").read_text("utf-8"))
     expected = len(answers(flat_rows(is_made(case.seed)), "one"))

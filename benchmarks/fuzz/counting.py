@@ -30,7 +30,9 @@ def _array(data: bytes) -> int | None:
 
 
 def _lines(data: bytes) -> int | None:
-    """Lines that are objects; where damaged ones are among them, a line is a row if it looks like nothing else."""
+    """Lines that are objects; where damaged ones are among them, a line is a row if
+    it looks like nothing else.
+    """
     if b"\0" in data or b"\r" in data:
         return None
     rows = [line for line in data.decode("utf-8-sig").split("\n") if line.strip()]

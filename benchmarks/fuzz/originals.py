@@ -1,4 +1,6 @@
-"""The files that are mutated: small heads of real data sets, or made rows of the same shapes, in every container."""
+"""The files that are mutated: small heads of real data sets, or made rows of the same
+shapes, in every container.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,9 @@ def _reviews(rows: Sequence[Mapping[str, Any]]) -> Rows:
 
 @cache
 def flat_rows(made: bool) -> Rows:
-    """Rows of instruction, input and output: real ones where they are here and not ``made`` ones are asked for."""
+    """Rows of instruction, input and output: real ones where they are here and not
+    ``made`` ones are asked for.
+    """
     return (None if made else _real("sft/alpaca_52k.parquet", 280, 14)) or _made(14)
 
 

@@ -14,7 +14,9 @@ ADDRESS_SPACE = 16 << 30
 
 
 def work(pipe: Connection, folder: str, seed: str) -> None:
-    """Run the cases that come through the pipe, as numbers or whole, and send back what is wrong with each, or ``None``."""
+    """Run the cases that come through the pipe, as numbers or whole, and send back what is
+    wrong with each, or ``None``.
+    """
     os.environ |= {
         "OPENAI_API_KEY": _key(),
         "OMP_NUM_THREADS": "1",

@@ -59,7 +59,8 @@ __all__ = [
     "select",
 ]
 
-# Where each name lives. It is imported at its first use, so that ``import handpicked`` and ``--help`` stay quick.
+# Where each name lives. It is imported at its first use, so that ``import handpicked`` and ``--help`` stay
+# quick.
 _HOME = {
     "Balanced": "selectors.balanced",
     "Bottom": "selectors.ranked",

@@ -1,7 +1,9 @@
-"""Every selector and scorer by the name that users give: shipped ones, those of installed packages, and ``FILE.py:CLASS``.
+"""Every selector and scorer by the name that users give: shipped ones, those of installed
+packages, and ``FILE.py:CLASS``.
 
-Nothing else knows names. A file in ``selectors/``, ``scorers/text/`` or ``scorers/model/`` with a class of its kind is found by
-itself; a package adds its own by an entry point of the group ``handpicked.selectors`` or ``handpicked.scorers``.
+Nothing else knows names. A file in ``selectors/``, ``scorers/text/`` or ``scorers/model/`` with a class of
+its kind is found by itself; a package adds its own by an entry point of the group ``handpicked.selectors`` or
+``handpicked.scorers``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ AnyScorer = Scorer | PoolScorer
 
 @dataclass(frozen=True)
 class Shelf(Generic[Kind]):
-    """All methods of one kind. ``group`` is the group of entry points, ``word`` what a method of it is called."""
+    """All methods of one kind. ``group`` is the group of entry points, ``word`` what
+    a method of it is called.
+    """
 
     word: str
     group: str
@@ -51,7 +55,8 @@ class Shelf(Generic[Kind]):
         """The class of that name, or None where there is none.
 
         Raises:
-            ConfigError: ``FILE.py:CLASS`` or an installed package that cannot be loaded, or that holds something else.
+            ConfigError: ``FILE.py:CLASS`` or an installed package that cannot be loaded, or
+                that holds something else.
         """
         if is_file(name):
             return self._checked(name, _from_file(name))
@@ -79,7 +84,8 @@ class Shelf(Generic[Kind]):
         if not right or not is_dataclass(found) or inspect.isabstract(found):
             wanted = " or ".join(f"handpicked.{kind.__name__}" for kind in self.kinds)
             raise ConfigError(
-                f"{name} is no {self.word}: it must be a frozen dataclass that inherits from {wanted} and has all of its "
+                f"{name} is no {self.word}: it must be a frozen dataclass that inherits "
+                f"from {wanted} and has all of its "
                 "methods. docs/extending.md shows one."
             )
         checked: Any = found

@@ -1,6 +1,7 @@
 """The experiment file as strict models: the type, default and unit of every field.
 
-The line under a field says what it is and in which unit. Unknown fields are mistakes. ``experiment.py`` reads the YAML.
+The line under a field says what it is and in which unit. Unknown fields are mistakes.
+``experiment.py`` reads the YAML.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ BUNDLED_LM = "bundled:smollm2-135m-instruct"
 BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 
 EXECUTION: dict[str, Any] = {"execution": True}
-"""Marks a field that says how the work is done and changes no result: it is in no fingerprint. For a field of a section
-(``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``)."""
+"""Marks a field that says how the work is done and changes no result: it is in no fingerprint. For a field of
+a section (``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``).
+"""
 
 
 def result_settings(settings: Any) -> Any:
-    """Settings (a section, or a dataclass or container of them) as plain JSON, without those marked ``EXECUTION``, at any depth."""
+    """Settings (a section, or a dataclass or container of them) as plain JSON, without those marked
+    ``EXECUTION``, at any depth.
+    """
     if isinstance(settings, BaseModel) and settings.model_extra:
         plain = type(settings).model_validate(settings.model_dump(include=set(type(settings).model_fields)))
         return {**result_settings(plain), **result_settings(settings.model_extra)}
@@ -43,7 +47,9 @@ def result_settings(settings: Any) -> Any:
 
 
 class Strict(BaseModel):
-    """A section of the experiment file: no unknown fields. Numbers may come as text, because YAML reads 2e-5 as text."""
+    """A section of the experiment file: no unknown fields. Numbers may come as text,
+    because YAML reads 2e-5 as text.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +58,9 @@ class PoolSettings(Strict):
     """The data set to select from."""
 
     path: str | tuple[str, ...]
-    """A file, a folder, a glob, several of them, or ``python-stdlib`` (the standard library's own documentation)."""
+    """A file, a folder, a glob, several of them, or ``python-stdlib`` (the standard
+    library's own documentation).
+    """
     format: str | None = None
     """Row format (alpaca, sharegpt, messages, ...); none: recognise it."""
     map: dict[str, str] | None = None
@@ -62,13 +70,19 @@ class PoolSettings(Strict):
     max_row_mb: Annotated[int, Field(gt=0)] = 256
     """MiB that a row of a text file may have; a larger one is rejected with its size, and never held."""
     hold_out: Annotated[int, Field(ge=0)] = 0
-    """Rows taken out of the pool before selection, at random; they become prompts with references (test set ``held-out``)."""
+    """Rows taken out of the pool before selection, at random; they become prompts with
+    references (test set ``held-out``).
+    """
     hold_out_max_words: Annotated[int, Field(gt=0)] | None = None
-    """Only rows with a response of at most this many words are held out (they must be cheap to generate and to compare)."""
+    """Only rows with a response of at most this many words are held out (they must be cheap to
+    generate and to compare).
+    """
 
 
 class EndpointSettings(Strict):
-    """How an OpenAI-compatible endpoint is asked, wherever one can be: the fields of each section that may ask one."""
+    """How an OpenAI-compatible endpoint is asked, wherever one can be: the fields of each
+    section that may ask one.
+    """
 
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
@@ -87,8 +101,8 @@ class EndpointSettings(Strict):
 
 
 class ScoreSettings(BaseModel):
-    """How the scorers that a selection needs work. Beside these three, every setting of the scorer itself may be given; one that
-    it does not have is refused (``handpicked methods NAME`` lists them).
+    """How the scorers that a selection needs work. Beside these three, every setting of the scorer itself may
+    be given; one that it does not have is refused (``handpicked methods NAME`` lists them).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -96,7 +110,9 @@ class ScoreSettings(BaseModel):
     sample: Annotated[int, Field(gt=0)] | None = None
     """Score only so many random rows; the others have no value, with this reason. Every scorer takes it."""
     prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
-    """Score only what a cheap selector keeps, such as ``longest:5000``; before ``sample``. Every scorer takes it."""
+    """Score only what a cheap selector keeps, such as ``longest:5000``; before
+    ``sample``. Every scorer takes it.
+    """
     seed: int = 0
     """Seed of ``sample`` and of whatever the scorer draws."""
 
@@ -110,8 +126,9 @@ class SelectSettings(Strict):
     """Which rows to keep."""
 
     by: str = "longest"
-    """A selector or a scorer: a name that ``handpicked methods`` lists, or ``FILE.py:CLASS``. With settings of its own:
-    ``by: {kmeans: {clusters: 100}}``, or the settings beside ``by``."""
+    """A selector or a scorer: a name that ``handpicked methods`` lists, or ``FILE.py:CLASS``. With settings
+    of its own: ``by: {kmeans: {clusters: 100}}``, or the settings beside ``by``.
+    """
     options: dict[str, Any] = {}
     """The settings of the method that ``by`` names, as they come from either form."""
     size: Annotated[int, Field(ge=0)] | None = None
@@ -121,11 +138,13 @@ class SelectSettings(Strict):
     measure: Measure = "tokens"
     """What a length is counted in."""
     part: Part = "response"
-    """What of a response is measured and scored by text: ``response`` (all that the model must write: thought, answer and tool
-    calls), ``thought`` or ``answer``."""
+    """What of a response is measured and scored by text: ``response`` (all that the model must write:
+    thought, answer and tool calls), ``thought`` or ``answer``.
+    """
     tokenizer: str | None = None
-    """For ``tokens``: a Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the embedded one in
-    ``handpicked select``, the model's own in an experiment."""
+    """For ``tokens``: a Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the
+    embedded one in ``handpicked select``, the model's own in an experiment.
+    """
     seed: int = 0
     """Seed of every random choice of this selection."""
     guards: tuple[str, ...] = ()
@@ -183,11 +202,14 @@ class ModelSettings(Strict):
 
 
 DEFAULT_RATES: Mapping[str, float] = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
-"""Peak learning rate by method. For full fine-tuning the family's (AlpaGasus, Cherry); for adapters that of QLoRA (Dettmers
-et al., 2023, arXiv 2305.14314) at 7B and 13B: an adapter starts at zero and needs larger steps."""
+"""Peak learning rate by method. For full fine-tuning the family's (AlpaGasus, Cherry); for adapters that of
+QLoRA (Dettmers et al., 2023, arXiv 2305.14314) at 7B and 13B: an adapter starts at zero and needs larger
+steps.
+"""
 FEW_STEPS = 10
-"""Optimizer steps below which the dry run and the report warn. AdamW's first moment is a mean over some 1 / (1 - 0.9) = 10
-steps: with fewer, the direction of training is that of a handful of batches."""
+"""Optimizer steps below which the dry run and the report warn. AdamW's first moment is a mean over some 1 /
+(1 - 0.9) = 10 steps: with fewer, the direction of training is that of a handful of batches.
+"""
 
 
 class TrainSettings(Strict):
@@ -196,23 +218,31 @@ class TrainSettings(Strict):
     method: Literal["lora", "qlora", "full"] = "lora"
     """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
     template: str = "auto"
-    """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none, which is said),
-    alpaca, vicuna, chatml, plain, or the name of one that the tokenizer brings, such as tool_use."""
+    """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none,
+    which is said), alpaca, vicuna, chatml, plain, or the name of one that the tokenizer brings, such as
+    tool_use.
+    """
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Passes over the training rows."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
-    """Training tokens an arm may spend over all its epochs. Rows are taken in seeded order until they fill it; when the
-    subset is too small to fill it, epochs are added. None: ``epochs`` passes over the whole subset."""
+    """Training tokens an arm may spend over all its epochs. Rows are taken in seeded order until they fill
+    it; when the subset is too small to fill it, epochs are added. None: ``epochs`` passes over the whole
+    subset.
+    """
     batch_size: Annotated[int, Field(gt=0)] = 128
     """Examples per optimizer step, over all devices."""
     micro_batch_size: Annotated[int, Field(gt=0)] = 4
     """Examples in one forward pass on one device."""
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Peak learning rate. None: the default of the method, 2e-5 for ``full``, 2e-4 for ``lora`` and ``qlora``."""
+    """Peak learning rate. None: the default of the method, 2e-5 for ``full``, 2e-4
+    for ``lora`` and ``qlora``.
+    """
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after warm-up."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    """Share of the steps spent warming up, rounded down to whole steps: 33 steps at 0.03 have none, 34 have one."""
+    """Share of the steps spent warming up, rounded down to whole steps: 33 steps at
+    0.03 have none, 34 have one.
+    """
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """AdamW weight decay."""
     max_length: Annotated[int, Field(gt=0)] = 1024
@@ -233,7 +263,9 @@ class TrainSettings(Strict):
     merge: bool = True
     """Also save the model with the adapter merged in."""
     keep_optimizer: bool = False
-    """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three adapters' worth of disk each."""
+    """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three
+    adapters' worth of disk each.
+    """
     seed: int = 0
     report_to: Annotated[tuple[str, ...], Field(json_schema_extra=EXECUTION)] = ()
     """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""
@@ -249,7 +281,9 @@ class TrainSettings(Strict):
         return f"default for {self.method}" if self.learning_rate is None else "as set"
 
     def resolved(self) -> TrainSettings:
-        """These settings with the learning rate written out: what a result depends on, whether it was given or not."""
+        """These settings with the learning rate written out: what a result depends on,
+        whether it was given or not.
+        """
         return self.model_copy(update={"learning_rate": self.peak_rate})
 
 
@@ -266,12 +300,16 @@ class GenerateSettings(Strict):
     """Prompts in one forward pass."""
     seed: int = 0
     thinking: bool = False
-    """Whether answers begin with a thought. False: after the empty thought that templates such as Qwen3's write before an answer
-    without one. True: after the template's own generation prompt. Only templates that know thoughts differ."""
+    """Whether answers begin with a thought. False: after the empty thought that templates such as Qwen3's
+    write before an answer without one. True: after the template's own generation prompt. Only templates that
+    know thoughts differ.
+    """
 
 
 class ReferenceSettings(Strict):
-    """Known good answers for prompts that come without: a file of prompts and responses, joined by the prompt's text."""
+    """Known good answers for prompts that come without: a file of prompts and responses,
+    joined by the prompt's text.
+    """
 
     path: str
     """A file of any format that a pool may have."""
@@ -302,8 +340,9 @@ class JudgeSettings(EndpointSettings):
     model: str | None = None
     """Model name sent to the endpoint (LLM judges only)."""
     batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
-    """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and ends; run
-    again, it collects them and continues."""
+    """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them
+    and ends; run again, it collects them and continues.
+    """
     force: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Allow a judge that is also the model under test."""
 
@@ -312,15 +351,18 @@ class BenchSettings(Strict):
     """How benchmarks are run."""
 
     data: str | None = None
-    """A folder of benchmark files, recognised by their names (``docs/benchmarks.md`` lists them); none: the hub."""
+    """A folder of benchmark files, recognised by their names (``docs/benchmarks.md``
+    lists them); none: the hub.
+    """
     limit: Annotated[int, Field(gt=0)] | None = None
     """The first so many documents of each task; none: all of them."""
     batch_size: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 8
     """Requests in one forward pass."""
     engine: Literal["transformers", "vllm"] = "transformers"
     chat_template: Literal["never", "free-text", "always"] = "free-text"
-    """Which benchmarks are asked in the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose answers are read
-    as a person would; the others are completed as they stand, as published numbers are."""
+    """Which benchmarks are asked in the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose
+    answers are read as a person would; the others are completed as they stand, as published numbers are.
+    """
 
 
 class EvaluateSettings(Strict):
@@ -334,12 +376,16 @@ class EvaluateSettings(Strict):
     pairs: Literal["candidate", "all"] = "candidate"
     """Which arms meet: the candidate against every other, or every two."""
     benchmarks: tuple[str, ...] = ()
-    """Benchmarks by the names that ``handpicked methods`` lists, averages (avg1, avg2), and tasks of lm-evaluation-harness."""
+    """Benchmarks by the names that ``handpicked methods`` lists, averages (avg1, avg2), and tasks
+    of lm-evaluation-harness.
+    """
     bench: BenchSettings = BenchSettings()
 
 
 class RefineSettings(EndpointSettings):
-    """Rewrite the selected responses through an endpoint before training on them. ``max_cost`` is for each arm."""
+    """Rewrite the selected responses through an endpoint before training on them.
+    ``max_cost`` is for each arm.
+    """
 
     model: str
     """Model name sent to the endpoint."""
@@ -354,8 +400,8 @@ class RefineSettings(EndpointSettings):
 class ArmSettings(SelectSettings):
     """One arm: a subset and how a model is trained on it. ``by: none`` is the base model.
 
-    ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of one arm
-    (``handpicked.experiment.lineup`` expands them).
+    ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of
+    one arm (``handpicked.experiment.lineup`` expands them).
     """
 
     sizes: tuple[Annotated[int, Field(gt=0)], ...] = ()
@@ -363,7 +409,9 @@ class ArmSettings(SelectSettings):
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
     """Instead of ``fraction``: one arm a fraction, which together are a size curve."""
     seeds: tuple[int, ...] = ()
-    """Select and train once for each of these seeds; in the results they are one arm, with an interval over prompts and seeds."""
+    """Select and train once for each of these seeds; in the results they are one arm, with an
+    interval over prompts and seeds.
+    """
     model: str | None = None
     """A name in ``models``: the base model of this arm. None: every one of ``models``."""
     pool: str | None = None
@@ -394,12 +442,15 @@ class Experiment(Strict):
     """Further pools, which an arm names with ``pool``."""
     model: ModelSettings = ModelSettings()
     models: dict[Name, ModelSettings] = {}
-    """Several base models instead of ``model``: every arm that names none is made on each, and met by arms of its own base only."""
+    """Several base models instead of ``model``: every arm that names none is made on each, and met by
+    arms of its own base only.
+    """
     train: TrainSettings = TrainSettings()
     arms: dict[Name, ArmSettings]
     candidate: str | None = None
-    """The arm the question is about, on every base model; of an arm with sizes the largest, unless one is named, such as
-    ``longest-300``. None: the first that is trained on a subset."""
+    """The arm the question is about, on every base model; of an arm with sizes the largest, unless one is
+    named, such as ``longest-300``. None: the first that is trained on a subset.
+    """
     evaluate: EvaluateSettings = EvaluateSettings()
 
     @model_validator(mode="after")

@@ -12,7 +12,8 @@
 
 Anything else that escapes is a bug of ours (exit code 1).
 
-Every message says what, where, why it matters and what to do. ``did_you_mean`` supplies the last part for names.
+Every message says what, where, why it matters and what to do. ``did_you_mean``
+supplies the last part for names.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from handpicked.secrets import redacted
 
 
 class HandpickedError(Exception):
-    """Base of every error that is the user's to fix. ``str(error)`` is the whole message, without any known key."""
+    """Base of every error that is the user's to fix. ``str(error)`` is the whole
+    message, without any known key.
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redacted(message))
@@ -46,7 +49,9 @@ class ConfigError(HandpickedError):
 
 
 class MissingPart(HandpickedError):
-    """An optional extra, a model, a key or a device that this machine lacks. The message says how to get it."""
+    """An optional extra, a model, a key or a device that this machine lacks. The
+    message says how to get it.
+    """
 
 
 class EndpointError(HandpickedError):
@@ -62,12 +67,15 @@ class TrainingError(HandpickedError):
 
 
 class Refused(TrainingError):
-    """A chat template refuses one conversation, or would show it otherwise than it is. ``reason`` says why."""
+    """A chat template refuses one conversation, or would show it otherwise than
+    it is. ``reason`` says why.
+    """
 
     def __init__(self, template: str, reason: str) -> None:
         self.reason = reason
         super().__init__(
-            f"The chat template '{template}' refuses a conversation: {reason}. Leave it out, or set another template "
+            f"The chat template '{template}' refuses a conversation: {reason}. Leave "
+            "it out, or set another template "
             "(chatml, alpaca, vicuna, plain)."
         )
 
@@ -77,18 +85,23 @@ class BenchmarkError(HandpickedError):
 
 
 class NotYet(HandpickedError):
-    """Nothing is wrong: the work lies with somebody else (a batch at an endpoint). The same command later goes on."""
+    """Nothing is wrong: the work lies with somebody else (a batch at an endpoint). The
+    same command later goes on.
+    """
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what another's error says, or its type's name: enough to quote in a sentence of ours."""
+    """The first line of what another's error says, or its type's name: enough to
+    quote in a sentence of ours.
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the closest known name, or a list of the known names.
 
-    The result begins with a space so that it can be appended to a sentence; it is empty when nothing is known.
+    The result begins with a space so that it can be appended to a sentence; it is
+    empty when nothing is known.
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)

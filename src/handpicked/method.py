@@ -1,7 +1,8 @@
-"""What a method is: a frozen dataclass in one file that states its name, its source, its cost, what it needs, and its settings.
+"""What a method is: a frozen dataclass in one file that states its name, its source, its cost, what
+it needs, and its settings.
 
-Selectors, scorers and guards are methods. Everything that speaks of a method (the command line, ``handpicked methods``, the
-experiment file, manifests, the docs) reads it from the class.
+Selectors, scorers and guards are methods. Everything that speaks of a method (the command line, ``handpicked
+methods``, the experiment file, manifests, the docs) reads it from the class.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from handpicked.records import Cost
 class Method:
     """What every method states about itself. A subclass is a frozen dataclass; its fields are its settings.
 
-    The text under a field says what it is and in which unit, and ``Annotated[..., Field(gt=0)]`` bounds it. A field with
-    ``metadata=HIDDEN`` is no setting: something is put there before the method works, such as embeddings.
+    The text under a field says what it is and in which unit, and ``Annotated[..., Field(gt=0)]`` bounds it. A
+    field with ``metadata=HIDDEN`` is no setting: something is put there before the method works, such as
+    embeddings.
     """
 
     name: ClassVar[str]
@@ -48,11 +50,15 @@ class Method:
     listed: ClassVar[bool] = True
     """Whether users can name it. Others serve a method, such as the signatures of near-duplicates."""
     variants: ClassVar[Mapping[str, str]] = {}
-    """Where one class is several methods: what each does, by name. The field ``name`` says which one an instance is."""
+    """Where one class is several methods: what each does, by name. The field ``name`` says
+    which one an instance is.
+    """
 
     @classmethod
     def called(cls, given: str) -> str:
-        """The name of the method that users call ``given``: a variant is its own, a class from a file has one inside."""
+        """The name of the method that users call ``given``: a variant is its own, a class
+        from a file has one inside.
+        """
         return given if given in cls.variants else cls.name
 
 
@@ -67,7 +73,8 @@ def called(name: str) -> dict[str, Any]:
 
 
 def read_by(make: Callable[[Any], Any], kind: Any, missing: str = "") -> dict[str, Any]:
-    """Metadata of a field that is made of its setting's value of type ``kind``, such as a target set of the name of a file.
+    """Metadata of a field that is made of its setting's value of type ``kind``, such as a target
+    set of the name of a file.
 
     ``missing`` is what is said where the setting is not given.
     """
@@ -75,15 +82,17 @@ def read_by(make: Callable[[Any], Any], kind: Any, missing: str = "") -> dict[st
 
 
 def parts(missing: str = "", **names: str) -> dict[str, Any]:
-    """Metadata of a field that is a section of settings (a pydantic model), of which a user sets only these: each setting's
-    name, and what the section calls it.
+    """Metadata of a field that is a section of settings (a pydantic model), of which a user sets only these:
+    each setting's name, and what the section calls it.
     """
     return {"parts": names, "missing": missing}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a method: its type with bounds, its default, what it is, and the fields that lead to it."""
+    """One setting of a method: its type with bounds, its default, what it is, and
+    the fields that lead to it.
+    """
 
     name: str
     kind: Any
@@ -115,7 +124,9 @@ def classes_in(*packages: str) -> tuple[type[Method], ...]:
 
 @cache
 def settings_of(method: Any) -> tuple[Setting, ...]:
-    """The settings of a method in the order of its fields; those of a group of settings, such as a model, in its place."""
+    """The settings of a method in the order of its fields; those of a group of settings, such
+    as a model, in its place.
+    """
     hints, texts = get_type_hints(method, include_extras=True), _texts(method)
     found: list[Setting] = []
     for one in dataclasses.fields(method):
@@ -191,7 +202,7 @@ def _texts(method: type) -> dict[str, str]:
             and isinstance(text, ast.Expr)
             and isinstance(text.value, ast.Constant)
         ):
-            found[field.target.id] = inspect.cleandoc(str(text.value.value))
+            found[field.target.id] = " ".join(str(text.value.value).split())
     return found
 
 
@@ -216,7 +227,8 @@ def make(
 ) -> Made:
     """``method`` with the settings ``values``; ``say`` gives a setting's name as the user writes it.
 
-    ``beside`` are settings that are written in the same place and belong to something else; they are only named in hints.
+    ``beside`` are settings that are written in the same place and belong to something else;
+    they are only named in hints.
 
     Raises:
         ConfigError: every setting that it does not take or that has a wrong value, at once.

@@ -1,8 +1,9 @@
 """The parts of a response: the thought at its start, and the answer after it.
 
-Models write a thought in their own ways: between ``<think>`` and ``</think>`` (and ``<thinking>``, ``<thought>``, ``<reasoning>``,
-``[THINK]``, ``<seed:think>``, Kimi's triangles), between ``<|begin_of_thought|>`` and ``<|end_of_thought|>`` (Sky-T1, OpenThoughts), or
-in the channel ``analysis`` (gpt-oss). Where the prompt opens the thought (DeepSeek-R1), a response holds only its end.
+Models write a thought in their own ways: between ``<think>`` and ``</think>`` (and ``<thinking>``,
+``<thought>``, ``<reasoning>``, ``[THINK]``, ``<seed:think>``, Kimi's triangles), between
+``<|begin_of_thought|>`` and ``<|end_of_thought|>`` (Sky-T1, OpenThoughts), or in the channel ``analysis``
+(gpt-oss). Where the prompt opens the thought (DeepSeek-R1), a response holds only its end.
 """
 
 from __future__ import annotations
@@ -31,15 +32,18 @@ _FINISHED = re.compile(r"<\|(?:return|end)\|>\s*\Z")
 MARKED = (
     rf"(?i)^\s*(?:<{_NAME}>|\[{_NAME}\]|◁think▷|<\|begin_of_thought\|>|<\|start\|>|<\|channel\|>)|</{_NAME}>"
 )
-"""What a text with a thought matches (as RE2 reads it too); most texts do not, and are not looked at further."""
+"""What a text with a thought matches (as RE2 reads it too); most texts do not, and are not looked at further.
+"""
 _MARKED = re.compile(MARKED)
 
 
 def thought_and_answer(text: str) -> tuple[str, str]:
-    """The thought at the start of ``text``, without its marks and the white space around it, and what follows it.
+    """The thought at the start of ``text``, without its marks and the white space
+    around it, and what follows it.
 
-    A text without a thought is all answer, unchanged. A thought that never ends is all there is: the answer is empty. A closing
-    mark alone counts at the end of a line, because one that is quoted in a sentence closes nothing.
+    A text without a thought is all answer, unchanged. A thought that never ends is all there is: the answer
+    is empty. A closing mark alone counts at the end of a line, because one that is quoted in a sentence
+    closes nothing.
     """
     if not _MARKED.search(text):
         return "", text

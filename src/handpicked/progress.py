@@ -1,7 +1,8 @@
 """How a stage reports its progress, without knowing who shows it.
 
-A stage takes ``progress: Progress = SILENT`` and wraps its loop: ``with progress("train longest", total=120) as step:
-step(1)``. The command line passes a bar on stderr with the remaining time; tests and the Python API pass nothing.
+A stage takes ``progress: Progress = SILENT`` and wraps its loop: ``with progress("train longest", total=120)
+as step: step(1)``. The command line passes a bar on stderr with the remaining time; tests and the Python API
+pass nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The records that stages exchange. No IO, no torch; Arrow only in annotations.
 
-Everything joins on ``row`` (position in the pool) or on ``prompt_id`` (hash of the prompt), never on the position
-in some file. A value that cannot be computed is ``None`` with a reason; it is never 0, -1 or a default.
+Everything joins on ``row`` (position in the pool) or on ``prompt_id`` (hash of the prompt), never on the
+position in some file. A value that cannot be computed is ``None`` with a reason; it is never 0, -1 or a
+default.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Cost = Literal["text", "embedding", "model forward", "model backward", "paid API
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool that an assistant's turn makes. ``arguments`` is JSON text, or whatever text the row has in its place.
+    """A call of a tool that an assistant's turn makes. ``arguments`` is JSON text, or whatever text
+    the row has in its place.
 
     ``quoted`` says that the row holds the arguments as a text, as OpenAI does, and not as an object.
     """
@@ -40,7 +42,9 @@ class ToolCall:
 
     @property
     def text(self) -> str:
-        """The call as one JSON object with its name and arguments; arguments that are no JSON are a JSON string."""
+        """The call as one JSON object with its name and arguments; arguments that are
+        no JSON are a JSON string.
+        """
         try:
             json.loads(self.arguments)
         except (ValueError, RecursionError):
@@ -52,13 +56,14 @@ class ToolCall:
 class Message:
     """All that one turn says. ``role`` is system, user, assistant or tool; ``content`` its text.
 
-    ``input`` is the further input of an instruction, where the row has a field for it: the end of ``content``, after the
-    instruction and a blank line. It changes neither the turn's identity nor its text.
+    ``input`` is the further input of an instruction, where the row has a field for it: the end of
+    ``content``, after the instruction and a blank line. It changes neither the turn's identity nor its text.
 
-    ``reasoning`` is a thought that the row keeps apart from the content (one inside the content stays there, see ``thought``),
-    ``calls`` the tools that the turn calls, ``call_id`` the call whose result it is, ``name`` who speaks (a tool, a participant).
-    ``weight`` 0 makes an assistant's turn context: nothing is learned from it. ``tools`` is the JSON text of the tools that the
-    conversation declares, on its first turn.
+    ``reasoning`` is a thought that the row keeps apart from the content (one inside the content stays there,
+    see ``thought``), ``calls`` the tools that the turn calls, ``call_id`` the call whose result it is,
+    ``name`` who speaks (a tool, a participant). ``weight`` 0 makes an assistant's turn context: nothing is
+    learned from it. ``tools`` is the JSON text of the tools that the conversation declares, on its first
+    turn.
     """
 
     role: str
@@ -83,7 +88,9 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All that the turn says as one text: its thought between ``<think>`` and ``</think>``, its content, its calls, one a line."""
+        """All that the turn says as one text: its thought between ``<think>`` and ``</think>``, its
+        content, its calls, one a line.
+        """
         if not self.reasoning and not self.calls:
             return self.content
         calls = "\n".join(call.text for call in self.calls)
@@ -121,11 +128,12 @@ _FURTHER = ("reasoning", "calls", "call_id", "name", "weight", "tools")
 class Example:
     """One demonstration of a pool.
 
-    ``row`` is its position in the pool, the key everything joins on; ``id`` is the hash of its messages, equal for
-    exact duplicates. ``prompt`` and ``response`` are texts derived from the messages by the rule of ``turns``: under
-    ``last`` the response is the final assistant turn that is learned and the prompt everything before it; under ``all`` the
-    response is every such turn, joined by blank lines. The response is all that a model must write: ``Message.text``, with
-    thought and tool calls. ``original`` is the row as it came, untouched.
+    ``row`` is its position in the pool, the key everything joins on; ``id`` is the hash of its messages,
+    equal for exact duplicates. ``prompt`` and ``response`` are texts derived from the messages by the rule of
+    ``turns``: under ``last`` the response is the final assistant turn that is learned and the prompt
+    everything before it; under ``all`` the response is every such turn, joined by blank lines. The response
+    is all that a model must write: ``Message.text``, with thought and tool calls. ``original`` is the row as
+    it came, untouched.
     """
 
     row: int
@@ -138,7 +146,8 @@ class Example:
 
 
 class Shard(Protocol):
-    """A contiguous run of a pool's rows that one worker reads by itself. Picklable, so that it may travel to another host.
+    """A contiguous run of a pool's rows that one worker reads by itself. Picklable, so that it
+    may travel to another host.
 
     ``first_row`` is the pool row of its first row; ``rows`` counts its rows, rejected ones included.
     """
@@ -152,10 +161,10 @@ class Shard(Protocol):
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Its readable rows in order, in batches of bounded bytes.
 
-        ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response, thought, answer
-        (large_string), source (string), messages (list of role and content), and any column of the original rows by its
-        own name.
-        Rows that cannot be read are left out; ``Pool.rejected`` lists them.
+        ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response,
+        thought, answer (large_string), source (string), messages (list of role and content), and any column
+        of the original rows by its own name. Rows that cannot be read are left out; ``Pool.rejected`` lists
+        them.
         """
         ...
 
@@ -165,7 +174,8 @@ AtHand = Callable[[Sequence[int]], "Iterator[pa.Table] | None"]
 
 
 class Pool(Protocol):
-    """A supervised fine-tuning data set that has been recognised and can be streamed. ``data.read`` makes one.
+    """A supervised fine-tuning data set that has been recognised and can be
+    streamed. ``data.read`` makes one.
 
     ``format`` is the recognised row format and ``why`` one sentence saying how it was recognised.
     """
@@ -202,16 +212,20 @@ class Pool(Protocol):
         container: str | None = None,
         at_hand: AtHand | None = None,
     ) -> Path:
-        """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or ``.parquet`` and return the file.
+        """Write these rows (ascending) below folder ``out`` as ``selected.jsonl`` or
+        ``.parquet`` and return the file.
 
-        ``at_hand`` may give rows of a Parquet or Arrow pool as they came, so that they need not be read again.
+        ``at_hand`` may give rows of a Parquet or Arrow pool as they came, so that
+        they need not be read again.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that could not be read: its place in the pool and in its file, and why. Counted, written, never silently dropped."""
+    """A row that could not be read: its place in the pool and in its file, and why. Counted,
+    written, never silently dropped.
+    """
 
     row: int
     file: str
@@ -222,7 +236,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One evaluation prompt. ``reference`` is a known good answer or ``None``; ``test_set`` and ``category`` group results."""
+    """One evaluation prompt. ``reference`` is a known good answer or ``None``; ``test_set`` and
+    ``category`` group results.
+    """
 
     prompt_id: str
     messages: tuple[Message, ...]
@@ -232,7 +248,9 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """The prompt as one text: its turns joined by blank lines (roles are named when there are several)."""
+        """The prompt as one text: its turns joined by blank lines (roles are
+        named when there are several).
+        """
         return prompt_text(self.messages)
 
 
@@ -266,11 +284,12 @@ class Pair:
 class Review:
     """One judgement of a pair in one order.
 
-    ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second; ``unknown`` is a stored
-    judgement whose order nobody wrote down: it is shown with ``a`` first and takes no part in statistics of position.
-    ``preferred`` is the *position* preferred, ``None`` when the reply could not be parsed, with the reason. ``scores``
-    are (first, second) where the judge gives scores. ``raw`` is the reply, untouched. ``truncated`` says that answers
-    were cut to the judge's limit before it saw them; ``lost`` that no reply came for a reason that may pass.
+    ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second; ``unknown``
+    is a stored judgement whose order nobody wrote down: it is shown with ``a`` first and takes no part in
+    statistics of position. ``preferred`` is the *position* preferred, ``None`` when the reply could not be
+    parsed, with the reason. ``scores`` are (first, second) where the judge gives scores. ``raw`` is the
+    reply, untouched. ``truncated`` says that answers were cut to the judge's limit before it saw them;
+    ``lost`` that no reply came for a reason that may pass.
     """
 
     order: Literal["ab", "ba", "unknown"]
@@ -288,10 +307,11 @@ class Review:
 class Verdict:
     """One judge on one pair in both orders, from the side of ``a``.
 
-    ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the preferences summed
-    over both orders (a preference counts 1, a tie half to each; score points are not summed). Either is ``unparsed``
-    when one order could not be parsed. A replayed judgement that was made in one order only has one review; its
-    outcome is then that review's under both rules. Lengths are in characters.
+    ``strict``: only a preference that survives the swap counts, else tie. ``summed``: the sign of the
+    preferences summed over both orders (a preference counts 1, a tie half to each; score points are not
+    summed). Either is ``unparsed`` when one order could not be parsed. A replayed judgement that was made in
+    one order only has one review; its outcome is then that review's under both rules. Lengths are in
+    characters.
     """
 
     prompt_id: str
@@ -314,9 +334,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A reported number. ``value``, ``low`` and ``high`` are ``None`` when ``n`` is 0: an empty set has no mean.
+    """A reported number. ``value``, ``low`` and ``high`` are ``None`` when ``n`` is 0:
+    an empty set has no mean.
 
-    ``low`` to ``high`` is the 95% interval by ``method``; ``missing`` counts the items left out for want of a value.
+    ``low`` to ``high`` is the 95% interval by ``method``; ``missing`` counts the items
+    left out for want of a value.
     """
 
     value: float | None
@@ -338,7 +360,8 @@ class NotEstimable:
 
 @dataclass(frozen=True)
 class Unread:
-    """A field that is no part of the conversation, and in how many of the ``of`` rows looked at it holds something.
+    """A field that is no part of the conversation, and in how many of the ``of`` rows
+    looked at it holds something.
 
     ``turns[].field`` is a field of turns; it is counted by turns.
     """
@@ -382,9 +405,10 @@ class SelectionSummary:
 def messages_id(messages: Sequence[Message]) -> str:
     """The id of a conversation: XXH3 (128 bits) over all that its turns say, as 32 hex digits.
 
-    Each role and each content is framed as a netstring (``<bytes>:<UTF-8>,``), so no two conversations share their
-    bytes, and a column of plain texts can be framed in bulk (``data.batch``). What else a turn says follows it, framed so
-    under a name that no role has. Lone surrogates, which JSON can carry and UTF-8 cannot, are hashed by their code point.
+    Each role and each content is framed as a netstring (``<bytes>:<UTF-8>,``), so no two conversations share
+    their bytes, and a column of plain texts can be framed in bulk (``data.batch``). What else a turn says
+    follows it, framed so under a name that no role has. Lone surrogates, which JSON can carry and UTF-8
+    cannot, are hashed by their code point.
     """
     from xxhash import xxh3_128, xxh3_128_hexdigest
 
@@ -402,7 +426,9 @@ LARGE = 1 << 20
 
 
 def _framed(messages: Sequence[Message]) -> Iterator[str]:
-    """The texts that an id is made of: role and content of each turn, and the name and text of what else it says."""
+    """The texts that an id is made of: role and content of each turn, and the name and
+    text of what else it says.
+    """
     for message in messages:
         yield message.role
         yield message.content
@@ -452,7 +478,9 @@ def to_json(record: Any) -> str:
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    """The fields of a record as they are; ``asdict`` would copy everything first, for most of the time of writing."""
+    """The fields of a record as they are; ``asdict`` would copy everything first, for
+    most of the time of writing.
+    """
     if isinstance(record, Message):
         return record.fields()
     return {name: getattr(record, name) for name in record.__dataclass_fields__}

@@ -1,7 +1,8 @@
 """Replaces keys and passwords by ``***`` in logs, messages, files and on the terminal.
 
-Known are the values of environment variables that hold keys by their name (OPENAI_API_KEY, HF_TOKEN, ...), the token file of
-the Hugging Face hub, and whatever ``protect`` is given: the key in use, and the password and query keys of an address.
+Known are the values of environment variables that hold keys by their name (OPENAI_API_KEY, HF_TOKEN, ...),
+the token file of the Hugging Face hub, and whatever ``protect`` is given: the key in use, and the password
+and query keys of an address.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 HIDDEN = "***"
 SHORTEST = 6
-"""Characters of a value that is hidden wherever it occurs. A shorter one is no key, and would hide parts of words."""
+"""Characters of a value that is hidden wherever it occurs. A shorter one is no key, and
+would hide parts of words.
+"""
 NAMES = re.compile(r"(API_?KEY|TOKEN|SECRET|SECRET_KEY|ACCESS_KEY|PASSWORD|PASSWD)$", re.IGNORECASE)
 QUERY_NAMES = re.compile(r"(key|token|secret|password|signature|^sig|^code)$", re.IGNORECASE)
 PLACEHOLDERS = frozenset(
@@ -76,7 +79,9 @@ def masked(text: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """The text without known values, credentials in addresses and authorization headers. For messages and logs."""
+    """The text without known values, credentials in addresses and authorization
+    headers. For messages and logs.
+    """
     text = masked(text)
     if "://" in text:
         text = _IN_QUERY.sub(rf"\1{HIDDEN}", _IN_ADDRESS.sub(HIDDEN, text))
@@ -175,8 +180,8 @@ def _hide(record: logging.LogRecord) -> logging.LogRecord:
 def _shows_a_key(error: BaseException) -> bool:
     """Whether the message of an error, or of one behind it, shows a key.
 
-    The whole traceback is written only then: the garbage collector may log from anywhere, also from within Python's parser,
-    which writing a traceback would enter again.
+    The whole traceback is written only then: the garbage collector may log from anywhere, also from within
+    Python's parser, which writing a traceback would enter again.
     """
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]

@@ -15,7 +15,8 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def settings_of(model: type[Settings], values: Mapping[str, Any], prefix: str | None = None) -> Settings:
-    """``model`` filled from options of the same names, or from settings that are called ``prefix`` and their name.
+    """``model`` filled from options of the same names, or from settings that are called
+    ``prefix`` and their name.
 
     Raises ConfigError with every mistaken one at once.
     """
@@ -27,7 +28,8 @@ def settings_of(model: type[Settings], values: Mapping[str, Any], prefix: str | 
 
 
 def assigned(assignments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``NAME=VALUE`` and ``score.NAME=VALUE`` (values are YAML): the settings of the method, and those of its scorers.
+    """``NAME=VALUE`` and ``score.NAME=VALUE`` (values are YAML): the settings of the method,
+    and those of its scorers.
 
     Raises ConfigError for an assignment of another shape.
     """
@@ -37,7 +39,8 @@ def assigned(assignments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ConfigError(
-                f"--set {text}: write it as NAME=VALUE or score.NAME=VALUE, for example --set score.max_length=512"
+                f"--set {text}: write it as NAME=VALUE or score.NAME=VALUE, for "
+                "example --set score.max_length=512"
             )
         try:
             read = yaml.safe_load(value)
@@ -75,6 +78,7 @@ def mapping_of(option: str, text: str | None) -> dict[str, str] | None:
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(name.strip() and equals and value.strip() for name, equals, value in pairs):
         raise ConfigError(
-            f"{option} {text}: write it as name=field,name=field, for example prompt=question,response=answer."
+            f"{option} {text}: write it as name=field,name=field, for example "
+            "prompt=question,response=answer."
         )
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,4 +1,6 @@
-"""Small benchmark files with made-up rows, in the shapes of the shared data folder. Seeded, and never quoted."""
+"""Small benchmark files with made-up rows, in the shapes of the shared data folder.
+Seeded, and never quoted.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SUBJECTS = ("anatomy", "astronomy", "virology")
 
 
 def write_benchmarks(folder: Path, rows: int = 6) -> Path:
-    """Files of every benchmark in ``folder``; examples come from a train file only where there is one below."""
+    """Files of every benchmark in ``folder``; examples come from a train file only
+    where there is one below.
+    """
     rng = random.Random(0)
     say = lambda n: " ".join(rng.choices(WORDS, k=n))  # noqa: E731
     some = range(rows)

@@ -16,7 +16,8 @@ from handpicked.errors import ConfigError, PoolError
 pytest.importorskip("lm_eval", reason="needs the bench extra")
 
 
-# Plain lm-eval on the same file: its own YAML included, the data source named in it, and nothing of ours in between.
+# Plain lm-eval on the same file: its own YAML included, the data source named in it, and nothing of ours in
+# between.
 PLAIN = {
     "hellaswag": ("hellaswag/hellaswag.yaml", "validation", 10),
     "winogrande": ("winogrande/default.yaml", "validation", 5),

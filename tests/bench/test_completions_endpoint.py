@@ -1,4 +1,6 @@
-"""Likelihoods through an endpoint that completes: the same numbers as from the model itself, which the endpoint serves."""
+"""Likelihoods through an endpoint that completes: the same numbers as from the model itself,
+which the endpoint serves.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ NAMES = ["winogrande", "truthfulqa-mc2", "hellaswag"]
 
 @contextmanager
 def completions(folder: Path) -> Iterator[str]:
-    """The address of a server that completes with the model in ``folder``, and tells the likelihood of what it was given."""
+    """The address of a server that completes with the model in ``folder``, and tells the
+    likelihood of what it was given.
+    """
     import torch
 
     from handpicked.models.load import load_model, load_tokenizer

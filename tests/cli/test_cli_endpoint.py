@@ -42,8 +42,8 @@ def test_judge_tells_how_many_verdicts_could_be_read(answers, tmp_path):
         done = judged(answers, server, tmp_path / "out")
     assert done.returncode == 0
     assert (
-        "2 of 3 verdicts could be read; of the others: the endpoint's content filter cut the reply (2 replies)"
-        in (done.stderr)
+        "2 of 3 verdicts could be read; of the others: the endpoint's content "
+        "filter cut the reply (2 replies)" in (done.stderr)
     )
 
 
@@ -115,7 +115,8 @@ def test_score_counts_values_and_not_rows(tmp_path):
         assert f"refused every request: HTTP 400: {words}" in done.stderr
 
 
-# -- rewriting ---------------------------------------------------------------------------------------------------------
+# -- rewriting
+# ---------------------------------------------------------------------------------------------------------
 
 
 def example(row: int, response: str) -> Example:

@@ -1,4 +1,6 @@
-"""Odd surroundings of a command: pipes, devices, names, locales, closed and full streams, signals. One line, exit code 2, nothing overwritten."""
+"""Odd surroundings of a command: pipes, devices, names, locales, closed and full streams, signals. One line,
+exit code 2, nothing overwritten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The engine runs a function over shards: the same batches whoever runs them, and errors that are still ours."""
+"""The engine runs a function over shards: the same batches whoever runs them, and
+errors that are still ours.
+"""
 
 from __future__ import annotations
 

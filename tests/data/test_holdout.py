@@ -1,4 +1,6 @@
-"""Held-out rows: the same whatever the pool's order, never asked in what remains, and never silently fewer."""
+"""Held-out rows: the same whatever the pool's order, never asked in what remains,
+and never silently fewer.
+"""
 
 from __future__ import annotations
 

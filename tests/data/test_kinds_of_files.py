@@ -1,4 +1,6 @@
-"""What people's files hold: each kind is read with the right values, or costs what is damaged and nothing else."""
+"""What people's files hold: each kind is read with the right values, or costs what is
+damaged and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Long texts are taken out of JSON, decoded and written piece by piece: the value and the bytes are those of the usual way."""
+"""Long texts are taken out of JSON, decoded and written piece by piece: the value and the bytes
+are those of the usual way.
+"""
 
 from __future__ import annotations
 

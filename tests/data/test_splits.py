@@ -1,4 +1,6 @@
-"""A folder with the splits of a data set: train is read, what is held out for evaluation is not, and says so."""
+"""A folder with the splits of a data set: train is read, what is held out for
+evaluation is not, and says so.
+"""
 
 from __future__ import annotations
 

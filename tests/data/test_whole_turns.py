@@ -1,4 +1,6 @@
-"""Reasoning, tool calls and results, names, weights, tools and other fields: read, and written back in every format."""
+"""Reasoning, tool calls and results, names, weights, tools and other fields: read, and
+written back in every format.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Sending requests to a real server that misbehaves: nothing lost, nothing paid twice, every failure counted."""
+"""Sending requests to a real server that misbehaves: nothing lost, nothing paid
+twice, every failure counted.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,8 @@ def test_a_429_is_waited_out_and_halves_what_is_in_flight(tmp_path, after):
     assert [r.text for r in replies] == [f"re: question {i}" for i in range(20)]
     assert len(server.bodies) == 24
     assert sum(r.attempts for r in replies) == 24
-    # The first requests are a moment apart: how many of the four are refused before the first pause is a matter of timing.
+    # The first requests are a moment apart: how many of the four are refused before the first pause is a
+    # matter of timing.
     waited = max(later - earlier for earlier, later in pairwise(moments))
     assert waited >= {None: 0.005, "0.2": 0.19, "date": 0.8}[after]
 
@@ -347,7 +350,8 @@ def test_a_kept_connection_with_something_unasked_on_it_is_not_used_again():
                     found.append((await response.json())["choices"][0]["message"]["content"])
             return found
 
-    # An answer that comes later than the connection is listened to cannot be told apart: only the sure case is tested.
+    # An answer that comes later than the connection is listened to cannot be told apart: only the sure case
+    # is tested.
     fault = next(fault for fault in FAULTS if fault.name == "wire: two answers")
     with serving_fault(fault) as server:
         assert asyncio.run(texts(server.url)) == ["8 6"] * 20

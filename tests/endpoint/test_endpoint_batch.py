@@ -1,4 +1,6 @@
-"""Batch files, against a real HTTP server that speaks OpenAI's batch API: written, submitted, collected, never paid twice."""
+"""Batch files, against a real HTTP server that speaks OpenAI's batch API: written, submitted,
+collected, never paid twice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A cache that the disk has damaged is set aside and said; what is whole in it is neither lost nor asked for again."""
+"""A cache that the disk has damaged is set aside and said; what is whole in it is neither
+lost nor asked for again.
+"""
 
 from __future__ import annotations
 

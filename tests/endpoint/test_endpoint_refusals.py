@@ -163,7 +163,8 @@ def test_a_seed_is_never_left_out(tmp_path):
         complete(asks(2, seed=1), at(server), tmp_path / "c.sqlite", retry=QUICK)
 
 
-# -- what a cache of an earlier version holds --------------------------------------------------------------------------
+# -- what a cache of an earlier version holds
+# --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""What a dry run counts is what the run then selects, and a pool, a target and a selection are each looked at once."""
+"""What a dry run counts is what the run then selects, and a pool, a target and a
+selection are each looked at once.
+"""
 
 from __future__ import annotations
 

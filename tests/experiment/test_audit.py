@@ -1,4 +1,6 @@
-"""The audit stages of a run: what they look at, that a sample says so, and that a second run computes nothing."""
+"""The audit stages of a run: what they look at, that a sample says so, and that a
+second run computes nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``handpicked bench``: one model's benchmarks, resumed one by one; mistakes and breakages told as they are."""
+"""``handpicked bench``: one model's benchmarks, resumed one by one; mistakes and
+breakages told as they are.
+"""
 
 from __future__ import annotations
 

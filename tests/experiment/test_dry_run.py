@@ -1,4 +1,6 @@
-"""A dry run: every arm that would be trained, what it takes, what is missing; of the shipped experiments too."""
+"""A dry run: every arm that would be trained, what it takes, what is missing; of
+the shipped experiments too.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ def test_few_steps_are_warned_of(smallest):
 
 
 def test_steps_under_a_budget_are_those_of_rows_like_the_arms(smallest):
-    """A guard bounds the longest rows, and an arm of equal lengths has as many tokens: some 10 a row here, of any row 25."""
+    """A guard bounds the longest rows, and an arm of equal lengths has as many tokens: some 10
+    a row here, of any row 25.
+    """
     guarded = json.dumps({"by": "longest", "size": 5, "guards": ["token-window=1:8"]})
     matched = json.dumps({"by": "length-matched", "of": "longest", "size": 5, "disjoint": True})
     small = ["train.batch_size=1", f"arms.longest={guarded}", f"arms.matched={matched}"]

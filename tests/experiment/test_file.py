@@ -132,7 +132,8 @@ def test_checks_of_the_stages_are_reported_with_the_rest(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load(path, also=lambda e: [(("arms", "longest", "by"), f"no selector '{e.arms['longest'].by}'.")])
     assert [m.split(": ", 1)[1] for m in caught.value.mistakes] == [
-        "'surplus' is no field here. Known: arms, candidate, cost, evaluate, expected, model, models, name, pool, pools, train, why.",
+        "'surplus' is no field here. Known: arms, candidate, cost, evaluate, expected, model, models, "
+        "name, pool, pools, train, why.",
         "no selector 'longest'.",
     ]
 

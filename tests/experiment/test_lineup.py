@@ -1,4 +1,6 @@
-"""From the arms of the file to the models that are trained: names, who meets whom, and every mistake with its line."""
+"""From the arms of the file to the models that are trained: names, who meets whom, and
+every mistake with its line.
+"""
 
 from __future__ import annotations
 

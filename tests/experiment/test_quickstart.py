@@ -1,4 +1,6 @@
-"""The quickstart as `make demo` runs it, on the bundled model, with a small budget; in full under `make test-all`."""
+"""The quickstart as `make demo` runs it, on the bundled model, with a small budget; in
+full under `make test-all`.
+"""
 
 from __future__ import annotations
 

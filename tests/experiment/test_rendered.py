@@ -1,4 +1,6 @@
-"""Before anything starts, every chat template is tried on the real rows and prompts; what it refuses is named."""
+"""Before anything starts, every chat template is tried on the real rows and prompts;
+what it refuses is named.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory, tiny_model):
-    """An experiment that a tiny random model runs in seconds: five arms, a held-out test set, the embedded judge."""
+    """An experiment that a tiny random model runs in seconds: five arms, a held-out
+    test set, the embedded judge.
+    """
     folder = tmp_path_factory.mktemp("experiment")
     rng = random.Random(0)
     rows = [
@@ -115,7 +117,9 @@ CHANGES = ("command", "stages", "commit", "dirty")
 
 
 def without_times(value):
-    """Results without what may differ between two runs of the same settings: clocks, the command, the checkout."""
+    """Results without what may differ between two runs of the same settings: clocks,
+    the command, the checkout.
+    """
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if "second" not in k and k not in CHANGES}
     return [without_times(part) for part in value] if isinstance(value, list) else value

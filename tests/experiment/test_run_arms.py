@@ -1,4 +1,6 @@
-"""Sizes, seeds, several models, several pools and rewritten responses, from the file to the report, on tiny models."""
+"""Sizes, seeds, several models, several pools and rewritten responses, from the file to
+the report, on tiny models.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(folder, tiny_model, tmp_path_factory):
-    """Two base models, three sizes on the one and the other, two seeds, a domain pool beside the general one."""
+    """Two base models, three sizes on the one and the other, two seeds, a domain
+    pool beside the general one.
+    """
     other = tmp_path_factory.mktemp("models") / "other"
     shutil.copytree(tiny_model, other)
     path = write_experiment(

@@ -1,4 +1,6 @@
-"""An answer depends on its prompt and model alone: not on its batch, not on a kill, not on the padding token."""
+"""An answer depends on its prompt and model alone: not on its batch, not on a kill,
+not on the padding token.
+"""
 
 from __future__ import annotations
 

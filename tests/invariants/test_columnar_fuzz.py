@@ -1,4 +1,6 @@
-"""Mutated Arrow, Parquet and stream files, each read in a child process: no crash, no traceback, every row accounted for."""
+"""Mutated Arrow, Parquet and stream files, each read in a child process: no crash, no
+traceback, every row accounted for.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def originals():
 
 
 def mutated(data, rng):
-    """One to three edits of a few bytes; half of them where the metadata lies, at the ends of the file or of a batch."""
+    """One to three edits of a few bytes; half of them where the metadata lies, at the ends
+    of the file or of a batch.
+    """
     data = bytearray(data)
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(len(data))
@@ -93,7 +97,9 @@ def mutated(data, rng):
 
 
 def account(path, out):
-    """Read every row by batches, one by one and as rejected, and write some: the numbers agree, or the file is refused."""
+    """Read every row by batches, one by one and as rejected, and write some: the numbers
+    agree, or the file is refused.
+    """
     try:
         pool = read(path)
         rows = [

@@ -1,4 +1,6 @@
-"""The fuzzer of ``benchmarks.fuzz``: for some minutes under the slow marker, and always the files that once failed."""
+"""The fuzzer of ``benchmarks.fuzz``: for some minutes under the slow marker, and always
+the files that once failed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from benchmarks.fuzz.originals import originals
 MINUTES = float(os.environ.get("HANDPICKED_FUZZ_MINUTES", "5"))
 SEED = os.environ.get("HANDPICKED_FUZZ_SEED", "1")
 ONCE_FAILED = Path(__file__).with_name("once_failed")
-"""Files of made rows on which a command once crashed, printed a traceback or counted wrongly: ``COMMAND-NUMBER-NAME``."""
+"""Files of made rows on which a command once crashed, printed a traceback or counted
+wrongly: ``COMMAND-NUMBER-NAME``.
+"""
 
 
 def test_the_same_seed_makes_the_same_files():

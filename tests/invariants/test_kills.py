@@ -1,7 +1,7 @@
 """A hundred kills of each command at random moments: the same command then comes to the same bytes.
 
-The commands run in forks of one process that has everything imported, so that a kill costs no start. ``HANDPICKED_KILLS`` says
-how many kills each command gets.
+The commands run in forks of one process that has everything imported, so that a kill costs no start.
+``HANDPICKED_KILLS`` says how many kills each command gets.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ IMPORTED = [
 ]
 IMPORTED += ["torch", "transformers", "peft", "trl", "sentence_transformers"]
 PASSING = ("second", "command", "stages", "commit", "dirty", "date", "time")
-"""Parts of the names of fields that differ between two runs of one command: clocks, the command itself, the checkout."""
+"""Parts of the names of fields that differ between two runs of one command: clocks, the
+command itself, the checkout.
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,9 @@ def fork():
 
 
 def found_in(folder: Path) -> dict[str, object]:
-    """What a command left: the bytes of every file, and of verdicts and JSON the values without what passes."""
+    """What a command left: the bytes of every file, and of verdicts and JSON the
+    values without what passes.
+    """
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -94,7 +98,9 @@ def lasting(value: object, folder: str) -> object:
 
 
 def killed_often(fork, tmp_path: Path, words: Sequence[str], kills: int = KILLS) -> None:
-    """Kill the command ``kills`` times, going on in the same folder; whenever it ends, its folder must be as if never killed."""
+    """Kill the command ``kills`` times, going on in the same folder; whenever it ends, its folder
+    must be as if never killed.
+    """
     out, whole, said = tmp_path / "out", tmp_path / "whole", str(tmp_path / "said.txt")
 
     def start(folder: Path):

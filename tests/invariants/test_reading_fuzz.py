@@ -1,4 +1,6 @@
-"""Mutated copies of real files: every row is read or rejected, or the file is refused in one line. Never anything else."""
+"""Mutated copies of real files: every row is read or rejected, or the file is refused in one
+line. Never anything else.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def mutated(data, rng):
 
 
 def check(path, out):
-    """Read, count, read again as a worker would, write. Gives the number of rows, or None where the file was refused."""
+    """Read, count, read again as a worker would, write. Gives the number of rows, or None
+    where the file was refused.
+    """
     try:
         pool = read(path)
         rows = [

@@ -70,7 +70,8 @@ def test_the_choice_is_the_same_for_any_cut_and_any_order(rows, selector, wanted
     shuffle.shuffle(mixed)
     moved = choose(mixed, selector, size, shards, batch)
 
-    # Rows of one id are interchangeable but for fields that are no part of the messages; compare what decides.
+    # Rows of one id are interchangeable but for fields that are no part of the messages; compare what
+    # decides.
     def content(pool_rows, chosen):
         return sorted((pool_rows[one]["prompt"], pool_rows[one]["response"]) for one in chosen.rows.tolist())
 

@@ -253,7 +253,8 @@ def test_a_folder_of_the_user_is_a_judge(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "judge.yaml").write_text(
-        "about: FastChat's marks.\nreads: verdict\nmarker: 'Final:'\nanswers: {first: '[[A]]', second: '[[B]]', tie: '[[C]]'}\n"
+        "about: FastChat's marks.\nreads: verdict\nmarker: 'Final:'\nanswers: {first: '[[A]]', "
+        "second: '[[B]]', tie: '[[C]]'}\n"
     )
     (folder / "prompt.txt").write_text("{prompt}\n{first}\n{second}\nSay JSON like {x}.")
     mine = load_judge(str(folder))

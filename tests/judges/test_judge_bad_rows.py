@@ -1,4 +1,6 @@
-"""Stored reviews, grades, labels and answers with a damaged field: read, or one clear error; never anything else."""
+"""Stored reviews, grades, labels and answers with a damaged field: read, or one clear
+error; never anything else.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ LIMIT = 4
 def test_a_135m_model_does_not_know_what_people_prefer_and_is_told_to_be_unhealthy(
     tmp_path, real_data, file, name
 ):
-    """It picks the first answer whatever is in it, so that under the strict rule nearly everything is a tie."""
+    """It picks the first answer whatever is in it, so that under the strict rule
+    nearly everything is a tie.
+    """
     import pyarrow.parquet as pq
 
     pytest.importorskip("torch")

@@ -1,4 +1,6 @@
-"""Answers, stored reviews and labelled pairs are read from every file that a pool is read from, and damage is one line."""
+"""Answers, stored reviews and labelled pairs are read from every file that a pool is read
+from, and damage is one line.
+"""
 
 from __future__ import annotations
 

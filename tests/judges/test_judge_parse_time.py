@@ -1,4 +1,6 @@
-"""Replies are read in linear time: four times the text takes about four times as long, whatever it repeats."""
+"""Replies are read in linear time: four times the text takes about four times as
+long, whatever it repeats.
+"""
 
 from __future__ import annotations
 

@@ -13,13 +13,16 @@ ONE = (
     "[Question]\nWhy?\n\n[The Start of Assistant's Answer]\nBecause.\n\nYes.\n[The End of Assistant's Answer]"
 )
 TWO = (
-    "[User Question]\nWhy?\n\n[The Start of Assistant A's Answer]\nA says\n[The End of Assistant A's Answer]\n\n"
+    "[User Question]\nWhy?\n\n[The Start of Assistant A's Answer]\nA says\n[The "
+    "End of Assistant A's Answer]\n\n"
     "[The Start of Assistant B's Answer]\n\n[The End of Assistant B's Answer]"
 )
 TURNS = (
-    "<|The Start of Assistant A's Conversation with User|>\n\n### User:\nq\n\n### Assistant A:\nfirst\n\n### User:\nq2\n\n"
+    "<|The Start of Assistant A's Conversation with User|>\n\n### User:\nq\n\n### Assistant "
+    "A:\nfirst\n\n### User:\nq2\n\n"
     "### Assistant A:\nsecond a\n\n<|The End of Assistant A's Conversation with User|>\n\n\n"
-    "<|The Start of Assistant B's Conversation with User|>\n\n### User:\nq\n\n### Assistant B:\nfirst\n\n### User:\nq2\n\n"
+    "<|The Start of Assistant B's Conversation with User|>\n\n### User:\nq\n\n### Assistant "
+    "B:\nfirst\n\n### User:\nq2\n\n"
     "### Assistant B:\nsecond b\n\n<|The End of Assistant B's Conversation with User|>"
 )
 

@@ -1,4 +1,6 @@
-"""Chat templates of our own that behave like those of today's models, written with the tiny model's special tokens."""
+"""Chat templates of our own that behave like those of today's models, written with the
+tiny model's special tokens.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +61,13 @@ STRICT = (
 LAST_SYSTEM = (
     "{% set system = messages[0]['content'] + '\n' if messages[0]['role'] == 'system' else '' %}"
     "{% for m in messages %}{% if m['role'] == 'user' %}[INST] "
-    "{% if loop.last or (loop.revindex == 2 and messages[-1]['role'] == 'assistant') %}{{ system }}{% endif %}"
-    "{{ m['content'] }}[/INST]{% elif m['role'] == 'assistant' %} {{ m['content'] }}<|im_end|>{% endif %}{% endfor %}"
+    "{% if loop.last or (loop.revindex == 2 and messages[-1]['role'] == "
+    "'assistant') %}{{ system }}{% endif %}"
+    "{{ m['content'] }}[/INST]{% elif m['role'] == 'assistant' %} {{ m['content'] "
+    "}}<|im_end|>{% endif %}{% endfor %}"
 )
-"""Mistral: the system text goes into the last user turn, a space before the response, no generation prompt."""
+"""Mistral: the system text goes into the last user turn, a space before the response, no generation prompt.
+"""
 
 MARKED = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}<|im_start|>assistant\n"

@@ -1,4 +1,6 @@
-"""A template is a stranger's program: it renders as transformers renders it, on one day, and within bounds."""
+"""A template is a stranger's program: it renders as transformers renders it, on
+one day, and within bounds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The labelled span of every template decodes to the response and its end-of-text; training and generation agree."""
+"""The labelled span of every template decodes to the response and its end-of-text;
+training and generation agree.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def byte_tokenizer(tiny_model: Path):
 
 @pytest.fixture(scope="session")
 def sentencepiece_tokenizer():
-    """Of LLaMA-2's kind: a begin token before every text, a space before every word, bytes for unknown characters."""
+    """Of LLaMA-2's kind: a begin token before every text, a space before every word,
+    bytes for unknown characters.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -142,7 +146,8 @@ def test_auto_is_the_tokenizers_own_template(byte_tokenizer):
 def test_alpaca_is_stanfords_prompt(byte_tokenizer):
     ids = load_template("alpaca", byte_tokenizer).encode_prompt((Message("user", "Name a colour."),))
     assert byte_tokenizer.decode(ids) == (
-        "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+        "Below is an instruction that describes a task. Write a response that "
+        "appropriately completes the request.\n\n"
         "### Instruction:\nName a colour.\n\n### Response:"
     )
 
@@ -333,8 +338,10 @@ def test_alpacas_input_goes_where_stanford_puts_it(byte_tokenizer):
     row = Message("user", "Translate.\n\nGuten Tag", "Guten Tag")
     encoded = template.encode((row, Message("assistant", "Good day")), [1])
     assert prompt_of(template, encoded) == (
-        "Below is an instruction that describes a task, paired with an input that provides further context. Write a response "
-        "that appropriately completes the request.\n\n### Instruction:\nTranslate.\n\n### Input:\nGuten Tag\n\n### Response:"
+        "Below is an instruction that describes a task, paired with an input that provides "
+        "further context. Write a response "
+        "that appropriately completes the request.\n\n### Instruction:\nTranslate.\n\n### "
+        "Input:\nGuten Tag\n\n### Response:"
     )
     assert encoded.ids[: -encoded.learned] == template.encode_prompt((row,))
     chat = load_template("chatml", byte_tokenizer)
@@ -348,7 +355,9 @@ ENDS = (
 
 
 def test_published_templates_learn_the_response_alone_after_their_own_generation_prompt(byte_tokenizer):
-    """Those of Qwen, Llama, Gemma, Phi, DeepSeek, gpt-oss and others that come with TRL, where it is installed."""
+    """Those of Qwen, Llama, Gemma, Phi, DeepSeek, gpt-oss and others that come with
+    TRL, where it is installed.
+    """
     trl = pytest.importorskip("trl", reason="needs the train extra")
     folder = Path(trl.__file__).parent / "chat_templates"
     sources = sorted(folder.glob("*.jinja"))

@@ -1,4 +1,6 @@
-"""Thoughts, tool calls and tools in chat templates: given to the one that takes them, written as text for one that does not."""
+"""Thoughts, tool calls and tools in chat templates: given to the one that takes them, written as
+text for one that does not.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,15 @@ ASK = Message("user", "q", tools=TOOLS)
 THINKS = Message("assistant", "a", reasoning="t")
 CALLS = Message("assistant", "", calls=(CALL,))
 TAKES_ALL = (
-    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|im_end|>\n{% endif %}"
+    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}{% "
+    "endfor %}<|im_end|>\n{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
-    "{% if m['reasoning_content'] %}<think>\n{{ m['reasoning_content'] }}\n</think>\n\n{% endif %}{{ m['content'] }}"
-    "{% for c in m['tool_calls'] or [] %}<tool_call>\n{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}\n"
-    "</tool_call>{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{% if m['reasoning_content'] %}<think>\n{{ m['reasoning_content'] "
+    "}}\n</think>\n\n{% endif %}{{ m['content'] }}"
+    "{% for c in m['tool_calls'] or [] %}<tool_call>\n{{ {'name': c.function.name, 'arguments': "
+    "c.function.arguments} | tojson }}\n"
+    "</tool_call>{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt "
+    "%}<|im_start|>assistant\n{% endif %}"
 )
 """Qwen's way: tools in the system turn, a thought and calls between tags."""
 FORGETS_ARGUMENTS = TAKES_ALL.replace("c.function.arguments}", "c.function.arguments.place | default('')}")

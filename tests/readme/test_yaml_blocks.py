@@ -48,7 +48,9 @@ def blocks() -> list[Any]:
 
 
 def completed(block: str) -> dict[str, Any]:
-    """The block as an experiment: what it does not say is a pool, the base model, and one arm that is trained by defaults."""
+    """The block as an experiment: what it does not say is a pool, the base model, and one arm
+    that is trained by defaults.
+    """
     written = yaml.safe_load(block)
     whole = {"name", "pool", "pools", "model", "models", "train", "arms", "candidate", "evaluate", "why"}
     if not set(written) <= whole:
@@ -60,7 +62,9 @@ def completed(block: str) -> dict[str, Any]:
 
 
 def shrunk(value: Any, key: str, place: Callable[[str, Any], Any]) -> Any:
-    """The document with fewer rows, and with what is at hand here in the place of its files, models and endpoints."""
+    """The document with fewer rows, and with what is at hand here in the place of its
+    files, models and endpoints.
+    """
     if isinstance(value, dict):
         return {name: place(name, shrunk(part, name, place)) for name, part in value.items()}
     if isinstance(value, list):
@@ -72,7 +76,9 @@ def shrunk(value: Any, key: str, place: Callable[[str, Any], Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def at_hand(tmp_path_factory, tiny_model):
-    """Stand-ins: a function of (field, value) that gives the value with a tiny pool, model, target or benchmark in its place."""
+    """Stand-ins: a function of (field, value) that gives the value with a tiny pool, model, target
+    or benchmark in its place.
+    """
     folder = tmp_path_factory.mktemp("at-hand")
     rng = random.Random(0)
     rows = [
@@ -109,7 +115,9 @@ def at_hand(tmp_path_factory, tiny_model):
 
 
 def reply(body: dict[str, Any], _: int) -> Act:
-    """Scores of a pair, a rating, or a rewritten response: the first line is a number that all of them can read."""
+    """Scores of a pair, a rating, or a rewritten response: the first line is a number
+    that all of them can read.
+    """
     return Act("4 3" if "Assistant" in body["messages"][-1]["content"] else "4")
 
 

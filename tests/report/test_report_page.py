@@ -81,7 +81,9 @@ def test_rendering_twice_gives_the_same_bytes_also_from_the_stored_file() -> Non
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:24]))
 def test_foreign_text_adds_no_tag_and_no_attribute(text: str) -> None:
-    """The page of hostile text has exactly the tags and attributes of the page of the harmless word ``text``."""
+    """The page of hostile text has exactly the tags and attributes of the page of
+    the harmless word ``text``.
+    """
     page, harmless = render(hostile(text)), render(hostile("text"))
     page.encode("utf-8")
     kinds = [

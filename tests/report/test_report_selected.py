@@ -46,7 +46,9 @@ HOSTILE = "<script>alert(1)</script> | x"
 
 
 def with_benchmarks():
-    """Half the documents ask to write, some nothing; one root verb is hostile, and one benchmark cannot be pooled."""
+    """Half the documents ask to write, some nothing; one root verb is hostile, and one
+    benchmark cannot be pooled.
+    """
     verbs = {f"doc {i}": "write" if i < 10 else HOSTILE if i < 16 else None for i in range(20)}
     facts = [
         BenchFacts(arm, name, "acc", 0.5, 0.1, 24, values={f"doc {i}": float(i % (2 + k) == 0) for i in range(24)}, **more)
@@ -108,7 +110,8 @@ def test_the_rows_that_were_scored_are_told_where_they_are_not_all():
     for told in (
         "longest: scores were computed for a random sample of 2,000 rows only",
         "random-1: scores were computed for what the prefilter longest:5000 keeps only",
-        "random-2: scores were computed for a random sample of 2,000 rows of what the prefilter longest:5000 keeps only",
+        "random-2: scores were computed for a random sample of 2,000 rows of what the "
+        "prefilter longest:5000 keeps only",
     ):
         assert told in text and told in short
     assert text.count("scores were computed") == short.count("scores were computed") == 3

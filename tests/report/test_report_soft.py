@@ -16,7 +16,9 @@ from made_run import CANDIDATE, made, usual, verdicts
 
 
 def certain(verdict: Verdict, place: int) -> Verdict:
-    """The verdict with probabilities in place of its scores: from 0.50 to 0.98 for ``a``, by the prompt's place."""
+    """The verdict with probabilities in place of its scores: from 0.50 to 0.98 for
+    ``a``, by the prompt's place.
+    """
     p = 0.5 + place % 25 / 50
     reviews = (Review("ab", "first", "A", (p, 1 - p)), Review("ba", "second", "B", (1 - p, p)))
     return replace(verdict, reviews=reviews)

@@ -1,4 +1,6 @@
-"""Benchmark change by type of instruction: hand-computed differences, what takes part, and that nothing is dropped unsaid."""
+"""Benchmark change by type of instruction: hand-computed differences, what takes part, and that
+nothing is dropped unsaid.
+"""
 
 from __future__ import annotations
 

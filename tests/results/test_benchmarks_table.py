@@ -1,4 +1,6 @@
-"""The benchmark table: known answers for scores, paired differences and averages; nothing where there is nothing."""
+"""The benchmark table: known answers for scores, paired differences and averages;
+nothing where there is nothing.
+"""
 
 from __future__ import annotations
 

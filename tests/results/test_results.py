@@ -1,4 +1,6 @@
-"""What a run's results say: the answer, when it is refused, the warnings, and that nothing depends on the order of arrival."""
+"""What a run's results say: the answer, when it is refused, the warnings, and that nothing
+depends on the order of arrival.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Counting of verbs, overlap of subsets, differences from the pool, rank correlations: hand-computed and against scipy."""
+"""Counting of verbs, overlap of subsets, differences from the pool, rank correlations:
+hand-computed and against scipy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every scorer and every selector by meaning from the command line, and one of each family as arms of an experiment."""
+"""Every scorer and every selector by meaning from the command line, and one of each family
+as arms of an experiment.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ pytest.importorskip("torch", reason="needs the lm extra")
 ROWS = 10
 EMBEDS = ("target-similarity", "embedding")
 ELSEWHERE = ("llm-rating", "less")
-"""From the command line in test_pick_by_rating.py (an endpoint) and test_model_scorers.py (a training that kept its states)."""
+"""From the command line in test_pick_by_rating.py (an endpoint) and test_model_scorers.py (a
+training that kept its states).
+"""
 MEANING = [name for name, selector in SELECTORS.shipped.items() if selector.compares_meaning]
 
 

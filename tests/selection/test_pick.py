@@ -426,7 +426,8 @@ def hashes_of_files(out):
 
 
 def test_a_full_disk_is_one_clear_error_and_no_partial_subset(tmp_path, pool_file):
-    # A limit on the size of a file stands in for a full disk where none can be mounted: the write fails in the middle.
+    # A limit on the size of a file stands in for a full disk where none can be mounted: the write fails in
+    # the middle.
     limit = "import resource, sys, os; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); os.execv(sys.argv[1], sys.argv[1:])"
     done = subprocess.run(
         run(pool_file, tmp_path / "out", [sys.executable, "-c", limit]), capture_output=True, text=True

@@ -1,4 +1,6 @@
-"""``by: llm-rating`` through the whole selection: the best rated rows, a reason for the rest, and no reply paid for twice."""
+"""``by: llm-rating`` through the whole selection: the best rated rows, a reason for the rest,
+and no reply paid for twice.
+"""
 
 from __future__ import annotations
 

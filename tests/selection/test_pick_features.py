@@ -1,4 +1,6 @@
-"""Subsets by a linguistic feature: alone, in a window, at matched length, in the files that a selection leaves."""
+"""Subsets by a linguistic feature: alone, in a window, at matched length, in the
+files that a selection leaves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Scores by models as arms of an experiment: mistakes are found before any work, the scores lie in the run's folder."""
+"""Scores by models as arms of an experiment: mistakes are found before any work, the
+scores lie in the run's folder.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Rows that may win are put aside while the pool is scored: what comes of them is what reading them again would give."""
+"""Rows that may win are put aside while the pool is scored: what comes of them is what
+reading them again would give.
+"""
 
 from __future__ import annotations
 

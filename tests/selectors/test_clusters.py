@@ -110,7 +110,9 @@ def _id(row):
 
 
 def test_car_equals_the_papers_union_of_two_lists():
-    """The n1 best of all and the best of each cluster, where n1 is such that the union has the size asked for."""
+    """The n1 best of all and the best of each cluster, where n1 is such that the
+    union has the size asked for.
+    """
     vectors, quality = clustered(200, seed=5), np.random.default_rng(5).permutation(200).astype(float)
     scores, embeddings = table(vectors, quality=quality)
     rows = Car("quality", seed=2, embeddings=embeddings).select(scores, 40)
@@ -149,7 +151,8 @@ def test_semdedup_drops_what_is_similar_to_a_row_ranked_before_it():
     angles = [0.0, 0.05, 0.2, 3.0]
     scores, embeddings = table(unit([[np.cos(a), np.sin(a)] for a in angles]), quality=[1.0, 9.0, 2.0, 0.0])
     threshold = np.cos(0.1)
-    # Centroid of the first three is near 0.083: 0.2 is farthest, then 0.0, then 0.05 (which is within 0.1 of 0.0).
+    # Centroid of the first three is near 0.083: 0.2 is farthest, then 0.0, then 0.05 (which is within 0.1 of
+    # 0.0).
     rows = SemDeDup(threshold=threshold, clusters=2, embeddings=embeddings).select(scores, 4)
     assert rows.tolist() == [0, 2, 3]
     rows = SemDeDup(column="quality", threshold=threshold, clusters=2, embeddings=embeddings).select(

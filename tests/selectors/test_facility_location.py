@@ -110,7 +110,9 @@ def test_neighbours_are_the_nearest_and_an_index_finds_most_of_them():
 
 
 def assert_same_choice(cosines, ours, theirs):
-    """Row for row, until two rows gain the same to float32's precision: from there on either choice is right."""
+    """Row for row, until two rows gain the same to float32's precision: from there
+    on either choice is right.
+    """
     best = np.zeros(len(cosines))
     for mine, other in zip(ours, theirs, strict=True):
         if mine != other:

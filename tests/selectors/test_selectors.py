@@ -121,7 +121,8 @@ def test_power_law_prefers_the_longest_of_each_group():
 
 
 def test_power_law_draws_by_its_weights():
-    # Of one group of three, one row: rank 0 has weight 1, rank 1 1/2, rank 2 1/4, so 4/7, 2/7 and 1/7 of the draws.
+    # Of one group of three, one row: rank 0 has weight 1, rank 1 1/2, rank 2 1/4, so 4/7, 2/7 and 1/7 of the
+    # draws.
     table = scores(field=["a"] * 3, tokens=[1, 2, 3])
     drawn = Counter(int(PowerLaw("field", seed=seed).select(table, 1)[0]) for seed in range(2000))
     assert drawn[2] / 2000 == pytest.approx(4 / 7, abs=0.05)

@@ -1,8 +1,8 @@
 """95% intervals hold the truth in about 95 of 100 made worlds: shares, means, differences, regressions.
 
-``BANDS`` says what holds for how many seeds. With one training an arm coverage is 93 to 97%. With few seeds no interval can
-have that for every size of the luck of seeds; the ends of a band are its worst cases, a luck of nothing and a luck of a few
-standard errors.
+``BANDS`` says what holds for how many seeds. With one training an arm coverage is 93 to 97%. With few seeds
+no interval can have that for every size of the luck of seeds; the ends of a band are its worst cases, a luck
+of nothing and a luck of a few standard errors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ FAST, FULL = 300, 2400
 
 
 def holds(covered: Callable[[np.random.Generator], bool], n: int, band: tuple[float, float]) -> None:
-    """Coverage in ``n`` worlds lies in ``band``, up to 3.3 standard errors of so many: one false alarm in a thousand."""
+    """Coverage in ``n`` worlds lies in ``band``, up to 3.3 standard errors of so many: one
+    false alarm in a thousand.
+    """
     rng = np.random.default_rng(20_000)
     found = sum(covered(rng) for _ in range(n)) / n
     below, above = (3.3 * math.sqrt(end * (1 - end) / n) for end in band)
@@ -70,7 +72,9 @@ def difference_covered(
 
 
 def controlled_covered(world: Longer) -> Callable[[np.random.Generator], bool]:
-    """The rate at equal length against what the same regression finds with 60,000 prompts, each of a seed of its own."""
+    """The rate at equal length against what the same regression finds with 60,000 prompts,
+    each of a seed of its own.
+    """
     spread = math.hypot(world.prompt_sd, world.seed_sd)
     whole = replace(world, prompts=60_000, seeds=1, prompt_sd=spread, seed_sd=0.0)
     truth = length_controlled(whole.verdicts(np.random.default_rng(0))).win_rate.value
@@ -187,7 +191,9 @@ def test_bradley_terry_strengths_over_seeds():
 @pytest.mark.parametrize("ties", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("lead", [0.0, 1.0, 3.0])
 def test_every_win_rate_of_one_training(prompts, ties, lead):
-    """At 30 prompts with so many ties that fewer than one loss is expected, any interval is as good as its last step."""
+    """At 30 prompts with so many ties that fewer than one loss is expected, any interval is
+    as good as its last step.
+    """
     world = Judged(prompts, 1, lead, ties=ties)
     losses = prompts * (1 - ties) * (1 - (world.truth() - ties / 2) / (1 - ties))
     holds(share_covered(world), FULL, BANDS[1] if losses >= 2 else (0.92, 0.995))

@@ -114,7 +114,9 @@ def right(prompts: int, share: float, count: int, rng: np.random.Generator) -> E
 
 
 def benchmark(name: str, arms: list[str], prompts: int, count: int, rng: np.random.Generator) -> BenchmarkRow:
-    """A benchmark of short answers on which the arms grow longer than the base model, and as many are right."""
+    """A benchmark of short answers on which the arms grow longer than the base
+    model, and as many are right.
+    """
     cells = [
         BenchmarkCell(
             arm=arm,

@@ -17,7 +17,9 @@ T29 = 2.045229642
 
 
 def test_a_share_has_wilsons_interval_with_students_critical_value():
-    """30 prompts, 12 hits: Wilson's formula with t[29] and the variance of 30 drawn, which is that of 29 / n of them."""
+    """30 prompts, 12 hits: Wilson's formula with t[29] and the variance of 30 drawn, which
+    is that of 29 / n of them.
+    """
     hits = [1.0] * 12 + [0.0] * 18
     ratio = T29**2 / 29
     middle, half = 0.4 + ratio / 2, (ratio * 0.24 + ratio**2 / 4) ** 0.5
@@ -68,7 +70,9 @@ def test_no_items_is_no_value_and_all_alike_has_an_honest_interval():
 
 
 def test_all_ties_are_even_as_surely_as_no_winner_was_seen():
-    """Of 10 ties none has a winner, so that up to 27.8% may; if all were won by one side the rate would be 0.639."""
+    """Of 10 ties none has a winner, so that up to 27.8% may; if all were won by one
+    side the rate would be 0.639.
+    """
     found = estimates.share(range(10), [0.5] * 10)
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.3612, 0.6388), abs=1e-4)
     assert "all alike" in found.method

@@ -31,7 +31,8 @@ def verdict(outcome, prompt, lengths) -> Verdict:
 
 
 def drawn(n=600, rate=0.5, love=1.5, shift=0.3, loops=0.0, seed=0) -> list[Verdict]:
-    """A judge that prefers ``x`` at equal length in ``rate`` of the cases and loves length by its bounded log ratio.
+    """A judge that prefers ``x`` at equal length in ``rate`` of the cases and loves length
+    by its bounded log ratio.
 
     ``x`` is longer by ``shift`` in the log; of ``loops`` of its answers so long that they must have looped.
     """
@@ -74,7 +75,9 @@ def test_answers_that_loop_do_not_move_the_rate():
 
 @pytest.mark.parametrize("loops", [0, 0.05, 0.1])
 def test_a_judge_of_length_alone_rarely_wins_at_equal_length(loops):
-    """In 1,000 runs 3.7 to 4.6% (2.5% would be right); a difference over its root mean square gave 16, 26 and 33%."""
+    """In 1,000 runs 3.7 to 4.6% (2.5% would be right); a difference over its root mean
+    square gave 16, 26 and 33%.
+    """
     runs = 200
     wins = 0
     for seed in range(1000, 1000 + runs):

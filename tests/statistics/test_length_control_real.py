@@ -1,4 +1,6 @@
-"""Length control on real verdicts: against AlpacaEval's published rates, and against pairs that are nearly equally long."""
+"""Length control on real verdicts: against AlpacaEval's published rates, and against pairs
+that are nearly equally long.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ def test_soft_preferences_of_nought_and_one_give_the_same(models):
 
 
 def test_a_model_that_is_nearly_always_longer_has_no_rate_at_equal_length(models):
-    """GPT-4's answers are longer in 95% of the pairs; what forms of control say of it lies from 75% to 81%, and the
-    published rate at 87%."""
+    """GPT-4's answers are longer in 95% of the pairs; what forms of control say of it lies from 75% to 81%,
+    and the published rate at 87%.
+    """
     found = length_controlled(models["gpt4"][0])
     assert isinstance(found.win_rate, NotEstimable)
     assert (

@@ -19,7 +19,9 @@ def many(wins, ties, losses, seeds=1):
 
 
 def test_power_of_the_sign_test_is_that_of_the_textbook():
-    """R: 1 - pbinom(32, 50, 0.7) = 0.7822, as 33 of 50 is the least with binom.test(33, 50)$p.value < 0.05."""
+    """R: 1 - pbinom(32, 50, 0.7) = 0.7822, as 33 of 50 is the least with
+    binom.test(33, 50)$p.value < 0.05.
+    """
     assert sign_test(33, 17) < 0.05 < sign_test(32, 18)
     assert sign_test_power(50, 0.0, 0.7, 0.05) == pytest.approx(0.7822, abs=1e-4)
     assert sign_test_power(19, 0.0, 1.0, 0.05) == 0  # fewer than 20 pairs decide nothing

@@ -1,4 +1,6 @@
-"""The regression of preference on features: it finds what was put in, and nothing where nothing was put in."""
+"""The regression of preference on features: it finds what was put in, and nothing
+where nothing was put in.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from handpicked.statistics.preference import preference
 
 
 def simulated(effect, by_length=0.0, prompts=400, rivals=2, seed=0):
-    """Verdicts that depend on the feature ``used`` and on length; ``idle`` goes with length, ``none`` with nothing."""
+    """Verdicts that depend on the feature ``used`` and on length; ``idle`` goes with
+    length, ``none`` with nothing.
+    """
     rng = np.random.default_rng(seed)
     verdicts, answers = [], {}
     for n in range(prompts):
@@ -54,7 +58,9 @@ def test_an_effect_is_found_at_equal_length_and_only_where_it_is():
 
 
 def test_a_few_answers_that_loop_do_not_rule_an_effect():
-    """A twentieth of the candidate's answers have hundreds of the feature, and the verdicts stay: so does the effect."""
+    """A twentieth of the candidate's answers have hundreds of the feature, and the verdicts
+    stay: so does the effect.
+    """
     verdicts, answers = simulated(effect=0.8, rivals=1)
     before = rows(verdicts, answers)["used"].effect
     for n in range(0, 400, 20):

@@ -1,4 +1,6 @@
-"""Size curves: the smallest size that is enough, by a stated rule that does not profit from choosing the best."""
+"""Size curves: the smallest size that is enough, by a stated rule that does not
+profit from choosing the best.
+"""
 
 from __future__ import annotations
 

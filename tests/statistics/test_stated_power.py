@@ -1,4 +1,6 @@
-"""What the report says is found four times of five is found four times of five, by the very rule that decides."""
+"""What the report says is found four times of five is found four times of five, by
+the very rule that decides.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def found_in(world: Judged, rivals: int, n: int) -> float:
 
 
 def stated(prompts: int, ties: float, rivals: int, lead: float = 0.0) -> tuple[float, int]:
-    """What is said of so many prompts, of which the share of ties is as expected: the detectable distance and those needed."""
+    """What is said of so many prompts, of which the share of ties is as expected: the detectable
+    distance and those needed.
+    """
     tied = round(prompts * ties)
     won = round((prompts - tied) * (0.5 + lead / (1 - ties)))
     outcomes = ["tie"] * tied + ["win"] * won + ["lose"] * (prompts - tied - won)

@@ -18,7 +18,8 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
 class Judged:
     """Arms whose verdicts stray with the prompt and with the seed, both normal in log-odds.
 
-    ``lead`` is the log-odds of winning on the usual prompt with the usual seed; ``ties`` the share of pairs that tie.
+    ``lead`` is the log-odds of winning on the usual prompt with the usual seed; ``ties``
+    the share of pairs that tie.
     """
 
     prompts: int
@@ -40,7 +41,9 @@ class Judged:
         return np.where(rng.random(shape) < self.ties, 0.5, won)
 
     def truth(self) -> float:
-        """The mean worth over all prompts and all seeds; over all prompts with the one seed's own luck where it is one."""
+        """The mean worth over all prompts and all seeds; over all prompts with the one seed's
+        own luck where it is one.
+        """
         spread = math.hypot(self.prompt_sd, self.seed_sd)
         won = float((WEIGHTS / (1 + np.exp(-(self.lead + spread * NODES)))).sum() / WEIGHTS.sum())
         return self.ties * 0.5 + (1 - self.ties) * won
@@ -59,8 +62,9 @@ def tails(name: str) -> tuple[Callable[[np.random.Generator, tuple[int, ...]], A
 def valued(
     rng: np.random.Generator, prompts: int, seeds: int, *, seed_sd: float, tail: str, alike: float = 0.5
 ) -> tuple[Array, float]:
-    """Values [prompts, seeds] and their true mean. ``seed_sd`` is in standard errors of the mean over prompts;
-    ``alike`` the share of a prompt's variance that its seeds have in common."""
+    """Values [prompts, seeds] and their true mean. ``seed_sd`` is in standard errors of the mean over
+    prompts; ``alike`` the share of a prompt's variance that its seeds have in common.
+    """
     draw, mean = tails(tail)
     common, own = draw(rng, (prompts, 1)) - mean, draw(rng, (prompts, seeds)) - mean
     luck = rng.normal(0, seed_sd / math.sqrt(prompts), (1, seeds))
@@ -69,10 +73,11 @@ def valued(
 
 @dataclass(frozen=True)
 class Longer:
-    """A judge that prefers length and the arm: log-odds ``lead + by_length * difference``, the difference in log length.
+    """A judge that prefers length and the arm: log-odds ``lead + by_length * difference``, the
+    difference in log length.
 
-    ``side`` is the mean difference, so that one arm is usually longer where it is not 0; ``loops`` the share of answers that
-    repeat themselves to ten times their length.
+    ``side`` is the mean difference, so that one arm is usually longer where it is not 0; ``loops`` the share
+    of answers that repeat themselves to ten times their length.
     """
 
     prompts: int
@@ -86,7 +91,9 @@ class Longer:
     loops: float = 0.0
 
     def verdicts(self, rng: np.random.Generator) -> list[Verdict]:
-        """One verdict for each prompt and seed; the models of the longer arm are ``mine-0``, ``mine-1`` and so on."""
+        """One verdict for each prompt and seed; the models of the longer arm are
+        ``mine-0``, ``mine-1`` and so on.
+        """
         shape = (self.prompts, self.seeds)
         difference = rng.normal(self.side, 0.6, shape)
         theirs = np.exp(rng.normal(6.5, 0.5, shape))
@@ -116,7 +123,9 @@ def verdict(
 
 @dataclass(frozen=True)
 class Preferring:
-    """A judge that prefers answers with more of the feature ``used``, whose slope strays from seed to seed by ``seed_sd``."""
+    """A judge that prefers answers with more of the feature ``used``, whose slope strays from
+    seed to seed by ``seed_sd``.
+    """
 
     prompts: int
     seeds: int = 1
@@ -127,7 +136,9 @@ class Preferring:
     def judged(
         self, rng: np.random.Generator
     ) -> tuple[list[Verdict], dict[tuple[str, str], dict[str, float | None]]]:
-        """One verdict for each prompt and seed, and the feature of every answer; the rival uses it not at all."""
+        """One verdict for each prompt and seed, and the feature of every answer; the
+        rival uses it not at all.
+        """
         slopes = self.effect + rng.normal(0, self.seed_sd, self.seeds)
         hard = rng.normal(0, self.prompt_sd, self.prompts)
         used = rng.normal(0, 1, (self.prompts, self.seeds))
@@ -151,7 +162,8 @@ class Preferring:
 def judged(
     world: Judged, rivals: int, rng: np.random.Generator, others: Judged | None = None
 ) -> list[Verdict]:
-    """Verdicts on the seeds of ``mine`` and as many rivals as are wanted, the first of ``world``, the rest of ``others``.
+    """Verdicts on the seeds of ``mine`` and as many rivals as are wanted, the first of
+    ``world``, the rest of ``others``.
 
     Each rival has as many seeds; the prompts are the same for all.
     """

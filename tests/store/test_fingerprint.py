@@ -1,4 +1,6 @@
-"""Which settings are part of a fingerprint, and what guards against a method that changes and does not say so."""
+"""Which settings are part of a fingerprint, and what guards against a method that
+changes and does not say so.
+"""
 
 from __future__ import annotations
 
@@ -217,8 +219,9 @@ def test_stages_name_the_libraries_that_compute_them(monkeypatch):
     assert not refined.libraries, "what computes the replies is behind the endpoint"
 
 
-# What follows guards the promise of a version: results recorded once, by version. A refactoring, a docstring or a faster way
-# leaves them as they are. Where one changes on purpose, raise the version beside the method, then write the new value here.
+# What follows guards the promise of a version: results recorded once, by version. A refactoring, a docstring
+# or a faster way leaves them as they are. Where one changes on purpose, raise the version beside the method,
+# then write the new value here.
 
 TEXTS = [
     "I think it is a tree. However, it may be a stone!\n\n1. Look.\n2. Think again.",
@@ -308,9 +311,12 @@ def test_a_method_whose_result_changed_has_another_version():
         was_version, was_libraries, was_digest = recorded[name]
         if libraries == was_libraries and digest != was_digest:
             assert version != was_version, (
-                f"{name} gives another result of the same rows, but its version is {version} as before: finished runs would "
-                "be kept though they are no longer what this code makes. If the result is meant to change, raise the version "
-                f"beside the method, then write {RECORDED.name} anew: python tests/store/test_fingerprint.py. If not, it is a bug."
+                f"{name} gives another result of the same rows, but its version is {version} "
+                "as before: finished runs would "
+                "be kept though they are no longer what this code makes. If the result is "
+                "meant to change, raise the version "
+                f"beside the method, then write {RECORDED.name} anew: python "
+                "tests/store/test_fingerprint.py. If not, it is a bug."
             )
         assert (version, digest) == (was_version, was_digest) or libraries != was_libraries, (
             f"{name}: write {RECORDED.name} anew: python tests/store/test_fingerprint.py"

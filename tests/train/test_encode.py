@@ -100,8 +100,10 @@ def test_earlier_turns_that_are_not_shown_as_inference_shows_them_are_counted(te
     from dataclasses import replace
 
     source = (
-        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' and loop.last and "
-        "'</think>' not in m['content'] %}<think>\n\n</think>\n\n{% endif %}{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == "
+        "'assistant' and loop.last and "
+        "'</think>' not in m['content'] %}<think>\n\n</think>\n\n{% endif %}{{ "
+        "m['content'] }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     forgetful = replace(template, source=source)

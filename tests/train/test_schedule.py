@@ -1,4 +1,6 @@
-"""Learning rates: warm-up rounded down and never everything, the sums that follow, and schedules as transformers has them."""
+"""Learning rates: warm-up rounded down and never everything, the sums that follow, and schedules
+as transformers has them.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ def test_it_learns_and_says_what_it_did(rows, model, tmp_path, capfd):
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_single_step_is_a_step(rows, model, tmp_path, method):
-    """Batch 128 and a warm-up of 0.03 once gave the only step of a small arm the learning rate 0: the base model."""
+    """Batch 128 and a warm-up of 0.03 once gave the only step of a small arm the
+    learning rate 0: the base model.
+    """
     result = train(rows, model, TrainSettings(method=method, epochs=1), tmp_path / "out", arm="longest")
     rate = {"lora": 2e-4, "full": 2e-5}[method]
     assert (result.steps, result.warmup_steps, result.rate_sum) == (1, 0, rate)
@@ -77,7 +79,9 @@ def test_training_runs_at_the_planned_rates(rows, model, tmp_path, monkeypatch, 
 
 
 def test_token_accuracy_weighs_every_learned_token_alike(rows, model, tmp_path):
-    """At a step that moves next to nothing, both passes see the base model: its accuracy over all response tokens."""
+    """At a step that moves next to nothing, both passes see the base model: its accuracy
+    over all response tokens.
+    """
     import torch
 
     from handpicked.models.load import load_tokenizer
@@ -170,7 +174,9 @@ def test_packed_rows_do_not_see_each_other(rows, model, tmp_path):
 
 
 def test_loss_and_token_accuracy_are_trls(rows, model, tmp_path, monkeypatch):
-    """TRL's own compute_loss over every position gives the same curves as the head on labelled positions only."""
+    """TRL's own compute_loss over every position gives the same curves as the head
+    on labelled positions only.
+    """
     from handpicked.train.trainer import ResponseTrainer
 
     ours = train(rows, model, SETTINGS, tmp_path / "ours", arm="a")

@@ -59,7 +59,9 @@ def verdict(prompt: Prompt, a: str, b: str, outcome: str, judge: str) -> Verdict
 
 
 def run_folder(folder: Path, n: int = 12, judges: tuple[str, ...] = (JUDGE,), hostile: str = "") -> Path:
-    """A run of two arms on ``n`` prompts; ``hostile`` is added to every text that a model or a person wrote."""
+    """A run of two arms on ``n`` prompts; ``hostile`` is added to every text that
+    a model or a person wrote.
+    """
     rng = random.Random(0)
     asked = prompts(n)
     texts = {

@@ -1,4 +1,6 @@
-"""Which pairs people see, and on which side: seeded, in proportion to the strata, whatever the order they come in."""
+"""Which pairs people see, and on which side: seeded, in proportion to the strata,
+whatever the order they come in.
+"""
 
 from __future__ import annotations
 

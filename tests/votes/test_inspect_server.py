@@ -100,7 +100,9 @@ def test_a_strange_path_is_refused_as_any_other(page, path):
 
 
 def raw(address, request):
-    """The status line's code of whatever bytes are sent, or None where the connection is closed without an answer."""
+    """The status line's code of whatever bytes are sent, or None where the connection is
+    closed without an answer.
+    """
     parts = urlsplit(address)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
         connection.sendall(request.replace(b"TOKEN", parts.path.strip("/").encode()))
@@ -132,7 +134,9 @@ def test_a_name_that_is_made_to_lead_here_is_refused(page, host, status):
 
 
 def test_a_server_thread_never_dies_of_a_request(tmp_path):
-    """Malformed requests, huge bodies and early disconnects: nothing is printed, and the next request is answered."""
+    """Malformed requests, huge bodies and early disconnects: nothing is printed, and the
+    next request is answered.
+    """
     folder = run_folder(tmp_path / "run")
     post = b"POST /TOKEN/vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     bodies = [

@@ -1,7 +1,8 @@
 """The benchmarks that have a name in handpicked: their definition in lm-evaluation-harness, shots and
 metric.
 
-The six of the Open LLM Leaderboard and BBH are the paper's (Shen, 2024, arXiv 2402.06094), with the leaderboard's shots.
+The six of the Open LLM Leaderboard and BBH are the paper's (Shen, 2024, arXiv 2402.06094),
+with the leaderboard's shots.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from dataclasses import dataclass, field
 class Benchmark:
     """One benchmark.
 
-    ``folder`` holds the definition, below lm-eval's own ``tasks``, or ours below ``definitions``; ``task`` is its name there,
-    and ``group`` says that it is a group of tasks, whose rows are told apart by the field of that name. ``metric`` is the
-    number it is read by, as lm-eval names it. ``splits`` maps what the definition reads to the file names it may have in a
-    local folder, ``shots_from`` is the split that examples come from (``None``: the definition holds them, or there are none).
+    ``folder`` holds the definition, below lm-eval's own ``tasks``, or ours below ``definitions``; ``task`` is
+    its name there, and ``group`` says that it is a group of tasks, whose rows are told apart by the field of
+    that name. ``metric`` is the number it is read by, as lm-eval names it. ``splits`` maps what the
+    definition reads to the file names it may have in a local folder, ``shots_from`` is the split that
+    examples come from (``None``: the definition holds them, or there are none).
 
-    ``size`` counts its rows, ``requests`` those to the model a row, ``prompt_tokens`` and ``new_tokens`` the mean of one request
-    (SmolLM2's tokenizer): what a dry run multiplies; answers of ``one_token`` share one forward pass. ``free_text`` answers are written in the arm's chat template;
-    everything else is completed as it stands, as published numbers are. ``question`` is the field of a document that asks;
-    empty where a document asks nothing but is a text to be completed.
+    ``size`` counts its rows, ``requests`` those to the model a row, ``prompt_tokens`` and ``new_tokens`` the
+    mean of one request (SmolLM2's tokenizer): what a dry run multiplies; answers of ``one_token`` share one
+    forward pass. ``free_text`` answers are written in the arm's chat template; everything else is completed
+    as it stands, as published numbers are. ``question`` is the field of a document that asks; empty where a
+    document asks nothing but is a text to be completed.
     """
 
     name: str

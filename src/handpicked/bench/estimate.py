@@ -14,7 +14,9 @@ from handpicked.errors import MissingPart
 
 @dataclass(frozen=True)
 class PlannedBenchmark:
-    """One benchmark on one arm. ``tokens`` go through the model; everything is None for a task of lm-eval's that we do not know."""
+    """One benchmark on one arm. ``tokens`` go through the model; everything is None for a task of
+    lm-eval's that we do not know.
+    """
 
     benchmark: str
     documents: int | None

@@ -29,7 +29,9 @@ QUESTIONS = ("question", "prompt", "instruction", "input")
 
 @dataclass(frozen=True)
 class Score:
-    """A mean over ``n`` documents, in the metric's own unit (accuracies 0 to 1), with lm-eval's standard error."""
+    """A mean over ``n`` documents, in the metric's own unit (accuracies 0 to 1), with
+    lm-eval's standard error.
+    """
 
     value: float | None
     stderr: float | None
@@ -38,9 +40,11 @@ class Score:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What a benchmark came to. ``score`` is the number it is read by, named ``metric``; ``metrics`` are all it measured.
+    """What a benchmark came to. ``score`` is the number it is read by, named ``metric``;
+    ``metrics`` are all it measured.
 
-    ``subtasks`` are the scores of a group's tasks. ``score.value`` is None, with ``reason``, for an empty set.
+    ``subtasks`` are the scores of a group's tasks. ``score.value`` is None, with
+    ``reason``, for an empty set.
     """
 
     benchmark: str
@@ -58,10 +62,11 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class BenchSample:
-    """One document: its value by every metric, and for generated answers the text. ``characters`` is the answer's length.
+    """One document: its value by every metric, and for generated answers the text.
+    ``characters`` is the answer's length.
 
-    ``question`` is what the document asks, without examples, choices and instructions of the harness; ``None`` where it asks
-    nothing, or no field is known to hold it.
+    ``question`` is what the document asks, without examples, choices and instructions of the harness;
+    ``None`` where it asks nothing, or no field is known to hold it.
     """
 
     task: str
@@ -90,8 +95,9 @@ def evaluate(
 ) -> tuple[BenchResult, list[BenchSample]]:
     """Run the benchmark ``name`` on ``lm``. ``limit`` is documents a task, the first ones, as lm-eval counts.
 
-    ``chat`` asks in the tokenizer's chat template. Raises ConfigError and MissingPart before anything is asked, PoolError
-    for local rows that are not the benchmark's, and BenchmarkFailed for whatever goes wrong in a benchmark's own code.
+    ``chat`` asks in the tokenizer's chat template. Raises ConfigError and MissingPart before anything is
+    asked, PoolError for local rows that are not the benchmark's, and BenchmarkFailed for whatever goes wrong
+    in a benchmark's own code.
     """
     if data is not None and not data.rows()[data.evaluated]:
         return _empty(name, chat, f"{data.files[data.evaluated]} has no rows"), []
@@ -115,7 +121,9 @@ def evaluate(
 
 
 def _refused(error: Exception) -> bool:
-    """Whether an endpoint refused a request, or is not there: aiohttp's errors, and those of requests, are lm-eval's."""
+    """Whether an endpoint refused a request, or is not there: aiohttp's errors, and those
+    of requests, are lm-eval's.
+    """
     return type(error).__module__.split(".")[0] in ("aiohttp", "requests")
 
 

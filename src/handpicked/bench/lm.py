@@ -31,11 +31,13 @@ VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 @dataclass(frozen=True)
 class ServedModel:
-    """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` asks its chat completions, which tell no likelihoods.
+    """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` asks its chat completions,
+    which tell no likelihoods.
 
-    ``tokenizer`` (a name or a folder) is needed where likelihoods are compared; requests are then sent as its tokens, so that
-    the endpoint cannot cut them elsewhere. ``max_length`` is what the model takes at once, in tokens: lm-eval leaves out the
-    beginning of longer prompts (None: what the tokenizer says, else lm-eval's 2,048). The key stays in the environment.
+    ``tokenizer`` (a name or a folder) is needed where likelihoods are compared; requests are then sent as its
+    tokens, so that the endpoint cannot cut them elsewhere. ``max_length`` is what the model takes at once, in
+    tokens: lm-eval leaves out the beginning of longer prompts (None: what the tokenizer says, else lm-eval's
+    2,048). The key stays in the environment.
     """
 
     base_url: str
@@ -56,7 +58,8 @@ def open_model(
     engine: Literal["transformers", "vllm"] = "transformers",
     batch_size: int = 8,
 ) -> Any:
-    """lm-eval's view of a local model. ``template`` is the chat template of answers in free text, None where none is asked.
+    """lm-eval's view of a local model. ``template`` is the chat template of answers in free text,
+    None where none is asked.
 
     Raises MissingPart without lm-eval or vLLM, and what loading the model raises.
     """
@@ -81,13 +84,16 @@ def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
         from lm_eval.models.vllm_causallms import VLLM
     except ImportError:
         raise MissingPart(
-            "evaluate.bench.engine is vllm, which is not installed: pip install vllm (it needs a GPU), or set it to transformers."
+            "evaluate.bench.engine is vllm, which is not installed: pip install vllm (it needs a "
+            "GPU), or set it to transformers."
         ) from None
     return VLLM(**vllm_arguments(model, adapter))
 
 
 def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]:
-    """What lm-eval's vLLM model is made with. vLLM refuses adapters of a higher rank than it was told to expect."""
+    """What lm-eval's vLLM model is made with. vLLM refuses adapters of a higher rank
+    than it was told to expect.
+    """
     arguments: dict[str, Any] = {
         "pretrained": str(resolve(model)),
         "revision": pinned(model),
@@ -105,7 +111,9 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
 
 
 def open_endpoint(endpoint: ServedModel) -> Any:
-    """lm-eval's view of an endpoint: completions, or chat completions. Raises MissingPart for what its client lacks."""
+    """lm-eval's view of an endpoint: completions, or chat completions. Raises MissingPart
+    for what its client lacks.
+    """
     from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
     by_header = bool(os.environ.get(endpoint.key_env, "").strip()) or "@" in endpoint.base_url
@@ -149,8 +157,8 @@ class _Refusals(logging.Handler):
 
 @contextmanager
 def refusals_heard() -> Iterator[_Refusals]:
-    """Within it, what lm-eval logs of refused requests is heard and not shown: it holds the whole request, headers included,
-    and the error that lm-eval raises lacks the endpoint's own words.
+    """Within it, what lm-eval logs of refused requests is heard and not shown: it holds the whole request,
+    headers included, and the error that lm-eval raises lacks the endpoint's own words.
     """
     logger, heard = logging.getLogger("lm_eval.models.api_models"), _Refusals()
     level, propagate = logger.level, logger.propagate
@@ -169,7 +177,8 @@ def what_to_check(endpoint: ServedModel, words: str) -> str:
     """What an endpoint said of a request that it refused, and the settings that may be wrong."""
     said = f". {base_url_of(endpoint)} says: {words}" if words else ""
     return (
-        f"{said}. Check --base-url ({base_url_of(endpoint)}), the name {endpoint.model}, and the key in the environment "
+        f"{said}. Check --base-url ({base_url_of(endpoint)}), the name {endpoint.model}, "
+        "and the key in the environment "
         f"variable {endpoint.key_env} (--key-env)"
     )
 
@@ -183,17 +192,22 @@ def _known_length(tokenizer: str | None) -> int | None:
 
 
 def refuse_likelihoods(endpoint: ServedModel, names: Sequence[str]) -> None:
-    """Raise ConfigError when benchmarks that compare likelihoods of given answers meet an endpoint that cannot tell them."""
+    """Raise ConfigError when benchmarks that compare likelihoods of given answers meet an
+    endpoint that cannot tell them.
+    """
     if not names:
         return
     listed = ", ".join(names)
     if endpoint.chat:
         raise ConfigError(
-            f"{listed}: compares the likelihoods of given answers, which chat completions do not tell. Ask an endpoint with "
-            "completions and logprobs (leave out --chat), a local model, or benchmarks that generate (gsm8k, bbh, ifeval)."
+            f"{listed}: compares the likelihoods of given answers, which chat completions do "
+            "not tell. Ask an endpoint with "
+            "completions and logprobs (leave out --chat), a local model, or benchmarks that "
+            "generate (gsm8k, bbh, ifeval)."
         )
     if endpoint.tokenizer is None:
         raise ConfigError(
-            f"{listed}: compares the likelihoods of given answers, for which the model's tokenizer must be here too. "
+            f"{listed}: compares the likelihoods of given answers, for which the "
+            "model's tokenizer must be here too. "
             "Give it with --tokenizer (a folder or a name)."
         )

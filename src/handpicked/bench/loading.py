@@ -22,10 +22,11 @@ _NAMED = re.compile(
 
 
 def load_tasks(name: str, data: LocalData | None = None) -> dict[str, Any]:
-    """What ``lm_eval.evaluate`` takes: the tasks and the group of a benchmark of ours, or of any name that lm-eval knows.
+    """What ``lm_eval.evaluate`` takes: the tasks and the group of a benchmark of ours, or of
+    any name that lm-eval knows.
 
-    ``data`` puts local rows in the place of the hub's; all else in the definitions stays. Raises MissingPart without lm-eval
-    or what a task of it needs.
+    ``data`` puts local rows in the place of the hub's; all else in the definitions stays. Raises MissingPart
+    without lm-eval or what a task of it needs.
     """
     benchmark = BENCHMARKS.get(name)
     manager = _manager(None if benchmark is None else _folder(benchmark))
@@ -38,7 +39,8 @@ def load_tasks(name: str, data: LocalData | None = None) -> dict[str, Any]:
         tasks = manager.load([{"group": name, "task": [task for task in chosen if task]}])["tasks"]
     except ModuleNotFoundError as error:
         raise MissingPart(
-            f"The benchmark '{name}' needs {error.name}, which is not installed: pip install 'handpicked[bench]'"
+            f"The benchmark '{name}' needs {error.name}, which is not installed: "
+            "pip install 'handpicked[bench]'"
         ) from error
     for task in tasks.values():
         task.set_config(key="num_fewshot", value=benchmark.shots)
@@ -58,7 +60,8 @@ def check_names(names: list[str]) -> None:
 
 
 def check_files(tasks: Sequence[str], folder: str | None) -> dict[str, LocalData]:
-    """The local files of each task that is ours, read through once; nothing where ``folder`` is None (the hub).
+    """The local files of each task that is ours, read through once; nothing where
+    ``folder`` is None (the hub).
 
     Raises ConfigError for names that nobody knows and for files that are missing, PoolError for wrong fields.
     """
@@ -79,7 +82,9 @@ def _hint(name: str, ours: list[str], known: frozenset[str]) -> str:
 
 @cache
 def lm_eval_names() -> frozenset[str]:
-    """Every task, group and tag that the installed lm-eval defines, read off its files: 15 times as fast as its own index."""
+    """Every task, group and tag that the installed lm-eval defines, read off its files: 15 times
+    as fast as its own index.
+    """
     found: set[str] = set()
     for file in (
         file for file in _tasks_folder().rglob("*") if file.suffix in ("", ".yaml") and file.is_file()
@@ -140,7 +145,9 @@ def _member(
     data: LocalData | None,
     rows: Mapping[str, list[Row]] | None,
 ) -> dict[str, Any] | None:
-    """One task of the group that is loaded, with what changes in it; None where the local files hold no row of it."""
+    """One task of the group that is loaded, with what changes in it; None where the
+    local files hold no row of it.
+    """
     if data is None or rows is None:
         return {"task": task}
     config = manager.task_index[task].cfg

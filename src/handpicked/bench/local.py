@@ -22,8 +22,9 @@ Row = dict[str, Any]
 class LocalData:
     """The files of one benchmark by the split that each holds; ``evaluated`` is the split that is scored.
 
-    ``shots_from`` is the split that examples come from: the definition's where there is a file for it, else another one,
-    and in the last resort the evaluated split itself (lm-eval leaves the asked row out of its own examples).
+    ``shots_from`` is the split that examples come from: the definition's where there is a file for it, else
+    another one, and in the last resort the evaluated split itself (lm-eval leaves the asked row out of its
+    own examples).
     """
 
     benchmark: Benchmark
@@ -33,7 +34,9 @@ class LocalData:
     identity: str = field(default="")
 
     def rows(self) -> dict[str, list[Row]]:
-        """All rows by split, in the hub's fields. Raises PoolError for a file that cannot be read as the benchmark."""
+        """All rows by split, in the hub's fields. Raises PoolError for a file that cannot
+        be read as the benchmark.
+        """
         return {split: list(_rows(self.benchmark, file)) for split, file in self.files.items()}
 
     @property
@@ -48,7 +51,8 @@ class LocalData:
 def find(benchmark: Benchmark, folder: Path) -> LocalData:
     """The files of ``benchmark`` in ``folder`` or a folder in it.
 
-    Raises ConfigError when there is no such folder, no file for the split that is scored, or more than one for a split.
+    Raises ConfigError when there is no such folder, no file for the split that is scored, or
+    more than one for a split.
     """
     if not folder.is_dir():
         raise ConfigError(f"There is no folder '{folder}' with benchmark data (evaluate.bench.data, --data).")
@@ -59,14 +63,16 @@ def find(benchmark: Benchmark, folder: Path) -> LocalData:
             continue
         if split in found:
             raise ConfigError(
-                f"Two files could be the {split} split of {benchmark.name}: {found[split]} and {file}. Keep one of them in {folder}."
+                f"Two files could be the {split} split of {benchmark.name}: {found[split]} and "
+                f"{file}. Keep one of them in {folder}."
             )
         found[split] = file
     evaluated = _evaluated(benchmark)
     if evaluated not in found:
         names = benchmark.splits[evaluated].replace("(", "[").replace(")?", "]")
         raise ConfigError(
-            f"{folder} has no data for {benchmark.name}: no file is called {names} with {', '.join(SUFFIXES)}. "
+            f"{folder} has no data for {benchmark.name}: no file is called "
+            f"{names} with {', '.join(SUFFIXES)}. "
             "Add it, or leave out 'data' to read the benchmark from the hub."
         )
     identity = " ".join(f"{split}:{digest(file)}" for split, file in sorted(found.items()))
@@ -84,7 +90,9 @@ def _split(benchmark: Benchmark, file: Path) -> str | None:
 
 
 def _evaluated(benchmark: Benchmark) -> str:
-    """The split that the definition scores: test where it has one, else validation, else (IFEval) its only one."""
+    """The split that the definition scores: test where it has one, else validation,
+    else (IFEval) its only one.
+    """
     return next(split for split in ("test", "validation", "train") if split in benchmark.splits)
 
 
@@ -103,7 +111,8 @@ def _rows(benchmark: Benchmark, file: Path) -> Iterator[Row]:
         except KeyError as error:
             raise PoolError(
                 f"{file}, row {number}: {benchmark.name} needs the field '{error.args[0]}', and this row has "
-                f"{', '.join(row) or 'none'}. Rename its fields, or leave out 'data' to read the benchmark from the hub."
+                f"{', '.join(row) or 'none'}. Rename its fields, or leave out 'data' to "
+                "read the benchmark from the hub."
             ) from error
         except (ValueError, TypeError, AttributeError) as error:
             raise PoolError(f"{file}, row {number}: it is no row of {benchmark.name}: {error}.") from error
@@ -112,7 +121,9 @@ def _rows(benchmark: Benchmark, file: Path) -> Iterator[Row]:
 
 
 def _read(file: Path) -> list[Row]:
-    """All rows of a file, of any container; benchmarks are small. An empty file has none, which its result says."""
+    """All rows of a file, of any container; benchmarks are small. An empty file has
+    none, which its result says.
+    """
     if not file.stat().st_size:
         return []
     rows = list(file_rows(file))

@@ -1,9 +1,9 @@
 """METEOR and ROUGE-L of a long answer against the closest of several references.
 
-METEOR by NLTK (Banerjee and Lavie, 2005; alpha 0.9, beta 3, gamma 0.5): words match by form, then by Porter stem, then by
-WordNet synonym. The last stage needs NLTK's ``wordnet`` corpus; where that is not installed it is left out, scores are a
-little lower, and the result says so. ROUGE-L by rouge-score (Lin, 2004): F1 of the longest common subsequence, stemmed.
-Both are 0 to 1, higher is better.
+METEOR by NLTK (Banerjee and Lavie, 2005; alpha 0.9, beta 3, gamma 0.5): words match by form, then by Porter
+stem, then by WordNet synonym. The last stage needs NLTK's ``wordnet`` corpus; where that is not installed it
+is left out, scores are a little lower, and the result says so. ROUGE-L by rouge-score (Lin, 2004): F1 of the
+longest common subsequence, stemmed. Both are 0 to 1, higher is better.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ def score_longform(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, 
 
 
 def score_eli5(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
-    """lm-eval's ``process_results`` for KILT's documents: any of the answers may be the reference; some entries hold none."""
+    """lm-eval's ``process_results`` for KILT's documents: any of the answers may be the
+    reference; some entries hold none.
+    """
     return overlap(results[0], [entry["answer"] for entry in doc["output"] if entry["answer"]])
 
 
 def overlap(answer: str, references: Sequence[str]) -> dict[str, float]:
-    """``meteor`` and ``rouge_l`` of an answer against its references, the best of them counting. An empty answer has 0."""
+    """``meteor`` and ``rouge_l`` of an answer against its references, the best of them
+    counting. An empty answer has 0.
+    """
     from nltk.translate.meteor_score import meteor_score
 
     words = _words(answer)

@@ -1,4 +1,6 @@
-"""Sentence and word counts for IFEval by NLTK's Punkt; an untrained one where the trained model is missing."""
+"""Sentence and word counts for IFEval by NLTK's Punkt; an untrained one where the
+trained model is missing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ _FILES = ("collocations.tab", "sent_starters.txt", "abbrev_types.txt", "ortho_co
 
 
 def ensure_punkt() -> str | None:
-    """Make ``punkt_tab`` known to NLTK: the trained one where it is installed or can be had, else one that knows no abbreviations.
+    """Make ``punkt_tab`` known to NLTK: the trained one where it is installed or can be had, else one
+    that knows no abbreviations.
 
     Returns a note for the result in the second case. ``HF_HUB_OFFLINE`` keeps this from the network too.
     """
@@ -28,7 +31,8 @@ def ensure_punkt() -> str | None:
 
 
 _NOTE = (
-    "sentences are split by an untrained Punkt, which knows no abbreviations: NLTK's punkt_tab is not installed "
+    "sentences are split by an untrained Punkt, which knows no abbreviations: "
+    "NLTK's punkt_tab is not installed "
     "(python -m nltk.downloader punkt_tab)"
 )
 

@@ -1,7 +1,7 @@
 """Held-out loss: the mean negative log-likelihood of reference responses.
 
-Per prompt, so that whoever compares models can bootstrap over prompts. In nats per token, lower is better; comparable
-between models that share a tokenizer, because a token is another amount of text in another one.
+Per prompt, so that whoever compares models can bootstrap over prompts. In nats per token, lower is better;
+comparable between models that share a tokenizer, because a token is another amount of text in another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from handpicked.store.journal import append, recover
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLoss:
-    """One arm's loss on one reference: ``value`` in nats per token, end-of-text included, over ``tokens`` tokens.
+    """One arm's loss on one reference: ``value`` in nats per token, end-of-text
+    included, over ``tokens`` tokens.
 
     ``value`` is ``None`` when it could not be computed; then ``reason`` says why.
     """
@@ -48,11 +49,13 @@ def reference_loss(
 ) -> list[ReferenceLoss]:
     """The loss on the reference of every prompt that has one, in the order of ``prompts``.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the base model). ``batch_size`` is references
-    in a forward pass and changes no value beyond rounding. Results are appended to ``out_file`` batch by batch; those
-    already there are kept. A prompt and reference longer than the model's context have no value, with the reason.
+    ``template`` must be the one the arm was trained with (``auto`` for the base model). ``batch_size`` is
+    references in a forward pass and changes no value beyond rounding. Results are appended to ``out_file``
+    batch by batch; those already there are kept. A prompt and reference longer than the model's context have
+    no value, with the reason.
 
-    Raises ConfigError and MissingPart as loading the model does; StoreError for a file that cannot be written.
+    Raises ConfigError and MissingPart as loading the model does; StoreError for a
+    file that cannot be written.
     """
     tokenizer = load_tokenizer(model)
     text_of = load_template(template, tokenizer)
@@ -105,7 +108,9 @@ def _batch(model: Any, arm: str, rows: dict[str, Encoded]) -> list[ReferenceLoss
 
 
 def row_losses(model: Any, rows: Sequence[Encoded]) -> list[float]:
-    """The mean loss, in nats, over each row's labelled tokens. Rows are padded on the right, where a causal model cannot look."""
+    """The mean loss, in nats, over each row's labelled tokens. Rows are padded on the right, where a
+    causal model cannot look.
+    """
     import torch
 
     width = max(len(row.ids) for row in rows)

@@ -1,7 +1,8 @@
 """Converts rows of local files to the fields that lm-eval's definitions read.
 
-Each function takes one row and gives the same row as the hub has it. It raises KeyError for a field that is missing and
-ValueError, with a sentence, for one that holds something else; ``local`` says in which file and row.
+Each function takes one row and gives the same row as the hub has it. It raises KeyError for a field that is
+missing and ValueError, with a sentence, for one that holds something else; ``local`` says in which file and
+row.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ LETTERS = "ABCDEFGHIJ"
 
 
 def arc(row: Row) -> dict[str, Any]:
-    """``question``, ``choices`` {text, label} and ``answerKey``; choices may be a plain list, then lettered from A."""
+    """``question``, ``choices`` {text, label} and ``answerKey``; choices may be a plain
+    list, then lettered from A.
+    """
     choices = row["choices"]
     if isinstance(choices, list):
         choices = {"text": choices, "label": list(LETTERS[: len(choices)])}
@@ -55,7 +58,9 @@ def mmlu(row: Row) -> dict[str, Any]:
 
 
 def truthfulqa(row: Row) -> dict[str, Any]:
-    """``question``, ``mc1_targets`` and ``mc2_targets`` {choices, labels}; or ``mc1_choices``, ``mc1_labels`` and so on."""
+    """``question``, ``mc1_targets`` and ``mc2_targets`` {choices, labels}; or ``mc1_choices``,
+    ``mc1_labels`` and so on.
+    """
     found: dict[str, Any] = {"question": _text(row, "question")}
     for kind in ("mc1", "mc2"):
         targets = row.get(f"{kind}_targets") or {
@@ -92,7 +97,9 @@ def bbh(row: Row) -> dict[str, Any]:
 
 
 def ifeval(row: Row) -> dict[str, Any]:
-    """``key``, ``prompt``, ``instruction_id_list`` and ``kwargs``, one set for each instruction (or all of them as JSON)."""
+    """``key``, ``prompt``, ``instruction_id_list`` and ``kwargs``, one set for each instruction
+    (or all of them as JSON).
+    """
     kwargs = row["kwargs"]
     try:
         kwargs = json.loads(kwargs) if isinstance(kwargs, str) else kwargs
@@ -110,7 +117,9 @@ def longform(row: Row) -> dict[str, Any]:
 
 
 def eli5(row: Row) -> dict[str, Any] | None:
-    """``input`` and ``output`` [{answer}]; or ``question`` and ``answer_paragraph``, where answers of models are left out."""
+    """``input`` and ``output`` [{answer}]; or ``question`` and ``answer_paragraph``, where
+    answers of models are left out.
+    """
     if "output" in row:
         answers = [entry["answer"] for entry in row["output"] if entry.get("answer")]
         asked = _text(row, "input")

@@ -57,7 +57,8 @@ def bench(
         overrides = [*(set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
         if adapter or base_url or chat or tokenizer or max_length:
             raise ConfigError(
-                "--adapter, --base-url, --chat, --tokenizer and --max-length are for a model, not for an experiment."
+                "--adapter, --base-url, --chat, --tokenizer and --max-length are for "
+                "a model, not for an experiment."
             )
         outcome = run_until(Path(subject), out, overrides, "bench", arm or [], keep_versions)
         table = benching.table_of(outcome.benched, outcome.benchmarks)

@@ -25,7 +25,8 @@ def main() -> None:
     surroundings.catch_signals()
     # Rows of a pool are many objects and no cycles: looking for these costs a tenth.
     gc.set_threshold(100_000, 20, 20)
-    # Arrow's own allocator keeps what each of its threads has freed, a fifth of all memory, and is no faster here.
+    # Arrow's own allocator keeps what each of its threads has freed, a fifth of all memory, and is no faster
+    # here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     code = _command()
     if code == INTERRUPTED:  # Typer makes this of Ctrl-C
@@ -71,7 +72,9 @@ def _command() -> int | None:
 
 
 def _end_at_once() -> None:
-    """After Ctrl-C or its like. Threads of the data engine may still run, and would abort a process that shuts down."""
+    """After Ctrl-C or its like. Threads of the data engine may still run, and would abort
+    a process that shuts down.
+    """
     complain("stopped. Finished work is kept; the same command continues from there.")
     if "handpicked.data.spool" in sys.modules:
         sys.modules["handpicked.data.spool"].clear()

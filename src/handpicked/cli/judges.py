@@ -60,7 +60,8 @@ def judge(
     files = answers or []
     if bool(files) + (calibrate is not None or replay is not None) != 1 or len(files) not in (0, 2):
         raise ConfigError(
-            "judge takes two files of answers, or --replay FILE, or --calibrate FILE (with --replay FILE where the "
+            "judge takes two files of answers, or --replay FILE, or --calibrate FILE "
+            "(with --replay FILE where the "
             "verdicts stand in a file of their own): one of these."
         )
     if replay is None and (reversed_ or a or b):

@@ -19,7 +19,9 @@ def methods(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Every selector, scorer, measure, filter, judge and benchmark: what it does, its source, cost, needs and settings."""
+    """Every selector, scorer, measure, filter, judge and benchmark: what it does, its source,
+    cost, needs and settings.
+    """
     from handpicked.experiment import methods as known
     from handpicked.experiment.reference import experiment_schema
 

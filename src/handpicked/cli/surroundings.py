@@ -10,46 +10,60 @@ from pathlib import Path
 from handpicked.errors import HandpickedError, StoreError
 
 ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-"""Signals that end the work in order: what is finished is kept, what is half done is cleared or can be resumed."""
+"""Signals that end the work in order: what is finished is kept, what is half done is
+cleared or can be resumed.
+"""
 
 _received: list[int] = []
 
 
 def catch_signals() -> None:
-    """Let every signal of ``ENDING`` raise KeyboardInterrupt. One that the parent has ignored (``nohup``) stays ignored."""
+    """Let every signal of ``ENDING`` raise KeyboardInterrupt. One that the parent has ignored
+    (``nohup``) stays ignored.
+    """
     for number in ENDING:
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
 def stopped_code() -> int:
-    """The exit code of a process that was stopped: 128 and the signal's number, as a shell has it; 130 for Ctrl-C."""
+    """The exit code of a process that was stopped: 128 and the signal's number, as a
+    shell has it; 130 for Ctrl-C.
+    """
     return 128 + (_received[-1] if _received else signal.SIGINT)
 
 
 def _stop(number: int, _: object) -> None:
-    """Generators of the data engine that are torn down by it may complain on stderr: nobody needs to read that."""
+    """Generators of the data engine that are torn down by it may complain on stderr:
+    nobody needs to read that.
+    """
     _received.append(number)
     sys.unraisablehook = lambda _: None
     raise KeyboardInterrupt
 
 
 def check() -> None:
-    """Make names and streams usable. Raises StoreError where results could not be written or a name not be read."""
+    """Make names and streams usable. Raises StoreError where results could not be
+    written or a name not be read.
+    """
     _speak_utf8()
     _open_streams()
     _check_names()
 
 
 def _speak_utf8() -> None:
-    """Begin again in Python's UTF-8 mode where the locale has another encoding: other libraries take names as UTF-8."""
+    """Begin again in Python's UTF-8 mode where the locale has another encoding: other
+    libraries take names as UTF-8.
+    """
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.environ["PYTHONUTF8"] = "1"  # also for processes that are started from here
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _open_streams() -> None:
-    """The number of a closed stream would be given to the next file, and what a library prints would land in that file."""
+    """The number of a closed stream would be given to the next file, and what a library
+    prints would land in that file.
+    """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -76,13 +90,16 @@ def _check_names() -> None:
             word.encode("utf-8")
         except UnicodeEncodeError:
             raise StoreError(
-                f"The name {word.encode('utf-8', 'surrogateescape')!r} is no UTF-8, so that files which mention it could "
+                f"The name {word.encode('utf-8', 'surrogateescape')!r} is no UTF-8, so "
+                "that files which mention it could "
                 "not be read. Rename it."
             ) from None
 
 
 def refused(error: OSError) -> str | None:
-    """One line on what the system refused: standard output, or a file by its name. ``None`` where neither is known."""
+    """One line on what the system refused: standard output, or a file by its name.
+    ``None`` where neither is known.
+    """
     said = error.strerror or str(error)
     if error.filename is None and _was_printing(error):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain once more at its end
@@ -94,8 +111,8 @@ def refused(error: OSError) -> str | None:
 
 
 def _was_printing(error: OSError) -> bool:
-    """Whether it was raised by a ``print`` of a command, which writes through the stream that hides secrets: results are
-    printed there, and nowhere else.
+    """Whether it was raised by a ``print`` of a command, which writes through the stream that hides secrets:
+    results are printed there, and nowhere else.
     """
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
@@ -115,5 +132,6 @@ def homeless(error: RuntimeError) -> HandpickedError | None:
     if "home directory" not in str(error):
         return None
     return StoreError(
-        "There is no home folder to keep a cache in, or to read ~ as. Set HOME, or HANDPICKED_CACHE and whole paths."
+        "There is no home folder to keep a cache in, or to read ~ as. Set HOME, or "
+        "HANDPICKED_CACHE and whole paths."
     )

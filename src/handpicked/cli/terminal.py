@@ -10,7 +10,9 @@ LONGEST = 1000
 
 
 def say(message: str) -> None:
-    """A remark that is no result. Where nobody hears it (``2>&1 | head -1``) the work goes on all the same."""
+    """A remark that is no result. Where nobody hears it (``2>&1 | head -1``) the
+    work goes on all the same.
+    """
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:
@@ -20,8 +22,8 @@ def say(message: str) -> None:
 
 
 def complain(message: str) -> None:
-    """A mistake, each of its lines marked as ours. Names and excerpts in it may come from files: they are shortened, and what a
-    terminal would take as a command is shown as an escape.
+    """A mistake, each of its lines marked as ours. Names and excerpts in it may come from files: they are
+    shortened, and what a terminal would take as a command is shown as an escape.
     """
     for line in message.split("\n"):
         shown = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 4 :]}"

@@ -50,10 +50,11 @@ class _Member:
 
 
 def unpacked(path: Path) -> list[Path] | None:
-    """Copies of the data files of an archive, in the order of their names, or ``None`` for a file that is none.
+    """Copies of the data files of an archive, in the order of their names, or
+    ``None`` for a file that is none.
 
-    They lie in the cache folder, under what the archive's path, size and time say. Raises PoolError where the archive is damaged, holds no
-    data file, or holds more than the disk has room for.
+    They lie in the cache folder, under what the archive's path, size and time say. Raises PoolError where the
+    archive is damaged, holds no data file, or holds more than the disk has room for.
     """
     opened = _archive(path)
     if opened is None:
@@ -118,14 +119,16 @@ def _unpack(path: Path, members: list[_Member], place: Path) -> None:
             else ""
         )
         raise PoolError(
-            f"{path} is an archive without a data file ({', '.join(SUFFIXES)}); it holds {seen or 'nothing'}.{excel}"
+            f"{path} is an archive without a data file ({', '.join(SUFFIXES)}); it "
+            f"holds {seen or 'nothing'}.{excel}"
         )
     with writing(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         needed, free = sum(member.size for member, _ in found), shutil.disk_usage(place.parent).free
         if needed > free:
             raise PoolError(
-                f"{path} holds {needed / 1e9:,.1f} GB of data files, and {place.parent} has room for {free / 1e9:,.1f} GB; unpack it elsewhere"
+                f"{path} holds {needed / 1e9:,.1f} GB of data files, and {place.parent} has room for "
+                f"{free / 1e9:,.1f} GB; unpack it elsewhere"
             )
         aside = Path(tempfile.mkdtemp(dir=place.parent))
         try:

@@ -1,8 +1,9 @@
 """Converts Arrow and Parquet values to what JSON can hold.
 
-``workable`` replaces the types that Arrow's own kernels do not take (views, dictionaries, run-end encoding, extensions) by the
-plain type of the same values. ``objects`` makes rows of them: times, dates and decimals are text, durations ISO 8601 text, maps
-objects, bytes that are UTF-8 text, NaN null. A null inside a struct is left out, since Arrow fills in the keys of other rows.
+``workable`` replaces the types that Arrow's own kernels do not take (views, dictionaries, run-end encoding,
+extensions) by the plain type of the same values. ``objects`` makes rows of them: times, dates and decimals
+are text, durations ISO 8601 text, maps objects, bytes that are UTF-8 text, NaN null. A null inside a struct
+is left out, since Arrow fills in the keys of other rows.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def objects(batch: pa.RecordBatch, needed: Collection[str] | None = None) -> list[Any]:
-    """The rows as objects. One with bytes that are not UTF-8 in a ``needed`` column (``None``: in any) is damaged; in another
-    column they become U+FFFD.
+    """The rows as objects. One with bytes that are not UTF-8 in a ``needed`` column (``None``: in any) is
+    damaged; in another column they become U+FFFD.
     """
     damaged: dict[int, Damage] = {}
     columns = []
@@ -89,7 +90,9 @@ def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
 
 
 def _check_names(fields: Sequence[pa.Field], where: str) -> None:
-    """Raise PoolError where columns, or fields of one struct, share a name, and UnicodeDecodeError for one that is no UTF-8."""
+    """Raise PoolError where columns, or fields of one struct, share a name, and UnicodeDecodeError
+    for one that is no UTF-8.
+    """
     names = Counter(field.name for field in fields)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
@@ -123,7 +126,9 @@ def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
 
 
 def _spelled(column: pa.Array) -> pa.Array:
-    """A column with times, dates, decimals and durations as text, and without NaN, wherever Arrow can do that itself."""
+    """A column with times, dates, decimals and durations as text, and without NaN, wherever
+    Arrow can do that itself.
+    """
     type_ = column.type
     if pa.types.is_duration(type_):
         return pa.array(
@@ -162,7 +167,9 @@ def _swapped(type_: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> 
 
 
 def _text_of(type_: pa.DataType) -> pa.DataType:
-    """Text for times, dates and decimals; nanoseconds that Python lacks become microseconds in nested durations."""
+    """Text for times, dates and decimals; nanoseconds that Python lacks become
+    microseconds in nested durations.
+    """
     if pa.types.is_duration(type_):
         return pa.duration("us") if type_.unit == "ns" else type_
     if pa.types.is_decimal(type_) or (pa.types.is_temporal(type_) and not pa.types.is_interval(type_)):

@@ -28,8 +28,9 @@ DERIVED = ("row", "id", "prompt", "response", "thought", "answer", "source", "me
 class Reading:
     """How the rows of one file are understood, and where it lies in the pool.
 
-    ``kinds`` gives each original field its column type: ``text`` (anything that is no text becomes JSON), ``number``
-    (float64) or ``bool``; ``source_field`` names the field that holds a row's source, else it is ``source``.
+    ``kinds`` gives each original field its column type: ``text`` (anything that is no text becomes JSON),
+    ``number`` (float64) or ``bool``; ``source_field`` names the field that holds a row's source, else it is
+    ``source``.
     """
 
     file: str
@@ -162,7 +163,9 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
 
 
 def kind_of(values: Sequence[Any], cells: bool = False) -> Kind:
-    """The column type that these values of one field call for; ``cells`` are texts of which a number may be one."""
+    """The column type that these values of one field call for; ``cells`` are texts of
+    which a number may be one.
+    """
     present = [value for value in values if value is not None and (value != "" or not cells)]
     if cells and present and all(isinstance(value, str) and NUMBER.fullmatch(value) for value in present):
         return "number"
@@ -180,7 +183,9 @@ def _as_text(value: Any) -> str | None:
 
 
 def _as_number(value: Any) -> float | None:
-    """A number as float64; that of a text which is one (a CSV cell); NaN and what is too large are no value."""
+    """A number as float64; that of a text which is one (a CSV cell); NaN and what
+    is too large are no value.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
     if isinstance(value, str) and not NUMBER.fullmatch(value):

@@ -1,7 +1,8 @@
 """Reads whole columns at once where prompts and responses are plain text columns.
 
-The rules are those of ``formats`` and ``records``, in Arrow kernels; only the hashing is a loop. Where a column is no text,
-holds bytes that are not UTF-8, or a history or system text is used, there is no batch and the rows are read one by one.
+The rules are those of ``formats`` and ``records``, in Arrow kernels; only the hashing is a loop. Where a
+column is no text, holds bytes that are not UTF-8, or a history or system text is used, there is no batch and
+the rows are read one by one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from handpicked.parts import MARKED, thought_and_answer
 def bulk_batch(
     batch: pa.RecordBatch, first_row: int, reading: Reading, columns: Sequence[str]
 ) -> pa.RecordBatch | None:
-    """The readable rows with ``columns`` in that order, or ``None`` where the rows must be read one by one."""
+    """The readable rows with ``columns`` in that order, or ``None`` where the
+    rows must be read one by one.
+    """
     plain = understood(batch, reading, columns)
     return None if plain is None else batch_of(batch, *plain, first_row, reading, columns)
 
@@ -59,7 +62,9 @@ def batch_of(
 
 
 def unreadable(batch: pa.RecordBatch, reading: Reading) -> Sequence[int]:
-    """The positions of the rows that may be unreadable: exactly those, or all where rows must be read one by one."""
+    """The positions of the rows that may be unreadable: exactly those, or all where
+    rows must be read one by one.
+    """
     plain = understood(batch, reading)
     if plain is None:
         return range(batch.num_rows)
@@ -68,8 +73,8 @@ def unreadable(batch: pa.RecordBatch, reading: Reading) -> Sequence[int]:
 
 
 def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.RecordBatch | None:
-    """Raw rows of a text file as columns: the fields of the format and the asked ones. ``None`` where a field of the
-    format is not text throughout.
+    """Raw rows of a text file as columns: the fields of the format and the asked ones. ``None`` where a field
+    of the format is not text throughout.
     """
     shape = reading.format
     if not isinstance(shape, Pairs) or shape.listed or shape.beside.rejected is not None:
@@ -105,8 +110,8 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
 def understood(
     batch: pa.RecordBatch, reading: Reading, columns: Sequence[str] = ()
 ) -> tuple[pa.Array, pa.Array, Any] | None:
-    """Prompt, response and whether each row is readable (a numpy mask), where these are plain text and ``columns`` ask for
-    no messages.
+    """Prompt, response and whether each row is readable (a numpy mask), where these are plain text and
+    ``columns`` ask for no messages.
     """
     shape = reading.format
     slow = {"messages", *derived_columns(shape)}.difference(batch.schema.names)
@@ -130,7 +135,9 @@ def understood(
 
 
 def _wanted(batch: pa.RecordBatch, label: str | None) -> Any:
-    """Which rows have no label that is false (a numpy mask); ``None`` where the label is no column of true and false."""
+    """Which rows have no label that is false (a numpy mask); ``None`` where the label is no
+    column of true and false.
+    """
     if label is None or label not in batch.schema.names:
         return np.ones(batch.num_rows, bool)
     column = batch.column(label)
@@ -211,7 +218,9 @@ def _joined(asked: pa.Array, further: pa.Array) -> pa.Array:
 
 
 def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:
-    """``records.messages_id`` of [user prompt, assistant response]: the netstrings are framed by Arrow, then hashed."""
+    """``records.messages_id`` of [user prompt, assistant response]: the netstrings are
+    framed by Arrow, then hashed.
+    """
 
     def text(value: str) -> pa.Scalar:
         return pa.scalar(value, pa.large_string())

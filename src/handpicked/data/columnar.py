@@ -27,7 +27,9 @@ SHARD = 32 << 20
 
 @dataclass(frozen=True)
 class ColumnarShard:
-    """Row groups (Parquet) or record batches (Arrow) ``first_group`` to ``last_group`` (exclusive) of one file."""
+    """Row groups (Parquet) or record batches (Arrow) ``first_group`` to
+    ``last_group`` (exclusive) of one file.
+    """
 
     path: Path
     container: Container
@@ -43,7 +45,9 @@ class ColumnarShard:
         return (read for read, _, _ in self.read_beside(columns))
 
     def read_beside(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int, pa.RecordBatch]]:
-        """``read``, each batch with the number of the first row that it was made of, and those rows as they came."""
+        """``read``, each batch with the number of the first row that it was made of,
+        and those rows as they came.
+        """
         for column in columns:
             column_type(column, self.reading.kinds)
         needed = self._needed(columns)
@@ -95,7 +99,8 @@ class ColumnarShard:
             yield batch
         if count != self.rows:
             raise PoolError(
-                f"{self.path} is damaged, or has changed since it was opened: it does not hold the {self.rows} rows that it says"
+                f"{self.path} is damaged, or has changed since it was opened: it does not hold "
+                f"the {self.rows} rows that it says"
             )
 
     def _needed(self, columns: Sequence[str]) -> list[str]:
@@ -134,7 +139,9 @@ class ColumnarShard:
 def _batches(
     path: Path, container: Container, groups: range, columns: Sequence[str] | None, rows: int = ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of these row groups with workable types. Raises PoolError for whatever damage does to a file."""
+    """Batches of these row groups with workable types. Raises PoolError for
+    whatever damage does to a file.
+    """
     try:
         if container.kind == "parquet":
             yield from _parquet(path, groups, columns, rows)
@@ -167,8 +174,9 @@ def _parquet(path: Path, groups: range, columns: Sequence[str] | None, rows: int
 
 
 def _decoded(file: pq.ParquetFile, groups: range, columns: Sequence[str] | None) -> int:
-    """The bytes of one of the first rows, as they are in memory: a column of few values names each by a number, and may
-    be thousands of times as large there as in the file."""
+    """The bytes of one of the first rows, as they are in memory: a column of few values names each by a
+    number, and may be thousands of times as large there as in the file.
+    """
     found = 0
     for rows in (1, 32):
         if not groups or found * rows > BATCH_BYTES:
@@ -200,7 +208,8 @@ def _arrow(
 
 
 def _check(batch: pa.RecordBatch) -> None:
-    """Check every offset and buffer of a batch: Arrow trusts those of a file, and a damaged one would be read past its end.
+    """Check every offset and buffer of a batch: Arrow trusts those of a file, and a damaged one
+    would be read past its end.
 
     Texts that are not UTF-8 are left to the rows. Raises ArrowInvalid.
     """
@@ -272,7 +281,9 @@ def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int,
 
 
 def _has_values(schema: pa.Schema) -> bool:
-    """Whether any column has buffers: one of nulls has none, so its length is whatever a damaged file says."""
+    """Whether any column has buffers: one of nulls has none, so its length is
+    whatever a damaged file says.
+    """
     return any(not pa.types.is_null(type_) for type_ in schema.types)
 
 

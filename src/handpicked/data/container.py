@@ -1,4 +1,6 @@
-"""Recognises a file's container by its content: JSON, JSON lines, CSV, Parquet or Arrow, compressed or not."""
+"""Recognises a file's container by its content: JSON, JSON lines, CSV, Parquet or
+Arrow, compressed or not.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,9 @@ NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_di
 
 @dataclass(frozen=True)
 class Container:
-    """How the rows lie in a file. ``delimiter`` separates the fields of a CSV, in which ``quoted`` fields may be in quotes;
-    ``shape`` says where in a JSON document the rows are; a row of a text file has at most ``max_row`` bytes.
+    """How the rows lie in a file. ``delimiter`` separates the fields of a CSV, in which ``quoted`` fields may
+    be in quotes; ``shape`` says where in a JSON document the rows are; a row of a text file has at most
+    ``max_row`` bytes.
     """
 
     kind: Kind
@@ -60,10 +63,11 @@ class Container:
 
 
 def sniff(path: Path, fields: tuple[str, ...] = ()) -> Container:
-    """The container of a file by its first bytes; the suffix only decides between texts that could be several things.
+    """The container of a file by its first bytes; the suffix only decides between texts
+    that could be several things.
 
-    ``fields`` are names given by the user, which a CSV header may show. Raises PoolError for a file that is missing,
-    unreadable, empty, or nothing of this kind.
+    ``fields`` are names given by the user, which a CSV header may show. Raises PoolError for a file that is
+    missing, unreadable, empty, or nothing of this kind.
     """
     head, compression = _head(path)
     if not compression and head[:4] == b"PAR1":
@@ -75,7 +79,8 @@ def sniff(path: Path, fields: tuple[str, ...] = ()) -> Container:
     utf16 = _utf16(head)
     if utf16:
         raise PoolError(
-            f"{path} looks like {utf16} text; handpicked reads UTF-8: iconv -f {utf16} -t UTF-8 {path.name} > utf8-{path.name}"
+            f"{path} looks like {utf16} text; handpicked reads UTF-8: iconv -f {utf16} -t UTF-8 "
+            f"{path.name} > utf8-{path.name}"
         )
     text = head.decode("utf-8-sig", "replace")
     if not text.strip():
@@ -206,7 +211,8 @@ def _text_container(
     if len(header) > 1 and any(cell.strip().lower() in known or cell in fields for cell in header):
         return Container("csv", compression, delimiter, _quoted(text, delimiter))
     raise PoolError(
-        f"{path} is not JSON, JSON lines, CSV with a header, Parquet or Arrow: it starts with {start[:40]!r}. "
+        f"{path} is not JSON, JSON lines, CSV with a header, Parquet or Arrow: "
+        f"it starts with {start[:40]!r}. "
         f"A pool is a list of rows with fields such as instruction and output."
     )
 
@@ -225,7 +231,9 @@ def _delimiter(text: str, default: str) -> str:
 
 
 def _quoted(text: str, delimiter: str) -> bool:
-    """Whether quotes enclose fields. In a TSV they do not where a field opens with one that no field's end closes."""
+    """Whether quotes enclose fields. In a TSV they do not where a field opens with one
+    that no field's end closes.
+    """
     lines = text.split("\n")[:-1] if text.count("\n") > 1 else text.split("\n")
     cells = [line.rstrip("\r").split(delimiter) for line in lines if line.strip()]
     if delimiter != "\t" or len({len(row) for row in cells}) > 1:

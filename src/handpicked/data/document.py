@@ -42,7 +42,8 @@ def load(stream: IO[bytes], where: str, max_row: int) -> Any:
         data += piece
         if len(data) > max_row:
             raise PoolError(
-                f"{where} is one JSON value of more than {max_row >> 20} MiB (--max-row-mb); make it one row a line, such as "
+                f"{where} is one JSON value of more than {max_row >> 20} MiB (--max-row-mb); "
+                "make it one row a line, such as "
                 f"with jq -c '.[]'"
             )
     value = json_row(data, exact=True)
@@ -52,7 +53,9 @@ def load(stream: IO[bytes], where: str, max_row: int) -> Any:
 
 
 def rows(value: Any, shape: str) -> Raw:
-    """The rows of a value in one of its ``shapes``, by their numbers. Raises PoolError where it is not of that shape."""
+    """The rows of a value in one of its ``shapes``, by their numbers. Raises PoolError
+    where it is not of that shape.
+    """
     found = shapes(value).get(shape)
     if found is None:
         raise PoolError("the file has changed since it was opened; read it again")
@@ -82,7 +85,9 @@ def _unwrapped(found: list[Any]) -> list[Any]:
 
 
 def _by_columns(value: Mapping[str, Any]) -> list[Any] | None:
-    """Rows of an object whose fields are columns of one length, of texts and numbers (or of lists of turns)."""
+    """Rows of an object whose fields are columns of one length, of texts and
+    numbers (or of lists of turns).
+    """
     if not 1 < len(value) <= MOST_KEYS:
         return None
     columns = {name: _column(part) for name, part in value.items()}

@@ -1,7 +1,8 @@
 """Runs a function over the shards of a pool by Daft, here or on a Ray cluster.
 
-The query is one scan whose tasks are the shards. Each task reads its own shard where it runs and gives back only what
-the function yields, so that text never travels. On the native runner as many shards are in work as there are cores.
+The query is one scan whose tasks are the shards. Each task reads its own shard where it runs and gives back
+only what the function yields, so that text never travels. On the native runner as many shards are in work as
+there are cores.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ def map_shards(
     runner: Runner = "native",
     address: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of ``schema`` that ``work`` yields for each shard: in any order, but each shard's own in theirs.
+    """Batches of ``schema`` that ``work`` yields for each shard: in any order, but
+    each shard's own in theirs.
 
-    ``work`` is called once a shard, from several threads at once; under ``ray`` it must be picklable, since it runs on
-    the workers of the cluster at ``address`` (``None``: one on this machine). A small pool needs no engine: it is read
-    in this process before Daft would be imported.
+    ``work`` is called once a shard, from several threads at once; under ``ray`` it must be picklable, since
+    it runs on the workers of the cluster at ``address`` (``None``: one on this machine). A small pool needs
+    no engine: it is read in this process before Daft would be imported.
 
     Raises:
         HandpickedError: what ``work`` raised, or a cluster that cannot be used.
@@ -63,7 +65,9 @@ def _query(
 
 
 def _original(error: Exception) -> Exception:
-    """The error of ours that a worker of another process raised, of which only the text came back, or ``error``."""
+    """The error of ours that a worker of another process raised, of which only the
+    text came back, or ``error``.
+    """
     text = str(error)
     for kind in (PoolError, ConfigError, MissingPart):
         marker = f"{kind.__name__}: "
@@ -92,18 +96,22 @@ def _choose(runner: Runner, address: str | None) -> None:
         now = daft.get_or_infer_runner_type()
         if now != runner:
             raise ConfigError(
-                f"runner: this process has already worked with {now} and cannot change to {runner}; start another one."
+                f"runner: this process has already worked with {now} and cannot change "
+                f"to {runner}; start another one."
             ) from error
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """What reads shards in this process: no more threads than cores, because the memory that a thread has used stays with it."""
+    """What reads shards in this process: no more threads than cores, because the memory that a
+    thread has used stays with it.
+    """
     return ThreadPoolExecutor(os.cpu_count())
 
 
 def _source(shards: Sequence[Shard], work: Work, schema: pa.Schema, failures: list[HandpickedError]) -> Any:
-    """A Daft data source whose tasks are the shards. Built here because its base classes come with the import of Daft.
+    """A Daft data source whose tasks are the shards. Built here because its base classes
+    come with the import of Daft.
 
     Daft wraps what a task raises; on the native runner the original is also put into ``failures``.
     """

@@ -1,9 +1,10 @@
 """Row formats: which fields of a row hold the conversation, and how they were recognised.
 
-``Pairs``: a prompt field and a response field, with an optional further input, system text and history (Alpaca, Dolly, TRL
-prompt/completion, question/answer, preferences). ``Chat``: one field holding the turns (ShareGPT, messages). ``Answers``: a prompt
-with several answers that are rated (UltraFeedback, Nectar). ``Templated``: one text in a chat template. Each turns one row into
-messages, or raises ``BadRow`` saying why it cannot. What a row says beside its turns is in ``Beside``.
+``Pairs``: a prompt field and a response field, with an optional further input, system text and history
+(Alpaca, Dolly, TRL prompt/completion, question/answer, preferences). ``Chat``: one field holding the turns
+(ShareGPT, messages). ``Answers``: a prompt with several answers that are rated (UltraFeedback, Nectar).
+``Templated``: one text in a chat template. Each turns one row into messages, or raises ``BadRow`` saying why
+it cannot. What a row says beside its turns is in ``Beside``.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ ANSWER_TEXTS = ("response", "answer", "text", "content", "completion", "output")
 class Beside:
     """The fields of a row beside its turns that belong to the conversation; each may be absent.
 
-    ``label`` is true for an answer that was wanted and false for one that was not (KTO). ``rejected`` holds the other side of a
-    preference, ``ratings`` the fields with the ratings of the chosen and the rejected answer.
+    ``label`` is true for an answer that was wanted and false for one that was not (KTO). ``rejected`` holds
+    the other side of a preference, ``ratings`` the fields with the ratings of the chosen and the rejected
+    answer.
     """
 
     system: str | None = None
@@ -75,7 +77,9 @@ class Beside:
             raise BadRow(UNWANTED.format(field=self.label))
 
     def around(self, turns: list[Message], row: Row) -> list[Message]:
-        """The turns with the row's system text before them, its thought in the response, and its tools on the first turn."""
+        """The turns with the row's system text before them, its thought in the response, and
+        its tools on the first turn.
+        """
         system = _system(row, self.system)
         if system and turns[0].content != system[0].content:
             turns = system + turns
@@ -91,7 +95,9 @@ class Beside:
         return [replace(turns[0], tools=tools), *turns[1:]] if tools else turns
 
     def value(self, row: Row, column: str) -> float | None:
-        """The value of a ``derived`` column: by how much the chosen answer is rated higher than the rejected one."""
+        """The value of a ``derived`` column: by how much the chosen answer is rated
+        higher than the rejected one.
+        """
         if self.ratings is None or column != "margin":
             return None
         chosen, rejected = (_number(row.get(field)) for field in self.ratings)
@@ -103,8 +109,8 @@ NOTHING = Beside()
 
 @dataclass(frozen=True)
 class Pairs:
-    """A prompt field and a response field; either may itself hold a list of turns (TRL's conversational form), which is a text
-    where ``listed`` (in a CSV).
+    """A prompt field and a response field; either may itself hold a list of turns (TRL's conversational
+    form), which is a text where ``listed`` (in a CSV).
     """
 
     name: str
@@ -160,7 +166,9 @@ class Pairs:
         return isinstance(thought, str) and bool(thought.strip(BLANK))
 
     def _undoubled(self, answer: str, question: Any, row: Row) -> str:
-        """The chosen answer without the prompt that it begins with, where the rejected one begins with it as well."""
+        """The chosen answer without the prompt that it begins with, where the rejected
+        one begins with it as well.
+        """
         if self.beside.rejected is None or not isinstance(question, str) or not question.strip(BLANK):
             return answer
         other = row.get(self.beside.rejected)
@@ -170,7 +178,9 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Chat:
-    """One field holding the turns; ``answer`` is a further field with the last turn (preference data: the chosen one)."""
+    """One field holding the turns; ``answer`` is a further field with the last turn
+    (preference data: the chosen one).
+    """
 
     name: str
     turns: str
@@ -202,7 +212,9 @@ class Chat:
         return self.beside.around(self._answered(turns, row), row)
 
     def _answered(self, turns: list[Message], row: Row) -> list[Message]:
-        """The turns with the chosen answer after them, unless they end with it or it is the whole conversation."""
+        """The turns with the chosen answer after them, unless they end with it or it
+        is the whole conversation.
+        """
         chosen = row.get(self.answer) if self.answer is not None else None
         if isinstance(chosen, str) and chosen:
             chosen = listed_turns(chosen)
@@ -221,10 +233,12 @@ class Chat:
 
 @dataclass(frozen=True)
 class Answers:
-    """A prompt with several answers that are rated: the best of them is the demonstration, the first of equally good ones.
+    """A prompt with several answers that are rated: the best of them is the demonstration, the
+    first of equally good ones.
 
-    ``answers`` is a list of objects with a text and a rating (UltraFeedback: the highest ``overall_score``) or a ``rank``
-    (Nectar: the lowest). The columns ``rating`` and ``margin`` are the rating of the best one and by how much it leads.
+    ``answers`` is a list of objects with a text and a rating (UltraFeedback: the highest ``overall_score``)
+    or a ``rank`` (Nectar: the lowest). The columns ``rating`` and ``margin`` are the rating of the best one
+    and by how much it leads.
     """
 
     name: str
@@ -322,7 +336,8 @@ class Templated:
         found = templated.split(text)
         if found is None:
             raise BadRow(
-                f"field '{self.text}' shows no chat template that is known, so its prompt and response are not apart"
+                f"field '{self.text}' shows no chat template that is known, so its "
+                "prompt and response are not apart"
             )
         return self.beside.around(found[1], row)
 
@@ -377,7 +392,9 @@ def thought_and_answer_of(messages: Sequence[Message], turns: Turns) -> tuple[st
 
 
 def instruction_turn(instruction: str, further: str) -> Message:
-    """An instruction and its further input as one user turn, a blank line between them where both are there."""
+    """An instruction and its further input as one user turn, a blank line between
+    them where both are there.
+    """
     if instruction and further:
         return Message("user", f"{instruction}\n\n{further}", further)
     return Message("user", instruction or further)

@@ -9,11 +9,13 @@ from handpicked.records import Pool
 
 
 def hold_out(pool: Pool, count: int, max_words: int | None, seed: int = 0) -> tuple[list[int], list[int]]:
-    """(rows held out, rows that remain), both ascending; every readable row is in one of them or repeats a held-out prompt.
+    """(rows held out, rows that remain), both ascending; every readable row is in one of them or
+    repeats a held-out prompt.
 
-    ``count`` rows are drawn by a hash of (seed, id), so the draw does not depend on the order of the pool, among the rows
-    whose response has at most ``max_words`` words. A remaining row that asks the same prompt as a held-out one would
-    leak its answer, so it is in neither list. Raises PoolError when too few rows qualify.
+    ``count`` rows are drawn by a hash of (seed, id), so the draw does not depend on the order of the pool,
+    among the rows whose response has at most ``max_words`` words. A remaining row that asks the same prompt
+    as a held-out one would leak its answer, so it is in neither list. Raises PoolError when too few rows
+    qualify.
     """
     drawn: dict[str, tuple[bytes, int]] = {}
     prompts: list[tuple[int, str]] = []
@@ -25,7 +27,8 @@ def hold_out(pool: Pool, count: int, max_words: int | None, seed: int = 0) -> tu
     if len(drawn) < count:
         rule = f" with a response of at most {max_words} words" if max_words is not None else ""
         raise PoolError(
-            f"pool.hold_out asks for {count} rows, but the pool has only {len(drawn)} distinct prompts{rule}. "
+            f"pool.hold_out asks for {count} rows, but the pool has only "
+            f"{len(drawn)} distinct prompts{rule}. "
             "Lower pool.hold_out or raise pool.hold_out_max_words."
         )
     chosen = sorted(drawn.items(), key=lambda item: item[1])[:count]

@@ -1,8 +1,8 @@
 """Streams a JSON array, or JSON objects one after the other, with little memory.
 
-Damage costs the rows that are damaged and no others, each counted: reading goes on at the next object that begins with a
-field of the rows before. Damage after which no row can be found, such as a download that was cut, is an error that names the
-line and byte. Whatever the file holds, the time is linear in its size.
+Damage costs the rows that are damaged and no others, each counted: reading goes on at the next object that
+begins with a field of the rows before. Damage after which no row can be found, such as a download that was
+cut, is an error that names the line and byte. Whatever the file holds, the time is linear in its size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ KEYS = 64
 
 
 class _Fault(Exception):
-    """Why no value can be parsed: ``cut`` says that only the buffer ends, ``at`` where in it the parser stumbled.
+    """Why no value can be parsed: ``cut`` says that only the buffer ends, ``at`` where
+    in it the parser stumbled.
 
     ``begin`` is where in the buffer the text began that the parser saw.
     """
@@ -84,8 +85,9 @@ class _Extent:
 class Elements:
     """The elements of one array, or of a part of one that begins between two elements.
 
-    ``array`` tells brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields by which a row is
-    known again after damage (those of the first row when empty). A row of more than ``max_row`` bytes is not held.
+    ``array`` tells brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields by
+    which a row is known again after damage (those of the first row when empty). A row of more than
+    ``max_row`` bytes is not held.
     """
 
     def __init__(
@@ -175,7 +177,8 @@ class Elements:
     def _decode(self, begin: int) -> tuple[Any, int]:
         """The value at ``begin`` and its end. Raises _Fault.
 
-        After damage it looks at a little text first: the parser's errors take time in proportion to what lies before them.
+        After damage it looks at a little text first: the parser's errors take time in proportion
+        to what lies before them.
         """
         text = self._text
         if self._careful:
@@ -223,7 +226,9 @@ class Elements:
             self._starts = _row_start(self.keys)
 
     def _without_commas(self, begin: int, fault: _Fault) -> tuple[Any, int] | None:
-        """The row at ``begin`` and its end, if all that is wrong with it is a comma before a closing bracket."""
+        """The row at ``begin`` and its end, if all that is wrong with it is a comma
+        before a closing bracket.
+        """
         if fault.at is None or not COMMA_THEN_END.match(self._text, fault.at):
             return None
         following = None if self._starts is None else self._starts.search(self._text, begin + 1)
@@ -277,8 +282,10 @@ class Elements:
         if end.endswith("}") and len(end) > self._at and closed == self._array:
             return self._mend(rows, lines, len(end))
         raise PoolError(
-            f"{self._where}: {broken.reason}; the row begins in line {broken.line} (byte {broken.byte}) and no further "
-            f"row is found after it. {self._rows_before + len(rows)} rows before it are sound. Is the file complete?"
+            f"{self._where}: {broken.reason}; the row begins in line {broken.line} (byte "
+            f"{broken.byte}) and no further "
+            f"row is found after it. {self._rows_before + len(rows)} rows before it "
+            "are sound. Is the file complete?"
         )
 
     def _mend(self, rows: list[Any], lines: list[int], end: int) -> bool:
@@ -289,7 +296,9 @@ class Elements:
         return True
 
     def _large(self, rows: list[Any], lines: list[int]) -> None:
-        """Read the row that begins here and outgrew a chunk, as bytes. Where it is damaged it becomes the buffer's text."""
+        """Read the row that begins here and outgrew a chunk, as bytes. Where it is damaged it
+        becomes the buffer's text.
+        """
         begin, line = self._byte(self._at), self._line_at(self._at)
         data = bytearray(self._text[self._at :].encode("utf-8", "surrogateescape"))
         data += self._decoder.getstate()[0]
@@ -357,7 +366,9 @@ class Elements:
         return value
 
     def _buffer(self, data: bytearray, begin: int, complete: bool = False) -> None:
-        """Take these bytes as text, and break there if they are damaged: so they are if they are ``complete`` and no JSON."""
+        """Take these bytes as text, and break there if they are damaged: so they are if they are
+        ``complete`` and no JSON.
+        """
         self._base = begin
         self._decode_anew(data)
         try:
@@ -386,12 +397,15 @@ class Elements:
         rest = self._text[self._at :].strip(" \t\r\n,\0")
         if rest:
             raise PoolError(
-                f"{self._where}: there is text after the closing bracket of the list, in line {self._line_at(self._at)} "
+                f"{self._where}: there is text after the closing bracket of the list, in "
+                f"line {self._line_at(self._at)} "
                 f"(byte {self._byte(self._at)}): {excerpt(rest)[:60]!r}. One file holds one list."
             )
 
     def _more(self) -> None:
-        """Drop what is parsed, and read at least as much again as is left (so that it is retried few times)."""
+        """Drop what is parsed, and read at least as much again as is left (so that
+        it is retried few times).
+        """
         self._line_at(self._at)
         self._base = self._byte(self._at)
         kept = self._text[self._at :]
@@ -409,7 +423,9 @@ class Elements:
         return data
 
     def _byte(self, at: int) -> int:
-        """The byte offset in the file of a position in the buffer; counted on from where it was last asked for."""
+        """The byte offset in the file of a position in the buffer; counted on from
+        where it was last asked for.
+        """
         begin, end = sorted((self._measured, at))
         part = self._text[begin:end]
         size = len(part) if part.isascii() else len(part.encode("utf-8", "surrogateescape"))
@@ -428,8 +444,8 @@ BROKEN = object()
 
 
 def _row_start(keys: frozenset[str]) -> re.Pattern[str] | None:
-    """Where an object begins with one of these fields: in quotes, which is no place inside of a sound text, or, where an
-    object ended before it, with quotes that are missing or wrong.
+    """Where an object begins with one of these fields: in quotes, which is no place inside of a sound text,
+    or, where an object ended before it, with quotes that are missing or wrong.
     """
     spellings = {
         json.dumps(key, ensure_ascii=ascii_)[1:-1] for key in sorted(keys)[:KEYS] for ascii_ in (True, False)

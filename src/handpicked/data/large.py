@@ -1,7 +1,9 @@
-"""JSON of rows of many megabytes, with few copies: their long texts are taken out of it, and each is decoded or written by itself.
+"""JSON of rows of many megabytes, with few copies: their long texts are taken out of it, and each is
+decoded or written by itself.
 
-A parser copies what it is given before it reads it, and an encoder puts a whole text together twice. A text with a character
-beyond U+FFFF takes four bytes a character in Python, so each such copy would be four times the row.
+A parser copies what it is given before it reads it, and an encoder puts a whole text together twice. A text
+with a character beyond U+FFFF takes four bytes a character in Python, so each such copy would be four times
+the row.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def _value(data: bytes | bytearray) -> Any:
 
 
 def _long_texts(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """Where texts of more than ``LARGE`` bytes begin and end, without their quotes. Raises ValueError where one has no end."""
+    """Where texts of more than ``LARGE`` bytes begin and end, without their quotes. Raises
+    ValueError where one has no end.
+    """
     begin = data.find(b'"') + 1
     while begin:
         end = data.find(b'"', begin)
@@ -81,9 +85,11 @@ def _text(data: bytes | bytearray, begin: int, end: int) -> str:
 
 
 def _cut(data: bytes | bytearray, begin: int, at: int, end: int) -> int:
-    """A place near ``at`` that is in no character and no escape, nor between the two escapes of one character.
+    """A place near ``at`` that is in no character and no escape, nor between the two
+    escapes of one character.
 
-    Twelve bytes hold the longest of these. Where escapes follow each other all the way, there is no such place but the end.
+    Twelve bytes hold the longest of these. Where escapes follow each other all the way, there is
+    no such place but the end.
     """
     if at == end:
         return end
@@ -152,10 +158,12 @@ def _escapes(text: str) -> bytes:
 
 
 def text_column(texts: Sequence[Any]) -> pa.Array:
-    """A ``large_string`` column of these texts. Of a long one Arrow would keep UTF-8 twice, in the text and in the column.
+    """A ``large_string`` column of these texts. Of a long one Arrow would keep UTF-8 twice, in
+    the text and in the column.
 
     Raises:
-        UnicodeEncodeError, ArrowTypeError, ArrowInvalid: a text holds a lone surrogate, or a value is no text.
+        UnicodeEncodeError, ArrowTypeError, ArrowInvalid: a text holds a lone
+            surrogate, or a value is no text.
     """
     if not any(map(is_long, texts)):
         return pa.array(texts, pa.large_string())

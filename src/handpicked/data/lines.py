@@ -1,6 +1,7 @@
 """Reads lines of text files in chunks, and rows of JSON lines; a broken line is one rejected row.
 
-A line ends at a line feed and nowhere else: U+2028 and U+0085 are text. No more of a line is held than ``max_row`` bytes.
+A line ends at a line feed and nowhere else: U+2028 and U+0085 are text. No more of a line is
+held than ``max_row`` bytes.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class _Held:
 def line_chunks(
     stream: IO[bytes], start: int = 0, size: int | None = None, max_row: int = MAX_ROW
 ) -> Iterator[tuple[bytes | bytearray | Oversized, int]]:
-    """Whole lines, about a chunk at a time, each with the byte offset of its end; a line beyond a chunk comes by itself.
+    """Whole lines, about a chunk at a time, each with the byte offset of its end; a line
+    beyond a chunk comes by itself.
 
     ``size`` bounds the bytes read.
     """
@@ -95,7 +97,9 @@ def line_chunks(
 def json_lines(
     stream: IO[bytes], start: int = 0, line: int = 1, size: int | None = None, max_row: int = MAX_ROW
 ) -> Iterator[Raw]:
-    """The rows of a JSON lines file from byte ``start``, where line number ``line`` begins. Blank lines are no rows."""
+    """The rows of a JSON lines file from byte ``start``, where line number ``line``
+    begins. Blank lines are no rows.
+    """
     for chunk, end in line_chunks(stream, start, size, max_row):
         held = [chunk]
         del chunk  # neither a large line nor its row is kept here while the row is worked on
@@ -132,7 +136,9 @@ BLANK_LINE = object()
 
 
 def json_row(part: bytes | bytearray, exact: bool) -> Any:
-    """The value of one line, ``Damage``, or ``BLANK_LINE``. ``exact``: it may hold an integer that orjson would round."""
+    """The value of one line, ``Damage``, or ``BLANK_LINE``. ``exact``: it may hold an
+    integer that orjson would round.
+    """
     try:
         if len(part) > large.LARGE:
             return large.loads(part)

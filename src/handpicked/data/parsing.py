@@ -16,7 +16,9 @@ HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
 WINDOWS_1252 = re.compile(
     rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]"
 )
-"""Letters and signs that Windows-1252 puts side by side; other encodings of other scripts have longer runs, or other pairs."""
+"""Letters and signs that Windows-1252 puts side by side; other encodings of other scripts have
+longer runs, or other pairs.
+"""
 
 
 def _no_value(_: str) -> None:
@@ -27,7 +29,9 @@ DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value)
 
 
 def parsed(text: str) -> Any:
-    """The value of a text, or ``Damage``. A comma after it, and before a closing bracket in it, is let pass."""
+    """The value of a text, or ``Damage``. A comma after it, and before a closing
+    bracket in it, is let pass.
+    """
     text = text.removeprefix("\ufeff")
     try:
         return DECODER.decode(text)
@@ -66,7 +70,9 @@ def decoded(part: bytes | bytearray) -> str | Damage:
 
 
 def encoding_hint(data: bytes | bytearray) -> str:
-    """What to do about bytes that are not UTF-8 where they look like Windows-1252: single ones between ASCII, or small letters."""
+    """What to do about bytes that are not UTF-8 where they look like Windows-1252: single ones
+    between ASCII, or small letters.
+    """
     runs = HIGH_BYTES.findall(data)[:1000]
     if not runs or not all(WINDOWS_1252.fullmatch(run) for run in runs):
         return ""

@@ -1,4 +1,6 @@
-"""Finds the data files that the user named: a file, several, a glob, a folder, a saved ``datasets`` folder."""
+"""Finds the data files that the user named: a file, several, a glob, a folder, a
+saved ``datasets`` folder.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?=[-_.]|$)", re.
 
 
 def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
-    """The files to read, in order, and remarks on what was taken. Raises PoolError where there is nothing to read."""
+    """The files to read, in order, and remarks on what was taken. Raises PoolError where
+    there is nothing to read.
+    """
     asked = [paths] if isinstance(paths, str | Path) else list(paths)
     if not asked:
         raise PoolError("no file was given to read")
@@ -79,20 +83,25 @@ def _folder(folder: Path, remarks: list[str]) -> list[Path]:
 
 
 def _of_train(folder: Path, files: list[Path], remarks: list[str]) -> list[Path]:
-    """The files of the split ``train``, where others are named as held out, as on the hub; else all of them."""
+    """The files of the split ``train``, where others are named as held out, as on
+    the hub; else all of them.
+    """
     splits = {path: split for path in files if (split := _split(path.relative_to(folder))) is not None}
     held_out = [path for path, split in splits.items() if split != "train"]
     if not held_out or "train" not in splits.values():
         return files
     names = ", ".join(dict.fromkeys(splits[path] for path in held_out))
     remarks.append(
-        f"the {names} split of {folder} ({len(held_out)} files) is held out for evaluation and left out; name its files to read them"
+        f"the {names} split of {folder} ({len(held_out)} files) is held out for evaluation and left "
+        "out; name its files to read them"
     )
     return [path for path in files if path not in held_out]
 
 
 def _split(path: Path) -> str | None:
-    """The split that the name of a file or of its folder says, such as ``test-00000-of-00001.parquet`` or ``test/0.jsonl``."""
+    """The split that the name of a file or of its folder says, such as
+    ``test-00000-of-00001.parquet`` or ``test/0.jsonl``.
+    """
     found = (SPLIT.match(part) for part in (path.name, *reversed(path.parts[:-1])))
     return next((one[1].lower() for one in found if one is not None), None)
 
@@ -140,7 +149,8 @@ def _splits(folder: Path, remarks: list[str]) -> list[Path]:
     taken = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
     if taken is None:
         raise PoolError(
-            f"{folder} is a saved DatasetDict with the splits {', '.join(splits) or 'none'}; name one: {folder}/SPLIT"
+            f"{folder} is a saved DatasetDict with the splits "
+            f"{', '.join(splits) or 'none'}; name one: {folder}/SPLIT"
         )
     remarks.append(f"the split '{taken}' of {', '.join(splits)} was taken")
     return _saved(folder / taken)

@@ -34,7 +34,9 @@ class File:
 
 
 class FilePool:
-    """The Pool that ``read`` makes. ``fields`` are the names of the original columns that a shard can read."""
+    """The Pool that ``read`` makes. ``fields`` are the names of the original
+    columns that a shard can read.
+    """
 
     def __init__(self, files: Sequence[File], why: str) -> None:
         self.files = tuple(files)

@@ -30,12 +30,12 @@ def read_prompts(
 ) -> list[Prompt]:
     """The prompts of one evaluation file, in its order; ``limit`` takes the first so many.
 
-    Reads the published shapes: ``text`` (Vicuna), ``prompt`` (Koala, Arena-Hard, IFEval), ``Instruction`` (WizardLM),
-    ``instruction`` with ``instances`` (Self-Instruct) or ``input`` (Alpaca, PandaLM), ``turns`` (MT-Bench: the first
-    turn), ``conversations`` (LIMA) and ``messages`` (up to the last assistant turn, which becomes the reference), and
-    any file of prompts with references. ``map`` names fields by hand: prompt, input, system, reference, category.
-    A prompt that occurs twice is kept once, since answers are joined by ``prompt_id``; that is logged.
-    Raises PoolError for a row without a prompt.
+    Reads the published shapes: ``text`` (Vicuna), ``prompt`` (Koala, Arena-Hard, IFEval), ``Instruction``
+    (WizardLM), ``instruction`` with ``instances`` (Self-Instruct) or ``input`` (Alpaca, PandaLM), ``turns``
+    (MT-Bench: the first turn), ``conversations`` (LIMA) and ``messages`` (up to the last assistant turn,
+    which becomes the reference), and any file of prompts with references. ``map`` names fields by hand:
+    prompt, input, system, reference, category. A prompt that occurs twice is kept once, since answers are
+    joined by ``prompt_id``; that is logged. Raises PoolError for a row without a prompt.
     """
     for role in map or {}:
         if role not in MAPPED:
@@ -88,14 +88,16 @@ def _asked(
             return _from_turns(row, real[name], first=name == "turns")
     if "prompt" in map and map["prompt"] not in row:
         raise BadRow(
-            f"map names the field '{map['prompt']}' for prompt, which this row does not have.{did_you_mean(map['prompt'], row)}"
+            f"map names the field '{map['prompt']}' for prompt, which this row does not "
+            f"have.{did_you_mean(map['prompt'], row)}"
         )
     field = map.get("prompt") or next(
         (real[name] for name in TEXTS if isinstance(row.get(real.get(name, name)), str)), None
     )
     if field is None:
         raise BadRow(
-            f"no prompt is recognised among the fields {', '.join(map_ for map_ in row)}; name it, such as prompt=question"
+            f"no prompt is recognised among the fields {', '.join(map_ for map_ in row)}; "
+            "name it, such as prompt=question"
         )
     prompt = row[field]
     if not isinstance(prompt, str):
@@ -109,7 +111,9 @@ def _asked(
 def _further(
     row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str], field: str
 ) -> tuple[str, str | None]:
-    """The further input of an instruction, and the answer beside it: of its own fields or of the first instance."""
+    """The further input of an instruction, and the answer beside it: of its own fields
+    or of the first instance.
+    """
     instances = row.get(real.get("instances", ""))
     if isinstance(instances, list) and instances and isinstance(instances[0], Mapping):
         return instances[0].get("input") or "", instances[0].get("output") or None
@@ -135,7 +139,9 @@ def _from_turns(row: Mapping[str, Any], field: str, first: bool) -> tuple[list[M
 def _named(
     row: Mapping[str, Any], real: Mapping[str, str], names: tuple[str, ...], chosen: str | None
 ) -> str | None:
-    """The text of the chosen field, or of the first of the usual ones that has one (MT-Bench lists one a turn)."""
+    """The text of the chosen field, or of the first of the usual ones that has one
+    (MT-Bench lists one a turn).
+    """
     fields = [chosen] if chosen else [real[name] for name in names if name in real]
     for value in map(row.get, fields):
         text = value[0] if isinstance(value, list) and value else value

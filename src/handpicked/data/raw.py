@@ -22,10 +22,11 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A run of consecutive rows of one file. ``lines`` are their line numbers (or row numbers where there are no lines).
+    """A run of consecutive rows of one file. ``lines`` are their line numbers (or row numbers
+    where there are no lines).
 
-    A row is an object (dict), any other JSON value, or ``Damage``. ``end`` is the byte after the run and ``end_line`` the
-    line it is in, where the container knows them.
+    A row is an object (dict), any other JSON value, or ``Damage``. ``end`` is the byte after the run and
+    ``end_line`` the line it is in, where the container knows them.
     """
 
     rows: Sequence[Any]

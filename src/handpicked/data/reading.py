@@ -31,13 +31,14 @@ def read(
     turns: Turns = "last",
     max_row_mb: int = MAX_ROW >> 20,
 ) -> Pool:
-    """Recognise a pool and make it ready to be streamed. Counts its rows; does not hold them (unless it is small).
+    """Recognise a pool and make it ready to be streamed. Counts its rows; does not hold
+    them (unless it is small).
 
-    ``paths``: a file, several, a glob, a folder, a folder saved by ``datasets``, ``hf://`` or ``s3://`` (through Daft), or
-    ``python-stdlib``. ``format`` forces a row format by name and ``map`` names the fields, such as
-    ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and response are derived. A row
-    of a text file that is larger than ``max_row_mb`` MiB is rejected, without ever being held.
-    Raises PoolError, in one line that says what, where and what to do.
+    ``paths``: a file, several, a glob, a folder, a folder saved by ``datasets``, ``hf://`` or ``s3://``
+    (through Daft), or ``python-stdlib``. ``format`` forces a row format by name and ``map`` names the fields,
+    such as ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and
+    response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected, without
+    ever being held. Raises PoolError, in one line that says what, where and what to do.
     """
     if turns not in ("last", "all"):
         raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
@@ -187,7 +188,8 @@ def _no_objects(path: Path, head: Sequence[Any]) -> str:
     if isinstance(head[0], list):
         return (
             f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
-            f"jq -c '{{messages: .}}' {path.name} > pool.jsonl (jq -c '.[] | {{messages: .}}' where all are in one list)"
+            f"jq -c '{{messages: .}}' {path.name} > pool.jsonl (jq -c '.[] | {{messages: "
+            ".}' where all are in one list)"
         )
     names = {str: "texts", int: "numbers", float: "numbers"}
     what = names.get(type(head[0]), "values")

@@ -63,7 +63,9 @@ NAMED: dict[str, RowFormat] = {
     "prompt-response": Pairs("prompt-response", "prompt", "response"),
     "question-answer": Pairs("question-answer", "question", "answer"),
 }
-"""The shipped formats that ``format=`` can force. Recognition also finds similar ones, such as instruction with answer."""
+"""The shipped formats that ``format=`` can force. Recognition also finds similar ones, such
+as instruction with answer.
+"""
 ADDED = "handpicked.formats"
 """The entry points by which installed packages add formats: each is a ``Pairs`` or a ``Chat``."""
 
@@ -76,8 +78,8 @@ def recognise(
 ) -> tuple[RowFormat, str]:
     """The row format of these first rows of a file, and one sentence saying how it was told.
 
-    ``map`` names the fields by hand and wins; then ``format`` by name; then the fields decide: a list of turns before
-    a prompt and a response. Raises PoolError with the fields seen when none of that fits.
+    ``map`` names the fields by hand and wins; then ``format`` by name; then the fields decide: a list of
+    turns before a prompt and a response. Raises PoolError with the fields seen when none of that fits.
     """
     fields = list(dict.fromkeys(str(key) for row in rows for key in row))
     if map:
@@ -97,7 +99,9 @@ def recognise(
 def _with_beside(
     shape: RowFormat, why: str, rows: Sequence[Mapping[str, Any]], fields: list[str], map: Mapping[str, str]
 ) -> tuple[RowFormat, str]:
-    """The format with the fields of the conversation that lie beside its turns, as ``map`` names them or by their usual names."""
+    """The format with the fields of the conversation that lie beside its turns, as ``map`` names
+    them or by their usual names.
+    """
     real = {field.lower(): field for field in reversed(fields)}
     free = {name: field for name, field in real.items() if field not in shape.fields}
 
@@ -169,11 +173,13 @@ def _mapped(
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
             raise PoolError(
-                f"map: '{role}' is not something that a field can be mapped to.{did_you_mean(role, ROLES_OF_MAP)}"
+                f"map: '{role}' is not something that a field can be mapped "
+                f"to.{did_you_mean(role, ROLES_OF_MAP)}"
             )
         if field not in fields:
             raise PoolError(
-                f"{where}: map names the field '{field}' for {role}, which no row has.{_fields(field, fields)}"
+                f"{where}: map names the field '{field}' for {role}, which no "
+                f"row has.{_fields(field, fields)}"
             )
     why = "by the given map: " + ", ".join(f"{role} is '{field}'" for role, field in map.items())
     if "messages" in map:
@@ -196,7 +202,8 @@ def _forced(fields: list[str], where: str, format: str) -> tuple[RowFormat, str]
     for field in shape.required:
         if field not in fields:
             raise PoolError(
-                f"{where}: format '{format}' needs the field '{field}', which no row has.{_fields(field, fields)}"
+                f"{where}: format '{format}' needs the field '{field}', which no "
+                f"row has.{_fields(field, fields)}"
             )
     return shape, f"the format {format} is set"
 
@@ -251,7 +258,9 @@ def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
-    """A prompt and a response field, whatever their case. Of several response fields, the one with the most values."""
+    """A prompt and a response field, whatever their case. Of several response fields, the
+    one with the most values.
+    """
     real = {field.lower(): field for field in reversed(fields)}
     prompt = next((name for name in PROMPTS if name in real), None)
     answers = [name for name in RESPONSES if name in real]
@@ -294,14 +303,16 @@ def _pair_name(prompt: str, further: str | None, answer: str) -> str:
 def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: str) -> str:
     if fields == ["text"] or (len(fields) <= 3 and "text" in fields and _template(rows)):
         return (
-            f"{where}: each row is one finished text, in field 'text'{_template(rows)}: prompt and response are not apart in "
+            f"{where}: each row is one finished text, in field 'text'{_template(rows)}: prompt "
+            "and response are not apart in "
             f"it. Take the rows from before they were templated, with a prompt and a response each."
         )
     known = (*PROMPTS, *RESPONSES, *CHATS)
     guesses = (did_you_mean(field, known) for field in fields[:KEYS] if field not in known)
     guess = next((text for text in guesses if text.startswith(" Did")), "")
     return (
-        f"{where}: no prompt and response are recognised among the fields {_listing(fields) or '(none)'}.{guess} "
+        f"{where}: no prompt and response are recognised among the fields "
+        f"{_listing(fields) or '(none)'}.{guess} "
         f"Name them, such as --map prompt=question,response=answer."
     )
 

@@ -26,10 +26,11 @@ def is_remote(name: str) -> bool:
 
 
 def fetch(url: str) -> list[Path]:
-    """Local copies of the data files that a URL (a file, a folder or a glob) names, in the order of their names.
+    """Local copies of the data files that a URL (a file, a folder or a glob) names, in
+    the order of their names.
 
-    A copy is kept in the cache and taken again while the file's size is the same; delete it to fetch the file anew.
-    Raises PoolError when the place cannot be reached or holds no data file.
+    A copy is kept in the cache and taken again while the file's size is the same; delete it to fetch the file
+    anew. Raises PoolError when the place cannot be reached or holds no data file.
     """
     if url.startswith("hf://") and any(os.environ.get(name, "") not in ("", "0") for name in OFFLINE):
         raise PoolError(f"{url} cannot be fetched: {' or '.join(OFFLINE)} says that this machine is offline")

@@ -1,4 +1,6 @@
-"""What comes through a pipe can be read once, and a file of rows is read several times: it is copied to a file first."""
+"""What comes through a pipe can be read once, and a file of rows is read several times: it
+is copied to a file first.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ _names: dict[Path, str] = {}
 
 
 def spooled(path: Path) -> Path:
-    """``path``, or where it is a pipe (``mkfifo``, ``/dev/stdin``, ``<(...)``) a copy of all that comes through it.
+    """``path``, or where it is a pipe (``mkfifo``, ``/dev/stdin``, ``<(...)``) a copy of
+    all that comes through it.
 
-    The copy lies in the temporary folder until the process ends; the same pipe gives the same copy. Raises PoolError for
-    a terminal or another device, and StoreError where the copy cannot be written.
+    The copy lies in the temporary folder until the process ends; the same pipe gives the same copy. Raises
+    PoolError for a terminal or another device, and StoreError where the copy cannot be written.
     """
     try:
         found = path.stat()

@@ -1,8 +1,9 @@
 """The pool ``python-stdlib``: questions about Python's standard library, answered by its documentation.
 
-Functions, classes and methods of the importable standard modules become rows in Alpaca form: the question names the
-object, the answer is its signature and its documentation. The order is fixed for a given Python version. Imports happen
-in a process of their own, with no input and no display, so that no module can touch this one.
+Functions, classes and methods of the importable standard modules become rows in Alpaca form: the question
+names the object, the answer is its signature and its documentation. The order is fixed for a given Python
+version. Imports happen in a process of their own, with no input and no display, so that no module can touch
+this one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def write_pool(out: Path) -> Path:
     if done.returncode or len(rows) < 1000:
         said = done.stderr.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
         raise PoolError(
-            f"{NAME}: only {len(rows)} documented functions and classes were found in the standard library of Python "
+            f"{NAME}: only {len(rows)} documented functions and classes were found in "
+            "the standard library of Python "
             f"{sys.version.split()[0]} ({said or 'is the documentation stripped?'})"
         )
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")

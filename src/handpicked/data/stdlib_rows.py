@@ -1,4 +1,6 @@
-"""Prints one row of JSON for each documented object; ``stdlib.write_pool`` runs it in a process of its own."""
+"""Prints one row of JSON for each documented object; ``stdlib.write_pool`` runs
+it in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-# Modules that do something when imported, belong to the interpreter's own tests and tools, or speak to a display.
+# Modules that do something when imported, belong to the interpreter's own tests and tools, or speak to a
+# display.
 SKIPPED = {
     "antigravity", "this", "idlelib", "lib2to3", "turtledemo", "turtle", "tkinter", "test", "pydoc_data", "ensurepip", "venv",
     "nt", "msvcrt", "winreg", "winsound", "msilib", "crypt", "cgi", "cgitb",
@@ -60,7 +63,9 @@ def modules() -> Iterator[ModuleType]:
 
 
 def objects(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
-    """Kind, full name and object of what a module itself defines: functions, classes and their own methods."""
+    """Kind, full name and object of what a module itself defines: functions,
+    classes and their own methods.
+    """
     package = module.__name__.split(".", 1)[0]
     for name, value in sorted(vars(module).items()):
         if name.startswith("_"):

@@ -1,7 +1,7 @@
 """Streams CSV and TSV files with a header; a row with a wrong number of fields is rejected.
 
-Python's ``csv`` holds a field at four bytes a character and keeps that memory. So a record that outgrows a chunk is taken from
-it: its lines are gathered until its quotes are even, and it is cut into fields here.
+Python's ``csv`` holds a field at four bytes a character and keeps that memory. So a record that outgrows a
+chunk is taken from it: its lines are gathered until its quotes are even, and it is cut into fields here.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def _cut(chunk: bytes | bytearray | Oversized) -> list[bytes | bytearray | Overs
 
 
 class _Header:
-    """The names of the columns. Of several columns without a name (Excel writes such) those with a value get a number."""
+    """The names of the columns. Of several columns without a name (Excel writes such) those
+    with a value get a number.
+    """
 
     def __init__(self, cells: list[str], where: str) -> None:
         named = [name for name in cells if name.strip()]
@@ -266,6 +268,7 @@ def _field(record: bytearray, begin: int, end: int) -> str:
 
 def _never_closes(where: str, first: int, last: int, before: int) -> str:
     return (
-        f"{where}: the quote opened in the row at line {first} never closes, so the {last - first + 1} lines from there to the "
+        f"{where}: the quote opened in the row at line {first} never closes, so the "
+        f"{last - first + 1} lines from there to the "
         f"end cannot be distinguished. {before} rows before it are sound. Close that quote."
     )

@@ -1,4 +1,6 @@
-"""Texts that are a whole conversation in a chat template, cut into its turns by the marks that the template leaves."""
+"""Texts that are a whole conversation in a chat template, cut into its turns by the marks
+that the template leaves.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from handpicked.records import Message
 
 @dataclass(frozen=True)
 class _Marks:
-    """How a template marks turns: ``header`` has the role as its group, ``ends`` is what may stand after a turn."""
+    """How a template marks turns: ``header`` has the role as its group, ``ends`` is
+    what may stand after a turn.
+    """
 
     name: str
     header: re.Pattern[str]
@@ -47,7 +51,9 @@ def template_of(text: str) -> str | None:
 
 
 def split(text: str) -> tuple[str, list[Message]] | None:
-    """The name of the template of ``text`` and its turns; None where no known one shows a prompt and a response."""
+    """The name of the template of ``text`` and its turns; None where no known one
+    shows a prompt and a response.
+    """
     for name, turns in (*((marks.name, _marked(text, marks)) for marks in MARKS), ("Llama 2", _inst(text))):
         roles = {turn.role for turn in turns}
         if {"user", "assistant"} <= roles:

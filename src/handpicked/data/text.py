@@ -26,7 +26,8 @@ ROWS = 4096
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a file between two rows: bytes ``start`` to ``end`` (``None``: to the end), beginning in ``line``.
+    """A part of a file between two rows: bytes ``start`` to ``end`` (``None``: to the
+    end), beginning in ``line``.
 
     ``keys`` are the fields of the file's first row. ``held`` keeps the parsed rows of a small file.
     """
@@ -40,7 +41,9 @@ class Span:
 
 
 def stream_rows(path: Path, container: Container, span: Span | None = None) -> Iterator[Raw]:
-    """The raw rows of a text file, or of one span of it. Raises PoolError where the file cannot be read on."""
+    """The raw rows of a text file, or of one span of it. Raises PoolError where
+    the file cannot be read on.
+    """
     with open_bytes(path, container.compression) as stream:
         try:
             yield from _parsed(stream, str(path), container, span)
@@ -141,7 +144,9 @@ class TextShard:
         return self.span.rows
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
-        """Runs of raw rows, each with the pool row of its first. None is kept here while it is worked on: a row may be large."""
+        """Runs of raw rows, each with the pool row of its first. None is kept here while it is
+        worked on: a row may be large.
+        """
         runs = (
             self.span.held
             if self.span.held is not None
@@ -160,7 +165,8 @@ class TextShard:
                 row += size
         if count != self.rows:
             raise PoolError(
-                f"{self.path} has changed since it was read: {count} rows where there were {self.rows}; read it again"
+                f"{self.path} has changed since it was read: {count} rows where there "
+                f"were {self.rows}; read it again"
             )
 
     def chosen(self, rows: Sequence[int]) -> Iterator[tuple[Sequence[int], Raw]]:

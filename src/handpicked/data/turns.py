@@ -1,4 +1,6 @@
-"""The turns of a conversation as messages, with all that they say: text, thoughts, tool calls and results, names, weights."""
+"""The turns of a conversation as messages, with all that they say: text, thoughts, tool calls
+and results, names, weights.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def turns_of(listed: list[Any], field: str) -> list[Message]:
 
 
 def read_turn(turn: Any, field: str, index: int) -> list[Message]:
-    """One turn as a message, after the results of tools that it holds (Anthropic puts them into the user's turn). Raises BadRow."""
+    """One turn as a message, after the results of tools that it holds (Anthropic puts them into the
+    user's turn). Raises BadRow.
+    """
     if not isinstance(turn, Mapping):
         raise BadRow(
             f"turn {index + 1} of '{field}' is {kind_name(turn)}, not an object with a role and content"
@@ -145,7 +149,9 @@ def _calls_of(turn: Turn) -> tuple[tuple[ToolCall, ...], str]:
 
 
 def calls_in(value: Any) -> tuple[ToolCall, ...]:
-    """Tool calls as OpenAI, Hugging Face and ShareGPT write them: one or a list; nothing where any is none."""
+    """Tool calls as OpenAI, Hugging Face and ShareGPT write them: one or a list;
+    nothing where any is none.
+    """
     listed = value if isinstance(value, list) else [value]
     made = [_call(one) for one in listed]
     return tuple(one for one in made if one is not None) if None not in made else ()
@@ -169,7 +175,9 @@ def _call(value: Any) -> ToolCall | None:
 
 
 def _blocks(blocks: list[Any], where: str) -> _Content:
-    """The blocks of a content, as OpenAI, Anthropic and Mistral have them. Raises BadRow for one that is none of text."""
+    """The blocks of a content, as OpenAI, Anthropic and Mistral have them. Raises BadRow for
+    one that is none of text.
+    """
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[ToolCall] = []
@@ -223,7 +231,9 @@ def _weight(turn: Turn) -> float | None:
 
 
 def tools_in(value: Any) -> str:
-    """The tools that a row declares as JSON text: a list, or the text of one. A text that is no JSON stays as it is."""
+    """The tools that a row declares as JSON text: a list, or the text of one. A text that
+    is no JSON stays as it is.
+    """
     if isinstance(value, str):
         text = value.strip(BLANK)
         value = literal(text)

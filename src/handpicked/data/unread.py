@@ -1,4 +1,6 @@
-"""What the rows of a pool hold that is no part of the conversation: counted by name, so that nothing is dropped in silence."""
+"""What the rows of a pool hold that is no part of the conversation: counted by name, so that
+nothing is dropped in silence.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,18 @@ from handpicked.data.turns import READ, unread_fields
 from handpicked.records import Unread
 
 SAMPLE = 1000
-"""Rows that are looked at in each file whose rows are not held: reading all of a large text file again would double the time."""
+"""Rows that are looked at in each file whose rows are not held: reading all of a large text file
+again would double the time.
+"""
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 def unread(shards: Sequence[TextShard | ColumnarShard]) -> tuple[Unread, ...]:
-    """The fields that are not understood, those in most rows first. A field of turns is named ``turns[].field``.
+    """The fields that are not understood, those in most rows first. A field of turns
+    is named ``turns[].field``.
 
-    Rows of Parquet files are counted by what the files say of their columns, those of small text files one by one. Of a large text
-    file only the first rows are looked at, and ``of`` says how many.
+    Rows of Parquet files are counted by what the files say of their columns, those of small text files one by
+    one. Of a large text file only the first rows are looked at, and ``of`` says how many.
     """
     counts: Counter[str] = Counter()
     looked = 0
@@ -73,7 +78,9 @@ def _rows(rows: Iterable[Any], reading: Reading) -> Counter[str]:
 
 
 def _columns(shard: ColumnarShard, opened: dict[Path, pq.ParquetFile]) -> Counter[str]:
-    """By the statistics of Parquet's columns; a column without any counts as full. Each file is ``opened`` once."""
+    """By the statistics of Parquet's columns; a column without any counts as full.
+    Each file is ``opened`` once.
+    """
     understood = known(shard.reading)
     counts: Counter[str] = Counter()
     if shard.container.kind != "parquet":

@@ -43,12 +43,13 @@ def write(
     container: str | None = None,
     at_hand: AtHand | None = None,
 ) -> Path:
-    """Write these rows (ascending) of a pool below ``out`` and return the file (or, for ``datasets``, the folder).
+    """Write these rows (ascending) of a pool below ``out`` and return the file (or, for
+    ``datasets``, the folder).
 
-    ``format``: ``original`` (the rows and fields as they came), ``alpaca``, ``sharegpt``, ``messages`` or ``trl``
-    (conversational prompt and completion). ``container``: ``jsonl``, ``parquet`` or ``datasets``; by default Parquet
-    for original rows of a pool whose files are all Parquet or Arrow, else JSON lines.
-    Raises StoreError when ``out`` cannot be written; nothing half-written stays there.
+    ``format``: ``original`` (the rows and fields as they came), ``alpaca``, ``sharegpt``, ``messages`` or
+    ``trl`` (conversational prompt and completion). ``container``: ``jsonl``, ``parquet`` or ``datasets``; by
+    default Parquet for original rows of a pool whose files are all Parquet or Arrow, else JSON lines. Raises
+    StoreError when ``out`` cannot be written; nothing half-written stays there.
     """
     if format != "original" and format not in SHAPES:
         raise PoolError(f"format '{format}' cannot be written.{did_you_mean(format, ('original', *SHAPES))}")
@@ -77,7 +78,8 @@ def write(
 
 @contextmanager
 def aside(folder: Path, name: str) -> Iterator[Path]:
-    """A path beside ``folder/name`` that takes its place when the block ends well, and is removed when it does not.
+    """A path beside ``folder/name`` that takes its place when the block ends well, and is
+    removed when it does not.
 
     Raises StoreError where the disk refuses.
     """
@@ -147,12 +149,16 @@ def _finite(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for, as text: dates and decimals by their usual spelling, bytes in hexadecimal."""
+    """What JSON has no form for, as text: dates and decimals by their usual
+    spelling, bytes in hexadecimal.
+    """
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _original_tables(pool: FilePool, rows: Sequence[int], at_hand: AtHand | None) -> Iterator[pa.Table]:
-    """The untouched Arrow rows of Parquet and Arrow files: those at hand, or read, as many shards at once as there are cores."""
+    """The untouched Arrow rows of Parquet and Arrow files: those at hand, or read, as many shards
+    at once as there are cores.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     if at_hand is not None and (held := at_hand(rows)) is not None:
@@ -204,7 +210,9 @@ def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: b
 
 
 def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of ``ROW_GROUP`` rows, so that the file does not depend on how the pool was cut."""
+    """The same rows in tables of ``ROW_GROUP`` rows, so that the file does not
+    depend on how the pool was cut.
+    """
     held: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -275,8 +283,9 @@ def _empty() -> pa.Schema:
 
 
 def _alpaca(example: Example) -> dict[str, Any]:
-    """Alpaca with LLaMA-Factory's history: the last question and answer, and what came before them. A thought is text before its
-    answer, and a tool call text after it."""
+    """Alpaca with LLaMA-Factory's history: the last question and answer, and what came before them. A thought
+    is text before its answer, and a tool call text after it.
+    """
     system = "\n\n".join(turn.content for turn in example.messages if turn.role == "system")
     asked: list[str] = []
     pairs: list[list[str]] = []
@@ -295,7 +304,9 @@ def _alpaca(example: Example) -> dict[str, Any]:
 
 
 def _sharegpt(example: Example) -> dict[str, Any]:
-    """ShareGPT as LLaMA-Factory reads it: thoughts as text, a turn that only calls tools as ``function_call``, tools as JSON text."""
+    """ShareGPT as LLaMA-Factory reads it: thoughts as text, a turn that only calls tools as
+    ``function_call``, tools as JSON text.
+    """
     tools = {"tools": tools_of(example.messages)} if tools_of(example.messages) else {}
     return {"conversations": [_from_and_value(turn) for turn in example.messages], **tools}
 
@@ -326,7 +337,9 @@ def _messages(example: Example) -> dict[str, Any]:
 
 
 def openai_turn(turn: Message) -> dict[str, Any]:
-    """A turn as OpenAI, TRL and chat templates have it, with all that it says. The arguments of a call are as the row has them."""
+    """A turn as OpenAI, TRL and chat templates have it, with all that it says. The arguments of a
+    call are as the row has them.
+    """
     said: dict[str, Any] = {"role": turn.role, "content": turn.content}
     if turn.reasoning:
         said["reasoning_content"] = turn.reasoning
@@ -380,7 +393,9 @@ TRAINERS = frozenset(
     {"prompt", "completion", "text", "messages", "conversations", "conversation", "response", "instruction", "input", "output",
      "system", "history", "tools", "functions", "label", "kto_tag", "chosen", "input_ids", "labels", "images"}
 )  # fmt: skip
-"""Fields that trainers read by their names: one of the pool is not carried into a row of another shape under such a name."""
+"""Fields that trainers read by their names: one of the pool is not carried into a row of
+another shape under such a name.
+"""
 
 
 def is_carried(field: str) -> bool:
@@ -389,7 +404,9 @@ def is_carried(field: str) -> bool:
 
 
 def carried(example: Example, understood: Collection[str]) -> dict[str, Any]:
-    """The fields of a row beside its conversation, which go with it into another shape: sources, ids, ratings, the rejected side."""
+    """The fields of a row beside its conversation, which go with it into another shape: sources, ids,
+    ratings, the rejected side.
+    """
     return {
         field: value
         for field, value in example.original.items()

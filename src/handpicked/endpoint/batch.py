@@ -40,8 +40,8 @@ TAG = "handpicked"
 class Collected:
     """What a batch gave. ``waiting`` says that it is not finished (``status``, ``done`` of its requests).
 
-    ``failed`` maps the keys of requests that can be sent again to reasons (expired, 500), ``refused`` those of requests
-    that the endpoint calls wrong. ``problem`` is why a whole batch was refused.
+    ``failed`` maps the keys of requests that can be sent again to reasons (expired, 500), ``refused`` those
+    of requests that the endpoint calls wrong. ``problem`` is why a whole batch was refused.
     """
 
     status: str
@@ -106,7 +106,9 @@ def submit_batch(file: Path, settings: Endpoint, tag: str = "") -> str:
 
 
 def find_batch(settings: Endpoint, tag: str) -> str | None:
-    """The id of the newest batch with this tag, among the account's last hundred; ``None`` when there is none."""
+    """The id of the newest batch with this tag, among the account's last hundred;
+    ``None`` when there is none.
+    """
     from openai import OpenAIError
 
     try:

@@ -1,7 +1,7 @@
 """Batch files as one command that is repeated: it writes and submits, then checks, then collects.
 
-A folder holds the input files and ``batches.json``, which says what became of each. It is written before and after a
-submission, so that a kill in between costs nothing: the batch is found again by its tag.
+A folder holds the input files and ``batches.json``, which says what became of each. It is written before and
+after a submission, so that a kill in between costs nothing: the batch is found again by its tag.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ STATE = "batches.json"
 
 @dataclass(slots=True)
 class Batch:
-    """One input file. ``id`` is the endpoint's name for it once it is submitted; ``open`` until it is collected."""
+    """One input file. ``id`` is the endpoint's name for it once it is submitted;
+    ``open`` until it is collected.
+    """
 
     file: str
     tag: str
@@ -63,8 +65,9 @@ class Batch:
 class State:
     """What is known of a folder's batches.
 
-    ``asked`` is the digest of the requests they are for; ``rounds`` counts submissions; ``refused`` and ``failed`` hold
-    what the endpoint said of requests, by cache key. ``tried`` are the dialects that its refusals led to, as text.
+    ``asked`` is the digest of the requests they are for; ``rounds`` counts submissions; ``refused`` and
+    ``failed`` hold what the endpoint said of requests, by cache key. ``tried`` are the dialects that its
+    refusals led to, as text.
     """
 
     asked: str
@@ -80,12 +83,13 @@ def complete_batched(
 ) -> list[Reply]:
     """One Reply a request, in order, once the batches in ``folder`` are done; nothing is asked but batches.
 
-    A request that expired or failed on the way is sent in another batch, three at most; one that the endpoint calls
-    wrong is a Reply without text and with the reason. Where it refuses all of them because the model wants another name of
-    the limit, or takes no such setting, they are sent in another batch as it wants them.
+    A request that expired or failed on the way is sent in another batch, three at most; one that the endpoint
+    calls wrong is a Reply without text and with the reason. Where it refuses all of them because the model
+    wants another name of the limit, or takes no such setting, they are sent in another batch as it wants
+    them.
 
-    Raises NotYet while batches are being worked on; MissingPart without a key; EndpointError when a batch is refused,
-    or could cost more than ``max_cost``.
+    Raises NotYet while batches are being worked on; MissingPart without a key; EndpointError when a batch is
+    refused, or could cost more than ``max_cost``.
     """
     keys = _keys(requests, settings, cache)
     state = _load(folder, keys)
@@ -111,7 +115,8 @@ def complete_batched(
         sent = sum(batch.requests for batch in state.batches if batch.open)
         raise NotYet(
             f"{sent} requests were submitted to {base_url_of(settings)} as "
-            f"{sum(batch.open for batch in state.batches)} batches, which may take a day. Run the same command again "
+            f"{sum(batch.open for batch in state.batches)} batches, which may take a "
+            "day. Run the same command again "
             f"later: it collects them and continues."
         )
     return _replies(keys, settings, cache, state)
@@ -146,8 +151,8 @@ def _learns(
 ) -> bool:
     """Whether the endpoint refused every request and said how the model wants to be asked instead.
 
-    Then the cache knows it, and the same requests have other keys. Each way is tried once, or two refusals that contradict
-    each other would make batches for ever.
+    Then the cache knows it, and the same requests have other keys. Each way is tried once, or two refusals
+    that contradict each other would make batches for ever.
     """
     said = next((state.refused[key] for key in keys if key in state.refused), None)
     with ReplyCache(cache) as store:
@@ -169,7 +174,9 @@ def _named(dialect: Dialect) -> str:
 
 
 def _load(folder: Path, keys: Sequence[str]) -> State:
-    """What is known. Of other requests than last time, nothing has been tried yet; batches under way are collected."""
+    """What is known. Of other requests than last time, nothing has been tried yet;
+    batches under way are collected.
+    """
     asked = hashlib.blake2b("".join(sorted(set(keys))).encode(), digest_size=16).hexdigest()
     if not (folder / STATE).is_file():
         return State(asked)
@@ -181,7 +188,8 @@ def _load(folder: Path, keys: Sequence[str]) -> State:
         return State(asked, batches, tried=fields.get("tried", []))
     except (KeyError, TypeError) as error:
         raise StoreError(
-            f"{folder / STATE} is no state of batches ({error!r}), so what was submitted is not known. Restore it, or move "
+            f"{folder / STATE} is no state of batches ({error!r}), so what was submitted is "
+            "not known. Restore it, or move "
             f"{folder} aside to submit anew (and pay again)."
         ) from error
 
@@ -221,14 +229,17 @@ def _collect(state: State, settings: Endpoint, cache: Path, folder: Path) -> Non
             state.rounds -= 1  # nothing was tried
             _save(state, folder)
             raise EndpointError(
-                f"{base_url_of(settings)} refused the batch {batch.id}: {found.problem or 'it does not say why'}. "
+                f"{base_url_of(settings)} refused the batch {batch.id}: "
+                f"{found.problem or 'it does not say why'}. "
                 f"Run the same command again to submit it anew."
             )
     _save(state, folder)
 
 
 def _find(batch: Batch, settings: Endpoint) -> bool:
-    """A batch that was being submitted when the process was killed: the endpoint knows whether it came that far."""
+    """A batch that was being submitted when the process was killed: the endpoint knows
+    whether it came that far.
+    """
     found = find_batch(settings, batch.tag)
     if found is None:
         batch.status = "written"
@@ -254,7 +265,8 @@ def _refuse_expense(requests: Sequence[Request], settings: Endpoint) -> None:
         )
     if expense.high > limit:
         raise EndpointError(
-            f"{expense.requests} requests to {settings.model} could cost up to {expense.high:.2f} US dollars, more than "
+            f"{expense.requests} requests to {settings.model} could cost up to "
+            f"{expense.high:.2f} US dollars, more than "
             f"max_cost = {limit:.2f}, and a batch cannot be stopped halfway. Nothing was sent."
         )
 
@@ -313,8 +325,10 @@ def _replies(keys: Sequence[str], settings: Endpoint, cache: Path, state: State)
     if keys and not held and state.refused:
         reason, count = Counter(state.refused.values()).most_common(1)[0]
         raise EndpointError(
-            f"{base_url_of(settings)} refused every request of its batches ({count:,} times: {reason}). Change what it names "
-            f"(model, max_tokens, temperature, the key in {settings.key_env}); another request is another batch."
+            f"{base_url_of(settings)} refused every request of its batches ({count:,} times: "
+            f"{reason}). Change what it names "
+            f"(model, max_tokens, temperature, the key in {settings.key_env}); "
+            "another request is another batch."
         )
     found = []
     for key in keys:

@@ -38,7 +38,9 @@ def default_cache() -> Path:
 
 
 def request_key(base_url: str, body: bytes) -> str:
-    """128 bits of BLAKE2b over address and ``encoded`` payload (model, messages, sampling, seed), as 32 hex digits."""
+    """128 bits of BLAKE2b over address and ``encoded`` payload (model, messages,
+    sampling, seed), as 32 hex digits.
+    """
     key = hashlib.blake2b(f"{base_url}\n".encode(), digest_size=16)
     key.update(body)
     return key.hexdigest()
@@ -60,7 +62,8 @@ class ReplyCache:
         except sqlite3.Error as error:
             if not _is_damage(error):
                 raise StoreError(
-                    f"The request cache {path} cannot be opened ({error}). It must be a writable SQLite file; "
+                    f"The request cache {path} cannot be opened ({error}). It "
+                    "must be a writable SQLite file; "
                     f"move it aside to start a new one (its replies would then be paid for again)."
                 ) from error
             self._mend(error)
@@ -76,13 +79,15 @@ class ReplyCache:
             )  # damage within a text is no error yet
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            # A checkpoint waits for the disk, and every reply in flight for it: once in 40 MB of log is enough.
+            # A checkpoint waits for the disk, and every reply in flight for it: once in 40 MB of log is
+            # enough.
             self._db.execute("PRAGMA wal_autocheckpoint=10000")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
             )
             self._db.execute(
-                "CREATE TABLE IF NOT EXISTS dialects (model TEXT PRIMARY KEY, dialect TEXT NOT NULL) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS dialects (model TEXT PRIMARY KEY, "
+                "dialect TEXT NOT NULL) WITHOUT ROWID"
             )
             opened.pop_all()
 
@@ -114,7 +119,8 @@ class ReplyCache:
             (kept,) = self._db.execute("SELECT count(*) FROM replies").fetchone()
             self._db.execute("COMMIT")
         log.warning(
-            "the request cache %s is damaged (%s): it was set aside as %s, and the %d replies that are whole in it were "
+            "the request cache %s is damaged (%s): it was set aside as %s, and the %d "
+            "replies that are whole in it were "
             "taken over; what is missing is asked again", self.path, error, aside.name, kept,
         )  # fmt: skip
 
@@ -138,7 +144,8 @@ class ReplyCache:
         return found
 
     def settle(self) -> None:
-        """Move what was kept into the main file now: closing the last connection would wait for the disk to do so.
+        """Move what was kept into the main file now: closing the last connection would
+        wait for the disk to do so.
 
         Every reply is in the log already: where the disk refuses now, closing tries again.
         """

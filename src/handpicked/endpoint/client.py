@@ -73,9 +73,9 @@ def complete(
     A request that fails for good gives a Reply without text and with the reason. Works inside a running event
     loop too.
 
-    Raises MissingPart without a key; EndpointError when going on cannot help (key or model refused, every request
-    refused, endpoint away, ``max_cost`` reached): whatever was paid for is in the cache by then, and the same call again
-    goes on from there.
+    Raises MissingPart without a key; EndpointError when going on cannot help (key or model refused, every
+    request refused, endpoint away, ``max_cost`` reached): whatever was paid for is in the cache by then, and
+    the same call again goes on from there.
     """
     base_url = base_url_of(settings)
     key_of(settings)
@@ -233,7 +233,9 @@ class _Sender:
         return None
 
     def _learns(self, fault: Fault, spoken: Dialect, request: Request) -> bool:
-        """Whether a refusal says how this model wants to be asked instead, or another one has said so meanwhile."""
+        """Whether a refusal says how this model wants to be asked instead, or another
+        one has said so meanwhile.
+        """
         found = learnt(fault, spoken, request)
         if found is None:
             return False
@@ -248,7 +250,9 @@ class _Sender:
         return True
 
     def _asked_anew(self, request: Request) -> tuple[str, bytes, Reply | None]:
-        """The key and the body of a request in the words that were learnt, and its reply where the cache has it."""
+        """The key and the body of a request in the words that were learnt, and its
+        reply where the cache has it.
+        """
         body = encoded(payload(request, self.settings, self.dialect))
         key = request_key(self.base_url, body)
         return key, body, self.store.get([key]).get(key)

@@ -16,8 +16,8 @@ QUIET = 0.002
 class OwnReplies(TCPConnector):
     """Never hands out a kept connection on which something has arrived that no request asked for.
 
-    A server that answers twice, or sends more than it announced, would else have the rest of one answer taken for the next
-    request's reply.
+    A server that answers twice, or sends more than it announced, would else have the rest of one answer taken
+    for the next request's reply.
     """
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:

@@ -20,7 +20,8 @@ ROUNDED = 0.01
 
 
 class Unreadable(Exception):
-    """The body is no chat completion; ``str`` is the reason, ``said`` the endpoint's own words, ``code`` its status.
+    """The body is no chat completion; ``str`` is the reason, ``said`` the endpoint's own
+    words, ``code`` its status.
 
     ``again`` says that another attempt may give one.
     """
@@ -75,7 +76,9 @@ def _json(content: str | bytes) -> Any:
 
 
 def _error(of: Mapping[str, Any]) -> Unreadable:
-    """An error object where a reply belongs. Some gateways send it with status 200, the true one as its ``code``."""
+    """An error object where a reply belongs. Some gateways send it with status 200, the
+    true one as its ``code``.
+    """
     said, error = _words(of["error"]), of["error"]
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 100 <= code < 600 else None
@@ -100,7 +103,8 @@ def _text(message: Mapping[str, Any], finish: object) -> tuple[str | None, str |
         return None, "the model used up max_tokens on its reasoning and wrote no answer: raise max_tokens"
     if finish == "length":
         return None, (
-            "the reply was cut at max_tokens before it had any text (a reasoning model may spend them on its reasoning): "
+            "the reply was cut at max_tokens before it had any text (a reasoning model may "
+            "spend them on its reasoning): "
             "raise max_tokens"
         )
     if thought:
@@ -172,7 +176,9 @@ def _lone(text: str) -> int:
 
 
 def said_in(content: bytes) -> str:
-    """What an endpoint says of an error, on one line: OpenAI's shape (``error.message``, ``error.code``), or any text."""
+    """What an endpoint says of an error, on one line: OpenAI's shape (``error.message``,
+    ``error.code``), or any text.
+    """
     text = content.decode("utf-8", "replace")
     try:
         body = json.loads(text)

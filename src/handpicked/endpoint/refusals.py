@@ -10,8 +10,9 @@ from handpicked.endpoint.wire import Fault
 FIRST = 20
 """So many requests refused, and none answered, end the call."""
 IN_A_ROW = 200
-"""So many refused one after the other end it too, whatever came before; and where each refusal is about what its own request
-holds, so many of the first."""
+"""So many refused one after the other end it too, whatever came before; and where each refusal is about what
+its own request holds, so many of the first.
+"""
 UNSUPPORTED = (
     *(
         "unsupported",
@@ -29,8 +30,8 @@ OPTIONAL = ("temperature", "top_p")
 
 
 def learnt(fault: Fault, asked: Dialect, request: Request) -> Dialect | None:
-    """How to ask instead of as in ``asked``, where a refusal says so: by the other name of the limit, or without a setting
-    that the model does not take. ``None`` where it says neither.
+    """How to ask instead of as in ``asked``, where a refusal says so: by the other name of the limit, or
+    without a setting that the model does not take. ``None`` where it says neither.
     """
     words = fault.said.lower()
     if not words or (not any(word in words for word in UNSUPPORTED) and "instead" not in words):
@@ -46,7 +47,9 @@ def learnt(fault: Fault, asked: Dialect, request: Request) -> Dialect | None:
 
 
 class Refusals:
-    """Counts requests that were refused in a row, and says when to give up. ``answered``: whether any was not refused."""
+    """Counts requests that were refused in a row, and says when to give up. ``answered``:
+    whether any was not refused.
+    """
 
     def __init__(self, settings: Address) -> None:
         self._settings = settings
@@ -86,7 +89,8 @@ class Refusals:
         """The setting to change."""
         if "context" in words or "too long" in words or "too many tokens" in words:
             return (
-                "The texts do not fit this model: lower answer_chars (judge.yaml) or max_chars (llm-rating), lower "
+                "The texts do not fit this model: lower answer_chars (judge.yaml) or "
+                "max_chars (llm-rating), lower "
                 "max_tokens, or set model to one that takes more."
             )
         if "logprob" in words:

@@ -73,8 +73,8 @@ class Reply:
     ``seconds`` is the time of the successful attempt; ``cost`` is in US dollars, ``None`` where no prices are
     given; ``logprobs`` holds, for each position of the reply, natural-log probabilities of the most likely
     tokens; ``finished`` is false when the reply was cut at ``max_tokens``; ``cached`` says it was not sent
-    this time; ``attempts`` counts sendings this time; ``lost`` says that nothing came for a reason that may pass;
-    ``mended`` counts characters that were no Unicode and are U+FFFD in ``text``.
+    this time; ``attempts`` counts sendings this time; ``lost`` says that nothing came for a reason that may
+    pass; ``mended`` counts characters that were no Unicode and are U+FFFD in ``text``.
     """
 
     text: str | None
@@ -92,8 +92,9 @@ class Reply:
 
 
 def base_url_of(settings: Address) -> str:
-    """The endpoint's address, to be shown and to name it by: the settings', else ``OPENAI_BASE_URL`` (as the client reads
-    it), else OpenAI's. It has no password and no keys; ``url_of`` is the one that requests go to.
+    """The endpoint's address, to be shown and to name it by: the settings', else ``OPENAI_BASE_URL`` (as the
+    client reads it), else OpenAI's. It has no password and no keys; ``url_of`` is the one that requests go
+    to.
 
     Raises ConfigError when it is no HTTP address.
     """
@@ -140,8 +141,8 @@ def _host(parts: SplitResult) -> str:
 def key_of(settings: Address) -> str:
     """The key from the environment. An endpoint on this machine may go without.
 
-    Blanks and line ends around it are dropped. Raises MissingPart when the variable is not set, ConfigError when no HTTP
-    header can carry its value.
+    Blanks and line ends around it are dropped. Raises MissingPart when the variable is not set, ConfigError
+    when no HTTP header can carry its value.
     """
     key = header_value(settings.key_env)
     protect(key)
@@ -157,15 +158,16 @@ def key_of(settings: Address) -> str:
 
 
 def header_value(variable: str) -> str:
-    """The value of an environment variable as a header can carry it, ``""`` where it is not set; blanks and line ends around it
-    are dropped. Raises ConfigError for one that no header can carry.
+    """The value of an environment variable as a header can carry it, ``""`` where it is not set; blanks and
+    line ends around it are dropped. Raises ConfigError for one that no header can carry.
     """
     raw = os.environ.get(variable, "")
     value = raw.strip()
     if not all("!" <= character <= "~" for character in value):
         protect(raw, value)
         raise ConfigError(
-            f"The key in the environment variable {variable} holds a line end, a blank or another character that no key has "
+            f"The key in the environment variable {variable} holds a line end, a blank or "
+            "another character that no key has "
             "and no HTTP header can carry. Set it again, to the key alone."
         )
     return value
@@ -178,7 +180,9 @@ def _whole(parts: SplitResult) -> str:
 
 
 def authorization_of(settings: Address) -> str:
-    """The Authorization header: by the user and password of the address where it has them, else by the key."""
+    """The Authorization header: by the user and password of the address where it
+    has them, else by the key.
+    """
     key, parts = key_of(settings), _split(settings)
     if not parts.password:
         return f"Bearer {key}"
@@ -193,7 +197,9 @@ Limit = Literal["max_tokens", "max_completion_tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a model wants to be asked: what it calls the limit of its reply, and which settings it takes no value of."""
+    """How a model wants to be asked: what it calls the limit of its reply, and which
+    settings it takes no value of.
+    """
 
     limit: Limit
     left_out: tuple[str, ...] = ()
@@ -207,8 +213,8 @@ def usual_dialect(settings: Address) -> Dialect:
 def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None) -> dict[str, Any]:
     """The JSON body of a request. Everything that changes the reply is in it, so it is the cache key as well.
 
-    ``dialect`` (default: the usual one of this endpoint) names the limit. Lone surrogates, which JSON files can carry and
-    UTF-8 cannot, become U+FFFD.
+    ``dialect`` (default: the usual one of this endpoint) names the limit. Lone surrogates, which JSON files
+    can carry and UTF-8 cannot, become U+FFFD.
     """
     spoken = dialect or usual_dialect(settings)
     if not settings.model:
@@ -228,5 +234,7 @@ def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
-    """A body as it is sent and as its key is made of it: JSON in UTF-8, keys sorted, so that equal bodies are equal bytes."""
+    """A body as it is sent and as its key is made of it: JSON in UTF-8, keys sorted, so that
+    equal bodies are equal bytes.
+    """
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)

@@ -1,8 +1,9 @@
 """What can still be read in a damaged cache: its pages are looked through one by one, without SQLite.
 
-The table ``replies`` is WITHOUT ROWID, so its rows lie in the pages of an index B-tree (types 2 and 10 of the SQLite file
-format, https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1). A page that is damaged takes its own rows with it and
-no others, wherever it stood in the tree. Rows that had not left the write-ahead log are read from there.
+The table ``replies`` is WITHOUT ROWID, so its rows lie in the pages of an index B-tree (types 2 and 10 of the
+SQLite file format, https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1). A page that is damaged
+takes its own rows with it and no others, wherever it stood in the tree. Rows that had not left the
+write-ahead log are read from there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ Page = Callable[[int], bytes]
 
 
 def salvaged(path: Path) -> Iterator[tuple[str, str]]:
-    """Key and reply (JSON text) of every row that is whole in the SQLite file ``path`` and in its write-ahead log."""
+    """Key and reply (JSON text) of every row that is whole in the SQLite file ``path``
+    and in its write-ahead log.
+    """
     data = path.read_bytes()
     size = _page_size(data)
     log = path.with_name(f"{path.name}-wal")
@@ -61,7 +64,9 @@ def _rows(content: bytes, page: Page, size: int) -> Iterator[tuple[str, str]]:
 
 
 def _payload(content: bytes, at: int, page: Page, size: int) -> bytes:
-    """The record of a cell, of which a long one goes on in other pages. Raises ValueError where it is not whole."""
+    """The record of a cell, of which a long one goes on in other pages. Raises
+    ValueError where it is not whole.
+    """
     length, at = _varint(content, at)
     most, least = (size - 12) * 64 // 255 - 23, (size - 12) * 32 // 255 - 23
     if length <= most:

@@ -21,7 +21,9 @@ def fence(*texts: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """``{name}`` replaced by its value, in one pass: braces inside the values, or of other names, stay as they are."""
+    """``{name}`` replaced by its value, in one pass: braces inside the values, or of
+    other names, stay as they are.
+    """
     parts = _parts(template).copy()
     parts[1::2] = [values.get(name, f"{{{name}}}") for name in parts[1::2]]
     return "".join(parts)
@@ -39,7 +41,9 @@ def fields(template: str) -> set[str]:
 
 
 def shortened(text: str, limit: int) -> str:
-    """The beginning of a text, at most ``limit`` characters; the cut is marked, so that nobody takes it for the end."""
+    """The beginning of a text, at most ``limit`` characters; the cut is marked, so that
+    nobody takes it for the end.
+    """
     return (
         text if len(text) <= limit else f"{text[:limit]}\n[cut here after {limit} of {len(text)} characters]"
     )

@@ -6,8 +6,10 @@ import asyncio
 import time
 
 APART = 0.001
-"""Seconds from one request to the next. Replies that come in a burst are read one after the other, each waiting for those
-before it, and what is then sent at once comes back as a burst again: the wait would be paid in every round."""
+"""Seconds from one request to the next. Replies that come in a burst are read one after the other, each
+waiting for those before it, and what is then sent at once comes back as a burst again: the wait would be paid
+in every round.
+"""
 
 
 class Throttle:

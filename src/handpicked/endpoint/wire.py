@@ -1,8 +1,8 @@
 """Sends one request over HTTP, and decides whether its response is a reply, a fault, or to be tried again.
 
-aiohttp carries the requests: per request it takes a fifth of the processor time of the openai client with its own
-transport, a third with its aiohttp transport (benchmarks/judge.py), and 64 requests in flight at 200 ms each leave 3 ms
-for one. Files and batches, which are few, go through the openai client (``endpoint.batch``).
+aiohttp carries the requests: per request it takes a fifth of the processor time of the openai client with its
+own transport, a third with its aiohttp transport (benchmarks/judge.py), and 64 requests in flight at 200 ms
+each leave 3 ms for one. Files and batches, which are few, go through the openai client (``endpoint.batch``).
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ OF_THIS_REQUEST = (
 class Fault:
     """Why an attempt failed.
 
-    ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429; ``hopeless`` says that no request can succeed;
-    ``maybe_paid`` that the endpoint may have worked for us all the same, and will charge for it. ``said`` are the endpoint's
-    own words; ``alone`` says that they are about what this request holds.
+    ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429; ``hopeless`` says that no request
+    can succeed; ``maybe_paid`` that the endpoint may have worked for us all the same, and will charge for it.
+    ``said`` are the endpoint's own words; ``alone`` says that they are about what this request holds.
     """
 
     reason: str
@@ -60,7 +60,9 @@ class Fault:
 
 
 def session(settings: Endpoint) -> ClientSession:
-    """A session for this endpoint, to be closed by ``async with``; with TLS it keeps as many connections as are in flight."""
+    """A session for this endpoint, to be closed by ``async with``; with TLS it keeps as many
+    connections as are in flight.
+    """
     from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
     from handpicked.endpoint.connections import OwnReplies
@@ -140,8 +142,8 @@ def fault_of(code: int, detail: str, after: float | None = None) -> Fault:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date); ``None`` when absent or senseless: in
-    the past, or no number at all.
+    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date); ``None`` when absent or
+    senseless: in the past, or no number at all.
     """
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name)

@@ -1,7 +1,7 @@
 """Counts, before a run, the rows that each arm will select, and estimates what scoring them takes.
 
-It splits off the held-out rows, applies the guards and rounds by the code that the stages use, so that a dry run and a run
-agree on every count.
+It splits off the held-out rows, applies the guards and rounds by the code that the stages use, so that a dry
+run and a run agree on every count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from handpicked.selectors.random import Random
 
 @contextmanager
 def selectable(experiment: Lineup) -> Iterator[dict[str | None, Pool]]:
-    """The pools by name (None: the experiment's) as arms select from them: without the rows that are held out.
+    """The pools by name (None: the experiment's) as arms select from them: without
+    the rows that are held out.
 
     Raises:
         PoolError: a pool cannot be read, or has too few rows to hold out.
@@ -84,7 +85,8 @@ def arm_rows(
     for name, arm in experiment.experiment.arms.items():
         if arm.of in found and name in found and found[name].rows != found[arm.of].rows:
             mistakes.append(
-                f"arm '{name}': it matches the {found[arm.of].rows:,} rows of arm '{arm.of}', so its size cannot be "
+                f"arm '{name}': it matches the {found[arm.of].rows:,} rows of arm "
+                f"'{arm.of}', so its size cannot be "
                 f"{found[name].rows:,}."
             )
     if mistakes:
@@ -95,7 +97,9 @@ def arm_rows(
 
 
 class _Counting:
-    """Counts the arms of one experiment. Arms often share pool, guards and scorers: each is looked at once."""
+    """Counts the arms of one experiment. Arms often share pool, guards and
+    scorers: each is looked at once.
+    """
 
     def __init__(
         self, experiment: Lineup, pools: Mapping[str | None, Pool], readable: Mapping[str | None, int]
@@ -119,7 +123,9 @@ class _Counting:
         return ArmRows(rows, self._scoring(arm, plan) if plan.scorers else {})
 
     def _plan(self, name: str, arm: ArmSettings) -> SelectionPlan:
-        """The arm's selection. Where its model, or the arm that it matches, is not there yet, what counts is planned alone."""
+        """The arm's selection. Where its model, or the arm that it matches, is not there yet,
+        what counts is planned alone.
+        """
         pool, turns = self.pools[arm.pool], self.experiment.pool(arm.pool).turns
         settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
         if arm.score.prefilter or any(guard.startswith("token-window") for guard in arm.guards):
@@ -142,7 +148,9 @@ class _Counting:
         )
 
     def _counted(self, name: str, settings: SelectSettings) -> SelectSettings:
-        """With the tokenizer of the arm's model, which is asked for once: a hub may be slow to say that it is away."""
+        """With the tokenizer of the arm's model, which is asked for once: a hub may be
+        slow to say that it is away.
+        """
         model = self.experiment.model(name)
         if model not in self.tokenizers:
             try:

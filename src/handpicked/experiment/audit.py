@@ -1,8 +1,8 @@
 """Describes what the arms selected: lengths, linguistic features, instruction types and overlap.
 
-Each part is a stage of its own, so that a report written again costs nothing. Features are computed of at most ``SAMPLE`` rows
-of the pool and of each subset; they are the rows that a hash of the row number puts first, so that a row that is sampled from
-the pool is sampled from every subset that holds it.
+Each part is a stage of its own, so that a report written again costs nothing. Features are computed of at
+most ``SAMPLE`` rows of the pool and of each subset; they are the rows that a hash of the row number puts
+first, so that a row that is sampled from the pool is sampled from every subset that holds it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from handpicked.statistics.overlap import Overlap, overlaps
 from handpicked.store import Stage, digest, write_json
 from handpicked.store.versions import Versions
 
-# Versions of the stages' own work, beside those of the scorers they use: raised when their files would hold other values.
+# Versions of the stages' own work, beside those of the scorers they use: raised when their files would hold
+# other values.
 LENGTHS = 1
 AUDIT = 1
 ANSWERS = 1
@@ -46,8 +47,8 @@ POOL = "the pool"
 
 @dataclass(frozen=True)
 class Audit:
-    """What the stages of the audit left: ``rows`` (one column a value), ``sets`` (name to sampled rows and size),
-    ``overlap``, and the parsed instructions by row, ``None`` without spaCy.
+    """What the stages of the audit left: ``rows`` (one column a value), ``sets`` (name to sampled rows and
+    size), ``overlap``, and the parsed instructions by row, ``None`` without spaCy.
     """
 
     rows: Mapping[str, Sequence[Any]]
@@ -61,7 +62,9 @@ class Audit:
 def lengths(
     job: Job, name: str, pool: Pool, identity: str, measure: Measure, tokenizer: str | None
 ) -> tuple[npt.NDArray[np.float64], Stage]:
-    """The response length in ``measure`` of every readable row of ``pool``, float64, NaN where it has none; stored as ``name``."""
+    """The response length in ``measure`` of every readable row of ``pool``, float64, NaN where it has
+    none; stored as ``name``.
+    """
 
     def make(work: Path) -> None:
         from handpicked.selection.lengths import lengths
@@ -81,7 +84,9 @@ def lengths(
 def audit(
     job: Job, opened: OpenPool, subsets: Mapping[str, Subset], measure: Measure, tokenizer: str | None
 ) -> Audit:
-    """Features, scores and instruction types of a sample of the pool and of each subset, and what the subsets share."""
+    """Features, scores and instruction types of a sample of the pool and of each subset,
+    and what the subsets share.
+    """
     scorers = [measured(measure, tokenizer), *(make() for make in FEATURES.values())]
     inputs = {"pool": opened.identity, **{f"subset {name}": one.identity for name, one in subsets.items()}}
     looked = job.store.stage(
@@ -116,8 +121,8 @@ def prompt_verbs(job: Job, asked: Sequence[Prompt]) -> tuple[dict[str, str | Non
 def document_verbs(
     job: Job, questions: Mapping[str, Mapping[str, str]]
 ) -> tuple[dict[str, dict[str, str | None]], Stage] | None:
-    """The root verb of each benchmark document that asks something, by benchmark and document, or ``None`` where none does
-    or spaCy is not installed.
+    """The root verb of each benchmark document that asks something, by benchmark and document, or ``None``
+    where none does or spaCy is not installed.
     """
     texts = sorted({_plain(text) for asked in questions.values() for text in asked.values()})
     if not texts:
@@ -192,7 +197,9 @@ def _look(
     measure: Measure,
     tokenizer: str | None,
 ) -> Mapping[str, Any]:
-    """Write rows.parquet (row, source, length, features, scores) and asked.json (instructions); what they hold."""
+    """Write rows.parquet (row, source, length, features, scores) and asked.json
+    (instructions); what they hold.
+    """
     kept = {name: _kept(subset) for name, subset in subsets.items()}
     sets = {
         POOL: _sample(np.arange(opened.pool.rows)),

@@ -54,13 +54,16 @@ def _base_of(adapter: Path) -> str:
     base = config.get("base_model_name_or_path")
     if not base:
         raise ConfigError(
-            f"{adapter} holds an adapter that does not name its base model. Give the base model, and the adapter with --adapter."
+            f"{adapter} holds an adapter that does not name its base model. Give the base model, "
+            "and the adapter with --adapter."
         )
     return str(base)
 
 
 def endpoint_subject(endpoint: ServedModel) -> Subject:
-    """A model behind an OpenAI-compatible endpoint. Its identity is its name: what answers there cannot be hashed."""
+    """A model behind an OpenAI-compatible endpoint. Its identity is its name: what
+    answers there cannot be hashed.
+    """
     # Neither how fast it is asked nor a password in its address changes an answer.
     told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
     return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
@@ -85,10 +88,11 @@ def bench(
     *,
     keep_versions: bool = False,
 ) -> ModelBenchmarks:
-    """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also written to benchmarks.json.
+    """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also
+    written to benchmarks.json.
 
-    A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError for wrong fields,
-    MissingPart for what this machine lacks.
+    A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError
+    for wrong fields, MissingPart for what this machine lacks.
     """
     if not names:
         raise ConfigError("Which benchmarks? Give --task, once for each; 'handpicked methods' lists them.")
@@ -109,7 +113,8 @@ def table_of(benched: Sequence[Benched], names: Sequence[str] = ()) -> tuple[Ben
 def refuse_broken(table: Sequence[BenchmarkRow]) -> None:
     """Raise BenchmarkError when a benchmark broke off, with a line for each."""
     broken = [
-        f"{row.benchmark} of {cell.arm} broke off: {cell.reason}. The others are done; the same command resumes it."
+        f"{row.benchmark} of {cell.arm} broke off: {cell.reason}. The others are "
+        "done; the same command resumes it."
         for row in table
         for cell in row.arms
         if cell.failed

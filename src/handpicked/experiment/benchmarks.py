@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 RESULT, SAMPLES = "result.json", "samples.jsonl"
 BENCH = 1
-"""The version of how benchmarks are asked and read here. Raise it when the same documents would be scored otherwise."""
+"""The version of how benchmarks are asked and read here. Raise it when the same documents
+would be scored otherwise.
+"""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is benchmarked: how it is opened (once, when the first benchmark needs it) and what identifies it."""
+    """What is benchmarked: how it is opened (once, when the first benchmark needs
+    it) and what identifies it.
+    """
 
     name: str
     identity: str
@@ -64,10 +68,11 @@ def subject_of(name: str, trained: Trained, settings: BenchSettings) -> Subject:
 def run_benchmarks(
     store: Run, subject: Subject, names: Sequence[str], settings: BenchSettings, progress: Progress
 ) -> list[Benched]:
-    """The benchmarks that ``names`` ask for, averages replaced by what they average, in stages ``bench/SUBJECT/BENCHMARK``.
+    """The benchmarks that ``names`` ask for, averages replaced by what they average, in stages
+    ``bench/SUBJECT/BENCHMARK``.
 
-    One that breaks off in its own code is reported with its reason and runs again next time; the others go on. Mistakes in
-    names, files and fields are raised before anything runs.
+    One that breaks off in its own code is reported with its reason and runs again next time; the others go
+    on. Mistakes in names, files and fields are raised before anything runs.
     """
     tasks = tasks_of(names)
     data = check_files(tasks, settings.data)
@@ -135,7 +140,8 @@ def _one(
         )
     except BenchmarkFailed as error:
         store.say(
-            f"bench {subject.name} {task}: failed; the others continue. Run the command again to resume it. {first_line(error)}"
+            f"bench {subject.name} {task}: failed; the others continue. Run the command again to "
+            f"resume it. {first_line(error)}"
         )
         return Benched(subject.name, task, None, failed=str(error))
     result = json.loads((stage.folder / RESULT).read_text(encoding="utf-8"))

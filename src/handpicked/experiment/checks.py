@@ -36,7 +36,9 @@ Mistakes = list[tuple[Location, str]]
 
 
 def mistakes(experiment: Experiment) -> Mistakes:
-    """Every name that means nothing and every file that is not there, with its place in the experiment file."""
+    """Every name that means nothing and every file that is not there, with its
+    place in the experiment file.
+    """
     return [
         *_arms(experiment),
         *_scorers(experiment),
@@ -79,7 +81,8 @@ def missing_parts(experiment: Experiment) -> list[str]:
         judge = load_judge(settings.name)
         if not judge.asks and importlib.util.find_spec("sentence_transformers") is None:
             found.append(
-                f"judge '{settings.name}': sentence-transformers is not installed. pip install 'handpicked[embed,demo]'"
+                f"judge '{settings.name}': sentence-transformers is not installed. pip "
+                "install 'handpicked[embed,demo]'"
             )
         if judge.asks and settings.base_url is None and not os.environ.get(settings.key_env):
             found.append(
@@ -134,8 +137,10 @@ def _scorers(experiment: Experiment) -> Mistakes:
 
 
 def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
-    """What the scorers that an arm ranks by are made of, which looks at every file that they need. A field of its pool goes
-    before a scorer of that name; whether the pool has it is looked up only where the scorer could not be made."""
+    """What the scorers that an arm ranks by are made of, which looks at every file that they need. A field of
+    its pool goes before a scorer of that name; whether the pool has it is looked up only where the scorer
+    could not be made.
+    """
     try:
         return _scorer_identities(arm)
     except (ConfigError, MissingPart):
@@ -146,7 +151,9 @@ def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
 
 
 def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
-    """The fields of the arm's pool; none where it cannot be read, which is reported as a mistake of its own."""
+    """The fields of the arm's pool; none where it cannot be read, which is
+    reported as a mistake of its own.
+    """
     settings = experiment.pool if arm.pool is None else experiment.pools.get(arm.pool)
     if arm.field is None or settings is None:
         return ()
@@ -229,7 +236,9 @@ def _models(experiment: Experiment) -> Mistakes:
 
 
 def _model(at: Location, settings: ModelSettings) -> Mistakes:
-    """A folder that is no model is a mistake; a part or a hub that is missing here is not the file's fault."""
+    """A folder that is no model is a mistake; a part or a hub that is missing
+    here is not the file's fault.
+    """
     try:
         resolve(settings)
     except ConfigError as error:
@@ -282,7 +291,8 @@ def _empty(experiment: Experiment) -> Mistakes:
     return [
         (
             ("arms", name, field),
-            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some rows; 'by: none' is the base model.",
+            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some "
+            "rows; 'by: none' is the base model.",
         )
         for name, arm in experiment.arms.items()
         for field, asked in (("size", arm.size), ("fraction", arm.fraction))

@@ -44,11 +44,12 @@ CPU_GIB = 20
 
 @dataclass(frozen=True)
 class DryRun:
-    """A planned experiment: the arms, the evaluation, what is missing on this machine, and the assumptions made.
+    """A planned experiment: the arms, the evaluation, what is missing on this machine,
+    and the assumptions made.
 
-    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are rewritten,
-    ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat template makes of the real
-    rows and prompts.
+    ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are
+    rewritten, ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat
+    template makes of the real rows and prompts.
     """
 
     name: str
@@ -71,10 +72,11 @@ class DryRun:
 
 
 def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
-    """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing, pays nothing, writes nothing.
+    """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing,
+    pays nothing, writes nothing.
 
-    Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not move a weight; what
-    this machine lacks is listed instead.
+    Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not
+    move a weight; what this machine lacks is listed instead.
     """
     experiment = load(file, overrides, also=mistakes)
     missing: list[str] = []
@@ -249,7 +251,9 @@ def _benchmarks(
 
 
 def _forward_hours(tokens: int, weights: Sequence[int | None], gpu: bool) -> float | None:
-    """2 operations a weight a token (Kaplan et al., 2020), for each of the models; None where one's size is unknown."""
+    """2 operations a weight a token (Kaplan et al., 2020), for each of the models; None
+    where one's size is unknown.
+    """
     known = [each for each in weights if each is not None]
     if len(known) < len(weights):
         return None

@@ -1,4 +1,6 @@
-"""Reads an experiment file into an ``Experiment``, or reports all of its mistakes at once with their lines."""
+"""Reads an experiment file into an ``Experiment``, or reports all of its mistakes
+at once with their lines.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def load(path: Path, overrides: Sequence[str] = (), *, also: Check = lambda _: (
 
 
 def _without(document: dict[str, Any], error: ValidationError) -> Experiment | None:
-    """The experiment with its mistaken fields left out, so that the rest can be checked too; None if that is not enough."""
+    """The experiment with its mistaken fields left out, so that the rest can be checked too;
+    None if that is not enough.
+    """
     kept = copy.deepcopy(document)
     for mistake in error.errors():
         location = _of_document(mistake["loc"], document)
@@ -164,7 +168,9 @@ def _note_lines(
 
 
 def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Location, str]:
-    """Apply ``key.sub=value``; say which path came from which override. ``pool=FILE`` is short for ``pool.path=FILE``."""
+    """Apply ``key.sub=value``; say which path came from which override. ``pool=FILE`` is
+    short for ``pool.path=FILE``.
+    """
     origins: dict[Location, str] = {}
     mistakes = []
     for override in overrides:
@@ -207,7 +213,9 @@ def _assign(target: Any, key: str, value: Any, override: str, mistakes: list[str
 
 
 def _of_document(location: Sequence[str | int], document: Any) -> Location:
-    """Pydantic's location without the parts it adds for unions and key checks, which are not in the document."""
+    """Pydantic's location without the parts it adds for unions and key checks,
+    which are not in the document.
+    """
     kept: list[str | int] = []
     value = document
     for part in location:
@@ -287,7 +295,8 @@ def _of_prompts(prompts: PromptSettings, experiment: Experiment) -> Iterator[tup
     elif prompts.pool is not None and not experiment.pools[prompts.pool].hold_out:
         yield (
             (),
-            f"test set '{prompts.name}' needs 'pools.{prompts.pool}.hold_out', the number of rows to hold out.",
+            f"test set '{prompts.name}' needs 'pools.{prompts.pool}.hold_out', "
+            "the number of rows to hold out.",
         )
     elif prompts.path is None and prompts.pool is None and prompts.name != "held-out":
         yield (), f"test set '{prompts.name}' needs 'path'; only 'held-out' comes from the pool."

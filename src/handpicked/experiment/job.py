@@ -35,7 +35,9 @@ class Job:
 
 @dataclass(frozen=True)
 class OpenPool:
-    """A pool that arms select from, what identifies it, and the stage that prepared it (None: the file as it is)."""
+    """A pool that arms select from, what identifies it, and the stage that prepared it
+    (None: the file as it is).
+    """
 
     settings: PoolSettings
     pool: Pool
@@ -51,10 +53,11 @@ class OpenPool:
 
 @dataclass(frozen=True)
 class Subset:
-    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of its rows, how they are read.
+    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of
+    its rows, how they are read.
 
-    ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of the selection.
-    ``scores`` are the stages of the scores by models that it was selected by.
+    ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of
+    the selection. ``scores`` are the stages of the scores by models that it was selected by.
     """
 
     folder: Path
@@ -68,7 +71,9 @@ class Subset:
 
 @dataclass(frozen=True)
 class Trained:
-    """The model of one arm: what to load, and its identity. An arm that is not trained has no stage and no adapter."""
+    """The model of one arm: what to load, and its identity. An arm that is not trained
+    has no stage and no adapter.
+    """
 
     model: ModelSettings
     adapter: Path | None
@@ -113,7 +118,9 @@ def reread(settings: PoolSettings, file: Path) -> Pool:
 
 
 def tokenizer(model: ModelSettings) -> str | None:
-    """What lengths are counted with: the model's own tokenizer. The bundled model's is the embedded default, None."""
+    """What lengths are counted with: the model's own tokenizer. The bundled model's is
+    the embedded default, None.
+    """
     if model.name == BUNDLED_LM:
         return None
 

@@ -46,10 +46,11 @@ class Judged:
 def judge_files(
     a: Path, b: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
 ) -> Judged:
-    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl, unpaired.json, judgements.json.
+    """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl,
+    unpaired.json, judgements.json.
 
-    Several judges also make a panel. Raises PoolError for files that hold no answers or share no prompt, and what the
-    judges raise.
+    Several judges also make a panel. Raises PoolError for files that hold no answers or share no prompt,
+    and what the judges raise.
     """
     one, other = read_answers(a), read_answers(b)
     paired = pair_up(one, other)
@@ -65,7 +66,8 @@ def judge_files(
     ]
     if paired.only_a or paired.only_b:
         said.append(
-            f"not paired: {len(paired.only_a)} prompts only in {a.name}, {len(paired.only_b)} only in {b.name}"
+            f"not paired: {len(paired.only_a)} prompts only in {a.name}, "
+            f"{len(paired.only_b)} only in {b.name}"
         )
     said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
@@ -106,10 +108,12 @@ def calibrate(
     *,
     verdicts: Path | None = None,
 ) -> Judged:
-    """How far judges agree with people, on pairs that people have labelled: agreement and kappa, with intervals.
+    """How far judges agree with people, on pairs that people have labelled: agreement
+    and kappa, with intervals.
 
-    Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``): nothing is
-    asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what they say.
+    Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``):
+    nothing is asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what
+    they say.
     """
     known = read_labelled(labelled, verdicts)
     said = [
@@ -153,7 +157,9 @@ def _judged(
     under_test: Sequence[str],
     progress: Progress,
 ) -> list[Verdict]:
-    """The verdicts of all judges. Paid replies are kept in ``out``, so that a second run pays only for what is missing."""
+    """The verdicts of all judges. Paid replies are kept in ``out``, so that a second run pays
+    only for what is missing.
+    """
     from handpicked.judges import judge
 
     with writing(out):
@@ -181,7 +187,9 @@ def _judged(
 def write_batches(
     files: Sequence[Path], labelled: Path | None, judges: Sequence[JudgeSettings], out: Path
 ) -> list[Path]:
-    """Only write the batch files for two files of answers, or for labelled pairs. Nothing is sent, no key is needed."""
+    """Only write the batch files for two files of answers, or for labelled pairs. Nothing
+    is sent, no key is needed.
+    """
     pairs = (
         read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
     )
@@ -201,9 +209,9 @@ def replay_file(
 ) -> Judged:
     """Everything that can be known of stored reviews, with no call.
 
-    ``reversed_`` holds the reviews of the other order, where each order has its own file; ``a`` and ``b`` name the
-    models that are compared. With ``out``, also written there; where the reviews come with the answers,
-    ``handpicked inspect`` can open it.
+    ``reversed_`` holds the reviews of the other order, where each order has its own file; ``a`` and ``b``
+    name the models that are compared. With ``out``, also written there; where the reviews come with the
+    answers, ``handpicked inspect`` can open it.
     """
     replayed = replay(reviews, reversed_, a, b)
     verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
@@ -220,7 +228,9 @@ def replay_file(
 def _one_way(
     verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
 ) -> tuple[list[Verdict], list[Pair]]:
-    """Every two models seen from one side: of the named model, else of the one that is ``a`` at their first meeting."""
+    """Every two models seen from one side: of the named model, else of the one that is
+    ``a`` at their first meeting.
+    """
     sides: dict[frozenset[str], str] = {}
     for v in verdicts:
         both = frozenset((v.a, v.b))
@@ -236,8 +246,8 @@ def _one_way(
 
 
 def _mean_grades(grades: Grades) -> dict[str, tuple[MeanGrade, ...]]:
-    """By judge, the models by their mean grade, highest first, with intervals over prompts; ``parts`` are the means of
-    each turn or skill, where there are several.
+    """By judge, the models by their mean grade, highest first, with intervals over prompts; ``parts`` are the
+    means of each turn or skill, where there are several.
     """
     found = {}
     for judge, table in grades.items():
@@ -269,7 +279,9 @@ def _finished(
     grades: Mapping[str, tuple[MeanGrade, ...]] | None = None,
     labels: Sequence[Outcome] | None = None,
 ) -> Judged:
-    """Judgements of the verdicts, with what people voted in ``out`` and with people's ``labels``, one a pair."""
+    """Judgements of the verdicts, with what people voted in ``out`` and with
+    people's ``labels``, one a pair.
+    """
     found = judgements(verdicts, pairs)
     if labels is not None:
         found = tuple(

@@ -83,7 +83,9 @@ def _lacking(estimate: Estimate) -> str:
 
 
 def _controlled(group: Figures | Meeting) -> list[str]:
-    """The win rate with length, then style too, held equal; and where the answer was the longer or the shorter one."""
+    """The win rate with length, then style too, held equal; and where the answer was the
+    longer or the shorter one.
+    """
     length = group.length_controlled.win_rate
     lines = [f"length-controlled win rate {_held_equal(length)}"]
     if group.length_controlled_soft:

@@ -1,8 +1,9 @@
 """Expands the arms of an experiment file into the models to train, and decides which are compared.
 
-An arm of the file is a *family*: with ``sizes`` or ``fractions``, or on several base models, it becomes several *arms* of
-the results; with ``seeds`` each of those is trained several times, and its *members* are pooled. An arm without any of
-these is its own only member, under its own name. Names are put together as family, base model, size, seed.
+An arm of the file is a *family*: with ``sizes`` or ``fractions``, or on several base models, it becomes
+several *arms* of the results; with ``seeds`` each of those is trained several times, and its *members* are
+pooled. An arm without any of these is its own only member, under its own name. Names are put together as
+family, base model, size, seed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ WHOLE = ("none", "full")
 class Arm:
     """One arm of the results: a family at one size (rows, or a share of the pool) on one base model.
 
-    ``base`` is a name in ``models``, empty where there is but one model. ``members`` are the trainings of it, one a seed.
+    ``base`` is a name in ``models``, empty where there is but one model. ``members`` are the
+    trainings of it, one a seed.
     """
 
     name: str
@@ -37,7 +39,8 @@ class Arm:
 
 @dataclass(frozen=True)
 class Lineup:
-    """``experiment`` has the members as its arms, each of one size, one seed and one model; ``written`` is the file's.
+    """``experiment`` has the members as its arms, each of one size, one seed and one model;
+    ``written`` is the file's.
 
     ``candidates`` are the arms the question is about, one for each base model, in the order of the models.
     """
@@ -80,9 +83,9 @@ class Lineup:
     def arm_meetings(self) -> list[tuple[str, str]]:
         """The arms that are to be compared: only within a base model.
 
-        With ``pairs: all`` every two. Else the candidate meets every other family, and of one with sizes the arm of its
-        own size (all of them where none has it). So that a size curve has one yardstick, every size of a family meets
-        the base model, and so does training on the whole pool.
+        With ``pairs: all`` every two. Else the candidate meets every other family, and of one with sizes the
+        arm of its own size (all of them where none has it). So that a size curve has one yardstick, every
+        size of a family meets the base model, and so does training on the whole pool.
         """
         found: dict[tuple[str, str], None] = {}
         for candidate in self.candidates:
@@ -103,7 +106,9 @@ class Lineup:
         return list(found)
 
     def curves(self) -> list[tuple[Arm, ...]]:
-        """The families of several sizes on one base model, smallest first; last the whole pool, where an arm is trained on it."""
+        """The families of several sizes on one base model, smallest first; last the whole pool,
+        where an arm is trained on it.
+        """
         found = []
         for family, base in dict.fromkeys((arm.family, arm.base) for arm in self.arms):
             sizes = [arm for arm in self.arms if (arm.family, arm.base) == (family, base)]
@@ -176,7 +181,8 @@ def _seeded(settings: ArmSettings, seed: int, shared: TrainSettings) -> ArmSetti
 def _matched(
     settings: ArmSettings, of: str, arms: Sequence[Arm], members: dict[str, ArmSettings]
 ) -> list[str]:
-    """The members that an arm may match: those of the arm or family ``of`` on its base, of its size and its seed if there are.
+    """The members that an arm may match: those of the arm or family ``of`` on its base, of its size
+    and its seed if there are.
 
     Several mean that the name is not enough; seeds of an arm with one subset (as ``longest``) are all alike.
     """
@@ -190,7 +196,9 @@ def _matched(
 
 
 def _candidates(experiment: Experiment, arms: Sequence[Arm]) -> tuple[str, ...]:
-    """On every base model: the arm that is named, or the largest of the family that is; else the first trained on a subset."""
+    """On every base model: the arm that is named, or the largest of the family that is; else the
+    first trained on a subset.
+    """
     wanted = experiment.candidate_arm
     exact = next((arm for arm in arms if arm.name == wanted), None)
     found = []

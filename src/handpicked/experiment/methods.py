@@ -1,4 +1,6 @@
-"""Everything one can name in an experiment file or on the command line: what it does, its source, its cost and its settings."""
+"""Everything one can name in an experiment file or on the command line: what it does, its source,
+its cost and its settings.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class SettingEntry:
 
 @dataclass(frozen=True)
 class Entry:
-    """One method, for reading. ``needs`` is what it takes beyond the light core; ``unit`` and ``better`` are a scorer's."""
+    """One method, for reading. ``needs`` is what it takes beyond the light core; ``unit`` and
+    ``better`` are a scorer's.
+    """
 
     name: str
     about: str

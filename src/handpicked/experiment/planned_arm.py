@@ -28,11 +28,12 @@ Costs = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """What one arm would take. ``tokens`` are of prompt and response over all epochs; ``exact`` when the rows are known.
+    """What one arm would take. ``tokens`` are of prompt and response over all epochs;
+    ``exact`` when the rows are known.
 
-    ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all ``steps``, of which
-    ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the tokens of the shortest row that it may
-    have. ``warnings`` are what makes the result hard to believe.
+    ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all
+    ``steps``, of which ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the
+    tokens of the shortest row that it may have. ``warnings`` are what makes the result hard to believe.
     """
 
     name: str
@@ -53,7 +54,9 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class LikelyRows:
-    """The tokens (prompt and response) of an arm's rows, or of rows like them; ``exact`` when they are its very rows."""
+    """The tokens (prompt and response) of an arm's rows, or of rows like them; ``exact``
+    when they are its very rows.
+    """
 
     lengths: Sequence[int]
     exact: bool
@@ -78,7 +81,8 @@ def row_costs(pool: Pool) -> Costs:
 
 
 def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> LikelyRows:
-    """The rows that ``arm`` selects where length alone decides, else those that it may select, each cut to ``max_length`` tokens.
+    """The rows that ``arm`` selects where length alone decides, else those that it may select, each cut
+    to ``max_length`` tokens.
 
     Of the guards only ``token-window`` is looked at, because it changes what the longest rows are.
     """
@@ -122,7 +126,8 @@ def planned_arm(
     longest_row: int | None,
     gpu: bool,
 ) -> PlannedArm:
-    """The plan of an arm of ``rows`` rows like ``likely``; without memory and time where the model's ``size`` is unknown.
+    """The plan of an arm of ``rows`` rows like ``likely``; without memory and time where the
+    model's ``size`` is unknown.
 
     ``longest_row``: tokens of the longest row of its pool, which memory is reckoned by.
     """
@@ -138,12 +143,14 @@ def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> Pl
     warnings = []
     if rates.steps < FEW_STEPS:
         warnings.append(
-            f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than {FEW_STEPS}: too few to say much of its subset. "
+            f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than "
+            f"{FEW_STEPS}: too few to say much of its subset. "
             f"Lower train.batch_size ({settings.batch_size}), or train longer."
         )
     if settings.budget_tokens is not None and likely.mean > settings.budget_tokens:
         warnings.append(
-            f"{arm.name}: train.budget_tokens = {settings.budget_tokens:,} is less than an average row of {likely.mean:,.0f} tokens, "
+            f"{arm.name}: train.budget_tokens = {settings.budget_tokens:,} is less than an average row "
+            f"of {likely.mean:,.0f} tokens, "
             "and may hold none of its rows."
         )
     return replace(
@@ -187,7 +194,8 @@ def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
         return None
     if arm.rows and settings.budget_tokens is not None and settings.budget_tokens < arm.shortest_row:
         return (
-            f"train.budget_tokens = {settings.budget_tokens:,} holds none of its rows, of which the shortest has {arm.shortest_row:,} "
+            f"train.budget_tokens = {settings.budget_tokens:,} holds none of its rows, of which the "
+            f"shortest has {arm.shortest_row:,} "
             "tokens without the template's, so nothing would be trained. Raise it, or lower train.max_length."
         )
     rates = schedule(arm.steps, settings)

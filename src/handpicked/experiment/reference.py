@@ -1,4 +1,6 @@
-"""What is published about methods and the experiment file, made from the classes: a page of all methods, and the JSON schema."""
+"""What is published about methods and the experiment file, made from the classes: a page of all
+methods, and the JSON schema.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,9 @@ def _section(entry: Entry) -> str:
 
 
 def experiment_schema() -> dict[str, Any]:
-    """The JSON schema of the experiment file. An arm's ``by`` takes a name, or a name with the settings of that method; the
-    settings may also stand beside ``by``."""
+    """The JSON schema of the experiment file. An arm's ``by`` takes a name, or a name with the settings of
+    that method; the settings may also stand beside ``by``.
+    """
     schema = Experiment.model_json_schema()
     arm = schema["$defs"][ArmSettings.__name__]
     arm["properties"].pop("options")

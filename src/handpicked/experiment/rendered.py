@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from handpicked.models.template import Template
 
 ROWS = 200_000
-"""Rows of a pool that are rendered, at most: some 15 seconds a template. The number is stated with the result."""
+"""Rows of a pool that are rendered, at most: some 15 seconds a template. The number
+is stated with the result.
+"""
 NAMED = 5
 """Refused rows that are named with their reason."""
 
@@ -30,11 +32,12 @@ NAMED = 5
 class Rendered:
     """What the chat template ``template`` of ``model`` makes of ``of``, a pool or a test set.
 
-    ``checked`` rows were rendered, of ``total`` (None: all there are). ``refused`` counts those that the template refuses, which
-    are left out; ``first`` names the first of them with the reason. ``unlearned`` counts earlier turns that would not be learned,
-    because the template shows them otherwise than inference does; ``thoughts`` the rows whose response holds a thought. ``written``
-    counts rows whose thoughts or tool calls the template has no form for, so that they are learned as text of the response, and
-    ``tools`` those that declare tools which it does not show: they are lost.
+    ``checked`` rows were rendered, of ``total`` (None: all there are). ``refused`` counts those that the
+    template refuses, which are left out; ``first`` names the first of them with the reason. ``unlearned``
+    counts earlier turns that would not be learned, because the template shows them otherwise than inference
+    does; ``thoughts`` the rows whose response holds a thought. ``written`` counts rows whose thoughts or tool
+    calls the template has no form for, so that they are learned as text of the response, and ``tools`` those
+    that declare tools which it does not show: they are lost.
     """
 
     template: str
@@ -61,7 +64,8 @@ class Rendered:
             said += f"; {self.unlearned:,} earlier turns are not learned, because it shows them otherwise than inference does"
         if self.written:
             said += (
-                f"; {self.written:,} rows have thoughts or tool calls that it has no form for: they are learned as text, thoughts "
+                f"; {self.written:,} rows have thoughts or tool calls that it has no form for: they "
+                "are learned as text, thoughts "
                 "between <think> and </think>, calls as JSON"
             )
         if self.tools:
@@ -72,7 +76,8 @@ class Rendered:
 def templates(lineup: Lineup, absent: Collection[str] = ()) -> dict[tuple[str, str], Template]:
     """The chat template of every arm, by the name of its base model and the template's own.
 
-    A model that is missing on this machine has none; ``absent`` names those that are known to be. Raises ConfigError and TrainingError for a template that cannot be used.
+    A model that is missing on this machine has none; ``absent`` names those that are known to be. Raises
+    ConfigError and TrainingError for a template that cannot be used.
     """
     found: dict[tuple[str, str], Template] = {}
     missing = set(absent)
@@ -143,7 +148,9 @@ def _on_prompts(template: Template, model: str, of: str, prompts: Sequence[Promp
 
 
 def _test_sets(lineup: Lineup) -> Iterator[tuple[str, list[Prompt]]]:
-    """The test sets that lie in files. A held-out part is of a pool, whose rows are rendered with their prompts."""
+    """The test sets that lie in files. A held-out part is of a pool, whose rows are
+    rendered with their prompts.
+    """
     for settings in lineup.experiment.evaluate.prompts:
         if settings.path is not None:
             yield settings.name, read_prompts(settings.path, settings.name, map=settings.map)

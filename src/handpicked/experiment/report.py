@@ -113,7 +113,9 @@ def resolved_settings(experiment: Experiment) -> dict[str, Any]:
 
 
 def pool_facts(opened: OpenPool, lengths: Lengths, measure: Measure, name: str = "") -> PoolFacts:
-    """A pool as the report describes it, with its response lengths in ``measure`` by the first candidate's tokenizer."""
+    """A pool as the report describes it, with its response lengths in ``measure`` by the
+    first candidate's tokenizer.
+    """
     path = opened.settings.path
     source = path if isinstance(path, str) else ", ".join(path)
     rejected = sum(1 for _ in opened.pool.rejected())
@@ -155,7 +157,9 @@ def _tokenizer(job: Job) -> str | None:
 
 @dataclass(frozen=True)
 class Looked:
-    """What the audit stages found, as ``assemble`` takes it: lengths of pools and subsets, and the looks at both."""
+    """What the audit stages found, as ``assemble`` takes it: lengths of pools and
+    subsets, and the looks at both.
+    """
 
     pools: Mapping[str | None, Lengths]
     lengths: Mapping[str, Lengths]
@@ -218,7 +222,9 @@ def _audited(
     measure: Measure,
     tokenizer: str | None,
 ) -> tuple[SelectionAudit, Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
-    """The selection audit of the candidate's pool and of every arm that selects from it, by the first seed of each."""
+    """The selection audit of the candidate's pool and of every arm that selects from it,
+    by the first seed of each.
+    """
     chosen = job.experiment.arms
     candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
     pool = chosen[candidate.members[0]].pool
@@ -243,7 +249,9 @@ def _audited(
 
 
 def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> TrainingFacts:
-    """What the stage kept. Where the learning rate comes from is no part of a result, so the experiment says it."""
+    """What the stage kept. Where the learning rate comes from is no part of a result,
+    so the experiment says it.
+    """
     return TrainingFacts(
         rows=facts["rows_used"],
         truncated=facts["rows_truncated"],
@@ -307,7 +315,8 @@ def provenance(
     command: str,
     ran: Sequence[Stage],
 ) -> dict[str, JsonValue]:
-    """Where the numbers come from: of each stage, which versions, when and on what machine; the rest is of this report.
+    """Where the numbers come from: of each stage, which versions, when and on what machine;
+    the rest is of this report.
 
     Times are those that the stages noted, so that a report rendered again from the same results is the same.
     """
@@ -329,7 +338,9 @@ def provenance(
 
 
 def _origin(stage: Stage) -> dict[str, JsonValue]:
-    """What made a stage, as results.json has it. A stage of an earlier version of handpicked noted none of it."""
+    """What made a stage, as results.json has it. A stage of an earlier version of
+    handpicked noted none of it.
+    """
     origin = stage.origin
     return {
         "stage": stage.name,
@@ -341,7 +352,9 @@ def _origin(stage: Stage) -> dict[str, JsonValue]:
 
 
 def _commit() -> dict[str, JsonValue]:
-    """The commit of the checkout that this code runs from, and whether it had changes; nothing for an installed package."""
+    """The commit of the checkout that this code runs from, and whether it had changes; nothing
+    for an installed package.
+    """
     here = Path(__file__).resolve().parent
     if not (here.parents[1] / ".git").exists():
         return {}

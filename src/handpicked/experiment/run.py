@@ -1,7 +1,8 @@
 """Runs an experiment, one call per stage: pool, subsets, models, losses, answers, verdicts, benchmarks,
 report.
 
-Read this file to know the house. What each stage depends on, and where it puts its result, is in ``stages.py``.
+Read this file to know the house. What each stage depends on, and where it puts its
+result, is in ``stages.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ Until = Literal["select", "train", "generate", "judge", "bench", "report"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: its folder, and the results that ``results.json`` holds (``None`` when it stopped earlier)."""
+    """What a run came to: its folder, and the results that ``results.json`` holds (``None``
+    when it stopped earlier).
+    """
 
     folder: Path
     results: Results | None
@@ -62,9 +65,10 @@ def run(
 ) -> Outcome:
     """Run an experiment in ``folder``, or as much of it as is not done there yet.
 
-    A stage runs again where its inputs, settings or versions differ from those that made it; with ``keep_versions`` other
-    versions of methods and libraries are no reason. ``until`` stops after a stage; ``only`` restricts selecting, training and generating to some arms. Raises
-    HandpickedError for what is the user's to fix, before any work starts where that can be known.
+    A stage runs again where its inputs, settings or versions differ from those that made it; with
+    ``keep_versions`` other versions of methods and libraries are no reason. ``until`` stops after a stage;
+    ``only`` restricts selecting, training and generating to some arms. Raises HandpickedError for what is the
+    user's to fix, before any work starts where that can be known.
     """
     expanded = lineup(experiment)
     arms = _members(expanded, only)

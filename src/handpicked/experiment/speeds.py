@@ -1,7 +1,7 @@
 """What a dry run assumes of models and machines that are not available here.
 
-Operations follow Kaplan et al. (2020, arXiv 2001.08361): 2 a weight a token forward, 4 backward; frozen weights save a third of
-the six, recomputed activations add a third.
+Operations follow Kaplan et al. (2020, arXiv 2001.08361): 2 a weight a token forward, 4 backward; frozen
+weights save a third of the six, recomputed activations add a third.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ CPU_FLOPS = 0.06e12
 
 
 def guess_size(name: str) -> ModelSize | None:
-    """A decoder's shape from a size in its name (``7b``, ``135M``), in LLaMA's proportions; None where there is none.
+    """A decoder's shape from a size in its name (``7b``, ``135M``), in LLaMA's proportions;
+    None where there is none.
 
-    With width h, h/128 layers and a feed-forward of 8/3 h, a layer has 12 h^2 weights: h = 4,096 gives LLaMA 7B.
+    With width h, h/128 layers and a feed-forward of 8/3 h, a layer has 12 h^2 weights:
+    h = 4,096 gives LLaMA 7B.
     """
     found = re.search(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", name.lower())
     if found is None:

@@ -1,7 +1,7 @@
 """The stages of an experiment: what each depends on, where its result is, and how the next one reads it.
 
-One function a stage, in the order of ``run.py``. Each names its inputs by the hash of their content, so that a stage runs
-again exactly when something it reads has changed.
+One function a stage, in the order of ``run.py``. Each names its inputs by the hash of their content, so that
+a stage runs again exactly when something it reads has changed.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ from handpicked.train import train as fine_tune
 if TYPE_CHECKING:
     from handpicked.judges import JudgeFolder
 
-# The version of each stage's own method. Raise one when its stage would leave another result of the same inputs and settings
-# (a fix of what is computed, not of how fast, how it reads or what it is called), and say so in CHANGELOG.md: every finished
-# stage of it then runs again. Scorers, selectors, guards and judges state theirs beside their code.
+# The version of each stage's own method. Raise one when its stage would leave another result of the same
+# inputs and settings (a fix of what is computed, not of how fast, how it reads or what it is called), and say
+# so in CHANGELOG.md: every finished stage of it then runs again. Scorers, selectors, guards and judges state
+# theirs beside their code.
 POOL = 1
 REFINE = 1
 TRAIN = 2
@@ -162,7 +163,8 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
             expense = estimated(examples, settings)
             dollars = "" if expense.high is None else f", at most {expense.high:.2f} US dollars"
             job.store.say(
-                f"refined/{name}: {expense.requests} requests to {settings.model}{dollars}, less what is in the cache"
+                f"refined/{name}: {expense.requests} requests to "
+                f"{settings.model}{dollars}, less what is in the cache"
             )
         earlier = _lines(work / "refined.jsonl") if lost else []
         return asdict(rewrite(examples, settings, work, arm=name, progress=job.progress, earlier=earlier))
@@ -232,15 +234,19 @@ def _model_libraries(trained: Trained, engine: str = "transformers") -> tuple[st
 
 
 def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
-    """What the chat template left out of the arm's rows, and whether its answers should begin with a thought."""
+    """What the chat template left out of the arm's rows, and whether its answers
+    should begin with a thought.
+    """
     if facts.get("rows_refused"):
         job.store.say(
-            f"model/{name}: {facts['rows_refused']} of {facts['rows_in_subset']} rows are left out, because the chat template "
+            f"model/{name}: {facts['rows_refused']} of {facts['rows_in_subset']} rows are left "
+            "out, because the chat template "
             "refuses them; the dry run names them"
         )
     if facts.get("turns_unlearned"):
         job.store.say(
-            f"model/{name}: {facts['turns_unlearned']} earlier turns are not learned, because the chat template shows them "
+            f"model/{name}: {facts['turns_unlearned']} earlier turns are not learned, "
+            "because the chat template shows them "
             "otherwise than inference does"
         )
     if (
@@ -248,7 +254,8 @@ def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
         and not job.experiment.evaluate.generate.thinking
     ):
         job.store.say(
-            f"model/{name}: most of its rows hold a thought; set evaluate.generate.thinking to true so that answers may begin with one"
+            f"model/{name}: most of its rows hold a thought; set evaluate.generate.thinking to true so "
+            "that answers may begin with one"
         )
 
 
@@ -258,7 +265,9 @@ def _weights_identity(folder: Path) -> str:
 
 
 def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
-    """Every evaluation prompt, in the file's order of test sets; a prompt of two test sets belongs to the first."""
+    """Every evaluation prompt, in the file's order of test sets; a prompt of two test
+    sets belongs to the first.
+    """
     found: dict[str, Prompt] = {}
     for settings in job.experiment.evaluate.prompts:
         for prompt in _test_set(settings, opened[settings.pool].held_out):
@@ -272,9 +281,11 @@ def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
 
 
 def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
-    """The ids of the prompts that the chat template of any arm refuses: no arm answers them. Written down with the reason.
+    """The ids of the prompts that the chat template of any arm refuses: no arm answers them.
+    Written down with the reason.
 
-    A lone user turn is what every template takes, so tokenizers are loaded only where there is another prompt.
+    A lone user turn is what every template takes, so tokenizers are loaded only
+    where there is another prompt.
     """
     unusual = [prompt for prompt in asked if [message.role for message in prompt.messages] != ["user"]]
     reasons: dict[str, str] = {}
@@ -288,12 +299,14 @@ def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
         write_text(rejected, "".join(lines))
         one, reason = next(iter(reasons.items()))
         job.store.say(
-            f"prompts: {len(reasons)} of {len(asked)} are left out for every arm, because a chat template refuses them, such as "
+            f"prompts: {len(reasons)} of {len(asked)} are left out for every arm, because a chat "
+            "template refuses them, such as "
             f"{one} ({reason}); all are in prompts-rejected.jsonl"
         )
     if asked and len(reasons) == len(asked):
         raise PoolError(
-            f"Every evaluation prompt is refused by a chat template ({reason}). Set train.template to chatml, alpaca, vicuna "
+            f"Every evaluation prompt is refused by a chat template ({reason}). Set "
+            "train.template to chatml, alpaca, vicuna "
             "or plain, or give other prompts."
         )
     return list(reasons)

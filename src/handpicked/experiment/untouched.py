@@ -1,4 +1,6 @@
-"""Arms whose training could not move a weight: all of them at once, with their places, before any work starts."""
+"""Arms whose training could not move a weight: all of them at once, with their
+places, before any work starts.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ from handpicked.train.schedule import LEAST_RATE_SUM
 def untouched(expanded: Lineup) -> list[tuple[Location, str]]:
     """Every arm whose training could not move a weight, with its place and the reason.
 
-    Pools are read only for arms that leave it open: those with a token budget, a fraction, or a learning rate next to
-    nothing. Any other arm has a step at the peak rate. A pool that cannot be read is left to the stage that reads it.
+    Pools are read only for arms that leave it open: those with a token budget, a fraction, or a learning rate
+    next to nothing. Any other arm has a step at the peak rate. A pool that cannot be read is left to the
+    stage that reads it.
     """
     arms = expanded.experiment.arms
     open_arms = {name: arm for name, arm in arms.items() if _is_open(arm, expanded.train(name))}
@@ -61,7 +64,9 @@ def _is_open(arm: ArmSettings, settings: TrainSettings) -> bool:
 
 
 def _planned(expanded: Lineup, name: str, arm: ArmSettings, pools: Mapping[str | None, Costs]) -> PlannedArm:
-    """The arm's steps. Guards are left out of the count: they may lower it, and selecting refuses an empty subset."""
+    """The arm's steps. Guards are left out of the count: they may lower it, and
+    selecting refuses an empty subset.
+    """
     costs, settings = pools[arm.pool], expanded.train(name)
     asked = share_of(arm.fraction, len(costs)) if arm.fraction is not None else arm.size
     rows = len(costs) if asked is None else min(asked, len(costs))

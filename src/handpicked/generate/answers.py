@@ -1,7 +1,8 @@
 """The answers of one arm to the evaluation prompts, saved as they come, so that generation can resume.
 
-An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token ends nothing
-(in many models it is the same token). The text is what stands before that token, without surrounding white space.
+An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token
+ends nothing (in many models it is the same token). The text is what stands before that token, without
+surrounding white space.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class GenerationRequest:
     ids: list[int]
 
 
-# Takes the requests of one batch and a seed; gives the new token ids of each, whatever comes after an end token included.
+# Takes the requests of one batch and a seed; gives the new token ids of each, whatever comes after an end
+# token included.
 Engine = Callable[[Sequence[GenerationRequest], int], list[list[int]]]
 
 
@@ -43,14 +45,17 @@ def generate(
     arm: str,
     progress: Progress = SILENT,
 ) -> list[Completion]:
-    """Answer every prompt, in the order of ``prompts``. Each answer is on the disk, in ``out_file``, before the next batch.
+    """Answer every prompt, in the order of ``prompts``. Each answer is on the disk, in
+    ``out_file``, before the next batch.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not depend on
-    the other prompts of their batch; sampled ones depend on the seed and on which prompts share a batch, and stay the
-    same over a kill, because the batches do. Answers already in ``out_file`` are kept and not made again.
+    ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not
+    depend on the other prompts of their batch; sampled ones depend on the seed and on which prompts share a
+    batch, and stay the same over a kill, because the batches do. Answers already in ``out_file`` are kept and
+    not made again.
 
-    Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice; Refused, naming the
-    prompt, for one that the template refuses; MissingPart, ConfigError as loading the model does; StoreError for a file that cannot be written.
+    Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice;
+    Refused, naming the prompt, for one that the template refuses; MissingPart, ConfigError as loading the
+    model does; StoreError for a file that cannot be written.
     """
     tokenizer = load_tokenizer(model)
     text_of = load_template(template, tokenizer)
@@ -98,7 +103,9 @@ def _engine(
 def _completion(
     arm: str, prompt_id: str, ids: Sequence[int], ends: frozenset[int], template: Template
 ) -> Completion:
-    """The answer before the first end token; without one it is unfinished. ``tokens`` leaves the end token out."""
+    """The answer before the first end token; without one it is unfinished. ``tokens``
+    leaves the end token out.
+    """
     at = next((place for place, token in enumerate(ids) if token in ends), None)
     answer = list(ids if at is None else ids[:at])
     text = str(template.tokenizer.decode(answer, skip_special_tokens=True)).strip()
@@ -106,7 +113,9 @@ def _completion(
 
 
 def _batches(requests: Sequence[GenerationRequest], size: int) -> Iterator[Sequence[GenerationRequest]]:
-    """Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never change."""
+    """Longest prompts first, prompts of like length together. Ties break by
+    prompt_id, so batches never change.
+    """
     order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
     for at in range(0, len(order), size):
         yield order[at : at + size]
@@ -127,11 +136,15 @@ def _refuse_duplicates(requests: Sequence[GenerationRequest]) -> None:
 
 
 def refuse_long(requests: Sequence[GenerationRequest], context: int, new: int) -> None:
-    """Raise ConfigError when a prompt and ``new`` tokens of answer exceed the model's ``context`` in tokens."""
+    """Raise ConfigError when a prompt and ``new`` tokens of answer exceed the
+    model's ``context`` in tokens.
+    """
     long = [request for request in requests if len(request.ids) + new > context]
     if long:
         worst = max(long, key=lambda request: len(request.ids))
         raise ConfigError(
-            f"{len(long)} prompts leave no room for {new} new tokens in this model's context of {context} tokens (the longest, "
-            f"{worst.prompt_id}, has {len(worst.ids)}). Lower evaluate.generate.max_new_tokens or remove these prompts."
+            f"{len(long)} prompts leave no room for {new} new tokens in this model's context of "
+            f"{context} tokens (the longest, "
+            f"{worst.prompt_id}, has {len(worst.ids)}). Lower "
+            "evaluate.generate.max_new_tokens or remove these prompts."
         )

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def transformers_engine(
     model: PreTrainedModel, settings: GenerateSettings, template: Template
 ) -> tuple[Engine, frozenset[int]]:
-    """An engine over a loaded ``model``, and its end tokens: the template's and those of the model's generation config."""
+    """An engine over a loaded ``model``, and its end tokens: the template's and those of the
+    model's generation config.
+    """
     import torch
     from transformers import GenerationConfig, set_seed
 

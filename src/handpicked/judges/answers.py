@@ -75,7 +75,9 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     }
     if len(models) > 1:
         raise PoolError(
-            f"{path} holds answers of {len(models)} models ({', '.join(' '.join(name.split()) for name in sorted(models)[:5])}): split it, one file a model."
+            f"{path} holds answers of {len(models)} models "
+            f"({', '.join(' '.join(name.split()) for name in sorted(models)[:5])}): split it, one file a "
+            "model."
         )
     answers = [
         _read(part, number, row, read, prompts or {})
@@ -108,7 +110,8 @@ def pair_up(a: AnswerFile, b: AnswerFile) -> Paired:
     pairs = tuple(_pair(left[key], right[key], names) for key in left if key in right)
     if not pairs:
         raise PoolError(
-            f"The two files have no prompt in common ({len(left)} and {len(right)} prompts). Answers are paired by the "
+            f"The two files have no prompt in common ({len(left)} and {len(right)} "
+            "prompts). Answers are paired by the "
             f"exact text of their prompts, or by question id in MT-Bench files. First prompts: "
             f"{a.answers[0].prompt[:80]!r} and {b.answers[0].prompt[:80]!r}."
         )
@@ -154,7 +157,8 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
     if fields & set(TURN_NAMES) or (fields & set(PROMPT_NAMES) and fields & set(ANSWER_NAMES)):
         return "prompt and answer", _plain
     raise PoolError(
-        f"{part.file} holds no answers that handpicked knows. Fields seen: {fields_seen(part.rows)}. A row needs a "
+        f"{part.file} holds no answers that handpicked knows. Fields seen: "
+        f"{fields_seen(part.rows)}. A row needs a "
         f"prompt ({', '.join(PROMPT_NAMES)} or messages) and an answer ({', '.join(ANSWER_NAMES)})."
     )
 

@@ -20,8 +20,9 @@ GROUP = "handpicked.judges"
 SHIPPED = Path(__file__).parent / "shipped"
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
 VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
-"""The version of each way of asking and reading. Raise one when the same replies would give other verdicts, and only then; what
-a judge's folder says is hashed as it is."""
+"""The version of each way of asking and reading. Raise one when the same replies would give other verdicts,
+and only then; what a judge's folder says is hashed as it is.
+"""
 NEEDED = {
     "scores": ("prompt", "first", "second"),
     "verdict": ("prompt", "first", "second"),
@@ -94,8 +95,8 @@ def shipped_judges() -> list[str]:
 def load_judge(name: str) -> JudgeFolder:
     """A shipped judge by name, one of an installed package, or a folder of the user's.
 
-    A package adds a judge by an entry point of the group ``handpicked.judges``. It names a package that holds judge.yaml and
-    prompt.txt, or in it the folder's path.
+    A package adds a judge by an entry point of the group ``handpicked.judges``. It names a package that holds
+    judge.yaml and prompt.txt, or in it the folder's path.
 
     Raises:
         ConfigError: every mistake in the folder, or the package cannot be loaded.

@@ -1,7 +1,7 @@
 """Tables of scores: one row for a question, model and judge, with a grade for each answer.
 
-MT-Bench's single grades (FastChat), reviews by skill (FLASK: a score for each), and plain tables of question, model
-and score.
+MT-Bench's single grades (FastChat), reviews by skill (FLASK: a score for each), and plain tables of
+question, model and score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from handpicked.judges.shown import answers_shown
 from handpicked.records import Message, Pair, Review, Verdict, messages_id
 
 KNOWN = (
-    "tables of scores (model, score and question_id or a prompt; MT-Bench's single grades are of this kind, and "
+    "tables of scores (model, score and question_id or a prompt; MT-Bench's "
+    "single grades are of this kind, and "
     "FLASK's reviews, whose file's name is the model)"
 )
 MODELS = ("model", "model_id", "model_name", "generator")
@@ -44,7 +45,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A model's grade; ``None`` where there is none. Prompt and answer are texts where the table holds them."""
+    """A model's grade; ``None`` where there is none. Prompt and answer are texts
+    where the table holds them.
+    """
 
     value: float | None
     prompt: str | None = None
@@ -75,7 +78,9 @@ def _of_mt_bench(part: Rows) -> bool:
 
 
 def read_grades(parts: Sequence[Rows]) -> tuple[Grades, list[str]]:
-    """The grades of all files, and what was left out, in words. Of several grades of one answer the last good one counts."""
+    """The grades of all files, and what was left out, in words. Of several grades of one answer
+    the last good one counts.
+    """
     valid = _range(parts)
     found: dict[str, dict[str, dict[Item, Grade]]] = {}
     again = 0
@@ -106,7 +111,9 @@ def _grade(row: Mapping[str, Any], value: float | None) -> Grade:
 
 
 def _range(parts: Sequence[Rows]) -> tuple[float, float]:
-    """The scores that are valid: 0 to 10 in MT-Bench; else every number, but for FastChat's -1 where no other is negative."""
+    """The scores that are valid: 0 to 10 in MT-Bench; else every number, but for FastChat's -1
+    where no other is negative.
+    """
     if all(_of_mt_bench(part) for part in parts):
         return LOWEST, HIGHEST
     scores = [number(value) for part in parts for row in part.rows for _, value in _scores(row)]
@@ -137,7 +144,9 @@ def _item(row: Mapping[str, Any], part: Rows, place: int, skill: str) -> Item:
 
 
 def graded_verdicts(grades: Grades, models: Sequence[str], only_first: bool) -> list[Reviewed]:
-    """Every two of the models (or the first with each other one) on the items that both were graded on, by each judge."""
+    """Every two of the models (or the first with each other one) on the items that both were
+    graded on, by each judge.
+    """
     verdicts = []
     for judge, table in grades.items():
         there = [model for model in models if model in table]

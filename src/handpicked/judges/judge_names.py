@@ -15,9 +15,9 @@ JUDGED = ("question_id", "uid", "turn", "model", "model_1", "model_2", "model_a"
 def with_judge_names(parts: Sequence[Rows]) -> list[Rows]:
     """The rows with each judge as one name.
 
-    FastChat stores a judge as a list of its model and its prompt, and uses one prompt for mathematics and one for
-    the second turn: these are one judge, named by its model. Where one model judged the same answers with two
-    prompts they are two judges, and the prompt is part of the name.
+    FastChat stores a judge as a list of its model and its prompt, and uses one prompt for mathematics and one
+    for the second turn: these are one judge, named by its model. Where one model judged the same answers with
+    two prompts they are two judges, and the prompt is part of the name.
     """
     prompts: dict[tuple[str, ...], set[str]] = {}
     for part in parts:

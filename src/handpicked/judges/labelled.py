@@ -21,8 +21,9 @@ BY_NUMBER: dict[str, Outcome] = {"0": "tie", "1": "win", "2": "lose"}
 class Labelled:
     """Pairs and, in the same order, people's labels from the side of ``a`` (the first answer).
 
-    A pair whose annotators have no majority is a tie. ``without`` counts rows without a usable label. ``judged``
-    holds, by judge, the reviews that the file stores of each pair, in the same order (none where it stores none).
+    A pair whose annotators have no majority is a tie. ``without`` counts rows without a usable label.
+    ``judged`` holds, by judge, the reviews that the file stores of each pair, in the same order (none where
+    it stores none).
     """
 
     format: str
@@ -33,10 +34,11 @@ class Labelled:
 
 
 def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
-    """LLMBar, FairEval, PandaLM, Auto-J or LFQA pairs from JSON, JSON lines, CSV or Parquet, or a folder of such
-    files. ``verdicts`` is a file of a judge's verdicts on them, joined by ``idx`` (PandaLM's results).
+    """LLMBar, FairEval, PandaLM, Auto-J or LFQA pairs from JSON, JSON lines, CSV or Parquet, or a folder of
+    such files. ``verdicts`` is a file of a judge's verdicts on them, joined by ``idx`` (PandaLM's results).
 
-    Raises PoolError when the format is not recognised, with the fields seen, or where the two files do not join.
+    Raises PoolError when the format is not recognised, with the fields seen, or where
+    the two files do not join.
     """
     parts = rows_of(path)
     if verdicts is not None:
@@ -75,7 +77,8 @@ def _joined(part: Rows, others: Sequence[Rows]) -> Rows:
     known = [row for row in part.rows if row.get("idx") in told]
     if not known:
         raise PoolError(
-            f"{part.file} and {others[0].file} have no 'idx' in common, by which verdicts are joined with labels. "
+            f"{part.file} and {others[0].file} have no 'idx' in common, by which "
+            "verdicts are joined with labels. "
             f"Fields seen: {fields_seen(part.rows)}; {fields_seen(others[0].rows)}."
         )
     return Rows(part.file, [{**told.get(row.get("idx"), {}), **row} for row in part.rows], part.about)
@@ -91,7 +94,8 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
     if {"instruction", "response1", "response2"} <= part.fields and _annotators(part.rows[0]):
         return "PandaLM", _pandalm
     raise PoolError(
-        f"{part.file} holds no labelled pairs that handpicked knows. Fields seen: {fields_seen(part.rows)}. Known are "
+        f"{part.file} holds no labelled pairs that handpicked knows. Fields seen: "
+        f"{fields_seen(part.rows)}. Known are "
         + "; ".join(f"{name} ({', '.join(sorted(needed))})" for needed, name, _ in FORMATS)
         + "; PandaLM (instruction, response1, response2, annotator1, ...)."
     )

@@ -36,7 +36,8 @@ def local_replies(
     """
     if judge.reads != "letters":
         raise ConfigError(
-            f"The judge '{judge.name}' reads written text, and {settings.model} would have to be served for that: give "
+            f"The judge '{judge.name}' reads written text, and {settings.model} would "
+            "have to be served for that: give "
             f"base_url, or use letter-probability, which needs one forward pass a review."
         )
     import torch

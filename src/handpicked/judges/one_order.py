@@ -1,8 +1,8 @@
 """Joins two files of reviews, each in one order, into reviews in both orders.
 
-AlpaGasus (Chen et al., 2023) writes ``FIRST-SECOND-SET.json``: its rows hold both answers in fields of these two
-names, the ``review`` and its ``score``, a list of two. Vicuna's reviews name the answers by ``answer1_id`` and
-``answer2_id``. Others call them ``Answer1`` and ``Answer2``.
+AlpaGasus (Chen et al., 2023) writes ``FIRST-SECOND-SET.json``: its rows hold both answers in fields of these
+two names, the ``review`` and its ``score``, a list of two. Vicuna's reviews name the answers by
+``answer1_id`` and ``answer2_id``. Others call them ``Answer1`` and ``Answer2``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from handpicked.records import Review
 
 NAME = "reviews in one order"
 KNOWN = (
-    "reviews in one order (review, score as a list of two, and both answers in fields named as in the file's name "
+    "reviews in one order (review, score as a list of two, and both answers in "
+    "fields named as in the file's name "
     "FIRST-SECOND-SET.json, or Answer1 and Answer2, or answer1_id and answer2_id)"
 )
 NOT_ANSWERS = {
@@ -40,7 +41,9 @@ IDS = ("answer1_id", "answer2_id")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the file calls the answer that it shows first and the other; ``fields`` hold their texts (or ids)."""
+    """What the file calls the answer that it shows first and the other; ``fields``
+    hold their texts (or ids).
+    """
 
     models: tuple[str, str]
     fields: tuple[str, str]
@@ -82,9 +85,10 @@ def joined(
 ) -> tuple[list[Reviewed], list[str]]:
     """The verdicts of all files, and in words what could not be had. ``turned`` hold the other order.
 
-    A review belongs to that of the same prompt, judge and answers in another file. Which of the two answers it
-    shows first is told by the names in the file's name, else by ids or texts, else by ``turned``. Raises PoolError
-    where two reviews of a pair are in the same order, or where nothing says which answer was shown first.
+    A review belongs to that of the same prompt, judge and answers in another file. Which of the two answers
+    it shows first is told by the names in the file's name, else by ids or texts, else by ``turned``. Raises
+    PoolError where two reviews of a pair are in the same order, or where nothing says which answer was shown
+    first.
     """
     found: dict[tuple[object, ...], list[Shown]] = {}
     base: Names | None = None
@@ -115,7 +119,8 @@ def _verdict(group: Sequence[Shown], parts: Sequence[Rows]) -> Reviewed:
     orders: list[Order] = ["ab", *("ba" if _is_turned(one, base) else "ab" for one in others)]
     if len(set(orders)) < len(orders):
         raise PoolError(
-            f"{parts[0].file.parent}: a pair has {len(group)} reviews with the same answer first (its prompt begins "
+            f"{parts[0].file.parent}: a pair has {len(group)} reviews with the same "
+            "answer first (its prompt begins "
             f"{prompt_of(base.row)[:60]!r}). Give the file of the other order by --reversed."
         )
     reviews = [one.review(order) for one, order in zip(group, orders, strict=True)]
@@ -173,6 +178,8 @@ def _names(part: Rows, asked: tuple[str | None, str | None]) -> Names:
     if first in texts and second in texts and first and second:
         return Names((first, second), (first, second), "")
     raise PoolError(
-        f"{part.file} holds reviews in one order, and nothing says which answer was shown first: name both by --a "
-        f"(first) and --b (second), or call the file FIRST-SECOND-SET.json. Fields with texts: {', '.join(texts) or 'none'}."
+        f"{part.file} holds reviews in one order, and nothing says which answer was "
+        "shown first: name both by --a "
+        "(first) and --b (second), or call the file FIRST-SECOND-SET.json. Fields with "
+        f"texts: {', '.join(texts) or 'none'}."
     )

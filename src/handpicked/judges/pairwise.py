@@ -35,7 +35,8 @@ def judge(
 ) -> list[Verdict]:
     """One verdict a pair, in their order, also written to ``out_file`` (JSON lines).
 
-    ``earlier`` are verdicts of this judge on these pairs: those that lack no reply that was lost are kept as they are.
+    ``earlier`` are verdicts of this judge on these pairs: those that lack no reply that was
+    lost are kept as they are.
 
     Paid replies are kept in ``cache`` (default: the user's one request cache) as they come, so a run that was
     killed goes on where it stopped. A pair that could not be judged is a verdict too: ``unparsed``, its
@@ -94,7 +95,8 @@ def _refuse_self_judgement(settings: JudgeSettings, models_under_test: Sequence[
     own = [name for name in models_under_test if settings.model and _plain(name) == _plain(settings.model)]
     if own and not settings.force:
         raise ConfigError(
-            f"The judge's model '{settings.model}' is a model under test ('{own[0]}'), and models prefer their own "
+            f"The judge's model '{settings.model}' is a model under test "
+            f"('{own[0]}'), and models prefer their own "
             f"answers. Use another judge, or set force: true to do it all the same."
         )
 

@@ -14,8 +14,8 @@ from handpicked.records import Preference
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
 DIGIT = re.compile(r"\d")
-# Every pattern here is read in linear time: what repeats begins where a character before it rules out another beginning, or is
-# bounded; no two repetitions of the same characters stand side by side.
+# Every pattern here is read in linear time: what repeats begins where a character before it rules out another
+# beginning, or is bounded; no two repetitions of the same characters stand side by side.
 OUT_OF = re.compile(
     r"(?<!\d)(\d{1,20}(?:\.\d{1,20})?)\s{0,20}(?:/|out of)\s{0,20}(\d{1,20}(?:\.\d{1,20})?)\b", re.IGNORECASE
 )
@@ -38,7 +38,8 @@ KEYS = (
     re.compile(r"(?:1|[^a-z]a|^a|first)$", re.IGNORECASE),
     re.compile(r"(?:2|[^a-z]b|^b|second)$", re.IGNORECASE),
 )
-"""How the names of the first and of the second score end in JSON: ``score_1``, ``assistant_b``, ``second``."""
+"""How the names of the first and of the second score end in JSON: ``score_1``, ``assistant_b``, ``second``.
+"""
 OBJECT = re.compile(r"\{[^{}]*\}")
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")
 
@@ -95,7 +96,9 @@ def _decimal_points(line: str) -> str:
 
 
 def _objects(said: str) -> list[list[float]]:
-    """The scores of each JSON object that has one of the first and one of the second answer, or a list of two."""
+    """The scores of each JSON object that has one of the first and one of the second
+    answer, or a list of two.
+    """
     found = []
     for match in OBJECT.finditer(said):
         try:

@@ -23,7 +23,9 @@ from handpicked.judges.rows import Rows, fields_seen, rows_of
 from handpicked.records import Pair, Verdict
 
 MANY = 6
-"""Models of a table of scores above which it is ranked, and its pairs are made only for models that are named."""
+"""Models of a table of scores above which it is ranked, and its pairs are made only
+for models that are named.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def _recognised(part: Rows) -> str:
         return table_name(part)
     known = [f"{shape.name} ({', '.join(sorted(shape.needed))})" for shape in SHAPES]
     raise PoolError(
-        f"{part.file} holds no reviews that handpicked knows. Fields seen: {fields_seen(part.rows)}. Known are "
+        f"{part.file} holds no reviews that handpicked knows. Fields seen: "
+        f"{fields_seen(part.rows)}. Known are "
         f"{'; '.join([*known, ONE_ORDER, TABLES])}."
     )
 
@@ -101,11 +104,13 @@ def _replay(name: str, reviewed: Sequence[Reviewed], notes: Sequence[str]) -> Re
     said = list(notes)
     if len(kept) < len(reviewed):
         said.append(
-            f"{len(reviewed) - len(kept)} failed reviews left out: the same judge has judged the same pair again"
+            f"{len(reviewed) - len(kept)} failed reviews left out: the same judge "
+            "has judged the same pair again"
         )
     if lacking := sum(one.lacking for one in kept):
         said.append(
-            f"{lacking} rows lack one of the two answers: judged, but left out of everything about their texts"
+            f"{lacking} rows lack one of the two answers: judged, but left out "
+            "of everything about their texts"
         )
     pairs = tuple(one.pair for one in kept if one.pair is not None)
     return Replay(name, [one.verdict for one in kept], {}, pairs, tuple(said))
@@ -125,7 +130,9 @@ def _without_failures(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
 
 
 def _graded(name: str, parts: Sequence[Rows], a: str | None, b: str | None) -> Replay:
-    """Grades, and the pairs that they make of every two models; of the named ones alone where there are many."""
+    """Grades, and the pairs that they make of every two models; of the named ones
+    alone where there are many.
+    """
     grades, notes = read_grades(parts)
     models = list(dict.fromkeys(model for table in grades.values() for model in table))
     _there([name for name in (a, b) if name], models)

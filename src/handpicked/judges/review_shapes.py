@@ -66,7 +66,8 @@ def reviewed(
     answers: tuple[object, object] | None = None,
     test_set: str = "",
 ) -> Reviewed:
-    """A verdict about a prompt (its text, else the question's number), with the pair where the row has the answers.
+    """A verdict about a prompt (its text, else the question's number), with the pair
+    where the row has the answers.
 
     An answer of null is shown as an empty text, and the lengths are unknown (both 0).
     """
@@ -226,7 +227,8 @@ LETTERS: dict[str, Preference] = {
 
 
 def _arena_hard(row: Mapping[str, Any], _: Rows) -> Reviewed:
-    """``a`` is the model, ``b`` the baseline, which the first game shows first (as A) and the second game second.
+    """``a`` is the model, ``b`` the baseline, which the first game shows first (as A)
+    and the second game second.
 
     Arena-Hard counts ``>>`` three times; here it is a preference like ``>``.
     """

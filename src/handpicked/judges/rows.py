@@ -1,4 +1,6 @@
-"""Rows of stored reviews, answers and labelled pairs: read as a pool's files are, and unpacked from what is around them."""
+"""Rows of stored reviews, answers and labelled pairs: read as a pool's files are, and unpacked
+from what is around them.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +81,8 @@ def _file(file: Path) -> Rows:
 
 
 def _wrapped(found: dict[str, Any]) -> list[Any]:
-    """The rows in the only object of a file: those of the first usual list that is not empty, or of the only list there is,
-    those that columns make or that lie under their ids; else the object itself is the one row.
+    """The rows in the only object of a file: those of the first usual list that is not empty, or of the only
+    list there is, those that columns make or that lie under their ids; else the object itself is the one row.
     """
     named = [found[key] for key in WRAPPERS if isinstance(found.get(key), list)]
     full = [rows for rows in named if rows]

@@ -16,7 +16,8 @@ LAST_ANSWER = re.compile(r".*^### Assistant(?: [AB])?:\n(.*)", re.DOTALL | re.MU
 
 
 def answers_shown(prompt: str) -> tuple[str, ...]:
-    """The answers that one of FastChat's judge prompts shows, in their order: one, or two; none where it shows none.
+    """The answers that one of FastChat's judge prompts shows, in their order: one, or two;
+    none where it shows none.
 
     Of a conversation of two turns it is the last answer, which is the one that is judged.
     """

@@ -21,7 +21,9 @@ BY_NAME: dict[str, Preference] = {
 
 
 def stored_reviews(row: Mapping[str, Any], part: Rows) -> dict[str, Reviews]:
-    """The reviews of each judge that the row holds; none where it holds none. Raises ValueError for a broken one."""
+    """The reviews of each judge that the row holds; none where it holds none. Raises
+    ValueError for a broken one.
+    """
     found: dict[str, Reviews] = {}
     for name, value in row.items():
         judge, _, ending = str(name).rpartition("_")
@@ -33,7 +35,9 @@ def stored_reviews(row: Mapping[str, Any], part: Rows) -> dict[str, Reviews]:
 
 
 def _column(value: object, reason: object) -> Review:
-    """One review, with the first answer first. What is no verdict (PandaLM's ``garbage``) could not be read."""
+    """One review, with the first answer first. What is no verdict (PandaLM's
+    ``garbage``) could not be read.
+    """
     told = f"{value:g}" if isinstance(value, float) else str(value).strip().lower()
     preferred = BY_NAME.get(told)
     raw = reason if isinstance(reason, str) and reason else json.dumps(value)
@@ -41,7 +45,9 @@ def _column(value: object, reason: object) -> Review:
 
 
 def _llmbar(results: object) -> Reviews:
-    """Two reviews. ``winner`` is the number of the answer in both orders; earlier entries are the judge's drafts."""
+    """Two reviews. ``winner`` is the number of the answer in both orders; earlier
+    entries are the judge's drafts.
+    """
     last = results[-1] if isinstance(results, list) and results else None
     if not isinstance(last, Mapping) or not {"swap = False", "swap = True"} <= last.keys():
         raise ValueError("'results' does not end in an object with 'swap = False' and 'swap = True'")

@@ -24,8 +24,8 @@ MOMENTS = "optimizer.safetensors"
 class AdamState:
     """One state: where it is, and what it takes to go on from it.
 
-    ``learning_rate`` is the mean over the optimizer steps since the state before it; ``step`` counts optimizer steps; ``made_of``
-    is the identity of the base model.
+    ``learning_rate`` is the mean over the optimizer steps since the state before it; ``step`` counts
+    optimizer steps; ``made_of`` is the identity of the base model.
     """
 
     folder: Path
@@ -41,7 +41,9 @@ class AdamState:
 
 
 def save_state(model: Any, optimizer: Any, folder: Path, about: Mapping[str, str]) -> None:
-    """Write adapter and moments of a PEFT model into ``folder``, which gets its name only when it is whole."""
+    """Write adapter and moments of a PEFT model into ``folder``, which gets its
+    name only when it is whole.
+    """
     from safetensors.torch import save_file
 
     aside = folder.with_name(f".{folder.name}.part")
@@ -61,7 +63,8 @@ def save_state(model: Any, optimizer: Any, folder: Path, about: Mapping[str, str
 
 
 def find_states(checkpoint: str) -> list[AdamState]:
-    """The states in the folder ``checkpoint``: it is one itself, or holds several, or is an arm's folder that does. By step.
+    """The states in the folder ``checkpoint``: it is one itself, or holds several, or is an arm's
+    folder that does. By step.
 
     Raises:
         ConfigError: there is none, or the model that they belong to is another one now.
@@ -74,7 +77,8 @@ def find_states(checkpoint: str) -> list[AdamState]:
         found = found or [path.parent for path in folder.glob(f"step-*/{MOMENTS}")]
     if not found:
         raise ConfigError(
-            f"checkpoint: {checkpoint} holds no {MOMENTS}: Adam's moments are kept only on request. Train with train.keep_optimizer: "
+            f"checkpoint: {checkpoint} holds no {MOMENTS}: Adam's moments are kept only on request. "
+            "Train with train.keep_optimizer: "
             f"true, then give the arm's folder, or one of the folders below its {STATES}/."
         )
     states = sorted((_read(folder) for folder in found), key=lambda state: state.step)
@@ -88,7 +92,8 @@ def find_states(checkpoint: str) -> list[AdamState]:
         )
     if identity(first.model) != first.made_of:
         raise ConfigError(
-            f"checkpoint: {checkpoint} is of the model {first.model.name} as it was ({first.made_of[:40]}...); what has that name now "
+            f"checkpoint: {checkpoint} is of the model {first.model.name} as it was "
+            f"({first.made_of[:40]}...); what has that name now "
             "is another one, and its gradients would mean nothing. Restore it, or train again."
         )
     return states

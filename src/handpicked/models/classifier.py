@@ -20,20 +20,23 @@ if TYPE_CHECKING:
 def resolve_classifier(settings: ModelSettings) -> Path | str:
     """The folder or hub name of a reward model, after checking that it is one.
 
-    Raises ConfigError for a folder that is missing, a model that is no sequence classifier or has several labels, and
-    MissingPart for a hub model that cannot be had.
+    Raises ConfigError for a folder that is missing, a model that is no sequence classifier or has several
+    labels, and MissingPart for a hub model that cannot be had.
     """
     config = classifier_config(settings)
     classes = config.architectures or []
     if not any("SequenceClassification" in name for name in classes):
         raise ConfigError(
-            f"'{settings.name}' is no reward model: it is a {', '.join(classes) or config.model_type}, and a reward model is a "
-            "sequence-classification model with one output. Its score head would be made of random numbers. Give another."
+            f"'{settings.name}' is no reward model: it is a "
+            f"{', '.join(classes) or config.model_type}, and a reward model is a "
+            "sequence-classification model with one output. Its score head would be made "
+            "of random numbers. Give another."
         )
     if config.num_labels != 1:
         raise ConfigError(
             f"'{settings.name}' is no reward model: it tells {config.num_labels} labels apart "
-            f"({', '.join(str(name) for name in config.id2label.values())}) and a reward model has one output."
+            f"({', '.join(str(name) for name in config.id2label.values())}) and "
+            "a reward model has one output."
         )
     return _place(settings)
 
@@ -63,7 +66,9 @@ def classifier_identity(settings: ModelSettings) -> str:
 
 
 def load_classifier(settings: ModelSettings) -> PreTrainedModel:
-    """The reward model in eval mode on the best device. Raises as ``resolve_classifier`` and ``load_weights`` do."""
+    """The reward model in eval mode on the best device. Raises as
+    ``resolve_classifier`` and ``load_weights`` do.
+    """
     place = resolve_classifier(settings)
     from transformers import AutoModelForSequenceClassification
 
@@ -92,7 +97,8 @@ def load_classifier_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBas
 def _place(settings: ModelSettings) -> Path | str:
     if settings.name.startswith(PREFIX):
         raise ConfigError(
-            f"'{settings.name}' is no reward model, and none is bundled: no small one is known that could be. Give a hub name or "
+            f"'{settings.name}' is no reward model, and none is bundled: no small one is known "
+            "that could be. Give a hub name or "
             "a folder."
         )
     if not is_folder(settings.name):

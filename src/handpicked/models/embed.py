@@ -22,8 +22,9 @@ from handpicked.models.quiet import quiet
 def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int = 64) -> np.ndarray:
     """Embeddings of ``texts``: float32 [n, dimensions], each of length 1, so that a dot product is a cosine.
 
-    The bundled MiniLM reads the first 256 tokens of a text and has 384 dimensions. ``name`` is ``bundled:NAME``, a folder
-    or a hub name. Raises MissingPart when sentence-transformers or the model is not there.
+    The bundled MiniLM reads the first 256 tokens of a text and has 384 dimensions. ``name`` is
+    ``bundled:NAME``, a folder or a hub name. Raises MissingPart when sentence-transformers or the model is
+    not there.
     """
     model = embedder(name)
     if not texts:
@@ -40,7 +41,9 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
 
 
 def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tuple[int, int]]:
-    """For each text how many tokens the embedder reads, its special ones included, and how many it cuts off."""
+    """For each text how many tokens the embedder reads, its special ones included,
+    and how many it cuts off.
+    """
     if not texts:
         return []
     model = embedder(name)
@@ -51,7 +54,8 @@ def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tupl
 
 
 def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
-    """What the model is: a hash of its folder's files (modules and pooling included), or its commit on the hub.
+    """What the model is: a hash of its folder's files (modules and pooling included),
+    or its commit on the hub.
 
     Raises:
         ConfigError: a folder that is not there, or holds no sentence-transformers model.
@@ -64,7 +68,8 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
         raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
     if not (folder / "modules.json").is_file():
         raise ConfigError(
-            f"'{name}' is no sentence-transformers model: there is no modules.json in {folder.absolute()}. What it says, how "
+            f"'{name}' is no sentence-transformers model: there is no modules.json in "
+            f"{folder.absolute()}. What it says, how "
             "token vectors become one, must not be guessed."
         )
     digest = hashlib.sha256()
@@ -100,5 +105,7 @@ def embedder(name: str) -> Any:
 
 
 def _hub_commit(name: str) -> str:
-    """The commit of an embedder of the hub. Not every one has a config.json, but all say in modules.json what they are."""
+    """The commit of an embedder of the hub. Not every one has a config.json, but all say in
+    modules.json what they are.
+    """
     return hub_file(ModelSettings(name=name), "modules.json").parent.name

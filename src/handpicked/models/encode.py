@@ -11,7 +11,8 @@ from handpicked.records import Example
 
 
 def response_turns(example: Example) -> list[int]:
-    """Positions of the messages that make up ``example.response``: the final assistant turn that is learned, or all of them.
+    """Positions of the messages that make up ``example.response``: the final assistant turn that
+    is learned, or all of them.
 
     Raises TrainingError for an example without an assistant turn.
     """
@@ -24,7 +25,9 @@ def response_turns(example: Example) -> list[int]:
 
 
 def cut(row: Encoded, max_length: int, end_id: int) -> Encoded | None:
-    """``row`` in ``max_length`` tokens, its last learned token the end of a response. None when that leaves no response."""
+    """``row`` in ``max_length`` tokens, its last learned token the end of a response. None
+    when that leaves no response.
+    """
     if len(row.ids) <= max_length:
         return row
     ids, labels = row.ids[:max_length], row.labels[:max_length]

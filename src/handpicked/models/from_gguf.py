@@ -1,7 +1,8 @@
 """Converts a GGUF file of the Llama architecture to float32 safetensors and a Hugging Face tokenizer.
 
-transformers can load GGUF files too, but takes 42 s where this takes 9 s, refuses to save what it loaded, and loses the
-splitting of digits in this tokenizer (checked against it in tests/models/test_bundled.py: the weights are bit-equal).
+transformers can load GGUF files too, but takes 42 s where this takes 9 s, refuses to save what it loaded, and
+loses the splitting of digits in this tokenizer (checked against it in tests/models/test_bundled.py: the
+weights are bit-equal).
 """
 
 from __future__ import annotations

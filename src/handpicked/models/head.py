@@ -1,8 +1,8 @@
 """Computes the output head only at the positions that are needed.
 
-A prompt's logits are never used, yet they cost a vocabulary-sized product each: a third of all the work for a small
-model. The hook hands the head just the hidden states whose next token is labelled; everything else is the model's own
-code, so logit scaling and soft-capping stay as they are.
+A prompt's logits are never used, yet they cost a vocabulary-sized product each: a third of all the work for a
+small model. The hook hands the head just the hidden states whose next token is labelled; everything else is
+the model's own code, so logit scaling and soft-capping stay as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ IGNORED = -100
 
 @contextmanager
 def head_only_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
-    """Within it, ``model(...).logits`` has shape [1, n, vocabulary]: the ``n`` true places of ``positions``, row by row.
+    """Within it, ``model(...).logits`` has shape [1, n, vocabulary]: the ``n`` true places of
+    ``positions``, row by row.
 
     ``positions`` is a boolean tensor [batch, length]. ``model`` may be wrapped (PEFT, DDP, FSDP).
     """
@@ -38,8 +39,8 @@ def head_only_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
 def predicted(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The places [batch, length] whose next token is labelled, and these ``n`` tokens row by row.
 
-    ``labels`` [batch, length] holds token ids, and -100 where nothing is to be learned or scored; the first position
-    of a row predicts nothing and is never counted.
+    ``labels`` [batch, length] holds token ids, and -100 where nothing is to be learned or scored; the first
+    position of a row predicts nothing and is never counted.
     """
     import torch
 
@@ -49,7 +50,8 @@ def predicted(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def label_logits(model: Any, labels: torch.Tensor, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the model gives for every labelled token, row by row: logits float32 [n, vocabulary], and the ``n`` tokens themselves.
+    """What the model gives for every labelled token, row by row: logits float32 [n, vocabulary], and
+    the ``n`` tokens themselves.
 
     ``labels`` as in ``predicted``.
     """
@@ -60,7 +62,9 @@ def label_logits(model: Any, labels: torch.Tensor, **inputs: Any) -> tuple[torch
 
 
 def label_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
-    """The negative log-likelihood, in nats, of every labelled token, row by row, of ``labels`` as in ``predicted``: float32 [n]."""
+    """The negative log-likelihood, in nats, of every labelled token, row by row, of ``labels`` as in
+    ``predicted``: float32 [n].
+    """
     import torch
 
     logits, answers = label_logits(model, labels, **inputs)

@@ -1,7 +1,7 @@
 """Finds, identifies and loads a model by its settings.
 
-Only safetensors are read, code that comes with a model runs only when asked for, and a model that cannot be loaded is
-an error, never another model.
+Only safetensors are read, code that comes with a model runs only when asked for, and a model that cannot be
+loaded is an error, never another model.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeE
 def resolve(settings: ModelSettings) -> Path | str:
     """The folder of a bundled or local model, or the name of a hub model, after checking that it can be had.
 
-    Raises ConfigError for a folder that is missing and for what is no causal language model, and MissingPart for a hub model
-    that is neither cached nor reachable, a wheel that is not installed, or transformers itself.
+    Raises ConfigError for a folder that is missing and for what is no causal language model, and MissingPart
+    for a hub model that is neither cached nor reachable, a wheel that is not installed, or transformers
+    itself.
     """
     if settings.name.startswith(PREFIX):
         folder = bundled_folder(settings.name)
@@ -74,8 +75,9 @@ def device() -> str:
 def dtype_of(settings: ModelSettings) -> torch.dtype:
     """The number type to compute in. ``auto``: bfloat16 on an accelerator that has it, else float32.
 
-    On a CPU always float32, so that scores and training are the same on every one: bfloat16 moves a row's IFD by up to a
-    hundredth (measured), and a CPU without instructions for it is four to eight times slower. It can be asked for.
+    On a CPU always float32, so that scores and training are the same on every one: bfloat16 moves a row's IFD
+    by up to a hundredth (measured), and a CPU without instructions for it is four to eight times slower. It
+    can be asked for.
     """
     import torch
 
@@ -87,7 +89,9 @@ def dtype_of(settings: ModelSettings) -> torch.dtype:
 
 
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
-    """The model's own tokenizer. One without a padding token pads with end-of-text: masks never rely on the pad id."""
+    """The model's own tokenizer. One without a padding token pads with end-of-text: masks
+    never rely on the pad id.
+    """
     commit = pinned(settings)
     # A tokenizer of the hub may be that of any model, such as the one behind an endpoint.
     place = resolve(settings) if commit is None else settings.name
@@ -117,8 +121,9 @@ def load_model(
 ) -> PreTrainedModel:
     """The model in eval mode on device ``on`` (default: the best), with ``adapter`` merged into its weights.
 
-    ``dtype`` overrides the one the settings resolve to; ``options`` go to ``from_pretrained``. Raises ConfigError or
-    MissingPart as ``resolve`` does, and ConfigError when the weights or the adapter cannot be loaded, or weights are missing.
+    ``dtype`` overrides the one the settings resolve to; ``options`` go to ``from_pretrained``. Raises
+    ConfigError or MissingPart as ``resolve`` does, and ConfigError when the weights or the adapter cannot be
+    loaded, or weights are missing.
     """
     place = resolve(settings)
     from transformers import AutoModelForCausalLM
@@ -135,7 +140,9 @@ def load_model(
 
 
 def _with_adapter(model: Any, adapter: Path) -> Any:
-    """The LoRA adapter's product added to the weights: the same function, without its two extra products a layer."""
+    """The LoRA adapter's product added to the weights: the same function, without its
+    two extra products a layer.
+    """
     folder = checked_adapter(adapter)
     try:
         from peft import PeftModel
@@ -179,19 +186,22 @@ def _checked(folder: Path, settings: ModelSettings) -> Path:
     causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or brings_code
     if brings_code and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not settings.trust_remote_code:
         raise ConfigError(
-            f"'{name}' is of a type that transformers does not know ({kind}) and brings its own code, which runs only when you say "
+            f"'{name}' is of a type that transformers does not know ({kind}) and brings its own "
+            "code, which runs only when you say "
             "so: read the .py files in its folder, then set trust_remote_code: true; or give another model."
         )
     if not causal or (
         classes and not any("CausalLM" in c or "LMHead" in c or "Conditional" in c for c in classes)
     ):
         raise ConfigError(
-            f"'{name}' is no causal language model (model_type {kind}, {', '.join(classes) or 'no architecture'}); "
+            f"'{name}' is no causal language model (model_type {kind}, "
+            f"{', '.join(classes) or 'no architecture'}); "
             "scores, training and generation need one."
         )
     if config.get("is_encoder_decoder"):
         raise ConfigError(
-            f"'{name}' is an encoder with a decoder (model_type {kind}), whose decoder alone makes no sense of a conversation; "
+            f"'{name}' is an encoder with a decoder (model_type {kind}), whose decoder alone "
+            "makes no sense of a conversation; "
             "scores, training and generation need a causal language model."
         )
     return folder
@@ -202,14 +212,18 @@ def _listed(value: Any) -> list[Any]:
 
 
 def hub_commit(settings: ModelSettings) -> str:
-    """The commit of a hub model: from the local cache, else from the hub. Raises MissingPart when neither has it."""
+    """The commit of a hub model: from the local cache, else from the hub. Raises
+    MissingPart when neither has it.
+    """
     return hub_file(settings).parent.name
 
 
 def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
-    """A small file of a hub model, in the cache folder that bears the commit's name: what is cached, else from the hub.
+    """A small file of a hub model, in the cache folder that bears the commit's name: what is
+    cached, else from the hub.
 
-    Asked for by its branch, so that the cache learns which commit the branch is at, and knows it without the hub.
+    Asked for by its branch, so that the cache learns which commit the branch is at, and
+    knows it without the hub.
     """
     try:
         from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
@@ -222,19 +236,23 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
             return Path(cached)  # .../snapshots/COMMIT/config.json
         if constants.HF_HUB_OFFLINE:
             raise MissingPart(
-                f"The model '{settings.name}' is neither a folder here nor in the local cache (no {name}), and HF_HUB_OFFLINE is "
+                f"The model '{settings.name}' is neither a folder here nor in the local cache (no "
+                f"{name}), and HF_HUB_OFFLINE is "
                 "set. Download it on a machine with the hub, or give a folder."
             )
         return Path(hf_hub_download(settings.name, name, revision=settings.revision))
     except hub_errors() as error:
         raise MissingPart(
-            f"The model '{settings.name}' is not a folder here, is not cached, and the hub did not give its {name}: "
+            f"The model '{settings.name}' is not a folder here, is not cached, and "
+            f"the hub did not give its {name}: "
             f"{first_line(error)} Check the name and the connection, or give a folder."
         ) from error
 
 
 def hub_errors() -> tuple[type[Exception], ...]:
-    """What the hub's client raises when it refuses or is out of reach, whichever HTTP library it was built on."""
+    """What the hub's client raises when it refuses or is out of reach, whichever
+    HTTP library it was built on.
+    """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     unreachable = (sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)

@@ -13,7 +13,9 @@ PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".pickle")
 
 
 def checked_adapter(adapter: Path) -> Path:
-    """The folder of a LoRA adapter, after checking that its weights are safetensors. Raises ConfigError where not."""
+    """The folder of a LoRA adapter, after checking that its weights are safetensors.
+    Raises ConfigError where not.
+    """
     if not (adapter / "adapter_config.json").is_file():
         raise ConfigError(f"There is no LoRA adapter in {adapter}: adapter_config.json is missing.")
     if (adapter / "adapter_model.safetensors").is_file():
@@ -41,7 +43,9 @@ def pickles_in(folder: Path) -> list[str]:
 
 @contextmanager
 def without_pickles(what: str) -> Iterator[None]:
-    """Within it no library may unpickle weights: ``torch.load`` raises ConfigError, which begins with ``what``."""
+    """Within it no library may unpickle weights: ``torch.load`` raises ConfigError,
+    which begins with ``what``.
+    """
     import torch
 
     load = torch.load
@@ -58,6 +62,7 @@ def without_pickles(what: str) -> Iterator[None]:
 
 def _refusal(what: str, file: str) -> str:
     return (
-        f"{what} has its weights in a pickle ({file}), which could run any code. handpicked reads safetensors only: load it where "
+        f"{what} has its weights in a pickle ({file}), which could run any code. handpicked reads "
+        "safetensors only: load it where "
         "you trust it and save it again with safe_serialization=True, or give another."
     )

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, transformers draws no bars and logs errors only, and Python shows no warnings; afterwards it is as it was."""
+    """Within it, transformers draws no bars and logs errors only, and Python shows no warnings;
+    afterwards it is as it was.
+    """
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

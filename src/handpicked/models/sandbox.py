@@ -1,9 +1,10 @@
 """Renders chat templates in Jinja's sandbox, with limits on time and size.
 
-The environment is that of transformers' ``apply_chat_template`` (white space rules, ``tojson``, ``raise_exception``,
-``{% generation %}``, loop controls) with two differences. ``strftime_now`` gives the same day every time, so that a template
-that writes the date (Llama 3, SmolLM3, gpt-oss) gives the same tokens tomorrow. And the steps of loops and macros, the
-length of texts and the numbers given to methods and filters are bounded, so that no template runs for ever or fills the memory.
+The environment is that of transformers' ``apply_chat_template`` (white space rules, ``tojson``,
+``raise_exception``, ``{% generation %}``, loop controls) with two differences. ``strftime_now`` gives the
+same day every time, so that a template that writes the date (Llama 3, SmolLM3, gpt-oss) gives the same tokens
+tomorrow. And the steps of loops and macros, the length of texts and the numbers given to methods and filters
+are bounded, so that no template runs for ever or fills the memory.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from handpicked.errors import Refused, TrainingError
 TODAY = datetime(2024, 7, 26)
 """The day that every template is shown: the one that Llama 3's own template falls back to."""
 STEPS = 300_000
-"""Steps of loops and calls of macros in one rendering, at most. A conversation of 1,000 turns needs some thousands."""
+"""Steps of loops and calls of macros in one rendering, at most. A conversation of 1,000
+turns needs some thousands.
+"""
 SIZE = 20_000_000
 """Characters of any one text, and the largest number that a method or filter is given, at most."""
 FAULTS = (
@@ -54,7 +57,9 @@ class Endless(TrainingError):
 
 @dataclass(frozen=True)
 class Rendering:
-    """A rendered conversation, and the spans (start, end) of ``text`` that the template marks as generated."""
+    """A rendered conversation, and the spans (start, end) of ``text`` that the
+    template marks as generated.
+    """
 
     text: str
     marked: tuple[tuple[int, int], ...] = ()
@@ -75,8 +80,8 @@ _RUN: ContextVar[_Run] = ContextVar("rendering")
 def render_source(source: str, name: str, variables: dict[str, Any]) -> Rendering:
     """The text that the template ``source`` makes of ``variables``; ``name`` is for messages.
 
-    Raises Refused where the template raises an error, Endless where it exceeds a bound, and TrainingError where it is no
-    template.
+    Raises Refused where the template raises an error, Endless where it exceeds a bound, and
+    TrainingError where it is no template.
     """
     template = _compiled(source, name)
     run = _Run()
@@ -90,7 +95,8 @@ def render_source(source: str, name: str, variables: dict[str, Any]) -> Renderin
                 raise _Unbounded(f"writes more than {SIZE:,} characters")
     except (_Unbounded, OverflowError, RecursionError, MemoryError) as error:
         raise Endless(
-            f"The chat template '{name}' {error or 'needs more memory than there is'}: it may never end, so it is refused. "
+            f"The chat template '{name}' {error or 'needs more memory than there is'}: it "
+            "may never end, so it is refused. "
             "Set train.template to chatml, alpaca, vicuna or plain."
         ) from None
     except FAULTS as error:
@@ -110,7 +116,8 @@ def _compiled(source: str, name: str) -> Template:
         return _environment().from_string(_stepped(_environment().parse(source)))
     except TemplateSyntaxError as error:
         raise TrainingError(
-            f"The chat template '{name}' is no valid Jinja (line {error.lineno}: {error.message}). Correct it, or set "
+            f"The chat template '{name}' is no valid Jinja (line {error.lineno}: "
+            f"{error.message}). Correct it, or set "
             "train.template to chatml, alpaca, vicuna or plain."
         ) from error
     except RecursionError:
@@ -120,7 +127,9 @@ def _compiled(source: str, name: str) -> Template:
 
 
 def _stepped(tree: nodes.Template) -> nodes.Template:
-    """The template with a step counted in every loop and macro, and with ``~`` as ``+`` of texts, whose length is checked."""
+    """The template with a step counted in every loop and macro, and with ``~`` as ``+`` of
+    texts, whose length is checked.
+    """
     repeated: list[nodes.For | nodes.Macro | nodes.CallBlock] = [*tree.find_all(nodes.For)]
     repeated += [*tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)]
     for block in repeated:

@@ -1,26 +1,31 @@
 """Chat templates: one rendering for training, generation, scoring and held-out loss.
 
-**The rule.** A response is what a model writes after its generation prompt. So a learned turn is shown as inference shows it:
+**The rule.** A response is what a model writes after its generation prompt. So a learned turn is
+shown as inference shows it:
 
     generation prompt of the turns before it  +  opening  +  response  +  end token
     (-------------------- not learned ---------------------)  (------- learned -------)
 
-The *opening* is what the template itself puts between its generation prompt and a response: an empty thought (Qwen3), the
-end of a thought that the generation prompt begins (DeepSeek-R1), a channel (gpt-oss). It is no part of the row, so it is not
-learned, and generation is prompted with it. A row whose response holds a thought is learned with its thought and has no
-opening: ``encode_prompt(..., thought=True)`` is its prompt. An empty thought in a row is no thought.
+The *opening* is what the template itself puts between its generation prompt and a response: an empty thought
+(Qwen3), the end of a thought that the generation prompt begins (DeepSeek-R1), a channel (gpt-oss). It is no
+part of the row, so it is not learned, and generation is prompted with it. A row whose response holds a
+thought is learned with its thought and has no opening: ``encode_prompt(..., thought=True)`` is its prompt. An
+empty thought in a row is no thought.
 
-Earlier turns are as the template writes them before a later one, which may be without their thoughts. An earlier turn is
-learned only where it stands there exactly as inference would show it; ``Encoded.unlearned`` counts the others.
+Earlier turns are as the template writes them before a later one, which may be without their thoughts. An
+earlier turn is learned only where it stands there exactly as inference would show it; ``Encoded.unlearned``
+counts the others.
 
-What a turn says beside its content (a thought that the row keeps apart, tool calls, the tools that are declared) is given to the
-template that takes it. For one that does not, thoughts and calls are written into the content (``Message.text``), so that nothing
-of a response is lost, and ``Template.takes`` says so; declared tools cannot be shown then.
+What a turn says beside its content (a thought that the row keeps apart, tool calls, the tools that are
+declared) is given to the template that takes it. For one that does not, thoughts and calls are written into
+the content (``Message.text``), so that nothing of a response is lost, and ``Template.takes`` says so;
+declared tools cannot be shown then.
 
-Text and responses are tokenised piece by piece, so the tokens of a prompt are the same whether a response follows (training)
-or is wanted (generation). The end token is appended by id, and a response that spells out a special token is tokenised as
-ordinary text: exactly one end token ends exactly one response. ``auto`` is the tokenizer's own template, as it is: a default
-system prompt that it slips in stays, in training as in generation.
+Text and responses are tokenised piece by piece, so the tokens of a prompt are the same whether a response
+follows (training) or is wanted (generation). The end token is appended by id, and a response that spells out
+a special token is tokenised as ordinary text: exactly one end token ends exactly one response. ``auto`` is
+the tokenizer's own template, as it is: a default system prompt that it slips in stays, in training as in
+generation.
 """
 
 from __future__ import annotations
@@ -48,7 +53,9 @@ log = logging.getLogger(__name__)
 
 SHIPPED = ("alpaca", "chatml", "plain", "vicuna")
 FALLBACK = "alpaca"
-"""What ``auto`` is for a tokenizer without a template of its own: the template that this family of papers trains with."""
+"""What ``auto`` is for a tokenizer without a template of its own: the template that this
+family of papers trains with.
+"""
 THOUGHT, THOUGHT_END = "<think>", "</think>"
 CLOSED = f"\n{THOUGHT_END}\n\n"
 """How a thought that the generation prompt begins is ended where the response has none."""
@@ -63,9 +70,11 @@ _TOOL_PROBE = '[{"type": "function", "function": {"name": "callee", "description
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids and labels of one conversation, equally long. A label is the token's id, or -100 where it is not learned.
+    """Token ids and labels of one conversation, equally long. A label is the token's id, or
+    -100 where it is not learned.
 
-    ``unlearned`` counts the turns that were to be learned but do not stand in the conversation as inference shows them.
+    ``unlearned`` counts the turns that were to be learned but do not stand in the
+    conversation as inference shows them.
     """
 
     ids: list[int]
@@ -80,7 +89,9 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Shown:
-    """A turn as inference shows it: the generation prompt with the opening, and the response without its end token."""
+    """A turn as inference shows it: the generation prompt with the opening, and the
+    response without its end token.
+    """
 
     prompt: str
     response: str
@@ -97,7 +108,9 @@ class Takes:
 
 @dataclass(frozen=True)
 class Template:
-    """A chat template with its tokenizer. ``end_id`` is the token that ends a response; make one with ``load_template``."""
+    """A chat template with its tokenizer. ``end_id`` is the token that ends a response; make
+    one with ``load_template``.
+    """
 
     name: str
     tokenizer: PreTrainedTokenizerBase
@@ -122,9 +135,11 @@ class Template:
         return not self.takes.tools and any(message.tools for message in messages)
 
     def encode(self, messages: Sequence[Message], turns: Sequence[int]) -> Encoded:
-        """The conversation up to its last learned turn. ``turns``: positions in ``messages`` that are learned.
+        """The conversation up to its last learned turn. ``turns``: positions in
+        ``messages`` that are learned.
 
-        Raises Refused (a TrainingError) where the template refuses the conversation or changes a response's own text.
+        Raises Refused (a TrainingError) where the template refuses the conversation or
+        changes a response's own text.
         """
         ids, labels = list(self.prefix), [IGNORED] * len(self.prefix)
         pieces = self._conversation(messages, max(turns))
@@ -148,7 +163,8 @@ class Template:
         return [*self._pieces(messages[:last], shown.prompt), (shown.response, last)]
 
     def encode_prompt(self, messages: Sequence[Message], *, thought: bool = False) -> list[int]:
-        """Token ids of a prompt, up to the place where the response begins; with ``thought``, where its thought does.
+        """Token ids of a prompt, up to the place where the response begins; with
+        ``thought``, where its thought does.
 
         Raises Refused where the template refuses the conversation.
         """
@@ -161,14 +177,17 @@ class Template:
         return ids
 
     def prompt(self, messages: Sequence[Message], *, thought: bool = False) -> str:
-        """The generation prompt after ``messages``, with the opening of a response unless that begins with a ``thought``."""
+        """The generation prompt after ``messages``, with the opening of a response unless that
+        begins with a ``thought``.
+        """
         before = self._render(messages, prompt=True).text
         return before if thought else before + self._opening(messages, before)
 
     def show(self, messages: Sequence[Message]) -> Shown:
         """The last turn of ``messages``, an assistant's, as inference shows it.
 
-        Raises Refused where the template refuses the conversation, changes the response's text or leaves it without an end.
+        Raises Refused where the template refuses the conversation, changes the response's text or
+        leaves it without an end.
         """
         last = messages[-1]
         before = self._render(messages[:-1], prompt=True).text
@@ -190,7 +209,8 @@ class Template:
     def _with_thought(self, content: str, before: str, body: str, marked: int) -> Shown:
         """A response with a thought, which the template sets apart in its own way, or drops.
 
-        Dropped, it is learned as the row has it: inference shows the generation prompt, and the model writes its thought.
+        Dropped, it is learned as the row has it: inference shows the generation prompt, and the
+        model writes its thought.
         """
         thought, _, answer = content.rpartition(THOUGHT_END)
         if answer.strip() not in body:
@@ -202,7 +222,9 @@ class Template:
         return Shown(before, text.removeprefix(THOUGHT).lstrip("\n") if begun else text)
 
     def _with_calls(self, messages: Sequence[Message], before: str, body: str, marked: int) -> Shown:
-        """A response that calls tools, in the template's own form of calls. Raises Refused where it drops a part of it."""
+        """A response that calls tools, in the template's own form of calls. Raises Refused
+        where it drops a part of it.
+        """
         last = messages[-1]
         for part in (last.reasoning, last.answer, *(call.name for call in last.calls)):
             if part.strip() not in body:
@@ -221,10 +243,12 @@ class Template:
         return Shown(before + body[:start], body[start:])
 
     def _body(self, messages: Sequence[Message], before: str) -> tuple[str, int]:
-        """What follows the generation prompt ``before`` when the template writes the last turn, up to its end token, and
-        where in it begins what the template marks as generated (0: the start, also where it marks nothing).
+        """What follows the generation prompt ``before`` when the template writes the last turn, up to its end
+        token, and where in it begins what the template marks as generated (0: the start, also where it marks
+        nothing).
 
-        Where only the generation prompt begins a thought (DeepSeek-R1), the end of that thought is what follows first.
+        Where only the generation prompt begins a thought (DeepSeek-R1), the end of that
+        thought is what follows first.
         """
         whole = self._render(messages, prompt=False)
         begun = not whole.text.startswith(before) and before.rstrip().endswith(THOUGHT)
@@ -253,15 +277,18 @@ class Template:
         return max(0, own[0] - start)
 
     def _opening(self, messages: Sequence[Message], before: str) -> str:
-        """What the template writes between the generation prompt ``before`` and a response that has no thought."""
+        """What the template writes between the generation prompt ``before`` and a
+        response that has no thought.
+        """
         probe = _PROBE[1]
         body, _ = self._body((*messages, probe), before)
         opening = body[: body.rfind(probe.content)]
         return opening if opening.strip() else ""  # white space is learned: a model must write it
 
     def _pieces(self, messages: Sequence[Message], text: str) -> Iterator[tuple[str, int | None]]:
-        """``text``, which shows ``messages``, in pieces: (template and prompt text, None), (a response without its end, its
-        turn). A turn that is not shown as inference shows it is prompt text."""
+        """``text``, which shows ``messages``, in pieces: (template and prompt text, None), (a response
+        without its end, its turn). A turn that is not shown as inference shows it is prompt text.
+        """
         done = 0
         for turn, message in enumerate(messages):
             if message.role != "assistant":
@@ -295,12 +322,14 @@ class Template:
 
 
 def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
-    """The template ``auto`` (the tokenizer's own), alpaca, chatml, plain, vicuna, or one that the tokenizer names.
+    """The template ``auto`` (the tokenizer's own), alpaca, chatml, plain, vicuna, or one
+    that the tokenizer names.
 
-    A tokenizer without a template of its own, as a base model's, gets ``FALLBACK`` for ``auto``: the template that is
-    returned bears its name, and it is logged. Raises ConfigError for an unknown name; TrainingError for a tokenizer without
-    an end-of-text token, for a template that is no Jinja or exceeds the sandbox's bounds, and for one whose responses end in
-    no special token, because a model trained so would never learn to stop.
+    A tokenizer without a template of its own, as a base model's, gets ``FALLBACK`` for ``auto``: the template
+    that is returned bears its name, and it is logged. Raises ConfigError for an unknown name; TrainingError
+    for a tokenizer without an end-of-text token, for a template that is no Jinja or exceeds the sandbox's
+    bounds, and for one whose responses end in no special token, because a model trained so would never learn
+    to stop.
     """
     own = own_templates(tokenizer)
     if name == "auto" and not own:
@@ -332,14 +361,16 @@ def own_templates(tokenizer: Any) -> Mapping[str, str]:
 
 
 def own_template(tokenizer: Any) -> str | None:
-    """The tokenizer's own chat template: the only one it has, or of several the one named ``default``; None: it has none.
+    """The tokenizer's own chat template: the only one it has, or of several the one named
+    ``default``; None: it has none.
 
     Raises ConfigError where there are several and none is the default.
     """
     own = own_templates(tokenizer)
     if len(own) > 1 and DEFAULT not in own:
         raise ConfigError(
-            f"This model's tokenizer has the chat templates {', '.join(sorted(own))} and none named {DEFAULT}: name the one to "
+            f"This model's tokenizer has the chat templates {', '.join(sorted(own))} and none "
+            f"named {DEFAULT}: name the one to "
             "use as the template."
         )
     return own.get(DEFAULT) or next(iter(own.values()), None)
@@ -349,8 +380,10 @@ def _shipped(name: str, tokenizer: Any) -> str:
     source = (files("handpicked.models") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
     if "eos_token" in source and tokenizer.eos_token is None:
         raise TrainingError(
-            f"This model's tokenizer names no end-of-text token (eos_token), with which the template '{name}' ends a "
-            "response: a model trained so would never learn to stop. Name one of its tokens as eos_token in its "
+            "This model's tokenizer names no end-of-text token (eos_token), with "
+            f"which the template '{name}' ends a "
+            "response: a model trained so would never learn to stop. Name one of "
+            "its tokens as eos_token in its "
             "tokenizer_config.json, or choose a model whose tokenizer has one."
         )
     return source
@@ -490,7 +523,9 @@ def _end_id(name: str, tokenizer: Any, source: str) -> int:
         if token in special and token != tokenizer.unk_token_id:
             return int(token)
     raise TrainingError(
-        f"The chat template '{name}' ends a response with {tail!r}, which holds no special token of this tokenizer: a model "
-        "trained so would never learn to stop. Choose another train.template (alpaca, vicuna and plain end with the "
+        f"The chat template '{name}' ends a response with {tail!r}, which holds no special "
+        "token of this tokenizer: a model "
+        "trained so would never learn to stop. Choose another train.template (alpaca, "
+        "vicuna and plain end with the "
         "tokenizer's own end-of-text)."
     )

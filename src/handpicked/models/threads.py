@@ -19,10 +19,10 @@ def side_by_side(
 ) -> Generator[Result, None, None]:
     """``work`` of each item, in order: forward passes of ``model`` over small batches.
 
-    On a CPU, as many at once as torch has threads, with one thread each, in the products of a BLAS as well. A product of a few hundred
-    lines hardly gains from a second thread, and the many small steps between products gain nothing. One after the other on an
-    accelerator, and where passes would disturb each other. Close it when it is not read to its end: what has not begun is
-    then left.
+    On a CPU, as many at once as torch has threads, with one thread each, in the products of a BLAS as well. A
+    product of a few hundred lines hardly gains from a second thread, and the many small steps between
+    products gain nothing. One after the other on an accelerator, and where passes would disturb each other.
+    Close it when it is not read to its end: what has not begun is then left.
     """
     import torch
 
@@ -41,7 +41,9 @@ def side_by_side(
 
 
 def _independent(model: Any) -> bool:
-    """Whether passes of the model may run at once: on a CPU, by transformers' own code as it is, which keeps no state."""
+    """Whether passes of the model may run at once: on a CPU, by transformers' own code as it
+    is, which keeps no state.
+    """
     rotary = [
         getattr(model.config.get_text_config(), name, None) for name in ("rope_parameters", "rope_scaling")
     ]

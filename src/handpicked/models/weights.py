@@ -36,13 +36,15 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
             SafetensorError,
         ) as error:  # the last two: another shape, damage
             raise ConfigError(
-                f"The model '{settings.name}' cannot be loaded: {first_line(error)} handpicked reads safetensors only."
+                f"The model '{settings.name}' cannot be loaded: {first_line(error)} "
+                "handpicked reads safetensors only."
             ) from error
     missing = sorted(told["missing_keys"])
     if missing:
         more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
         raise ConfigError(
-            f"The files of '{settings.name}' lack the weights {', '.join(missing[:NAMED])}{more}: they would be random numbers. "
+            f"The files of '{settings.name}' lack the weights {', '.join(missing[:NAMED])}{more}: "
+            "they would be random numbers. "
             "Give the folder of the whole model."
         )
     return model

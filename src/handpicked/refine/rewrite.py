@@ -1,8 +1,9 @@
 """Rewrites the selected responses of a refinement arm by a chat model.
 
-Long Is More (Zhao et al., 2024, arXiv 2402.04833) refines the longest responses by a chat model before training on them.
-The prompt here is our own. A row without a usable new response is left out of the subset, counted with its reason: with
-its old response the arm would be neither the one nor the other. Both texts of every row are stored.
+Long Is More (Zhao et al., 2024, arXiv 2402.04833) refines the longest responses by a chat model before
+training on them. The prompt here is our own. A row without a usable new response is left out of the subset,
+counted with its reason: with its old response the arm would be neither the one nor the other. Both texts of
+every row are stored.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ PLACES = ("{prompt}", "{response}")
 class Refined:
     """What a rewriting came to, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
 
-    ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason. ``lost`` of these
-    are so for a reason that may pass.
+    ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason.
+    ``lost`` of these are so for a reason that may pass.
     """
 
     rows: int
@@ -46,7 +47,9 @@ class Refined:
 
 
 def load_prompt(path: str | None) -> str:
-    """The text with ``{prompt}`` and ``{response}`` in it, ours or the file's. Raises ConfigError where it lacks one of them."""
+    """The text with ``{prompt}`` and ``{response}`` in it, ours or the file's. Raises ConfigError
+    where it lacks one of them.
+    """
     if path is None:
         return (files("handpicked.refine") / "prompt.txt").read_text(encoding="utf-8")
     try:
@@ -71,14 +74,15 @@ def rewrite(
     progress: Progress = SILENT,
     earlier: Sequence[Mapping[str, Any]] = (),
 ) -> Refined:
-    """Rewrite the final response of every example, into ``out/selected.jsonl`` (messages) and ``out/refined.jsonl``.
+    """Rewrite the final response of every example, into ``out/selected.jsonl`` (messages)
+    and ``out/refined.jsonl``.
 
-    ``refined.jsonl`` has a line a row: row, id, original, refined (null with a reason where the row is left out), cost, lost. ``earlier`` are such lines of
-    these rows: those that are not lost are kept as they are.
+    ``refined.jsonl`` has a line a row: row, id, original, refined (null with a reason where the row is left
+    out), cost, lost. ``earlier`` are such lines of these rows: those that are not lost are kept as they are.
 
-    Replies already paid for come from ``cache`` (default: the user's one request cache), so a rewriting that was cut off
-    goes on where it stopped. Raises EndpointError and MissingPart as ``endpoint.complete`` does, and EndpointError when
-    not one response was rewritten.
+    Replies already paid for come from ``cache`` (default: the user's one request cache), so a rewriting that
+    was cut off goes on where it stopped. Raises EndpointError and MissingPart as ``endpoint.complete`` does,
+    and EndpointError when not one response was rewritten.
     """
     template = load_prompt(settings.prompt)
     known = {line["row"]: line for line in earlier if not line["lost"]}
@@ -91,7 +95,8 @@ def rewrite(
     left_out = Counter(line["reason"] for line in lines if line["reason"] is not None)
     if not kept:
         raise EndpointError(
-            f"arm '{arm}': {settings.model} gave no usable response for any of {len(examples)} rows ({dict(left_out)})."
+            f"arm '{arm}': {settings.model} gave no usable response for any of "
+            f"{len(examples)} rows ({dict(left_out)})."
         )
     for name, rows in (("refined.jsonl", lines), ("selected.jsonl", kept)):
         write_text(out / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -1,8 +1,8 @@
 """Small static charts as inline SVG.
 
-Positions along x are percentages of the width and nothing is scaled, so text and strokes keep their size from phone to
-paper. Colours are classes of style.css (light and dark). Every chart repeats numbers that its table or caption states,
-so all are hidden from screen readers.
+Positions along x are percentages of the width and nothing is scaled, so text and strokes keep their size from
+phone to paper. Colours are classes of style.css (light and dark). Every chart repeats numbers that its table
+or caption states, so all are hidden from screen readers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def interval(
 ) -> Markup:
     """A dot and its 95% interval on an axis from ``low`` to ``high`` with a line at ``zero``.
 
-    The mark is coloured by side: ``good`` says which side of ``zero`` is better (high, low, none). A ``second`` estimate is drawn hollow below.
+    The mark is coloured by side: ``good`` says which side of ``zero`` is better (high, low, none). A
+    ``second`` estimate is drawn hollow below.
     """
     parts = [
         f'<line class="zero" x1="{_x(_at(zero, low, high))}" x2="{_x(_at(zero, low, high))}" y1="0" y2="{ROW}"/>'
@@ -72,7 +73,9 @@ def _at(value: float, low: float, high: float) -> float:
 
 
 def _side(low: float, high: float, zero: float, good: str) -> str:
-    """``better`` or ``worse`` when the whole interval lies on one side, else (or where no side is good) ``open``."""
+    """``better`` or ``worse`` when the whole interval lies on one side, else (or where
+    no side is good) ``open``.
+    """
     if good == "none":
         return "open"
     if low > zero:
@@ -100,7 +103,9 @@ def share_bar(value: float, most: float) -> Markup:
 
 
 def quantile_strip(quantiles: Mapping[str, float] | None, most: float) -> Markup:
-    """The middle 90% as a thin line, the middle half as a thick one, the median as a dot, from 0 to ``most``."""
+    """The middle 90% as a thin line, the middle half as a thick one, the median as
+    a dot, from 0 to ``most``.
+    """
     if quantiles is None:
         return _svg(ROW, [])
     at = {q: _x(quantiles[q] / most if most else 0.0) for q in ("p5", "p25", "p50", "p75", "p95")}
@@ -144,7 +149,9 @@ def _labelled(edge: int) -> bool:
 def curve(
     mine: Sequence[Sequence[float]], others: Sequence[Sequence[Sequence[float]]], top: Sequence[float]
 ) -> Markup:
-    """A loss curve in front of the other arms'. ``top`` is (last step, lowest loss, highest loss) of the shared axes."""
+    """A loss curve in front of the other arms'. ``top`` is (last step, lowest loss, highest
+    loss) of the shared axes.
+    """
     last, low, high = top
     lines = [("others", points) for points in others] + [("mine", mine)]
     shapes = "".join(

@@ -18,7 +18,9 @@ NOT_A_DIFFERENCE = ("name", "why", "cost", "expected")
 
 
 def render_comparison(results: Sequence[Results]) -> str:
-    """The page of several runs, in the order given. Pure, like ``render``: the same bytes for the same results."""
+    """The page of several runs, in the order given. Pure, like ``render``: the same
+    bytes for the same results.
+    """
     labels = _labels([run.name for run in results])
     return (
         environment()
@@ -75,7 +77,9 @@ def _losses(results: Sequence[Results]) -> dict[str, list[Estimate | None]]:
 
 
 def _differences(settings: Sequence[Mapping[str, JsonValue]]) -> dict[str, list[str]]:
-    """Every setting that is not the same in all runs, by its dotted path; a dash where a run does not have it."""
+    """Every setting that is not the same in all runs, by its dotted path; a dash
+    where a run does not have it.
+    """
     flat = [dict(_flatten(run)) for run in settings]
     paths = dict.fromkeys(path for run in flat for path in run if path not in NOT_A_DIFFERENCE)
     rows = {path: [run.get(path, "–") for run in flat] for path in paths}

@@ -1,4 +1,6 @@
-"""``report.html``: one self-contained page without scripts, fonts, images or network, and the same bytes every time."""
+"""``report.html``: one self-contained page without scripts, fonts, images or network, and
+the same bytes every time.
+"""
 
 from __future__ import annotations
 

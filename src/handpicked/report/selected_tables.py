@@ -21,7 +21,9 @@ from handpicked.statistics.verb_noun import PromptType, VerbTable
 
 
 def selected_tables(results: Results) -> Iterator[Table]:
-    """Instruction types, win rate and benchmarks by type, differences from the pool, correlations with length, overlap, style."""
+    """Instruction types, win rate and benchmarks by type, differences from the pool, correlations
+    with length, overlap, style.
+    """
     instructions, audit, preference = results.instructions, results.audit, results.preference
     if instructions and instructions.sets:
         yield _verbs(instructions.sets)

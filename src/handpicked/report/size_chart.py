@@ -15,7 +15,9 @@ TALL = 190
 """Height of the chart, pixels."""
 FLOOR = TALL - 22
 LEFT, RIGHT = 0.12, 0.95
-"""Where the smallest and the largest size stand, as shares of the width; the labels of the values are left of them."""
+"""Where the smallest and the largest size stand, as shares of the width; the labels of
+the values are left of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Frame:
 
 
 def size_chart(points: Sequence[Point], frame: Frame, smallest: str, even: float | None) -> Markup:
-    """Values with their intervals by rows; sizes that are worse than the best are hollow, the arm ``smallest`` is large.
+    """Values with their intervals by rows; sizes that are worse than the best are hollow, the
+    arm ``smallest`` is large.
 
     ``even``, where given, is a share at which neither side is
     better: a dashed line, and values are labelled as percentages.

@@ -1,4 +1,6 @@
-"""Verbs and their objects as a sunburst: the figure of Wang et al. (2023), Self-Instruct, as static SVG of a fixed size."""
+"""Verbs and their objects as a sunburst: the figure of Wang et al. (2023), Self-Instruct, as
+static SVG of a fixed size.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ LINE = 11
 
 
 def sunburst(verbs: Sequence[VerbCount], order: Sequence[str]) -> Markup:
-    """The inner ring holds ``verbs`` by their counts, the outer one each verb's objects as shares of that verb; what is left
-    open there are rarer objects and none. A verb has the colour of its place in ``order``, the same in every figure.
+    """The inner ring holds ``verbs`` by their counts, the outer one each verb's objects as shares of that
+    verb; what is left open there are rarer objects and none. A verb has the colour of its place in ``order``,
+    the same in every figure.
     """
     total = sum(verb.n for verb in verbs)
     parts: list[str] = []

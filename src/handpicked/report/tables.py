@@ -112,12 +112,14 @@ def left_out(results: Results) -> list[str]:
         if arm.training and arm.training.rows_refused:
             rows = number(arm.training.rows_refused)
             lines.append(
-                f"{arm.name}: {rows} rows of the subset were left out, because the chat template refuses them."
+                f"{arm.name}: {rows} rows of the subset were left out, because "
+                "the chat template refuses them."
             )
         if arm.training and arm.training.turns_unlearned:
             turns = number(arm.training.turns_unlearned)
             lines.append(
-                f"{arm.name}: {turns} earlier turns were not learned: the chat template shows them otherwise than inference."
+                f"{arm.name}: {turns} earlier turns were not learned: the chat template shows "
+                "them otherwise than inference."
             )
     return lines
 

@@ -28,7 +28,9 @@ _CONTROL = re.compile(
 
 
 def visible(text: str) -> str:
-    """Foreign text with what must not be obeyed made visible: control characters, lone surrogates, direction overrides."""
+    """Foreign text with what must not be obeyed made visible: control characters, lone
+    surrogates, direction overrides.
+    """
     return _CONTROL.sub(_picture, text.replace("\r\n", "\n"))
 
 

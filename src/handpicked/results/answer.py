@@ -1,8 +1,9 @@
 """The answer of an experiment in one sentence, how sure it is, and when no winner may be named.
 
-A rival is *beaten* when the whole 95% interval of the candidate's win rate lies above 50%, *lost to* when it lies below,
-and in either case only if that stands when it is corrected for making several comparisons at once (Holm); else it is
-*undecided*. Nothing is decided with fewer than ``MIN_PAIRS`` judged pairs or by a judge that is not healthy.
+A rival is *beaten* when the whole 95% interval of the candidate's win rate lies above 50%, *lost to* when it
+lies below, and in either case only if that stands when it is corrected for making several comparisons at once
+(Holm); else it is *undecided*. Nothing is decided with fewer than ``MIN_PAIRS`` judged pairs or by a judge
+that is not healthy.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def _excludes_half(comparison: ArmComparison) -> bool:
 
 
 def _stands(comparison: ArmComparison) -> bool:
-    """Whether it is significant when corrected; only comparisons over all prompts are tested, the others show detail."""
+    """Whether it is significant when corrected; only comparisons over all prompts are
+    tested, the others show detail.
+    """
     return comparison.test_set != "all" or (comparison.holm is not None and comparison.holm < LEVEL)
 
 
@@ -84,7 +87,9 @@ def _on_each(parts: Sequence[tuple[str, str]]) -> str:
 def answer(
     candidate: str, arms: Sequence[ArmSection], comparisons: Sequence[ArmComparison], judge: Health | None
 ) -> Answer:
-    """The answer in words; ``comparisons`` are the candidate's over all prompts by one judge, of health ``judge``."""
+    """The answer in words; ``comparisons`` are the candidate's over all prompts by one
+    judge, of health ``judge``.
+    """
     by_loss = _by_loss(candidate, arms)
     if not comparisons or judge is None:
         return _without_verdicts(by_loss)
@@ -161,7 +166,9 @@ def _certainty(comparisons: Sequence[ArmComparison], judge: Health, arms: Sequen
 
 
 def _beyond_power(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection]) -> list[str]:
-    """The rivals against which not even a one-sided result would be found, and why, for the first reason among them."""
+    """The rivals against which not even a one-sided result would be found, and why, for
+    the first reason among them.
+    """
     blind = [item for item in comparisons if item.power.detectable is None and item.power.reason]
     if not blind:
         return []
@@ -194,7 +201,8 @@ def _corrected(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection])
         return rule if any(decide(item) in ("beaten", "lost") for item in comparisons) else ""
     names = join([arm_name(item.b, arms) for item in undone])
     return (
-        f"By itself the interval against {names} leaves 50% out; corrected for making {len(comparisons)} comparisons at once "
+        f"By itself the interval against {names} leaves 50% out; corrected for making "
+        f"{len(comparisons)} comparisons at once "
         "(Holm) that is not enough."
     )
 

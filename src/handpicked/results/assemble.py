@@ -1,7 +1,8 @@
 """Everything a report says, assembled from what the stages found: records and facts in, ``Results`` out.
 
-Deterministic: the same inputs, in any order of prompts, completions and verdicts, give the same results. Every reported
-number is an Estimate (value, low, high, n, missing, method); loss in nats per response token, time in seconds.
+Deterministic: the same inputs, in any order of prompts, completions and verdicts, give the same results.
+Every reported number is an Estimate (value, low, high, n, missing, method); loss in nats per response token,
+time in seconds.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ from handpicked.statistics.preference import StylePreference, preference
 def assemble(run: RunFacts) -> Results:
     """The results of an experiment, which ``report.render`` turns into a page.
 
-    Verdicts are turned to the side of the arm that comes first, the candidate before all others and the base model last.
+    Verdicts are turned to the side of the arm that comes first, the candidate before all
+    others and the base model last.
     """
     told = tell(run)
     tables = arm_table(run.arms, run.candidates, run.losses, run.completions)
@@ -133,7 +135,9 @@ def _members(run: RunFacts, told: Told) -> tuple[SeedSection, ...]:
 
 
 def _rankings(run: RunFacts, told: Told, tables: Sequence[ArmSection]) -> tuple[Ranking, ...]:
-    """All arms of a base model by strength, by each judge, where there is more to rank than a candidate's own comparisons."""
+    """All arms of a base model by strength, by each judge, where there is more to rank than a
+    candidate's own comparisons.
+    """
     return tuple(
         ranking(base, judge, met, told.arm_of)
         for judge in told.judges
@@ -147,8 +151,9 @@ def _ranked(
     candidates: Sequence[str],
     arm_of: Mapping[str, str],
 ) -> dict[str, list[Verdict]]:
-    """The verdicts on each base model on which rivals met among themselves, so that there is more to tell than the
-    candidate's comparisons and, on a size curve, those with the base model."""
+    """The verdicts on each base model on which rivals met among themselves, so that there is more to tell
+    than the candidate's comparisons and, on a size curve, those with the base model.
+    """
     base = {arm.name: arm.base for arm in tables}
     aside = {*candidates, *(arm.name for arm in tables if arm.by == "none")}
     found: dict[str, list[Verdict]] = {}
@@ -174,7 +179,9 @@ def _pool(pool: PoolFacts) -> PoolSection:
 
 
 def _prompt_sets(prompts: Sequence[Prompt]) -> tuple[PromptSet, ...]:
-    """Each test set with its counts and a digest of its prompts, by which two runs can tell that they share them."""
+    """Each test set with its counts and a digest of its prompts, by which two runs can
+    tell that they share them.
+    """
     sets: dict[str, list[Prompt]] = {}
     for prompt in prompts:
         sets.setdefault(prompt.test_set, []).append(prompt)

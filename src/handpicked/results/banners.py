@@ -1,7 +1,7 @@
 """Banners: warnings that a reader must know before trusting the numbers.
 
-A banner that claims a change looks at several arms and measures for one that stands out, so its intervals are ``widened`` for
-their number: with nothing the matter it is shown in at most 5% of runs.
+A banner that claims a change looks at several arms and measures for one that stands out, so its intervals are
+``widened`` for their number: with nothing the matter it is shown in at most 5% of runs.
 """
 
 from __future__ import annotations
@@ -77,13 +77,16 @@ def _random_as_good(results: Results) -> Iterator[Banner]:
             yield Banner(
                 "warn",
                 "A random subset is as good, as far as this run can tell",
-                f"{candidate} is not shown to beat {' or '.join(equal)}, chosen blindly{' and of the same size' if same else ''}. "
+                f"{candidate} is not shown to beat {' or '.join(equal)}, chosen "
+                f"blindly{' and of the same size' if same else ''}. "
                 "Until it is, the method has not earned its cost.",
             )
 
 
 def _length_explains(results: Results) -> Iterator[Banner]:
-    """A win that is no longer sure at equal length; or, if it still is, at equal length and style; or neither can be told."""
+    """A win that is no longer sure at equal length; or, if it still is, at equal length and
+    style; or neither can be told.
+    """
     decided = [c for c in _headline_comparisons(results) if decide(c) in ("beaten", "lost")]
     beaten = [c for c in decided if decide(c) == "beaten"]
     yield from _cannot_be_told(decided)
@@ -98,20 +101,24 @@ def _length_explains(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "The win vanishes at equal length",
-            f"Against {', '.join(by_length)} the win rate is above 50% as judged, but no longer surely so once the difference in answer length "
+            f"Against {', '.join(by_length)} the win rate is above 50% as judged, but no longer surely so "
+            "once the difference in answer length "
             "is held at zero: the judge may be rewarding length itself.",
         )
     if by_style:
         yield Banner(
             "warn",
             "The win vanishes at equal style",
-            f"Against {', '.join(by_style)} the win rate is above 50% also at equal length, but no longer surely so once headings, lists, bold "
+            f"Against {', '.join(by_style)} the win rate is above 50% also at equal length, but no longer "
+            "surely so once headings, lists, bold "
             "and code are held equal too: the judge may be rewarding form itself.",
         )
 
 
 def _cannot_be_told(decided: Sequence[ArmComparison]) -> Iterator[Banner]:
-    """Comparisons with a winner whose verdicts do not show what remains at equal length, or at equal style."""
+    """Comparisons with a winner whose verdicts do not show what remains at equal
+    length, or at equal style.
+    """
     length = {c.b: reason for c in decided if (reason := _reason(c.length_controlled))}
     style = {c.b: reason for c in decided if c.b not in length and (reason := _reason(c.style_controlled))}
     for what, found in (("Length", length), ("Style", style)):
@@ -129,8 +136,8 @@ def _reason(controlled: ControlledRate | None) -> str | None:
 
 
 def _undone(controlled: ControlledRate | None) -> bool:
-    """Whether the controlled rate may be even, and the judge is shown to reward what is controlled: else it may only be less
-    sure, as every rate is that is read off at one point.
+    """Whether the controlled rate may be even, and the judge is shown to reward what is controlled: else it
+    may only be less sure, as every rate is that is read off at one point.
     """
     if not controlled or controlled.low is None or controlled.low > 0.5:
         return False
@@ -144,7 +151,9 @@ def _excludes_zero(estimate: Estimate, tests: int) -> bool:
 
 
 def widened(estimate: Estimate, tests: int) -> tuple[float | None, float | None]:
-    """The interval that still holds with 95% when ``tests`` of them are looked at for the one that stands out (Bonferroni)."""
+    """The interval that still holds with 95% when ``tests`` of them are looked at for the one
+    that stands out (Bonferroni).
+    """
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
         return None, None
@@ -153,7 +162,9 @@ def widened(estimate: Estimate, tests: int) -> tuple[float | None, float | None]
 
 
 def _short_answers(results: Results) -> Iterator[Banner]:
-    """Longer answers where a word was asked, and fewer of them right: by the references, or on a benchmark of the run."""
+    """Longer answers where a word was asked, and fewer of them right: by the references, or
+    on a benchmark of the run.
+    """
     found = []
     arms = [(arm, longer) for arm in results.short_answers if (longer := arm.words_above_base)]
     tests = sum(1 + len(list(_changes(results, arm.arm))) for arm, _ in arms)
@@ -216,7 +227,9 @@ def _left_out(results: Results) -> Iterator[Banner]:
 
 
 def _few_steps(results: Results) -> Iterator[Banner]:
-    """Arms that took too few optimizer steps to say much of their subset, and how far these moved the weights."""
+    """Arms that took too few optimizer steps to say much of their subset, and how
+    far these moved the weights.
+    """
     few = [
         f"{arm.name} took {arm.training.steps:g}{_moved(arm.training)}"
         for arm in results.arms
@@ -226,7 +239,8 @@ def _few_steps(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "Trained for few steps",
-            f"Fewer than {FEW_STEPS} optimizer steps: {'; '.join(few)}. Such an arm says little of its subset; lower train.batch_size, or "
+            f"Fewer than {FEW_STEPS} optimizer steps: {'; '.join(few)}. Such an arm says little of its "
+            "subset; lower train.batch_size, or "
             "train longer.",
         )
 
@@ -249,7 +263,8 @@ def _truncated(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "Training cut the responses it was given",
-            f"Rows cut to max_length: {', '.join(shares)}. A selection by length cannot show its worth when what it "
+            f"Rows cut to max_length: {', '.join(shares)}. A selection by length "
+            "cannot show its worth when what it "
             "selected is cut off; raise train.max_length.",
         )
 
@@ -270,7 +285,9 @@ def _unfinished(results: Results) -> Iterator[Banner]:
 
 
 def _longer_and_worse(results: Results) -> Iterator[Banner]:
-    """Answers that should be a number or a word grow, beyond their interval, while accuracy falls beyond its own."""
+    """Answers that should be a number or a word grow, beyond their interval, while
+    accuracy falls beyond its own.
+    """
     cells = [
         (f"{cell.arm} on {row.benchmark}", cell.characters_to_base, cell.to_base)
         for row in results.benchmarks
@@ -287,7 +304,8 @@ def _longer_and_worse(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "Answers grow where short ones are right, and accuracy falls",
-            f"Against the base model: {'; '.join(found)}. Training on long responses has taught length where none was "
+            f"Against the base model: {'; '.join(found)}. Training on long responses "
+            "has taught length where none was "
             "asked for.",
         )
 

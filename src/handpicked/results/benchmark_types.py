@@ -1,7 +1,8 @@
-"""How the candidate's benchmark scores change by type of instruction: paired differences over the documents of each type.
+"""How the candidate's benchmark scores change by type of instruction: paired differences over
+the documents of each type.
 
-The documents of all benchmarks are pooled, each counting once; which of them a type's documents come from is listed beside it,
-for the verb of a question or of a story is not what an instruction's verb is.
+The documents of all benchmarks are pooled, each counting once; which of them a type's documents come from is
+listed beside it, for the verb of a question or of a story is not what an instruction's verb is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Verbs = Mapping[str, Mapping[str, "str | None"]]
 
 @dataclass(frozen=True)
 class _Pooled:
-    """The documents of several benchmarks: ``values`` by model and document, ``benchmark`` and ``type`` of each document."""
+    """The documents of several benchmarks: ``values`` by model and document, ``benchmark`` and
+    ``type`` of each document.
+    """
 
     values: Mapping[str, Mapping[str, float]]
     benchmark: Mapping[str, str]
@@ -38,11 +41,12 @@ def benchmark_types(
 ) -> BenchmarkTypes | None:
     """By type of document, how far the candidate lies above the base model and above training on everything.
 
-    A document that ``verbs`` lacks is of type ``WITHOUT``; the verbs of ``also`` are types of their own beside the most common,
-    so that a large benchmark does not hide them. Benchmarks take part whose values lie from 0 to 1 with higher
-    better; ``left_out`` says why another does not. The differences (``to_base``, ``to_full``; ``None`` where there is no
-    such arm) are those of ``benchmarks.paired``, in shares of 1. ``overall`` is the row of all documents, ``no_verb`` the share
-    without a root verb among those with text. No correction for the number of types. ``None`` where no arm to compare with has values.
+    A document that ``verbs`` lacks is of type ``WITHOUT``; the verbs of ``also`` are types of their own
+    beside the most common, so that a large benchmark does not hide them. Benchmarks take part whose values
+    lie from 0 to 1 with higher better; ``left_out`` says why another does not. The differences (``to_base``,
+    ``to_full``; ``None`` where there is no such arm) are those of ``benchmarks.paired``, in shares of 1.
+    ``overall`` is the row of all documents, ``no_verb`` the share without a root verb among those with text.
+    No correction for the number of types. ``None`` where no arm to compare with has values.
     """
     members = {line.arm: line.members for line in lines}
     mine = next(line for line in lines if line.arm == candidate)

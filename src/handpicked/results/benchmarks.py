@@ -1,7 +1,8 @@
 """The benchmark table: each arm's score, and its difference to the base model and to training on everything.
 
-Errors are those of a mean over documents (Miller, 2024, "Adding error bars to evals", arXiv 2411.00640): lm-eval's own
-standard error for a score (section 2.1), that of the paired differences for two arms on the same documents (section 4.2).
+Errors are those of a mean over documents (Miller, 2024, "Adding error bars to evals", arXiv 2411.00640):
+lm-eval's own standard error for a score (section 2.1), that of the paired differences for two arms on the
+same documents (section 4.2).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from handpicked.statistics.estimates import Z95, wilson
 
 @dataclass(frozen=True)
 class Line:
-    """One arm of the table: the models in it (one, or one a seed), and the arms it is compared with on the same base model."""
+    """One arm of the table: the models in it (one, or one a seed), and the arms it is compared
+    with on the same base model.
+    """
 
     arm: str
     members: Sequence[str]
@@ -43,10 +46,11 @@ def benchmark_table(
     lines: Sequence[Line] = (),
     averages: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[BenchmarkRow, ...]:
-    """A row for each benchmark in the order of ``facts``, then one for each average (its name to the benchmarks in it).
+    """A row for each benchmark in the order of ``facts``, then one for each average (its name
+    to the benchmarks in it).
 
-    Each row holds a cell for each of ``lines`` (default: each model alone). Several seeds of an arm are pooled and their
-    spread is part of the interval (``seeds``).
+    Each row holds a cell for each of ``lines`` (default: each model alone). Several seeds of an arm are
+    pooled and their spread is part of the interval (``seeds``).
     """
     names = list(dict.fromkeys(fact.benchmark for fact in facts))
     lines = lines or [Line(arm, [arm]) for arm in dict.fromkeys(fact.arm for fact in facts)]
@@ -119,10 +123,12 @@ def _score(facts: Sequence[BenchFacts]) -> Estimate:
 
 
 def paired(arm: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, float]]) -> Estimate | None:
-    """How far an arm lies above another: the mean difference over the documents that both have, as an Estimate.
+    """How far an arm lies above another: the mean difference over the documents that
+    both have, as an Estimate.
 
-    A mapping from document to value for each model (seed) of the arm; one without documents says nothing, and without any
-    on either side there is no difference. Several seeds are pooled and their spread is part of the interval (``seeds``).
+    A mapping from document to value for each model (seed) of the arm; one without documents says nothing, and
+    without any on either side there is no difference. Several seeds are pooled and their spread is part of
+    the interval (``seeds``).
     """
     mine, theirs = ([values for values in side if values] for side in (arm, other))
     if not mine or not theirs:
@@ -140,7 +146,9 @@ def _of_seeds(values: Sequence[Mapping[str, float]]) -> Estimate:
 
 
 def _over_seeds(values: Sequence[seeds.Values], groups: Sequence[int] | None = None) -> Estimate:
-    """``seeds.mean``; where all values are alike, their variance says nothing and the rule of ``_estimate`` holds."""
+    """``seeds.mean``; where all values are alike, their variance says nothing and the
+    rule of ``_estimate`` holds.
+    """
     found = seeds.mean(values, groups=groups)
     if found.value is None or found.low is None or found.low != found.high:
         return found
@@ -161,8 +169,8 @@ def _mean(values: Sequence[float], missing: int = 0, what: str = "mean over docu
 def _estimate(value: float | None, stderr: float | None, n: int, what: str, missing: int = 0) -> Estimate:
     """``value`` with 1.96 standard errors to either side; no interval where there is no standard error.
 
-    Where all documents are alike the standard error is 0 and says nothing; then, for shares, the interval reaches as far as
-    Wilson's (1927) for a kind of document of which ``n`` showed none.
+    Where all documents are alike the standard error is 0 and says nothing; then, for shares, the interval
+    reaches as far as Wilson's (1927) for a kind of document of which ``n`` showed none.
     """
     if value is None:
         return Estimate(None, None, None, n, missing, "no value")
@@ -217,7 +225,9 @@ def _average(arm: str, cells: Mapping[str, BenchmarkCell | None]) -> BenchmarkCe
 
 
 def _mean_of(estimates: Sequence[Estimate | None]) -> Estimate | None:
-    """The mean of independent estimates; the standard errors add in quadrature. ``None`` where one has no value."""
+    """The mean of independent estimates; the standard errors add in quadrature.
+    ``None`` where one has no value.
+    """
     known = [item for item in estimates if item is not None]
     values = [item.value for item in known if item.value is not None]
     if not values or len(values) < len(estimates):

@@ -73,8 +73,9 @@ def compare_arms(
 ) -> Iterable[ArmComparison]:
     """Every two arms that met, over all prompts and then by test set where there are several.
 
-    Verdicts name models; ``arm_of`` says of which arm each is a seed. The tests of all ``candidates`` are corrected together.
-    The comparison over all prompts holds ``categories`` too. ``pairs`` are the answers, for the control of style.
+    Verdicts name models; ``arm_of`` says of which arm each is a seed. The tests of all ``candidates`` are
+    corrected together. The comparison over all prompts holds ``categories`` too. ``pairs`` are the answers,
+    for the control of style.
     """
     meetings: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
@@ -183,6 +184,8 @@ def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, floa
 
 
 def ranking(base: str, judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Ranking:
-    """All arms of a base model by Bradley-Terry strength, strongest first; the seeds of an arm are one contestant."""
+    """All arms of a base model by Bradley-Terry strength, strongest first; the seeds of
+    an arm are one contestant.
+    """
     strengths = bradley_terry([v for v in verdicts if v.judge == judge], arm_of=arm_of)
     return Ranking(base, judge, tuple(RankedArm(arm, found) for arm, found in strengths.items()))

@@ -1,4 +1,6 @@
-"""What a run left, as ``results.assemble`` takes it: the facts of pool, arms, training, benchmarks and stages."""
+"""What a run left, as ``results.assemble`` takes it: the facts of pool, arms,
+training, benchmarks and stages.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ Lengths: TypeAlias = "Sequence[int | None] | npt.NDArray[np.float64]"
 """Lengths of rows; ``None``, in an array NaN, where a row has none."""
 
 Losses = Mapping[str, Mapping[str, "float | None"]]
-"""By model, then prompt id: the mean negative log-likelihood of the reference in nats per response token, ``None`` where it
-could not be computed."""
+"""By model, then prompt id: the mean negative log-likelihood of the reference in nats per response token,
+``None`` where it could not be computed.
+"""
 
 
 Count = int | float
@@ -32,8 +35,9 @@ Count = int | float
 class PoolFacts:
     """A pool that arms select from; ``name`` is empty for the experiment's own.
 
-    ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...); ``None`` where a row
-    has none. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as prompts before selection.
+    ``lengths`` are the response lengths of its readable rows, in ``measure`` (tokens, words, ...); ``None``
+    where a row has none. ``rejected`` counts rows that could not be read, ``held_out`` rows set aside as
+    prompts before selection.
     """
 
     source: str
@@ -49,16 +53,18 @@ class PoolFacts:
 class TrainingFacts:
     """How one arm was fine-tuned.
 
-    ``rows`` counts the distinct examples trained on (a token budget may leave some of the subset out); ``truncated``
-    those of them that were cut to ``max_length`` tokens. ``tokens`` is every token that went through the model and
-    ``response_tokens`` those among them that carried loss, both over all epochs. ``curve`` is (optimizer step, mean
-    loss in nats per response token), in step order. ``seconds`` is wall time spent training, without loading the model. ``template`` is the chat template's name.
+    ``rows`` counts the distinct examples trained on (a token budget may leave some of the subset out);
+    ``truncated`` those of them that were cut to ``max_length`` tokens. ``tokens`` is every token that went
+    through the model and ``response_tokens`` those among them that carried loss, both over all epochs.
+    ``curve`` is (optimizer step, mean loss in nats per response token), in step order. ``seconds`` is wall
+    time spent training, without loading the model. ``template`` is the chat template's name.
 
-    ``learning_rate`` is the peak and ``rate_origin`` says where it comes from; ``rate_sum`` adds up the rates of all steps, of which
-    ``warmup_steps`` warmed up. ``token_accuracy`` is the share of the learned tokens that the model ranked first as it was trained
-    on them, over all steps and over those of the last pass. ``weight_change`` is the L2 norm of what training changed in the weights,
-    ``weight_change_relative`` that over the norm of these weights before. ``rows_refused`` are the rows of the subset that the
-    chat template refuses, ``turns_unlearned`` the earlier turns that it shows otherwise than inference does.
+    ``learning_rate`` is the peak and ``rate_origin`` says where it comes from; ``rate_sum`` adds up the rates
+    of all steps, of which ``warmup_steps`` warmed up. ``token_accuracy`` is the share of the learned tokens
+    that the model ranked first as it was trained on them, over all steps and over those of the last pass.
+    ``weight_change`` is the L2 norm of what training changed in the weights, ``weight_change_relative`` that
+    over the norm of these weights before. ``rows_refused`` are the rows of the subset that the chat template
+    refuses, ``turns_unlearned`` the earlier turns that it shows otherwise than inference does.
     """
 
     rows: Count
@@ -87,11 +93,11 @@ class TrainingFacts:
 class ArmFacts:
     """One model of the experiment: which subset it was given and what became of it.
 
-    ``by`` is the selector (``none``: the base model). ``rows`` counts the subset; ``lengths`` are the response
-    lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not trained. ``refined`` says
-    how its responses were rewritten, if they were. ``arm`` is the arm of the results it belongs to (empty: its own; the
-    seeds of one arm share it), ``family`` the arm of the file, ``base`` the base model and ``pool`` the pool by name
-    (empty: the experiment's only one).
+    ``by`` is the selector (``none``: the base model). ``rows`` counts the subset; ``lengths`` are the
+    response lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not
+    trained. ``refined`` says how its responses were rewritten, if they were. ``arm`` is the arm of the
+    results it belongs to (empty: its own; the seeds of one arm share it), ``family`` the arm of the file,
+    ``base`` the base model and ``pool`` the pool by name (empty: the experiment's only one).
     """
 
     name: str
@@ -126,10 +132,11 @@ class StageFacts:
 class BenchFacts:
     """One benchmark on one arm.
 
-    ``value`` is a mean over ``n`` documents in the unit of ``metric`` (accuracies 0 to 1), ``stderr`` its standard error.
-    ``values`` and ``characters`` are, by document, that metric's value and the length of the generated answer: arms are
-    compared document by document. ``value`` is ``None`` with a ``reason`` for an empty set and, with ``failed``, for a
-    benchmark that broke off. ``short_answer`` says that a right answer is a number or a word.
+    ``value`` is a mean over ``n`` documents in the unit of ``metric`` (accuracies 0 to 1), ``stderr`` its
+    standard error. ``values`` and ``characters`` are, by document, that metric's value and the length of the
+    generated answer: arms are compared document by document. ``value`` is ``None`` with a ``reason`` for an
+    empty set and, with ``failed``, for a benchmark that broke off. ``short_answer`` says that a right answer
+    is a number or a word.
     """
 
     arm: str
@@ -153,9 +160,10 @@ class BenchFacts:
 
 @dataclass(frozen=True)
 class InstructionFacts:
-    """Instructions, parsed: (root verb, direct object, why there is no verb), of the sampled rows of the pool and of each arm
-    (``sets``), the root verb of each evaluation prompt by its id, and that of each benchmark document that asks something by
-    benchmark and document (``documents``). ``missing`` says what to install where none was parsed.
+    """Instructions, parsed: (root verb, direct object, why there is no verb), of the sampled rows of the pool
+    and of each arm (``sets``), the root verb of each evaluation prompt by its id, and that of each benchmark
+    document that asks something by benchmark and document (``documents``). ``missing`` says what to install
+    where none was parsed.
     """
 
     missing: str | None = None
@@ -168,12 +176,12 @@ class InstructionFacts:
 class RunFacts:
     """All that a run left, of which its results are made.
 
-    ``experiment`` is the experiment file with its defaults resolved. ``candidates`` are the arms that the experiment is about,
-    one for each base model, the headline's first; ``curves`` the arms of each size curve. ``completions``, ``losses``,
-    ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the arms of; verdicts may be from either side and
-    by several judges. ``averages`` names the benchmarks that each average is taken over, ``people`` is what
-    ``votes.summary`` makes of the votes cast on this run, ``audit`` what ``selection_audit`` found. What is not given is
-    not told.
+    ``experiment`` is the experiment file with its defaults resolved. ``candidates`` are the arms that the
+    experiment is about, one for each base model, the headline's first; ``curves`` the arms of each size
+    curve. ``completions``, ``losses``, ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the
+    arms of; verdicts may be from either side and by several judges. ``averages`` names the benchmarks that
+    each average is taken over, ``people`` is what ``votes.summary`` makes of the votes cast on this run,
+    ``audit`` what ``selection_audit`` found. What is not given is not told.
     """
 
     experiment: Mapping[str, JsonValue]

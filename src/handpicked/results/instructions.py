@@ -11,8 +11,8 @@ from handpicked.statistics.verb_noun import PromptType, by_type, verb_table
 
 
 def instructions(run: RunFacts, told: Told) -> Instructions | None:
-    """Verbs and objects of each set, and the first candidate by type of evaluation prompt (``by_type``) and of benchmark
-    document (``on_benchmarks``); ``None`` where nobody looked.
+    """Verbs and objects of each set, and the first candidate by type of evaluation prompt (``by_type``) and
+    of benchmark document (``on_benchmarks``); ``None`` where nobody looked.
 
     The seeds of an arm are pooled.
     """

@@ -286,7 +286,9 @@ class BenchmarkCell:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRow:
-    """One benchmark, or an average over ``members`` (then ``shots`` is ``None``), with a cell for each arm."""
+    """One benchmark, or an average over ``members`` (then ``shots`` is ``None``),
+    with a cell for each arm.
+    """
 
     benchmark: str
     metric: str

@@ -1,4 +1,6 @@
-"""What the arms selected, in numbers: overlap, scores against length, and how each subset differs from the pool."""
+"""What the arms selected, in numbers: overlap, scores against length, and how each
+subset differs from the pool.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,12 @@ def selection_audit(
     features: Sequence[str],
     scores: Sequence[str],
 ) -> SelectionAudit:
-    """``rows`` holds columns of sampled rows (``row``, ``source``, ``measure``, features, scores); ``sets`` maps the pool's name
-    and each arm's to its sample; ``overlap`` is what ``overlap.overlaps`` found.
+    """``rows`` holds columns of sampled rows (``row``, ``source``, ``measure``, features, scores); ``sets``
+    maps the pool's name and each arm's to its sample; ``overlap`` is what ``overlap.overlaps`` found.
 
-    ``correlations`` are Spearman's of each feature and score with the length in ``measure`` over the pool's sample;
-    ``differences`` the standardised ones of each arm from the pool; ``sources`` the share of each source, where there are two
-    or more.
+    ``correlations`` are Spearman's of each feature and score with the length in ``measure`` over the pool's
+    sample; ``differences`` the standardised ones of each arm from the pool; ``sources`` the share of each
+    source, where there are two or more.
     """
     place = {row: index for index, row in enumerate(rows["row"])}
     places = {name: [place[row] for row in one.rows] for name, one in sets.items()}

@@ -1,7 +1,8 @@
 """Whether answers to prompts with short references stay short and right.
 
-The signature of a style learned at the expense of the task: answers to questions whose reference is a few words grow,
-while fewer of them hold it (as on the factual benchmarks of LIMA-like models; Gudibande et al., 2023, arXiv 2305.15717).
+The signature of a style learned at the expense of the task: answers to questions whose reference is a few
+words grow, while fewer of them hold it (as on the factual benchmarks of LIMA-like models; Gudibande et al.,
+2023, arXiv 2305.15717).
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ LEAST_PROMPTS = 20
 def short_answers(
     groups: Mapping[str, Sequence[ArmFacts]], prompts: Sequence[Prompt], completions: Sequence[Completion]
 ) -> tuple[ShortAnswers, ...]:
-    """For each arm: words an answer and the share of answers that hold the reference, and both against the base model.
+    """For each arm: words an answer and the share of answers that hold the reference, and
+    both against the base model.
 
-    Empty where fewer than ``LEAST_PROMPTS`` prompts have a reference of at most ``MOST_WORDS`` words. An answer holds a
-    reference when its words occur in it in a row, after SQuAD's normalisation (Rajpurkar et al., 2016): the lenient rule,
-    under which a longer answer is right more easily.
+    Empty where fewer than ``LEAST_PROMPTS`` prompts have a reference of at most ``MOST_WORDS`` words. An
+    answer holds a reference when its words occur in it in a row, after SQuAD's normalisation (Rajpurkar et
+    al., 2016): the lenient rule, under which a longer answer is right more easily.
     """
     asked = {p.prompt_id: words(p.reference) for p in prompts if p.reference and _is_short(p.reference)}
     if len(asked) < LEAST_PROMPTS:

@@ -23,7 +23,8 @@ def size_curves(
     verdicts: Sequence[Verdict],
     benchmarks: Sequence[BenchFacts] = (),
 ) -> tuple[SizeCurve, ...]:
-    """One entry a family and base model: its ``measures``, each with points, the best and the smallest size that is enough.
+    """One entry a family and base model: its ``measures``, each with points, the best and the
+    smallest size that is enough.
 
     ``curves`` are the arms of each, ``groups`` the models of every arm, ``verdicts`` those of one judge.
     """
@@ -59,7 +60,9 @@ def _entry(
 
 
 def _benchmarks(facts: Sequence[BenchFacts]) -> list[str]:
-    """Those whose score is the mean over documents: of one that weighs its parts otherwise, documents cannot tell."""
+    """Those whose score is the mean over documents: of one that weighs its parts
+    otherwise, documents cannot tell.
+    """
     plain: dict[str, bool] = {}
     for fact in facts:
         same = (

@@ -15,10 +15,10 @@ from handpicked.results.facts import ArmFacts, RunFacts
 
 @dataclass(frozen=True)
 class Told:
-    """``groups`` are the models of each arm (one, or one a seed) and ``arm_of`` the arm of each model; ``order`` the arms, the
-    candidates first. ``verdicts`` are from the side of the arm that comes first there, the base model last, and
-    sorted, so that the order they came in says nothing. ``judges`` are those that gave any; the first answers the
-    experiment's question.
+    """``groups`` are the models of each arm (one, or one a seed) and ``arm_of`` the arm of each model;
+    ``order`` the arms, the candidates first. ``verdicts`` are from the side of the arm that comes first
+    there, the base model last, and sorted, so that the order they came in says nothing. ``judges`` are those
+    that gave any; the first answers the experiment's question.
     """
 
     groups: Mapping[str, Sequence[ArmFacts]]
@@ -55,7 +55,8 @@ def tell(run: RunFacts) -> Told:
 def _judges(experiment: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[str]:
     """The judges that gave verdicts, in the order of the experiment file: the first one answers its question.
 
-    A judge that asks a model is called ``name/model`` in its verdicts; one that is a folder, by the folder's name.
+    A judge that asks a model is called ``name/model`` in its verdicts; one that is a
+    folder, by the folder's name.
     """
     found = {verdict.judge for verdict in verdicts}
     listed = []

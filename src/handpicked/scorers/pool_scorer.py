@@ -18,19 +18,23 @@ from handpicked.scorers.scorer import Scope
 SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
 FACTS = "facts.json"
-"""A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests."""
+"""A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests.
+"""
 
 
 class PoolScorer(Method, ABC):
-    """Scores a whole pool (or some rows of it) into a folder. A frozen dataclass; its fields are its recorded settings.
+    """Scores a whole pool (or some rows of it) into a folder. A frozen dataclass; its fields
+    are its recorded settings.
 
-    Unlike a ``Scorer`` it may sort rows by length, keep requests in flight and resume. A row's value still depends on that
-    row alone where ``scope`` is ``item``: not on the batch, its batch-mates, the order or the padding (to 1e-4).
+    Unlike a ``Scorer`` it may sort rows by length, keep requests in flight and resume. A row's value still
+    depends on that row alone where ``scope`` is ``item``: not on the batch, its batch-mates, the order or the
+    padding (to 1e-4).
     """
 
     values: ClassVar[tuple[str, ...]]
-    """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so that no two
-    scorers make columns of one name."""
+    """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so
+    that no two scorers make columns of one name.
+    """
     unit: ClassVar[str] = ""
     """What one unit of ``name`` is."""
     better: ClassVar[Better] = "none"
@@ -42,14 +46,16 @@ class PoolScorer(Method, ABC):
 
     @classmethod
     def made_columns(cls, name: str) -> tuple[str, ...]:
-        """The value columns of the method ``name`` of this class. NAME_rank holds ranks (1 the first to be taken), where rows
-        are ranked as a set."""
+        """The value columns of the method ``name`` of this class. NAME_rank holds ranks (1 the first to be
+        taken), where rows are ranked as a set.
+        """
         del name
         return cls.values
 
     @abstractmethod
     def identity(self) -> str:
-        """What it is made of beside its settings: hashes of model, prompt and tokenizer. Part of the fingerprint.
+        """What it is made of beside its settings: hashes of model, prompt and
+        tokenizer. Part of the fingerprint.
 
         Raises:
             ModelError, ConfigError: the model or file is not there or not of the kind that is needed.
@@ -57,19 +63,23 @@ class PoolScorer(Method, ABC):
 
     @abstractmethod
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """What scoring will take (time, tokens, dollars), in a sentence, before it begins. Reads no model weights."""
+        """What scoring will take (time, tokens, dollars), in a sentence, before it
+        begins. Reads no model weights.
+        """
 
     @abstractmethod
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """Score ``rows`` (ascending; None: every readable row) and leave ``work / SCORES``, written by ``write_scores``.
+        """Score ``rows`` (ascending; None: every readable row) and leave ``work / SCORES``,
+        written by ``write_scores``.
 
-        ``work`` may hold what an interrupted attempt with the same fingerprint left there: nothing that is done is done
-        again, and nothing paid for is paid for twice.
+        ``work`` may hold what an interrupted attempt with the same fingerprint left there: nothing that is
+        done is done again, and nothing paid for is paid for twice.
         """
 
 
 def write_scores(work: Path, table: pa.Table) -> None:
-    """Write the scores of a pool scorer, whole or not at all: ``row`` (int64), one float64 column a value, ``reason`` (string).
+    """Write the scores of a pool scorer, whole or not at all: ``row`` (int64), one float64 column a
+    value, ``reason`` (string).
 
     Rows ascend. A value is null where there is none, never NaN; ``reason`` says why and is null otherwise.
     """
@@ -84,7 +94,9 @@ def write_scores(work: Path, table: pa.Table) -> None:
 
 
 def truncation(cut: Sequence[int]) -> dict[str, dict[str, int]]:
-    """For the facts of a scorer: how many rows it did not read to their end, and how many tokens it left out."""
+    """For the facts of a scorer: how many rows it did not read to their end, and
+    how many tokens it left out.
+    """
     return {"truncated": {"rows": sum(tokens > 0 for tokens in cut), "tokens": sum(cut)}}
 
 

@@ -14,7 +14,9 @@ Scope = Literal["item", "set"]
 
 
 class ScoreColumn(Protocol):
-    """One column of scores that goes with the batches of a pool: a scorer of text, or stored values that are looked up."""
+    """One column of scores that goes with the batches of a pool: a scorer of text, or stored
+    values that are looked up.
+    """
 
     @property
     def name(self) -> str: ...
@@ -44,7 +46,8 @@ class ScoreColumn(Protocol):
 
 
 class Scorer(Method, ABC):
-    """Scores the rows of a batch by their text alone. A frozen dataclass; its fields are its recorded settings.
+    """Scores the rows of a batch by their text alone. A frozen dataclass; its fields
+    are its recorded settings.
 
     It is picklable (it travels to the workers of a cluster) and safe to call from several threads at once.
     """

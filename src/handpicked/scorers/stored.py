@@ -18,10 +18,11 @@ from handpicked.scorers.scorer import Scope
 
 @dataclass(frozen=True)
 class Stored:
-    """The column ``name`` of the scores in ``file`` (``pool_scorer.write_scores``). A row that is not there is null.
+    """The column ``name`` of the scores in ``file`` (``pool_scorer.write_scores``). A row
+    that is not there is null.
 
-    ``reasons`` names the column (of ``StoredReason``) that says why a value is null; ``about`` is what a manifest tells
-    of how the scores were made.
+    ``reasons`` names the column (of ``StoredReason``) that says why a value is null; ``about`` is what a
+    manifest tells of how the scores were made.
     """
 
     name: str
@@ -53,7 +54,9 @@ class Stored:
 
 @dataclass(frozen=True)
 class StoredReason:
-    """Why the values of a pool scorer are null, row by row; null where they are not. ``outside``: why a row is not in ``file``."""
+    """Why the values of a pool scorer are null, row by row; null where they are not. ``outside``: why
+    a row is not in ``file``.
+    """
 
     name: str
     file: str
@@ -83,7 +86,9 @@ class StoredReason:
 
 
 def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[Any, pa.Array]:
-    """Which of the batch's rows are in ``file``, and their values of column ``name``, null where they are not."""
+    """Which of the batch's rows are in ``file``, and their values of column
+    ``name``, null where they are not.
+    """
     rows, values = _column(file, name, Path(file).stat().st_mtime_ns)
     wanted = np.asarray(batch["row"].cast(pa.int64()))
     places = np.searchsorted(rows, wanted)

@@ -38,10 +38,12 @@ class Truncation:
 def audit(
     pool: Pool, rows: Sequence[int], tokenizer: str | None, truncation: Truncation | None
 ) -> dict[str, Any]:
-    """For each guard with its default limit how many of ``rows`` it would drop; token lengths; what truncation cuts.
+    """For each guard with its default limit how many of ``rows`` it would drop; token
+    lengths; what truncation cuts.
 
-    Of more than ``SAMPLE`` rows the guards look at so many, drawn at random with a fixed seed, and say so; truncation is
-    counted on every row. A row that is cut loses its end-of-text token: a model trained on it does not learn to stop.
+    Of more than ``SAMPLE`` rows the guards look at so many, drawn at random with a fixed seed, and say so;
+    truncation is counted on every row. A row that is cut loses its end-of-text token: a model trained on it
+    does not learn to stop.
     """
     sample = _sample(rows)
     tables, lengths = _scored(pool, sample, tokenizer)

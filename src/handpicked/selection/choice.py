@@ -50,19 +50,20 @@ def pick(
 ) -> SelectionSummary:
     """Score ``pool``, select from it by ``settings`` and write the subset into the folder ``out``.
 
-    ``out`` gets ``selected.jsonl`` (or ``.parquet``; the original rows in pool order), ``scores.parquet`` (row, id,
-    every score, kept, reason, for every row of the pool), ``rejected.jsonl`` and, last, ``manifest.json``. It is never
-    half-written: files are made aside and renamed, and the same settings give the same bytes.
+    ``out`` gets ``selected.jsonl`` (or ``.parquet``; the original rows in pool order), ``scores.parquet``
+    (row, id, every score, kept, reason, for every row of the pool), ``rejected.jsonl`` and, last,
+    ``manifest.json``. It is never half-written: files are made aside and renamed, and the same settings give
+    the same bytes.
 
-    ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset; ``truncation`` asks
-    how many selected rows a maximum sequence length would cut. Scores by a model, an endpoint or a target set are kept in
-    ``run`` (an experiment's store), by default in the cache folder, where ``keep_versions`` goes on with what other versions
-    of libraries or methods made; ``say`` gets a line beforehand on what they will take.
+    ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset;
+    ``truncation`` asks how many selected rows a maximum sequence length would cut. Scores by a model, an
+    endpoint or a target set are kept in ``run`` (an experiment's store), by default in the cache folder,
+    where ``keep_versions`` goes on with what other versions of libraries or methods made; ``say`` gets a line
+    beforehand on what they will take.
 
     Raises:
-        ConfigError: settings that contradict each other or the pool, such as a size beyond its rows; or no row is kept.
-        PoolError: no row can be read.
-        StoreError: ``out`` cannot be written.
+        ConfigError: settings that contradict each other or the pool, such as a size beyond its rows; or no
+            row is kept. PoolError: no row can be read. StoreError: ``out`` cannot be written.
     """
     facts = {"settings": settings.model_dump(mode="json"), "turns": turns, "command": list(command)}
     return pick_by(
@@ -97,7 +98,9 @@ def pick_by(
     say: Callable[[str], None] = log.info,
     kept: Sequence[KeptScores] | None = None,
 ) -> SelectionSummary:
-    """``pick`` of a selection that is planned already; ``facts`` go into the manifest, ``kept`` are its scores by models."""
+    """``pick`` of a selection that is planned already; ``facts`` go into the manifest, ``kept``
+    are its scores by models.
+    """
     with filling(Path(out), FILES) as folder:
         hashing = Thread(target=_hash_inputs, args=(plan.pool,), daemon=True)
         hashing.start()  # as a daemon, because a mistake below need not wait for it
@@ -145,14 +148,15 @@ def select(
 ) -> Selection:
     """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
 
-    ``selector`` is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or a name
-    with its settings (``{"kmeans": {"clusters": 100}}``).
+    ``selector`` is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``,
+    ``"./mine.py:Verbose"``), or a name with its settings (``{"kmeans": {"clusters": 100}}``).
 
-    ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard ``decontaminate``.
-    A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``; ``score`` says how it is computed
-    (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are as for ``pick``. Where the scorer states a ceiling
-    (IFD: 1) and the selector none, it is taken; ``Top("ifd", ceiling=math.inf)`` has none.
-    Scores wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
+    ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard
+    ``decontaminate``. A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``;
+    ``score`` says how it is computed (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are
+    as for ``pick``. Where the scorer states a ceiling (IFD: 1) and the selector none, it is taken;
+    ``Top("ifd", ceiling=math.inf)`` has none. Scores wait in the file ``scratch`` (a temporary one by
+    default) until the selection is written or let go.
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown guard, or a column that cannot be ranked.
@@ -243,7 +247,9 @@ def scores_for(
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
 ) -> list[KeptScores]:
-    """The scores by models that the plan ranks by, computed now unless they are kept already; ``content`` is the pool's."""
+    """The scores by models that the plan ranks by, computed now unless they are kept already;
+    ``content`` is the pool's.
+    """
     return modeled(
         plan.pool, plan.scorers, plan.score,
         size=plan.size, fraction=plan.fraction, tokenizer=plan.tokenizer,
@@ -252,7 +258,9 @@ def scores_for(
 
 
 def _top_rows(plan: SelectionPlan, scratch: Path) -> TopRows | None:
-    """What puts aside, next to ``scratch``, the rows that may win: for selectors of the highest or lowest of one column."""
+    """What puts aside, next to ``scratch``, the rows that may win: for selectors of the
+    highest or lowest of one column.
+    """
     size, extreme = plan.size, plan.selector.extreme
     if plan.fraction is not None:
         size = share_of(plan.fraction, plan.pool.rows)
@@ -274,6 +282,7 @@ def _check_found(selector: Selector, wanted: int, found: int) -> None:
     if found < wanted:
         over = selector.leaves_out
         raise ConfigError(
-            f"size: {wanted:,} rows were asked for, but '{selector.name}' finds {found:,}: the others have no value "
+            f"size: {wanted:,} rows were asked for, but '{selector.name}' finds "
+            f"{found:,}: the others have no value "
             f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
         )

@@ -16,7 +16,8 @@ from handpicked.selectors.selector import Scores
 def compare_measures(
     pool: Pool, size: int, tokenizer: str | None = None, progress: Progress = SILENT
 ) -> dict[str, dict[str, float | None]]:
-    """For every two measures the share (0 to 1) of the ``size`` longest rows by one that are so by the other too.
+    """For every two measures the share (0 to 1) of the ``size`` longest rows by one
+    that are so by the other too.
 
     ``None`` where ``size`` is 0. At most as many rows are compared as can be read.
     """

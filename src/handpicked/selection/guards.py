@@ -25,14 +25,17 @@ from handpicked.selectors.selector import Scores
 
 @dataclass(frozen=True)
 class GuardPlan:
-    """A guard that was asked for: its scorers, the rule in words, and how it is made once the pool is scored."""
+    """A guard that was asked for: its scorers, the rule in words, and how it is
+    made once the pool is scored.
+    """
 
     name: str
     rule: str
     scorers: tuple[Scorer, ...]
     make: Callable[[Scores], Guard]
     version: int = 1
-    """Raised when the guard drops other rows by the same scores, and only then; its scorers state their own."""
+    """Raised when the guard drops other rows by the same scores, and only then; its scorers state their own.
+    """
     identity: str = ""
     """The hash of what it reads beside the pool."""
 
@@ -112,7 +115,8 @@ def _token_window(value: str, prompts: Sequence[str | Path], tokenizer: str | No
     least, colon, most = value.partition(":")
     if not colon or not (least or most):
         raise ValueError(
-            "give the fewest and the most tokens of a response, such as token-window=20:2048 (either may be empty)"
+            "give the fewest and the most tokens of a response, such as "
+            "token-window=20:2048 (either may be empty)"
         )
     low, high = float(least or "0"), float(most or "inf")
     rule = f"its response has not {least or 0} to {most or 'any number of'} tokens"

@@ -11,7 +11,8 @@ from handpicked.models.load import hub_errors
 def push(folder: Path, name: str) -> str:
     """Upload the files of a subset folder to the private data set ``name``; the sentence to tell.
 
-    The key is the hub's own (HF_TOKEN or its login). Raises MissingPart when the hub's client is not installed or refuses.
+    The key is the hub's own (HF_TOKEN or its login). Raises MissingPart when the hub's client is
+    not installed or refuses.
     """
     try:
         from huggingface_hub import HfApi
@@ -23,7 +24,8 @@ def push(folder: Path, name: str) -> str:
         api.upload_folder(repo_id=name, folder_path=folder, repo_type="dataset", ignore_patterns=".*")
     except hub_errors() as error:
         raise MissingPart(
-            f"The subset is written to {folder}, but the hub did not take it as '{name}': {first_line(error)} "
+            f"The subset is written to {folder}, but the hub did not take it as "
+            f"'{name}': {first_line(error)} "
             "Check the name, the token (HF_TOKEN) and the connection, then upload the folder."
         ) from error
     return f"uploaded to the private data set {name}"

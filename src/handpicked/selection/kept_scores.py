@@ -1,8 +1,8 @@
 """Scores by a model, an endpoint or a target set: computed once, kept and resumed.
 
-They take hours or money. So they are a stage of a store: of the experiment's run folder, or of a cache folder of their own,
-named after the pool's content, for the command line. A killed job takes up where it stopped, and selecting after scoring
-costs nothing.
+They take hours or money. So they are a stage of a store: of the experiment's run folder, or of a cache folder
+of their own, named after the pool's content, for the command line. A killed job takes up where it stopped,
+and selecting after scoring costs nothing.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ from handpicked.store.versions import Versions
 log = logging.getLogger(__name__)
 
 SCORING = 1
-"""The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of each. Raise it when
-the same scorer would leave other values."""
+"""The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of
+each. Raise it when the same scorer would leave other values.
+"""
 
 
 def prefilters() -> list[str]:
@@ -57,7 +58,9 @@ def prefilters() -> list[str]:
 
 @dataclass(frozen=True)
 class Content:
-    """What identifies a pool as it was read (a hash of its rows, messages and response lengths), and its readable rows."""
+    """What identifies a pool as it was read (a hash of its rows, messages and response
+    lengths), and its readable rows.
+    """
 
     identity: str
     readable: int
@@ -77,7 +80,9 @@ class Content:
 
 @dataclass(frozen=True)
 class KeptScores:
-    """What a pool scorer left: its value columns (main one first) and their reasons, and the stage that made them."""
+    """What a pool scorer left: its value columns (main one first) and their reasons, and
+    the stage that made them.
+    """
 
     columns: tuple[ScoreColumn, ...]
     stage: Stage
@@ -103,13 +108,15 @@ def modeled(
     say: Callable[[str], None] = log.info,
     progress: Progress = SILENT,
 ) -> list[KeptScores]:
-    """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept already, else computed now.
+    """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept
+    already, else computed now.
 
-    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``), where
-    ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` gets a line on what it will
-    take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens counts with
-    ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``), these are scored
-    once more, and the scores stay as they are if that fails.
+    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``),
+    where ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` gets a line
+    on what it will take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a
+    prefilter by tokens counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where
+    the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are if that
+    fails.
 
     Raises:
         ConfigError: fewer rows to score than are to be selected;
@@ -126,8 +133,9 @@ def modeled(
 
 @dataclass(frozen=True)
 class ToScore:
-    """The rows to be scored (None: all that can be read), how many of the ``readable`` these are, why the others are not, the
-    scorers of the prefilter, and what identifies the pool."""
+    """The rows to be scored (None: all that can be read), how many of the ``readable`` these are, why the
+    others are not, the scorers of the prefilter, and what identifies the pool.
+    """
 
     rows: Sequence[int] | None
     count: int
@@ -162,11 +170,13 @@ def check_enough(names: Sequence[str], settings: ScoreSettings, chosen: ToScore,
         return
     if not limits:
         raise ConfigError(
-            f"size: {wanted:,} rows were asked for, but only {chosen.count:,} of the pool can be read. Lower the size."
+            f"size: {wanted:,} rows were asked for, but only {chosen.count:,} of the "
+            "pool can be read. Lower the size."
         )
     leaves = "leaves" if len(limits) == 1 else "leave"
     raise ConfigError(
-        f"size: {wanted:,} rows were asked for, but {' and '.join(limits)} {leaves} {chosen.count:,} to be scored by "
+        f"size: {wanted:,} rows were asked for, but {' and '.join(limits)} {leaves} "
+        f"{chosen.count:,} to be scored by "
         f"{scorers}. Lower the size, or score more rows."
     )
 
@@ -201,14 +211,18 @@ def _modeled(
 
 
 def _fingerprint(stage: Stage) -> str:
-    """Of the scores: where rows were lost these may change though nothing that they depend on does, so their content counts."""
+    """Of the scores: where rows were lost these may change though nothing that they depend on
+    does, so their content counts.
+    """
     return (
         f"{stage.fingerprint} {digest(stage.folder / SCORES)}" if stage.facts.get(LOST) else stage.fingerprint
     )
 
 
 def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
-    """Names of the folder of these scores: that of today, and that of layout 1, which named it after every argument too."""
+    """Names of the folder of these scores: that of today, and that of layout 1, which named it
+    after every argument too.
+    """
 
     def plain(value: Any) -> Any:
         return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
@@ -222,8 +236,9 @@ def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Stores:
-    """Where scores are kept: in an experiment's run, else each in a folder of the cache, so that other settings neither wait
-    for it nor replace it."""
+    """Where scores are kept: in an experiment's run, else each in a folder of the cache, so that other
+    settings neither wait for it nor replace it.
+    """
 
     run: Run | None
     say: Callable[[str], None]
@@ -231,7 +246,9 @@ class _Stores:
 
     @contextmanager
     def open(self, pool: str, names: Sequence[str]) -> Iterator[tuple[Run, str]]:
-        """The store, and the name in it of the scores that are kept under the first of ``names`` that is there."""
+        """The store, and the name in it of the scores that are kept under the first
+        of ``names`` that is there.
+        """
         place = self.run.folder / "scores" if self.run else cache_folder() / "scores" / pool[:16]
         name = next((one for one in names if (place / one).is_dir()), names[0])
         if self.run is not None:
@@ -280,7 +297,9 @@ def _columns(
 
 
 def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content: Content) -> ToScore:
-    """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the pool's order does not matter."""
+    """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the
+    pool's order does not matter.
+    """
     rows: Sequence[int] | None = None
     outside = []
     scorers: Sequence[Scorer] = ()

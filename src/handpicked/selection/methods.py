@@ -1,4 +1,6 @@
-"""The selector and the scorers that settings name, made and ready: the catalogue's classes with the user's settings."""
+"""The selector and the scorers that settings name, made and ready: the catalogue's classes
+with the user's settings.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ def scorers_for(
     """The scorers of these names, each with those of ``settings`` that it takes.
 
     Raises:
-        ConfigError: a setting is given that none of them takes, or one lacks a setting that it needs; all at once.
+        ConfigError: a setting is given that none of them takes, or one lacks a setting
+            that it needs; all at once.
     """
     classes = {name: SCORERS.find(name, "scorer") for name in names}
     taken = {name: {one.name for one in settings_of(found)} for name, found in classes.items()}
@@ -111,7 +114,9 @@ def _not_taken(key: str, names: Sequence[str], every: Collection[str]) -> str:
 
 
 def scorer_of_column(column: str) -> str | None:
-    """The name of the scorer by a model that makes this column, its main one or a companion; ``None``: none does."""
+    """The name of the scorer by a model that makes this column, its main one or a
+    companion; ``None``: none does.
+    """
     by_models = {name: one for name, one in SCORERS.shipped.items() if issubclass(one, PoolScorer)}
     if is_file(column) or column in by_models:
         return column
@@ -145,8 +150,8 @@ def selector_for(
 ) -> Selector:
     """The selector that ``settings.by`` names; the name of a scorer selects its better end.
 
-    ``own`` are the fields of the pool: as ``field`` they go before scorers of their names. A selector that copies another
-    subset reads it by the rule ``turns``, unless ``whole`` is false.
+    ``own`` are the fields of the pool: as ``field`` they go before scorers of their names. A selector that
+    copies another subset reads it by the rule ``turns``, unless ``whole`` is false.
 
     Raises:
         ConfigError: no such method, or settings that it does not take.
@@ -165,7 +170,8 @@ def selector_for(
     if settings.options:
         key = next(iter(settings.options))
         raise ConfigError(
-            f"{key}: '{by}' is a scorer; its settings are written under 'score' (score.{key}={settings.options[key]})."
+            f"{key}: '{by}' is a scorer; its settings are written under 'score' "
+            f"(score.{key}={settings.options[key]})."
         )
     return _better_end(by, selector)
 
@@ -203,15 +209,17 @@ def _better_end(by: str, scorer: type[AnyScorer]) -> Selector:
         return Bottom(f"{name}_rank")  # rows are ranked as a set, 1 the first to be taken
     if scorer.better == "none":
         raise ConfigError(
-            f"by: '{by}' says of no end that it is the better one. Name the end yourself: by 'top' (the highest) or "
+            f"by: '{by}' says of no end that it is the better one. Name the end "
+            "yourself: by 'top' (the highest) or "
             f"'bottom' (the lowest) with field '{by}'."
         )
     return Bottom(name) if scorer.better == "low" else Top(name, scorer.ceiling)
 
 
 def direction(selector: Selector, own: Collection[str]) -> tuple[bool | None, float | None]:
-    """Whether the highest values of the column that ``selector`` ranks by are the best (None: nobody says so), and the
-    highest that counts: by the scorer, or for a field of the pool the highest and none."""
+    """Whether the highest values of the column that ``selector`` ranks by are the best (None: nobody says
+    so), and the highest that counts: by the scorer, or for a field of the pool the highest and none.
+    """
     column = selector.ranks_by
     if column is None or column in own:
         return True, None
@@ -234,7 +242,8 @@ def ceiling_of(column: str) -> float | None:
 
 
 def with_other(selector: Selector, tokenizer: str | None, turns: Turns, part: Part = "response") -> Selector:
-    """``selector`` with the lengths of this part of the responses and ids of the subset that it copies, from its folder or file.
+    """``selector`` with the lengths of this part of the responses and ids of the subset that it
+    copies, from its folder or file.
 
     Raises:
         PoolError: it cannot be read.

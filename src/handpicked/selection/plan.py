@@ -42,17 +42,20 @@ from handpicked.store.versions import Versions
 from handpicked.tokens.tokenizer import load_counter
 
 SELECTION = 1
-"""The version of what all selections share (reading columns, guards, ceilings, what is written). Raise it when the same
-plan keeps other rows, or its files say other things of them."""
+"""The version of what all selections share (reading columns, guards, ceilings, what is written). Raise it
+when the same plan keeps other rows, or its files say other things of them.
+"""
 
 
 @dataclass(frozen=True)
 class SelectionPlan:
-    """What a selection by ``selector`` from ``pool`` takes and depends on. Made by ``plan_selection`` or ``plan_for``.
+    """What a selection by ``selector`` from ``pool`` takes and depends on. Made by
+    ``plan_selection`` or ``plan_for``.
 
-    ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers`` those that need
-    a model, an endpoint or a target set. ``part`` is what of a response the selector's scorers of texts read. ``settings`` are what the user set of all that a result depends on, ``files`` the sha256 of the user's own
-    files of methods.
+    ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers``
+    those that need a model, an endpoint or a target set. ``part`` is what of a response the selector's
+    scorers of texts read. ``settings`` are what the user set of all that a result depends on, ``files`` the
+    sha256 of the user's own files of methods.
     """
 
     pool: Pool
@@ -78,8 +81,9 @@ class SelectionPlan:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read beside the pool, and of the
-        user's files of methods."""
+        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read beside
+        the pool, and of the user's files of methods.
+        """
         counting = [whole(one) for one in self.texts]
         named = [one.tokenizer for one in counting if isinstance(one, LengthTokens) and one.tokenizer]
         tokenizer = {"tokenizer": load_counter(named[0]).identity.sha256} if named else {}
@@ -92,7 +96,8 @@ class SelectionPlan:
         return bool(self.guards or self.score.sample or self.score.prefilter)
 
     def wanted(self, readable: int, passed: int | None = None) -> int:
-        """How many rows are kept, where ``readable`` of the pool can be read and guards let ``passed`` through (None: all).
+        """How many rows are kept, where ``readable`` of the pool can be read and guards let
+        ``passed`` through (None: all).
 
         A fraction is one of the readable rows. A ``window`` or ``semdedup`` without a size may keep fewer.
 
@@ -142,7 +147,8 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
     own = fields_of(pool)
     if settings.by in own and SELECTORS.get(settings.by) is None:
         raise ConfigError(
-            f"by: the pool has a field '{settings.by}' of its own. To rank by it, say top or bottom with field "
+            f"by: the pool has a field '{settings.by}' of its own. To rank by "
+            "it, say top or bottom with field "
             f"'{settings.by}'; to have it computed, rename that field of the pool."
         )
     plan = plan_for(
@@ -187,12 +193,14 @@ def plan_for(
     names: Sequence[str] = (),
     part: Part = "response",
 ) -> SelectionPlan:
-    """The plan of a selection by a selector that is made already. ``names`` are scorers of the user's own files.
+    """The plan of a selection by a selector that is made already. ``names`` are
+    scorers of the user's own files.
 
     ``part`` is what of a response the selector's scorers of texts read; guards read all of it.
 
     Raises:
-        ConfigError: a size beyond the rows there are, an unknown guard, or settings that no scorer of the plan reads.
+        ConfigError: a size beyond the rows there are, an unknown guard, or settings that no
+            scorer of the plan reads.
     """
     guarding = plan_guards(guards, prompts, tokenizer)
     _check_size(pool, selector, size, fraction)
@@ -224,16 +232,20 @@ def plan_for(
 def _check_part(
     part: Part, selector: Selector, ranking: Sequence[Scorer | OfPart], guards: Sequence[Scorer]
 ) -> None:
-    """Raise ConfigError for a part of the response where none is read, or where a guard needs the same score of all of it."""
+    """Raise ConfigError for a part of the response where none is read, or where a guard needs
+    the same score of all of it.
+    """
     parted = {one.name for one in ranking if isinstance(one, OfPart)}
     if part != "response" and not parted:
         raise ConfigError(
-            f"part: '{selector.name}' ranks by no text of the response here, so there is no {part} to look at. Leave it out."
+            f"part: '{selector.name}' ranks by no text of the response here, so there is no "
+            f"{part} to look at. Leave it out."
         )
     both = next((one.name for one in guards if one.name in parted), None)
     if both is not None:
         raise ConfigError(
-            f"part: a guard needs {both} of the whole response, and '{selector.name}' of the {part}. Select by another measure."
+            f"part: a guard needs {both} of the whole response, and '{selector.name}' of the "
+            f"{part}. Select by another measure."
         )
 
 
@@ -246,9 +258,11 @@ def fields_of(pool: Pool) -> tuple[str, ...]:
 def _columns(
     pool: Pool, selector: Selector, files: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """What the selector needs, each once: names of text scorers, columns of the pool, and names of scorers by models.
+    """What the selector needs, each once: names of text scorers, columns of the pool, and
+    names of scorers by models.
 
-    A column that the pool has itself is the pool's, but for the measure of a length, and embeddings where meanings are compared.
+    A column that the pool has itself is the pool's, but for the measure of a length, and embeddings
+    where meanings are compared.
     """
     always = {*selector.length_columns, *((EMBEDDING,) if selector.compares_meaning else ())}
     own = set(fields_of(pool)) - always
@@ -274,7 +288,8 @@ def _check_names(selector: Selector, fields: Sequence[str], made: Sequence[str])
     both = [one for one in fields if one in made]
     if both:
         raise ConfigError(
-            f"field: the pool has a field '{both[0]}' of its own, by which '{selector.name}' selects, and a score of that "
+            f"field: the pool has a field '{both[0]}' of its own, by which "
+            f"'{selector.name}' selects, and a score of that "
             "name is needed too. Rename that field of the pool."
         )
 

@@ -50,7 +50,9 @@ def rejection_lines(found: Sequence[Dropped]) -> Iterator[str]:
 
 
 def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -> Iterator[str]:
-    """What the ``rows`` of a pool hold that is no part of the conversation, for a terminal; they are written as ``format``."""
+    """What the ``rows`` of a pool hold that is no part of the conversation, for a terminal; they
+    are written as ``format``.
+    """
     for one in found[:FIELDS]:
         of = "turns" if "[]." in one.field else "rows"
         lost = format != "original" and not is_carried(one.field)

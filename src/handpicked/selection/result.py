@@ -43,7 +43,9 @@ SKETCHES = ("minhash",)
 
 @dataclass
 class Guarded:
-    """The scores of a pool with the guards that drop some of its rows. ``rows`` counts those they let through."""
+    """The scores of a pool with the guards that drop some of its rows. ``rows``
+    counts those they let through.
+    """
 
     scored: ScoredPool
     guards: list[Guard] = field(default_factory=list)
@@ -83,7 +85,8 @@ class Guarded:
 class Selection:
     """Which rows of a pool were kept, and of every other row why it was not. Made by ``select``.
 
-    ``rows`` are the kept ones, ascending; ``size`` how many were asked for. ``write`` puts the subset on disk.
+    ``rows`` are the kept ones, ascending; ``size`` how many were asked for.
+    ``write`` puts the subset on disk.
     """
 
     plan: SelectionPlan
@@ -156,7 +159,8 @@ class Selection:
             found = sorted(self.pool.rejected(), key=lambda one: one.row) if expected else []
             if len(found) != expected:
                 raise PoolError(
-                    f"the pool changed while it was read: {expected:,} of its {self.pool.rows:,} rows gave no score, but "
+                    f"the pool changed while it was read: {expected:,} of its "
+                    f"{self.pool.rows:,} rows gave no score, but "
                     f"{len(found):,} are unreadable now. Run again when nothing writes to it."
                 )
             self._rejected = found
@@ -257,7 +261,8 @@ class Selection:
             write_json(folder / MANIFEST, self._manifest(folder, facts or {}))
 
     def _to_audit(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
-        """A pool and the rows of it that were kept: the written subset where it can be read as the pool is, else the pool.
+        """A pool and the rows of it that were kept: the written subset where it can be read as
+        the pool is, else the pool.
 
         The subset is small; reading its rows out of a large pool costs as much as reading all of it.
         """
@@ -358,7 +363,9 @@ def pool_described(pool: Pool) -> dict[str, Any]:
 
 
 def described(scorer: ScoreColumn) -> dict[str, Any]:
-    """A scorer as a manifest names it: unit, direction, what null means, its arguments and its tokenizer's identity."""
+    """A scorer as a manifest names it: unit, direction, what null means, its arguments and
+    its tokenizer's identity.
+    """
     described = {
         "name": scorer.name,
         "unit": scorer.unit,

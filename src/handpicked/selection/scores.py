@@ -102,14 +102,16 @@ def score_pool(
 ) -> ScoredPool:
     """Score every readable row into ``file`` (Arrow IPC). ``fields`` are columns of the pool to take along.
 
-    ``top_rows`` are offered the rows as they came, where they are scored in this process and all their columns are read.
+    ``top_rows`` are offered the rows as they came, where they are scored in this process and
+    all their columns are read.
 
     Raises:
         PoolError: the pool has no such field.
         StoreError: the file cannot be written.
     """
     schema = _schema(pool, scorers, fields)
-    # What needs only a row's number looks it up in a file of this machine, and so it does not travel to others.
+    # What needs only a row's number looks it up in a file of this machine, and so it does not travel to
+    # others.
     here = {scorer.name: scorer for scorer in scorers if scorer.columns == ("row",)}
     away = pa.schema([one for one in schema if one.name not in here])
     if top_rows is not None and (runner != "native" or top_rows.column not in away.names):

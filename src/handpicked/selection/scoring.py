@@ -49,12 +49,14 @@ def score(
     keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
-    """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into ``out``; return the counts.
+    """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into
+    ``out``; return the counts.
 
-    ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is null, and the
-    manifest counts these and says why. Text scorers are of ``part`` of the response. Rows = scored + rejected, always. A
-    scorer that needs a model, an endpoint or a target set works by ``settings`` and has several columns, of which NAME_reason
-    says why a value is null; ``say`` gets a line beforehand on what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
+    ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is
+    null, and the manifest counts these and says why. Text scorers are of ``part`` of the response. Rows =
+    scored + rejected, always. A scorer that needs a model, an endpoint or a target set works by ``settings``
+    and has several columns, of which NAME_reason says why a value is null; ``say`` gets a line beforehand on
+    what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
     ``keep_versions`` also where other versions of libraries or methods began.
 
     Raises:
@@ -100,9 +102,12 @@ def score(
 
 
 def values_told(counts: Mapping[str, Any]) -> list[str]:
-    """A line for each score: how many rows have a value, and the most frequent reasons of those that have none."""
+    """A line for each score: how many rows have a value, and the most frequent
+    reasons of those that have none.
+    """
     return [
-        f"{name}: {counts['scored'] - nulls:,} of {counts['scored']:,} rows have a value{_reasons_told(counts, name)}"
+        f"{name}: {counts['scored'] - nulls:,} of {counts['scored']:,} rows have a "
+        f"value{_reasons_told(counts, name)}"
         for name, nulls in counts["null"].items()
     ]
 
@@ -188,7 +193,8 @@ def _rejected(pool: Pool, scored: int) -> list[Rejected]:
     rejected = list(pool.rejected()) if scored < pool.rows else []
     if scored + len(rejected) != pool.rows:
         raise PoolError(
-            f"the pool changed while it was read: {pool.rows:,} rows, {scored:,} scored, {len(rejected):,} unreadable. "
+            f"the pool changed while it was read: {pool.rows:,} rows, {scored:,} scored, "
+            f"{len(rejected):,} unreadable. "
             "Run again when nothing writes to it."
         )
     return rejected

@@ -7,7 +7,9 @@ from typing import Any
 
 
 def told(audit: Mapping[str, Any]) -> Iterator[str]:
-    """What a user should see before training: which guards the kept rows would fail, and what truncation cuts."""
+    """What a user should see before training: which guards the kept rows would fail,
+    and what truncation cuts.
+    """
     if not audit or not audit["rows"]:
         return
     sample = f", in a sample of {audit['rows']:,}" if audit["rows"] < audit["of"] else ""

@@ -16,8 +16,8 @@ FOLDER = files("handpicked.models") / "templates"
 def overhead(template: str, tokenizer: str | None = None) -> int:
     """Tokens that the shipped chat template adds to one prompt and response, the end-of-text token included.
 
-    Counted with ``tokenizer`` (None: the embedded one) on an empty prompt and response, so it is exact up to merges at their
-    edges. Raises ConfigError for an unknown template.
+    Counted with ``tokenizer`` (None: the embedded one) on an empty prompt and response, so it is exact up to
+    merges at their edges. Raises ConfigError for an unknown template.
     """
     known = sorted(
         file.name.removesuffix(".jinja") for file in FOLDER.iterdir() if file.name.endswith(".jinja")

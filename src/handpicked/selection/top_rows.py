@@ -17,12 +17,16 @@ from handpicked.selectors.topk import numbers
 MOST = 1 << 30
 """Bytes put aside beyond which no more are: the subset is then read from the pool."""
 SPARE = 4
-"""One in so many of the rows that are wanted may be known beyond them before those that can no longer win are let go."""
+"""One in so many of the rows that are wanted may be known beyond them before those that can
+no longer win are let go.
+"""
 
 
 @dataclass
 class _Part:
-    """What may win of one batch in the file: ascending row numbers, their keys (higher is better), their places there."""
+    """What may win of one batch in the file: ascending row numbers, their keys (higher is
+    better), their places there.
+    """
 
     batch: int
     rows: np.ndarray
@@ -34,11 +38,12 @@ class _Part:
 
 
 class TopRows:
-    """Puts original rows aside that can be among the ``size`` highest (or lowest) of ``column``; with ties, all of them.
+    """Puts original rows aside that can be among the ``size`` highest (or lowest) of
+    ``column``; with ties, all of them.
 
-    Batches may be offered in any order and from several threads. The rows go into ``file`` (Arrow IPC), since held in
-    memory they would take more of it the larger the pool is. Where that cannot be, for rows too large, files of
-    differing schemas or a disk that refuses, nothing is put aside, and ``tables`` says so.
+    Batches may be offered in any order and from several threads. The rows go into ``file`` (Arrow IPC), since
+    held in memory they would take more of it the larger the pool is. Where that cannot be, for rows too
+    large, files of differing schemas or a disk that refuses, nothing is put aside, and ``tables`` says so.
     """
 
     def __init__(self, column: str, highest: bool, size: int, file: Path) -> None:
@@ -57,7 +62,9 @@ class TopRows:
         self._lock = Lock()
 
     def offer(self, scored: pa.RecordBatch, first_row: int, originals: pa.RecordBatch) -> None:
-        """Scored rows and the batch of the file they were read from, whose first row is ``first_row`` of the pool."""
+        """Scored rows and the batch of the file they were read from, whose first row is
+        ``first_row`` of the pool.
+        """
         if self._gone:
             return
         keys = self._sign * numbers(scored[self.column], self.column)

@@ -18,8 +18,9 @@ from handpicked.selectors.topk import TopK, id_numbers, numbers
 
 @dataclass(frozen=True)
 class Balanced(Selector):
-    """``size`` rows with an equal quota for each value of ``field``; within a group the longest by ``measure``, or, with
-    ``measure=None``, random ones. What a small group cannot fill is shared out among the others, as evenly as they can.
+    """``size`` rows with an equal quota for each value of ``field``; within a group the longest by
+    ``measure``, or, with ``measure=None``, random ones. What a small group cannot fill is shared out among
+    the others, as evenly as they can.
     """
 
     field: str
@@ -83,7 +84,8 @@ def group_codes(values: Any, codes: dict[str, int]) -> np.ndarray:
 
 
 def even_quotas(available: list[int], size: int) -> np.ndarray:
-    """``size`` shared out as evenly as ``available`` rows allow; what does not divide goes to the first groups.
+    """``size`` shared out as evenly as ``available`` rows allow; what does not divide
+    goes to the first groups.
 
     >>> even_quotas([100, 2, 100], 11).tolist()
     [5, 2, 4]

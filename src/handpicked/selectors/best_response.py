@@ -20,16 +20,21 @@ PROMPT = "prompt_hash"
 
 @dataclass(frozen=True)
 class BestResponse(Selector):
-    """One row for each prompt: that with the highest (or lowest) ``column`` among the rows with the same prompt text.
+    """One row for each prompt: that with the highest (or lowest) ``column`` among the rows
+    with the same prompt text.
 
-    Equal values go by id, then row. With a size fewer than the prompts, those whose best answer has the best value. A row without
-    a value, or over ``ceiling``, never wins; a prompt whose rows all have none is left out. Memory: 48 bytes a row.
+    Equal values go by id, then row. With a size fewer than the prompts, those whose best answer has the best
+    value. A row without a value, or over ``ceiling``, never wins; a prompt whose rows all have none is left
+    out. Memory: 48 bytes a row.
     """
 
     column: str | None = field(default=None, metadata=called("field"))
-    """The scorer, or the field of the pool, by which answers are compared. None: their length by ``measure``."""
+    """The scorer, or the field of the pool, by which answers are compared. None: their length by ``measure``.
+    """
     highest: bool | None = None
-    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
+    """Whether the highest values are the best. None: what the scorer says, for a
+    field of the pool the highest.
+    """
     ceiling: float | None = None
     """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
     measure: Measure = "tokens"
@@ -96,7 +101,9 @@ class BestResponse(Selector):
         return f"another answer to its prompt has a better {self.ranked}, or {size:,} prompts have better answers"
 
     def _offered(self, batch: pa.RecordBatch) -> tuple[np.ndarray, ...]:
-        """Of the rows that may win: key (higher is better), hash of the prompt and id (two numbers each), row."""
+        """Of the rows that may win: key (higher is better), hash of the prompt and
+        id (two numbers each), row.
+        """
         keys = numbers(batch[self.ranked], self.ranked)
         valued = ~np.isnan(keys) if self.ceiling is None else keys <= self.ceiling
         keys = keys if self.highest is not False else -keys

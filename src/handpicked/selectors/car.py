@@ -22,18 +22,20 @@ VARIANCE = 0.95
 
 @dataclass(frozen=True)
 class Car(Selector):
-    """Clustering and Ranking (Ge et al. 2024, arXiv 2402.18191): the best row of each cluster by ``column``, and the best
-    rows of the whole pool.
+    """Clustering and Ranking (Ge et al. 2024, arXiv 2402.18191): the best row of each cluster by ``column``,
+    and the best rows of the whole pool.
 
-    The paper takes the n1 = 1,000 best of all and the n2 = 1 best of each of k = sqrt(n / 2) K-Means clusters of reduced
-    embeddings, and removes what is in both. Here the budget is exact: n1 is what makes the union ``size`` rows. ``clusters``
-    None is the paper's k. A value over ``ceiling`` is none (IFD over 1).
+    The paper takes the n1 = 1,000 best of all and the n2 = 1 best of each of k = sqrt(n / 2) K-Means clusters
+    of reduced embeddings, and removes what is in both. Here the budget is exact: n1 is what makes the union
+    ``size`` rows. ``clusters`` None is the paper's k. A value over ``ceiling`` is none (IFD over 1).
     """
 
     column: str = field(metadata=called("field"))
     """The scorer, or the field of the pool, that says how good a row is."""
     highest: bool | None = None
-    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
+    """Whether the highest values are the best. None: what the scorer says, for a
+    field of the pool the highest.
+    """
     ceiling: float | None = None
     """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
     clusters: Annotated[int, Field(gt=0)] | None = None
@@ -78,7 +80,8 @@ class Car(Selector):
         count = max(1, round((len(rows) / 2) ** 0.5)) if self.clusters is None else self.clusters
         if count > size:
             raise ConfigError(
-                f"clusters: {count:,} clusters cannot each give their best among {size:,} rows. Set clusters to {size:,} at "
+                f"clusters: {count:,} clusters cannot each give their best among {size:,} "
+                f"rows. Set clusters to {size:,} at "
                 "most, or raise the size."
             )
         afford(
@@ -98,7 +101,9 @@ class Car(Selector):
 
 
 def principal(vectors: np.ndarray, variance: float = VARIANCE) -> np.ndarray:
-    """The vectors in the fewest principal components that hold ``variance`` of their variance (float32 [n, components])."""
+    """The vectors in the fewest principal components that hold ``variance`` of their variance
+    (float32 [n, components]).
+    """
     middle = vectors.mean(axis=0, dtype=np.float64)
     spread = np.zeros((vectors.shape[1], vectors.shape[1]))
     for begin in range(0, len(vectors), BLOCK):

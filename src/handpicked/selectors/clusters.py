@@ -17,7 +17,9 @@ SAMPLE = 256
 
 @dataclass(frozen=True)
 class Clusters:
-    """The cluster of each vector (int64 [n]), the squared distance to its centroid (float32 [n]), the centroids (float32 [k, d])."""
+    """The cluster of each vector (int64 [n]), the squared distance to its centroid (float32 [n]), the
+    centroids (float32 [k, d]).
+    """
 
     labels: np.ndarray
     distances: np.ndarray
@@ -36,8 +38,9 @@ class Clusters:
 
 
 def cluster(vectors: np.ndarray, count: int, seed: int, start: np.ndarray | None = None) -> Clusters:
-    """Lloyd's algorithm, 25 iterations, from ``start`` (float32 [k, d]) or from seeded k-means++ by Markov chains
-    (AFK-MC2: Bachem et al. 2016, Fast and Provably Good Seedings for k-Means). Same vectors, same seed, same clusters.
+    """Lloyd's algorithm, 25 iterations, from ``start`` (float32 [k, d]) or from seeded k-means++ by Markov
+    chains (AFK-MC2: Bachem et al. 2016, Fast and Provably Good Seedings for k-Means). Same vectors, same
+    seed, same clusters.
 
     Raises:
         MissingPart: faiss is not installed.

@@ -1,8 +1,9 @@
 """How well a set of rows covers all others, and the lazy greedy choice of the best covering rows.
 
-The facility location function of a set S of rows is the sum over all rows of their cosine to the nearest row of S, where a
-cosine below 0 counts 0. It is monotone submodular, so that greedy choice reaches 1 - 1/e of the optimum (Nemhauser et al.
-1978), and a gain that was computed once bounds all later ones (Minoux 1978): few are computed again.
+The facility location function of a set S of rows is the sum over all rows of their cosine to the nearest row
+of S, where a cosine below 0 counts 0. It is monotone submodular, so that greedy choice reaches 1 - 1/e of the
+optimum (Nemhauser et al. 1978), and a gain that was computed once bounds all later ones (Minoux 1978): few
+are computed again.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ from handpicked.selectors.embeddings import BLOCK
 AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""
 TILE = 1024
-"""Rows whose cosines to ``2 * TILE`` others are held at a time: 8 MB, which the cache of a CPU has room for."""
+"""Rows whose cosines to ``2 * TILE`` others are held at a time: 8 MB, which the cache of a CPU has room for.
+"""
 KEPT = 1 << 30
-"""Bytes up to which exact coverage keeps all cosines (16,384 rows); beyond, they are made again where they are needed."""
+"""Bytes up to which exact coverage keeps all cosines (16,384 rows); beyond, they are made
+again where they are needed.
+"""
 DECIMALS = 5
-"""Digits to which gains are compared. Two rows that stand for each other alone gain the same: rounding errors shall not choose."""
+"""Digits to which gains are compared. Two rows that stand for each other alone gain the same:
+rounding errors shall not choose.
+"""
 
 
 class Coverage(Protocol):
@@ -42,18 +48,20 @@ class Coverage(Protocol):
         ...
 
     def take(self, place: int) -> np.ndarray | float:
-        """Take this row. By how much, at least, the gain of every row falls (float64 [n], or 0 where that is not known)."""
+        """Take this row. By how much, at least, the gain of every row falls (float64 [n], or 0
+        where that is not known).
+        """
         ...
 
 
 @dataclass
 class Dense:
-    """Exact coverage. A row that is taken changes the gains only by way of the rows that it is nearest to: their cosines to all
-    rows say by how much, so that every bound stays at its gain.
+    """Exact coverage. A row that is taken changes the gains only by way of the rows that it is nearest to:
+    their cosines to all rows say by how much, so that every bound stays at its gain.
 
-    Beyond ``KEPT`` bytes cosines are made in blocks and not kept. Memory is then the vectors; time is 2 n^2 d floating-point
-    operations at first, as many with the first row taken, and altogether some times that, because the nearest taken row of a
-    row changes ever more rarely.
+    Beyond ``KEPT`` bytes cosines are made in blocks and not kept. Memory is then the vectors; time is 2 n^2 d
+    floating-point operations at first, as many with the first row taken, and altogether some times that,
+    because the nearest taken row of a row changes ever more rarely.
     """
 
     vectors: np.ndarray
@@ -105,9 +113,11 @@ class Dense:
         return fall
 
     def _fall(self, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """What the gain of every row loses by these rows being covered by ``after`` and no longer by ``before``.
+        """What the gain of every row loses by these rows being covered by ``after``
+        and no longer by ``before``.
 
-        Of a cosine c that is max(c - before, 0) - max(c - after, 0), which is c, held between the two, less ``before``.
+        Of a cosine c that is max(c - before, 0) - max(c - after, 0), which is c, held between
+        the two, less ``before``.
         """
         fall = np.empty(len(self.vectors))
         ones = np.ones(len(rows), np.float32)
@@ -121,11 +131,13 @@ class Dense:
 
 @dataclass
 class Sparse:
-    """Coverage in which each row sees only its nearest rows (Lindgren et al. 2016, Leveraging Sparsity for Efficient
-    Submodular Data Summarization): row i is covered by a taken row j only if j is among the ``neighbours`` of i.
+    """Coverage in which each row sees only its nearest rows (Lindgren et al. 2016, Leveraging Sparsity for
+    Efficient Submodular Data Summarization): row i is covered by a taken row j only if j is among the
+    ``neighbours`` of i.
 
-    ``near`` (-1 where there is none) and ``cosines`` are [n, neighbours]; a row is its own neighbour. They are turned round, to
-    the rows that each row covers, and not kept. Memory is 24 bytes a neighbour meanwhile, then 8.
+    ``near`` (-1 where there is none) and ``cosines`` are [n, neighbours]; a row is its own neighbour. They
+    are turned round, to the rows that each row covers, and not kept. Memory is 24 bytes a neighbour
+    meanwhile, then 8.
     """
 
     near: InitVar[np.ndarray]
@@ -172,7 +184,8 @@ class Sparse:
 def lazy_greedy(
     coverage: Coverage, size: int, blend: Callable[[Any, Any], Any] = lambda gains, places: gains
 ) -> list[int]:
-    """Places of ``size`` rows in the order taken, each the one with the highest gain; of equal gains the lower place.
+    """Places of ``size`` rows in the order taken, each the one with the highest gain; of
+    equal gains the lower place.
 
     ``blend(gains, places)`` is what is maximised instead of the gains themselves; it must rise with them.
     """

@@ -24,16 +24,19 @@ AT_ONCE = 1024
 class Deita(Selector):
     """Score-first, diversity-aware selection (Liu et al. 2024, arXiv 2312.15685, algorithm 1).
 
-    Rows go by ``column``, best first (the paper's is complexity times quality; any score will do); one is taken unless its
-    cosine to a row already taken is above ``threshold``, until ``size`` are taken. The paper's threshold is 0.9. Rows are
-    compared with every row taken before them; the authors' code also compares with rejected ones of the same batch, so that
-    there the batch size shows. A value over ``ceiling`` is none (IFD over 1).
+    Rows go by ``column``, best first (the paper's is complexity times quality; any score will do); one is
+    taken unless its cosine to a row already taken is above ``threshold``, until ``size`` are taken. The
+    paper's threshold is 0.9. Rows are compared with every row taken before them; the authors' code also
+    compares with rejected ones of the same batch, so that there the batch size shows. A value over
+    ``ceiling`` is none (IFD over 1).
     """
 
     column: str = field(metadata=called("field"))
     """The scorer, or the field of the pool, that says how good a row is."""
     highest: bool | None = None
-    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
+    """Whether the highest values are the best. None: what the scorer says, for a
+    field of the pool the highest.
+    """
     ceiling: float | None = None
     """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
     threshold: Annotated[float, Field(ge=-1, le=1)] = 0.9
@@ -76,8 +79,10 @@ class Deita(Selector):
         taken = apart(rows, order, size, self.threshold)
         if len(taken) < min(size, len(rows)):
             raise ConfigError(
-                f"threshold: {size:,} rows were asked for, but only {len(taken):,} of {len(rows):,} have no better row with "
-                f"a cosine above {self.threshold:g} among those taken. Raise the threshold, or lower the size."
+                f"threshold: {size:,} rows were asked for, but only {len(taken):,} of "
+                f"{len(rows):,} have no better row with "
+                f"a cosine above {self.threshold:g} among those taken. Raise "
+                "the threshold, or lower the size."
             )
         return np.sort(rows.rows[taken])
 
@@ -87,7 +92,9 @@ class Deita(Selector):
 
 
 def apart(rows: Candidates, order: np.ndarray, size: int, threshold: float) -> list[int]:
-    """The first ``size`` places of ``order`` that are no more similar than ``threshold`` to one taken before."""
+    """The first ``size`` places of ``order`` that are no more similar than
+    ``threshold`` to one taken before.
+    """
     kept = np.empty((min(size, len(order)), rows.embeddings.vectors.shape[1]), np.float32)
     taken: list[int] = []
     for begin in range(0, len(order), AT_ONCE):

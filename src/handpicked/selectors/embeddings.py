@@ -28,7 +28,8 @@ DECIMALS = 6
 
 @dataclass(frozen=True)
 class Embeddings:
-    """``vectors`` (float32 [n, dimensions], length 1, often memory-mapped) of the pool rows ``rows`` (int64 [n], ascending).
+    """``vectors`` (float32 [n, dimensions], length 1, often memory-mapped) of the pool rows
+    ``rows`` (int64 [n], ascending).
 
     ``made`` says how: model, text, limit. A dot product of two vectors is their cosine.
 
@@ -43,7 +44,8 @@ class Embeddings:
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.rows):
             raise ConfigError(
-                f"embeddings: vectors of shape {self.vectors.shape} do not fit {len(self.rows):,} rows; there must be one "
+                f"embeddings: vectors of shape {self.vectors.shape} do not fit "
+                f"{len(self.rows):,} rows; there must be one "
                 "vector a row. Make them again."
             )
         if self.vectors.dtype != np.float32:
@@ -74,7 +76,8 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The rows that may be selected and have every value, in ascending order of (id, row), whatever the order of the pool.
+    """The rows that may be selected and have every value, in ascending order of (id, row),
+    whatever the order of the pool.
 
     All choices are made on places in this order, so that the first of equals is the one with the smaller id.
     """
@@ -113,29 +116,33 @@ class Candidates:
         if len(wrong):
             row = int(self.rows[which][wrong[0]])
             raise ConfigError(
-                f"embeddings: the vector of row {row:,} is not of length 1 (its square is {lengths[wrong[0]]:g}), so a dot "
+                f"embeddings: the vector of row {row:,} is not of length 1 (its square is "
+                f"{lengths[wrong[0]]:g}), so a dot "
                 "product is no cosine. Make the embeddings again, normalised."
             )
         return found
 
 
 def columns_of(embeddings: Embeddings | None, *values: str | None) -> tuple[str, ...]:
-    """The columns that a selector needs: those of ``values`` that it names, and, unless it has its embeddings already, the
-    one whose scorer makes them."""
+    """The columns that a selector needs: those of ``values`` that it names, and, unless it has its embeddings
+    already, the one whose scorer makes them.
+    """
     return (*(() if embeddings is not None else (EMBEDDING,)), *(name for name in values if name is not None))
 
 
 def candidates(
     scores: Scores, embeddings: Embeddings | None, columns: Sequence[str], ceiling: float | None = None
 ) -> Candidates:
-    """The rows of ``scores`` that have an embedding and a value in each of ``columns``, none over ``ceiling``.
+    """The rows of ``scores`` that have an embedding and a value in each of
+    ``columns``, none over ``ceiling``.
 
     Raises:
         ConfigError: a column cannot be ranked, or there are no embeddings.
     """
     if embeddings is None:
         raise ConfigError(
-            "embeddings: this selector compares meanings and has no embeddings. handpicked.selectors makes them; otherwise give "
+            "embeddings: this selector compares meanings and has no embeddings. "
+            "handpicked.selectors makes them; otherwise give "
             "embeddings=Embeddings.load(folder)."
         )
     parts: list[list[Any]] = [[np.empty(0, np.int64)], [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]]
@@ -164,6 +171,7 @@ def afford(needed: float, what: str, instead: str) -> None:
     """
     if needed > MEMORY:
         raise ConfigError(
-            f"{what} would need {needed / 1e9:.1f} GB of memory, more than the {MEMORY / 1e9:.0f} GB that a selector "
+            f"{what} would need {needed / 1e9:.1f} GB of memory, more than the "
+            f"{MEMORY / 1e9:.0f} GB that a selector "
             f"may use. {instead}"
         )

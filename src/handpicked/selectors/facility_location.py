@@ -24,11 +24,12 @@ ADVICE = "Set neighbours to 100: each row is then covered only by its 100 neares
 
 @dataclass(frozen=True)
 class FacilityLocation(Selector):
-    """Greedy maximum of the facility location function: the sum over all rows of the cosine to the nearest row taken.
+    """Greedy maximum of the facility location function: the sum over all rows of the cosine
+    to the nearest row taken.
 
-    Lazy greedy (Minoux 1978), exact with ``neighbours=None``; with a number each row is covered only by that many nearest
-    rows, which needs no comparison of every two (``select.coverage`` has both). For text in Lin & Bilmes 2011, A Class of
-    Submodular Functions for Document Summarization.
+    Lazy greedy (Minoux 1978), exact with ``neighbours=None``; with a number each row is covered only by that
+    many nearest rows, which needs no comparison of every two (``select.coverage`` has both). For text in Lin
+    & Bilmes 2011, A Class of Submodular Functions for Document Summarization.
     """
 
     neighbours: Annotated[int, Field(gt=0)] | None = None
@@ -71,7 +72,8 @@ def check_rows(rows: int, neighbours: int | None, name: str) -> None:
     """
     if neighbours is None and rows > MOST:
         raise ConfigError(
-            f"{name}: {rows:,} rows are too many to compare every two ({rows**2:.0e} cosines); {MOST:,} are the most. {ADVICE}"
+            f"{name}: {rows:,} rows are too many to compare every two ({rows**2:.0e} cosines); "
+            f"{MOST:,} are the most. {ADVICE}"
         )
 
 
@@ -85,7 +87,8 @@ def coverage_of(rows: Candidates, neighbours: int | None, name: str) -> Coverage
     if neighbours is None:
         afford(1.1 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", ADVICE)
         return Dense(rows.vectors)
-    # The vectors and the index's copy of them; places and cosines three times over, while they are turned round.
+    # The vectors and the index's copy of them; places and cosines three times over, while they are turned
+    # round.
     needed = 2.2 * rows.bytes + 25 * neighbours * len(rows)
     afford(needed, f"{name}: {neighbours:,} neighbours of {len(rows):,} rows", "Set fewer neighbours.")
     return Sparse(*nearest(rows.vectors, neighbours))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limit:
-    """Drops rows whose ``column`` lies below ``low`` or above ``high``. A row without a value passes: nothing is known."""
+    """Drops rows whose ``column`` lies below ``low`` or above ``high``. A row without a value
+    passes: nothing is known.
+    """
 
     name: str
     column: str

@@ -20,11 +20,13 @@ AHEAD = 32
 
 @dataclass(frozen=True)
 class KCenter(Selector):
-    """Greedy k-center: again and again the row that is farthest from all rows taken so far, the first one drawn by ``seed``.
+    """Greedy k-center: again and again the row that is farthest from all rows taken so far, the
+    first one drawn by ``seed``.
 
-    Gonzalez 1985; as a core-set, Sener & Savarese 2018 (Active Learning for Convolutional Neural Networks: A Core-Set
-    Approach, algorithm 1). The largest distance that remains is at most twice the least possible one. Distance is Euclidean
-    on unit vectors. The farthest rows are outliers by construction: in a pool with broken rows they come first.
+    Gonzalez 1985; as a core-set, Sener & Savarese 2018 (Active Learning for Convolutional Neural Networks: A
+    Core-Set Approach, algorithm 1). The largest distance that remains is at most twice the least possible
+    one. Distance is Euclidean on unit vectors. The farthest rows are outliers by construction: in a pool with
+    broken rows they come first.
     """
 
     seed: int = 0
@@ -64,10 +66,11 @@ class KCenter(Selector):
 
 
 def centres(vectors: np.ndarray, first: int, size: int) -> list[int]:
-    """Places of ``size`` rows, in the order taken; of equally far rows (to six decimals of the cosine) the lower place.
+    """Places of ``size`` rows, in the order taken; of equally far rows (to six decimals of
+    the cosine) the lower place.
 
-    Distances to the ``AHEAD`` rows that are farthest now are computed together: the memory traffic of one pass over the
-    vectors serves several steps. The choice is the same as one by one.
+    Distances to the ``AHEAD`` rows that are farthest now are computed together: the memory traffic of one
+    pass over the vectors serves several steps. The choice is the same as one by one.
     """
     closest = np.full(len(vectors), -np.inf, np.float32)  # cosine to the nearest row taken
     known: dict[int, np.ndarray] = {}

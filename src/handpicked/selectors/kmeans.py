@@ -24,12 +24,12 @@ Take = Literal["nearest", "random", "longest"]
 
 @dataclass(frozen=True)
 class KMeans(Selector):
-    """Rows from each of ``clusters`` K-Means clusters (None: as many as rows are asked for, one from each): those
-    ``nearest`` to the centroid, ``random`` ones, or the ``longest`` by ``measure``.
+    """Rows from each of ``clusters`` K-Means clusters (None: as many as rows are asked for, one from each):
+    those ``nearest`` to the centroid, ``random`` ones, or the ``longest`` by ``measure``.
 
-    The diversity baseline of Shen (2024, arXiv 2402.06094), which leaves the details open. Lloyd's algorithm on unit vectors
-    (squared Euclidean distance, which is 2 - 2 cosine), 25 iterations from seeded k-means++. What a small cluster lacks is
-    shared out among the others as evenly as they can.
+    The diversity baseline of Shen (2024, arXiv 2402.06094), which leaves the details open. Lloyd's algorithm
+    on unit vectors (squared Euclidean distance, which is 2 - 2 cosine), 25 iterations from seeded k-means++.
+    What a small cluster lacks is shared out among the others as evenly as they can.
     """
 
     clusters: Annotated[int, Field(gt=0)] | None = None
@@ -72,7 +72,8 @@ class KMeans(Selector):
         count = size if self.clusters is None else self.clusters
         if count > size:
             raise ConfigError(
-                f"clusters: {count:,} clusters cannot each give one of {size:,} rows. Lower clusters, or leave it out: then "
+                f"clusters: {count:,} clusters cannot each give one of {size:,} rows. Lower "
+                "clusters, or leave it out: then "
                 "there are as many as rows."
             )
         afford(

@@ -34,12 +34,13 @@ def length_bins(lengths: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LengthMatched(Selector):
-    """As many random rows in each length bin as ``lengths``, the response lengths of the subset to match, has there.
+    """As many random rows in each length bin as ``lengths``, the response lengths of the
+    subset to match, has there.
 
-    A bin with too few rows in the pool gives what it has, and the rest is made up from the nearest bins (the shorter
-    first). Against the longest rows of the same pool it must choose mostly these same rows: nothing else is that long.
-    ``without`` are ids of rows not to draw, such as those of the subset itself: then the control is other rows, as near
-    in length as the pool has them.
+    A bin with too few rows in the pool gives what it has, and the rest is made up from the nearest bins (the
+    shorter first). Against the longest rows of the same pool it must choose mostly these same rows: nothing
+    else is that long. ``without`` are ids of rows not to draw, such as those of the subset itself: then the
+    control is other rows, as near in length as the pool has them.
     """
 
     lengths: tuple[int, ...] | None = field(default=None, metadata=HIDDEN)
@@ -51,8 +52,9 @@ class LengthMatched(Selector):
     of: str | None = None
     """The arm (or, on the command line, the folder of a subset) whose length histogram is copied."""
     disjoint: bool = False
-    """Draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by themselves, so their control
-    must be other rows, as near in length as there are."""
+    """Draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by themselves, so
+    their control must be other rows, as near in length as there are.
+    """
     name: ClassVar[str] = "length-matched"
     about: ClassVar[str] = (
         "random rows with the length histogram of another arm: tells length from everything else"
@@ -90,7 +92,8 @@ class LengthMatched(Selector):
         lengths = self.lengths or ()
         if size != len(lengths):
             raise ConfigError(
-                f"length-matched: size {size:,} differs from the {len(lengths):,} rows of the subset whose lengths are "
+                f"length-matched: size {size:,} differs from the {len(lengths):,} rows "
+                "of the subset whose lengths are "
                 "matched. Leave the size out."
             )
         if not lengths:
@@ -127,7 +130,9 @@ class LengthMatched(Selector):
 
 
 def nearest_quotas(wanted: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """``wanted`` rows a bin, cut to what is ``available``, the rest moved to the nearest bins that have rows left."""
+    """``wanted`` rows a bin, cut to what is ``available``, the rest moved to the nearest
+    bins that have rows left.
+    """
     quotas: np.ndarray = np.minimum(wanted, available)
     for place in np.flatnonzero(wanted > available).tolist():
         short = int(wanted[place] - available[place])

@@ -1,4 +1,6 @@
-"""Near duplicates by MinHash signatures and banding (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3)."""
+"""Near duplicates by MinHash signatures and banding (Leskovec, Rajaraman, Ullman: Mining of
+Massive Datasets, chapter 3).
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,20 @@ if TYPE_CHECKING:
     from handpicked.selectors.selector import Scores
 
 BANDS, WIDTH = 25, 5
-"""Rows of Jaccard similarity 0.8 share one of 25 bands of 5 numbers with probability 0.9999, of 0.5 with 0.55."""
+"""Rows of Jaccard similarity 0.8 share one of 25 bands of 5 numbers with probability
+0.9999, of 0.5 with 0.55.
+"""
 NEIGHBOURS = 64
 """In a band each row is compared with at most this many better ones."""
 
 
 def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray:
-    """Every row (ascending) of which a better one is a near duplicate: longer, then smaller id, then smaller row.
+    """Every row (ascending) of which a better one is a near duplicate: longer, then
+    smaller id, then smaller row.
 
-    ``scores`` have the columns ``minhash`` (signatures, null for very short rows) and ``chars``. Near duplicates have
-    signatures that agree in at least ``threshold`` of their numbers. Needs about 240 bytes of memory a row, and 512
-    more for each that shares a band with another.
+    ``scores`` have the columns ``minhash`` (signatures, null for very short rows) and ``chars``. Near
+    duplicates have signatures that agree in at least ``threshold`` of their numbers. Needs about 240 bytes of
+    memory a row, and 512 more for each that shares a band with another.
     """
     parts = list(_bands(scores))
     if not parts:

@@ -8,14 +8,16 @@ from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.embeddings import BLOCK
 
 EXACT = 100_000
-"""Rows up to which every two are compared. Beyond, an inverted file of K-Means cells is searched: some neighbours are missed."""
+"""Rows up to which every two are compared. Beyond, an inverted file of K-Means cells is searched:
+some neighbours are missed.
+"""
 CELLS = 16
 """Cells searched for each row, of 2 sqrt(n)."""
 
 
 def nearest(vectors: np.ndarray, count: int, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray]:
-    """The ``count`` rows with the highest cosine to each row, itself among them: places (int32 [n, count], -1 where fewer
-    were found) and cosines (float32 [n, count]).
+    """The ``count`` rows with the highest cosine to each row, itself among them: places (int32 [n, count], -1
+    where fewer were found) and cosines (float32 [n, count]).
 
     Raises:
         MissingPart: faiss is not installed.

@@ -19,12 +19,12 @@ REACH = 128
 
 @dataclass(frozen=True)
 class PowerLaw(Selector):
-    """``size`` rows with an equal quota for each value of ``field``, drawn within a group without replacement with
-    weight 2**-rank, rank 0 being its longest response by ``measure``.
+    """``size`` rows with an equal quota for each value of ``field``, drawn within a group without replacement
+    with weight 2**-rank, rank 0 being its longest response by ``measure``.
 
-    Muennighoff et al. (2025), s1: Simple test-time scaling, algorithm 1: they draw a domain uniformly, then a row of it
-    by that law. Here every domain's quota is the number they draw on average. Weighted draws are made by the keys of
-    Efraimidis and Spirakis (2006) from a hash of (``seed``, id).
+    Muennighoff et al. (2025), s1: Simple test-time scaling, algorithm 1: they draw a domain uniformly, then a
+    row of it by that law. Here every domain's quota is the number they draw on average. Weighted draws are
+    made by the keys of Efraimidis and Spirakis (2006) from a hash of (``seed``, id).
     """
 
     field: str

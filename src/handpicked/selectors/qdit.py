@@ -21,21 +21,24 @@ from handpicked.selectors.selector import Scores, Selector
 
 @dataclass(frozen=True)
 class Qdit(Selector):
-    """Quality-Diversity Instruction Tuning (Bukharin et al. 2024, arXiv 2311.14736): greedily the row a that maximises
+    """Quality-Diversity Instruction Tuning (Bukharin et al. 2024, arXiv 2311.14736):
+    greedily the row a that maximises
 
         (1 - alpha) d(a | A) + alpha q(a)
 
-    where d is what a adds to the facility location function of the rows A taken before it, and q its quality by
-    ``column``. alpha 0 is facility location, alpha 1 the best by quality. The scale of q against d is ours, so that alpha
-    means the same for every score: q runs from 0 to 1 (its least and greatest value among the rows), d is in rows (the sum of
-    cosines gained). d falls as rows are taken, q does not: first comes diversity, then quality. A value over
-    ``ceiling`` is none (IFD over 1).
+    where d is what a adds to the facility location function of the rows A taken before it, and q its quality
+    by ``column``. alpha 0 is facility location, alpha 1 the best by quality. The scale of q against d is
+    ours, so that alpha means the same for every score: q runs from 0 to 1 (its least and greatest value among
+    the rows), d is in rows (the sum of cosines gained). d falls as rows are taken, q does not: first comes
+    diversity, then quality. A value over ``ceiling`` is none (IFD over 1).
     """
 
     column: str = field(metadata=called("field"))
     """The scorer, or the field of the pool, that says how good a row is."""
     highest: bool | None = None
-    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
+    """Whether the highest values are the best. None: what the scorer says, for a
+    field of the pool the highest.
+    """
     ceiling: float | None = None
     """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5

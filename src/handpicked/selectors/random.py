@@ -14,7 +14,8 @@ from handpicked.selectors.topk import TopK, id_numbers
 def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray:
     """A number in [0, 2**53) for each id, from its 128 bits and ``seed`` (splitmix64, Steele et al., 2014).
 
-    It belongs to the row's content, not to its place: any order and any split of a pool gives the same choice.
+    It belongs to the row's content, not to its place: any order and any split of a
+    pool gives the same choice.
     """
 
     def mix(values: Any) -> Any:
@@ -32,7 +33,9 @@ def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Random(Selector):
-    """``size`` rows drawn without replacement, by a hash of (``seed``, id). Exact duplicates are drawn together."""
+    """``size`` rows drawn without replacement, by a hash of (``seed``, id). Exact
+    duplicates are drawn together.
+    """
 
     seed: int = 0
     """Seed of its random choices."""

@@ -18,7 +18,8 @@ from handpicked.selectors.topk import TopK, id_numbers, numbers
 def take_top(
     scores: Scores, column: str, size: int, highest: bool, ceiling: float | None = None
 ) -> np.ndarray:
-    """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value, or over ``ceiling``, never win.
+    """The ``size`` rows with the highest (or lowest) value of ``column``; rows without a value, or
+    over ``ceiling``, never win.
 
     Raises:
         ConfigError: the column does not hold numbers.
@@ -36,7 +37,9 @@ def take_top(
 
 @dataclass(frozen=True)
 class Longest(Selector):
-    """The longest responses by ``measure`` (Shen, 2024, Rethinking Data Selection for Supervised Fine-Tuning)."""
+    """The longest responses by ``measure`` (Shen, 2024, Rethinking Data Selection
+    for Supervised Fine-Tuning).
+    """
 
     measure: Measure = "tokens"
     """What a length is counted in."""
@@ -91,7 +94,9 @@ class Shortest(Selector):
 
 @dataclass(frozen=True)
 class Top(Selector):
-    """The highest values of ``column``, a score or a numeric field of the pool; none over ``ceiling``, where there is one."""
+    """The highest values of ``column``, a score or a numeric field of the pool; none over
+    ``ceiling``, where there is one.
+    """
 
     column: str = field(metadata=called("field"))
     """The scorer, or the field of the pool, whose highest values win."""
@@ -177,14 +182,16 @@ def quality_end(
     better: bool | None,
     limit: float | None,
 ) -> End:
-    """``highest`` and ``ceiling`` of a selector, from what the user set, else from what the scorer says (``better``, ``limit``).
+    """``highest`` and ``ceiling`` of a selector, from what the user set, else from what the scorer
+    says (``better``, ``limit``).
 
     Raises:
         ConfigError: neither says which end of the column is the better one.
     """
     if column is not None and highest is None and better is None:
         raise ConfigError(
-            f"field: '{column}' says of no end that it is the better one, so '{name}' cannot rank by it. Say which: "
+            f"field: '{column}' says of no end that it is the better one, so '{name}' "
+            "cannot rank by it. Say which: "
             "highest: true or highest: false."
         )
     counts = limit if ceiling is None else ceiling

@@ -20,8 +20,8 @@ SizeRule = Literal["needed", "optional", "none"]
 class Scores:
     """The score columns of the rows that may be selected, as a stream that can be read again and again.
 
-    ``batches(columns)`` yields batches in pool order that hold ``row`` (int64), ``id`` (string, 32 hex digits) and the
-    named columns. ``rows`` counts all their rows, with or without a value.
+    ``batches(columns)`` yields batches in pool order that hold ``row`` (int64), ``id`` (string, 32 hex
+    digits) and the named columns. ``rows`` counts all their rows, with or without a value.
     """
 
     batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
@@ -37,7 +37,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Extreme:
-    """A choice of the rows with the highest (or lowest) values of one column, whatever else the pool holds."""
+    """A choice of the rows with the highest (or lowest) values of one column,
+    whatever else the pool holds.
+    """
 
     column: str
     highest: bool
@@ -46,12 +48,13 @@ class Extreme:
 class Selector(Method, ABC):
     """Chooses rows from score columns. It never reads text.
 
-    The same scores, size and seed give the same rows, whatever their order and however they are split into batches.
-    Rows of equal rank are taken in order of ``id``, then ``row``.
+    The same scores, size and seed give the same rows, whatever their order and however they are split into
+    batches. Rows of equal rank are taken in order of ``id``, then ``row``.
     """
 
     compares_meaning: ClassVar[bool] = False
-    """Whether it works on sentence embeddings. They are put into its field ``embeddings`` before it selects."""
+    """Whether it works on sentence embeddings. They are put into its field ``embeddings`` before it selects.
+    """
 
     @property
     @abstractmethod
@@ -60,7 +63,9 @@ class Selector(Method, ABC):
 
     @property
     def length_columns(self) -> tuple[str, ...]:
-        """Those of ``columns`` that are response lengths: they are computed even if the pool has fields of their names."""
+        """Those of ``columns`` that are response lengths: they are computed even if the pool
+        has fields of their names.
+        """
         measure: str | None = getattr(self, "measure", None)
         return () if measure is None else (measure,)
 
@@ -75,7 +80,9 @@ class Selector(Method, ABC):
 
     @property
     def copies(self) -> str | None:
-        """The folder of another subset whose response lengths and ids it needs; ``with_subset`` takes them in."""
+        """The folder of another subset whose response lengths and ids it needs;
+        ``with_subset`` takes them in.
+        """
         return None
 
     def with_subset(self, lengths: Sequence[int], ids: Iterable[str]) -> Selector:
@@ -85,11 +92,14 @@ class Selector(Method, ABC):
 
     @property
     def ranks_by(self) -> str | None:
-        """The column whose better rows it takes first, where the column's scorer says which end is the better one."""
+        """The column whose better rows it takes first, where the column's scorer says
+        which end is the better one.
+        """
         return None
 
     def directed(self, highest: bool | None, ceiling: float | None) -> Selector:
-        """The selector that knows whether the highest values of ``ranks_by`` are the best, and the highest that counts.
+        """The selector that knows whether the highest values of ``ranks_by`` are the best,
+        and the highest that counts.
 
         Raises:
             ConfigError: nobody says which end is the better one (``highest`` is None).
@@ -112,7 +122,8 @@ class Selector(Method, ABC):
         return None
 
     def check(self, rows: int | None) -> None:
-        """What can be said before any score is computed; ``rows`` are those it chooses from, None where this is not known.
+        """What can be said before any score is computed; ``rows`` are those it chooses from,
+        None where this is not known.
 
         Raises:
             ConfigError: the choice cannot be made. MissingPart: something must be installed.

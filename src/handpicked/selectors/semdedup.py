@@ -20,18 +20,22 @@ from handpicked.selectors.topk import TopK
 
 @dataclass(frozen=True)
 class SemDeDup(Selector):
-    """SemDeDup (Abbas et al. 2023, arXiv 2303.09540): within each K-Means cluster a row goes when its cosine to a row
-    ranked before it is above ``threshold`` (the paper's 1 - epsilon).
+    """SemDeDup (Abbas et al. 2023, arXiv 2303.09540): within each K-Means cluster a row goes when its cosine
+    to a row ranked before it is above ``threshold`` (the paper's 1 - epsilon).
 
-    Ranked first are the rows far from their centroid, as in the paper, or, with ``column``, the best by it. ``size`` rows
-    with the lowest such cosine remain: with ``threshold`` None, that is the paper's epsilon chosen so that this many remain.
-    ``clusters`` None is sqrt(n).
+    Ranked first are the rows far from their centroid, as in the paper, or, with ``column``, the best by it.
+    ``size`` rows with the lowest such cosine remain: with ``threshold`` None, that is the paper's epsilon
+    chosen so that this many remain. ``clusters`` None is sqrt(n).
     """
 
     column: str | None = field(default=None, metadata=called("field"))
-    """The scorer, or the field of the pool, whose better rows come first. None: rows far from their centroid do."""
+    """The scorer, or the field of the pool, whose better rows come first. None: rows
+    far from their centroid do.
+    """
     highest: bool | None = None
-    """Whether the highest values are the best. None: what the scorer says, for a field of the pool the highest."""
+    """Whether the highest values are the best. None: what the scorer says, for a
+    field of the pool the highest.
+    """
     ceiling: float | None = None
     """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
@@ -103,8 +107,8 @@ class SemDeDup(Selector):
 
 
 def earlier(vectors: np.ndarray, labels: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """For each row the highest cosine to a row of its cluster that comes before it by ``first`` (ascending, then place), to
-    six decimals, so that rounding errors break no ties.
+    """For each row the highest cosine to a row of its cluster that comes before it by ``first`` (ascending,
+    then place), to six decimals, so that rounding errors break no ties.
 
     float64 [n]; -1 for the first of a cluster.
     """

@@ -17,9 +17,11 @@ from handpicked.selectors.selector import Scores, Selector
 
 @dataclass(frozen=True)
 class Steady(Selector):
-    """Of the rows with a mean IFD below 1, twice the size by mean S-IFD, of these the size with the smallest spread.
+    """Of the rows with a mean IFD below 1, twice the size by mean S-IFD, of these the size
+    with the smallest spread.
 
-    Fu et al. 2025, arXiv 2506.01317. Without neighbours there is no spread: then the size with the highest S-IFD.
+    Fu et al. 2025, arXiv 2506.01317. Without neighbours there is no spread: then the
+    size with the highest S-IFD.
     """
 
     spread: bool | None = field(default=None, metadata=HIDDEN)

@@ -18,10 +18,11 @@ PASSES = 8
 
 
 class TopK:
-    """Keeps the ``quotas[g]`` rows with the highest key of each group ``g``; equal keys go by id, then row, ascending.
+    """Keeps the ``quotas[g]`` rows with the highest key of each group ``g``; equal keys go
+    by id, then row, ascending.
 
-    Once a group is full, rows below its worst kept key are turned away on arrival, so that nothing is ever sorted but
-    the few that may still win.
+    Once a group is full, rows below its worst kept key are turned away on arrival, so that nothing is ever
+    sorted but the few that may still win.
     """
 
     def __init__(self, quotas: np.ndarray) -> None:
@@ -32,7 +33,9 @@ class TopK:
         self._buffered = 0
 
     def add(self, groups: Any, keys: Any, ids: tuple[Any, Any], rows: Any) -> None:
-        """Offers rows: their group (int), key (float64, no NaN), id (two uint64, high and low) and row (int64)."""
+        """Offers rows: their group (int), key (float64, no NaN), id (two uint64, high
+        and low) and row (int64).
+        """
         hopeful = (keys >= self._floors[groups]) & (self._quotas[groups] > 0)
         part = tuple(column[hopeful] for column in (groups, keys, *ids, rows))
         self._parts.append(part)

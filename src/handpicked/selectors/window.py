@@ -18,13 +18,14 @@ from handpicked.selectors.topk import TopK, id_numbers, numbers
 
 @dataclass(frozen=True)
 class Window(Selector):
-    """``size`` random rows among those whose ``column`` lies between the quantiles ``low`` and ``high`` (0 to 1, both
-    included). Quantiles are exact values of the pool (the inverse of its distribution function), so that every row of
-    equal value is inside or outside; 8 bytes of memory a row.
+    """``size`` random rows among those whose ``column`` lies between the quantiles ``low`` and ``high`` (0 to
+    1, both included). Quantiles are exact values of the pool (the inverse of its distribution function), so
+    that every row of equal value is inside or outside; 8 bytes of memory a row.
     """
 
     column: str | None = field(default=None, metadata=called("field"))
-    """The scorer, or the field of the pool, whose quantiles bound the rows. None: the length by ``measure``."""
+    """The scorer, or the field of the pool, whose quantiles bound the rows. None: the length by ``measure``.
+    """
     low: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The lower quantile, 0 to 1."""
     high: Annotated[float, Field(ge=0, le=1)] = 1.0

@@ -50,10 +50,12 @@ def agree(one: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> Agreement
 
 
 def _kappa(cells: Sequence[int], table: npt.NDArray[np.int64], missing: int) -> Estimate:
-    """Cohen's kappa: (observed - expected) / (1 - expected). ``cells`` are the places of the items in ``table``, row by row.
+    """Cohen's kappa: (observed - expected) / (1 - expected). ``cells`` are the places of the items
+    in ``table``, row by row.
 
-    The interval is by the influence of each item on kappa (the variance of Fleiss, Cohen and Everitt, 1969) and, as kappa
-    lies from -1 to 1, Wilson's of the share (1 + kappa) / 2, which covers also where nearly all agree.
+    The interval is by the influence of each item on kappa (the variance of Fleiss, Cohen and Everitt, 1969)
+    and, as kappa lies from -1 to 1, Wilson's of the share (1 + kappa) / 2, which covers also where nearly all
+    agree.
     """
     n = len(cells)
     if n == 0:

@@ -22,13 +22,15 @@ CLOSE = 1e-9
 def bradley_terry(
     verdicts: Sequence[Verdict], rule: Rule = "strict", arm_of: Mapping[str, str] | None = None
 ) -> dict[str, Estimate]:
-    """Strength of each arm in natural-log units, mean 0, strongest first, with intervals over prompts and seeds.
+    """Strength of each arm in natural-log units, mean 0, strongest first, with
+    intervals over prompts and seeds.
 
     Bradley and Terry (1952): arm i beats arm j with probability 1 / (1 + exp(s_j - s_i)). Fitted by Hunter's
     (2004) minorisation-maximisation. A tie is half a win for each. Every two arms that met get one virtual
     tie, so that an unbeaten arm keeps a finite strength. With no verdicts between two groups of arms their
-    strengths cannot be compared: then every estimate has no value. ``arm_of`` says of which arm each model is a seed
-    (``None``: models are arms). The variance is a sandwich, as the model is a logistic regression (``crossed``).
+    strengths cannot be compared: then every estimate has no value. ``arm_of`` says of which arm each model is
+    a seed (``None``: models are arms). The variance is a sandwich, as the model is a logistic regression
+    (``crossed``).
     """
     name_of = {model: model for v in verdicts for model in (v.a, v.b)} if arm_of is None else arm_of
     arms = list(dict.fromkeys(name_of[model] for v in verdicts for model in (v.a, v.b)))
@@ -89,7 +91,9 @@ def _influences(
     worths: npt.NDArray[np.float64],
     games: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """What each verdict contributes to the strengths, [verdicts, arms]: its score times the inverse information."""
+    """What each verdict contributes to the strengths, [verdicts, arms]: its score
+    times the inverse information.
+    """
     chance = 1 / (1 + np.exp(strength[None, :] - strength[:, None]))
     information = -games * chance * (1 - chance)
     np.fill_diagonal(information, 0.0)

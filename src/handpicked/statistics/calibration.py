@@ -12,10 +12,11 @@ from handpicked.statistics.win_rate import Rule, outcome
 def calibration(
     verdicts: Sequence[Verdict], labels: Sequence[Outcome], rule: Rule = "strict"
 ) -> dict[str, Agreement]:
-    """Agreement and kappa with people's labels (one a verdict, in their order): over all, then for each test set.
+    """Agreement and kappa with people's labels (one a verdict, in their order): over
+    all, then for each test set.
 
-    ``decided`` leaves out pairs that either side calls a tie: how often the judge picks the winner that people picked.
-    Raises ValueError when there are not as many labels as verdicts.
+    ``decided`` leaves out pairs that either side calls a tie: how often the judge picks the winner that
+    people picked. Raises ValueError when there are not as many labels as verdicts.
     """
     said = [outcome(v, rule) for v in verdicts]
     rows = list(zip(verdicts, said, labels, strict=True))

@@ -50,9 +50,10 @@ def compare(
     Holm-corrected.
 
     A prompt counts once, for the side that its verdicts favour on balance, so that several judgements on one
-    prompt do not pose as several prompts. ``arm_of`` says of which arm each model is a seed (``None``: models are arms).
-    Where several seeds met, the luck of a training favours one side on all prompts at once, which no test over prompts can
-    see; then the p-value is that of the win rate over prompts and seeds (``estimates.share_p_value``).
+    prompt do not pose as several prompts. ``arm_of`` says of which arm each model is a seed (``None``: models
+    are arms). Where several seeds met, the luck of a training favours one side on all prompts at once, which
+    no test over prompts can see; then the p-value is that of the win rate over prompts and seeds
+    (``estimates.share_p_value``).
     """
     met: dict[tuple[str, str], list[Verdict]] = {}
     for v in verdicts:

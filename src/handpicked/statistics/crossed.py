@@ -1,20 +1,22 @@
 """The variance of an estimate over prompts and training seeds (two-way clustering).
 
-Prompts and seeds are crossed: every seed answers every prompt, so what is estimated strays for three reasons, the prompts
-chosen, the seeds drawn, and what is left of each answer. Their variances are found from sums over prompts, over seeds, and
-the residuals (two-way clustering: Cameron, Gelbach and Miller, 2011, Journal of Business and Economic Statistics 29(2),
-238-249; the same components as those of the pigeonhole bootstrap, Owen, 2007). An estimate that is no mean (a logistic
-regression) enters by the influence of each verdict on it, which makes this its sandwich.
+Prompts and seeds are crossed: every seed answers every prompt, so what is estimated strays for three reasons,
+the prompts chosen, the seeds drawn, and what is left of each answer. Their variances are found from sums over
+prompts, over seeds, and the residuals (two-way clustering: Cameron, Gelbach and Miller, 2011, Journal of
+Business and Economic Statistics 29(2), 238-249; the same components as those of the pigeonhole bootstrap,
+Owen, 2007). An estimate that is no mean (a logistic regression) enters by the influence of each verdict on
+it, which makes this its sandwich.
 
 The half width of an interval is
 
     cube root( (t[P - 1] sqrt(V_prompts))^3 + (t[K - 1] sqrt(max(0, V_seeds - q V_rest)))^3 ),  q = 1/2, 0.3 for two seeds
 
-with Student's t for P prompts and K seeds. The subtraction takes out what V_seeds has from the residuals, which V_prompts
-has already. No formula is exact for two variances of which one has a single degree of freedom (the problem of Behrens and
-Fisher), so this one was chosen by simulation among some forty: Satterthwaite's degrees of freedom cover 83% where two seeds
-differ by a few standard errors, and the percentile bootstrap of K - 1 of K seeds covers 80 to 99% with two seeds and 89 to
-100% with three. ``tests/statistics`` holds the coverage of this one.
+with Student's t for P prompts and K seeds. The subtraction takes out what V_seeds has from the residuals,
+which V_prompts has already. No formula is exact for two variances of which one has a single degree of freedom
+(the problem of Behrens and Fisher), so this one was chosen by simulation among some forty: Satterthwaite's
+degrees of freedom cover 83% where two seeds differ by a few standard errors, and the percentile bootstrap of
+K - 1 of K seeds covers 80 to 99% with two seeds and 89 to 100% with three. ``tests/statistics`` holds the
+coverage of this one.
 """
 
 from __future__ import annotations
@@ -36,10 +38,11 @@ SMALLEST_P = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """Squared standard errors of one estimate. ``prompts`` and ``seeds`` count what was drawn; ``seeds`` is 1 where none were.
+    """Squared standard errors of one estimate. ``prompts`` and ``seeds`` count what was drawn;
+    ``seeds`` is 1 where none were.
 
-    ``over_prompts`` comes from sums over prompts, ``over_seeds`` from sums over seeds, ``rest`` from what neither explains.
-    ``skewness`` is that of the sums over prompts, over the root of their number.
+    ``over_prompts`` comes from sums over prompts, ``over_seeds`` from sums over seeds, ``rest`` from what
+    neither explains. ``skewness`` is that of the sums over prompts, over the root of their number.
     """
 
     prompts: int
@@ -54,10 +57,12 @@ class Crossed:
         return self._halves(np.ones(1), level)[0]
 
     def sides(self, level: float = LEVEL) -> tuple[float, float]:
-        """How far the interval reaches below and above the estimate: farther on the side where values have a long tail.
+        """How far the interval reaches below and above the estimate: farther on the side
+        where values have a long tail.
 
-        There the prompts' part is the wider of Student's and that of Hall (1992, JRSS B 54(1), 221-228), whose cubic
-        transformation takes skewness out of t. Alone, Hall's is too narrow for heavy tails without skewness.
+        There the prompts' part is the wider of Student's and that of Hall (1992, JRSS B 54(1), 221-228),
+        whose cubic transformation takes skewness out of t. Alone, Hall's is too narrow for heavy tails
+        without skewness.
         """
         if self.prompts < 2:
             return math.inf, math.inf
@@ -67,10 +72,11 @@ class Crossed:
         return halves[0], halves[1]
 
     def p_value(self, distance: float) -> float:
-        """A two-sided p-value: the level whose interval just reaches ``distance`` from the estimate, with nothing subtracted.
+        """A two-sided p-value: the level whose interval just reaches ``distance`` from the
+        estimate, with nothing subtracted.
 
-        At small levels, as corrections for several tests ask for, the subtraction would let through several times as many false
-        findings as the level says; without it they are never more.
+        At small levels, as corrections for several tests ask for, the subtraction would let through several
+        times as many false findings as the level says; without it they are never more.
         """
         if self.prompts < 2 or distance <= 0:
             return 1.0
@@ -127,9 +133,9 @@ def crossed(
 ) -> Crossed:
     """The variances of an estimate from what each value contributes to its error.
 
-    ``contributions`` [n] sum to about zero; for a mean they are (value - mean) / n. ``prompts`` and ``seeds`` name the
-    prompt and the seed of each value. Values that are missing, and seeds of unequal size, are allowed: every sum is scaled
-    so that its expectation is right for the number of values that it has.
+    ``contributions`` [n] sum to about zero; for a mean they are (value - mean) / n. ``prompts`` and ``seeds``
+    name the prompt and the seed of each value. Values that are missing, and seeds of unequal size, are
+    allowed: every sum is scaled so that its expectation is right for the number of values that it has.
     """
     of_prompt, sizes = _places(prompts)
     by_prompt = np.bincount(of_prompt, contributions).astype(np.float64)
@@ -161,7 +167,9 @@ def _places(names: Sequence[Hashable]) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def _squares(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> float:
-    """The sum of squares, scaled to be unbiased: n / (n - 1) where all sizes are equal; 0 for one sum alone."""
+    """The sum of squares, scaled to be unbiased: n / (n - 1) where all sizes are
+    equal; 0 for one sum alone.
+    """
     if len(sums) < 2:
         return 0.0
     share = sizes / sizes.sum()

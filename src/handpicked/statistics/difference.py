@@ -17,9 +17,9 @@ Values = Sequence[float | None]
 def standardised(subset: Values, pool: Values) -> Estimate:
     """(mean of the subset - mean of the pool) / standard deviation of the pool: Glass's delta.
 
-    Interval by the large-sample variance of Hedges and Olkin (1985), Statistical Methods for Meta-Analysis, chapter 5:
-    (n1 + n2) / (n1 n2) + d^2 / (2 n2). ``n`` counts the subset's values. No value where a side has fewer than two values or
-    the pool's are all equal.
+    Interval by the large-sample variance of Hedges and Olkin (1985), Statistical Methods for Meta-Analysis,
+    chapter 5: (n1 + n2) / (n1 n2) + d^2 / (2 n2). ``n`` counts the subset's values. No value where a side has
+    fewer than two values or the pool's are all equal.
     """
     mine, whole = _known(subset), _known(pool)
     missing = len(subset) - len(mine)
@@ -36,8 +36,8 @@ def standardised(subset: Values, pool: Values) -> Estimate:
 def spearman(a: Values, b: Values) -> Estimate:
     """Spearman's rank correlation of two scores of the same rows, ties at their mean rank.
 
-    Interval by Fisher's z with the standard error sqrt((1 + r^2 / 2) / (n - 3)) of Bonett and Wright (2000). Rows that lack
-    either value are missing. No value below four rows or where all values of a side are equal.
+    Interval by Fisher's z with the standard error sqrt((1 + r^2 / 2) / (n - 3)) of Bonett and Wright (2000).
+    Rows that lack either value are missing. No value below four rows or where all values of a side are equal.
     """
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
     n, missing = len(pairs), len(a) - len(pairs)

@@ -21,7 +21,9 @@ NEAR = 0.2
 NEAR_PAIRS, NEAR_SHARE = 5, 0.1
 """Pairs of nearly equal length, and their share of all, below which there is no rate at equal length."""
 ALWAYS = 0.95
-"""Share of pairs in which one side has the longer answer (or more of a style) from which on it counts as always."""
+"""Share of pairs in which one side has the longer answer (or more of a style) from
+which on it counts as always.
+"""
 FEWEST_PROMPTS = 10
 """Prompts below which nothing is fitted."""
 
@@ -30,10 +32,11 @@ FEWEST_PROMPTS = 10
 class Rows:
     """Verdicts that have a value and lengths, as a regression needs them: one row each.
 
-    ``terms`` [n, k], called ``names``, are 0 where both answers are alike and have a root mean square of 1; a term that
-    never differs is left out. ``lengths`` [n, 2] are those of ``a`` and ``b`` in characters, ``styles`` [n, 4 or 0] the
-    differences in style; ``outcomes`` [n] what a verdict is worth to ``a``, 0 to 1. ``models`` are the two that met, which
-    tells the seeds of an arm apart. ``missing`` counts the verdicts left out.
+    ``terms`` [n, k], called ``names``, are 0 where both answers are alike and have a root mean square of 1; a
+    term that never differs is left out. ``lengths`` [n, 2] are those of ``a`` and ``b`` in characters,
+    ``styles`` [n, 4 or 0] the differences in style; ``outcomes`` [n] what a verdict is worth to ``a``, 0 to
+    1. ``models`` are the two that met, which tells the seeds of an arm apart. ``missing`` counts the verdicts
+    left out.
     """
 
     prompts: tuple[str, ...]
@@ -52,8 +55,8 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class NearEqual:
-    """The ``pairs`` of ``of`` whose lengths differ by at most ``within`` of the longer, their ``share``, and the win rate in
-    them alone.
+    """The ``pairs`` of ``of`` whose lengths differ by at most ``within`` of the longer, their ``share``, and
+    the win rate in them alone.
     """
 
     pairs: int
@@ -115,7 +118,9 @@ def _terms(
 
 
 def _unit(terms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Terms over their root mean square, so that the ridge weighs on all alike; those that never differ are left out."""
+    """Terms over their root mean square, so that the ridge weighs on all alike; those that
+    never differ are left out.
+    """
     varied = terms[:, terms.any(axis=0)]
     return np.asarray(varied / np.sqrt((varied**2).mean(axis=0))) if len(terms) else varied
 
@@ -149,7 +154,8 @@ def no_rate(rows: Rows, near: NearEqual) -> str | None:
         return always
     if near.pairs < NEAR_PAIRS or near.pairs < NEAR_SHARE * n:
         return (
-            f"only {near.pairs} of {n} pairs ({near.pairs / n:.0%}) are within {NEAR:.0%} of equal length; at least "
+            f"only {near.pairs} of {n} pairs ({near.pairs / n:.0%}) are within "
+            f"{NEAR:.0%} of equal length; at least "
             f"{NEAR_PAIRS} and {NEAR_SHARE:.0%} are needed"
         )
     return _undetermined(rows)

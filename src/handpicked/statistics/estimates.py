@@ -1,10 +1,11 @@
 """Shares and means with 95% intervals over prompts and, where there are several, training seeds.
 
-The unit is the prompt with everything judged on it, because judgements on one prompt depend on each other; ``crossed``
-finds the variance. A share has the interval of Wilson (1927) with an effective sample size in place of n, which stays
-between 0 and 1 and covers also near them (Korn and Graubard, 1998, Survey Methodology 24(2), 193-201; recommended by Franco,
-Little, Louis and Slud, 2019, Journal of Survey Statistics and Methodology 7(3), 334-364), so that ties, repeated prompts and
-seeds count as what they tell. A mean has that of Student, wider on the side of a long tail (``Crossed.sides``).
+The unit is the prompt with everything judged on it, because judgements on one prompt depend on each other;
+``crossed`` finds the variance. A share has the interval of Wilson (1927) with an effective sample size in
+place of n, which stays between 0 and 1 and covers also near them (Korn and Graubard, 1998, Survey Methodology
+24(2), 193-201; recommended by Franco, Little, Louis and Slud, 2019, Journal of Survey Statistics and
+Methodology 7(3), 334-364), so that ties, repeated prompts and seeds count as what they tell. A mean has that
+of Student, wider on the side of a long tail (``Crossed.sides``).
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ def share(
     seeds: Sequence[Hashable] | None = None,
     missing: int = 0,
 ) -> Estimate:
-    """The mean of ``hits`` (each 0 to 1). ``prompts`` and ``seeds`` say what each belongs to. No hits: no value.
+    """The mean of ``hits`` (each 0 to 1). ``prompts`` and ``seeds`` say what each
+    belongs to. No hits: no value.
 
-    Where every prompt is alike its variance is 0 and says nothing; then the interval reaches as far as Wilson's for a kind
-    of prompt of which none was seen, and ``method`` says so.
+    Where every prompt is alike its variance is 0 and says nothing; then the interval reaches as far as
+    Wilson's for a kind of prompt of which none was seen, and ``method`` says so.
     """
     if len(hits) == 0:
         return Estimate(None, None, None, 0, missing, "nothing to count")
@@ -77,7 +79,9 @@ def mean(
 
 
 def share_p_value(value: float, even: float, found: Crossed) -> float:
-    """A two-sided p-value of the share being ``even``, as Wilson's interval tests it (``Crossed.p_value``)."""
+    """A two-sided p-value of the share being ``even``, as Wilson's interval tests
+    it (``Crossed.p_value``).
+    """
     spread = value * (1 - value)
     return found.p_value(abs(value - even) * math.sqrt(spread / (even * (1 - even))))
 
@@ -99,7 +103,9 @@ def over(found: Crossed) -> str:
 
 
 def wilson(value: float, n: float) -> tuple[float, float]:
-    """Wilson's (1927) score interval for a proportion ``value`` of ``n`` (an effective size may be broken), 95%."""
+    """Wilson's (1927) score interval for a proportion ``value`` of ``n`` (an effective
+    size may be broken), 95%.
+    """
     centre = (value + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(value * (1 - value) / n + Z95**2 / (4 * n**2))
     return 0.0 if value == 0 else centre - half, 1.0 if value == 1 else centre + half

@@ -28,8 +28,8 @@ class Health:
     same of the pairs in which both reviews name a winner; a coin has 0.5. ``ties`` and ``unparsed`` are
     shares of reviews. ``longer``: of the winners under the summed rule, how many are the longer answer.
     ``seconds`` is the mean time of a review, ``cost`` the sum in US dollars where it is known.
-    ``name`` is the judge's. ``position_blind``: it sees no order, so that both reviews of a pair are one. ``reasons`` says why a judge
-    is not healthy.
+    ``name`` is the judge's. ``position_blind``: it sees no order, so that both reviews of a pair are one.
+    ``reasons`` says why a judge is not healthy.
     """
 
     name: str
@@ -127,13 +127,15 @@ def _complaints(first: Estimate, contradictions: Estimate, unparsed: Estimate, b
     if first.high < FIRST_LOW or first.low > FIRST_HIGH:
         found.append(
             f"it prefers the first answer in {first.value:.1%} of the reviews that name a winner "
-            f"(95% interval {first.low:.1%} to {first.high:.1%}; {FIRST_LOW:.0%} to {FIRST_HIGH:.0%} is tolerated)"
+            f"(95% interval {first.low:.1%} to {first.high:.1%}; {FIRST_LOW:.0%} to "
+            f"{FIRST_HIGH:.0%} is tolerated)"
         )
     if contradictions.value is None or contradictions.high is None:
         found.append("no pair has a winner in both orders, so its contradictions cannot be counted")
     elif contradictions.high >= COIN:
         found.append(
-            f"it contradicts itself when the order is swapped in {contradictions.value:.1%} of {contradictions.n} pairs "
+            "it contradicts itself when the order is swapped in "
+            f"{contradictions.value:.1%} of {contradictions.n} pairs "
             f"(95% interval up to {contradictions.high:.1%}); a coin does so in 50%"
         )
     return found

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 EDGES: tuple[int, ...] = (0, *dict.fromkeys(round(2 ** (step / 2)) for step in range(43)))
-"""0, 1, 2, 3, 4, 6, 8, 11, 16, ... 2,097,152: bin ``i`` holds lengths from ``EDGES[i]`` up to but not ``EDGES[i + 1]``."""
+"""0, 1, 2, 3, 4, 6, 8, 11, 16, ... 2,097,152: bin ``i`` holds lengths from ``EDGES[i]`` up to
+but not ``EDGES[i + 1]``.
+"""
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -18,9 +20,9 @@ PERCENTILES = (5, 25, 50, 75, 95)
 class LengthSummary:
     """The lengths of a set of texts: counts by bin, quantiles, mean and sum.
 
-    ``counts`` maps the lower edge of each bin that is not empty to the number of lengths in it. The last bin is open
-    above. ``quantiles`` (p5 to p95, linear interpolation) and ``mean`` are ``None`` for an empty set. ``missing`` counts
-    texts without a length.
+    ``counts`` maps the lower edge of each bin that is not empty to the number of lengths in it. The last bin
+    is open above. ``quantiles`` (p5 to p95, linear interpolation) and ``mean`` are ``None`` for an empty set.
+    ``missing`` counts texts without a length.
     """
 
     n: int

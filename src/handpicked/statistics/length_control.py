@@ -6,13 +6,14 @@ length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model 
     logit P(a wins) = arm + slope * tanh(length difference / its spread) + difficulty of the
     instruction
 
-and differs in two ways. It lacks the third term: the difficulty of each instruction is fitted there over dozens of
-leaderboard models, which a comparison of two arms does not have. And the lengths enter in a form that a few answers that
-repeat themselves cannot rule (``length_forms``). Style terms beside the length follow LMArena's style control (Li,
-Angelopoulos and Chiang, blog post of August 2024).
+and differs in two ways. It lacks the third term: the difficulty of each instruction is fitted there over
+dozens of leaderboard models, which a comparison of two arms does not have. And the lengths enter in a form
+that a few answers that repeat themselves cannot rule (``length_forms``). Style terms beside the length follow
+LMArena's style control (Li, Angelopoulos and Chiang, blog post of August 2024).
 
-Which form is right cannot be seen from the verdicts: several fit nearly as well and differ at equal length, by 2 to 7 points
-where one side is usually longer. So each rate comes with what the other ``FORMS`` say. And where the verdicts say nothing of equal length there is no rate but a reason.
+Which form is right cannot be seen from the verdicts: several fit nearly as well and differ at equal length,
+by 2 to 7 points where one side is usually longer. So each rate comes with what the other ``FORMS`` say. And
+where the verdicts say nothing of equal length there is no rate but a reason.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ from handpicked.statistics.win_rate import Rule, adjusted_win_rate
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """``win_rate`` at equal length (and style), 0 to 1; ``effects`` are log-odds per standard deviation of each term.
+    """``win_rate`` at equal length (and style), 0 to 1; ``effects`` are log-odds per
+    standard deviation of each term.
 
-    A positive effect of ``length`` says that the judge prefers longer answers at equal arm. ``forms`` has the win rate
-    by each form of the length term, the chosen one among them. Both are empty where the rate is not estimable.
+    A positive effect of ``length`` says that the judge prefers longer answers at equal arm. ``forms`` has the
+    win rate by each form of the length term, the chosen one among them. Both are empty where the rate is not
+    estimable.
     """
 
     win_rate: Estimate | NotEstimable
@@ -55,7 +58,9 @@ class Controlled:
 
     @property
     def both_sides(self) -> bool:
-        """Whether the forms fall on both sides of 50%: then the verdicts cannot tell the answers from their lengths."""
+        """Whether the forms fall on both sides of 50%: then the verdicts cannot tell the
+        answers from their lengths.
+        """
         return bool(self.forms) and min(self.forms.values()) < 0.5 < max(self.forms.values())
 
     @property

@@ -17,7 +17,9 @@ CLOSE = 1e-10
 LONGEST_STEP = 5.0
 """Log-odds that one Newton step may move a coefficient, so that a start far away does not overshoot."""
 APART = 1.0
-"""Log-odds by which a coefficient grows when the ridge is made a hundred times weaker, where nothing else bounds it."""
+"""Log-odds by which a coefficient grows when the ridge is made a hundred times weaker,
+where nothing else bounds it.
+"""
 
 
 def fit(
@@ -26,12 +28,14 @@ def fit(
     prompts: Sequence[Hashable],
     seeds: Sequence[Hashable] | None = None,
 ) -> tuple[npt.NDArray[np.float64], list[Crossed]]:
-    """Coefficients [k] and the variances of each over prompts and seeds, by Newton's method with a weak ridge.
+    """Coefficients [k] and the variances of each over prompts and seeds, by Newton's
+    method with a weak ridge.
 
     The ridge (a normal prior of standard deviation 5 on every coefficient) keeps them finite where one side
-    always wins: ``separated`` says whether nothing else does. The variances are the diagonal of the sandwich of White
-    (1980), summed over prompts (Liang and Zeger, 1986) and seeds (``crossed``), times (P - 1) / (P - k) for P prompts, as
-    k coefficients fitted to few prompts make the residuals small (MacKinnon and White, 1985).
+    always wins: ``separated`` says whether nothing else does. The variances are the diagonal of the sandwich
+    of White (1980), summed over prompts (Liang and Zeger, 1986) and seeds (``crossed``), times (P - 1) / (P -
+    k) for P prompts, as k coefficients fitted to few prompts make the residuals small (MacKinnon and White,
+    1985).
     """
     beta, parts = influences(x, y)
     clusters, k = len(set(prompts)), len(beta)
@@ -58,8 +62,8 @@ def rate_at_zero(
     """The win rate where every term is 0, by logistic regression with an intercept: [r], 0 to 1.
 
     ``x`` [n, k] are terms that are 0 where both answers are alike; ``y`` [n] outcomes from 0 to 1, a tie 0.5.
-    ``weights`` [r, n] has one row a resample, all of which are fitted together from the fit to all rows; without it
-    there is one row of ones. A resample that draws nothing has no value (NaN).
+    ``weights`` [r, n] has one row a resample, all of which are fitted together from the fit to all rows;
+    without it there is one row of ones. A resample that draws nothing has no value (NaN).
     """
     design = np.column_stack([np.ones(len(y)), x])
     ones = np.ones((1, len(y)))
@@ -76,9 +80,11 @@ def rate_at_zero(
 
 
 def separated(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> bool:
-    """Whether the terms decide every outcome, so that the likelihood has no maximum (Albert and Anderson, 1984).
+    """Whether the terms decide every outcome, so that the likelihood has no maximum
+    (Albert and Anderson, 1984).
 
-    Then only the ridge bounds the coefficients, and a weaker one moves them. ``x`` [n, k] includes the intercept.
+    Then only the ridge bounds the coefficients, and a weaker one moves them. ``x`` [n,
+    k] includes the intercept.
     """
     ones = np.ones((1, len(y)))
     weak, weaker = (_coefficients(x, y, ones, ridge=RIDGE / by) for by in (1e4, 1e6))

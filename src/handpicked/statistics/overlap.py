@@ -18,10 +18,10 @@ from handpicked.statistics.verb_noun import proportion
 class Overlap:
     """How far two subsets ``a`` and ``b`` of one pool hold the same rows.
 
-    ``both`` counts the rows they share; ``jaccard`` is that over the rows of either (Jaccard, 1912), ``None`` where both are
-    empty; ``overlap`` is the overlap at N: the share of the smaller subset (of ``n`` rows) that is in the larger
-    (Szymkiewicz and Simpson). ``by_chance`` is the overlap at N of two random subsets of these sizes: the larger size over
-    the pool's.
+    ``both`` counts the rows they share; ``jaccard`` is that over the rows of either (Jaccard, 1912), ``None``
+    where both are empty; ``overlap`` is the overlap at N: the share of the smaller subset (of ``n`` rows)
+    that is in the larger (Szymkiewicz and Simpson). ``by_chance`` is the overlap at N of two random subsets
+    of these sizes: the larger size over the pool's.
     """
 
     a: str
@@ -63,7 +63,8 @@ def overlaps(subsets: Mapping[str, npt.NDArray[np.int64]], pool: int) -> list[Ov
 
 
 def shares(values: Mapping[str, list[str | None]], most: int = 12) -> list[ValueShares]:
-    """How often each value (a type, a source) occurs in each set: the ``most`` common values of the first set, then the rest.
+    """How often each value (a type, a source) occurs in each set: the ``most`` common values of the
+    first set, then the rest.
 
     Rows without a value are counted among those that the shares are of.
     """

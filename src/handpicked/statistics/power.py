@@ -1,10 +1,11 @@
 """The power of the decision rule, and how many prompts an undecided comparison needs.
 
-The rule is that of ``compare`` and ``answer.decide``: a comparison is decided when its p-value, corrected by Holm (1979) for
-``comparisons`` made at once, is below 5%. The chances here are those of a comparison whose rivals are all even but one, the
-hardest case: it must pass 5% / ``comparisons``. With one training an arm the p-value is that of the sign test, whose power is
-summed exactly over the number of prompts that are no tie. With several seeds it is that of the win rate over prompts and
-seeds; its power is found from draws of the variance between so few seeds, and no number of prompts makes it certain.
+The rule is that of ``compare`` and ``answer.decide``: a comparison is decided when its p-value, corrected by
+Holm (1979) for ``comparisons`` made at once, is below 5%. The chances here are those of a comparison whose
+rivals are all even but one, the hardest case: it must pass 5% / ``comparisons``. With one training an arm the
+p-value is that of the sign test, whose power is summed exactly over the number of prompts that are no tie.
+With several seeds it is that of the win rate over prompts and seeds; its power is found from draws of the
+variance between so few seeds, and no number of prompts makes it certain.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ DECIDED_AT = 41
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """``needed``: prompts in all, for an 80% chance that the rule decides if the true rate is what was seen; ``more`` of them
-    on top of these. ``detectable``: the smallest distance of the win rate from 0.5 that these prompts find 4 times of 5.
+    """``needed``: prompts in all, for an 80% chance that the rule decides if the true rate is what was seen;
+    ``more`` of them on top of these. ``detectable``: the smallest distance of the win rate from 0.5 that
+    these prompts find 4 times of 5.
 
-    Each is ``None`` where there is no such number, and ``reason`` says why: the rate seen is exactly even, the seeds differ
-    by more than any number of prompts can even out, or so few pairs are decided that even one-sided ones prove nothing.
+    Each is ``None`` where there is no such number, and ``reason`` says why: the rate seen is exactly even,
+    the seeds differ by more than any number of prompts can even out, or so few pairs are decided that even
+    one-sided ones prove nothing.
     """
 
     prompts: int
@@ -59,8 +62,8 @@ def power(
 ) -> Power:
     """Power of the decision between two arms; several models on a side are seeds of one arm.
 
-    ``comparisons`` are those made at once. ``corrected`` is the corrected p-value of this one, where it is known: if it
-    decides, ``more`` is 0.
+    ``comparisons`` are those made at once. ``corrected`` is the corrected p-value of this one, where it is
+    known: if it decides, ``more`` is 0.
     """
     prompts, values, seeds = parsed(verdicts, rule)
     n = len(set(prompts))
@@ -94,11 +97,14 @@ def _reason(seen: float, needed: int | None, detectable: float | None, seeded: b
 
 
 Chance = Callable[[int, float], float]
-"""The chance that the rule finds it, by the number of prompts and the distance of the true win rate from 0.5."""
+"""The chance that the rule finds it, by the number of prompts and the distance of the true win rate from 0.5.
+"""
 
 
 def _of_sign_test(balance: dict[str, float], level: float) -> tuple[float, Chance]:
-    """The distance seen and the chance. A prompt that is no tie is taken to be worth as much as those seen are on average."""
+    """The distance seen and the chance. A prompt that is no tie is taken to be worth as much as
+    those seen are on average.
+    """
     decided = [value for value in balance.values() if value]
     ties = 1 - len(decided) / len(balance)
     worth = math.fsum(map(abs, decided)) / len(decided) * (1 - ties)
@@ -112,8 +118,8 @@ def _of_sign_test(balance: dict[str, float], level: float) -> tuple[float, Chanc
 
 @lru_cache(maxsize=4096)
 def sign_test_power(n: int, ties: float, q: float, level: float) -> float:
-    """The chance that the exact sign test of ``n`` prompts is below ``level`` for the side that wins a decided prompt with
-    probability ``q``; a prompt is a tie with probability ``ties``.
+    """The chance that the exact sign test of ``n`` prompts is below ``level`` for the side that wins a
+    decided prompt with probability ``q``; a prompt is a tie with probability ``ties``.
     """
     if n < MIN_PAIRS:
         return 0.0
@@ -130,7 +136,9 @@ def sign_test_power(n: int, ties: float, q: float, level: float) -> float:
 
 
 def _found(decided: int, q: float, level: float) -> float:
-    """The chance that at least so many of ``decided`` prompts are won that the two-sided sign test is below ``level``."""
+    """The chance that at least so many of ``decided`` prompts are won that the two-sided
+    sign test is below ``level``.
+    """
     if decided > EXACT_UP_TO:
         behind = decided * (0.5 - q) + 0.5 + NormalDist().inv_cdf(1 - level / 2) * math.sqrt(decided) / 2
         return 1 - NormalDist().cdf(behind / math.sqrt(decided * max(1e-12, q * (1 - q))))

@@ -1,16 +1,17 @@
 """Which linguistic features go with being preferred at equal length: an association, not a cause.
 
-For each feature a logistic regression of the verdict on the difference in that feature between the two answers, with the
-difference in length beside it and an intercept for every two arms that met:
+For each feature a logistic regression of the verdict on the difference in that feature between the two
+answers, with the difference in length beside it and an intercept for every two arms that met:
 
     logit P(a wins) = pair + slope * length + effect * feature
 
-Differences are divided by a robust scale (the median of those that are not 0), so that an effect is the change in log-odds for
-a typical difference and a difference of zero stays zero; one of more than ``MOST`` scales counts as so many, because an answer
-that repeats itself has hundreds of list items. Length enters as in ``length_control``. A tie counts half (a fractional response, Papke and
-Wooldridge, 1996). The interval and the two-sided p-value are Student's with the sandwich variance over prompts
-and training seeds (``logistic.fit``); p-values are corrected for the number of features by Holm (1979). ``together`` holds the effects
-in one model of all features, where there are ten verdicts a term or more (Peduzzi et al., 1996).
+Differences are divided by a robust scale (the median of those that are not 0), so that an effect is the
+change in log-odds for a typical difference and a difference of zero stays zero; one of more than ``MOST``
+scales counts as so many, because an answer that repeats itself has hundreds of list items. Length enters as
+in ``length_control``. A tie counts half (a fractional response, Papke and Wooldridge, 1996). The interval and
+the two-sided p-value are Student's with the sandwich variance over prompts and training seeds
+(``logistic.fit``); p-values are corrected for the number of features by Holm (1979). ``together`` holds the
+effects in one model of all features, where there are ten verdicts a term or more (Peduzzi et al., 1996).
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ Answers = Mapping[tuple[str, str], Mapping[str, "float | None"]]
 
 @dataclass(frozen=True, slots=True)
 class FeatureEffect:
-    """One feature: its ``effect`` (log-odds for a typical difference, at equal length), the ``p`` of none, and ``holm``, that
-    corrected for the number of features; both ``None`` where it could not be fitted. ``difference`` is the mean of a - b in the
-    feature's own unit.
+    """One feature: its ``effect`` (log-odds for a typical difference, at equal length), the ``p`` of none,
+    and ``holm``, that corrected for the number of features; both ``None`` where it could not be fitted.
+    ``difference`` is the mean of a - b in the feature's own unit.
     """
 
     feature: str
@@ -57,9 +58,11 @@ class FeatureEffect:
 
 @dataclass(frozen=True, slots=True)
 class StylePreference:
-    """Which features of the answers go with being preferred, over ``n`` verdicts; ``missing`` verdicts lack something.
+    """Which features of the answers go with being preferred, over ``n`` verdicts;
+    ``missing`` verdicts lack something.
 
-    ``together`` are the effects of all features in one model, ``None`` where there are too few verdicts for it.
+    ``together`` are the effects of all features in one model, ``None`` where there
+    are too few verdicts for it.
     """
 
     rows: tuple[FeatureEffect, ...]
@@ -78,8 +81,9 @@ def preference(
 ) -> StylePreference:
     """One judge's verdicts against ``features`` of the ``answers``.
 
-    Verdicts that were not parsed, have no lengths or lack the feature on either side are missing. ``fixed`` are the models that are the only training of
-    their arm, all others being seeds (``seeds.groups``); ``None``: there are no seeds.
+    Verdicts that were not parsed, have no lengths or lack the feature on either side are missing. ``fixed``
+    are the models that are the only training of their arm, all others being seeds (``seeds.groups``);
+    ``None``: there are no seeds.
     """
     kept = [
         (v, value)
@@ -143,7 +147,9 @@ def _together(
     differences: Mapping[str, Sequence[float | None]],
     fixed: Container[str] | None,
 ) -> dict[str, Estimate] | None:
-    """The effects of all features in one model, over the verdicts that have them all; ``None`` where these are too few."""
+    """The effects of all features in one model, over the verdicts that have them all;
+    ``None`` where these are too few.
+    """
     names = [name for name, values in differences.items() if any(values)]
     whole = [
         place for place in range(len(kept)) if all(differences[name][place] is not None for name in names)

@@ -15,9 +15,9 @@ Values = Mapping[str, "float | None"]
 def mean(seeds: Sequence[Values], *, share: bool = False, groups: Sequence[int] | None = None) -> Estimate:
     """The mean of all values, with an interval over prompts and, where there are several, seeds.
 
-    ``seeds`` has one mapping a seed. ``share`` says that values lie from 0 to 1. ``groups`` has a number for each mapping,
-    where some of them depend on each other (see ``groups``). ``n`` counts values, ``missing`` the ``None`` among them; a
-    seed without any value is said in ``method``.
+    ``seeds`` has one mapping a seed. ``share`` says that values lie from 0 to 1. ``groups`` has a number for
+    each mapping, where some of them depend on each other (see ``groups``). ``n`` counts values, ``missing``
+    the ``None`` among them; a seed without any value is said in ``method``.
     """
     numbers = groups if groups is not None else range(len(seeds))
     known = [
@@ -51,7 +51,9 @@ def paired_groups(a: int, b: int) -> list[int]:
 
 
 def differences(a: Sequence[Values], b: Sequence[Values]) -> list[dict[str, float | None]]:
-    """a - b prompt by prompt, seed by seed; the shorter list starts over. ``None`` where either side lacks a value."""
+    """a - b prompt by prompt, seed by seed; the shorter list starts over. ``None`` where
+    either side lacks a value.
+    """
     found = []
     for i in range(max(len(a), len(b))):
         left, right = a[i % len(a)], b[i % len(b)]
@@ -64,11 +66,12 @@ def differences(a: Sequence[Values], b: Sequence[Values]) -> list[dict[str, floa
 
 
 def groups(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[int]:
-    """The number of the seed that each meeting of two models counts as: those that share a model count as one.
+    """The number of the seed that each meeting of two models counts as: those that
+    share a model count as one.
 
-    So three seeds that meet two, of which one meets two of them, are two. A model that is ``fixed``, the one training of
-    its arm, is shared without that, and so is one that is a whole side. Meetings of fixed models alone count as one. Where
-    everything is shared, the meetings count by the side of fewer models.
+    So three seeds that meet two, of which one meets two of them, are two. A model that is ``fixed``, the one
+    training of its arm, is shared without that, and so is one that is a whole side. Meetings of fixed models
+    alone count as one. Where everything is shared, the meetings count by the side of fewer models.
     """
     sides = [column for column in zip(*met, strict=True) if len(set(column)) > 1]
     varied = [[None if model in fixed else model for model in column] for column in sides]
@@ -94,7 +97,9 @@ def groups(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[i
 
 
 def numbered(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[int]:
-    """``groups`` for meetings that occur many times, as verdicts name them: all alike where they are of the same two models."""
+    """``groups`` for meetings that occur many times, as verdicts name them: all alike where they
+    are of the same two models.
+    """
     kinds = list(dict.fromkeys(met))
     number = dict(zip(kinds, groups(kinds, fixed), strict=True)) if kinds else {}
     return [number[models] for models in met]

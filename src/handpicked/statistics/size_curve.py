@@ -1,12 +1,14 @@
 """How few rows are enough: the arms of one family at several sizes.
 
-Sizes are compared prompt by prompt. The best size is chosen by the same data that judge it, so the intervals of the
-differences to it are simultaneous over every two sizes: whichever turned out best, they hold together (multiple comparisons
-with the best, Hsu, 1996, chapter 4). They are made so by Bonferroni's inequality, which for five independent sizes asks for
-2.81 standard errors where Tukey's exact range asks for 2.73, and holds whatever sizes have in common.
+Sizes are compared prompt by prompt. The best size is chosen by the same data that judge it, so the intervals
+of the differences to it are simultaneous over every two sizes: whichever turned out best, they hold together
+(multiple comparisons with the best, Hsu, 1996, chapter 4). They are made so by Bonferroni's inequality, which
+for five independent sizes asks for 2.81 standard errors where Tukey's exact range asks for 2.73, and holds
+whatever sizes have in common.
 
-The rule: a size is *not shown to be worse* than the best when the simultaneous 95% interval of its difference to it reaches
-zero. The smallest such size is named, with the deficit that its interval leaves room for: few prompts excuse much.
+The rule: a size is *not shown to be worse* than the best when the simultaneous 95% interval of its difference
+to it reaches zero. The smallest such size is named, with the deficit that its interval leaves room for: few
+prompts excuse much.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ from handpicked.statistics.seeds import Values
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One size: its ``arm``, the ``rows`` of its subset, its ``value``, and how far it lies from the best size.
+    """One size: its ``arm``, the ``rows`` of its subset, its ``value``, and how far
+    it lies from the best size.
 
-    ``to_best`` is this size minus the best, with a simultaneous interval; ``None`` for the best itself. ``enough``: it is
-    not shown to be worse than the best.
+    ``to_best`` is this size minus the best, with a simultaneous interval; ``None`` for the best itself.
+    ``enough``: it is not shown to be worse than the best.
     """
 
     arm: str
@@ -42,9 +45,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """``points`` by rows, smallest first. ``best`` and ``smallest`` are arms; ``smallest`` is the fewest rows that are enough.
+    """``points`` by rows, smallest first. ``best`` and ``smallest`` are arms; ``smallest`` is the
+    fewest rows that are enough.
 
-    ``deficit``: how much worse than the best the smallest may still be (0 for the best itself), in the measure's unit.
+    ``deficit``: how much worse than the best the smallest may still be (0 for the best
+    itself), in the measure's unit.
     """
 
     points: tuple[Point, ...]
@@ -60,7 +65,8 @@ def size_curve(
     *,
     share: bool = False,
 ) -> Curve | None:
-    """The curve of one measure: ``values`` maps arm to one mapping a seed from prompt to value, ``rows`` arm to its size.
+    """The curve of one measure: ``values`` maps arm to one mapping a seed from prompt to value,
+    ``rows`` arm to its size.
 
     Only prompts with a value at every size count; ``None`` when fewer than two sizes or two prompts are left.
     """
@@ -108,7 +114,9 @@ def _flat(listed: Sequence[Values], prompts: Mapping[str, None]) -> _Flat:
 
 
 def _difference(arm: _Flat, best: _Flat, middle: float, pairs: int) -> Estimate:
-    """How far a size lies above the best, with an interval that holds together with those of all ``pairs`` of sizes."""
+    """How far a size lies above the best, with an interval that holds together with those
+    of all ``pairs`` of sizes.
+    """
     sides = [of_mean(side.prompts, side.values, side.seeds) for side in (arm, best)]
     parts = [
         sign * (value - math.fsum(side.values) / len(side.values)) / len(side.values)
@@ -153,6 +161,7 @@ def sentence(curve: Curve, family: str, measure: str, say: Say, gap: Say) -> str
     if smallest is best:
         return f"By {measure}, every size of {family} below the best, {told}, is worse, n = {n}."
     return (
-        f"By {measure}, {smallest.rows:,} rows of {family} ({say(smallest.value.value)}) are not shown to be worse than the "
+        f"By {measure}, {smallest.rows:,} rows of {family} ({say(smallest.value.value)}) are "
+        "not shown to be worse than the "
         f"best, {told}, n = {n}; they may still be worse by up to {gap(curve.deficit)}."
     )

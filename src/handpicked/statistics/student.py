@@ -9,7 +9,8 @@ from statistics import NormalDist
 
 @lru_cache(maxsize=4096)
 def two_sided(level: float, df: int) -> float:
-    """The value that |t| with ``df`` degrees of freedom exceeds with probability ``level``, which lies between 0 and 1.
+    """The value that |t| with ``df`` degrees of freedom exceeds with probability ``level``,
+    which lies between 0 and 1.
 
     Hill (1970), "Algorithm 396: Student's t-quantiles", CACM 13(10), 619-620: right to at least five digits.
     """

@@ -1,7 +1,7 @@
 """The most common root verbs of instructions, each with its most common objects.
 
-The figure is that of Wang et al. (2023), Self-Instruct, Figure 3: 20 verbs, 4 direct noun objects each. The parsing is
-``score.root_verb``'s; here is only counting.
+The figure is that of Wang et al. (2023), Self-Instruct, Figure 3: 20 verbs, 4 direct noun objects each. The
+parsing is ``score.root_verb``'s; here is only counting.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class NounCount:
 
 @dataclass(frozen=True, slots=True)
 class VerbCount:
-    """A root verb, its share of all instructions (those without a root verb included), and its most common objects."""
+    """A root verb, its share of all instructions (those without a root verb included),
+    and its most common objects.
+    """
 
     verb: str
     n: int
@@ -47,8 +49,8 @@ class VerbCount:
 class VerbTable:
     """What the ``n`` instructions of one set ask for.
 
-    ``verbs`` are the most common ones, ``others`` counts instructions with a rarer verb, ``none`` those without a root verb
-    by reason.
+    ``verbs`` are the most common ones, ``others`` counts instructions with a rarer verb, ``none`` those
+    without a root verb by reason.
     """
 
     name: str
@@ -60,10 +62,11 @@ class VerbTable:
 
 @dataclass(frozen=True, slots=True)
 class PromptType:
-    """One type of evaluation prompt: the candidate's win rate against each rival, and what training did to its loss.
+    """One type of evaluation prompt: the candidate's win rate against each rival, and what
+    training did to its loss.
 
-    ``loss`` is the candidate's held-out loss less that of the base model, nats per response token, negative where the
-    candidate is better; ``None`` where either is not known.
+    ``loss`` is the candidate's held-out loss less that of the base model, nats per response token, negative
+    where the candidate is better; ``None`` where either is not known.
     """
 
     type: str
@@ -73,7 +76,8 @@ class PromptType:
 
 
 def verb_table(parsed: Sequence[Parsed], name: str = "") -> VerbTable:
-    """The ``VERBS`` most common root verbs with their ``NOUNS`` most common objects; equal counts in order of the alphabet.
+    """The ``VERBS`` most common root verbs with their ``NOUNS`` most common objects; equal counts
+    in order of the alphabet.
 
     Shares have Wilson's interval.
     """
@@ -114,8 +118,8 @@ def proportion(count: int, n: int) -> Estimate:
 
 
 def types_of(verbs: Mapping[str, str | None], also: Collection[str] = ()) -> dict[str, str]:
-    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common or one of ``also``, and at least
-    ``FEWEST`` prompts share it, else ``OTHERS`` or ``NONE``.
+    """The type of each prompt: its root verb where that is one of the ``TYPES`` most common or one of
+    ``also``, and at least ``FEWEST`` prompts share it, else ``OTHERS`` or ``NONE``.
     """
     counts = Counter(verb for verb in verbs.values() if verb is not None)
     wanted = {*also, *(verb for verb, _ in most_common(counts, TYPES))}
@@ -139,13 +143,15 @@ def by_type(
     base: str | None,
     arm_of: Mapping[str, str] | None = None,
 ) -> list[PromptType]:
-    """For each type of evaluation prompt the candidate's win rate against each rival, and what training did to its loss.
+    """For each type of evaluation prompt the candidate's win rate against each rival, and what
+    training did to its loss.
 
-    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, from the side of the candidate; ``arm_of``
-    says of which arm each model that they name is a seed (``None``: models are arms). The win rate
-    counts a tie half, under the strict rule. ``loss`` is the candidate's held-out loss less that of the base model
-    ``base``, nats per response token, negative where the candidate is better; ``None`` where either is not known. The most
-    common type comes first. No correction for the number of types: they show where to look.
+    ``verbs`` maps prompt id to root verb, ``verdicts`` are one judge's, from the side of the candidate;
+    ``arm_of`` says of which arm each model that they name is a seed (``None``: models are arms). The win rate
+    counts a tie half, under the strict rule. ``loss`` is the candidate's held-out loss less that of the base
+    model ``base``, nats per response token, negative where the candidate is better; ``None`` where either is
+    not known. The most common type comes first. No correction for the number of types: they show where to
+    look.
     """
     types = types_of(verbs)
     sizes = Counter(types.values())

@@ -74,8 +74,8 @@ def adjusted_win_rate(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Est
     """(W + T/2) / N, 0 to 1, 0.5 is even: FastChat's "adjusted win rate" (Zheng et al., 2023), AlpacaEval's
     win rate.
 
-    All verdicts are taken to be on two arms: several models on a side are trainings of one arm, and the interval of this
-    and every other rate is over prompts and seeds (``estimates``).
+    All verdicts are taken to be on two arms: several models on a side are trainings of one arm, and the
+    interval of this and every other rate is over prompts and seeds (``estimates``).
     """
     prompts, worths, seeds = parsed(verdicts, rule)
     return estimates.share(prompts, worths, seeds=seeds, missing=len(verdicts) - len(worths))
@@ -91,7 +91,9 @@ def share_won(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Estimate:
 
 
 def has_probabilities(verdicts: Sequence[Verdict]) -> bool:
-    """Whether the scores are probabilities, so that there is a soft win rate: both sum to 1 in every parsed verdict."""
+    """Whether the scores are probabilities, so that there is a soft win rate: both sum to
+    1 in every parsed verdict.
+    """
     known = [v for v in verdicts if v.strict != "unparsed"]
     return bool(known) and all(worth(v, "soft") is not None for v in known)
 
@@ -118,9 +120,11 @@ def standard_error(verdicts: Sequence[Verdict], rule: Rule = "strict") -> float 
 
 
 def macro_average(parts: Sequence[Sequence[Verdict]], rule: Rule = "strict") -> Estimate:
-    """The unweighted mean of the groups' adjusted win rates, with Welch's (1947) t interval over the prompts of each group.
+    """The unweighted mean of the groups' adjusted win rates, with Welch's (1947) t interval over
+    the prompts of each group.
 
-    Groups with nothing parsed are left out and their verdicts counted as missing. No interval where a group has one prompt.
+    Groups with nothing parsed are left out and their verdicts counted as missing. No interval
+    where a group has one prompt.
     """
     found = [(parsed(group, rule), len(group)) for group in parts]
     n = sum(len(worths) for (_, worths, _), _ in found)

@@ -1,8 +1,8 @@
 """Run folders: stage manifests, atomic writes, resume, the lock. Only this package knows their paths.
 
-A run folder holds one folder a stage, such as ``model/longest/``, complete exactly when its ``stage.json`` is there.
-A stage works in ``.work/<stage>/``, which survives a kill, so that the stage may resume from what it finds there; when
-it is done its manifest is written last and the folder is renamed into place.
+A run folder holds one folder a stage, such as ``model/longest/``, complete exactly when its ``stage.json`` is
+there. A stage works in ``.work/<stage>/``, which survives a kill, so that the stage may resume from what it
+finds there; when it is done its manifest is written last and the folder is renamed into place.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only its owner may enter, and its parents, whatever the umask; one that is there stays as it is."""
+    """Make a folder that only its owner may enter, and its parents, whatever the umask; one
+    that is there stays as it is.
+    """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
@@ -86,7 +88,9 @@ def private_folder(path: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file that only its owner may read, whatever the umask; one that is there stays as it is."""
+    """Make an empty file that only its owner may read, whatever the umask; one
+    that is there stays as it is.
+    """
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
@@ -98,8 +102,8 @@ def private_file(path: Path) -> None:
 def write_text(path: Path, text: str, private: bool = False) -> None:
     """Write a file so that it is either the old one or the whole new one, whenever the process dies.
 
-    Known keys are hidden in it, and what UTF-8 cannot write becomes U+FFFD. Only the owner may read a ``private`` one, and
-    enter the folders that are made for it.
+    Known keys are hidden in it, and what UTF-8 cannot write becomes U+FFFD. Only the owner may read a
+    ``private`` one, and enter the folders that are made for it.
     """
     with writing(path):
         if private:
@@ -125,7 +129,9 @@ def utf8(text: str) -> str:
 
 
 def write_json(path: Path, value: Any, private: bool = False) -> None:
-    """``write_text`` of indented JSON, records as their fields; NaN is refused, because readers of other languages cannot read it."""
+    """``write_text`` of indented JSON, records as their fields; NaN is refused, because readers of other
+    languages cannot read it.
+    """
     write_text(
         path,
         json.dumps(value, default=LINE.default, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
@@ -160,7 +166,8 @@ def digest(path: Path) -> str:
 class Origin:
     """Which methods, libraries and machine made a stage, and when. A stage of layout 1 noted none of it.
 
-    ``finished`` is a time in UTC, ``kept`` what differs from the versions of today, where ``--keep-versions`` went on with it.
+    ``finished`` is a time in UTC, ``kept`` what differs from the versions of today, where
+    ``--keep-versions`` went on with it.
     """
 
     versions: Versions = field(default_factory=lambda: Versions({}))
@@ -216,13 +223,15 @@ class Run:
         again: bool = False,
         told_as: str | None = None,
     ) -> Stage:
-        """Make the folder ``name`` by calling ``make(work_folder)``, unless it is there with the same fingerprint.
+        """Make the folder ``name`` by calling ``make(work_folder)``, unless it is there
+        with the same fingerprint.
 
-        ``inputs`` are hashes of what it reads, ``settings`` the arguments that its result depends on, ``versions`` those of
-        its methods and libraries. ``make`` may find files in its work folder: they are from an interrupted attempt with the
-        same fingerprint. What it returns is kept in the manifest as ``facts``. With ``again`` a stage that is there is made
-        once more, from a copy of its files, unless this run has made it already; it stays until the new one is complete.
-        ``told_as`` is its name in what is said.
+        ``inputs`` are hashes of what it reads, ``settings`` the arguments that its result depends on,
+        ``versions`` those of its methods and libraries. ``make`` may find files in its work folder: they are
+        from an interrupted attempt with the same fingerprint. What it returns is kept in the manifest as
+        ``facts``. With ``again`` a stage that is there is made once more, from a copy of its files, unless
+        this run has made it already; it stays until the new one is complete. ``told_as`` is its name in what
+        is said.
         """
         depends = Dependencies(inputs, settings, versions)
         final, work = self.folder / name, self.folder / ".work" / name
@@ -251,8 +260,10 @@ class Run:
         if unchanged_since_earlier(manifest, now):
             if not self.earlier:
                 self.say(
-                    "An earlier version of handpicked made stages of this run and noted no versions of libraries. They are "
-                    "kept where inputs and settings are the same; delete a stage's folder to have it made again."
+                    "An earlier version of handpicked made stages of this run and noted no "
+                    "versions of libraries. They are "
+                    "kept where inputs and settings are the same; delete a "
+                    "stage's folder to have it made again."
                 )
             self.earlier.add(shown)
             return ()
@@ -298,7 +309,8 @@ class Run:
     def _prepare(
         self, shown: str, work: Path, depends: Dependencies, earlier: Path | None
     ) -> tuple[float, list[str]]:
-        """Keep the work folder of an interrupted attempt at the same, else begin with a copy of ``earlier`` or with nothing.
+        """Keep the work folder of an interrupted attempt at the same, else begin with a copy of
+        ``earlier`` or with nothing.
 
         Seconds already spent, and in what versions the attempt differs that is gone on with.
         """
@@ -336,10 +348,11 @@ class Run:
         versions: Versions,
         told_as: str | None = None,
     ) -> Stage:
-        """``stage`` of what an endpoint is asked for. ``make`` notes as the fact ``LOST`` how many replies it lost.
+        """``stage`` of what an endpoint is asked for. ``make`` notes as the fact ``LOST``
+        how many replies it lost.
 
-        Where a finished one lost some, it is made again once in a run, ``make`` being told how many; it stays as it is if the
-        endpoint is still away. ``told_as`` is its name in what is said.
+        Where a finished one lost some, it is made again once in a run, ``make`` being told how many; it stays
+        as it is if the endpoint is still away. ``told_as`` is its name in what is said.
         """
         shown = told_as or name
         once = self.stage(
@@ -410,8 +423,9 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _begin(work: Path, earlier: Path | None, depends: Dependencies) -> tuple[float, list[str]]:
-    """An empty work folder, or a copy of the finished stage in ``earlier``; the seconds that it took, and in what versions
-    it differs."""
+    """An empty work folder, or a copy of the finished stage in ``earlier``; the seconds that it took, and in
+    what versions it differs.
+    """
     shutil.rmtree(work, ignore_errors=True)
     spent, kept = 0.0, []
     if earlier is not None and (manifest := _manifest(earlier)) is not None:
@@ -425,7 +439,9 @@ def _begin(work: Path, earlier: Path | None, depends: Dependencies) -> tuple[flo
 def _keep_time(
     work: Path, depends: Dependencies, seconds: float, kept: Sequence[str], *, since: float | None
 ) -> None:
-    """Note how long was worked here, and at what; ``since`` when the present attempt began, None when it has ended."""
+    """Note how long was worked here, and at what; ``since`` when the present attempt
+    began, None when it has ended.
+    """
     note = {
         "fingerprint": depends.fingerprint,
         "seconds": seconds,
@@ -449,7 +465,9 @@ def _made_here() -> dict[str, Any]:
 
 
 def _swap(work: Path, final: Path) -> None:
-    """Put the finished work folder in the place of the final one. A kill in between leaves a complete work folder."""
+    """Put the finished work folder in the place of the final one. A kill in between
+    leaves a complete work folder.
+    """
     old = work.with_name(f".old-{work.name}")
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
@@ -469,8 +487,10 @@ def open_run(
         layout = folder / ".layout"
         if layout.is_file() and layout.read_text().strip() not in map(str, READS):
             raise StoreError(
-                f"{folder} was written by another version of handpicked (layout {layout.read_text().strip()}, this one "
-                f"reads {' and '.join(map(str, READS))}). Choose another folder with -o, or delete it to start over."
+                f"{folder} was written by another version of handpicked (layout "
+                f"{layout.read_text().strip()}, this one "
+                f"reads {' and '.join(map(str, READS))}). Choose another folder with "
+                "-o, or delete it to start over."
             )
         holder = folder / ".holder"
         lock = FileLock(str(folder / ".lock"), timeout=0)

@@ -19,15 +19,16 @@ ASIDE = ".handpicked-unfinished"
 
 @contextmanager
 def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A folder inside ``out`` to write files into; when the block ends well they take their place, the manifest last.
+    """A folder inside ``out`` to write files into; when the block ends well they take their
+    place, the manifest last.
 
-    ``names`` are the files that may be written. Until the first is renamed ``out`` keeps what it held; from then on it
-    has no manifest until the last one is there, so that a half-replaced folder can be told. A folder left by a killed
-    run is cleared. When the block fails nothing of it stays.
+    ``names`` are the files that may be written. Until the first is renamed ``out`` keeps what it held; from
+    then on it has no manifest until the last one is there, so that a half-replaced folder can be told. A
+    folder left by a killed run is cleared. When the block fails nothing of it stays.
 
     Raises:
-        StoreError: ``out`` cannot be written, is in use by another process, or holds files of these names that are not
-            from handpicked.
+        StoreError: ``out`` cannot be written, is in use by another process, or holds files of these names
+            that are not from handpicked.
     """
     with writing(out):
         existed = out.is_dir()
@@ -56,7 +57,9 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def _refuse_foreign(out: Path, names: Sequence[str]) -> None:
-    """Never overwrite what we did not write: a manifest of ours, or an unfinished run of ours, must be there."""
+    """Never overwrite what we did not write: a manifest of ours, or an unfinished
+    run of ours, must be there.
+    """
     taken = [name for name in names if (out / name).exists()]
     if taken and not (out / ASIDE).is_dir() and not _is_ours(out / MANIFEST):
         raise StoreError(
@@ -88,7 +91,9 @@ def _commit(aside: Path, out: Path, names: Sequence[str]) -> None:
 
 
 def _replace(new: Path, old: Path) -> None:
-    """Put ``new`` in the place of ``old``; where there is no new one, an old one of an earlier run must go."""
+    """Put ``new`` in the place of ``old``; where there is no new one, an old one
+    of an earlier run must go.
+    """
     if old.is_dir():
         shutil.rmtree(old)
     if new.exists():

@@ -1,8 +1,9 @@
 """The versions that a stage depends on, and how two attempts at it differ.
 
-A stage depends on the content of its inputs, on its settings, on the ``version`` that each of its methods states beside its
-code, and on the versions of the libraries that compute it. The text of the code is no part of it: a fix of a comment or a
-refactoring changes no result. ``design/0011`` says why, and when a version is raised.
+A stage depends on the content of its inputs, on its settings, on the ``version`` that each of its methods
+states beside its code, and on the versions of the libraries that compute it. The text of the code is no part
+of it: a fix of a comment or a refactoring changes no result. ``design/0011`` says why, and when a version is
+raised.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Versions:
 
     @staticmethod
     def of(methods: Mapping[str, int], libraries: Iterable[str] = ()) -> Versions:
-        """``methods`` with the installed versions of ``libraries``; one that is not installed computes nothing."""
+        """``methods`` with the installed versions of ``libraries``; one that is not
+        installed computes nothing.
+        """
         found = {name: installed(name) for name in sorted(set(libraries))}
         return Versions(dict(methods), {name: version for name, version in found.items() if version})
 
@@ -60,7 +63,8 @@ class Versions:
 def installed(library: str) -> str | None:
     """The version of an installed distribution; None where there is none.
 
-    The build after the ``+`` (``+cpu``, ``+cu130``) is left out: a run that was trained on a GPU is rendered on a laptop.
+    The build after the ``+`` (``+cpu``, ``+cu130``) is left out: a run that was trained on a
+    GPU is rendered on a laptop.
     """
     try:
         return importlib.metadata.version(library).partition("+")[0]
@@ -123,8 +127,8 @@ def only_versions_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> b
 def unchanged_since_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a manifest of the layout before, which noted no versions, has the same inputs and settings.
 
-    It held more settings than count today (prices, time-outs); those that count must be as they were. Every method was at
-    version 1 then.
+    It held more settings than count today (prices, time-outs); those that count must be as they were. Every
+    method was at version 1 then.
     """
     if "code" not in before or any(version != 1 for version in now["versions"].values()):
         return False

@@ -1,12 +1,13 @@
 """Counts tokens by gigatoken, also for two kinds of tokenizers that it does not support.
 
-* A byte-level vocabulary without an entry for every byte (SmolLM2's lacks some control characters): the missing bytes
-  get unused entries, and texts that contain them go to the reference.
-* Digits split one by one before GPT-2's pattern (SmolLM, StarCoder, Granite): gigatoken knows GPT-2's pattern alone.
-  No merge of such a vocabulary touches a digit, so " 42" becomes the same tokens either way, with one exception: in a run
-  of two or more white-space characters before a digit, GPT-2's pattern keeps the last one for the digit, while digits
-  split first leave the run whole. ``_run_correction`` adds the difference, which depends on the run alone. Texts with
-  other numbers than ASCII digits, or other white space in such a run, go to the reference.
+* A byte-level vocabulary without an entry for every byte (SmolLM2's lacks some control characters): the
+  missing bytes get unused entries, and texts that contain them go to the reference.
+* Digits split one by one before GPT-2's pattern (SmolLM, StarCoder, Granite): gigatoken knows GPT-2's pattern
+  alone. No merge of such a vocabulary touches a digit, so " 42" becomes the same tokens either way, with one
+  exception: in a run of two or more white-space characters before a digit, GPT-2's pattern keeps the last one
+  for the digit, while digits split first leave the run whole. ``_run_correction`` adds the difference, which
+  depends on the run alone. Texts with other numbers than ASCII digits, or other white space in such a run, go
+  to the reference.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None
 def encoded_lengths(tokenizer: Any) -> Counts:
     """Token counts of a gigatoken tokenizer, straight from the Arrow buffers.
 
-    Its fast way in is an awkward array, whose import takes longer than counting all of Alpaca does. The first ``PAYS``
-    bytes therefore go another way: half as fast, with nothing to import.
+    Its fast way in is an awkward array, whose import takes longer than counting all of Alpaca does. The first
+    ``PAYS`` bytes therefore go another way: half as fast, with nothing to import.
     """
     nothing = len(tokenizer.encode(""))
     seen = 0
@@ -89,7 +90,9 @@ def _by_awkward(tokenizer: Any, offsets: np.ndarray, data: np.ndarray) -> np.nda
 
 
 def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.ndarray:
-    """By gigatoken's padded matrix, which is as wide as the longest text: so texts of like length go together."""
+    """By gigatoken's padded matrix, which is as wide as the longest text: so texts
+    of like length go together.
+    """
     import gigatoken
 
     sizes = np.diff(text_buffers(texts)[0])
@@ -105,7 +108,9 @@ def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.n
 
 
 def _like_lengths(sizes: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Runs of ascending ``sizes`` (bytes), each of which fits a matrix of ``CELLS`` at one token a byte, or is one text."""
+    """Runs of ascending ``sizes`` (bytes), each of which fits a matrix of ``CELLS`` at one
+    token a byte, or is one text.
+    """
     begin = 0
     while begin < len(sizes):
         over = np.arange(1, len(sizes) - begin + 1) * sizes[begin:] > CELLS
@@ -133,7 +138,9 @@ def _corrected(counts: Counts, reference: Counts, missing: bytes, digits: bool) 
 
 
 def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets (int64, one more than texts, from 0) and bytes (uint8) of a large_string array, without copying the text."""
+    """Offsets (int64, one more than texts, from 0) and bytes (uint8) of a large_string array,
+    without copying the text.
+    """
     _, offset_buffer, data = texts.buffers()
     offsets = np.frombuffer(offset_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
     if data is None or not len(offsets):
@@ -160,7 +167,8 @@ def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray:
     table = np.zeros(256, dtype=bool)
     table[[byte for byte in wanted if byte not in NEVER_IN_UTF8]] = True
     rows = np.zeros(len(offsets) - 1, dtype=bool)
-    # Spans that leave out tab, line feed, carriage return and space, so that hardly any text needs a second look.
+    # Spans that leave out tab, line feed, carriage return and space, so that hardly any text needs a second
+    # look.
     for low, high in ((0x00, 0x09), (0x0B, 0x0D), (0x0E, 0x20), (0x09, 0x0E), (0x20, 0x80), (0x80, 0x100)):
         inside = np.flatnonzero(table[low:high]) + low
         if len(inside):
@@ -174,7 +182,8 @@ def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray:
 def _after_two_spaces(data: Any) -> np.ndarray:
     """The places of ASCII digits after two bytes that may be white space.
 
-    Block by block, because a block and its masks stay in the processor's cache: three times as fast as at one go.
+    Block by block, because a block and its masks stay in the processor's cache: three
+    times as fast as at one go.
     """
     found = [np.empty(0, dtype=np.int64)]
     space, digit = (np.empty(BLOCK, dtype=kind) for kind in (bool, bool))
@@ -247,9 +256,12 @@ DIGIT_ZEROS = (
 
 @lru_cache(maxsize=1)
 def _other_numbers() -> str:
-    """RE2 pattern: a number that is no ASCII digit, or a white-space run before a digit that is not plain ASCII."""
+    """RE2 pattern: a number that is no ASCII digit, or a white-space run before a
+    digit that is not plain ASCII.
+    """
     digits = "".join(f"\\x{{{zero:x}}}-\\x{{{zero + 9:x}}}" for zero in DIGIT_ZEROS)
-    # Historic scripts and enclosed numbers beyond the basic plane: whole ranges, since new digits are still added there.
+    # Historic scripts and enclosed numbers beyond the basic plane: whole ranges, since new digits are still
+    # added there.
     beyond = r"\x{10000}-\x{1efff}\x{1f100}-\x{1f10f}\x{1fbf0}-\x{1fbf9}"
     wide = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
     space = rf"\t-\r {wide}"

@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 EMBEDDED = Path(__file__).parent / "tokenizers" / "smollm2.json"
 EMBEDDED_NAME = "SmolLM2-135M-Instruct"
 
-# Texts on which a fast tokenizer must agree with the reference before it may count: scripts, numbers, white space before
-# digits, contractions, code, control characters, private and unassigned code points, composed and decomposed letters.
+# Texts on which a fast tokenizer must agree with the reference before it may count: scripts, numbers, white
+# space before digits, contractions, code, control characters, private and unassigned code points, composed
+# and decomposed letters.
 PROBE = (
     "", " ", "\n", "  leading", "trailing  ", "The quick brown fox jumps over the lazy dog.", "I'm, you'LL, it's 'tis",
     "1234567890", "a  1", "a\n\n1. one\n\n2. two\n   3", "\t\t7\r\n\r\n8 \n 9", "x = {'a': [1, 2.5, -3e10]}  # 100%\n\n\n",
@@ -45,8 +46,9 @@ PROBE = (
 class TokenizerIdentity:
     """Which tokenizer counted: recorded in every manifest, since a length in tokens means nothing without it.
 
-    ``sha256`` is that of ``file`` (tokenizer.json or SentencePiece .model). ``engine`` names the library that counts and
-    ``note`` says, where there is something to say, why it is not the fast one or what it was checked against.
+    ``sha256`` is that of ``file`` (tokenizer.json or SentencePiece .model). ``engine`` names the library that
+    counts and ``note`` says, where there is something to say, why it is not the fast one or what it was
+    checked against.
     """
 
     name: str
@@ -61,7 +63,9 @@ class TokenizerIdentity:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Counts tokens of Arrow text. ``reference`` is Hugging Face's count, ``fast`` the one used where the probe agreed."""
+    """Counts tokens of Arrow text. ``reference`` is Hugging Face's count, ``fast`` the one
+    used where the probe agreed.
+    """
 
     identity: TokenizerIdentity
     counts: Callable[[pa.LargeStringArray], np.ndarray]
@@ -77,7 +81,8 @@ class Tokenizer:
 
 
 def load_counter(spec: str | None = None) -> Tokenizer:
-    """The tokenizer named ``spec``: a folder, a tokenizer.json, a SentencePiece .model or a Hugging Face name.
+    """The tokenizer named ``spec``: a folder, a tokenizer.json, a SentencePiece
+    .model or a Hugging Face name.
 
     ``None`` is the embedded SmolLM2-135M-Instruct tokenizer, which needs no network.
 
@@ -108,7 +113,8 @@ def _find(spec: str) -> Path:
             if file.is_file():
                 return file
         raise ConfigError(
-            f"tokenizer: the folder {path} holds neither tokenizer.json nor tokenizer.model. Name a folder that a model or "
+            f"tokenizer: the folder {path} holds neither tokenizer.json nor tokenizer.model. "
+            "Name a folder that a model or "
             "tokenizer was saved to."
         )
     if path.is_file():
@@ -126,8 +132,10 @@ def _download(name: str) -> Path:
         return Path(hf_hub_download(name, "tokenizer.json"))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise MissingPart(
-            f"tokenizer: {name!r} is not a folder or file here, and its tokenizer.json could not be fetched from the Hugging Face "
-            f"hub ({type(error).__name__}). Name a folder or a file, or leave --tokenizer out to use the embedded one, which "
+            f"tokenizer: {name!r} is not a folder or file here, and its tokenizer.json could not be "
+            "fetched from the Hugging Face "
+            f"hub ({type(error).__name__}). Name a folder or a file, or leave --tokenizer out "
+            "to use the embedded one, which "
             "needs no network."
         ) from error
 

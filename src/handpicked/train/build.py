@@ -56,7 +56,8 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     if not any(parameter.requires_grad for parameter in trainer.model.parameters()):
         raise TrainingError(
-            f"train.lora_targets = {settings.lora_targets!r} names no module of {model.name}: nothing would be learned."
+            f"train.lora_targets = {settings.lora_targets!r} names no module of "
+            f"{model.name}: nothing would be learned."
         )
     return trainer
 
@@ -114,7 +115,9 @@ def lora_config(settings: TrainSettings) -> Any:
 
 
 def _load(model: ModelSettings, settings: TrainSettings, compute: Any) -> Any:
-    """The model to train. Every trained weight is kept in float32: in 16 bits, small updates would round to nothing."""
+    """The model to train. Every trained weight is kept in float32: in 16 bits, small
+    updates would round to nothing.
+    """
     import torch
 
     if settings.method == "qlora":
@@ -133,7 +136,9 @@ def _load(model: ModelSettings, settings: TrainSettings, compute: Any) -> Any:
 
 
 def _packed(data: Any, settings: TrainSettings, seed: int, processes: int) -> tuple[Any, int, int]:
-    """Rows packed best-fit into sequences of ``max_length``, with as many sequences to a step as hold ``batch_size`` rows."""
+    """Rows packed best-fit into sequences of ``max_length``, with as many sequences to a step as
+    hold ``batch_size`` rows.
+    """
     from trl import pack_dataset
 
     packed = pack_dataset(data, settings.max_length, "bfd").shuffle(seed=seed)
@@ -144,7 +149,9 @@ def _packed(data: Any, settings: TrainSettings, seed: int, processes: int) -> tu
 
 
 def _refuse_leaking(model: Any) -> None:
-    """Raise TrainingError when packed rows of this model see each other: two short rows must score as they do alone."""
+    """Raise TrainingError when packed rows of this model see each other: two short rows
+    must score as they do alone.
+    """
     import torch
 
     rows = [torch.tensor([[3, 1, 4, 1, 5]]), torch.tensor([[9, 2, 6, 5, 3]])]
@@ -156,6 +163,7 @@ def _refuse_leaking(model: Any) -> None:
         alone = model(input_ids=rows[1], use_cache=False).logits[0].float()
     if not torch.allclose(packed, alone, rtol=0.01, atol=0.01 * float(alone.abs().max())):
         raise TrainingError(
-            "train.packing is true, but this model lets packed rows see each other, so rows would be learned with foreign "
+            "train.packing is true, but this model lets packed rows see each other, so rows "
+            "would be learned with foreign "
             "context. Set train.packing: false."
         )

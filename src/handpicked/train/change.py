@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WeightChange:
-    """``norm``: square root of the sum of the squared changes of all trained weights. ``before``: the same of the weights
-    themselves before training. Of an adapter, the weights are those it is added to and the change is B A alpha / r.
+    """``norm``: square root of the sum of the squared changes of all trained weights. ``before``: the same of
+    the weights themselves before training. Of an adapter, the weights are those it is added to and the change
+    is B A alpha / r.
     """
 
     norm: float
@@ -32,7 +33,9 @@ class WeightChange:
 
 
 def adapted_norm(model: Any) -> float:
-    """The norm of the weights that the adapters of a PEFT model are added to, of 4-bit ones as they compute."""
+    """The norm of the weights that the adapters of a PEFT model are added to, of
+    4-bit ones as they compute.
+    """
     import torch
     from peft.utils.integrations import dequantize_module_weight
 
@@ -47,7 +50,8 @@ def adapted_norm(model: Any) -> float:
 def adapter_change(adapter: Path, scale: float, before: float) -> WeightChange:
     """The change by the saved LoRA adapter in the folder ``adapter``; ``scale`` is alpha / r.
 
-    |B A|^2 is the sum over all entries of (B'B)(AA'), r x r each, so that no product of the size of a weight is made.
+    |B A|^2 is the sum over all entries of (B'B)(AA'), r x r each, so that no product of the
+    size of a weight is made.
     """
     from safetensors.torch import load_file
 
@@ -62,7 +66,9 @@ def adapter_change(adapter: Path, scale: float, before: float) -> WeightChange:
 
 
 def model_change(trained: Any, model: ModelSettings) -> WeightChange:
-    """The change from ``model`` as it is on disk to the weights of ``trained``. One tensor at a time goes to the CPU."""
+    """The change from ``model`` as it is on disk to the weights of ``trained``. One tensor
+    at a time goes to the CPU.
+    """
     import torch
 
     untouched = dict(load_model(model, dtype=torch.float32, on="cpu").named_parameters())
@@ -74,11 +80,13 @@ def model_change(trained: Any, model: ModelSettings) -> WeightChange:
 
 
 def refusal(change: WeightChange, arm: str, peak_rate: float) -> TrainingError | None:
-    """Why the result may not be used: nothing has changed, so that the arm would be the base model under another name,
-    or a weight is no number. None where there is no reason."""
+    """Why the result may not be used: nothing has changed, so that the arm would be the base model under
+    another name, or a weight is no number. None where there is no reason.
+    """
     if not math.isfinite(change.norm):
         return TrainingError(
-            f"Training of '{arm}' ended with weights that are not numbers: lower train.learning_rate ({peak_rate:g}), or use float32."
+            f"Training of '{arm}' ended with weights that are not numbers: lower train.learning_rate "
+            f"({peak_rate:g}), or use float32."
         )
     if change.norm == 0:
         return TrainingError(

@@ -16,11 +16,11 @@ from handpicked.records import Example
 class EncodedRows:
     """The rows that can be trained on, and what happened to the others.
 
-    ``cut`` says of each row whether it was longer than ``max_length``, ``end_readded`` whether the cut took the response's
-    end-of-text token, which was put back; ``without_room`` rows have a prompt that leaves no room for a response and are
-    left out. ``refused`` are the rows that the template refuses, each with the reason; they are left out too. ``unlearned``
-    counts earlier turns that are not learned, because the template shows them otherwise than inference does; ``thoughts``
-    the rows whose response holds a thought.
+    ``cut`` says of each row whether it was longer than ``max_length``, ``end_readded`` whether the cut took
+    the response's end-of-text token, which was put back; ``without_room`` rows have a prompt that leaves no
+    room for a response and are left out. ``refused`` are the rows that the template refuses, each with the
+    reason; they are left out too. ``unlearned`` counts earlier turns that are not learned, because the
+    template shows them otherwise than inference does; ``thoughts`` the rows whose response holds a thought.
     """
 
     rows: tuple[Encoded, ...]
@@ -49,9 +49,9 @@ def encode(
 ) -> EncodedRows:
     """Every example in ``max_length`` tokens at most, labelled on its response and end-of-text tokens only.
 
-    A row that is too long loses the end of its response, never the end-of-text token after it: a model that only
-    saw cut responses without an end would not learn to stop, and a selection by length makes exactly those rows common.
-    Raises TrainingError when no row is left.
+    A row that is too long loses the end of its response, never the end-of-text token after it: a model that
+    only saw cut responses without an end would not learn to stop, and a selection by length makes exactly
+    those rows common. Raises TrainingError when no row is left.
     """
     rows, truncated, readded, without_room, thoughts = [], [], [], 0, 0
     refused: list[tuple[int, str]] = []
@@ -82,10 +82,12 @@ def _nothing(rows: int, max_length: int, template: Template, refused: Sequence[t
     if refused:
         row, reason = refused[0]
         return (
-            f"None of the {rows} rows can be trained on: the chat template '{template.name}' refuses {len(refused)} of them "
+            f"None of the {rows} rows can be trained on: the chat template '{template.name}' "
+            f"refuses {len(refused)} of them "
             f"(row {row}: {reason}). Set train.template to chatml, alpaca, vicuna or plain."
         )
     return (
-        f"None of the {rows} rows can be trained on: no prompt leaves room for a response within train.max_length = "
+        f"None of the {rows} rows can be trained on: no prompt leaves room for a "
+        "response within train.max_length = "
         f"{max_length} tokens. Raise it."
     )

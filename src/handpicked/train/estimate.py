@@ -1,12 +1,14 @@
 """Estimates the memory and time of a training for the dry run, before any weight is loaded.
 
-Steps and tokens are those of ``plan`` for rows of a given mean length. Memory is, in bytes, with P weights, T trained ones:
+Steps and tokens are those of ``plan`` for rows of a given mean length. Memory is, in bytes, with
+P weights, T trained ones:
 
-* weights: 4 P in float32, 2 P in 16 bits, about 0.55 P in 4 bits with their scales; full fine-tuning keeps float32;
+* weights: 4 P in float32, 2 P in 16 bits, about 0.55 P in 4 bits with their scales; full
+  fine-tuning keeps float32;
 * gradients 4 T and AdamW's two moments 8 T (trained weights are float32);
-* activations of a forward pass kept for the backward one: n tokens x L layers x (34 h + 6 m) values of 16 bits, twice that
-  in float32 (Korthikanti et al., 2022, eq. 2, without attention scores, which fused kernels do not keep; h hidden
-  size, m the feed-forward's), or n x L x 2 h with gradient checkpointing;
+* activations of a forward pass kept for the backward one: n tokens x L layers x (34 h + 6 m) values of 16
+  bits, twice that in float32 (Korthikanti et al., 2022, eq. 2, without attention scores, which fused kernels
+  do not keep; h hidden size, m the feed-forward's), or n x L x 2 h with gradient checkpointing;
 * logits and their gradient: 8 n V in float32 for a vocabulary of V.
 
 It is a rough figure, good to a factor of about 1.5; allocator waste and framework overhead come on top.
@@ -34,12 +36,15 @@ class ModelSize:
     feed_forward: int
     vocabulary: int
     linear_in_out: int
-    """Sum of input and output widths over all linear layers: LoRA of rank r trains r times as many weights."""
+    """Sum of input and output widths over all linear layers: LoRA of rank r trains r times as many weights.
+    """
 
 
 @dataclass(frozen=True)
 class TrainEstimate:
-    """``tokens`` over all epochs; ``memory`` in bytes on one device; ``seconds`` is ``None`` without a stated speed."""
+    """``tokens`` over all epochs; ``memory`` in bytes on one device; ``seconds`` is
+    ``None`` without a stated speed.
+    """
 
     rows: int
     places: int
@@ -53,7 +58,8 @@ class TrainEstimate:
 def model_size(model: ModelSettings) -> ModelSize:
     """The shape of a model, from its configuration alone: the model is built without memory for its weights.
 
-    Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's configuration is not to be had.
+    Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's
+    configuration is not to be had.
     """
     place = resolve(model)
     import torch
@@ -89,11 +95,12 @@ def estimate(
     bytes_per_weight: float = 2,
     tokens_per_second: float | None = None,
 ) -> TrainEstimate:
-    """What training on ``rows`` rows of ``tokens_per_row`` tokens (prompt, template and response, on average) will take.
+    """What training on ``rows`` rows of ``tokens_per_row`` tokens (prompt, template and
+    response, on average) will take.
 
-    Memory is that of the heaviest batch: of rows of ``longest_row`` tokens (``None``: the average), or of packed ones.
-    ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it fixes the type.
-    ``tokens_per_second`` is a measured speed of the machine that will train.
+    Memory is that of the heaviest batch: of rows of ``longest_row`` tokens (``None``: the average), or of
+    packed ones. ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it
+    fixes the type. ``tokens_per_second`` is a measured speed of the machine that will train.
     """
     length = min(tokens_per_row, settings.max_length)
     places = places_of(rows, length, settings)
@@ -119,7 +126,9 @@ def estimate(
 
 
 def places_of(rows: int, tokens_per_row: float, settings: TrainSettings) -> int:
-    """Rows that training goes through, epochs one after the other: those that the budget holds, or ``epochs`` passes."""
+    """Rows that training goes through, epochs one after the other: those that the budget
+    holds, or ``epochs`` passes.
+    """
     if not rows:
         return 0
     if settings.budget_tokens is None:
@@ -128,5 +137,7 @@ def places_of(rows: int, tokens_per_row: float, settings: TrainSettings) -> int:
 
 
 def steps_of(places: int, settings: TrainSettings) -> int:
-    """Optimizer steps over so many rows; with packing too, whose steps hold ``batch_size`` rows on average."""
+    """Optimizer steps over so many rows; with packing too, whose steps hold
+    ``batch_size`` rows on average.
+    """
     return -(-places // settings.batch_size)

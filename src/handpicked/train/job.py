@@ -25,7 +25,9 @@ def write_job(
     *,
     arm: str,
 ) -> Path:
-    """Write ``job.json`` and ``rows.jsonl`` into ``folder`` and return the former, for ``python -m handpicked.train``."""
+    """Write ``job.json`` and ``rows.jsonl`` into ``folder`` and return the former, for
+    ``python -m handpicked.train``.
+    """
     write_text(folder / "rows.jsonl", "".join(_row(example) + "\n" for example in examples))
     job = {
         "arm": arm,

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 ACCURACY, LEARNED = "token_accuracy", "learned_tokens"
-"""What the log of a step has beside its loss: the share of its learned tokens that the model ranked first, and their number."""
+"""What the log of a step has beside its loss: the share of its learned tokens that the model
+ranked first, and their number.
+"""
 
 
 @dataclass(frozen=True)
 class Learned:
-    """By step: mean loss in nats and token accuracy, both over the step's learned tokens. ``accuracy`` is over all steps,
-    ``accuracy_last_pass`` over those of the last pass; both weigh every learned token alike."""
+    """By step: mean loss in nats and token accuracy, both over the step's learned tokens. ``accuracy`` is
+    over all steps, ``accuracy_last_pass`` over those of the last pass; both weigh every learned token alike.
+    """
 
     losses: tuple[tuple[int, float], ...]
     accuracies: tuple[tuple[int, float], ...]
@@ -24,7 +27,8 @@ class Learned:
 def learned(history: Sequence[Mapping[str, Any]], steps: int, passes: float) -> Learned:
     """Read the Trainer's log of ``steps`` steps, which made ``passes`` passes over the rows.
 
-    Steps may straddle two passes; the last pass is the last steps / passes of them, rounded, and one at least.
+    Steps may straddle two passes; the last pass is the last steps / passes of them,
+    rounded, and one at least.
     """
     entries = [entry for entry in history if "loss" in entry]
     last = max(1, round(steps / max(1.0, passes)))

@@ -12,7 +12,9 @@ from handpicked.errors import TrainingError
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """``order``: a row for every place in training, epochs one after the other; ``tokens``: of all places together."""
+    """``order``: a row for every place in training, epochs one after the other;
+    ``tokens``: of all places together.
+    """
 
     order: tuple[int, ...]
     tokens: int
@@ -30,11 +32,13 @@ class TrainingPlan:
 
 
 def plan(lengths: Sequence[int], settings: TrainSettings, seed: int) -> TrainingPlan:
-    """Fill ``settings.budget_tokens``, or make ``settings.epochs`` passes, over rows of these lengths in tokens.
+    """Fill ``settings.budget_tokens``, or make ``settings.epochs`` passes, over rows
+    of these lengths in tokens.
 
-    Every pass is a new permutation. Under a budget, rows are taken until the next one would exceed it; passes are added
-    while it is not filled. Within a step, rows are sorted by length, so that the rows of one forward pass need little padding:
-    the gradient of the step is a mean over all its tokens and stays the same.
+    Every pass is a new permutation. Under a budget, rows are taken until the next one would exceed it; passes
+    are added while it is not filled. Within a step, rows are sorted by length, so that the rows of one
+    forward pass need little padding: the gradient of the step is a mean over all its tokens and stays the
+    same.
 
     Raises TrainingError when the budget does not hold a single row.
     """
@@ -71,7 +75,8 @@ def _passes(rows: int, seed: int) -> Iterator[int]:
 
 
 def micro_batch(settings: TrainSettings, processes: int) -> tuple[int, int]:
-    """Rows in a forward pass on one device, and forward passes to a step: the largest that give the batch size exactly.
+    """Rows in a forward pass on one device, and forward passes to a step: the largest that
+    give the batch size exactly.
 
     Raises TrainingError when the batch size cannot be shared evenly between the processes.
     """

@@ -38,15 +38,17 @@ MERGED = "model"
 class TrainResult:
     """What training one arm did. ``template`` is the chat template's name, alpaca where ``auto`` found none.
 
-    ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step. ``learning_rate`` is the peak;
-    ``rate_sum`` is the sum over all steps, of which ``warmup_steps`` warmed up. ``token_accuracies``: (step, share of its
-    learned tokens that the model ranked first, before the step changed it); ``token_accuracy`` is the same over all steps and
-    ``token_accuracy_last_pass`` over those of the last pass over the rows. ``weight_change`` is the L2 norm of the change of
-    the trained weights (of an adapter: of B A alpha / r), ``weight_change_relative`` that over the norm of these weights before.
+    ``losses``: (optimizer step, mean loss over the step's learned tokens in nats), one a step.
+    ``learning_rate`` is the peak; ``rate_sum`` is the sum over all steps, of which ``warmup_steps`` warmed
+    up. ``token_accuracies``: (step, share of its learned tokens that the model ranked first, before the step
+    changed it); ``token_accuracy`` is the same over all steps and ``token_accuracy_last_pass`` over those of
+    the last pass over the rows. ``weight_change`` is the L2 norm of the change of the trained weights (of an
+    adapter: of B A alpha / r), ``weight_change_relative`` that over the norm of these weights before.
 
-    ``training_tokens`` counts every token of every place in the plan, all epochs; ``epochs`` are passes over the rows used;
-    ``response_tokens`` those of them that are learned. ``seconds`` and ``tokens_per_second`` are of this attempt alone, which
-    began after step ``resumed_from``. ``adapter`` (LoRA) and ``merged`` (the whole model) are folders below ``out``.
+    ``training_tokens`` counts every token of every place in the plan, all epochs; ``epochs`` are passes over
+    the rows used; ``response_tokens`` those of them that are learned. ``seconds`` and ``tokens_per_second``
+    are of this attempt alone, which began after step ``resumed_from``. ``adapter`` (LoRA) and ``merged`` (the
+    whole model) are folders below ``out``.
     """
 
     arm: str
@@ -91,14 +93,16 @@ def train(
     seed: int | None = None,
     progress: Progress = SILENT,
 ) -> TrainResult:
-    """Fine-tune ``model`` on ``examples`` into the folder ``out``: ``out/adapter`` (LoRA) and ``out/model`` (merged, or full).
+    """Fine-tune ``model`` on ``examples`` into the folder ``out``: ``out/adapter`` (LoRA) and
+    ``out/model`` (merged, or full).
 
-    ``seed`` overrides ``settings.seed``. The same examples, settings and seed on the same CPU give the same losses. Killed
-    and called again with the same arguments it goes on from its last checkpoint, with the same losses as without the kill.
-    Safe under ``accelerate launch``: every process calls it, one writes.
+    ``seed`` overrides ``settings.seed``. The same examples, settings and seed on the same CPU give the same
+    losses. Killed and called again with the same arguments it goes on from its last checkpoint, with the same
+    losses as without the kill. Safe under ``accelerate launch``: every process calls it, one writes.
 
-    Raises TrainingError for settings or data that would do silent harm, or when training has changed no weight, ConfigError and MissingPart for a model, a part or a
-    device that is not there, StoreError for a folder that cannot be written.
+    Raises TrainingError for settings or data that would do silent harm, or when training has changed no
+    weight, ConfigError and MissingPart for a model, a part or a device that is not there, StoreError for a
+    folder that cannot be written.
     """
     _require_parts(settings)
     from accelerate import PartialState
@@ -115,7 +119,8 @@ def train(
     planned = plan(rows.lengths, settings, seed)
     if not any(rows.rows[row].learned for row in planned.order):
         raise TrainingError(
-            f"The {planned.rows} rows that '{arm}' is trained on have no learned token: no response, and so no loss. Look at its rows."
+            f"The {planned.rows} rows that '{arm}' is trained on have no learned token: no response, "
+            "and so no loss. Look at its rows."
         )
     with writing(out):
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -151,9 +156,11 @@ def train(
 def _saved_change(
     trainer: Any, model: ModelSettings, settings: TrainSettings, out: Path, arm: str, before: float | None
 ) -> WeightChange:
-    """Save what was trained and measure how far it moved. What cannot be used is removed, and TrainingError raised.
+    """Save what was trained and measure how far it moved. What cannot be used is removed,
+    and TrainingError raised.
 
-    Measured by the first process, from the saved files where the weights in memory are dealt out to several processes.
+    Measured by the first process, from the saved files where the weights in memory are dealt
+    out to several processes.
     """
     from accelerate.utils import broadcast_object_list
 
@@ -230,17 +237,21 @@ def _result(
 
 
 def _require_space(model: Any, settings: TrainSettings, out: Path, planned: TrainingPlan) -> None:
-    """Raise StoreError now, not after hours, when the disk cannot hold two checkpoints and what is saved at the end."""
+    """Raise StoreError now, not after hours, when the disk cannot hold two checkpoints and
+    what is saved at the end.
+    """
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
-    # A checkpoint holds the trained weights and AdamW's two moments in float32; the newest is written before the last one goes.
+    # A checkpoint holds the trained weights and AdamW's two moments in float32; the newest is written before
+    # the last one goes.
     need = 2 * 12 * trained + (weights if settings.merge or settings.method == "full" else 4 * trained)
     if settings.keep_optimizer:
         need += 12 * trained * round(len(planned.order) / planned.rows)
     free = shutil.disk_usage(out).free
     if free < need:
         raise StoreError(
-            f"Training into {out} needs up to {need / 1e9:.1f} GB for checkpoints and the trained model, and {free / 1e9:.1f} GB "
+            f"Training into {out} needs up to {need / 1e9:.1f} GB for checkpoints and the trained "
+            f"model, and {free / 1e9:.1f} GB "
             "are free. Free some, choose another folder with -o, or set train.merge: false."
         )
 

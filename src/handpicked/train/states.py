@@ -15,7 +15,9 @@ from handpicked.train.plan import TrainingPlan
 
 
 class KeepStates(TrainerCallback):  # type: ignore[misc]
-    """Writes ``folder/step-N`` at the step nearest to the end of each of the plan's passes, the last one included."""
+    """Writes ``folder/step-N`` at the step nearest to the end of each of the plan's
+    passes, the last one included.
+    """
 
     def __init__(
         self, folder: Path, planned: TrainingPlan, model: ModelSettings, settings: TrainSettings
@@ -52,9 +54,11 @@ def refuse_states(trainer: Any, settings: TrainSettings) -> None:
     """Raise TrainingError where the moments of an adapter cannot be had whole."""
     if settings.method == "full":
         raise TrainingError(
-            "train.keep_optimizer keeps Adam's moments of an adapter, as LESS needs them; train.method is full. Set lora or qlora."
+            "train.keep_optimizer keeps Adam's moments of an adapter, as LESS needs them; "
+            "train.method is full. Set lora or qlora."
         )
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise TrainingError(
-            "train.keep_optimizer needs Adam's moments whole, and FSDP or DeepSpeed deal them out to several processes. Train without them."
+            "train.keep_optimizer needs Adam's moments whole, and FSDP or DeepSpeed deal them out to several "
+            "processes. Train without them."
         )

@@ -1,10 +1,11 @@
 """TRL's SFTTrainer with the output head at labelled tokens only, and handpicked's progress.
 
-Where there is no Triton, so on every CPU, TRL 1.16 puts every position, prompts and padding included, through the
-output head, twice (its chunks are computed again in the backward pass), and takes entropy and accuracy of each. The
-loss below has the same value from the labelled positions alone; benchmarks/train.py measures both.
+Where there is no Triton, so on every CPU, TRL 1.16 puts every position, prompts and padding included, through
+the output head, twice (its chunks are computed again in the backward pass), and takes entropy and accuracy of
+each. The loss below has the same value from the labelled positions alone; benchmarks/train.py measures both.
 
-Token accuracy comes from the same forward pass: TRL's mean over micro-batches would weigh short ones too much.
+Token accuracy comes from the same forward pass: TRL's mean over micro-batches would
+weigh short ones too much.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The sum over this micro-batch divided by ``num_items_in_batch``, the labelled tokens of the whole step.
+        """The sum over this micro-batch divided by ``num_items_in_batch``, the labelled
+        tokens of the whole step.
 
         Raises TrainingError for a step without a learned token, whose mean is no number.
         """
@@ -57,13 +59,17 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
         return self._loss(model, inputs, everywhere, tokens, num_items_in_batch is not None)
 
     def _left_to_trl(self, labels: torch.Tensor) -> bool:
-        """On CUDA, TRL's fused kernel does the same and saves memory; mixture-of-experts models need its auxiliary loss."""
+        """On CUDA, TRL's fused kernel does the same and saves memory; mixture-of-experts
+        models need its auxiliary loss.
+        """
         return bool(labels.is_cuda or self.aux_loss_enabled)
 
     def _loss(
         self, model: Any, inputs: dict[str, Any], everywhere: int, tokens: Any, of_the_step: bool
     ) -> torch.Tensor:
-        """The loss from the labelled positions alone. ``tokens`` are those of the whole step, or of this micro-batch here."""
+        """The loss from the labelled positions alone. ``tokens`` are those of the whole step, or
+        of this micro-batch here.
+        """
         import torch
 
         others = {name: value for name, value in inputs.items() if name != "labels"}
@@ -88,7 +94,9 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]
-    """Reports steps and notes when training itself began and ended, from which step. A loss that is no number stops it."""
+    """Reports steps and notes when training itself began and ended, from which step. A loss
+    that is no number stops it.
+    """
 
     def __init__(self, step: Callable[[float], None]) -> None:
         self.step = step
@@ -119,10 +127,12 @@ class Steps(TrainerCallback):  # type: ignore[misc]
             return
         if state.global_step == 1:
             raise TrainingError(
-                f"The training loss is {loss} at step 1, before any weight has changed: the model gives no valid number for these rows. "
+                f"The training loss is {loss} at step 1, before any weight has changed: the model gives "
+                "no valid number for these rows. "
                 "Set model.dtype: float32, or look at the model's weights."
             )
         raise TrainingError(
-            f"The training loss became {loss} at step {state.global_step}: lower train.learning_rate ({args.learning_rate:g}), "
+            f"The training loss became {loss} at step {state.global_step}: lower "
+            f"train.learning_rate ({args.learning_rate:g}), "
             "or use float32."
         )

@@ -42,7 +42,8 @@ class Inspection:
 
 
 def inspection(folder: Path, size: int = 50, seed: int = 0) -> Inspection:
-    """The pairs of a run folder, or of one that ``handpicked judge -o`` made; votes are kept in its votes.jsonl.
+    """The pairs of a run folder, or of one that ``handpicked judge -o`` made; votes
+    are kept in its votes.jsonl.
 
     Raises ConfigError or PoolError when it holds no pairs, or a size below 1.
     """
@@ -109,7 +110,8 @@ def cases_of(folder: Path) -> list[Case]:
     missing = next((key(verdict) for verdict in verdicts if key(verdict) not in pairs), None)
     if missing is not None:
         raise PoolError(
-            f"{folder}: there is a verdict on prompt {missing[0]} with {missing[1]} against {missing[2]}, but no such "
+            f"{folder}: there is a verdict on prompt {missing[0]} with {missing[1]} "
+            f"against {missing[2]}, but no such "
             f"answers. Let 'handpicked run' finish, then inspect again."
         )
     return join(pairs, verdicts)
@@ -152,7 +154,9 @@ def _pairs_of_run(folder: Path) -> dict[Key, Pair]:
 
 
 def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
-    """In the order of judges in the results, whose first one answers the experiment's question; else as they come."""
+    """In the order of judges in the results, whose first one answers the experiment's
+    question; else as they come.
+    """
     results = folder / "results.json"
     listed = [judge["name"] for judge in read_json(results)["judges"]] if results.is_file() else []
     order = list(dict.fromkeys([*listed, *(verdict.judge for verdict in verdicts)]))

@@ -20,10 +20,11 @@ def stratum(case: Case) -> Stratum:
 def sample(cases: Sequence[Case], size: int, seed: int) -> list[Case]:
     """At most ``size`` cases, in the order in which everyone sees them.
 
-    Every stratum has its share of the sample, give or take a case or two; one smaller than a share may be absent. Shares
-    are proportional, so that agreement on the sample estimates agreement on all pairs. The i-th of a stratum's m cases, in
-    seeded order, stands at (i + u) / m of the way with one random u a stratum: strata are spread evenly, a smaller sample
-    is the beginning of a larger one, and two annotators who stop early have seen the same pairs.
+    Every stratum has its share of the sample, give or take a case or two; one smaller than a share may be
+    absent. Shares are proportional, so that agreement on the sample estimates agreement on all pairs. The
+    i-th of a stratum's m cases, in seeded order, stands at (i + u) / m of the way with one random u a
+    stratum: strata are spread evenly, a smaller sample is the beginning of a larger one, and two annotators
+    who stop early have seen the same pairs.
     """
     strata: dict[Stratum, list[Case]] = defaultdict(list)
     for case in cases:

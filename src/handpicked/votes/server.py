@@ -43,7 +43,9 @@ HEADERS = {
 
 
 class InspectServer(ThreadingHTTPServer):
-    """Serves one session until it is shut down. ``downloads`` maps a file name to what makes its content and its type."""
+    """Serves one session until it is shut down. ``downloads`` maps a file name to what makes
+    its content and its type.
+    """
 
     daemon_threads = True
 
@@ -126,7 +128,8 @@ class Handler(BaseHTTPRequestHandler):
     def _inside(self) -> str | None:
         """What follows the token in the path; ``None`` when the request has been answered already.
 
-        A page elsewhere whose name is made to lead here (DNS rebinding) still sends its own name as Host or Origin.
+        A page elsewhere whose name is made to lead here (DNS rebinding) still sends its
+        own name as Host or Origin.
         """
         hosts = self.headers.get_all("Host") or [""]
         origins = [urlsplit(origin).netloc for origin in self.headers.get_all("Origin") or []]
@@ -144,7 +147,9 @@ class Handler(BaseHTTPRequestHandler):
         return where
 
     def _answer(self, make: Callable[[], Any], kind: str = "application/json") -> None:
-        """The boundary to the browser: the user's mistakes and the disk's refusals become messages on the page."""
+        """The boundary to the browser: the user's mistakes and the disk's refusals
+        become messages on the page.
+        """
         try:
             made = make()
         except StoreError as error:
@@ -181,7 +186,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _is_here(netloc: str) -> bool:
-    """Whether a Host (or the host of an Origin) is this machine under a name that nobody else can own, at any port."""
+    """Whether a Host (or the host of an Origin) is this machine under a name that nobody
+    else can own, at any port.
+    """
     try:
         return urlsplit(f"//{netloc}").hostname in LOOPBACK
     except ValueError:

@@ -35,8 +35,8 @@ def votes_on(folder: Path, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -
 def summarize(standing: Standing, known: Mapping[str, Case]) -> People:
     """Votes by annotator, reasons, outcomes by comparison, preference for length, and who agrees with whom.
 
-    ``people`` are all annotators together: the sign of their summed votes on a case. A vote on answers that have since
-    changed is ``stale``: counted, and left out of everything else.
+    ``people`` are all annotators together: the sign of their summed votes on a case. A vote on answers that
+    have since changed is ``stale``: counted, and left out of everything else.
     """
     votes = [vote for vote in standing.votes.values() if vote.case in known]
     by_annotator: dict[str, dict[str, Outcome]] = {}
@@ -102,8 +102,8 @@ def _longer(people: Labels, known: Mapping[str, Case]) -> Estimate:
 def _agreement(
     by_annotator: Mapping[str, Labels], people: Labels, known: Mapping[str, Case]
 ) -> tuple[RaterAgreement, ...]:
-    """Every judge under both rules with all people together and with each; then every two people, or where they are many,
-    each with all others together: the work grows with the annotators, not with their square.
+    """Every judge under both rules with all people together and with each; then every two people, or where
+    they are many, each with all others together: the work grows with the annotators, not with their square.
     """
     raters = {"all people": people, **(by_annotator if len(by_annotator) > 1 else {})}
     found = [

@@ -1,7 +1,7 @@
 """Votes in a file: one JSON line each, on the disk before it is confirmed, and never rewritten.
 
-A line is one of three events: ``vote``; ``retract``, which takes an annotator's vote on a case back; and ``unveil``, which
-makes votes final because their annotator has now seen what the judge said.
+A line is one of three events: ``vote``; ``retract``, which takes an annotator's vote on a case back; and
+``unveil``, which makes votes final because their annotator has now seen what the judge said.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One annotator's vote on one case. ``outcome`` is from the side of ``a``; ``first`` is the side shown first.
+    """One annotator's vote on one case. ``outcome`` is from the side of ``a``;
+    ``first`` is the side shown first.
 
     ``case`` is ``Case.id``; ``seconds`` is the time the pair was on the screen; ``time`` is UTC, ISO 8601.
     """
@@ -54,7 +55,9 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What counts now: votes by (annotator, case) in the order in which they were cast, and which of them are final."""
+    """What counts now: votes by (annotator, case) in the order in which they were cast,
+    and which of them are final.
+    """
 
     votes: dict[tuple[str, str], Vote] = field(default_factory=dict)
     final: set[tuple[str, str]] = field(default_factory=set)
@@ -62,7 +65,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class VoteFile:
-    """``votes.jsonl``. A last line without its end is what a killed process left: it was never confirmed, and is ignored."""
+    """``votes.jsonl``. A last line without its end is what a killed process left: it was never
+    confirmed, and is ignored.
+    """
 
     path: Path
 
@@ -86,7 +91,8 @@ class VoteFile:
                 _apply(json.loads(line.decode("utf-8", "surrogatepass")), found)
             except (ValueError, KeyError, TypeError) as error:
                 raise PoolError(
-                    f"{self.path}, line {number} is no vote ({error}), so it cannot be said what counts. Mend or delete "
+                    f"{self.path}, line {number} is no vote ({error}), so it cannot be "
+                    "said what counts. Mend or delete "
                     f"that line."
                 ) from error
         return found

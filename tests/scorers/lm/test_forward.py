@@ -1,4 +1,6 @@
-"""Losses of scored tokens only are those of a whole forward pass, for models that treat their logits each in their own way."""
+"""Losses of scored tokens only are those of a whole forward pass, for models that treat their
+logits each in their own way.
+"""
 
 from __future__ import annotations
 

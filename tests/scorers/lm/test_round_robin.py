@@ -11,7 +11,9 @@ from handpicked.scorers.lm.round_robin import round_robin
 
 
 def brute_force(similarities: np.ndarray) -> list[int]:
-    """In every round each target offers its next row; what was taken already is not taken twice. The order of taking."""
+    """In every round each target offers its next row; what was taken already is not taken
+    twice. The order of taking.
+    """
     lists = [
         sorted(range(similarities.shape[1]), key=lambda row: (-round(float(of_one[row]), 6), row))
         for of_one in similarities
@@ -40,7 +42,9 @@ def test_it_is_the_loop_over_rounds(rows, targets, seed, coarse):
 
 
 def test_an_example_by_hand():
-    """Two targets at right angles: each takes its own, in turn; the third row is nearer to the first target."""
+    """Two targets at right angles: each takes its own, in turn; the third row is
+    nearer to the first target.
+    """
     root = 0.5**0.5
     pool = np.array([[1, 0], [0, 1], [0.8, 0.6], [root, root]], np.float32)
     target = np.array([[1, 0], [0, 1]], np.float32)

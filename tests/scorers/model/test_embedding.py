@@ -180,9 +180,11 @@ def test_what_was_embedded_before_a_failure_is_not_embedded_again(tmp_path, monk
 def test_a_killed_process_resumes(tmp_path):
     """Killed for real as soon as a chunk is noted; the rest is then made here, and the whole is right."""
     script = (
-        "import sys; from pathlib import Path; from memory_pool import MemoryPool; from handpicked.scorers import embedding\n"
+        "import sys; from pathlib import Path; from memory_pool import MemoryPool; from "
+        "handpicked.scorers import embedding\n"
         "from handpicked.progress import SILENT; from test_embedding import ROWS\n"
-        "embedding.CHUNK = 4\nembedding.Embedding().score(MemoryPool(ROWS * 8), None, Path(sys.argv[1]), SILENT)"
+        "embedding.CHUNK = 4\nembedding.Embedding().score(MemoryPool(ROWS * 8), "
+        "None, Path(sys.argv[1]), SILENT)"
     )
     folder = tmp_path / "work"
     folder.mkdir()

@@ -1,4 +1,6 @@
-"""LESS, piece by piece against torch's own optimizer and autograd, then as a whole against a computation by hand."""
+"""LESS, piece by piece against torch's own optimizer and autograd, then as a whole
+against a computation by hand.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def plain_gradients(state: AdamState, conversations: list[list[Message]]):
 
 
 def adams_own_step(state: AdamState, peft, gradients) -> torch.Tensor:
-    """How far torch.optim.Adam, with the moments that training kept, moves the weights, by the learning rate."""
+    """How far torch.optim.Adam, with the moments that training kept, moves the
+    weights, by the learning rate.
+    """
     from safetensors.torch import load_file
 
     moments = load_file(state.folder / "optimizer.safetensors")

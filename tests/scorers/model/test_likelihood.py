@@ -1,4 +1,6 @@
-"""Perplexity and IFD against transformers' own loss, one row at a time, and against what must not change them."""
+"""Perplexity and IFD against transformers' own loss, one row at a time, and against
+what must not change them.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def lm(tiny_model):
 
 @pytest.fixture(scope="module")
 def reference(tiny_model):
-    """The loss that transformers gives for the tokens after the first ``context``, one row at a time, every logit computed."""
+    """The loss that transformers gives for the tokens after the first ``context``, one row at a
+    time, every logit computed.
+    """
     import torch
 
     settings = ModelSettings(name=str(tiny_model), dtype="float32")
@@ -138,7 +142,9 @@ def test_values_do_not_depend_on_how_many_passes_run_at_once(lm, tmp_path, monke
 
 
 def test_a_hand_computed_ratio():
-    """Two tokens of losses ln 2 and ln 8 given the prompt and ln 4 and ln 16 alone: perplexities 4 and 8, so IFD is 1/2."""
+    """Two tokens of losses ln 2 and ln 8 given the prompt and ln 4 and ln 16 alone:
+    perplexities 4 and 8, so IFD is 1/2.
+    """
     tokenized = Tokenized(
         *(np.array(part) for part in ([5], [0, 3], [0], [0], [1, 2, 3], [False, True, True]))
     )

@@ -1,4 +1,6 @@
-"""Ratings by a chat model, from a real local server that misbehaves: nothing made up, nothing lost, nothing paid twice."""
+"""Ratings by a chat model, from a real local server that misbehaves: nothing made up, nothing
+lost, nothing paid twice.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def number_in(body) -> int:
     return int(body["messages"][-1]["content"].split("answer ")[1].split(".")[0])
 
 
-# -- what a reply says -------------------------------------------------------------------------------------------------
+# -- what a reply says
+# -------------------------------------------------------------------------------------------------
 
 CLEAR = {
     "4.5": 4.5,
@@ -122,7 +125,8 @@ def test_every_half_point_is_read_back(value, form):
     assert read_rating(form.format(f"{value:g}"), "accuracy") == (value, None)
 
 
-# -- scoring a pool ----------------------------------------------------------------------------------------------------
+# -- scoring a pool
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_it_is_a_pool_scorer_and_shows_the_model_instruction_response_and_dimension(tmp_path):
@@ -279,7 +283,9 @@ def test_mistakes_are_told_before_anything_is_sent(tmp_path, monkeypatch):
 
 @pytest.mark.data
 def test_published_ratings_come_back_exactly_and_rank_the_same_rows_first(tmp_path, real_data):
-    """The 1,000 Alpaca rows that Long Is More kept with ChatGPT's ratings: a server that gives those, in many forms."""
+    """The 1,000 Alpaca rows that Long Is More kept with ChatGPT's ratings: a server that
+    gives those, in many forms.
+    """
     published = read(str(real_data / "selected" / "long_is_more_alpaca_1k_score.parquet"))
     forms = ["{}", "{}\nIt is right.", "Score: {}/5", "**{}**", "Accuracy: {} out of 5."]
     truth = {e.row: float(e.original["score"]) for e in published.examples()}

@@ -113,7 +113,9 @@ def row_losses(row, neighbour, given, alone):
 
 @pytest.mark.parametrize("bad", [math.nan, 3000.0])
 def test_a_neighbour_without_a_ratio_makes_the_row_null_with_a_reason(tmp_path, bad):
-    """3,000 nats on one of six tokens: the mean over all has an exponent, that over the selected tokens has none."""
+    """3,000 nats on one of six tokens: the mean over all has an exponent, that over the
+    selected tokens has none.
+    """
     tokenized = Tokenized(
         np.array([5, 6]), np.array([0, 7, 14]), np.zeros(2, int), np.zeros(2, int),
         np.arange(14), np.array([False, *[True] * 6] * 2),

@@ -1,4 +1,6 @@
-"""RDS+ and similarity to a target set: weights by hand, one row at a time, whatever the batch, the order or a kill."""
+"""RDS+ and similarity to a target set: weights by hand, one row at a time, whatever the
+batch, the order or a kill.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def run(scorer, work: Path, pool=POOL, rows=None):
 
 
 def by_hand(model: ModelSettings, conversations: list[list[Message]]) -> np.ndarray:
-    """The mean of hidden states, position i weighing i, of each conversation by itself in plain transformers."""
+    """The mean of hidden states, position i weighing i, of each conversation by
+    itself in plain transformers.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model.name)

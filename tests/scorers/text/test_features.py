@@ -1,4 +1,6 @@
-"""Linguistic features against answers counted by hand, against Python's own regular expressions, and as properties."""
+"""Linguistic features against answers counted by hand, against Python's own regular
+expressions, and as properties.
+"""
 
 from __future__ import annotations
 

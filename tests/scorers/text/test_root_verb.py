@@ -1,4 +1,6 @@
-"""Root verbs of instructions, by spaCy: known sentences, the same however they are cut and wherever they are parsed."""
+"""Root verbs of instructions, by spaCy: known sentences, the same however they are cut and
+wherever they are parsed.
+"""
 
 from __future__ import annotations
 

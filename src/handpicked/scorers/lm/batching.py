@@ -1,4 +1,6 @@
-"""Forward passes in batches: sorted by length within windows of the pool, so that padding is a few percent."""
+"""Forward passes in batches: sorted by length within windows of the pool, so that
+padding is a few percent.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from handpicked.models.load import device
 from handpicked.scorers.lm.tokenized import Tokenized
 
 WINDOW = 256
-"""Rows among which passes are sorted by length: enough for 2% of padding, few enough that what is done is no odd part."""
+"""Rows among which passes are sorted by length: enough for 2% of padding, few enough that
+what is done is no odd part.
+"""
 BATCH_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """Tokens in a forward pass, padding included."""
 EVEN = 0.9
@@ -29,8 +33,8 @@ class Todo:
 def plan(tokenized: Tokenized, alone: bool, neighbours: int, prefix: int) -> list[list[Todo]]:
     """The passes over all rows, in batches; values do not depend on them.
 
-    ``alone``: also each response without its prompt; ``neighbours``: all that as many more times; ``prefix``: tokens that
-    all rows begin with and that are computed once for all.
+    ``alone``: also each response without its prompt; ``neighbours``: all that as many more times; ``prefix``:
+    tokens that all rows begin with and that are computed once for all.
     """
     windows = _windows(tokenized, alone, neighbours, prefix)
     return [batch for window in windows for batch in batches(window, BATCH_TOKENS[device()])]
@@ -52,7 +56,9 @@ def _windows(tokenized: Tokenized, alone: bool, neighbours: int, prefix: int) ->
 
 
 def batches(window: Sequence[Todo], budget: int) -> Iterator[list[Todo]]:
-    """The passes of a window, those with their prompts before those without, each longest first, in batches of at most ``budget`` tokens with padding, or one pass."""
+    """The passes of a window, those with their prompts before those without, each longest first, in batches
+    of at most ``budget`` tokens with padding, or one pass.
+    """
     batch: list[Todo] = []
     for todo in sorted(window, key=lambda one: (one.alone, -one.length, one.place, one.neighbour)):
         full = (len(batch) + 1) * (batch[0].length if batch else 0) > budget

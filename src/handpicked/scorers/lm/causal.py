@@ -40,15 +40,18 @@ def config_of(model: ModelSettings) -> PretrainedConfig:
 
 
 def made_of(model: ModelSettings) -> str:
-    """What a fingerprint says the scores are computed by: the model, and the number type, which moves them by 1e-3 or so."""
+    """What a fingerprint says the scores are computed by: the model, and the number type, which
+    moves them by 1e-3 or so.
+    """
     return f"{identity(model)}, {number_type(model)}"
 
 
 def template_of(model: ModelSettings, template: str) -> str:
-    """What a fingerprint says of the chat template: the tokenizer's own, which is among the model's files, or one of ours.
+    """What a fingerprint says of the chat template: the tokenizer's own, which is among the
+    model's files, or one of ours.
 
-    Raises ConfigError for ``auto`` where the tokenizer has none of its own, because nobody chose the one that would stand in
-    for it, and for a name that is no template.
+    Raises ConfigError for ``auto`` where the tokenizer has none of its own, because nobody chose the one that
+    would stand in for it, and for a name that is no template.
     """
     tokenizer = load_tokenizer(model)
     if template == "auto" and not own_templates(tokenizer):

@@ -1,4 +1,6 @@
-"""Estimates the cost of a scorer by a model before it begins, from a sample of rows and a short measurement."""
+"""Estimates the cost of a scorer by a model before it begins, from a sample of
+rows and a short measurement.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ SAMPLE = 256
 """Rows that are tokenised for a forecast."""
 
 SHARE = 0.85
-"""Of the matrix-product rate of the machine, what a model reaches in practice, where passes run side by side."""
+"""Of the matrix-product rate of the machine, what a model reaches in practice, where passes run side by side.
+"""
 
 
 def sampled(pool: Pool, rows: Sequence[int] | None) -> tuple[list[Example], int]:
@@ -44,20 +47,24 @@ def forecast(
 ) -> str:
     """A sentence: rows, tokens, time.
 
-    ``tokens_of`` counts the tokens that the model reads of a row; ``weights`` are those of ``weights_of``; ``operations`` are those a weight and a token (2 forward,
-    about 6 with the backward pass); ``more_tokens`` are read beside the rows, such as those of a target set.
+    ``tokens_of`` counts the tokens that the model reads of a row; ``weights`` are those of ``weights_of``;
+    ``operations`` are those a weight and a token (2 forward, about 6 with the backward pass); ``more_tokens``
+    are read beside the rows, such as those of a target set.
     """
     found, count = sampled(pool, rows)
     tokens = round(sum(map(tokens_of, found)) / max(1, len(found)) * count) + more_tokens
     seconds = operations * weights * tokens / (SHARE * product_rate(dtype_of(model)))
     return (
-        f"about {tokens:,} tokens in {count:,} rows, through {model.name} of {weights / 1e6:,.1f} million weights beside its vocabulary: about "
+        f"about {tokens:,} tokens in {count:,} rows, through {model.name} of {weights / 1e6:,.1f} million "
+        "weights beside its vocabulary: about "
         f"{in_words(seconds)} on this {device()}"
     )
 
 
 def product_rate(dtype: torch.dtype) -> float:
-    """Operations a second of matrix products here, in numbers of this type: the best of a few, some tenths of a second."""
+    """Operations a second of matrix products here, in numbers of this type: the best of a
+    few, some tenths of a second.
+    """
     import torch
 
     size = 4096 if device() == "cuda" else 768
@@ -72,7 +79,8 @@ def product_rate(dtype: torch.dtype) -> float:
 
 
 def weights_of(build: Callable[[], Any]) -> int:
-    """Weights of the model that ``build`` makes, which is given no memory for them, less its embeddings and output head.
+    """Weights of the model that ``build`` makes, which is given no memory for them, less its
+    embeddings and output head.
 
     The head multiplies a row's last place or a few, not every token.
     """
@@ -89,7 +97,9 @@ def weights_of(build: Callable[[], Any]) -> int:
 
 
 def stored_weights(place: Path | str) -> int:
-    """The number of weights of a model folder, from the headers of its files; 0 for a model that is not here."""
+    """The number of weights of a model folder, from the headers of its files; 0 for
+    a model that is not here.
+    """
     from safetensors import safe_open
 
     if isinstance(place, str):

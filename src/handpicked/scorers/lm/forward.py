@@ -1,8 +1,9 @@
 """One forward pass for the losses of some tokens.
 
-The body runs once over the batch, after a prefix that all rows share and whose states are kept (a system prompt). The head
-then runs on the scored positions only, some of them at a time, because a vocabulary of 50,000 makes 200 kB of logits a
-position. Both are the model's own code, so that scaling and capping of logits stay as they are.
+The body runs once over the batch, after a prefix that all rows share and whose states are kept (a system
+prompt). The head then runs on the scored positions only, some of them at a time, because a vocabulary of
+50,000 makes 200 kB of logits a position. Both are the model's own code, so that scaling and capping of logits
+stay as they are.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     import torch
 
 LOGITS = 1 << 23
-"""Logits that are made at a time on a CPU (32 MB of float32: fewer lines leave the product waiting for memory, more leave the
-cache); eight times as many on an accelerator."""
+"""Logits that are made at a time on a CPU (32 MB of float32: fewer lines leave the product waiting for
+memory, more leave the cache); eight times as many on an accelerator.
+"""
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """The keys and values of a prefix in every layer, [1, heads, tokens, width], to be shared by all rows of a batch."""
+    """The keys and values of a prefix in every layer, [1, heads, tokens, width], to be
+    shared by all rows of a batch.
+    """
 
     states: tuple[tuple[torch.Tensor, torch.Tensor], ...]
     argument: str
@@ -44,7 +48,9 @@ class Prefix:
 
 
 def shared_prefix(model: Any, ids: Sequence[int]) -> Prefix | None:
-    """The states of ``ids``; None for a model that keeps other states than full keys and values (windows, recurrences)."""
+    """The states of ``ids``; None for a model that keeps other states than full keys and
+    values (windows, recurrences).
+    """
     import torch
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
@@ -72,8 +78,9 @@ def token_losses(
 ) -> torch.Tensor:
     """The negative log-likelihood, in nats, of every labelled token, row by row: float32 [n].
 
-    ``ids`` and ``labels`` [batch, length] as in ``models.head.label_losses``, which gives the same values; ``embedded``
-    [batch, length, width] stands in for the embeddings of ``ids``; ``prefix`` comes before every row.
+    ``ids`` and ``labels`` [batch, length] as in ``models.head.label_losses``, which gives the same values;
+    ``embedded`` [batch, length, width] stands in for the embeddings of ``ids``; ``prefix`` comes before every
+    row.
     """
     import torch
 
@@ -97,7 +104,9 @@ def logits_at(model: Any, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tens
 
 
 def _head(model: Any, outputs: Any, states: torch.Tensor) -> torch.Tensor:
-    """The logits [n, vocabulary] that the model makes of ``states`` [n, width], as if its body had given these."""
+    """The logits [n, vocabulary] that the model makes of ``states`` [n, width], as if
+    its body had given these.
+    """
     import torch
 
     given = copy.copy(outputs)
@@ -109,7 +118,9 @@ def _head(model: Any, outputs: Any, states: torch.Tensor) -> torch.Tensor:
 
 
 def cross_entropy(logits: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
-    """The cross-entropy of each line of ``logits``, which are overwritten: half the time of a function that copies them."""
+    """The cross-entropy of each line of ``logits``, which are overwritten: half the time of a
+    function that copies them.
+    """
     logits -= logits.amax(-1, keepdim=True)
     of_answer = logits.gather(1, answer[:, None])[:, 0]
     return logits.exp_().sum(-1).log() - of_answer
@@ -120,7 +131,9 @@ _GIVEN: ContextVar[Any] = ContextVar("_GIVEN", default=None)
 
 @contextmanager
 def _instead(body: Any, outputs: Any) -> Iterator[None]:
-    """Within it, in this thread, ``body`` gives ``outputs`` and does nothing: what is called around it is the head alone."""
+    """Within it, in this thread, ``body`` gives ``outputs`` and does nothing: what is called
+    around it is the head alone.
+    """
     if not hasattr(body.forward, "gives"):
         body.forward = _giving(body.forward)
     token = _GIVEN.set(outputs)

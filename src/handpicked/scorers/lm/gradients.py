@@ -22,7 +22,8 @@ def adapter_weights(model: Any) -> list[tuple[str, Any]]:
 def gradient(model: Any, row: Encoded) -> torch.Tensor:
     """The gradient of one row's mean loss over its learned tokens, by all trained weights: float32 [weights].
 
-    ``model`` has a PEFT adapter. One row at a time: no padding, and no other row to depend on. Several threads may call it.
+    ``model`` has a PEFT adapter. One row at a time: no padding, and no other row to depend on.
+    Several threads may call it.
     """
     import torch
 
@@ -37,9 +38,10 @@ def gradient(model: Any, row: Encoded) -> torch.Tensor:
 class AdamStep:
     """The direction in which Adam would step next for one more gradient, Kingma and Ba, 2015, algorithm 1.
 
-    ``m' / (sqrt(v') + epsilon)`` with ``m' = (b1 m + (1 - b1) g) / (1 - b1^t)`` and ``v'`` alike of squares, where t counts this
-    step too. Adam moves the weights by the learning rate against it. The published code leaves out the correction by
-    ``1 - b^t``, which scales ``m'`` and ``v'`` alike for all weights, and puts epsilon under the root.
+    ``m' / (sqrt(v') + epsilon)`` with ``m' = (b1 m + (1 - b1) g) / (1 - b1^t)`` and ``v'`` alike of squares,
+    where t counts this step too. Adam moves the weights by the learning rate against it. The published code
+    leaves out the correction by ``1 - b^t``, which scales ``m'`` and ``v'`` alike for all weights, and puts
+    epsilon under the root.
     """
 
     def __init__(self, state: AdamState, names: Sequence[str], device: Any) -> None:
@@ -64,12 +66,14 @@ class AdamStep:
 
 
 class Projection:
-    """A random projection from ``weights`` to ``dimension`` numbers: every weight, with a random sign, is added to one of them.
+    """A random projection from ``weights`` to ``dimension`` numbers: every weight, with a random
+    sign, is added to one of them.
 
-    Inner products are kept on average, with the variance of a dense matrix of random signs, (|x|^2 |y|^2 + (x y)^2) / dimension
-    at most (Charikar et al., 2002, count sketch; Weinberger et al., 2009, feature hashing, lemma 2), at one addition a weight in
-    place of ``dimension`` of them. Each number gets equally many weights, so that fewer weights than numbers are kept as
-    they are. Made on the CPU from ``seed``, so that every device has the same one. Memory: 5 bytes a weight.
+    Inner products are kept on average, with the variance of a dense matrix of random signs, (|x|^2 |y|^2 + (x
+    y)^2) / dimension at most (Charikar et al., 2002, count sketch; Weinberger et al., 2009, feature hashing,
+    lemma 2), at one addition a weight in place of ``dimension`` of them. Each number gets equally many
+    weights, so that fewer weights than numbers are kept as they are. Made on the CPU from ``seed``, so that
+    every device has the same one. Memory: 5 bytes a weight.
     """
 
     def __init__(self, weights: int, dimension: int, seed: int, device: Any = "cpu") -> None:

@@ -1,8 +1,9 @@
 """Losses of a pool's responses by a causal language model: used by perplexity, IFD and similar scorers.
 
-For each row one pass gives the loss of every response token given the prompt; a second pass, where asked for, gives it for
-the response alone. Passes are sorted by length within windows of the pool and batched by tokens, so that padding is a few
-percent; the output head sees response tokens only; what is done is in a journal, so that a killed job resumes.
+For each row one pass gives the loss of every response token given the prompt; a second pass, where asked for,
+gives it for the response alone. Passes are sorted by length within windows of the pool and batched by tokens,
+so that padding is a few percent; the output head sees response tokens only; what is done is in a journal, so
+that a killed job resumes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ JOURNAL = "losses.jsonl"
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A causal language model as a scorer: which, and how it reads a row. A group of settings that several scorers have."""
+    """A causal language model as a scorer: which, and how it reads a row. A group of settings
+    that several scorers have.
+    """
 
     model: str = BUNDLED_LM
     """``bundled:NAME``, a folder or a hub name."""
@@ -46,18 +49,20 @@ class LanguageModel:
     template: str = "auto"
     """Chat template of the prompt: ``auto`` is the tokenizer's own, else alpaca, vicuna, chatml or plain."""
     max_length: Annotated[int, Field(gt=1)] | None = None
-    """Tokens of prompt and response that the model sees; longer responses are cut at their end, and counted. None: its
-    context."""
+    """Tokens of prompt and response that the model sees; longer responses are cut at their end, and
+    counted. None: its context.
+    """
     compile: bool = False
-    """Compile the model (torch.compile): half a minute or more at the start, faster from then on. On a CPU it needs a C++
-    compiler."""
+    """Compile the model (torch.compile): half a minute or more at the start, faster from then on. On a
+    CPU it needs a C++ compiler.
+    """
 
     def identity(self) -> str:
         """Hashes of the model's files, its number type (it moves values by 1e-3) and the template.
 
         Raises:
-            ConfigError: no such model folder, no causal model, or no such template. MissingPart: not installed, not cached,
-                or no compiler for ``compile``.
+            ConfigError: no such model folder, no causal model, or no such template. MissingPart: not
+                installed, not cached, or no compiler for ``compile``.
         """
         if self.compile:
             _check_compiler()
@@ -78,8 +83,10 @@ class LanguageModel:
         seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self._settings)))
         compiling = "; compiling first takes half a minute or more" if self.compile else ""
         return (
-            f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of {weights / 1e6:,.0f}M weights: about "
-            f"{in_words(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is done; the same command goes on."
+            f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of "
+            f"{weights / 1e6:,.0f}M weights: about "
+            f"{in_words(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is "
+            "done; the same command goes on."
         )
 
     def losses(
@@ -95,10 +102,11 @@ class LanguageModel:
         neighbours: int = 0,
         noise: Noise | None = None,
     ) -> Losses:
-        """The losses of the rows (None: all that are readable), with (``alone``) or without the pass over the response alone.
+        """The losses of the rows (None: all that are readable), with (``alone``) or without the
+        pass over the response alone.
 
-        ``each`` keeps those of single tokens; ``neighbours`` are as many more passes over the row with ``noise`` on its token
-        embeddings. Done work in ``work`` is not done again.
+        ``each`` keeps those of single tokens; ``neighbours`` are as many more passes over the row with
+        ``noise`` on its token embeddings. Done work in ``work`` is not done again.
         """
         tokenizer = load_tokenizer(self._settings)
         template = load_template(self.template, tokenizer)
@@ -121,7 +129,8 @@ BUNDLED = LanguageModel()
 
 
 def beginning(template: Template) -> int:
-    """The token before a response that stands alone: beginning-of-text, or end-of-text where the tokenizer has none.
+    """The token before a response that stands alone: beginning-of-text, or end-of-text
+    where the tokenizer has none.
 
     With it the first token of the response is scored in both passes: both are means over the same tokens.
     """
@@ -151,7 +160,8 @@ def _check_compiler() -> None:
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if device() == "cpu" and shutil.which(compiler) is None:
         raise MissingPart(
-            f"score.compile: compiling for a CPU needs a C++ compiler, and there is no '{compiler}' here. Install it, name another "
+            f"score.compile: compiling for a CPU needs a C++ compiler, and there is no '{compiler}' "
+            "here. Install it, name another "
             "in the environment variable CXX, or leave compile out: the scores are the same."
         )
 

@@ -18,10 +18,11 @@ TOO_LARGE = f"the model's loss is over {LARGEST:.0f} nats a token, too large for
 
 @dataclass(frozen=True)
 class Pass:
-    """One forward pass over one row, done: the mean loss of its response tokens in nats, ``None`` when it is not finite.
+    """One forward pass over one row, done: the mean loss of its response tokens in nats,
+    ``None`` when it is not finite.
 
-    ``alone``: without its prompt. ``neighbour``: 0 for the row itself, else the number of a noisy copy. ``losses`` are those
-    of the single tokens (float32, base64), kept where asked for.
+    ``alone``: without its prompt. ``neighbour``: 0 for the row itself, else the number of a noisy copy.
+    ``losses`` are those of the single tokens (float32, base64), kept where asked for.
     """
 
     row: int
@@ -38,10 +39,11 @@ class Pass:
 
 @dataclass(frozen=True)
 class Row:
-    """A row's losses. ``given`` its prompt and ``alone``: means in nats a token over ``tokens`` response tokens.
+    """A row's losses. ``given`` its prompt and ``alone``: means in nats a token over
+    ``tokens`` response tokens.
 
-    ``reason`` says why there is none. ``cut`` counts the response tokens beyond ``max_length``. ``each_given`` and
-    ``each_alone`` are the tokens' own losses, where they were asked for.
+    ``reason`` says why there is none. ``cut`` counts the response tokens beyond ``max_length``.
+    ``each_given`` and ``each_alone`` are the tokens' own losses, where they were asked for.
     """
 
     row: int

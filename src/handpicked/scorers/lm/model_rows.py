@@ -25,7 +25,9 @@ JOURNAL = "rows.jsonl"
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One row as its model reads it: token ids, and how many tokens were cut off. ``reason``: why it gets no value."""
+    """One row as its model reads it: token ids, and how many tokens were cut off.
+    ``reason``: why it gets no value.
+    """
 
     row: int
     ids: Sequence[int] = ()
@@ -42,15 +44,18 @@ class RowValues:
 
 
 Compute = Callable[[Sequence[ModelRow]], Sequence[Sequence[float]]]
-"""Values of each row of a batch, in its order. Where the model's passes may run side by side, so may its calls."""
+"""Values of each row of a batch, in its order. Where the model's passes may run side
+by side, so may its calls.
+"""
 
 
 def batches(rows: Iterable[ModelRow], tokens: int | None) -> list[list[ModelRow]]:
-    """The rows that can be computed, longest first, in batches of at most ``tokens`` tokens, padding included.
+    """The rows that can be computed, longest first, in batches of at most ``tokens``
+    tokens, padding included.
 
     ``None``: as many as suit this device.
-    A row longer than that is a batch by itself. Rows sort by what they say, so that the batches do not depend on the order of
-    the pool, and a resumed run has the same ones.
+    A row longer than that is a batch by itself. Rows sort by what they say, so that the batches do not depend
+    on the order of the pool, and a resumed run has the same ones.
     """
     limit = BATCH_TOKENS[device()] if tokens is None else tokens
     found: list[list[ModelRow]] = []
@@ -76,7 +81,8 @@ def compute_rows(
     progress: Progress,
     label: str,
 ) -> dict[int, Sequence[float]]:
-    """The values of every row of ``plan``. What ``journal`` holds is not computed again; nothing left: nothing is loaded.
+    """The values of every row of ``plan``. What ``journal`` holds is not computed again;
+    nothing left: nothing is loaded.
 
     ``load`` gives the model and what computes a batch with it.
     Progress is counted in tokens, longest rows first, so that the remaining time is true.
@@ -109,7 +115,9 @@ def _tokens(plan: Sequence[Sequence[ModelRow]]) -> int:
 def write_rows(
     work: Path, names: Sequence[str], rows: Sequence[ModelRow], values: dict[int, Sequence[float]]
 ) -> None:
-    """Write the scores of ``rows``: the columns ``names``, of which the last counts the tokens that were cut off."""
+    """Write the scores of ``rows``: the columns ``names``, of which the last counts the
+    tokens that were cut off.
+    """
     *computed, truncated = names
     no_number = f"the model gave no number for {computed[0]}"
     reasons, columns = [], [[None] * len(rows) for _ in computed]  # type: list[str | None], list[list[float | None]]

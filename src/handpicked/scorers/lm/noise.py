@@ -11,10 +11,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Noise:
-    """What makes a neighbour: uniform noise in [-1, 1] times ``alpha`` / sqrt(tokens x width) on every token's embedding.
+    """What makes a neighbour: uniform noise in [-1, 1] times ``alpha`` / sqrt(tokens x width)
+    on every token's embedding.
 
-    The noise of NEFTune (Jain et al. 2023, arXiv 2310.05914). It depends on the row's tokens, the neighbour's number and
-    ``seed`` alone; a response token has the same noise with and without its prompt.
+    The noise of NEFTune (Jain et al. 2023, arXiv 2310.05914). It depends on the row's tokens, the neighbour's
+    number and ``seed`` alone; a response token has the same noise with and without its prompt.
     """
 
     alpha: float = 5.0

@@ -37,9 +37,11 @@ SHARED = 8
 
 @dataclass
 class Passes:
-    """One pass a row, or several. ``alone``: also the response without its prompt, after the token ``beginning``.
+    """One pass a row, or several. ``alone``: also the response without its prompt,
+    after the token ``beginning``.
 
-    ``each`` keeps the losses of single tokens; ``neighbours`` are as many more passes with ``noise`` on the embeddings.
+    ``each`` keeps the losses of single tokens; ``neighbours`` are as many more passes with
+    ``noise`` on the embeddings.
     """
 
     model: ModelSettings
@@ -88,7 +90,8 @@ class Passes:
     def _load(self) -> Any:
         model = load_model(self.model)
         if self.compile:
-            # Block by block: all blocks share their code, so that only one is compiled, however deep the model is.
+            # Block by block: all blocks share their code, so that only one is compiled, however deep the
+            # model is.
             kinds = set(model._no_split_modules or ())
             blocks = [part for part in model.modules() if type(part).__name__ in kinds]
             for part in blocks or [getattr(model, model.base_model_prefix)]:
@@ -109,7 +112,9 @@ class Passes:
     def _padded(
         self, model: Any, batch: Sequence[Todo], lines: Sequence[Line], prefix: Prefix | None
     ) -> torch.Tensor:
-        """The losses of rows by the model's own code. They are padded on the right, where a causal model cannot look."""
+        """The losses of rows by the model's own code. They are padded on the right, where a
+        causal model cannot look.
+        """
         import torch
 
         shape = (len(lines), max(len(tokens) for tokens, _ in lines))

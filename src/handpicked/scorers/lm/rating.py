@@ -20,11 +20,11 @@ MOST_SHOWN = 5
 def read_rating(reply: str, dimension: str, finished: bool = True) -> tuple[float | None, str | None]:
     """(rating, None), or (None, why there is none). A rating is never rounded, clipped or guessed.
 
-    It is the number on the first line that holds one and, beside it, only words such as "score" or the name of the
-    ``dimension``: ``4.5``, ``4,5``, ``4½``, ``Score: 4.5/5``, ``Accuracy: 4.5 out of 5``. Where no line is such a one,
-    ``N/5`` or ``N out of 5`` counts anywhere. Two different numbers, a number outside 0 to 5 or between the half points,
-    a number in mid-prose, a thought (``<think>``) that does not end, or a reply that was cut (``finished`` false) within its
-    number give none.
+    It is the number on the first line that holds one and, beside it, only words such as "score" or the name
+    of the ``dimension``: ``4.5``, ``4,5``, ``4½``, ``Score: 4.5/5``, ``Accuracy: 4.5 out of 5``. Where no
+    line is such a one, ``N/5`` or ``N out of 5`` counts anywhere. Two different numbers, a number outside 0
+    to 5 or between the half points, a number in mid-prose, a thought (``<think>``) that does not end, or a
+    reply that was cut (``finished`` false) within its number give none.
     """
     text = reply.rpartition(CLOSED)[2]  # reasoning models that think aloud
     if not text.strip():

@@ -19,7 +19,9 @@ from handpicked.store import write_json
 
 @dataclass(frozen=True)
 class Compared:
-    """A row to be compared: its id breaks ties; ``truncated`` tokens were not read; with a ``reason`` it has no value."""
+    """A row to be compared: its id breaks ties; ``truncated`` tokens were not read; with a
+    ``reason`` it has no value.
+    """
 
     row: int
     id: str
@@ -37,8 +39,9 @@ def write_resemblance(
 ) -> None:
     """Write similarity, round robin rank and truncation, by these names.
 
-    ``vectors`` are of the rows without a reason, in order, and ``targets`` of the target's examples. A row whose vector has
-    no direction gets that as its reason. Raises ConfigError for such a target, which nothing can resemble.
+    ``vectors`` are of the rows without a reason, in order, and ``targets`` of the target's examples. A row
+    whose vector has no direction gets that as its reason. Raises ConfigError for such a target, which nothing
+    can resemble.
     """
     _check(target, targets)
     asked = [place for place, row in enumerate(rows) if row.reason is None]
@@ -68,6 +71,7 @@ def _check(target: TargetSet, vectors: np.ndarray) -> None:
     bad = [prompt for prompt, good in zip(target, directed(vectors), strict=True) if not good]
     if bad:
         raise ConfigError(
-            f"target: for {len(bad)} of the {len(target)} examples of {target.path} (the first: {bad[0].text[:60]!r}) "
+            f"target: for {len(bad)} of the {len(target)} examples of {target.path} "
+            f"(the first: {bad[0].text[:60]!r}) "
             f"{NO_DIRECTION}, so nothing can resemble it. Remove it, or give another model."
         )

@@ -1,9 +1,9 @@
 """Round robin: targets choose in turn, each its most similar row.
 
-Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807 (RDS+). In round r
-every target, one after the other, names the row that is its r-th most similar; a row that was named before is not taken again.
-So a row's place is decided by the first round in which any target names it, then by that target's place: no loop over rounds
-is needed.
+Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807 (RDS+). In
+round r every target, one after the other, names the row that is its r-th most similar; a row that was named
+before is not taken again. So a row's place is decided by the first round in which any target names it, then
+by that target's place: no loop over rounds is needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ DECIMALS = 6
 
 @dataclass(frozen=True)
 class Ranked:
-    """For each row (of n) its similarity to the nearest target (float64) and its place, 1 the first to be taken (int64)."""
+    """For each row (of n) its similarity to the nearest target (float64) and its place, 1 the
+    first to be taken (int64).
+    """
 
     similarity: np.ndarray
     rank: np.ndarray
@@ -27,8 +29,8 @@ class Ranked:
 def round_robin(vectors: np.ndarray, targets: np.ndarray) -> Ranked:
     """Rows with unit vectors float32 [n, d] as chosen by targets with unit vectors float32 [t, d].
 
-    Rows must come in the order in which equals are taken (ascending id). Time is t sorts of n numbers; memory a few columns
-    of n numbers beside the vectors.
+    Rows must come in the order in which equals are taken (ascending id). Time is t sorts of n numbers; memory
+    a few columns of n numbers beside the vectors.
     """
     count = len(targets)
     best = np.full(len(vectors), -np.inf)

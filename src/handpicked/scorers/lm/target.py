@@ -20,7 +20,8 @@ from handpicked.records import Example, Message, Prompt, messages_id, to_json
 class TargetSet:
     """The prompts of the file ``path``, with their responses as ``reference`` where it has any.
 
-    ``sha256`` is of the prompts, responses and categories, in their order. The prompts themselves are no recorded argument.
+    ``sha256`` is of the prompts, responses and categories, in their order. The prompts themselves
+    are no recorded argument.
 
     Raises:
         ConfigError: it holds no prompt.
@@ -41,8 +42,8 @@ class TargetSet:
     def read(path: str) -> TargetSet:
         """The target set in a file: examples of any format that a pool may have, or evaluation prompts.
 
-        A subset is what the rows call their ``category``, else their source. A file is read once, however many arms and
-        checks need it, until it changes.
+        A subset is what the rows call their ``category``, else their source. A file is read once, however
+        many arms and checks need it, until it changes.
 
         Raises:
             ConfigError: rows of it cannot be read. PoolError: it is neither a pool nor a file of prompts.
@@ -61,7 +62,9 @@ class TargetSet:
 
     @property
     def whole(self) -> bool:
-        """Whether every prompt has a response. If not, prompts are compared with prompts, so that like meets like."""
+        """Whether every prompt has a response. If not, prompts are compared with
+        prompts, so that like meets like.
+        """
         return all(prompt.reference is not None for prompt in self)
 
     @property
@@ -71,12 +74,16 @@ class TargetSet:
 
 
 def target_text(prompt: Prompt, whole: bool) -> str:
-    """What an embedder reads of a target, as it does of a row: its prompt, and with ``whole`` its response."""
+    """What an embedder reads of a target, as it does of a row: its prompt, and
+    with ``whole`` its response.
+    """
     return f"{prompt.text}\n\n{prompt.reference}" if whole else prompt.text
 
 
 def encode_target(template: Template, prompt: Prompt, whole: bool) -> Encoded:
-    """The tokens of a target's conversation up to the end of its response, or of its prompt alone (with nothing learned)."""
+    """The tokens of a target's conversation up to the end of its response, or of its prompt
+    alone (with nothing learned).
+    """
     if whole and prompt.reference is not None:
         messages = (*prompt.messages, Message("assistant", prompt.reference))
         return template.encode(messages, [len(prompt.messages)])
@@ -113,7 +120,8 @@ def _read(path: str) -> TargetSet:
     lost = next(pool.rejected(), None)
     if lost is not None:
         raise ConfigError(
-            f"score.target: {path}, {lost.place} cannot be read: {lost.reason}. A target set is small and each "
+            f"score.target: {path}, {lost.place} cannot be read: {lost.reason}. "
+            "A target set is small and each "
             "example counts: mend or remove it."
         )
     return TargetSet(path, tuple(_prompt(example) for example in pool.examples()))

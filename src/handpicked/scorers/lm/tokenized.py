@@ -29,9 +29,11 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Tokenized:
-    """The encoded rows, ascending. Row ``i`` has the tokens ``ids[start[i]:start[i+1]]``; ``scored`` marks its response's.
+    """The encoded rows, ascending. Row ``i`` has the tokens ``ids[start[i]:start[i+1]]``;
+    ``scored`` marks its response's.
 
-    ``cut`` counts response tokens beyond the limit, ``reason`` is a place in ``REASONS`` (0: it can be scored).
+    ``cut`` counts response tokens beyond the limit, ``reason`` is a place in
+    ``REASONS`` (0: it can be scored).
     """
 
     rows: np.ndarray
@@ -47,7 +49,9 @@ class Tokenized:
         return self.ids[span], self.scored[span]
 
     def common_prefix(self) -> np.ndarray:
-        """The token ids that all rows begin with, such as a system prompt; each row keeps an unscored token after them."""
+        """The token ids that all rows begin with, such as a system prompt; each row keeps an
+        unscored token after them.
+        """
         common: np.ndarray | None = None
         for place in (self.reason == 0).nonzero()[0].tolist():
             ids, scored = self.tokens(place)
@@ -63,8 +67,8 @@ def tokenize(
 ) -> Tokenized:
     """The rows (None: all) of ``pool`` as ``template`` writes them, of at most ``limit`` tokens each.
 
-    The response is cut at its end. A row's tokens end with its response: the end-of-text token is no part of it. What an
-    earlier attempt left complete in ``work`` is taken as it is.
+    The response is cut at its end. A row's tokens end with its response: the end-of-text token is no part of
+    it. What an earlier attempt left complete in ``work`` is taken as it is.
     """
     folder = work / FOLDER
     if not folder.is_dir():
@@ -108,7 +112,9 @@ def _write(
 
 
 def _encoded(example: Example, template: Template, limit: int) -> tuple[list[int], list[bool], int, int]:
-    """Token ids, which are scored, response tokens cut off, and the reason (of ``REASONS``) why there is none."""
+    """Token ids, which are scored, response tokens cut off, and the reason (of
+    ``REASONS``) why there is none.
+    """
     if not example.response.strip():
         return [], [], 0, 1
     try:

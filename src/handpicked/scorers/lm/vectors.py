@@ -29,7 +29,9 @@ class Done:
 
 
 Embed = Callable[[Sequence[int]], "np.ndarray"]
-"""The vectors of the rows at these places, float32 [len, width]. Where the model's passes may run side by side, so may its calls."""
+"""The vectors of the rows at these places, float32 [len, width]. Where the model's passes may run side
+by side, so may its calls.
+"""
 
 
 def compute_vectors(
@@ -40,10 +42,12 @@ def compute_vectors(
     progress: Progress,
     label: str,
 ) -> np.ndarray | None:
-    """float32 [rows, width], memory-mapped: one vector for each place that ``plan`` names. ``None``: it names none.
+    """float32 [rows, width], memory-mapped: one vector for each place that ``plan``
+    names. ``None``: it names none.
 
-    ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what embeds with it. What
-    an earlier attempt finished in ``work`` is not computed again, even where its batches were others.
+    ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what
+    embeds with it. What an earlier attempt finished in ``work`` is not computed again, even where its batches
+    were others.
     """
     done = {place for line in recover(work / DONE) for place in line["places"]}
     todo = [left for batch in plan if (left := [place for place in batch if place not in done])]
@@ -77,7 +81,9 @@ NO_DIRECTION = "the model gave no vector with a direction: it is zero, or not of
 
 
 def directed(vectors: np.ndarray) -> np.ndarray:
-    """Which vectors [n, width] have a direction, so that there is a cosine: those that are finite and not zero. Booleans [n]."""
+    """Which vectors [n, width] have a direction, so that there is a cosine: those that are finite
+    and not zero. Booleans [n].
+    """
     found = np.empty(len(vectors), bool)
     for first in range(0, len(vectors), BLOCK):
         block = vectors[first : first + BLOCK]

@@ -2,12 +2,13 @@
 
 Source: Liu et al., 2024, What Makes Good Data for Alignment?, arXiv 2312.15685 (DEITA). The score is the
 expectation over the six ratings, each with its probability as the next token after the prompt, among the six:
-``sum of k p(k) / sum of p(k)``, k from 1 to 6. The published code has the token ids of LLaMA and Mistral written into it and gives
-3.0 where something fails; here they come from the model's own tokenizer, each must be a single token, and what fails is null.
+``sum of k p(k) / sum of p(k)``, k from 1 to 6. The published code has the token ids of LLaMA and Mistral
+written into it and gives 3.0 where something fails; here they come from the model's own tokenizer, each must
+be a single token, and what fails is null.
 
-The published scorers (hkust-nlp/deita-complexity-scorer and deita-quality-scorer) were trained on a prompt of their own: give
-it as ``prompt``, a text file with ``{prompt}`` and ``{response}`` (docs/targets.md). The prompts here are ours, for models that
-follow instructions.
+The published scorers (hkust-nlp/deita-complexity-scorer and deita-quality-scorer) were trained on a prompt of
+their own: give it as ``prompt``, a text file with ``{prompt}`` and ``{response}`` (docs/targets.md). The
+prompts here are ours, for models that follow instructions.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ Rated = Literal["deita-complexity", "deita-quality"]
 
 @dataclass(frozen=True)
 class DeitaRating(PoolScorer):
-    """The expected rating of a prompt's complexity or a response's quality, 1 to 6, by any causal language model.
+    """The expected rating of a prompt's complexity or a response's quality, 1 to 6, by
+    any causal language model.
 
-    ``prompt`` is a text file to use in place of ours: ``{prompt}`` stands for the prompt of a row and, for quality,
-    ``{response}`` for its response; the rating is the very next token. A text of more than ``max_length`` tokens (None: the
-    model's context) loses the end of what is rated, and the column that ends in ``_truncated`` counts it.
+    ``prompt`` is a text file to use in place of ours: ``{prompt}`` stands for the prompt of a row and, for
+    quality, ``{response}`` for its response; the rating is the very next token. A text of more than
+    ``max_length`` tokens (None: the model's context) loses the end of what is rated, and the column that ends
+    in ``_truncated`` counts it.
 
     Cost: one forward pass a row, without the output head but for its last place.
     """
@@ -147,7 +150,8 @@ class DeitaRating(PoolScorer):
             raise ConfigError(f"prompt: {self.prompt} cannot be read: {error}") from error
         if field not in text:
             raise ConfigError(
-                f"prompt: {self.prompt} has no {field}, so every row would be rated the same. Write it where the text belongs."
+                f"prompt: {self.prompt} has no {field}, so every row would be rated the same. "
+                "Write it where the text belongs."
             )
         return text
 
@@ -210,8 +214,10 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
         after = tokenizer(prompt + rating)["input_ids"]
         if after[:-1] != before:
             raise ConfigError(
-                f"The tokenizer of '{model}' does not write the rating {rating} after this prompt as one token "
-                f"({len(before)} tokens become {len(after)}, or the prompt's own change). Give a prompt that ends otherwise, with or "
+                f"The tokenizer of '{model}' does not write the rating {rating} "
+                "after this prompt as one token "
+                f"({len(before)} tokens become {len(after)}, or the prompt's own change). Give a "
+                "prompt that ends otherwise, with or "
                 "without a space."
             )
         found.append(int(after[-1]))
@@ -220,10 +226,11 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
 
 @dataclass(frozen=True)
 class DeitaScore(PoolScorer):
-    """Complexity times quality, 1 to 36: the evol score by which DEITA sorts rows before its diversity filter.
+    """Complexity times quality, 1 to 36: the evol score by which DEITA sorts rows
+    before its diversity filter.
 
-    A conversation of several turns is rated as a whole, by the pool's rule for prompt and response; the published code adds up
-    the products of its turns. Cost: two forward passes a row, by two models.
+    A conversation of several turns is rated as a whole, by the pool's rule for prompt and response; the
+    published code adds up the products of its turns. Cost: two forward passes a row, by two models.
     """
 
     model: ModelSettings = field(metadata=TRAINED_FOR_IT)

@@ -26,13 +26,16 @@ Text = Literal["prompt", "response", "both"]
 
 VECTORS, ROWS = "embeddings.npy", "rows.npy"
 COUNTS, STARTED, DONE = "counts.npy", "started.json", "done"
-"""Tokens of each text that the model reads and that it cuts; a note, written once the arrays are laid out; one byte for each chunk that is done."""
+"""Tokens of each text that the model reads and that it cuts; a note, written once the arrays are laid out;
+one byte for each chunk that is done.
+"""
 BLOCK = 8192
 """Rows held in memory and sorted by length together."""
 CHUNK = 256
 """Texts between two notes of what is done: a kill costs at most so many."""
 BATCH = 8
-"""Texts in one forward pass on a CPU, of like length (a fifth faster there than 32); elsewhere a whole chunk."""
+"""Texts in one forward pass on a CPU, of like length (a fifth faster there than 32); elsewhere a whole chunk.
+"""
 TOKENS_PER_SECOND = 4500
 """Of the bundled model on two cores: 18 texts of 250 tokens a second."""
 CHARACTERS_PER_TOKEN = 4
@@ -47,11 +50,12 @@ class _Row(NamedTuple):
 class Embedding(PoolScorer):
     """Sentence embeddings (Reimers & Gurevych 2019, Sentence-BERT) of each row's prompt, response, or both.
 
-    ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and answer alike.
-    The model reads a text up to its limit (the bundled MiniLM: 256 tokens, special ones included) and ignores the rest;
-    the column ``embedding`` is the tokens that it read, ``embedding_cut`` those that it did not. The folder gets
-    ``embeddings.npy`` (float32 [n, dimensions], each of length 1) and ``rows.npy`` (the pool row of each, int64, ascending).
-    A row without text has no embedding, nor has one whose vector is zero or not finite.
+    ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and
+    answer alike. The model reads a text up to its limit (the bundled MiniLM: 256 tokens, special ones
+    included) and ignores the rest; the column ``embedding`` is the tokens that it read, ``embedding_cut``
+    those that it did not. The folder gets ``embeddings.npy`` (float32 [n, dimensions], each of length 1) and
+    ``rows.npy`` (the pool row of each, int64, ascending). A row without text has no embedding, nor has one
+    whose vector is zero or not finite.
     """
 
     model: str = field(default=BUNDLED_EMBEDDER, metadata=called("embedder"))
@@ -143,7 +147,9 @@ class _Arrays:
         )
 
     def fill(self, texts: Iterator[_Row], model: str, step: Any) -> None:
-        """Embed what is not done yet: a block of rows at a time, sorted by length, in chunks that are noted as they are done."""
+        """Embed what is not done yet: a block of rows at a time, sorted by length, in chunks that
+        are noted as they are done.
+        """
         chunk = 0
         batch = BATCH if embedder(model).device.type == "cpu" else CHUNK
         for first in range(0, len(self.rows), BLOCK):
@@ -192,7 +198,8 @@ class _Arrays:
     def _keep(self, good: np.ndarray) -> None:
         """Leave the rows that are ``good``, and no embedding of the others.
 
-        The note of what is done goes first: an attempt that is killed between two files begins anew and mixes none.
+        The note of what is done goes first: an attempt that is killed between two files
+        begins anew and mixes none.
         """
         if good.all():
             return

@@ -24,17 +24,20 @@ COMPANIONS = ("loss_ratio", "over_1", "perplexity", "perplexity_alone", "tokens"
 
 @dataclass(frozen=True)
 class Ifd(PoolScorer):
-    """IFD (Li et al. 2024, From Quantity to Quality, arXiv 2308.12032; as a ratio of perplexities in arXiv 2402.00530, Eq. 1-3).
+    """IFD (Li et al. 2024, From Quantity to Quality, arXiv 2308.12032; as a ratio of perplexities in
+    arXiv 2402.00530, Eq. 1-3).
 
         IFD(Q, A) = PPL(A | Q) / PPL(A),   PPL(A | Q) = exp(-1/N sum_i log p(a_i | Q, a_1 .. a_{i-1}))
 
-    over the same N response tokens in both (the end-of-text token is none of them); the response alone follows one
-    beginning-of-text token. Near 1: the prompt hardly helps, so the row is difficult and has something to teach. Over 1: the
-    prompt misleads; the authors leave such rows out, and so does selecting ``by: ifd`` (``ceiling``).
+    over the same N response tokens in both (the end-of-text token is none of them); the response alone
+    follows one beginning-of-text token. Near 1: the prompt hardly helps, so the row is difficult and has
+    something to teach. Over 1: the prompt misleads; the authors leave such rows out, and so does selecting
+    ``by: ifd`` (``ceiling``).
 
-    Its columns: ``ifd``; ``ifd_loss_ratio``, the ratio of mean losses that the authors' first code ranks by; ``ifd_over_1``
-    (1 or 0); ``ifd_perplexity`` given the prompt and ``ifd_perplexity_alone``; ``ifd_tokens`` of the response that were
-    scored, ``ifd_truncated`` beyond max_length. Cost: two forward passes over each response and one over each prompt.
+    Its columns: ``ifd``; ``ifd_loss_ratio``, the ratio of mean losses that the authors' first code ranks by;
+    ``ifd_over_1`` (1 or 0); ``ifd_perplexity`` given the prompt and ``ifd_perplexity_alone``; ``ifd_tokens``
+    of the response that were scored, ``ifd_truncated`` beyond max_length. Cost: two forward passes over each
+    response and one over each prompt.
     """
 
     lm: LanguageModel = BUNDLED

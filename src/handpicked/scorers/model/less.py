@@ -1,13 +1,15 @@
 """LESS: whether a training step on a row would lower the loss on a target set.
 
-Source: Xia et al., 2024, LESS: Selecting Influential Data for Targeted Instruction Tuning, arXiv 2402.04333, definition 3.1.
-At states i = 1 .. N of a short LoRA training with mean learning rates eta_i, with D_j the j-th subset of the target:
+Source: Xia et al., 2024, LESS: Selecting Influential Data for Targeted Instruction Tuning, arXiv 2402.04333,
+definition 3.1. At states i = 1 .. N of a short LoRA training with mean learning rates eta_i, with D_j the
+j-th subset of the target:
 
     less(z) = max over j of  sum over i of  eta_i cos(mean over D_j of grad loss_i, Adam step_i(z)) / sum of eta_i
 
-The target's gradients are plain, the row's is Adam's step, and both are randomly projected, which adds noise: the standard
-error of a cosine c at one state is about (1 - c^2) / sqrt(dimension), 0.011 near 0 at 8,192 numbers (tested).
-The published code averages cosines over a subset where the paper, and this, take the cosine to the averaged gradient.
+The target's gradients are plain, the row's is Adam's step, and both are randomly projected, which adds noise:
+the standard error of a cosine c at one state is about (1 - c^2) / sqrt(dimension), 0.011 near 0 at 8,192
+numbers (tested). The published code averages cosines over a subset where the paper, and this, take the cosine
+to the averaged gradient.
 """
 
 from __future__ import annotations
@@ -43,18 +45,23 @@ from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
 OPERATIONS = 8
-"""A weight and a token: two forward, two backward through weights that are not trained, the head, and time in steps that are no products."""
+"""A weight and a token: two forward, two backward through weights that are not trained, the head, and time in
+steps that are no products.
+"""
 
 
 @dataclass(frozen=True)
 class Less(PoolScorer):
-    """The mean cosine, weighted by learning rate, between a row's Adam step and the target's gradient; the largest over subsets.
+    """The mean cosine, weighted by learning rate, between a row's Adam step and the target's gradient;
+    the largest over subsets.
 
-    ``checkpoint`` is a folder of states that training kept (``train.keep_optimizer``): one ``step-N``, or the ``states`` folder or
-    the arm's with several of them. Model, template and maximum length are that training's. The target needs responses; its
-    subsets are the ``category`` of its rows. Rows are cut as in training, and ``less_truncated`` counts the tokens.
+    ``checkpoint`` is a folder of states that training kept (``train.keep_optimizer``): one ``step-N``, or the
+    ``states`` folder or the arm's with several of them. Model, template and maximum length are that
+    training's. The target needs responses; its subsets are the ``category`` of its rows. Rows are cut as in
+    training, and ``less_truncated`` counts the tokens.
 
-    Cost: a forward and a backward pass a row and a state, one row at a time; memory of 13 bytes a weight of the adapter.
+    Cost: a forward and a backward pass a row and a state, one row at a time; memory of 13
+    bytes a weight of the adapter.
     """
 
     target: TargetSet = field(
@@ -114,7 +121,9 @@ class Less(PoolScorer):
         return f"forward and backward at {len(states)} states: {told}"
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """The influence of every row; null for an empty response, or one for which its prompt leaves no room."""
+        """The influence of every row; null for an empty response, or one for which
+        its prompt leaves no room.
+        """
         if (work / SCORES).is_file():
             return
         self._check_target()
@@ -179,7 +188,9 @@ class Less(PoolScorer):
         return model.get_base_model(), compute
 
     def _target_gradients(self, model: Any, project: Projection, encode: Encoder, kept: Path) -> Any:
-        """The projected mean gradient of each subset, of length 1: float32 [subsets, dimension]. Kept, for a resumed run."""
+        """The projected mean gradient of each subset, of length 1: float32 [subsets,
+        dimension]. Kept, for a resumed run.
+        """
         import torch
 
         if kept.is_file():
@@ -198,8 +209,10 @@ class Less(PoolScorer):
         bare = [prompt for prompt in self.target if not (prompt.reference or "").strip()]
         if bare:
             raise ConfigError(
-                f"target: {len(bare)} of the {len(self.target)} examples of {self.target.path} have no response (the first: "
-                f"{bare[0].text[:60]!r}), and less needs the loss on it. Give responses, or select by rds, which can do without."
+                f"target: {len(bare)} of the {len(self.target)} examples of "
+                f"{self.target.path} have no response (the first: "
+                f"{bare[0].text[:60]!r}), and less needs the loss on it. Give responses, or "
+                "select by rds, which can do without."
             )
 
 
@@ -225,13 +238,16 @@ class Encoder:
         return ModelRow(example.row, row.ids, len(whole.ids) - len(row.ids)), row
 
     def targets(self, target: TargetSet) -> list[Encoded]:
-        """The targets in their order. Raises ConfigError for one whose prompt leaves no room for its response."""
+        """The targets in their order. Raises ConfigError for one whose prompt leaves
+        no room for its response.
+        """
         found = []
         for prompt in target:
             row = cut(encode_target(self.template, prompt, True), self.limit, self.template.end_id)
             if row is None:
                 raise ConfigError(
-                    f"target: the prompt {prompt.text[:60]!r} leaves no room for a response within {self.limit} tokens. Remove it."
+                    f"target: the prompt {prompt.text[:60]!r} leaves no room for a response within "
+                    f"{self.limit} tokens. Remove it."
                 )
             found.append(row)
         return found

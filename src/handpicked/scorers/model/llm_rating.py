@@ -42,7 +42,9 @@ SAMPLED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A rating, or why there is none; and the reply as it came, ``None`` where none came: ``lost`` where one may come yet."""
+    """A rating, or why there is none; and the reply as it came, ``None`` where none came:
+    ``lost`` where one may come yet.
+    """
 
     rating: float | None
     reason: str | None
@@ -54,16 +56,17 @@ class Rated:
 class LLMRating(PoolScorer):
     """A rating from 0 to 5 in half points, by a chat model behind any OpenAI-compatible endpoint.
 
-    AlpaGasus (Chen et al. 2023, arXiv 2307.08701, section 2): every (instruction, input, response) is shown to a strong
-    model, which grades one named ``dimension`` (theirs: accuracy) from 0 to 5; the subset is what it grades highest, 4.5
-    and above. The prompt is in our own words; ``prompt`` names a file to use instead, with {prompt}, {response},
-    {dimension} and {fence}. Higher is better. Costs one request a row, which is never paid for twice: replies are kept in
-    ``cache`` (by default the user's one request cache), keyed by the address and the whole payload.
+    AlpaGasus (Chen et al. 2023, arXiv 2307.08701, section 2): every (instruction, input, response) is shown
+    to a strong model, which grades one named ``dimension`` (theirs: accuracy) from 0 to 5; the subset is what
+    it grades highest, 4.5 and above. The prompt is in our own words; ``prompt`` names a file to use instead,
+    with {prompt}, {response}, {dimension} and {fence}. Higher is better. Costs one request a row, which is
+    never paid for twice: replies are kept in ``cache`` (by default the user's one request cache), keyed by
+    the address and the whole payload.
 
     A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
-    ``replies.jsonl`` of the work folder like every other. A request that was lost (no reply, for a reason that may pass) is
-    null too, counted among the facts and sent again by the same command. Texts above ``max_chars`` characters are cut at
-    their end, which the second column counts.
+    ``replies.jsonl`` of the work folder like every other. A request that was lost (no reply, for a reason
+    that may pass) is null too, counted among the facts and sent again by the same command. Texts above
+    ``max_chars`` characters are cut at their end, which the second column counts.
     """
 
     model: str | None = None
@@ -108,8 +111,8 @@ class LLMRating(PoolScorer):
     def identity(self) -> str:
         """Model, address, and the hash of the prompt.
 
-        Raises ConfigError without a model or a usable prompt; MissingPart without a key, so that nothing begins that
-        could not end.
+        Raises ConfigError without a model or a usable prompt; MissingPart without a key, so that nothing
+        begins that could not end.
         """
         if not self.model:
             raise ConfigError(
@@ -135,18 +138,21 @@ class LLMRating(PoolScorer):
             else f", {scale * expense.low:.2f} to {scale * expense.high:.2f} US dollars"
         )
         return (
-            f"{count:,} requests to {base_url_of(self)} ({self.model}): about {scale * expense.prompt_tokens:,.0f} prompt "
-            f"tokens and at most {scale * expense.reply_tokens:,.0f} reply tokens{dollars}, {self.concurrency} at a time; "
+            f"{count:,} requests to {base_url_of(self)} ({self.model}): about "
+            f"{scale * expense.prompt_tokens:,.0f} prompt "
+            f"tokens and at most {scale * expense.reply_tokens:,.0f} reply tokens{dollars}, "
+            f"{self.concurrency} at a time; "
             f"replies that are in the cache cost nothing"
         )
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Rate the rows into ``work``: scores.arrow, and replies.jsonl with every reply as it came.
 
-        Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows that it lost are asked again.
+        Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows
+        that it lost are asked again.
 
-        Raises MissingPart without a key, before anything is sent; EndpointError when going on cannot help (key or model
-        refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
+        Raises MissingPart without a key, before anything is sent; EndpointError when going on cannot help
+        (key or model refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
         """
         self.identity()
         budget, scored, lost = Budget(self), [], 0

@@ -21,12 +21,14 @@ from handpicked.store.versions import LANGUAGE_MODEL
 
 @dataclass(frozen=True)
 class Perplexity(PoolScorer):
-    """Perplexity of the response given the prompt: exp(-1/N sum_i log p(a_i | Q, a_1 .. a_{i-1})), N response tokens.
+    """Perplexity of the response given the prompt: exp(-1/N sum_i log p(a_i | Q, a_1 ..
+    a_{i-1})), N response tokens.
 
-    Jelinek et al. 1977; for the choice of demonstrations Cao et al. 2023 (arXiv 2307.06290), Marion et al. 2023 (arXiv
-    2309.04564), who differ over which end is better: so ``better`` is none, and a selection names the end. The end-of-text
-    token is not counted. Columns: ``perplexity``, ``perplexity_tokens`` of the response that were scored,
-    ``perplexity_truncated`` beyond max_length. Cost: one forward pass over prompt and response.
+    Jelinek et al. 1977; for the choice of demonstrations Cao et al. 2023 (arXiv 2307.06290), Marion et al.
+    2023 (arXiv 2309.04564), who differ over which end is better: so ``better`` is none, and a selection names
+    the end. The end-of-text token is not counted. Columns: ``perplexity``, ``perplexity_tokens`` of the
+    response that were scored, ``perplexity_truncated`` beyond max_length. Cost: one forward pass over prompt
+    and response.
     """
 
     lm: LanguageModel = BUNDLED

@@ -1,11 +1,12 @@
 """RDS+: similarity to a target set in the hidden states of a language model.
 
-Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807. A conversation is the
-mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff, 2022, SGPT, arXiv 2202.08904):
-``sum of i h_i / sum of i``. A row's score is its largest cosine to a target; rows are taken in round robin over the targets.
-The last position is the token that ends the response, which is read; what a template writes after it is not. Of a row that is
-cut it is wherever the cut falls, and of a prompt alone it is the end of the generation prompt.
-The published code lets padding take part in the mean, which does no harm at its batch size of 1; here it never does.
+Source: Ivison et al., 2025, Large-Scale Data Selection for Instruction Tuning, arXiv 2503.01807. A
+conversation is the mean of the model's last hidden states h_1 .. h_L, position i weighted by i (Muennighoff,
+2022, SGPT, arXiv 2202.08904): ``sum of i h_i / sum of i``. A row's score is its largest cosine to a target;
+rows are taken in round robin over the targets. The last position is the token that ends the response, which
+is read; what a template writes after it is not. Of a row that is cut it is wherever the cut falls, and of a
+prompt alone it is the end of the generation prompt. The published code lets padding take part in the mean,
+which does no harm at its batch size of 1; here it never does.
 """
 
 from __future__ import annotations
@@ -38,14 +39,16 @@ from handpicked.store.versions import LANGUAGE_MODEL
 
 @dataclass(frozen=True)
 class Rds(PoolScorer):
-    """``rds`` is the cosine to the most similar target, ``rds_rank`` the place in the round robin, 1 the first to be taken.
+    """``rds`` is the cosine to the most similar target, ``rds_rank`` the place in the round
+    robin, 1 the first to be taken.
 
-    A selection by ``rds`` takes rows by rank. Prompt and response are read together, in ``template`` (``auto``: the tokenizer's
-    own, which it must have); where a target has no
-    response, prompts are compared with prompts. At most ``max_length`` tokens of a row are read (the paper's 2,048; None: the
-    model's context), from its start, and ``rds_truncated`` counts the others.
+    A selection by ``rds`` takes rows by rank. Prompt and response are read together, in ``template``
+    (``auto``: the tokenizer's own, which it must have); where a target has no response, prompts are compared
+    with prompts. At most ``max_length`` tokens of a row are read (the paper's 2,048; None: the model's
+    context), from its start, and ``rds_truncated`` counts the others.
 
-    Cost: one forward pass a row and a target, without the output head; 4 bytes of disk a row and hidden dimension while it works.
+    Cost: one forward pass a row and a target, without the output head; 4 bytes of disk a row and hidden
+    dimension while it works.
     """
 
     target: TargetSet = field(
@@ -93,7 +96,9 @@ class Rds(PoolScorer):
         )
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """Similarity and rank of every row; null for an empty response and for a vector without a direction."""
+        """Similarity and rank of every row; null for an empty response and for a
+        vector without a direction.
+        """
         if (work / SCORES).is_file():
             return
         template, limit = self._template()
@@ -154,7 +159,8 @@ def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:
 
 
 def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """The position-weighted mean of the last hidden states of each row of token ids: float32 [rows, hidden size].
+    """The position-weighted mean of the last hidden states of each row of token ids:
+    float32 [rows, hidden size].
 
     ``model`` is a causal language model; padding goes on the right, where it cannot look, and weighs nothing.
     """

@@ -1,8 +1,9 @@
 """The output of a reward model for the response.
 
-Source: Ouyang et al., 2022, Training language models to follow instructions with human feedback, arXiv 2203.02155, eq. 1: a
-model with one output, trained so that the answer that people prefer has the higher value. Its unit is that model's own, so
-values of two reward models cannot be compared. There is no default: no reward model is small enough to be bundled.
+Source: Ouyang et al., 2022, Training language models to follow instructions with human feedback, arXiv
+2203.02155, eq. 1: a model with one output, trained so that the answer that people prefer has the higher
+value. Its unit is that model's own, so values of two reward models cannot be compared. There is no default:
+no reward model is small enough to be bundled.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ from handpicked.store.versions import LANGUAGE_MODEL
 
 @dataclass(frozen=True)
 class Reward(PoolScorer):
-    """The output of a sequence-classification model with one label for a whole conversation; higher is better.
+    """The output of a sequence-classification model with one label for a whole
+    conversation; higher is better.
 
-    The conversation is written by the chat template of the model's own tokenizer, up to and with its last turn. One of more
-    than ``max_length`` tokens (None: the model's own context) is cut at its end; ``reward_truncated`` counts the tokens lost.
+    The conversation is written by the chat template of the model's own tokenizer, up to and with its last
+    turn. One of more than ``max_length`` tokens (None: the model's own context) is cut at its end;
+    ``reward_truncated`` counts the tokens lost.
 
     Cost: one forward pass a row.
     """
@@ -91,7 +94,8 @@ class Reward(PoolScorer):
             return
         encode = self._encoder()
         items = [encode(example) for example in pool.examples(rows)]
-        # Without a padding token the model takes the last place for the end of the text: one row at a time, then.
+        # Without a padding token the model takes the last place for the end of the text: one row at a time,
+        # then.
         padded = classifier_config(self.model).pad_token_id is not None
         plan = batches(items, self.batch_tokens if padded else 1)
         values = compute_rows(plan, work / JOURNAL, self._load, progress, self.name)
@@ -126,7 +130,9 @@ class Reward(PoolScorer):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Conversations as token ids of a reward model, by its tokenizer's own chat template, at most ``limit`` of them."""
+    """Conversations as token ids of a reward model, by its tokenizer's own chat template,
+    at most ``limit`` of them.
+    """
 
     tokenizer: Any
     model: str
@@ -135,7 +141,8 @@ class Encoder:
     def __post_init__(self) -> None:
         if own_template(self.tokenizer) is None:
             raise ConfigError(
-                f"The tokenizer of '{self.model}' has no chat template, so nobody can say how it reads a conversation. Put the one of "
+                f"The tokenizer of '{self.model}' has no chat template, so nobody can say how it reads "
+                "a conversation. Put the one of "
                 "its model card into its folder as chat_template.jinja."
             )
 

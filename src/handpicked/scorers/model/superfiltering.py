@@ -20,10 +20,12 @@ PLAIN = LanguageModel(template="plain")
 
 @dataclass(frozen=True)
 class Superfiltering(PoolScorer):
-    """IFD by a small model (Li et al. 2024, Superfiltering, arXiv 2402.00530, Eq. 1-3; they take GPT-2 of 124M weights).
+    """IFD by a small model (Li et al. 2024, Superfiltering, arXiv 2402.00530, Eq. 1-3; they
+    take GPT-2 of 124M weights).
 
-    The formula, the columns and the ceiling are those of ``Ifd``, the cost that of a small model. As in the authors' code the
-    prompt is written plainly, without a chat template (``plain``: prompt, a blank line, response; theirs is one line break).
+    The formula, the columns and the ceiling are those of ``Ifd``, the cost that of a small model. As in the
+    authors' code the prompt is written plainly, without a chat template (``plain``: prompt, a blank line,
+    response; theirs is one line break).
     """
 
     lm: LanguageModel = field(default=PLAIN, metadata={"fixed": ("template",)})

@@ -32,19 +32,20 @@ NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too larg
 class TShirt(PoolScorer):
     """Selective IFD over neighbours (Fu et al. 2025, T-SHIRT, arXiv 2506.01317, and the authors' code).
 
-    For response token t, Delta_t = log p(a_t | a_<t) - log p(a_t | Q, a_<t): below 0 where the prompt helps. Only tokens with
-    |Delta_t| over a threshold count, the (1 - ``ratio``) quantile of |Delta| over all tokens of all scored rows, so that the
-    scope is the set:
+    For response token t, Delta_t = log p(a_t | a_<t) - log p(a_t | Q, a_<t): below 0 where the prompt helps.
+    Only tokens with |Delta_t| over a threshold count, the (1 - ``ratio``) quantile of |Delta| over all tokens
+    of all scored rows, so that the scope is the set:
 
         S-IFD = exp(mean of Delta_t over these tokens),  1 where a row has none
 
-    ``neighbours`` copies of the row with noise on the token embeddings (alpha 5, ``score.noise``) are scored, and
-    ``t-shirt`` is their mean S-IFD, ``t-shirt_spread`` its standard deviation, ``t-shirt_ifd`` their mean IFD. Selecting ``by:
-    t-shirt`` leaves out rows whose mean IFD is 1 or more, keeps twice the size by the highest mean and of these the size with
-    the smallest spread. With no neighbours ``t-shirt`` is the row's own S-IFD, and the highest are kept.
+    ``neighbours`` copies of the row with noise on the token embeddings (alpha 5, ``score.noise``) are scored,
+    and ``t-shirt`` is their mean S-IFD, ``t-shirt_spread`` its standard deviation, ``t-shirt_ifd`` their mean
+    IFD. Selecting ``by: t-shirt`` leaves out rows whose mean IFD is 1 or more, keeps twice the size by the
+    highest mean and of these the size with the smallest spread. With no neighbours ``t-shirt`` is the row's
+    own S-IFD, and the highest are kept.
 
-    Cost: IFD's, (1 + neighbours) times. Unlike the authors we give the response alone a beginning-of-text token, so that its
-    first token counts.
+    Cost: IFD's, (1 + neighbours) times. Unlike the authors we give the response alone a beginning-of-text
+    token, so that its first token counts.
     """
 
     lm: LanguageModel = BUNDLED
@@ -123,7 +124,9 @@ class TShirt(PoolScorer):
 
 
 def selective_ifd(delta: np.ndarray, threshold: float) -> float:
-    """exp of the mean Delta over the tokens that the prompt moves by more than ``threshold`` nats; 1 where it moves none."""
+    """exp of the mean Delta over the tokens that the prompt moves by more than ``threshold``
+    nats; 1 where it moves none.
+    """
     return math.exp(_selected(delta, threshold))
 
 

@@ -1,7 +1,8 @@
 """Similarity to a target set in the space of a sentence embedder.
 
-Source: the embedding baselines of Ivison et al., 2025, arXiv 2503.01807: the largest cosine to a target, rows taken in
-round robin over the targets, as for ``rds``, but with sentence embeddings (Reimers and Gurevych, 2019, arXiv 1908.10084).
+Source: the embedding baselines of Ivison et al., 2025, arXiv 2503.01807: the largest cosine to a target, rows
+taken in round robin over the targets, as for ``rds``, but with sentence embeddings (Reimers and Gurevych,
+2019, arXiv 1908.10084).
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from handpicked.store.versions import EMBEDDER
 
 @dataclass(frozen=True)
 class TargetSimilarity(PoolScorer):
-    """``target-similarity`` is the cosine to the most similar target, ``target-similarity_rank`` the place in the round robin.
+    """``target-similarity`` is the cosine to the most similar target, ``target-similarity_rank`` the
+    place in the round robin.
 
-    A selection by ``target-similarity`` takes rows by rank, 1 first. Prompt and response are embedded as one text; where a
-    target has no response, prompts are compared with prompts. An embedder reads the start of a text only (the bundled one 256
-    tokens); ``target-similarity_truncated`` counts the tokens that it does not read.
+    A selection by ``target-similarity`` takes rows by rank, 1 first. Prompt and response are embedded as one
+    text; where a target has no response, prompts are compared with prompts. An embedder reads the start of a
+    text only (the bundled one 256 tokens); ``target-similarity_truncated`` counts the tokens that it does not
+    read.
 
     Cost: one pass of a small encoder a row and a target.
     """

@@ -14,7 +14,8 @@ from handpicked.scorers.scorer import Scope, Scorer
 
 @dataclass(frozen=True)
 class CompressionRatio(Scorer):
-    """Bytes of the response over its bytes compressed by zlib (level 6): English prose has about 2, a loop far more.
+    """Bytes of the response over its bytes compressed by zlib (level 6): English prose has
+    about 2, a loop far more.
 
     Shaib et al. (2024), Standardizing the Measurement of Text Diversity, section 3.
     """

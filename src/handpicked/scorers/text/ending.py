@@ -21,9 +21,9 @@ _OPEN_ENDS = ",;-\u2013\u2014(["
 def cut_off(text: str) -> bool:
     """Whether ``text`` ends in a letter, a comma or an opening bracket where prose would go on.
 
-    Verse, lists, tables and code end their lines without punctuation too: the last line does not count as prose when it
-    begins like a list item, is indented, or follows a line that ends the same way. A heuristic, for English and for
-    scripts with letter case or none; it says nothing about content.
+    Verse, lists, tables and code end their lines without punctuation too: the last line does not count as
+    prose when it begins like a list item, is indented, or follows a line that ends the same way. A heuristic,
+    for English and for scripts with letter case or none; it says nothing about content.
     """
     lines = [line for line in text[-TAIL:].rstrip().rsplit("\n", LINES) if line.strip()]
     if not lines or not _open(lines[-1]):

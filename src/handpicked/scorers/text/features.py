@@ -1,8 +1,8 @@
 """Linguistic features of a response: how often a kind of phrase or structure occurs in 100 of its words.
 
-Phrases are lists beside this file (``phrases/*.txt``, each with its rule and source); structures are patterns of Markdown,
-below. Rates are over the words outside of fenced code, so that length alone does not decide. The lists are English: in
-another language a rate is 0.
+Phrases are lists beside this file (``phrases/*.txt``, each with its rule and source); structures are patterns
+of Markdown, below. Rates are over the words outside of fenced code, so that length alone does not decide. The
+lists are English: in another language a rate is 0.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ STRUCTURES: Mapping[str, str] = {
     "table_rows": r"(?m)^[ \t]*\|.*\|[ \t]*$",
     "bold": r"\*\*[^*\n]+\*\*",
 }
-"""RE2 patterns: question marks that end a sentence, bullets and numbers, numbered lines and "Step 1", Markdown headings,
-rows of tables (with the rule under the head), and spans in bold."""
+"""RE2 patterns: question marks that end a sentence, bullets and numbers, numbered lines and "Step 1",
+Markdown headings, rows of tables (with the rule under the head), and spans in bold.
+"""
 
 
 @dataclass(frozen=True)
 class Rate(Scorer):
     """Occurrences of a list of phrases or of a structure per 100 words of prose (outside of fenced code).
 
-    ``name`` is a file of ``phrases/`` or a key of ``STRUCTURES``. Each feature is described in docs/features.md.
+    ``name`` is a file of ``phrases/`` or a key of ``STRUCTURES``. Each feature is
+    described in docs/features.md.
     """
 
     name: str  # type: ignore[misc]  # one of the variants
@@ -103,10 +105,11 @@ class CodeShare(Scorer):
 
 @cache
 def phrase_pattern(name: str) -> str:
-    """One RE2 pattern for the list ``phrases/<name>.txt``: its phrases between word boundaries, the longest first.
+    """One RE2 pattern for the list ``phrases/<name>.txt``: its phrases between word
+    boundaries, the longest first.
 
-    A phrase matches as written or with its first letter in upper case (after ``=``: as written only); a space in it
-    matches any white space, an apostrophe also the curly one.
+    A phrase matches as written or with its first letter in upper case (after ``=``: as written only); a space
+    in it matches any white space, an apostrophe also the curly one.
     """
     listed = phrases(name)
     return rf"\b(?:{'|'.join(_one(phrase) for phrase in sorted(listed, key=lambda one: (-len(one), one)))})"

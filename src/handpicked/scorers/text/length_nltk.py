@@ -1,8 +1,9 @@
 """Response length in NLTK word tokens, the measure behind the published "1K longest" subsets.
 
-Zhao et al. (2024), Long Is More for Alignment, rank by ``len(nltk.word_tokenize(response))``. NLTK's function loads a
-trained Punkt model that must be downloaded; here sentences are split by an untrained Punkt, which knows no
-abbreviations. The tokens differ only where an abbreviation ends in a full stop within a text ("Dr. Who").
+Zhao et al. (2024), Long Is More for Alignment, rank by ``len(nltk.word_tokenize(response))``. NLTK's function
+loads a trained Punkt model that must be downloaded; here sentences are split by an untrained Punkt, which
+knows no abbreviations. The tokens differ only where an abbreviation ends in a full stop within a text ("Dr.
+Who").
 """
 
 from __future__ import annotations

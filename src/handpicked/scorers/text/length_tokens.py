@@ -16,7 +16,8 @@ from handpicked.tokens.tokenizer import load_counter
 class LengthTokens(Scorer):
     """Tokens of the response under ``tokenizer`` (see ``load_counter``; ``None`` is the embedded one).
 
-    No begin-of-text or end-of-text token is added or counted; a special token spelled out in the text counts as one.
+    No begin-of-text or end-of-text token is added or counted; a special token spelled out
+    in the text counts as one.
     """
 
     tokenizer: str | None = None

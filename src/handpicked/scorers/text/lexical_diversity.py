@@ -22,9 +22,9 @@ NO_WORD = r"[^\pL\pM\pN'\x{2019}-]+"
 class LexicalDiversity(Scorer):
     """The moving-average type-token ratio: the mean share of different words in all runs of ``window`` words.
 
-    Covington and McFall (2010), Cutting the Gordian Knot: The Moving-Average Type-Token Ratio, J. Quantitative
-    Linguistics 17(2). Words are compared in lower case and without punctuation; fenced code is left out. Every run is as
-    long, so that unlike the plain ratio it does not fall with length. 0 to 1.
+    Covington and McFall (2010), Cutting the Gordian Knot: The Moving-Average Type-Token Ratio, J.
+    Quantitative Linguistics 17(2). Words are compared in lower case and without punctuation; fenced code is
+    left out. Every run is as long, so that unlike the plain ratio it does not fall with length. 0 to 1.
     """
 
     window: Annotated[int, Field(gt=0)] = 25

@@ -19,11 +19,12 @@ PERMUTATIONS = 128
 
 @dataclass(frozen=True)
 class MinHash(Scorer):
-    """The MinHash signature (Broder, 1997; 128 permutations, by the library rensa) of a row's lower-cased word
-    ``n``-grams over prompt and response; null for rows of fewer than ``n`` words.
+    """The MinHash signature (Broder, 1997; 128 permutations, by the library rensa) of a row's lower-cased
+    word ``n``-grams over prompt and response; null for rows of fewer than ``n`` words.
 
-    Of a prompt or response only the first million characters count (``words.MOST``). Two signatures agree in as large a share of their 128 numbers (uint32, little-endian) as the rows' sets of n-grams
-    overlap (Jaccard similarity), give or take 0.04.
+    Of a prompt or response only the first million characters count (``words.MOST``). Two signatures agree in
+    as large a share of their 128 numbers (uint32, little-endian) as the rows' sets of n-grams overlap
+    (Jaccard similarity), give or take 0.04.
     """
 
     n: int = 3

@@ -20,7 +20,9 @@ SAID = {
 
 @dataclass(frozen=True)
 class OfPart:
-    """``scorer`` as it scores the ``part`` of a response. A response without the part is scored as an empty text."""
+    """``scorer`` as it scores the ``part`` of a response. A response without the part
+    is scored as an empty text.
+    """
 
     scorer: Scorer
     part: Part

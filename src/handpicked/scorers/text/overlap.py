@@ -17,11 +17,12 @@ from handpicked.scorers.text.words import numbered_words, split_words
 
 @dataclass(frozen=True)
 class PromptOverlap(Scorer):
-    """The first evaluation prompt (label) of which ``n`` words in a row stand in the row's prompt or response, or null.
+    """The first evaluation prompt (label) of which ``n`` words in a row stand in the row's
+    prompt or response, or null.
 
-    Brown et al. (2020), Language Models are Few-Shot Learners, appendix C, with n = 13. ``exact`` compares words as they
-    are; otherwise case and punctuation are ignored (everything but letters, numbers and white space is removed). A
-    prompt of fewer than ``n`` words counts only where it is the row's whole prompt.
+    Brown et al. (2020), Language Models are Few-Shot Learners, appendix C, with n = 13. ``exact`` compares
+    words as they are; otherwise case and punctuation are ignored (everything but letters, numbers and white
+    space is removed). A prompt of fewer than ``n`` words counts only where it is the row's whole prompt.
     """
 
     prompts: tuple[tuple[str, str], ...]

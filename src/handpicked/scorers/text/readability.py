@@ -24,14 +24,18 @@ END = (
     rf"(?m)[.!?\x{{2026}}]{CLOSERS}(?:\s|$)|[\x{{3002}}\x{{FF01}}\x{{FF1F}}]{CLOSERS}"
     "|[^\\s.!?\u2026\u3002\uff01\uff1f\"')\\]*_\u201d\u2019\u300d]" + CLOSERS + r"[ \t]*$"
 )
-"""Where a sentence ends: at a full stop, question or exclamation mark before white space, or at the end of a line."""
+"""Where a sentence ends: at a full stop, question or exclamation mark before white
+space, or at the end of a line.
+"""
 LETTERS = "[^a-z' ]+"
 SYLLABLES = "[aeiouy]+"
 SILENT = r"(?:[^aeiouyl]|[aeiouy]l)e\b|[^aeiouytd]ed\b|[^aeiouyscxzgh]es\b"
 
 
 def count_sentences(texts: pa.Array) -> np.ndarray:
-    """Sentences of each of ``texts`` (no nulls). A line that is not empty is at least one: a heading, an item, a verse."""
+    """Sentences of each of ``texts`` (no nulls). A line that is not empty is at least one: a
+    heading, an item, a verse.
+    """
     for pattern in NO_END:
         texts = pc.replace_substring_regex(texts, pattern, r"\1\2")
     counts: np.ndarray = pc.count_substring_regex(texts, END).to_numpy(zero_copy_only=False)
@@ -41,8 +45,8 @@ def count_sentences(texts: pa.Array) -> np.ndarray:
 def count_syllables(words: pa.Array) -> np.ndarray:
     """Syllables of English words in lower case, at least 1 each.
 
-    Runs of vowels (y included), less a silent final e, -ed and -es: what the CMU pronouncing dictionary says of 96% of the
-    words that Alpaca's responses run through, and 0.03 syllables a word too few in the mean.
+    Runs of vowels (y included), less a silent final e, -ed and -es: what the CMU pronouncing dictionary says
+    of 96% of the words that Alpaca's responses run through, and 0.03 syllables a word too few in the mean.
     """
     runs = pc.count_substring_regex(words, SYLLABLES).to_numpy(zero_copy_only=False)
     silent = pc.count_substring_regex(words, SILENT).to_numpy(zero_copy_only=False)
@@ -72,10 +76,12 @@ class Sentences(Scorer):
 
 @dataclass(frozen=True)
 class ReadingEase(Scorer):
-    """Flesch (1948), A new readability yardstick: 206.835 - 1.015 words per sentence - 84.6 syllables per word.
+    """Flesch (1948), A new readability yardstick: 206.835 - 1.015 words per sentence
+    - 84.6 syllables per word.
 
-    About 100 is very easy English, 30 and less is very hard. It means nothing in another language; words without a Latin
-    letter are not counted. Syllables by the rule of ``count_syllables``, sentences by that of ``count_sentences``.
+    About 100 is very easy English, 30 and less is very hard. It means nothing in another language; words
+    without a Latin letter are not counted. Syllables by the rule of ``count_syllables``, sentences by that of
+    ``count_sentences``.
     """
 
     name: ClassVar[str] = "reading_ease"

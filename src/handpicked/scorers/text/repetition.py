@@ -16,7 +16,8 @@ from handpicked.scorers.text.words import beginnings, mix, numbered_words
 
 @dataclass(frozen=True)
 class RepeatedNgrams(Scorer):
-    """The share of a response's ``n``-grams of white-space words that occurred in it before: 1 - distinct / all.
+    """The share of a response's ``n``-grams of white-space words that occurred in it
+    before: 1 - distinct / all.
 
     Of a response only the first million characters count (``words.MOST``).
 

@@ -1,7 +1,9 @@
-"""The root verb and direct object of instructions ("write" and "story" of "Write a short story about ..."), by spaCy.
+"""The root verb and direct object of instructions ("write" and "story" of "Write a short
+story about ..."), by spaCy.
 
-Wang et al. (2023), Self-Instruct, section 3.3: the verb closest to the root of the parse, and its first direct noun object.
-Here of the first sentence, by spaCy's small English pipeline without its parts that are not needed.
+Wang et al. (2023), Self-Instruct, section 3.3: the verb closest to the root of the parse, and its first
+direct noun object. Here of the first sentence, by spaCy's small English pipeline without its parts that are
+not needed.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def instruction(messages: Iterable[tuple[str, str]]) -> str:
 
 
 def root_verbs(texts: Sequence[str], progress: Progress = SILENT) -> list[Parsed]:
-    """The root verb and object of each text. Equal texts are parsed once; many texts in as many processes as cores.
+    """The root verb and object of each text. Equal texts are parsed once; many texts in
+    as many processes as cores.
 
     Raises:
         MissingPart: spaCy or its English pipeline is not installed.
@@ -81,8 +84,8 @@ def root_verbs(texts: Sequence[str], progress: Progress = SILENT) -> list[Parsed
 
 
 def _in_process(chunks: Sequence[list[str]], step: Callable[[int], None]) -> dict[str, Parsed]:
-    """Parse in a process that shares nothing with this one: neither a fork under torch's threads nor a second run of the
-    user's script. A line of JSON goes in and comes out for each chunk.
+    """Parse in a process that shares nothing with this one: neither a fork under torch's threads nor a second
+    run of the user's script. A line of JSON goes in and comes out for each chunk.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     found: dict[str, Parsed] = {}
@@ -129,7 +132,9 @@ def _unreadable(text: str) -> str | None:
 
 
 def _root(doc: Any, lemmatizer: Any) -> Parsed:
-    """Breadth first from the root of the first sentence: the nearest verb, and its first object that is a noun."""
+    """Breadth first from the root of the first sentence: the nearest verb, and its
+    first object that is a noun.
+    """
     waiting = deque([next(doc.sents).root])
     while waiting:
         token = waiting.popleft()
@@ -147,7 +152,9 @@ def _lemma(token: Any, lemmatizer: Any) -> str:
 
 @dataclass(frozen=True)
 class RootVerb(Scorer):
-    """The root verb of the instruction, a lemma in lower case: the type of an instruction, as a column to balance by."""
+    """The root verb of the instruction, a lemma in lower case: the type of an instruction,
+    as a column to balance by.
+    """
 
     name: ClassVar[str] = "root_verb"
     about: ClassVar[str] = "the verb that says what the instruction asks for: a column for balanced"

@@ -47,14 +47,18 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 def beginnings(texts: pa.Array) -> pa.Array:
-    """The texts, of each no more than its first ``MOST`` characters: n-grams of words take twenty times their text's memory."""
+    """The texts, of each no more than its first ``MOST`` characters: n-grams of words take twenty
+    times their text's memory.
+    """
     if (pc.max(pc.binary_length(texts)).as_py() or 0) <= MOST:
         return texts
     return pc.utf8_slice_codeunits(texts, 0, MOST)
 
 
 def split_words(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """All words of all texts, one after the other, and the offsets of each text's; as ``str.split()`` finds them."""
+    """All words of all texts, one after the other, and the offsets of each text's; as
+    ``str.split()`` finds them.
+    """
     trimmed = pc.utf8_trim_whitespace(pc.fill_null(texts, "").cast(pa.large_string()))
     lists = pc.utf8_split_whitespace(trimmed)
     words = pc.list_flatten(lists)
@@ -82,7 +86,9 @@ def numbered_words(texts: pa.Array, vocabulary: pa.Array | None = None) -> Words
 
 
 def hashed_words(texts: pa.Array) -> Words:
-    """The words of ``texts`` numbered by their CRC-32, the same in every batch (one pair in 4 billion shares a number)."""
+    """The words of ``texts`` numbered by their CRC-32, the same in every batch (one pair in 4
+    billion shares a number).
+    """
 
     words, offsets = split_words(texts)
     encoded = pc.dictionary_encode(words)
