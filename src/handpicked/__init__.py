@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from handpicked.errors import HandpickedError
     from handpicked.experiment.file import load
     from handpicked.experiment.run import run
+    from handpicked.pool_audit import audit
     from handpicked.records import Example, Pool, Prompt
     from handpicked.scorers.pool_scorer import PoolScorer
     from handpicked.scorers.scorer import Scorer
@@ -51,6 +52,7 @@ __all__ = [
     "Top",
     "Window",
     "__version__",
+    "audit",
     "compare_measures",
     "load",
     "read",
@@ -80,6 +82,7 @@ _HOME = {
     "Shortest": "selectors.ranked",
     "Top": "selectors.ranked",
     "Window": "selectors.window",
+    "audit": "pool_audit",
     "compare_measures": "selection",
     "load": "experiment.file",
     "read": "data",

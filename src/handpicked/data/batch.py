@@ -21,7 +21,7 @@ from handpicked.records import Example, Message, Rejected, Turns, messages_id
 
 Kind = Literal["text", "number", "bool"]
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
-DERIVED = ("row", "id", "prompt", "response", "thought", "answer", "source", "messages")
+DERIVED = ("row", "id", "prompt", "response", "thought", "answer", "source", "messages", "turn_roles")
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,8 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
         elif column in ("thought", "answer"):
             place = ("thought", "answer").index(column)
             values = [thought_and_answer_of(messages, reading.turns)[place] for messages in said]
+        elif column == "turn_roles":
+            values = [" ".join(turn.role for turn in messages) for messages in said]
         elif column == "messages":
             values = [
                 [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
@@ -153,6 +155,7 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
         "thought": pa.large_string(),
         "answer": pa.large_string(),
         "source": pa.string(),
+        "turn_roles": pa.string(),
         "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
     }
     if column in derived:

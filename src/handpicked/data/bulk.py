@@ -56,6 +56,7 @@ def batch_of(
         "thought": lambda: _part(response, 0),
         "answer": lambda: _part(response, 1),
         "source": lambda: _sources(batch, reading),
+        "turn_roles": lambda: pa.array(["user assistant"] * len(rows), pa.string()),
     }
     arrays = [made[column]() if column in made else _original(batch, column, reading) for column in columns]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))

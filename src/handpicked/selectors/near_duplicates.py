@@ -4,6 +4,7 @@ Massive Datasets, chapter 3).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ BANDS, WIDTH = 25, 5
 """
 NEIGHBOURS = 64
 """In a band each row is compared with at most this many better ones."""
+PIECE = 1 << 14
+"""Pairs whose signatures are compared at once."""
 
 
 def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray:
@@ -30,20 +33,26 @@ def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray:
     duplicates have signatures that agree in at least ``threshold`` of their numbers. Needs about 240 bytes of
     memory a row, and 512 more for each that shares a band with another.
     """
+    return near_copies(scores, threshold)[0]
+
+
+def near_copies(scores: Scores, threshold: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of ``near_duplicates``, and of each a better row that it nearly repeats."""
     parts = list(_bands(scores))
     if not parts:
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     bands, lengths, high, low, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
     rank = np.empty(len(rows), np.int64)
     rank[np.lexsort((rows, low, high, -lengths))] = np.arange(len(rows))
-    pairs = _candidates(bands, rank)
-    if not len(pairs):
-        return np.empty(0, np.int64)
-    wanted = np.unique(pairs)
-    signatures = _signatures(scores, rows[wanted])
-    better, worse = (signatures[np.searchsorted(wanted, pairs[:, side])] for side in (0, 1))
-    alike = (better == worse).mean(axis=1) >= threshold
-    return np.unique(rows[pairs[alike, 1]])
+    shared = _shared(bands)
+    signatures = _signatures(scores, rows[shared])
+    slot = np.cumsum(shared) - 1
+    like = np.full(len(rows), -1)
+    for better, worse in _candidates(bands, rank, np.flatnonzero(shared), like):
+        alike = (signatures[slot[better]] == signatures[slot[worse]]).mean(axis=1) >= threshold
+        like[worse[alike]] = better[alike]
+    copies = np.flatnonzero(like >= 0)
+    return rows[copies], rows[like[copies]]
 
 
 def _bands(scores: Scores) -> Any:
@@ -69,25 +78,38 @@ def _matrix(signatures: Any) -> Any:
     return np.frombuffer(b"".join(signatures.to_pylist()), dtype="<u4").reshape(len(signatures), -1)
 
 
-def _candidates(bands: Any, rank: Any) -> np.ndarray:
-    """Pairs of places (better, worse) that share a band."""
-    found = []
+def _shared(bands: Any) -> np.ndarray:
+    """Which places share a band with another."""
+    shared = np.zeros(len(bands), bool)
     for band in range(bands.shape[1]):
-        order = np.lexsort((rank, bands[:, band]))
+        order = np.argsort(bands[:, band])
+        same = bands[order[1:], band] == bands[order[:-1], band]
+        shared[order[1:][same]] = shared[order[:-1][same]] = True
+    return shared
+
+
+def _candidates(bands: Any, rank: Any, places: Any, like: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of ``places`` (better, worse) that share a band, in pieces, but for those whose worse is known to
+    be ``like`` (not -1) a better one by then.
+    """
+    for band in range(bands.shape[1]):
+        order = places[np.lexsort((rank[places], bands[places, band]))]
         values = bands[order, band]
         for distance in range(1, min(NEIGHBOURS, len(order) - 1) + 1):
             same = np.flatnonzero(values[distance:] == values[:-distance])
             if not len(same):
                 break
-            found.append(np.stack([order[same], order[same + distance]], axis=1))
-    return np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+            open_ = same[like[order[same + distance]] < 0]
+            for begin in range(0, len(open_), PIECE):
+                piece = open_[begin : begin + PIECE]
+                yield order[piece], order[piece + distance]
 
 
 def _signatures(scores: Scores, rows: Any) -> np.ndarray:
     """The signatures of these rows, in their order (ascending)."""
-    parts = []
-    for batch in scores.batches(("minhash",)):
+    parts = [np.empty((0, 0), np.uint32)]
+    for batch in scores.batches(("minhash",)) if len(rows) else ():
         mask = np.isin(batch["row"].to_numpy(), rows)
         if mask.any():
             parts.append(_matrix(batch.filter(pa.array(mask.tolist()))["minhash"]))
-    return np.concatenate(parts)
+    return np.concatenate(parts[1:] or parts)
