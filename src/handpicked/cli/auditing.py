@@ -65,18 +65,18 @@ def audit(
     from handpicked.pool_audit.told import told
     from handpicked.settings import mapping_of
 
-    if out is not None:
-        check_out(out)
-    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     plan = plan_audit(
-        rows, against=against or (), measure=measure, tokenizer=tokenizer,
+        against=against or (), measure=measure, tokenizer=tokenizer,
         template=template, model=model, max_length=max_length, guards=guard or (),
     )  # fmt: skip
     rules = parse_rules(fail_on or (), plan)
     plan = dataclasses.replace(plan, sample=None if needs_all(rules) else sample)
+    if out is not None:
+        check_out(out)
+    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     say(f"{rows.format}: {rows.why}")
     with bars() as progress:
-        found = make_audit(plan, progress)
+        found = make_audit(rows, plan, progress)
     if out is not None:
         page = write(found, out)
         say(f"{page} and {out / 'audit.json'} are written")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handpicked.pool_audit.files import write
 from handpicked.pool_audit.make import make_audit
 from handpicked.pool_audit.plan import plan_audit
 from handpicked.pool_audit.record import Audit
 from handpicked.records import Pool
 
-__all__ = ["Audit", "audit"]
+__all__ = ["Audit", "audit", "write"]
 
 
 def audit(
@@ -36,7 +37,6 @@ def audit(
         MissingPart: what is asked for needs an extra.
     """
     plan = plan_audit(
-        pool,
         against=against,
         measure=measure,
         tokenizer=tokenizer,
@@ -45,4 +45,4 @@ def audit(
         max_length=max_length,
         guards=guards,
     )
-    return make_audit(plan)
+    return make_audit(pool, plan)

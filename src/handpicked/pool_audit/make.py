@@ -23,7 +23,7 @@ from handpicked.pool_audit.record import FORMAT, Audit, Measure, Reason
 from handpicked.pool_audit.rendered import render_rows
 from handpicked.pool_audit.values import RoleTally, ValueTally
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Rejected, Turns
+from handpicked.records import Pool, Rejected, Turns
 from handpicked.scorers.scorer import Scorer
 from handpicked.selection.reasons import by_reason, none_readable
 from handpicked.selection.result import unread_of
@@ -41,24 +41,26 @@ class Tally(Protocol):
         ...
 
 
-def make_audit(plan: AuditPlan, progress: Progress = SILENT) -> Audit:
-    """Carry out the plan. Memory does not grow with the pool, but for what finding copies takes (see
-    ``copies.find_copies``) and what the files of ``against`` hold; scores lie in a temporary file.
+def make_audit(pool: Pool, plan: AuditPlan, progress: Progress = SILENT) -> Audit:
+    """Look at ``pool`` as the plan says.
+
+    Memory does not grow with the pool, but for what finding copies takes (see ``copies.find_copies``) and
+    what the files of ``against`` hold. Scores lie in a temporary file, some 700 bytes a row.
 
     Raises:
         PoolError: no row can be read, or the pool changes meanwhile; a file to compare with cannot be read.
     """
-    references = [read_reference(name, at, _turns(plan)) for at, name in enumerate(plan.against, start=1)]
+    references = [read_reference(name, at, _turns(pool)) for at, name in enumerate(plan.against, start=1)]
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         file = Path(scratch) / "scores.arrow"
-        scored = score_pool(plan.pool, _scorers(plan, references), FIELDS, file, progress=progress)
-        rejected = _Rejections(plan, scored.rows)
-        return _counted(plan, references, scored, rejected, progress)
+        scored = score_pool(pool, _scorers(plan, references), FIELDS, file, progress=progress)
+        rejected = _Rejections(pool, scored.rows)
+        return _counted(pool, plan, references, scored, rejected, progress)
 
 
-def _turns(plan: AuditPlan) -> Turns:
+def _turns(pool: Pool) -> Turns:
     """The rule by which the pool's prompts and responses are told apart."""
-    found: Turns = getattr(plan.pool, "turns", "last")
+    found: Turns = getattr(pool, "turns", "last")
     return found
 
 
@@ -74,19 +76,19 @@ def _scorers(plan: AuditPlan, references: Sequence[Reference]) -> list[BatchScor
 class _Rejections:
     """The rejected rows: how many in which file, and why. Raises PoolError where no row is readable."""
 
-    def __init__(self, plan: AuditPlan, readable: int) -> None:
-        self.rows = plan.pool.rows - readable
-        self.places = Places(plan.pool)
+    def __init__(self, pool: Pool, readable: int) -> None:
+        self.rows = pool.rows - readable
+        self.places = Places(pool)
         self.by_file: Counter[int] = Counter()
-        found = by_reason(self._counting(plan.pool.rejected() if self.rows else ()))
+        found = by_reason(self._counting(pool.rejected() if self.rows else ()))
         if sum(self.by_file.values()) != self.rows:
             raise PoolError(
-                f"the pool changed while it was read: {self.rows:,} of its {plan.pool.rows:,} rows gave no "
+                f"the pool changed while it was read: {self.rows:,} of its {pool.rows:,} rows gave no "
                 f"score, but {sum(self.by_file.values()):,} are unreadable now. Run again when nothing "
                 "writes to it."
             )
         if not readable:
-            raise none_readable(list(plan.pool.rejected()), "audited")
+            raise none_readable(list(pool.rejected()), "audited")
         self.reasons = tuple(
             Reason(
                 one.reason,
@@ -105,6 +107,7 @@ class _Rejections:
 
 
 def _counted(
+    pool: Pool,
     plan: AuditPlan,
     references: Sequence[Reference],
     scored: ScoredPool,
@@ -122,13 +125,13 @@ def _counted(
     for batch in scored.batches():
         for tally in tallies:
             tally.add(batch)
-    gallery = Gallery(plan.pool, rejected.places, _first(guards, against, copies))
+    gallery = Gallery(pool, rejected.places, _first(guards, against, copies))
     return Audit(
         format=FORMAT,
         handpicked=__version__,
         files=rejected.places.files(rejected.by_file),
-        recognised=f"{plan.pool.format}: {plan.pool.why}",
-        rows=plan.pool.rows,
+        recognised=f"{pool.format}: {pool.why}",
+        rows=pool.rows,
         readable=scored.rows,
         rejected=rejected.rows,
         rejections=rejected.reasons,
@@ -136,13 +139,13 @@ def _counted(
         lengths=tuple(one.result() for one in lengths),
         conversations=roles.result(),
         sources=sources.result(),
-        unread=unread_of(plan.pool),
+        unread=unread_of(pool),
         guards=tuple(one.result(gallery) for one in guards),
         not_audited=plan.not_audited,
         copies=tuple(one.told(rejected.places, gallery) for one in copies),
         against=against.each(gallery),
         against_any=against.any(),
-        rendered=render_rows(plan, rejected.places, scored.rows, progress),
+        rendered=render_rows(pool, plan, rejected.places, scored.rows, progress),
     )
 
 

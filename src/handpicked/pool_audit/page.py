@@ -14,7 +14,7 @@ NOTHING = LengthSummary(0, 0, {}, None, None, 0)
 
 def page(audit: Audit) -> str:
     """The page of one audit: no script, no network, the same bytes for the same audit."""
-    shown = [one for one in audit.lengths if one.rows]
+    shown = _different(audit.lengths)
     bins = _bins(shown)
     return (
         environment()
@@ -25,13 +25,21 @@ def page(audit: Audit) -> str:
             lengths=shown,
             bins=bins,
             tallest=max((count / one.rows for one in shown for count in one.counts.values()), default=1.0),
-            longest=max((one.quantiles["p95"] for one in shown), default=1.0),
             nothing=NOTHING,
             summary=_summary,
             share=share,
             kinds=COPIES,
         )
     )
+
+
+def _different(lengths: Sequence[Lengths]) -> list[Lengths]:
+    """Those to draw: an answer that is the whole response is not drawn again."""
+    found: list[Lengths] = []
+    for one in lengths:
+        if one.rows and all(one.counts != other.counts for other in found):
+            found.append(one)
+    return found
 
 
 def _bins(lengths: Sequence[Lengths]) -> list[int]:

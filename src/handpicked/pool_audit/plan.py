@@ -14,7 +14,6 @@ from handpicked.models.load import load_tokenizer
 from handpicked.models.template import SHIPPED, Template, load_template
 from handpicked.pool_audit.guards import plan_audited
 from handpicked.pool_audit.record import NotAudited
-from handpicked.records import Pool
 from handpicked.scorers.scorer import Scorer
 from handpicked.selection.guards import GuardPlan
 from handpicked.selection.methods import measure as measured
@@ -29,13 +28,12 @@ MOST_REFERENCES = 60
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What an audit of ``pool`` looks at. Made by ``plan_audit``.
+    """What an audit looks at. Made by ``plan_audit``.
 
     ``tokenizer`` names what ``template`` counts with; ``sample`` bounds the rows that it is tried on (None:
     all of them).
     """
 
-    pool: Pool
     measure: Scorer
     guards: tuple[GuardPlan, ...]
     not_audited: tuple[NotAudited, ...]
@@ -47,7 +45,6 @@ class AuditPlan:
 
 
 def plan_audit(
-    pool: Pool,
     *,
     against: Sequence[str] = (),
     measure: str = "tokens",
@@ -57,7 +54,7 @@ def plan_audit(
     max_length: int | None = None,
     guards: Sequence[str] = (),
 ) -> AuditPlan:
-    """Check what an audit is asked for; ``pool_audit.audit`` says what each means.
+    """What an audit is asked for, checked before a pool is read; ``audit`` says what each means.
 
     Raises:
         ConfigError: an unknown measure, guard, template or model, or a length that holds no token.
@@ -78,7 +75,7 @@ def plan_audit(
     counted = measured(measure, tokenizer)
     rendering = template is not None or model is not None or max_length is not None
     made, by = _template(template, model, tokenizer) if rendering else (None, "")
-    return AuditPlan(pool, counted, planned, lacking, tuple(against), made, by, max_length)
+    return AuditPlan(counted, planned, lacking, tuple(against), made, by, max_length)
 
 
 def _template(template: str | None, model: str | None, tokenizer: str | None) -> tuple[Template, str]:

@@ -16,7 +16,7 @@ from handpicked.pool_audit.places import Places, shortened
 from handpicked.pool_audit.plan import AuditPlan
 from handpicked.pool_audit.record import Reason, Rendered
 from handpicked.progress import Progress
-from handpicked.records import Example
+from handpicked.records import Example, Pool
 
 QUOTED = re.compile(r"\(.*\)|'[^']*'|\d+", re.DOTALL)
 """What differs between two refusals for the same reason."""
@@ -65,7 +65,9 @@ class Tally:
             self.no_response += cut(whole, most, self.template.end_id) is None
 
 
-def render_rows(plan: AuditPlan, places: Places, readable: int, progress: Progress) -> Rendered | None:
+def render_rows(
+    pool: Pool, plan: AuditPlan, places: Places, readable: int, progress: Progress
+) -> Rendered | None:
     """Try the plan's template on every row, or on a random sample of them with a fixed seed.
 
     Raises:
@@ -73,10 +75,10 @@ def render_rows(plan: AuditPlan, places: Places, readable: int, progress: Progre
     """
     if plan.template is None:
         return None
-    rows = _sample(plan.pool.rows, plan.sample)
+    rows = _sample(pool.rows, plan.sample)
     tally = Tally(plan.template, plan.max_length)
     with progress("render", len(rows)) as step:
-        for example in plan.pool.examples(rows):
+        for example in pool.examples(rows):
             tally.add(example)
             step(1)
     lengths = LengthTally("whole row")

@@ -148,9 +148,7 @@ def _against(one: Against, readable: int) -> Iterator[str]:
     if one.kind == "rows":
         yield _counted(common.conversations, readable, "rows have the same messages")
     yield _counted(common.prompts, readable, "rows have the same prompt")
-    yield _counted(
-        common.overlaps, readable, "rows share 13 words in a row with a prompt, or are a short one"
-    )
+    yield _counted(common.overlaps, readable, "rows have 13 words in a row of a prompt, or a short one whole")
     for match in one.shown[:1]:
         such = f" (such as {match.row.file}, row {match.row.place:,}, and its number {match.item:,})"
         yield _counted(common.rows, readable, f"rows in all{such}")
