@@ -145,7 +145,7 @@ def test_a_guard_that_lacks_a_part_is_named_with_what_it_needs(tmp_path, monkeyp
 
 def test_nothing_readable_is_an_error_with_reasons(tmp_path):
     file = write(tmp_path / "pool.jsonl", [pair("a", ""), pair("b", "")])
-    with pytest.raises(PoolError, match="none of the 2 rows .* nothing is audited.*the response is empty"):
+    with pytest.raises(PoolError, match=r"none of the 2 rows .* nothing is audited.*the response is empty"):
         hp.audit(hp.read(file))
 
 

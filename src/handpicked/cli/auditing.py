@@ -60,9 +60,9 @@ def audit(
     from handpicked.pool_audit.files import check_out, write
     from handpicked.pool_audit.make import make_audit
     from handpicked.pool_audit.plan import plan_audit
-    from handpicked.pool_audit.record import to_json
     from handpicked.pool_audit.rules import failures, needs_all, parse_rules
     from handpicked.pool_audit.told import told
+    from handpicked.records import to_json
     from handpicked.settings import mapping_of
 
     plan = plan_audit(
@@ -81,7 +81,7 @@ def audit(
         page = write(found, out)
         say(f"{page} and {out / 'audit.json'} are written")
     if as_json:
-        print(to_json(found), end="")
+        print(to_json(found))
     else:
         for line in told(found):
             print(line)

@@ -28,16 +28,17 @@ def check_out(out: Path) -> None:
         )
 
 
-def write(audit: Audit, out: Path) -> Path:
+def write(audit: Audit, out: str | Path) -> Path:
     """Write audit.html and audit.json below ``out`` and return the path of the page.
 
     Raises:
         StoreError: the folder cannot be written to, or what ``check_out`` raises.
     """
-    check_out(out)
-    write_text(out / JSON, to_json(audit))
-    write_text(out / PAGE, page(audit))
-    return out / PAGE
+    folder = Path(out)
+    check_out(folder)
+    write_text(folder / JSON, to_json(audit))
+    write_text(folder / PAGE, page(audit))
+    return folder / PAGE
 
 
 def _is_ours(file: Path) -> bool:
