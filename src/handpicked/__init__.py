@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from handpicked.errors import HandpickedError
     from handpicked.experiment.file import load
     from handpicked.experiment.run import run
+    from handpicked.guards.guard import Guard
     from handpicked.pool_audit import audit
     from handpicked.records import Example, Pool, Prompt
     from handpicked.scorers.pool_scorer import PoolScorer
@@ -37,6 +38,7 @@ __all__ = [
     "Bottom",
     "Example",
     "Full",
+    "Guard",
     "HandpickedError",
     "LengthMatched",
     "Longest",
@@ -68,6 +70,7 @@ _HOME = {
     "Bottom": "selectors.ranked",
     "Example": "records",
     "Full": "selectors.full",
+    "Guard": "guards.guard",
     "HandpickedError": "errors",
     "LengthMatched": "selectors.length_matched",
     "Longest": "selectors.ranked",

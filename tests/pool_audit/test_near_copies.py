@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from handpicked.selectors.guards import exact_copies, exact_duplicates
-from handpicked.selectors.near_duplicates import near_copies, near_duplicates
+from handpicked.guards.duplicates import exact_copies, exact_duplicates
+from handpicked.guards.near_duplicates import near_copies, near_duplicates
 from handpicked.selectors.selector import Scores
 
 

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from handpicked.guards.duplicates import exact_copies
+from handpicked.guards.near_duplicates import near_copies
 from handpicked.pool_audit.guards import SHOWN
 from handpicked.pool_audit.places import Gallery, Places
 from handpicked.pool_audit.record import Copies, FilePair, Twins
@@ -17,8 +19,6 @@ from handpicked.scorers.text.length_chars import LengthChars
 from handpicked.scorers.text.minhash import MinHash
 from handpicked.scorers.text.prompt_hash import PromptHash
 from handpicked.selection.scores import ScoredPool
-from handpicked.selectors.guards import exact_copies
-from handpicked.selectors.near_duplicates import near_copies
 from handpicked.selectors.selector import Scores
 
 PAIRS = 100

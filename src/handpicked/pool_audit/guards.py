@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from handpicked.catalogue import GUARDS
 from handpicked.errors import ConfigError, MissingPart
+from handpicked.guards.guard import Guard
+from handpicked.method import settings_of
 from handpicked.pool_audit.places import Gallery
 from handpicked.pool_audit.record import GuardFound, NotAudited
 from handpicked.pool_audit.values import ValueTally
 from handpicked.selection.audit import AUDITED
-from handpicked.selection.guards import GuardPlan, plan_guards
+from handpicked.selection.guards import plan_guards
 from handpicked.selectors.selector import Scores
 
 SHOWN = 3
@@ -21,7 +24,7 @@ SHOWN = 3
 
 def plan_audited(
     given: Sequence[str], prompts: Sequence[str], tokenizer: str | None
-) -> tuple[tuple[GuardPlan, ...], tuple[NotAudited, ...]]:
+) -> tuple[tuple[Guard, ...], tuple[NotAudited, ...]]:
     """The guards that look at the rows: every audited one with its usual limit, or as it is ``given``
     (``name=value``), and others that are given; and those that this machine lacks a part for.
 
@@ -29,14 +32,14 @@ def plan_audited(
         ConfigError: a guard that is given is unknown, or takes no such value. MissingPart: it cannot be had.
     """
     named = {name: name for name in AUDITED} | {text.partition("=")[0]: text for text in given}
-    plans: list[GuardPlan] = []
+    plans: list[Guard] = []
     lacking: list[NotAudited] = []
     mistakes: list[str] = []
     for name, text in named.items():
         try:
-            (plan,) = plan_guards([text], prompts, tokenizer)
-            _try(plan)
-            plans.append(plan)
+            if not prompts and _takes_prompts(name):
+                raise ConfigError(f"--guard {text}: it needs evaluation prompts. Give them with --against.")
+            plans += plan_guards([text], prompts, tokenizer)
         except MissingPart as error:
             if text in given:
                 raise
@@ -48,17 +51,14 @@ def plan_audited(
     return tuple(plans), tuple(lacking)
 
 
-def _try(plan: GuardPlan) -> None:
-    """Let its scorers look at no rows: what they lack shows before the pool is read."""
-    nothing = pa.array([], pa.large_string())
-    for scorer in plan.scorers:
-        scorer(pa.RecordBatch.from_arrays([nothing] * len(scorer.columns), names=list(scorer.columns)))
+def _takes_prompts(name: str) -> bool:
+    return any(one.name == "prompts" for one in settings_of(GUARDS.find(name, "guards")))
 
 
 class GuardTally:
     """Counts the rows that a guard would drop, and the values of its scores that are texts."""
 
-    def __init__(self, plan: GuardPlan, scores: Scores, schema: pa.Schema) -> None:
+    def __init__(self, plan: Guard, scores: Scores, schema: pa.Schema) -> None:
         self.plan = plan
         self._guard = plan.make(scores)
         self._values = [

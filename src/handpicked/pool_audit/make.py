@@ -16,6 +16,7 @@ from handpicked.pool_audit.against import AgainstTally, Reference, read_referenc
 from handpicked.pool_audit.columns import PARTS, length_column, length_columns
 from handpicked.pool_audit.copies import SCORERS, Found, find_copies
 from handpicked.pool_audit.guards import GuardTally
+from handpicked.pool_audit.languages import LanguageTally, answer_language
 from handpicked.pool_audit.lengths import LengthTally
 from handpicked.pool_audit.places import Gallery, Places, shortened
 from handpicked.pool_audit.plan import AuditPlan
@@ -53,9 +54,12 @@ def make_audit(pool: Pool, plan: AuditPlan, progress: Progress = SILENT) -> Audi
     references = [read_reference(name, at, _turns(pool)) for at, name in enumerate(plan.against, start=1)]
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:
         file = Path(scratch) / "scores.arrow"
-        scored = score_pool(pool, _scorers(plan, references), FIELDS, file, progress=progress)
+        language = answer_language(pool.rows)
+        scorers = [*_scorers(plan, references), *([] if language is None else [language])]
+        scored = score_pool(pool, scorers, FIELDS, file, progress=progress)
         rejected = _Rejections(pool, scored.rows)
-        return _counted(pool, plan, references, scored, rejected, progress)
+        languages = None if language is None else LanguageTally(language)
+        return _counted(pool, plan, references, scored, rejected, languages, progress)
 
 
 def _turns(pool: Pool) -> Turns:
@@ -112,6 +116,7 @@ def _counted(
     references: Sequence[Reference],
     scored: ScoredPool,
     rejected: _Rejections,
+    languages: LanguageTally | None,
     progress: Progress,
 ) -> Audit:
     """The audit, from the scores."""
@@ -121,6 +126,7 @@ def _counted(
     guards = [GuardTally(one, scores, scored.schema) for one in plan.guards]
     against = AgainstTally(references)
     tallies: list[Tally] = [*lengths, roles, sources, *guards, against]
+    tallies += [] if languages is None else [languages]
     copies = find_copies(scored)
     for batch in scored.batches():
         for tally in tallies:
@@ -138,6 +144,7 @@ def _counted(
         measure=_measure(plan.measure),
         lengths=tuple(one.result() for one in lengths),
         conversations=roles.result(),
+        languages=None if languages is None else languages.result(scored.rows),
         sources=sources.result(),
         unread=unread_of(pool),
         guards=tuple(one.result(gallery) for one in guards),

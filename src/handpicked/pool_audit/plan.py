@@ -9,13 +9,13 @@ from typing import Any
 from handpicked.config import ModelSettings
 from handpicked.data import paths
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.guards.guard import Guard
 from handpicked.models.light_tokenizer import LightTokenizer
 from handpicked.models.load import load_tokenizer
 from handpicked.models.template import SHIPPED, Template, load_template
 from handpicked.pool_audit.guards import plan_audited
 from handpicked.pool_audit.record import NotAudited
 from handpicked.scorers.scorer import Scorer
-from handpicked.selection.guards import GuardPlan
 from handpicked.selection.methods import measure as measured
 from handpicked.selection.methods import measures
 from handpicked.tokens.tokenizer import EMBEDDED, EMBEDDED_NAME, tokenizer_file
@@ -35,7 +35,7 @@ class AuditPlan:
     """
 
     measure: Scorer
-    guards: tuple[GuardPlan, ...]
+    guards: tuple[Guard, ...]
     not_audited: tuple[NotAudited, ...]
     against: tuple[str, ...]
     template: Template | None

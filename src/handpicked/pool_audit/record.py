@@ -126,6 +126,17 @@ class Conversations:
 
 
 @dataclass(frozen=True, slots=True)
+class Languages:
+    """The languages of answers, in ``rows`` of ``of`` rows that were looked at; ``values.none`` are those whose
+    language cannot be told, such as short answers and code.
+    """
+
+    rows: int
+    of: int
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
 class GuardFound:
     """What a guard with this rule would drop of the readable rows.
 
@@ -260,6 +271,8 @@ class Audit:
     measure: Measure
     lengths: tuple[Lengths, ...]
     conversations: Conversations
+    languages: Languages | None
+    """None: the detector is not installed."""
     sources: Values
     unread: tuple[Unread, ...]
     guards: tuple[GuardFound, ...]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from handpicked.pool_audit.record import Against, Audit, Copies, Lengths, Rendered, Values
 
-REASONS, FIELDS, PAIRS = 5, 12, 6
+REASONS, FIELDS, PAIRS, FOUND = 5, 12, 6, 3
 QUANTILES = ("p5", "p25", "p50", "p75", "p95", "p99")
 COPIES = {
     "exact": "repeat the messages of an earlier row",
@@ -21,6 +21,7 @@ def told(audit: Audit) -> Iterator[str]:
     yield from _rows(audit)
     yield from _lengths(audit)
     yield from _conversations(audit)
+    yield from _languages(audit)
     yield from _values("Sources", audit.sources)
     yield from _unread(audit)
     yield from _guards(audit)
@@ -91,8 +92,16 @@ def _conversations(audit: Audit) -> Iterator[str]:
             yield _counted(order.rows, audit.readable, order.value)
 
 
-def _values(title: str, values: Values) -> Iterator[str]:
-    if len(values.top) + values.others < 2:
+def _languages(audit: Audit) -> Iterator[str]:
+    found = audit.languages
+    if found is not None and found.values.top:
+        sample = f" (a random sample of {found.rows:,} answers)" if found.rows < found.of else ""
+        yield from _values(f"Languages{sample}", found.values, 1)
+
+
+def _values(title: str, values: Values, least: int = 2) -> Iterator[str]:
+    """The commonest values, where there are at least so many."""
+    if len(values.top) + values.others < least:
         return
     yield f"{title}: {len(values.top) + values.others:,}"
     total = sum(one.rows for one in values.top) + values.other_rows + values.none
@@ -101,6 +110,8 @@ def _values(title: str, values: Values) -> Iterator[str]:
     rest = sum(one.rows for one in values.top[REASONS:]) + values.other_rows
     if rest:
         yield _counted(rest, total, f"{len(values.top[REASONS:]) + values.others:,} others")
+    if values.none and values.top and least == 1:
+        yield _counted(values.none, total, "none that can be told")
 
 
 def _unread(audit: Audit) -> Iterator[str]:
@@ -119,7 +130,8 @@ def _guards(audit: Audit) -> Iterator[str]:
         such = f" (such as {one.shown[0].file}, row {one.shown[0].place:,})" if one.shown else ""
         yield _counted(one.rows, audit.readable, f"{one.name}: {one.rule}{such}")
         for values in one.values:
-            yield from _values(f"    {values.of}", values)
+            for value in values.top[:FOUND]:
+                yield f"  {value.rows:>11,}            {_plain(value.value)}"
     for lacking in audit.not_audited:
         yield f"            –       –  {lacking.name}: not looked at: {lacking.why}"
 

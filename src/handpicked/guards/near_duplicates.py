@@ -5,15 +5,21 @@ Massive Datasets, chapter 3).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
+from handpicked.guards.drop import Drop, Listed
+from handpicked.guards.guard import Guard
+from handpicked.records import Cost
+from handpicked.scorers.scorer import Scorer
+from handpicked.scorers.text.length_chars import LengthChars
+from handpicked.scorers.text.minhash import MinHash
+from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import id_numbers
-
-if TYPE_CHECKING:
-    from handpicked.selectors.selector import Scores
 
 BANDS, WIDTH = 25, 5
 """Rows of Jaccard similarity 0.8 share one of 25 bands of 5 numbers with probability
@@ -23,6 +29,35 @@ NEIGHBOURS = 64
 """In a band each row is compared with at most this many better ones."""
 PIECE = 1 << 14
 """Pairs whose signatures are compared at once."""
+
+
+@dataclass(frozen=True)
+class NearDuplicates(Guard):
+    """Drops every row of which a longer one is a near duplicate, by the MinHash signatures of their 3-grams
+    of words.
+    """
+
+    limit: Annotated[float, Field(ge=0, le=1)] = 0.80
+    """The share of 3-grams (Jaccard similarity) from which two rows are near duplicates, 0 to 1."""
+
+    name: ClassVar[str] = "near-duplicates"
+    about: ClassVar[str] = "drops all but the longest of near duplicates (MinHash)"
+    source: ClassVar[str] = "Broder 1997; Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3"
+    cost: ClassVar[Cost] = "text"
+    version: ClassVar[int] = 1  # raise it when other rows are dropped
+    value: ClassVar[str] = "limit"
+    audited: ClassVar[bool] = True
+
+    @property
+    def rule(self) -> str:
+        return f"a longer row has {self.limit:.0%} of its 3-grams (Jaccard similarity, estimated)"
+
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        return (MinHash(), LengthChars())
+
+    def make(self, scores: Scores) -> Drop:
+        return Listed(self.name, near_duplicates(scores, self.limit), self.rule)
 
 
 def near_duplicates(scores: Scores, threshold: float = 0.8) -> np.ndarray:
