@@ -63,6 +63,8 @@ def test_the_text_says_what_was_counted(usual):
     assert lines[0] == "2 files: 9 rows, 7 readable, 2 rejected"
     assert "            2     22%  rejected: the response is empty (first.jsonl, line 3)" in lines
     assert any("duplicates: an earlier row has the same messages" in line for line in lines)
+    (nothing,) = [line for line in lines if "mojibake" in line]
+    assert nothing.split()[:2] == ["0", "0%"] and "compressibility" in nothing
     assert any(line.endswith("of second.jsonl are in first.jsonl") for line in lines)
     assert not any("a random sample" in line for line in lines)
     sampled = replace(usual, rendered=replace(usual.rendered, rows=5))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from handpicked.pool_audit.record import Against, Audit, Copies, Lengths, Rendered, Values
+from handpicked.pool_audit.record import Against, Audit, Copies, GuardFound, Lengths, Rendered, Values
 
 REASONS, FIELDS, PAIRS, FOUND = 5, 12, 6, 3
 QUANTILES = ("p5", "p25", "p50", "p75", "p95", "p99")
@@ -126,14 +126,22 @@ def _unread(audit: Audit) -> Iterator[str]:
 
 def _guards(audit: Audit) -> Iterator[str]:
     yield "Rows that filters would drop (select --guard NAME drops them):"
-    for one in audit.guards:
+    for one in by_rows(audit.guards):
         such = f" (such as {one.shown[0].file}, row {one.shown[0].place:,})" if one.shown else ""
         yield _counted(one.rows, audit.readable, f"{one.name}: {one.rule}{such}")
         for values in one.values:
             for value in values.top[:FOUND]:
                 yield f"  {value.rows:>11,}            {_plain(value.value)}"
+    nothing = [one.name for one in audit.guards if not one.rows]
+    if nothing:
+        yield _counted(0, audit.readable, ", ".join(nothing))
     for lacking in audit.not_audited:
         yield f"            –       –  {lacking.name}: not looked at: {lacking.why}"
+
+
+def by_rows(guards: Sequence[GuardFound]) -> list[GuardFound]:
+    """The guards that found something, those with most rows first."""
+    return sorted((one for one in guards if one.rows), key=lambda one: -one.rows)
 
 
 def _copies(audit: Audit) -> Iterator[str]:
