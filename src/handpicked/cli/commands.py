@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from handpicked._version import __version__
+from handpicked.cli.auditing import audit
 from handpicked.cli.benchmarks import bench
 from handpicked.cli.experiments import generate, run, train
 from handpicked.cli.judges import judge
@@ -35,5 +36,5 @@ def _root(
         raise typer.Exit
 
 
-for command in (select, score, run, train, generate, bench, judge, report, inspect, methods, doctor):
+for command in (select, score, audit, run, train, generate, bench, judge, report, inspect, methods, doctor):
     app.command()(command)

@@ -15,13 +15,16 @@ import pyarrow as pa
 from handpicked.data.formats import RowFormat, derived_value, texts, thought_and_answer_of
 from handpicked.data.large import text_column
 from handpicked.data.raw import Damage, Raw, excerpt
+from handpicked.data.turn_columns import tool_turns, turn_roles
 from handpicked.data.turns import BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
 
 Kind = Literal["text", "number", "bool"]
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
-DERIVED = ("row", "id", "prompt", "response", "thought", "answer", "source", "messages")
+DERIVED = (
+    "row", "id", "prompt", "response", "thought", "answer", "source", "messages", "turn_roles", "tool_turns",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,10 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
             values = [
                 [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
             ]
+        elif column == "turn_roles":
+            values = [turn_roles(messages) for messages in said]
+        elif column == "tool_turns":
+            values = [None if text is None else utf8(text) for text in map(tool_turns, said)]
         else:
             convert = CONVERT[reading.kinds[column]]
             values = [
@@ -153,6 +160,8 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
         "thought": pa.large_string(),
         "answer": pa.large_string(),
         "source": pa.string(),
+        "turn_roles": pa.string(),
+        "tool_turns": pa.large_string(),
         "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
     }
     if column in derived:
