@@ -231,11 +231,19 @@ TEXTS = [
     "```python\nprint(1)\n```\nThis ends in the mid",
     "Café, naïve: \u4f60\u597d 12345. Thank you, please do, because of you.",
 ]
+LINTED = [
+    "<think></think>Yes.",
+    "<think>Hm.",
+    "As an AI language model, I cannot.",
+    "Sorry, I can't.",
+    "Yes.",
+]
 ROLES = ["user assistant", "user user assistant", "system assistant", "user calls tool", "assistant"]
 TOOLS = json.dumps(
     [
         {"role": "user", "content": "Sing.", "tools": json.dumps([{"name": "play", "parameters": {"required": ["a"]}}])},
-        {"role": "assistant", "content": "", "calls": [{"name": name, "arguments": "{}"} for name in ("play", "sing")]},
+        {"role": "assistant", "content": "", "calls": [{"name": name, "arguments": "{}", "id": name} for name in ("play", "sing")]},
+        {"role": "tool", "content": "la", "call_id": "hum"},
         {"role": "assistant", "content": "", "calls": [{"name": "sing", "arguments": "{"}]},
     ]
 )  # fmt: skip
@@ -260,9 +268,7 @@ def results() -> dict[str, list[Any]]:
             values = scorer(batch).to_pylist()
             values = [round(v, 9) if isinstance(v, float) else str(v) for v in values]
             found[f"scorer {scorer.name}"] = noted(scorer, values)
-    rows = pa.record_batch(
-        {"response": batch["response"], "turn_roles": ROLES, "tool_turns": [TOOLS] + [None] * 4}
-    )
+    rows = pa.record_batch({"response": LINTED, "turn_roles": ROLES, "tool_turns": [TOOLS] + [None] * 4})
     for guard in (one() for one in GUARDS.shipped.values() if issubclass(one, Lint)):
         if set(guard.libraries) <= {"jsonschema"} and guard.reads[0] in rows.schema.names:
             found[f"guard {guard.name}"] = noted(guard, guard.find(rows.select(guard.reads)).to_pylist())
