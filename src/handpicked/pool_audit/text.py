@@ -154,7 +154,7 @@ def _pairs(copies: Copies) -> Iterator[str]:
 
 
 def _against(one: Against, readable: int) -> Iterator[str]:
-    left_out = f" ({one.unreadable:,} others cannot be read)" if one.unreadable else ""
+    left_out = f" ({one.unreadable:,} more cannot be read)" if one.unreadable else ""
     yield f"In common with {one.file}, {one.items:,} {one.kind}{left_out}:"
     common = one.common
     if one.kind == "rows":
