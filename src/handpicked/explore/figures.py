@@ -21,13 +21,16 @@ COMBINATIONS = 40
 @dataclass(frozen=True)
 class Histogram:
     """``edges`` [bins + 1] with the rows of the whole table and the found ones in each bin, the last edge
-    included. ``missing`` counts found rows without a finite value.
+    included. ``missing`` counts found rows without a finite value; ``low`` and ``high`` are of the table, the
+    ``median`` of the found rows.
     """
 
     edges: Sequence[float]
     all: Sequence[int]
     found: Sequence[int]
     missing: int
+    low: float | None
+    high: float | None
     median: float | None
 
 
@@ -38,14 +41,15 @@ def histogram(column: Number, found: np.ndarray | None) -> Histogram:
     known = values[finite]
     if not len(known):
         rows = len(values) if found is None else int(found.sum())
-        return Histogram([], [], [], rows, None)
+        return Histogram([], [], [], rows, None, None, None)
     edges = _edges(known, column.whole)
     all_, _ = np.histogram(known, edges)
     mine = known if found is None else values[finite & found]
     some, _ = np.histogram(mine, edges) if found is not None else (all_, None)
     missing = (len(values) if found is None else int(found.sum())) - len(mine)
     middle = float(np.median(mine)) if len(mine) else None
-    return Histogram(edges.tolist(), all_.tolist(), some.tolist(), missing, middle)
+    ends = float(known.min()), float(known.max())
+    return Histogram(edges.tolist(), all_.tolist(), some.tolist(), missing, *ends, middle)
 
 
 def _edges(known: np.ndarray, whole: bool) -> np.ndarray:

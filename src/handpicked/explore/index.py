@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from handpicked.data import read
-from handpicked.data.batch import TURNS, Kind
+from handpicked.data.batch import DERIVED, TURNS, Kind
 from handpicked.data.paths import files as files_of
 from handpicked.data.pool import FilePool
 from handpicked.errors import PoolError
@@ -211,7 +211,7 @@ class _Writer:
 
     def __post_init__(self) -> None:
         used = {name for file in self.pool.files for name in file.reading.format.fields}
-        used |= {file.reading.source_field or "" for file in self.pool.files}
+        used |= {file.reading.source_field or "" for file in self.pool.files} | {*DERIVED}
         kinds = {name: kind for name, kind in self.pool.files[0].reading.kinds.items() if name not in used}
         self.fields = [
             Field(name, kind, f"field {place}") for place, (name, kind) in enumerate(kinds.items())

@@ -22,9 +22,9 @@ def pool_columns(index: Index) -> list[Column]:
     columns: list[Column] = [
         Text("prompt", lambda: index.chunks("prompt")),
         Text("response", lambda: index.chunks("response")),
-        Number("prompt characters", lambda: _lengths(index, "prompt"), "characters"),
-        Number("response characters", lambda: _lengths(index, "response"), "characters"),
-        Number("turns", lambda: _numbers(index, "turns"), "messages of the conversation"),
+        Number("prompt characters", lambda: _lengths(index, "prompt")),
+        Number("response characters", lambda: _lengths(index, "response")),
+        Number("turns", lambda: _numbers(index, "turns"), "in the conversation"),
     ]
     return [*columns, *(_field(index, one) for one in index.fields)]
 

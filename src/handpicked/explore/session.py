@@ -20,6 +20,8 @@ from handpicked.records import Message
 
 Json = dict[str, Any]
 MOST_ROWS = 200
+LONGEST = 1_000_000
+"""Letters of a text that the page is sent."""
 MOST_COLUMNS = 12
 LISTED = 200
 """Values of a category that the page offers to choose among."""
@@ -182,10 +184,16 @@ class Session:
 
 
 def _told(message: Message) -> Json:
-    """A turn for the page, with the thought apart from the answer."""
-    return {
-        **message.fields(),
-        "content": message.answer if message.role == "assistant" else message.content,
-        "reasoning": message.thought if message.role == "assistant" else message.reasoning,
-        "calls": [{"name": call.name, "arguments": call.arguments, "id": call.id} for call in message.calls],
+    """A turn for the page, with the thought apart from the answer and very long texts cut."""
+    mine = message.role == "assistant"
+    texts = {
+        "content": message.answer if mine else message.content,
+        "reasoning": message.thought if mine else message.reasoning,
+        "tools": message.tools,
     }
+    calls = [
+        {"name": call.name, "arguments": call.arguments[:LONGEST], "id": call.id} for call in message.calls
+    ]
+    cut = any(len(text) > LONGEST for text in (*texts.values(), *(call.arguments for call in message.calls)))
+    shown = {name: text[:LONGEST] for name, text in texts.items()}
+    return {**message.fields(), **shown, "calls": calls, "cut": cut}
