@@ -75,6 +75,8 @@ class Number:
     name: str
     load: Callable[[], np.ndarray]
     about: str = ""
+    one: Callable[[int], float | None] | None = None
+    """The value of one row, where that takes less than loading all."""
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -109,6 +111,8 @@ class Number:
 
     def shown(self, rows: np.ndarray) -> list[Any]:
         """See ``Column``. Infinite values are told as text."""
+        if self.one is not None and "values" not in self.__dict__:
+            return [self.one(row) for row in rows.tolist()]
         return [number(value) for value in self.values[rows].tolist()]
 
 
@@ -125,6 +129,8 @@ class Category:
     name: str
     load: Callable[[], tuple[np.ndarray, Sequence[str]]]
     about: str = ""
+    one: Callable[[int], str | None] | None = None
+    """The value of one row, where that takes less than loading all."""
 
     @cached_property
     def _loaded(self) -> tuple[np.ndarray, Sequence[str]]:
@@ -186,6 +192,8 @@ class Category:
 
     def shown(self, rows: np.ndarray) -> list[Any]:
         """See ``Column``."""
+        if self.one is not None and "_loaded" not in self.__dict__:
+            return [self.one(row) for row in rows.tolist()]
         return [None if code < 0 else self.texts[code] for code in self.codes[rows].tolist()]
 
 

@@ -113,9 +113,23 @@ class Index:
         number = bisect_right(self.begins, row) - 1
         return self.batches[number][column][row - self.begins[number]].as_py()
 
+    def unread(self, row: int) -> bool:
+        """Whether this row was rejected."""
+        number = bisect_right(self.begins, row) - 1
+        return not self.batches[number]["id"][row - self.begins[number]].is_valid
+
+    @cached_property
+    def unread_rows(self) -> np.ndarray:
+        """Which rows were rejected (boolean)."""
+        if not self.rejected:
+            return np.zeros(self.rows, bool)
+        return np.concatenate(
+            [pc.is_null(chunk).to_numpy(zero_copy_only=False) for chunk in self.chunks("id")]
+        )
+
     def messages(self, row: int) -> list[Message]:
         """The turns of a row; none where it was rejected."""
-        if self.value(row, "id") is None:
+        if self.unread(row):
             return []
         told = self.value(row, "messages")
         if told is not None:

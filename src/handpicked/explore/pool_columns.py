@@ -22,9 +22,9 @@ def pool_columns(index: Index) -> list[Column]:
     columns: list[Column] = [
         Text("prompt", lambda: index.chunks("prompt")),
         Text("response", lambda: index.chunks("response")),
-        Number("prompt characters", lambda: _lengths(index, "prompt")),
-        Number("response characters", lambda: _lengths(index, "response")),
-        Number("turns", lambda: _numbers(index, "turns"), "in the conversation"),
+        _length(index, "prompt"),
+        _length(index, "response"),
+        _number(index, "turns", "turns", "in the conversation"),
     ]
     return [*columns, *(_field(index, one) for one in index.fields)]
 
@@ -33,8 +33,7 @@ def readable(index: Index) -> tuple[Category, Category]:
     """Whether each row could be read, and why not."""
 
     def state() -> tuple[np.ndarray, Sequence[str]]:
-        none = [pc.is_null(chunk).to_numpy(zero_copy_only=False) for chunk in index.chunks("id")]
-        return np.concatenate([*none, np.zeros(0, bool)]).astype(np.int32), READABLE
+        return index.unread_rows.astype(np.int32), READABLE
 
     def reason() -> tuple[np.ndarray, Sequence[str]]:
         texts = sorted({one["reason"] for one in index.rejections.values()})
@@ -44,7 +43,7 @@ def readable(index: Index) -> tuple[Category, Category]:
         return codes, texts
 
     return (
-        Category("state", state, "whether the row could be read"),
+        Category("state", state, "whether the row could be read", lambda row: READABLE[index.unread(row)]),
         Category("reason", reason, "why the row could not be read"),
     )
 
@@ -78,7 +77,7 @@ class Noted(Category):
 def _field(index: Index, one: Field) -> Column:
     about = "a field of the pool"
     if one.kind == "number":
-        return Number(one.name, lambda: _numbers(index, one.column), about)
+        return _number(index, one.name, one.column, about)
     if one.kind == "text" and not one.few:
         return Text(one.name, lambda: index.chunks(one.column), about)
 
@@ -89,7 +88,23 @@ def _field(index: Index, one: Field) -> Column:
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
         return codes.astype(np.int32), encoded.dictionary.to_pylist()
 
-    return Category(one.name, load, about)
+    def at(row: int) -> str | None:
+        value = index.value(row, one.column)
+        return str(value).lower() if isinstance(value, bool) else value
+
+    return Category(one.name, load, about, at)
+
+
+def _number(index: Index, name: str, column: str, about: str) -> Number:
+    return Number(name, lambda: _numbers(index, column), about, lambda row: index.value(row, column))
+
+
+def _length(index: Index, column: str) -> Number:
+    def at(row: int) -> float | None:
+        text = index.value(row, column)
+        return None if text is None else float(len(text))
+
+    return Number(f"{column} characters", lambda: _lengths(index, column), one=at)
 
 
 def _numbers(index: Index, column: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from handpicked.errors import PoolError, StoreError, first_line
 from handpicked.explore.columns import Category, Column, Number
 from handpicked.explore.index import MOST_VALUES, Index
-from handpicked.store import read_json
+from handpicked.store import read_json, write_text
 from handpicked.store.outfolder import MANIFEST
 
 SCORES = "scores.parquet"
@@ -25,14 +26,14 @@ STATES = ("kept", "dropped", "rejected")
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """A scores.parquet that fits an index. ``places`` (int64) are its rows; None: all of the pool, in order.
+    """A scores.parquet that fits an index. ``whole``: it has all rows of the pool, in their order.
 
     ``units`` says of each score what it is counted in.
     """
 
     path: Path
-    rows: int
-    places: np.ndarray | None
+    index: Index
+    whole: bool
     schema: pa.Schema
     units: Mapping[str, str]
 
@@ -54,9 +55,8 @@ class ScoreFile:
         """Kept, dropped or rejected. Raises PoolError when it is asked for and the file is damaged."""
 
         def load() -> tuple[np.ndarray, Sequence[str]]:
-            kept = self._read("kept").to_numpy(zero_copy_only=False)
-            rejected = np.asarray(pc.is_null(self._read("id")))
-            return self._placed(np.where(kept, 0, np.where(rejected, 2, 1)), 2).astype(np.int32), STATES
+            kept = self._placed(pc.cast(self._read("kept"), pa.int8()).to_numpy(zero_copy_only=False), 0)
+            return np.where(kept == 1, 0, 1 + self.index.unread_rows).astype(np.int32), STATES
 
         return Category(name, load, "what became of the row")
 
@@ -93,10 +93,10 @@ class ScoreFile:
 
     def _placed(self, values: np.ndarray, none: float) -> np.ndarray:
         """The values at the places of their rows, ``none`` at all others."""
-        if self.places is None:
+        if self.whole:
             return values
-        placed = np.full(self.rows, none, values.dtype)
-        placed[self.places] = values
+        placed = np.full(self.index.rows, none, values.dtype)
+        placed[self._read("row").to_numpy()] = values
         return placed
 
 
@@ -124,23 +124,32 @@ def score_file(folder: Path, index: Index) -> ScoreFile:
         lacks = [name for name in ("row", "id") if name not in schema.names]
         if lacks:
             raise PoolError(f"{path} has no column '{lacks[0]}', so it is no file of scores.")
+        return ScoreFile(path, index, _whole(path, index), schema, _units(folder))
+
+
+def _whole(path: Path, index: Index) -> bool:
+    """Whether the file has all rows in order. That its rows are those of the pool is looked at once, and kept
+    beside the index as long as the file stays as it is.
+    """
+    stat = path.stat()
+    told = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    kept = index.folder / f"checked-{hashlib.sha256(told.encode()).hexdigest()[:12]}.txt"
+    if not kept.is_file():
         table = pq.read_table(path, columns=["row", "id"])
-        rows = table["row"].to_numpy()
-    _check(path, rows, table["id"], index)
-    whole = len(rows) == index.rows and bool((rows == np.arange(index.rows)).all())
-    return ScoreFile(path, index.rows, None if whole else rows, schema, _units(folder))
+        write_text(kept, str(_check(path, table["row"].to_numpy(), table["id"], index)))
+    return kept.read_text(encoding="utf-8") == "True"
 
 
-def _check(path: Path, rows: np.ndarray, ids: pa.ChunkedArray, index: Index) -> None:
+def _check(path: Path, rows: np.ndarray, ids: pa.ChunkedArray, index: Index) -> bool:
     """Scores belong to a row by its number, so each row must still be the one that was scored."""
     if len(rows) and (rows.min() < 0 or rows.max() >= index.rows or len(np.unique(rows)) != len(rows)):
         raise PoolError(
             f"{path} is of another pool: it names row {int(rows.max()):,} (or one twice), and "
             f"{', '.join(index.paths)} has {index.rows:,} rows. Give the pool with --pool."
         )
+    whole = len(rows) == index.rows and bool((rows == np.arange(index.rows)).all())
     now = pa.chunked_array(index.chunks("id"), pa.string())
-    if len(rows) != index.rows or not (rows == np.arange(index.rows)).all():
-        now = now.take(pa.array(rows))
+    now = now if whole else now.take(pa.array(rows))
     same = pc.fill_null(pc.equal(now, pc.cast(ids, pa.string())), True)
     unread = pc.not_equal(pc.is_null(now), pc.is_null(ids))
     changed = pc.or_(pc.invert(same), unread)
@@ -152,6 +161,7 @@ def _check(path: Path, rows: np.ndarray, ids: pa.ChunkedArray, index: Index) -> 
             f"row {row:,} first. Was the pool changed, or read otherwise (--pool-format, --map, --turns)? "
             "Give the pool it was made of with --pool."
         )
+    return whole
 
 
 def _units(folder: Path) -> dict[str, str]:
