@@ -16,6 +16,8 @@ POINTS = 5000
 TAIL = 99.5
 """The percentile above which values share the last bin, if they would squeeze all others together."""
 COMBINATIONS = 40
+EXACT = 2.0**52
+"""Below it, a number and the next whole one differ."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,15 @@ def _edges(known: np.ndarray, whole: bool) -> np.ndarray:
     """Bins of equal width; the last reaches to the largest value where few are far above the others."""
     low, high = float(known.min()), float(known.max())
     if low == high:
-        return np.array([low, low + 1.0 if whole else np.nextafter(low, np.inf) + abs(low) * 1e-6 + 1e-9])
+        return np.array([low, low + max(1.0, abs(low) * 1e-6)])
     tail = float(np.percentile(known, TAIL))
     cut = tail if low < tail and (high - low) > 2 * (tail - low) else high
-    if whole:
-        step = max(1.0, np.ceil((cut - low + 1) / BINS))
+    if whole and max(-low, high) < EXACT:
+        step = np.ceil((cut - low + 1) / BINS)
         edges = np.arange(low, cut + step + 0.5, step)
     else:
-        edges = np.linspace(low, cut, BINS + 1)
-    if high > edges[-1]:
-        edges[-1] = high
+        edges = np.unique(2 * np.linspace(low / 2, cut / 2, BINS + 1))
+    edges[-1] = max(high, edges[-1])
     return edges
 
 

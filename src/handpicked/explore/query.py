@@ -89,9 +89,10 @@ def _bound(asked: Mapping[str, Any], name: str) -> float | None:
     found = asked.get(name)
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or math.isnan(found):
-        raise ConfigError(f"{asked['column']}: '{name}' is no number.")
     try:
-        return float(found)
+        bound = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else math.nan
     except OverflowError:
-        raise ConfigError(f"{asked['column']}: '{name}' is too large.") from None
+        bound = math.nan
+    if math.isnan(bound):
+        raise ConfigError(f"{asked['column']}: '{name}' is no number.")
+    return bound

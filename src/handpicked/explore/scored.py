@@ -124,7 +124,13 @@ def score_file(folder: Path, index: Index) -> ScoreFile:
         lacks = [name for name in ("row", "id") if name not in schema.names]
         if lacks:
             raise PoolError(f"{path} has no column '{lacks[0]}', so it is no file of scores.")
-        return ScoreFile(path, index, _whole(path, index), schema, _units(folder))
+        whole = _whole(path, index)
+    if "kept" in schema.names and not whole:
+        raise PoolError(
+            f"{path} does not say of every row of {', '.join(index.paths)} what became of it: the pool has "
+            f"{index.rows:,} rows now. Give the pool it was made of with --pool."
+        )
+    return ScoreFile(path, index, whole, schema, _units(folder))
 
 
 def _whole(path: Path, index: Index) -> bool:

@@ -1,5 +1,5 @@
 // Starts the page, shows the chosen view, and listens to the keys.
-import { $, attempt, count, make, say } from "./dom.js";
+import { $, attempt, count, make, newest, say } from "./dom.js";
 import { startCharts, showCharts } from "./charts.js";
 import { openFilter, showChips, startFilters } from "./filters.js";
 import { flagOpen, knowAnnotators, writeNote } from "./notes.js";
@@ -8,7 +8,7 @@ import { leavePair, movePair, otherPairText, showPairs, startPairs, turnDifferen
 import { chooseColumns, leave, move, otherText, showRows, startRows, turnOrder, turnPage } from "./rows.js";
 import { startScatter } from "./scatter.js";
 import * as server from "./server.js";
-import { change, readAddress, state, VIEWS, whenChanged } from "./state.js";
+import { change, query, readAddress, state, VIEWS, whenChanged } from "./state.js";
 
 let about, map;
 const SHOW = { rows: () => showRows(), charts: showCharts, map: () => map.show(), overlap: showOverlap, pairs: () => showPairs() };
@@ -64,9 +64,12 @@ function show(changed = ["view"]) {
   if (state.view !== "rows" && state.view !== "pairs") counted();
 }
 
+const counting = newest();
+
 async function counted() {
-  const found = await attempt(() => server.ask("rows", { ...state, sort: "", limit: 0, columns: [] }));
-  if (found) $("count").textContent = found.total === about.rows ? `${count(found.total)} rows` : `${count(found.total)} of ${count(about.rows)} rows`;
+  const current = counting();
+  const found = await attempt(() => server.ask("rows", { ...query(), sort: "", limit: 0, columns: [] }));
+  if (found && current()) $("count").textContent = found.total === about.rows ? `${count(found.total)} rows` : `${count(found.total)} of ${count(about.rows)} rows`;
 }
 
 const inPairs = () => state.view === "pairs";

@@ -59,6 +59,7 @@ const item = (pair) => make("li", { role: "option", id: `pair-${pair.id}`, "aria
 
 export async function openPair(id, go = false) {
   const current = detail();
+  opened = id;
   for (const one of $("pair-list").children) one.setAttribute("aria-selected", String(one.id === `pair-${id}`));
   const one = document.getElementById(`pair-${id}`);
   if (one) {
@@ -67,7 +68,6 @@ export async function openPair(id, go = false) {
   }
   const found = await attempt(() => ask("pair", { id }));
   if (!found || !current()) return;
-  opened = id;
   $("pair-detail").replaceChildren(...shownPair(found));
   $("pair-detail").scrollTop = 0;
   if (go) document.body.classList.add("reading");

@@ -77,10 +77,10 @@ function item(row) {
 export async function open(row, { go = false, remember = true } = {}) {
   const current = detail();
   if (remember) change({ row }, { quiet: true, replace: true });
+  opened = row;
   mark(row);
   const found = await attempt(() => ask("row", { row }));
   if (!current() || !found) return;
-  opened = row;
   $("detail").replaceChildren(...shownRow(found));
   $("detail").scrollTop = 0;
   if (go || remember) document.body.classList.toggle("reading", go || document.body.classList.contains("reading"));

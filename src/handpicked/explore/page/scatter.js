@@ -33,7 +33,7 @@ export function startScatter(box, about, { numbers, x, y, colour, fixed = false 
   const [xLabel, xChoice] = select("Across", numbers, x);
   const [yLabel, yChoice] = select("Up", numbers, y);
   const [colourLabel, colourChoice] = select("Colour", colours.map((column) => column.name), colour);
-  const canvas = make("canvas", { tabindex: 0, role: "img" });
+  const canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": "Points" });
   const brush = make("div", { class: "brush", hidden: true });
   const told = make("p", { class: "muted small", role: "status" });
   const legend = make("ul", { class: "legend" });
