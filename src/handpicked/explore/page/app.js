@@ -95,7 +95,9 @@ addEventListener("keydown", (event) => {
   if (!about || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const field = event.target.closest?.("input, textarea, select");
   if (field) {
-    if (event.key === "Escape") field.blur();
+    if (event.key !== "Escape") return;
+    event.preventDefault(); // a browser empties a search field
+    field.blur();
     return;
   }
   const view = VIEWS[Number(event.key) - 1];
