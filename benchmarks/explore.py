@@ -187,13 +187,14 @@ def times(client: Client, start: float) -> list[str]:
 
 
 def timed(name: str, work: Callable[[int], Any], repeats: int) -> float:
-    taken = []
+    taken, spent = [], []
     for number in range(repeats):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         work(number)
         taken.append(time.perf_counter() - began)
+        spent.append(time.process_time() - busy)
     median = statistics.median(taken)
-    print(f"{name:42s} {median:8.3f} s   (slowest {max(taken):.3f})")
+    print(f"{name:42s} {median:8.3f} s   (slowest {max(taken):.3f}; {statistics.median(spent):.3f} s of CPU)")
     return median
 
 
