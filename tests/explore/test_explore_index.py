@@ -109,6 +109,11 @@ def test_a_field_of_many_values_is_a_text_and_one_of_few_a_category(tmp_path):
     }
 
 
+def test_the_pool_of_the_standard_library():
+    index = index_of(["python-stdlib"])
+    assert index.rows > 5000 and index.format == "alpaca" and index.value(0, "prompt")
+
+
 def test_every_line_separator_in_a_rejected_row(tmp_path):
     path = write(tmp_path / "pool.jsonl", alpaca())
     with path.open("a") as file:

@@ -13,7 +13,7 @@ from handpicked.explore.columns import Category, Column, Number, number
 BINS = 40
 POINTS = 5000
 """Points that a scatter plot shows at most; of more rows a seeded sample is drawn."""
-TAIL = 99.5
+TAIL = 99.0
 """The percentile above which values share the last bin, if they would squeeze all others together."""
 COMBINATIONS = 40
 EXACT = 2.0**52

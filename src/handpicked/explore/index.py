@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from handpicked.data import read
+from handpicked.data import read, stdlib
 from handpicked.data.batch import DERIVED, TURNS, Kind
 from handpicked.data.paths import files as files_of
 from handpicked.data.pool import FilePool
@@ -157,7 +157,7 @@ def index_of(
     Raises:
         PoolError: the pool cannot be read. StoreError: the cache cannot be written.
     """
-    found, _ = files_of([str(path) for path in paths])
+    found, _ = files_of([stdlib.cached_pool() if path == stdlib.NAME else path for path in paths])
     folder = cache_folder() / "explore" / _key(found, reading)
     with writing(folder):
         private_folder(folder.parent)

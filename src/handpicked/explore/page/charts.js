@@ -21,7 +21,8 @@ export function startCharts(found) {
 // Frames keep their places while the charts in them are asked for, one after the other.
 export async function showCharts() {
   const current = run();
-  const numbers = about.columns.filter((column) => column.kind === "number" && column.group !== "map");
+  const of = (group) => about.columns.filter((column) => column.kind === "number" && column.group === group);
+  const numbers = [...of("score"), ...of("pool")];
   const categories = about.columns.filter((column) => column.kind === "category");
   frames($("histograms"), numbers);
   frames($("values"), categories);
@@ -48,6 +49,7 @@ function histogram(column, found) {
   const title = make("figcaption", {}, make("b", {}, column.name), column.about && column.about !== column.name ? ` ${column.about}` : "", make("span", { class: "space" }),
     make("button", { type: "button", class: "quiet", "aria-label": `Filter by ${column.name}`, onclick: () => openFilter(column.name) }, "Filter"));
   if (!found.edges.length) return [title, make("p", { class: "muted" }, "No row has a value.")];
+  if (found.low === found.high) return [title, make("p", { class: "muted" }, `always ${shown(found.low)}`)];
   const most = Math.max(...found.all, 1), bins = found.all.length, step = WIDTH / bins;
   const bar = (value, place, kind) => {
     const height = value ? Math.max(1, (value / most) * HEIGHT) : 0;

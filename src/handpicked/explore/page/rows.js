@@ -65,7 +65,7 @@ function head() {
 function item(row) {
   const values = columns().map((name) => make("span", { class: "value", "data-label": name }, shown(row[name])));
   const made = make("li", { role: "option", id: `row-${row.row}`, "aria-selected": "false", onclick: () => open(row.row, { go: true }) },
-    make("span", { class: "number" }, count(row.row), row.note ? make("span", { class: "mark", title: row.note }, row.note === "flag" ? "⚑" : "✎") : null),
+    make("span", { class: "number" }, count(row.row), row.state === "kept" || row.state === "rejected" ? make("span", { class: "became" }, row.state) : null, row.note ? make("span", { class: "mark", title: row.note }, row.note === "flag" ? "⚑" : "✎") : null),
     make("span", { class: "texts" }, make("span", { class: "ask", dir: "auto" }, row.prompt ?? "(could not be read)"), make("span", { class: "said", dir: "auto" }, row.response ?? "")),
     ...values);
   if (row.state) made.classList.add(row.state);
