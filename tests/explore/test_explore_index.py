@@ -75,6 +75,7 @@ def test_it_is_made_once_and_again_when_the_pool_changes(pool, cache):
     assert first.folder == again.folder and len(said) == 1 and "40 rows" in said[0]
     write(pool, alpaca(41))
     assert index_of([pool], say=said.append).rows == 41 and len(said) == 2
+    assert not first.folder.exists(), "the older one is of no use"
     assert index_of([pool], Reading(turns="all"), say=said.append).folder != first.folder
     assert not [path for path in (cache / "explore").iterdir() if path.name.startswith(".unfinished")]
 

@@ -158,22 +158,29 @@ def index_of(
         PoolError: the pool cannot be read. StoreError: the cache cannot be written.
     """
     found, _ = files_of([stdlib.cached_pool() if path == stdlib.NAME else path for path in paths])
-    folder = cache_folder() / "explore" / _key(found, reading)
+    name, now = _key(found, reading)
+    folder = cache_folder() / "explore" / f"{name}-{now}"
     with writing(folder):
         private_folder(folder.parent)
         with FileLock(f"{folder}.lock"):
             if not (folder / ABOUT).is_file():
                 with _aside(folder) as work:
                     _write(found, reading, work, progress, say)
+                for older in set(folder.parent.glob(f"{name}-*/")) - {folder}:
+                    shutil.rmtree(older, ignore_errors=True)
     return Index.open(folder)
 
 
-def _key(paths: Sequence[Path], reading: Reading) -> str:
-    """A name for these files as they are now, read so."""
-    stats = [(str(path.resolve()), (found := path.stat()).st_size, found.st_mtime_ns) for path in paths]
-    told = json.dumps([VERSION, stats, asdict(reading)], sort_keys=True)
+def _key(paths: Sequence[Path], reading: Reading) -> tuple[str, str]:
+    """A name for these files read so, and one for what they are now."""
+    places = [str(path.resolve()) for path in paths]
+    stats = [(found.st_size, found.st_mtime_ns) for found in map(Path.stat, paths)]
     name = "".join(letter if letter.isalnum() else "-" for letter in paths[0].stem)[:40]
-    return f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    return f"{name}-{_hash([places, asdict(reading)])}", _hash([VERSION, stats])
+
+
+def _hash(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
