@@ -18,7 +18,7 @@ from handpicked.errors import StoreError
 from handpicked.pool_audit.files import write as write_audit
 from handpicked.pool_audit.page import page
 from handpicked.pool_audit.record import NotAudited, from_json, to_json
-from handpicked.pool_audit.told import told
+from handpicked.pool_audit.text import lines as audit_lines
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\x1b[31m\u202e"
@@ -59,7 +59,7 @@ def test_the_page_says_what_was_counted(usual):
 
 
 def test_the_text_says_what_was_counted(usual):
-    lines = list(told(usual))
+    lines = list(audit_lines(usual))
     assert lines[0] == "2 files: 9 rows, 7 readable, 2 rejected"
     assert "            2     22%  rejected: the response is empty (first.jsonl, line 3)" in lines
     assert any("duplicates: an earlier row has the same messages" in line for line in lines)
@@ -68,12 +68,12 @@ def test_the_text_says_what_was_counted(usual):
     assert any(line.endswith("of second.jsonl are in first.jsonl") for line in lines)
     assert not any("a random sample" in line for line in lines)
     sampled = replace(usual, rendered=replace(usual.rendered, rows=5))
-    assert any("on a random sample of 5 rows" in line for line in told(sampled))
+    assert any("on a random sample of 5 rows" in line for line in audit_lines(sampled))
 
 
 def test_what_was_not_looked_at_is_said(usual):
     lacking = replace(usual, not_audited=(NotAudited("language", "it needs an extra"),))
-    assert any("language: not looked at: it needs an extra" in line for line in told(lacking))
+    assert any("language: not looked at: it needs an extra" in line for line in audit_lines(lacking))
     assert "language was not looked at: it needs an extra" in page(lacking)
 
 
@@ -81,13 +81,13 @@ def test_foreign_text_stays_text(hostile):
     shown = page(hostile)
     assert not re.search(r"<(script|img)|a<b>", shown) and "&lt;script&gt;" in shown
     assert "\u202e" not in shown and "\x1b" not in shown
-    assert not any(letter in line for line in told(hostile) for letter in "\u202e\x1b\n")
+    assert not any(letter in line for line in audit_lines(hostile) for letter in "\u202e\x1b\n")
 
 
 def test_a_refused_pool_is_said_first(usual):
     refused = replace(usual, rendered=replace(usual.rendered, refused=usual.rendered.rows))
     assert "refuses every row that it was tried on" in page(refused)
-    assert any("refuses every row" in line for line in told(refused))
+    assert any("refuses every row" in line for line in audit_lines(refused))
 
 
 def test_files_are_written_and_those_of_others_are_left(usual, tmp_path):

@@ -61,7 +61,7 @@ def audit(
     from handpicked.pool_audit.make import make_audit
     from handpicked.pool_audit.plan import plan_audit
     from handpicked.pool_audit.rules import failures, needs_all, parse_rules
-    from handpicked.pool_audit.told import told
+    from handpicked.pool_audit.text import lines as audit_lines
     from handpicked.records import to_json
     from handpicked.settings import mapping_of
 
@@ -83,7 +83,7 @@ def audit(
     if as_json:
         print(to_json(found))
     else:
-        for line in told(found):
+        for line in audit_lines(found):
             print(line)
     failed = failures(found, rules)
     if failed:

@@ -10,6 +10,7 @@ from handpicked._version import __version__
 from handpicked.cli.auditing import audit
 from handpicked.cli.benchmarks import bench
 from handpicked.cli.experiments import generate, run, train
+from handpicked.cli.exploring import explore
 from handpicked.cli.judges import judge
 from handpicked.cli.overview import doctor, methods
 from handpicked.cli.results import inspect, report
@@ -36,5 +37,8 @@ def _root(
         raise typer.Exit
 
 
-for command in (select, score, audit, run, train, generate, bench, judge, report, inspect, methods, doctor):
+COMMANDS = (
+    select, score, audit, run, train, generate, bench, judge, report, inspect, explore, methods, doctor,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -22,8 +22,13 @@ from handpicked.records import Example, Message, Rejected, Turns, messages_id
 
 Kind = Literal["text", "number", "bool"]
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
+TURNS = "turns as JSON"
+"""The column with all that a conversation says (``Message.fields``, a JSON list), null where it is the prompt
+as one user's turn and the response as the only answer.
+"""
 DERIVED = (
     "row", "id", "prompt", "response", "thought", "answer", "source", "messages", "turn_roles", "tool_turns",
+    TURNS,
 )  # fmt: skip
 
 
@@ -132,6 +137,8 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
         elif column in ("thought", "answer"):
             place = ("thought", "answer").index(column)
             values = [thought_and_answer_of(messages, reading.turns)[place] for messages in said]
+        elif column == TURNS:
+            values = [turns_told(*one) for one in zip(said, prompts, responses, strict=True)]
         elif column == "messages":
             values = [
                 [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
@@ -150,6 +157,13 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
+def turns_told(messages: Sequence[Message], prompt: str, response: str) -> str | None:
+    """See ``TURNS``."""
+    if tuple(messages) == (Message("user", prompt), Message("assistant", response)):
+        return None
+    return utf8(json.dumps([turn.fields() for turn in messages], default=asdict, ensure_ascii=False))
+
+
 def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
     """The Arrow type of a column. Raises PoolError for one that the pool does not have."""
     derived = {
@@ -162,6 +176,7 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
         "source": pa.string(),
         "turn_roles": pa.string(),
         "tool_turns": pa.large_string(),
+        TURNS: pa.large_string(),
         "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
     }
     if column in derived:

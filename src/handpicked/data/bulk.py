@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
-from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
+from handpicked.data.batch import CONVERT, DERIVED, TURNS, Reading, column_type
 from handpicked.data.formats import Pairs, derived_columns
 from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
@@ -59,6 +59,7 @@ def batch_of(
         "source": lambda: _sources(batch, reading),
         "turn_roles": lambda: pair_roles(response),
         "tool_turns": lambda: pair_tool_turns(prompt, response),
+        TURNS: lambda: pa.nulls(len(rows), pa.large_string()),
     }
     arrays = [made[column]() if column in made else _original(batch, column, reading) for column in columns]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from handpicked.bench import AVERAGES, BENCHMARKS, Benchmark
 from handpicked.catalogue import GUARDS, SCORERS, SELECTORS, is_file
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.judges import load_judge, shipped_judges
+from handpicked.judges import listed_judges, load_judge
 from handpicked.method import Method, Setting, settings_of
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
@@ -68,7 +68,7 @@ def listed() -> dict[str, list[Entry]]:
         "Measures (--measure)": [scorers[name] for name in counts],
         "Features (--scorer; --by top or bottom with --field)": [scorers[name] for name in features],
         "Guards (--guard)": [_method(name, GUARDS.find(name, "guard")) for name in GUARDS.names],
-        "Judges (--judge)": [_judge(name) for name in shipped_judges()],
+        "Judges (--judge)": [_judge(name) for name in listed_judges()],
         "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": [
             *(_benchmark(one) for one in BENCHMARKS.values()),
             *(

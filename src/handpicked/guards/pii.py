@@ -21,7 +21,9 @@ SUSPECT = r"\w@\w|\d[\d ().\-/]{5,}\d|\d\.\d+\.\d+\.\d|[0-9a-fA-F]:[0-9a-fA-F:]*
 """What a text with any of them matches (RE2); most texts do not, and are not looked at further."""
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24})(?![\w-])")
 _NUMBER = re.compile(r"(?<![\w.])(?:\+|\()?\d[\d ().\-/]{5,22}\d(?![\w])")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_CARD = re.compile(
+    r"(?<![\w.-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-])"
+)
 _IPV4 = re.compile(r"(?<![\w.-])(?<!ersion )\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,7}(?![\w:])")
 _IPV6_IN_USE = ip_network("2000::/3")

@@ -40,7 +40,7 @@ class Found:
         """The rows to show, and what each repeats."""
         return [*self.rows[:SHOWN].tolist(), *self.repeats[:SHOWN].tolist()]
 
-    def told(self, places: Places, gallery: Gallery) -> Copies:
+    def found(self, places: Places, gallery: Gallery) -> Copies:
         """The copies in numbers, by files."""
         files, others = places.file_of(self.rows), places.file_of(self.repeats)
         pairs = Counter(zip(files.tolist(), others.tolist(), strict=True)).most_common(PAIRS)

@@ -149,7 +149,7 @@ def _counted(
         unread=unread_of(pool),
         guards=tuple(one.result(gallery) for one in guards),
         not_audited=plan.not_audited,
-        copies=tuple(one.told(rejected.places, gallery) for one in copies),
+        copies=tuple(one.found(rejected.places, gallery) for one in copies),
         against=against.each(gallery),
         against_any=against.any(),
         rendered=render_rows(pool, plan, rejected.places, scored.rows, progress),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handpicked.pool_audit.record import Audit, Lengths
-from handpicked.pool_audit.told import COPIES, by_rows, share
+from handpicked.pool_audit.text import COPIES, by_rows, share
 from handpicked.report.page import environment, shell
 from handpicked.statistics.histogram import EDGES, LengthSummary
 

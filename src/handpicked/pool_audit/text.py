@@ -16,7 +16,7 @@ COPIES = {
 """What each kind of copy is, of rows."""
 
 
-def told(audit: Audit) -> Iterator[str]:
+def lines(audit: Audit) -> Iterator[str]:
     """The audit, a part after the other; what there is nothing to say of is left out."""
     yield from _rows(audit)
     yield from _lengths(audit)
