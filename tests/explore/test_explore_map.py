@@ -10,6 +10,7 @@ from made_pools import selection
 
 import handpicked as hp
 from embedded import clustered
+from handpicked.errors import MissingPart
 from handpicked.explore import Wanted, embedded, open_wanted
 from handpicked.explore.session import Session
 from handpicked.selection.kept_scores import Content
@@ -63,6 +64,17 @@ def test_a_map_is_made_once_and_its_samples_are_seeded(pool, cache, monkeypatch)
     assert np.array_equal(open_wanted(Wanted((str(pool),))).map.axes[0].values, first, equal_nan=True)
     monkeypatch.setattr(embedded, "_keep", None)
     assert open_wanted(Wanted((str(pool),))).map is not None
+
+
+def test_without_faiss_there_is_a_map_without_clusters(pool, cache, monkeypatch):
+    def none(*_):
+        raise MissingPart("Clusters need faiss")
+
+    embed(pool, cache)
+    monkeypatch.setattr(embedded, "cluster", none)
+    found = open_wanted(Wanted((str(pool),)))
+    assert found.map is not None and found.map.clusters is None and found.remarks == ()
+    assert Session(found).about({})["map"]["clusters"] is None
 
 
 def test_damaged_embeddings_are_told_and_the_rows_are_shown(pool, cache):

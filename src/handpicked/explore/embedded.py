@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,8 +100,9 @@ def _keep(file: Path, embeddings: Embeddings, method: Projection, rows: int) -> 
         chosen = _sample(len(vectors), NEIGHBOURS)
         places[embeddings.rows[chosen]] = _umap(np.asarray(vectors[chosen]))
     labels = np.full(rows, -1, np.int32)
-    if importlib.util.find_spec("faiss") is not None and len(vectors) > CLUSTERS:
-        labels[embeddings.rows] = cluster(vectors, CLUSTERS, 0).labels
+    if len(vectors) > CLUSTERS:
+        with suppress(MissingPart):  # without faiss the map has no clusters
+            labels[embeddings.rows] = cluster(vectors, CLUSTERS, 0).labels
     aside = file.with_suffix(".part.npz")
     np.savez(aside, places=places, labels=labels, share=share)
     aside.replace(file)
