@@ -45,6 +45,23 @@ def given_name(path: Path) -> str:
     return _names.get(path, str(path))
 
 
+def name(copy: Path, given: str) -> None:
+    """The file ``copy`` is called ``given`` in messages and manifests."""
+    _names[copy] = given
+
+
+def is_copy(path: Path) -> bool:
+    """Whether the file was made of something that the user named otherwise."""
+    return path in _names
+
+
+def forget(folder: Path) -> None:
+    """Delete a folder of copies."""
+    for copy in [one for one in _names if one.parent == folder]:
+        del _names[copy]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear() -> None:
     """Delete every copy. Called when the process ends."""
     for copy in _copies.values():

@@ -122,7 +122,7 @@ class SelectionPlan:
 
     def passed(self) -> int | None:
         """How many rows the guards let through; None without guards. Reads the pool, and asks no model."""
-        from handpicked.selection.result import Guarded
+        from handpicked.selection.guarded import Guarded
 
         if not self.guards:
             return None
