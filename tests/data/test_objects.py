@@ -244,7 +244,7 @@ def test_what_is_no_pool_is_told_in_a_sentence(data, says, scratch):
 def test_a_row_that_contains_itself_is_told():
     row = {"prompt": "a", "response": "b"}
     row["self"] = row
-    with pytest.raises(PoolError, match="row 2: .*no file can hold it"):
+    with pytest.raises(PoolError, match=r"row 2: .*no file can hold it"):
         hp.read([{"prompt": "a", "response": "b"}, row])
 
 

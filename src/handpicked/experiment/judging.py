@@ -64,8 +64,8 @@ def calibrate(
     """
     judges = _judges(by, settings)
     with ExitStack() as stack:
-        file = stack.enter_context(as_file(labelled, "the labelled pairs"))
-        stored = None if verdicts is None else stack.enter_context(as_file(verdicts, "the verdicts"))
+        file = stack.enter_context(as_file(labelled, "labelled pairs"))
+        stored = None if verdicts is None else stack.enter_context(as_file(verdicts, "verdicts"))
         if not judges and stored is None and not has_verdicts(file):
             raise ConfigError("by: the pairs hold labels and no verdicts of a judge; name a judge.")
         folder = stack.enter_context(_folder(out, judges)) if judges else None if out is None else Path(out)
@@ -88,8 +88,8 @@ def replay(
     models that are compared. Raises PoolError where the reviews are not recognised.
     """
     with ExitStack() as stack:
-        file = stack.enter_context(as_file(reviews, "the reviews"))
-        other = None if reversed_ is None else stack.enter_context(as_file(reversed_, "the reversed reviews"))
+        file = stack.enter_context(as_file(reviews, "reviews"))
+        other = None if reversed_ is None else stack.enter_context(as_file(reversed_, "reversed reviews"))
         return replay_file(file, None if out is None else Path(out), reversed_=other, a=a, b=b)
 
 

@@ -68,7 +68,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     """
     parts = rows_of(path)
     rows = [row for part in parts for row in part.rows]
-    name, read = _recognised(Rows(path, rows, {}))
+    name, read = _recognised(Rows(Path(given_name(path)), rows, {}))
     models = {
         str(m)
         for row in [*rows, *(part.about for part in parts)]
