@@ -38,7 +38,7 @@ def shown(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
     from tqdm import TqdmWarning
     from tqdm.auto import tqdm
 
-    with _without(TqdmWarning), tqdm(desc=label, total=total, leave=notebook) as bar:
+    with _without(TqdmWarning), tqdm(desc=label, total=total, leave=False) as bar:
         yield bar.update
 
 

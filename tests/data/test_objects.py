@@ -390,3 +390,15 @@ def test_a_parquet_file_and_its_table_write_the_same_subset(tmp_path):
     of_file, of_object = (pq.read_table(tmp_path / name / "selected.parquet") for name in ("file", "object"))
     assert of_object.equals(of_file)
     assert Path(tmp_path / "object" / "scores.parquet").is_file()
+
+
+def test_an_arrow_file_of_polars_categories_is_read(tmp_path):
+    """Their values are views, from which Arrow itself cannot take."""
+    values = pa.array(["short", "long"]).cast(pa.string_view())
+    kinds = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.uint32()), values)
+    texts = pa.array(["a", "b", "c"])
+    table = pa.table({"prompt": texts, "response": texts, "kind": kinds})
+    with pa.ipc.new_file(tmp_path / "pool.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for data in (tmp_path / "pool.arrow", table):
+        assert [one.original["kind"] for one in hp.read(data).examples()] == ["short", "long", "short"]

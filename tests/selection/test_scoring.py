@@ -71,7 +71,7 @@ def test_its_files_are_those_of_the_command(tmp_path):
     [
         ("wrods", {}, "no scorer 'wrods'. Did you mean 'words'"),
         (["words", "words"], {}, "'words' is named twice"),
-        ([], {}, "--scorer is missing"),
+        ([], {}, "scorer is missing"),
         ("wordy", {"modle": "x"}, "modle: 'wordy' has no such setting"),
         ("wordy", {"sample": 0}, "sample 0"),
     ],

@@ -57,8 +57,9 @@ def is_copy(path: Path) -> bool:
 
 def forget(folder: Path) -> None:
     """Delete a folder of copies."""
-    for copy in [one for one in _names if one.parent == folder]:
-        del _names[copy]
+    for copy in list(_names):  # a copy: another pool may be let go meanwhile
+        if copy.parent == folder:
+            _names.pop(copy, None)
     shutil.rmtree(folder, ignore_errors=True)
 
 

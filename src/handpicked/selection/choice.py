@@ -135,11 +135,7 @@ def _plan_by(pool: Pool, selector: Selector, settings: SelectSettings, seed: int
             f"{own[0]}: {type(selector).__name__} is made already, with its own settings. Give it there, or "
             f"name the method: select(data, '{selector.name}', {own[0]}=...)."
         )
-    return plan_for(pool, selector, **{name: getattr(settings, name) for name in OF_ANY_SELECTOR})
-
-
-OF_ANY_SELECTOR = ("size", "fraction", "guards", "prompts", "tokenizer", "score", "part")
-"""The settings of a selection that are none of its method."""
+    return plan_for(pool, selector, settings)
 
 
 def select_by(

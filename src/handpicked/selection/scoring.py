@@ -180,7 +180,7 @@ def _scored(
     texts = [of_part(one, part) for one in made if isinstance(one, Scorer)]
     if part != "response" and not any(map(part_of, texts)):
         raise ConfigError(
-            f"--part: {' and '.join(names)} is of the whole response; only text scorers are of a part."
+            f"part: {' and '.join(names)} is of the whole response; only text scorers are of a part."
         )
     by_models = modeled(
         pool, [one for one in made if isinstance(one, PoolScorer)], settings,
@@ -252,17 +252,17 @@ def _check(names: Sequence[str]) -> None:
     known = SCORERS.names
     counts = Counter(names)
     mistakes = [
-        f"--scorer: there is no scorer '{name}'.{did_you_mean(name, known)}"
+        f"scorer: there is no scorer '{name}'.{did_you_mean(name, known)}"
         for name in counts
         if not is_file(name) and name not in known
     ]
     mistakes += [
-        f"--scorer: '{name}' is named twice; columns of scores.parquet must differ."
+        f"scorer: '{name}' is named twice; columns of scores.parquet must differ."
         for name, count in counts.items()
         if count > 1 and name in known
     ]
     if not names:
-        mistakes.append(f"--scorer is missing: name at least one of {', '.join(known)}.")
+        mistakes.append(f"scorer is missing: name at least one of {', '.join(known)}.")
     if mistakes:
         raise ConfigError(*mistakes)
 
