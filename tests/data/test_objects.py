@@ -232,7 +232,12 @@ def test_missing_fields_are_told_as_from_a_file_with_the_columns(tmp_path, kind,
         (b"a.json", "an object of type bytes holds no rows"),
         (None, "an object of type NoneType holds no rows"),
         ([1, 2], "a list of numbers"),
-        ([{"prompt": "a", "response": object()}], r"the list, row 1: a object is no JSON value"),
+        ([["a", "b"]], r"the list: each row is a list.*\{\"messages\": turns\} for turns in rows"),
+        (pa.chunked_array([["a"]]), "the Arrow stream is no table of rows with columns"),
+        (
+            [{"prompt": "a", "response": object()}],
+            r"the list, row 1: a value of type object is none that JSON has; no file",
+        ),
     ],
 )
 def test_what_is_no_pool_is_told_in_a_sentence(data, says, scratch):
@@ -288,6 +293,16 @@ def test_a_data_frame_with_two_columns_of_one_name_is_refused():
     frame.columns = ["instruction", "input", "output", "n", "n"]
     with pytest.raises(PoolError, match="the pandas DataFrame cannot be read: Duplicate column names"):
         hp.read(frame)
+
+
+def test_an_index_with_a_name_is_a_column_and_one_without_is_none():
+    frame = pandas_of(ROWS)
+    named, unnamed = frame.set_index("instruction"), frame.set_index(frame["n"].to_numpy() + 100)
+    pool = hp.read(named)
+    assert next(pool.examples()).prompt == "Say it 0 times.\n\nloudly"
+    assert hp.select(named, "longest", size=2).to_pandas().equals(named.iloc[[16, 50]])
+    assert set(next(hp.read(unnamed).examples()).original) == set(ROWS[0])
+    assert hp.select(unnamed, "longest", size=2).to_pandas().index.tolist() == [116, 150]
 
 
 def test_a_changed_data_frame_changes_no_selection():

@@ -53,7 +53,9 @@ class Given(ABC, Generic[Data]):
 
 
 class PandasFrame(Given[Any]):
-    """A pandas DataFrame. Its index is no column of the rows; ``take`` keeps it."""
+    """A pandas DataFrame. A level of its index is a column of the rows where it has a name; ``take`` keeps
+    the index as it is.
+    """
 
     name = "the pandas DataFrame"
     library = "pandas"
@@ -66,19 +68,21 @@ class PandasFrame(Given[Any]):
         return _is(data, "pandas", "DataFrame")
 
     def spool(self, folder: Path) -> Path:
+        levels = [name for name in self.data.index.names if name is not None and name not in self.data]
+        frame = self.data.reset_index(level=levels) if levels else self.data
         try:
-            table = pa.Table.from_pandas(self.data, preserve_index=False)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
         except ValueError as error:
             if isinstance(error, pa.ArrowException):
-                return self._mixed(folder)
+                return self._mixed(frame, folder)
             raise PoolError(f"{self.name} cannot be read: {first_line(error)}") from error
         except pa.ArrowTypeError:
-            return self._mixed(folder)
+            return self._mixed(frame, folder)
         return write_tables(folder / "rows.arrow", table.schema, table.to_batches(), self.name)
 
-    def _mixed(self, folder: Path) -> Path:
+    def _mixed(self, frame: Any, folder: Path) -> Path:
         """Columns of several types in one: row by row, as in a JSON file."""
-        plain = self.data.astype(object)
+        plain = frame.astype(object)
         records = plain.where(plain.notna(), None).to_dict("records")
         return write_json_rows(folder / "rows.jsonl", records, self.name)
 
@@ -293,7 +297,7 @@ def _spool_stream(data: Any, folder: Path, name: str) -> Path:
     try:
         reader = pa.RecordBatchReader.from_stream(data)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise PoolError(f"{name} cannot be read: {first_line(error)}") from error
+        raise PoolError(f"{name} is no table of rows with columns: {first_line(error)}") from error
     batches: Iterator[pa.RecordBatch] = iter(reader)
     return write_tables(folder / "rows.arrow", reader.schema, batches, name)
 

@@ -243,6 +243,11 @@ def _no_objects(file: Path, head: Sequence[Any]) -> str:
         return f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: {damaged.excerpt[:60]!r}"
     if not head:
         return f"{path} holds no rows: an empty list or a header alone"
+    if isinstance(head[0], list) and spool.is_copy(file):
+        return (
+            f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
+            '[{"messages": turns} for turns in rows]'
+        )
     if isinstance(head[0], list):
         return (
             f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "

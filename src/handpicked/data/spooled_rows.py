@@ -103,7 +103,7 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, AS_TEXT):
         return str(value.value if isinstance(value, enum.Enum) else value)
-    raise TypeError(f"a {type(value).__name__} is no JSON value")
+    raise TypeError(f"a value of type {type(value).__name__} is none that JSON has")
 
 
 def _is_no_value(value: Any) -> bool:
