@@ -7,7 +7,7 @@ import decimal
 import enum
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +64,9 @@ def write_tables(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch
     return file
 
 
-def until_it_fails(items: Iterable[Item], name: str, rows: Any = lambda item: 1) -> Iterator[Item]:
+def until_it_fails(
+    items: Iterable[Item], name: str, rows: Callable[[Item], int] = lambda _: 1
+) -> Iterator[Item]:
     """The items of the user's own iterable; what it raises becomes a PoolError that says after how many rows.
 
     ``rows`` counts those of an item.
