@@ -41,7 +41,7 @@ from handpicked.errors import HandpickedError
 from handpicked.records import Pool
 from handpicked.scorers.text.features import FEATURES
 from handpicked.selection.methods import selector_for
-from handpicked.selection.scoring import score as score_texts
+from handpicked.selection.scoring import score_into
 from handpicked.selectors.balanced import Balanced
 from handpicked.selectors.car import Car
 from handpicked.selectors.deita import Deita
@@ -142,7 +142,7 @@ def written(pool: Pool, rows: Sequence[int], scores: Mapping[str, Column], folde
 
 def texts(sample: Pool, names: Sequence[str], folder: Path) -> dict[str, Column]:
     """Text scores of the sample."""
-    score_texts(sample, names, folder)
+    score_into(sample, names, folder)
     table = pq.read_table(folder / "scores.parquet")
     return {name: np.asarray(table[name].to_pylist(), np.float64) for name in names}
 

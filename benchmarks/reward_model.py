@@ -31,7 +31,7 @@ from handpicked.models.quiet import quiet
 from handpicked.records import Pool
 from handpicked.scorers.lm.model_rows import batches
 from handpicked.scorers.model.reward import Encoder
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 
 PARTS = re.compile(
     r"Instruction: (?P<instruction>.*?)(?: Input: (?P<input>.*?))? Response: (?P<response>.*)", re.DOTALL
@@ -64,7 +64,7 @@ def main() -> None:
         states = [hidden(pools[split]) for split in ("train", "valid")]
         save(fitted(*(values[1::2] - values[::2] for values in states)), arguments.out)
         settings = ScoreSettings(model=str(arguments.out), max_length=TOKENS)
-        score(pools["test"], ("reward", "tokens"), folder / "scores", settings=settings)
+        score_into(pools["test"], ("reward", "tokens"), folder / "scores", settings=settings)
         table = pq.read_table(folder / "scores" / "scores.parquet")
         right = {name: np.diff(table[name].to_numpy().reshape(-1, 2)) for name in ("reward", "tokens")}
     for what, gaps in right.items():

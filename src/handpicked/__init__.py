@@ -2,8 +2,10 @@
 
 import handpicked as hp
 
-pool = hp.read("alpaca_data.json")
-hp.select(pool, hp.Longest(), size=1000).write("alpaca-1k")
+subset = hp.select("alpaca_data.json", "longest", size=1000)
+subset.write("alpaca-1k")
+
+docs/python.md shows the rest.
 """
 
 from __future__ import annotations
@@ -14,16 +16,32 @@ from typing import TYPE_CHECKING, Any
 from handpicked._version import __version__
 
 if TYPE_CHECKING:
+    from handpicked.config import Experiment
     from handpicked.data import read, read_prompts
-    from handpicked.errors import HandpickedError
+    from handpicked.errors import (
+        BenchmarkError,
+        ConfigError,
+        EndpointError,
+        HandpickedError,
+        MissingPart,
+        NotYet,
+        PoolError,
+        StoreError,
+        TrainingError,
+    )
     from handpicked.experiment.file import load
-    from handpicked.experiment.run import run
+    from handpicked.experiment.judge_files import Judged
+    from handpicked.experiment.judging import calibrate, judge, replay
+    from handpicked.experiment.rendering import render
+    from handpicked.experiment.run import Outcome, run
     from handpicked.guards.guard import Guard
     from handpicked.pool_audit import audit
     from handpicked.records import Example, Pool, Prompt
     from handpicked.scorers.pool_scorer import PoolScorer
     from handpicked.scorers.scorer import Scorer
     from handpicked.selection import Selection, compare_measures, select
+    from handpicked.selection.execution import Execution
+    from handpicked.selection.scoring import Scored, score
     from handpicked.selectors.balanced import Balanced
     from handpicked.selectors.full import Full
     from handpicked.selectors.length_matched import LengthMatched
@@ -35,31 +53,49 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Balanced",
+    "BenchmarkError",
     "Bottom",
+    "ConfigError",
+    "EndpointError",
     "Example",
+    "Execution",
+    "Experiment",
     "Full",
     "Guard",
     "HandpickedError",
+    "Judged",
     "LengthMatched",
     "Longest",
+    "MissingPart",
+    "NotYet",
+    "Outcome",
     "Pool",
+    "PoolError",
     "PoolScorer",
     "PowerLaw",
     "Prompt",
     "Random",
+    "Scored",
     "Scorer",
     "Selection",
     "Selector",
     "Shortest",
+    "StoreError",
     "Top",
+    "TrainingError",
     "Window",
     "__version__",
     "audit",
+    "calibrate",
     "compare_measures",
+    "judge",
     "load",
     "read",
     "read_prompts",
+    "render",
+    "replay",
     "run",
+    "score",
     "select",
 ]
 
@@ -67,30 +103,48 @@ __all__ = [
 # quick.
 _HOME = {
     "Balanced": "selectors.balanced",
+    "BenchmarkError": "errors",
     "Bottom": "selectors.ranked",
+    "ConfigError": "errors",
+    "EndpointError": "errors",
     "Example": "records",
+    "Execution": "selection.execution",
+    "Experiment": "config",
     "Full": "selectors.full",
     "Guard": "guards.guard",
     "HandpickedError": "errors",
+    "Judged": "experiment.judge_files",
     "LengthMatched": "selectors.length_matched",
     "Longest": "selectors.ranked",
+    "MissingPart": "errors",
+    "NotYet": "errors",
+    "Outcome": "experiment.run",
     "Pool": "records",
+    "PoolError": "errors",
+    "PoolScorer": "scorers.pool_scorer",
     "PowerLaw": "selectors.power_law",
     "Prompt": "records",
-    "PoolScorer": "scorers.pool_scorer",
     "Random": "selectors.random",
+    "Scored": "selection.scoring",
     "Scorer": "scorers.scorer",
     "Selection": "selection",
     "Selector": "selectors.selector",
     "Shortest": "selectors.ranked",
+    "StoreError": "errors",
     "Top": "selectors.ranked",
+    "TrainingError": "errors",
     "Window": "selectors.window",
     "audit": "pool_audit",
+    "calibrate": "experiment.judging",
     "compare_measures": "selection",
+    "judge": "experiment.judging",
     "load": "experiment.file",
     "read": "data",
     "read_prompts": "data",
+    "render": "experiment.rendering",
+    "replay": "experiment.judging",
     "run": "experiment.run",
+    "score": "selection.scoring",
     "select": "selection",
 }
 

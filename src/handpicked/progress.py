@@ -1,12 +1,13 @@
 """How a stage reports its progress, without knowing who shows it.
 
 A stage takes ``progress: Progress = SILENT`` and wraps its loop: ``with progress("train longest", total=120)
-as step: step(1)``. The command line passes a bar on stderr with the remaining time; tests and the Python API
-pass nothing.
+as step: step(1)``. The command line passes a bar on stderr with the remaining time; the Python API passes
+``shown``; tests pass nothing.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -25,3 +26,34 @@ def SILENT(label: str, total: float | None) -> Iterator[Callable[[float], None]]
     """A progress that nobody sees."""
     del label, total
     yield lambda _: None
+
+
+@contextmanager
+def shown(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """A bar with the remaining time in a notebook, or on stderr where that is a terminal; elsewhere nothing."""
+    notebook = in_notebook()
+    if not notebook and not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import TqdmWarning
+    from tqdm.auto import tqdm
+
+    with _without(TqdmWarning), tqdm(desc=label, total=total, leave=False) as bar:
+        yield bar.update
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook, which shows what is written though it has no terminal."""
+    shell = sys.modules.get("IPython")
+    running = None if shell is None else shell.get_ipython()
+    return running is not None and hasattr(running, "kernel")
+
+
+@contextmanager
+def _without(warning: type[Warning]) -> Iterator[None]:
+    """Warnings of this kind are not shown: that a notebook lacks ipywidgets is no fault, the bar is text."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", warning)
+        yield

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from handpicked.data import large
 from handpicked.data.lines import json_row
-from handpicked.data.write import _json
+from handpicked.data.write import json_line
 
 TEXT = st.text(st.sampled_from('ab"\\\n\t/\u00e9\u3042\U0001f600\u2028\x7f'), max_size=200)
 ESCAPED = st.lists(
@@ -63,12 +63,12 @@ def test_what_is_no_json_is_no_value(noise):
 @given(st.dictionaries(TEXT, VALUES, max_size=4))
 @settings(max_examples=300)
 def test_a_row_is_written_as_it_is_in_one_piece(row):
-    assert b"".join(large.pieces(row, _json)) == _json(row)
+    assert b"".join(large.pieces(row, json_line)) == json_line(row)
 
 
 def test_a_lone_surrogate_in_a_long_text_is_written_as_its_escape():
     row = {"a": "x" * 30 + "\ud800" + "y" * 30 + "\u00e9"}
-    written = b"".join(large.pieces(row, _json))
+    written = b"".join(large.pieces(row, json_line))
     assert json.loads(written.decode("utf-8")) == row
 
 
@@ -91,7 +91,7 @@ def test_a_long_line_is_damaged_where_a_short_one_is(line, says, monkeypatch):
 
 def test_whether_a_row_is_long_is_seen_at_any_depth():
     assert large.is_long({"a": [{"b": "x" * 21}]}) and not large.is_long({"a": ["x" * 20] * 9})
-    assert orjson.loads(_json({"a": 1})) == {"a": 1}
+    assert orjson.loads(json_line({"a": 1})) == {"a": 1}
 
 
 @given(st.lists(TEXT | st.none(), max_size=8))

@@ -113,8 +113,9 @@ import ray
 from handpicked.config import SelectSettings
 from handpicked.data import read
 from handpicked.selection import pick
+from handpicked.selection.execution import Execution
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, runner="ray")
+pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, execution=Execution("ray"))
 ray.shutdown()
 """
 

@@ -15,9 +15,10 @@ from handpicked.errors import ConfigError, MissingPart
 from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.scorers.model import embedding
 from handpicked.selection import pick
+from handpicked.selection.execution import Execution
 from handpicked.selection.kept_scores import modeled
 from handpicked.selection.methods import direction, scorers_for, selector_for
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 from handpicked.selectors import facility_location
 from handpicked.selectors.deita import Deita
 from handpicked.selectors.embeddings import Embeddings
@@ -115,7 +116,7 @@ def test_a_pool_in_another_order_gives_the_same_rows(by):
 def test_an_experiment_keeps_its_embeddings_in_its_own_folder(pool, tmp_path):
     with open_run(tmp_path / "run") as run:
         for by in ("kmeans", "k-center"):
-            pick(pool, SelectSettings(by=by, size=3), tmp_path / by, run=run)
+            pick(pool, SelectSettings(by=by, size=3), tmp_path / by, execution=Execution(run=run))
     kept = list((tmp_path / "run" / "scores").glob("embedding-*/embeddings.npy"))
     assert len(kept) == 1 and Embeddings.load(kept[0].parent).vectors.shape == (12, 384)
 
@@ -178,7 +179,7 @@ def test_rows_outside_the_sample_are_not_chosen_and_say_so(pool, tmp_path):
 
 
 def test_score_writes_what_was_read_and_what_was_cut(pool, tmp_path):
-    counts = score(pool, ["embedding"], tmp_path / "out")
+    counts = score_into(pool, ["embedding"], tmp_path / "out")
     table = pq.read_table(tmp_path / "out" / "scores.parquet")
     assert table.column_names == ["row", "id", "embedding", "embedding_cut", "embedding_reason"]
     assert counts["null"] == {"embedding": 0, "embedding_cut": 0}

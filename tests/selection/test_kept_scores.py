@@ -17,9 +17,10 @@ from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.selection import kept_scores as kept
 from handpicked.selection import pick
 from handpicked.selection.choice import scores_for
+from handpicked.selection.execution import Execution
 from handpicked.selection.methods import scorers_for
 from handpicked.selection.plan import plan_selection
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 from handpicked.settings import assigned, score_settings
 from handpicked.store import open_run
 from memory_pool import MemoryPool
@@ -45,7 +46,7 @@ def pool():
 
 
 def test_select_by_a_pool_scorer_and_score_share_the_work(pool, tmp_path, wordy):
-    counts = score(pool, ["wordy", "chars"], tmp_path / "scores")
+    counts = score_into(pool, ["wordy", "chars"], tmp_path / "scores")
     table = pq.read_table(tmp_path / "scores" / "scores.parquet").to_pydict()
     assert table["wordy"] == [3, None, 5, 1, 4, 2]
     assert table["wordy_half"] == [1.5, None, 2.5, 0.5, 2, 1]
@@ -86,7 +87,7 @@ def test_what_was_paid_for_is_kept_when_it_fails(pool, tmp_path, wordy):
 
 
 def test_only_a_sample_or_a_prefilter_is_scored(pool, tmp_path, wordy):
-    score(pool, ["wordy"], tmp_path / "sampled", settings=ScoreSettings(sample=3, seed=1))
+    score_into(pool, ["wordy"], tmp_path / "sampled", settings=ScoreSettings(sample=3, seed=1))
     table = pq.read_table(tmp_path / "sampled" / "scores.parquet").to_pydict()
     outside = [row for row, reason in enumerate(table["wordy_reason"]) if reason and "sample" in reason]
     assert sorted(wordy.done + outside) == [0, 1, 2, 3, 4, 5] and len(outside) == 3
@@ -142,7 +143,7 @@ def test_a_pool_without_a_readable_row_is_told(tmp_path, tiny_model):
     assert done.returncode == 2 and "none of the pool's rows can be read" in done.stderr, done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match=r"nothing to score by wordy.*none of the pool's rows can be read"):
-        score(MemoryPool([None, None]), ["wordy"], tmp_path / "x", settings=ScoreSettings(sample=1))
+        score_into(MemoryPool([None, None]), ["wordy"], tmp_path / "x", settings=ScoreSettings(sample=1))
 
 
 def test_a_prefilter_by_length_counts_with_the_tokenizer_and_says_which(pool, tmp_path, monkeypatch):
@@ -153,7 +154,7 @@ def test_a_prefilter_by_length_counts_with_the_tokenizer_and_says_which(pool, tm
     )
     settings = SelectSettings(by="wordy", size=2, tokenizer="mine", score={"prefilter": "longest:3"})
     scores_for(plan_selection(pool, settings))
-    score(pool, ["wordy"], tmp_path / "scores", tokenizer="mine", settings=settings.score)
+    score_into(pool, ["wordy"], tmp_path / "scores", tokenizer="mine", settings=settings.score)
     hp.select(pool, hp.Top("wordy"), size=2, tokenizer="mine", score=settings.score)
     assert asked == ["mine"] * 3
     about = json.loads((tmp_path / "scores" / "manifest.json").read_text())["scores"][0]["about"]
@@ -176,9 +177,10 @@ def test_the_sample_does_not_depend_on_the_pools_order(pool):
 def test_a_run_folder_keeps_its_scores_and_says_what_it_takes_first(pool, tmp_path):
     said: list[str] = []
     with open_run(tmp_path / "run") as run:
-        first = modeled(pool, ScoreSettings(), run=run, say=said.append)
-        again = modeled(pool, ScoreSettings(), run=run, say=said.append)
-        other = modeled(pool, ScoreSettings(model="x"), run=run, say=said.append)
+        execution = Execution(run=run, say=said.append)
+        first = modeled(pool, ScoreSettings(), execution=execution)
+        again = modeled(pool, ScoreSettings(), execution=execution)
+        other = modeled(pool, ScoreSettings(model="x"), execution=execution)
     assert said == ["wordy: 7 rows, no time"] * 2
     assert first[0].fingerprint == again[0].fingerprint != other[0].fingerprint
     assert first[0].folder.parent == tmp_path / "run" / "scores" and len(word_scorer.done) == 12
@@ -186,9 +188,9 @@ def test_a_run_folder_keeps_its_scores_and_says_what_it_takes_first(pool, tmp_pa
 
 def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="Did you mean 'wordy'"):
-        score(pool, ["wordi"], tmp_path / "x")
+        score_into(pool, ["wordi"], tmp_path / "x")
     with pytest.raises(ConfigError, match="named twice"):
-        score(pool, ["wordy", "wordy"], tmp_path / "x")
+        score_into(pool, ["wordy", "wordy"], tmp_path / "x")
     with pytest.raises(ConfigError, match=r"score\.target: 'wordy' has no such setting, only model"):
         pick(pool, SelectSettings(by="wordy", size=1, score={"target": "t.jsonl"}), tmp_path / "x")
     with pytest.raises(ConfigError, match=r"score\.model: nothing here"):
@@ -198,7 +200,7 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
     with pytest.raises(
         ConfigError, match=r"score\.modle: 'wordy' has no such setting.* Did you mean 'model'"
     ):
-        score(pool, ["wordy"], tmp_path / "x", settings=ScoreSettings(modle="x"))
+        score_into(pool, ["wordy"], tmp_path / "x", settings=ScoreSettings(modle="x"))
     with pytest.raises(ConfigError, match=r"score\.NAME=VALUE"):
         assigned(["model"])
     with pytest.raises(ConfigError, match="sample 0"):
@@ -213,15 +215,15 @@ def test_kept_scores_of_another_release_are_computed_again_or_kept_on_request(po
     settings = SelectSettings(by="wordy", size=2)
     said: list[str] = []
     monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
-    pick(pool, settings, tmp_path / "one", say=said.append)
+    pick(pool, settings, tmp_path / "one", execution=Execution(say=said.append))
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.0")
     word_scorer.done.clear()
     said.clear()
-    pick(pool, settings, tmp_path / "two", say=said.append, keep_versions=True)
+    pick(pool, settings, tmp_path / "two", execution=Execution(say=said.append, keep_versions=True))
     assert not word_scorer.done and said == ["wordy: kept, although torch was 1.0, is 2.0"]
     about = json.loads((tmp_path / "two" / "manifest.json").read_text())["scores"][0]["about"]
     assert about["kept although"] == ["torch was 1.0, is 2.0"]
-    pick(pool, settings, tmp_path / "three", say=said.append)
+    pick(pool, settings, tmp_path / "three", execution=Execution(say=said.append))
     assert len(word_scorer.done) == 6 and said[1] == "wordy: runs again because torch was 1.0, is 2.0"
 
 

@@ -10,7 +10,7 @@ from handpicked.config import SelectSettings
 from handpicked.data import read
 from handpicked.errors import HandpickedError
 from handpicked.selection import pick
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 
 
 def pool_of(tmp_path, rows):
@@ -43,7 +43,7 @@ def test_a_pool_of_which_no_row_can_be_read(tmp_path, budget):
 
 def test_a_score_of_which_no_row_can_be_read(tmp_path):
     with pytest.raises(HandpickedError, match="none of the 4 rows"):
-        score(pool_of(tmp_path, UNREADABLE), ["chars"], tmp_path / "out")
+        score_into(pool_of(tmp_path, UNREADABLE), ["chars"], tmp_path / "out")
 
 
 def test_guards_that_leave_nothing(tmp_path):

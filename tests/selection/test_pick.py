@@ -22,6 +22,7 @@ from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError, StoreError
 from handpicked.selection import compare_measures, pick, select
 from handpicked.selection.audit import Truncation
+from handpicked.selection.result import Form
 from handpicked.selectors.ranked import Longest, Top
 from memory_pool import MemoryPool
 
@@ -304,7 +305,10 @@ def test_the_audit_counts_what_guards_would_drop_even_when_they_are_off(tmp_path
         for n, text in enumerate([loop, PROSE, "The end of it all is near and"])
     ]
     audit = pick(
-        MemoryPool(rows), settings(by="full"), tmp_path / "out", truncation=Truncation(40, overhead=5)
+        MemoryPool(rows),
+        settings(by="full"),
+        tmp_path / "out",
+        form=Form(truncation=Truncation(40, overhead=5)),
     ).audit
     assert audit["guards"]["repetition"]["rows"] == 1
     assert audit["guards"]["cut-off"]["rows"] == 1

@@ -17,7 +17,8 @@ from handpicked.data import read
 from handpicked.endpoint import Retry
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.selection import pick
-from handpicked.selection.scoring import score
+from handpicked.selection.execution import Execution
+from handpicked.selection.scoring import score_into
 from local_endpoint import Act, local_endpoint
 
 
@@ -48,7 +49,10 @@ def test_the_best_rated_rows_are_kept_and_another_size_asks_for_nothing_again(tm
         score = ScoreSettings(model="m", base_url=server.url, price_in=1.0, price_out=1.0)
         told: list[str] = []
         summary = pick(
-            pool, SelectSettings(by="llm-rating", size=3, score=score), tmp_path / "out", say=told.append
+            pool,
+            SelectSettings(by="llm-rating", size=3, score=score),
+            tmp_path / "out",
+            execution=Execution(say=told.append),
         )
         assert len(server.bodies) == 12
         more = score.model_copy(update={"concurrency": 2})
@@ -102,7 +106,9 @@ def test_a_lost_row_is_null_until_the_same_command_asks_for_it_alone_again(tmp_p
     def rate():
         settings = ScoreSettings(model="m", base_url=server.url, timeout=0.3)
         before = len(server.bodies)
-        counts = score(pool, ["llm-rating"], tmp_path / "out", settings=settings, say=told.append)
+        counts = score_into(
+            pool, ["llm-rating"], tmp_path / "out", settings=settings, execution=Execution(say=told.append)
+        )
         table = pq.read_table(tmp_path / "out" / "scores.parquet")
         return counts, table["llm-rating"].to_pylist(), [number_in(b) for b in server.bodies[before:]]
 

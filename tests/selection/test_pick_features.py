@@ -13,7 +13,7 @@ from handpicked.config import SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.scorers.text.features import FEATURES
 from handpicked.selection import pick
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 from memory_pool import MemoryPool
 
 
@@ -80,7 +80,7 @@ def test_a_feature_alone_names_no_end(pool, tmp_path):
 
 
 def test_every_feature_is_a_score(pool, tmp_path):
-    counts = score(pool, list(FEATURES), tmp_path / "scores")
+    counts = score_into(pool, list(FEATURES), tmp_path / "scores")
     assert counts["scored"] == 60
     table = pq.read_table(tmp_path / "scores" / "scores.parquet")
     assert set(table.column_names) == {"row", "id", *FEATURES}

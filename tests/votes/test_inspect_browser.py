@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from made_folder import CANDIDATE, events, prompts, run_folder, write
 from test_inspect_server import served
 
 from handpicked.records import to_json
+from made_folder import CANDIDATE, events, prompts, run_folder, write
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium (pip install selenium)")
 from selenium.webdriver.chrome.service import Service  # noqa: E402

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from made_folder import CANDIDATE, RIVAL, events, judged_folder, run_folder
 
 from handpicked.votes.open import inspection
 from handpicked.votes.server import Handler, InspectServer
+from made_folder import CANDIDATE, RIVAL, events, judged_folder, run_folder
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from made_folder import CANDIDATE, JUDGE, RIVAL, events, run_folder
 
 from handpicked.errors import ConfigError
 from handpicked.votes.open import inspection
+from made_folder import CANDIDATE, JUDGE, RIVAL, events, run_folder
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import random
 from dataclasses import replace
 
 import pytest
-from made_folder import CANDIDATE, JUDGE, RIVAL, judged_folder, run_folder, write
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.experiment.judge_files import replay_file
@@ -17,6 +16,7 @@ from handpicked.experiment.judged_text import text_of as judgements_text
 from handpicked.votes import Standing, Vote
 from handpicked.votes.open import cases_of, export_to, inspection, with_votes
 from handpicked.votes.summary import text_of, together
+from made_folder import CANDIDATE, JUDGE, RIVAL, judged_folder, run_folder, write
 from made_run import usual
 
 

@@ -13,7 +13,6 @@ import typer
 from handpicked.cli.bars import bars
 from handpicked.cli.options import Arms, ExperimentFile, Json, KeepVersions, Out, Set
 from handpicked.cli.terminal import say
-from handpicked.errors import MissingPart
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Outcome, Until
@@ -76,22 +75,14 @@ def run_until(
     keep_versions: bool,
 ) -> Outcome:
     """Run the experiment until that stage is done, or say what this machine lacks for it."""
-    from handpicked.experiment.checks import missing_parts, mistakes
-    from handpicked.experiment.file import load
-    from handpicked.experiment.lineup import lineup
     from handpicked.experiment.run import run as run_experiment
-    from handpicked.experiment.untouched import untouched
+    from handpicked.experiment.start import checked
 
-    experiment = load(file, overrides or [], also=mistakes)
-    missing = missing_parts(experiment)
-    if missing:
-        raise MissingPart("\n".join(missing))
-    load(file, overrides or [], also=lambda read: untouched(lineup(read)))
-    folder = out or Path("runs") / experiment.name
+    experiment = checked(file, overrides or [])
     with bars() as progress:
         return run_experiment(
             experiment,
-            folder,
+            out,
             until=until,
             only=arms,
             progress=progress,

@@ -53,7 +53,6 @@ def judge(
     """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
     from handpicked.config import JudgeSettings
     from handpicked.experiment import judge_files as judging
-    from handpicked.experiment.judged_text import text_of
     from handpicked.records import LINE
     from handpicked.settings import settings_of
 
@@ -93,6 +92,6 @@ def judge(
                 judged = judging.judge_files(files[0], files[1], judges, out, progress)
     for line in judged.said:
         say(line)
-    print(json.dumps(judged.results, default=LINE.default) if as_json else text_of(judged.results))
+    print(json.dumps(judged.results, default=LINE.default) if as_json else str(judged))
     if replay is None:
         judging.refuse_unread(judged)

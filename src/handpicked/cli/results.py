@@ -19,16 +19,9 @@ def report(
     out: Out = None,
 ) -> None:
     """Render a run's report again from its results and votes, or compare several runs on one page."""
-    from handpicked.report import read, render_comparison, write
-    from handpicked.store import write_text
-    from handpicked.votes.open import with_votes
+    from handpicked.experiment.rendering import render
 
-    if len(runs) == 1:
-        page = write(with_votes(read(runs[0]), runs[0]), out or runs[0])
-    else:
-        page = (out or Path("runs")) / "comparison.html"
-        write_text(page, render_comparison([read(folder) for folder in runs]))
-    print(page)
+    print(render(runs, out).page)
 
 
 def inspect(

@@ -40,10 +40,10 @@ def score(
     from handpicked.data import read
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID
+    from handpicked.selection.described import unread_of
+    from handpicked.selection.execution import Execution
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.result import unread_of
-    from handpicked.selection.scoring import refuse_no_values, values_told
-    from handpicked.selection.scoring import score as score_rows
+    from handpicked.selection.scoring import refuse_no_values, score_into, values_told
     from handpicked.settings import assigned, mapping_of, score_settings
 
     method, scorers = assigned(set_ or [])
@@ -57,9 +57,10 @@ def score(
     )
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     with bars() as progress:
-        counts = score_rows(
-            rows, scorer, out, progress, tokenizer=tokenizer, part=part, runner=runner, address=address,
-            command=["handpicked", *sys.argv[1:]], settings=settings, keep_versions=keep_versions, say=say,
+        execution = Execution(runner, address, keep_versions=keep_versions, say=say, progress=progress)
+        counts = score_into(
+            rows, scorer, out, tokenizer=tokenizer, part=part, settings=settings, execution=execution,
+            command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
     if as_json:
         print(json.dumps({"out": str(out), "format": rows.format, **counts}))

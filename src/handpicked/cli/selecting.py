@@ -87,7 +87,9 @@ def select(
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
+    from handpicked.selection.execution import Execution
     from handpicked.selection.hub import push
+    from handpicked.selection.result import Form
     from handpicked.selection.summary_text import agreement_table
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
@@ -123,9 +125,9 @@ def select(
     truncation = None if max_length is None else Truncation(max_length, added)
     with bars() as progress:
         summary = pick(
-            rows, settings, out, progress, turns=turns, format=format, container=container,
-            runner=runner, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
-            keep_versions=keep_versions, say=say,
+            rows, settings, out, turns=turns, form=Form(format, container, truncation),
+            execution=Execution(runner, address, keep_versions=keep_versions, say=say, progress=progress),
+            command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
         agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
     if push_to_hub is not None:

@@ -122,6 +122,9 @@ def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
         column = column.storage
     if pa.types.is_run_end_encoded(column.type):
         column = pc.run_end_decode(column)
+    if pa.types.is_dictionary(column.type):  # its values first: Arrow cannot take from views
+        values = column.dictionary.cast(_workable(column.type.value_type))
+        column = pa.DictionaryArray.from_arrays(column.indices, values)
     return column if column.type == type_ else column.cast(type_)
 
 

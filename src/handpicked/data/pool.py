@@ -12,6 +12,7 @@ from typing import Any
 from handpicked.data import batch, unread
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.container import Container, unreadable
+from handpicked.data.objects import Given
 from handpicked.data.raw import between
 from handpicked.data.spool import given_name
 from handpicked.data.text import TextShard
@@ -35,8 +36,10 @@ class File:
 
 class FilePool:
     """The Pool that ``read`` makes. ``fields`` are the names of the original
-    columns that a shard can read.
+    columns that a shard can read; ``given`` is the object that the rows come from, where it was one.
     """
+
+    given: Given[Any] | None = None
 
     def __init__(self, files: Sequence[File], why: str) -> None:
         self.files = tuple(files)
@@ -48,6 +51,11 @@ class FilePool:
         self.turns: Turns = files[0].reading.turns
         self._inputs: list[Mapping[str, Any]] | None = None
         self._unread: Sequence[Unread] | None = None
+
+    @property
+    def columnar(self) -> bool:
+        """Whether all files have columns with types: Parquet and Arrow."""
+        return all(isinstance(shard, ColumnarShard) for shard in self.shards)
 
     def examples(self, rows: Sequence[int] | None = None) -> Iterator[Example]:
         """See ``records.Pool``. Rows that cannot be read are left out."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from handpicked.data import arrowtypes, columnar, document, stdlib, text
+from handpicked.data import arrowtypes, columnar, document, objects, spool, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Reading, kind_of
 from handpicked.data.container import Container, sniff
@@ -17,6 +19,7 @@ from handpicked.data.raw import MAX_ROW, Damage, Raw
 from handpicked.data.recognise import recognise
 from handpicked.errors import PoolError
 from handpicked.records import Pool, Turns
+from handpicked.store import writing
 
 SAMPLE = 1000
 CELLS = 1_000_000
@@ -24,8 +27,9 @@ CELLS = 1_000_000
 
 
 def read(
-    paths: str | Path | Sequence[str | Path],
+    data: Any,
     *,
+    split: str | None = None,
     format: str | None = None,
     map: Mapping[str, str] | None = None,
     turns: Turns = "last",
@@ -34,19 +38,66 @@ def read(
     """Recognise a pool and make it ready to be streamed. Counts its rows; does not hold
     them (unless it is small).
 
-    ``paths``: a file, several, a glob, a folder, a folder saved by ``datasets``, ``hf://`` or ``s3://``
-    (through Daft), or ``python-stdlib``. ``format`` forces a row format by name and ``map`` names the fields,
+    ``data``: a file (text or Path), several in a list, a glob, a folder, a folder saved by ``datasets``,
+    ``hf://`` or ``s3://`` (through Daft), or ``python-stdlib``; or an object: a pandas or polars DataFrame, a
+    polars LazyFrame, an Arrow table or stream, a ``datasets.Dataset``, a ``DatasetDict`` (its split
+    ``split``, by default ``train``), dictionaries in a list or any iterable, or a Selection (its kept rows).
+    An object is written to a temporary file, which goes with the pool, and read as that file would be. A
+    pool is given back as it is.
+
+    ``format`` forces a row format by name and ``map`` names the fields,
     such as ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and
     response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected, without
     ever being held. Raises PoolError, in one line that says what, where and what to do.
     """
     if turns not in ("last", "all"):
         raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
-    given = [paths] if isinstance(paths, str | Path) else paths
-    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in given]
-    found, remarks = where_from.files(paths)
-    parts = [_survey(path, format, map, max_row_mb << 20) for path in found]
+    if is_pool(data):
+        return data
+    max_row = max_row_mb << 20
+    if not _are_paths(data):
+        return _of_object(objects.given(data, split), format, map, turns, max_row)
+    if split is not None:
+        raise PoolError(f"split: '{split}' is a part of a DatasetDict; of a saved one, name FOLDER/{split}")
+    asked = [data] if isinstance(data, str | Path) else data
+    found, remarks = where_from.files([stdlib.cached_pool() if one == stdlib.NAME else one for one in asked])
+    parts = [_survey(path, format, map, max_row) for path in found]
     return _pool(parts, remarks, (map or {}).get("source", "source"), turns)
+
+
+def is_pool(data: Any) -> TypeGuard[Pool]:
+    """Whether ``data`` is a pool already."""
+    return hasattr(data, "shards") and hasattr(data, "rejected") and hasattr(data, "examples")
+
+
+def _are_paths(data: Any) -> bool:
+    if isinstance(data, list | tuple):
+        return all(isinstance(one, str | Path) for one in data)
+    return isinstance(data, str | Path)
+
+
+def _of_object(
+    given: objects.Given[Any],
+    format: str | None,
+    map: Mapping[str, str] | None,
+    turns: Turns,
+    max_row: int,
+) -> Pool:
+    """The pool of an object, whose temporary file is deleted when nobody holds the pool any more."""
+    with writing(Path(tempfile.gettempdir())):
+        folder = Path(tempfile.mkdtemp(prefix="handpicked-")).resolve()
+        try:
+            file = given.spool(folder)
+            spool.name(file, given.name)
+            container = Container("json lines") if file.suffix == ".jsonl" else None
+            part = _survey(file, format, map, max_row, container)
+            pool = _pool([part], [], (map or {}).get("source", "source"), turns)
+        except BaseException:  # Ctrl-C too: nobody else knows of this folder
+            spool.forget(folder)
+            raise
+    pool.given = given
+    weakref.finalize(pool, spool.forget, folder)
+    return pool
 
 
 def read_back(pool: Pool, file: Path) -> Pool | None:
@@ -68,9 +119,9 @@ def _pool(parts: list[_Part], remarks: list[str], source: str, turns: Turns) -> 
     first = 0
     for part in parts:
         reading = Reading(
-            file=str(part.path), source=part.path.name, format=part.format, turns=turns, kinds=kinds,
+            file=spool.given_name(part.path), source=Path(spool.given_name(part.path)).name, format=part.format, turns=turns, kinds=kinds,
             source_field=source if source in part.kinds else None,
-            place="line" if part.spans is not None else "row",
+            place="line" if part.spans is not None and not spool.is_copy(part.path) else "row",
         )  # fmt: skip
         shards = _shards(part, reading, first)
         rows = sum(shard.rows for shard in shards)
@@ -92,10 +143,16 @@ class _Part:
     kinds: dict[str, Kind]
 
 
-def _survey(path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None, max_row: int) -> _Part:
-    """Look into one file: container, parts, first rows, row format."""
+def _survey(
+    path: Path,
+    format: str | RowFormat | None,
+    map: Mapping[str, str] | None,
+    max_row: int,
+    container: Container | None = None,
+) -> _Part:
+    """Look into one file: container (where it is not known), parts, first rows, row format."""
     path = path.resolve()
-    container = replace(sniff(path, tuple((map or {}).values())), max_row=max_row)
+    container = replace(container or sniff(path, tuple((map or {}).values())), max_row=max_row)
     if container.kind not in ("parquet", "arrow file", "arrow stream"):
         return _survey_text(path, container, format, map)
     schema, groups = columnar.groups(path, container)
@@ -145,7 +202,7 @@ def _recognised(
 ) -> tuple[RowFormat, str]:
     if isinstance(format, Pairs | Chat | Answers | Templated):
         return format, "as the pool that it came from"
-    return recognise(sample, str(path), format, map)
+    return recognise(sample, spool.given_name(path), format, map)
 
 
 def _document_shape(
@@ -179,16 +236,22 @@ def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Se
     return rows
 
 
-def _no_objects(path: Path, head: Sequence[Any]) -> str:
+def _no_objects(file: Path, head: Sequence[Any]) -> str:
+    path = spool.given_name(file)
     damaged = next((row for row in head if isinstance(row, Damage)), None)
     if damaged is not None:
         return f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: {damaged.excerpt[:60]!r}"
     if not head:
         return f"{path} holds no rows: an empty list or a header alone"
+    if isinstance(head[0], list) and spool.is_copy(file):
+        return (
+            f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
+            '[{"messages": turns} for turns in rows]'
+        )
     if isinstance(head[0], list):
         return (
             f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
-            f"jq -c '{{messages: .}}' {path.name} > pool.jsonl (jq -c '.[] | {{messages: "
+            f"jq -c '{{messages: .}}' {file.name} > pool.jsonl (jq -c '.[] | {{messages: "
             ".}' where all are in one list)"
         )
     names = {str: "texts", int: "numbers", float: "numbers"}

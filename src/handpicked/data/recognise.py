@@ -313,7 +313,8 @@ def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: s
     return (
         f"{where}: no prompt and response are recognised among the fields "
         f"{_listing(fields) or '(none)'}.{guess} "
-        f"Name them, such as --map prompt=question,response=answer."
+        f"Name them, such as --map prompt=question,response=answer (in Python "
+        'map={"prompt": "question", "response": "answer"}).'
     )
 
 

@@ -45,6 +45,24 @@ def given_name(path: Path) -> str:
     return _names.get(path, str(path))
 
 
+def name(copy: Path, given: str) -> None:
+    """The file ``copy`` is called ``given`` in messages and manifests."""
+    _names[copy] = given
+
+
+def is_copy(path: Path) -> bool:
+    """Whether the file was made of something that the user named otherwise."""
+    return path in _names
+
+
+def forget(folder: Path) -> None:
+    """Delete a folder of copies."""
+    for copy in list(_names):  # a copy: another pool may be let go meanwhile
+        if copy.parent == folder:
+            _names.pop(copy, None)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear() -> None:
     """Delete every copy. Called when the process ends."""
     for copy in _copies.values():

@@ -22,7 +22,7 @@ from handpicked.data import large
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
-from handpicked.records import AtHand, Example, Message, ToolCall
+from handpicked.records import AtHand, Example, Message, Pool, ToolCall
 from handpicked.store import writing
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def write(
     """
     if format != "original" and format not in SHAPES:
         raise PoolError(f"format '{format}' cannot be written.{did_you_mean(format, ('original', *SHAPES))}")
-    columnar = all(isinstance(shard, ColumnarShard) for shard in pool.shards)
+    columnar = pool.columnar
     if container is None:
         container = "parquet" if columnar and format == "original" and _one_schema(pool) else "jsonl"
     if container not in CONTAINERS:
@@ -74,6 +74,21 @@ def write(
     with aside(out, "selected") as path:
         _datasets(path, tables, pool, columnar and format == "original")
     return out / "selected"
+
+
+def original_table(pool: Pool, rows: Sequence[int]) -> pa.Table:
+    """These rows (ascending) as they came, as one Arrow table: with its own types where the pool is of
+    Parquet or Arrow files, else with those that fit all rows.
+
+    Raises PoolError where no one schema fits.
+    """
+    from handpicked.data.pool import FilePool
+
+    if not (isinstance(pool, FilePool) and pool.columnar and _one_schema(pool)):
+        return next(_tables(example.original for example in pool.examples(rows)))
+    schema = _schema(pool)
+    found = [_cast(table, schema) for table in _original_tables(pool, rows, None)]
+    return pa.concat_tables(found) if found else schema.empty_table()
 
 
 @contextmanager
@@ -118,34 +133,13 @@ def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
     with path.open("wb") as file:
         for row in rows:
             if large.is_long(row):
-                file.writelines(large.pieces(row, _json))
+                file.writelines(large.pieces(row, json_line))
             else:
-                file.write(_json(row))
+                file.write(json_line(row))
             file.write(b"\n")
             del row  # a large row is not kept while the next one is read
         file.flush()
         os.fsync(file.fileno())
-
-
-def _json(row: Mapping[str, Any]) -> bytes:
-    """A row as JSON that every reader takes: NaN and infinity, which JSON has not, are null."""
-    try:
-        text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
-    except ValueError:
-        text = json.dumps(_finite(row), ensure_ascii=False, default=_plain)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate: only its escape can be written
-        return json.dumps(_finite(row), default=_plain).encode()
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for every number that is none."""
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:
@@ -153,6 +147,29 @@ def _plain(value: Any) -> Any:
     spelling, bytes in hexadecimal.
     """
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def json_line(row: Any, plain: Callable[[Any], Any] = _plain) -> bytes:
+    """A row as JSON that every reader takes: NaN and infinity, which JSON has not, are null. ``plain`` makes
+    values that JSON has no form for ones that it has.
+    """
+    try:
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=plain)
+    except ValueError:
+        text = json.dumps(finite(row), ensure_ascii=False, default=plain)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate: only its escape can be written
+        return json.dumps(finite(row), default=plain).encode()
+
+
+def finite(value: Any) -> Any:
+    """The value with null for every number that is none."""
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _original_tables(pool: FilePool, rows: Sequence[int], at_hand: AtHand | None) -> Iterator[pa.Table]:
@@ -194,7 +211,8 @@ def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
         yield pa.Table.from_pylist([{name: row.get(name) for name in names} for row in listed])
     except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise PoolError(
-            f"the rows do not fit one Parquet schema ({str(error).splitlines()[0]}); write them as jsonl"
+            f"the rows do not fit one Parquet schema ({str(error).splitlines()[0]}); write them as jsonl (in "
+            "Python, to_list() has them)"
         ) from error
 
 

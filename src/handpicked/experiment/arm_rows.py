@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpicked import data
-from handpicked.config import ArmSettings, ModelSettings, PoolSettings, SelectSettings, result_settings
+from handpicked.config import (
+    ArmSettings,
+    ModelSettings,
+    PoolSettings,
+    ScoreSettings,
+    SelectSettings,
+    result_settings,
+)
 from handpicked.data.stdlib import NAME, write_pool
 from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.experiment.job import read_pool, reread, selected, selection_settings, split
@@ -142,15 +149,8 @@ class _Counting:
                 raise
             except HandpickedError:
                 pass  # missing_parts names it
-        return plan_for(
-            pool,
-            Random(),
-            size=arm.size,
-            fraction=arm.fraction,
-            guards=arm.guards,
-            prompts=arm.prompts,
-            tokenizer=settings.tokenizer,
-        )
+        plain = settings.model_copy(update={"score": ScoreSettings(), "part": "response"})
+        return plan_for(pool, Random(), plain)
 
     def _counted(self, name: str, settings: SelectSettings) -> SelectSettings:
         """With the tokenizer of the arm's model, which is asked for once: a hub may be

@@ -25,12 +25,13 @@ Location = tuple[str | int, ...]
 Check = Callable[[Experiment], Sequence[tuple[Location, str]]]
 
 
-def load(path: Path, overrides: Sequence[str] = (), *, also: Check = lambda _: ()) -> Experiment:
+def load(path: str | Path, overrides: Sequence[str] = (), *, also: Check = lambda _: ()) -> Experiment:
     """The experiment in ``path`` with ``key.sub=value`` overrides applied (values are YAML).
 
     ``also`` adds mistakes that only the stages can know, such as an unknown selector, each with its location.
     Raises ConfigError with all mistakes: file, line, field, what is wrong, what was probably meant.
     """
+    path = Path(path)
     text = _read(path)
     document, lines = _parse(path, text)
     document = _expand(document, path)

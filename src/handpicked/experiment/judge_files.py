@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handpicked.config import JudgeSettings
+from handpicked.data.spool import given_name
 from handpicked.errors import ConfigError, EndpointError, NotYet
+from handpicked.experiment.judged_text import text_of
 from handpicked.judges import write_requests, write_verdicts
 from handpicked.judges.answers import pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
@@ -41,6 +43,11 @@ class Judged:
 
     results: Judgements
     said: tuple[str, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    """Every verdict, each with the judge's replies in both orders, whole and untouched."""
+
+    def __str__(self) -> str:
+        return text_of(self.results)
 
 
 def judge_files(
@@ -61,13 +68,13 @@ def judge_files(
         out / "unpaired.json", {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
     said = [
-        f"{a}: {one.format}, {len(one.answers)} answers",
-        f"{b}: {other.format}, {len(other.answers)} answers",
+        f"{given_name(a)}: {one.format}, {len(one.answers)} answers",
+        f"{given_name(b)}: {other.format}, {len(other.answers)} answers",
     ]
     if paired.only_a or paired.only_b:
         said.append(
-            f"not paired: {len(paired.only_a)} prompts only in {a.name}, "
-            f"{len(paired.only_b)} only in {b.name}"
+            f"not paired: {len(paired.only_a)} prompts only in {Path(given_name(a)).name}, "
+            f"{len(paired.only_b)} only in {Path(given_name(b)).name}"
         )
     said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
@@ -117,7 +124,7 @@ def calibrate(
     """
     known = read_labelled(labelled, verdicts)
     said = [
-        f"{labelled}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
+        f"{given_name(labelled)}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
     ]
     if not judges:
         found = _stored(known, labelled)
@@ -142,7 +149,9 @@ def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
     from handpicked.judges.outcome import verdict
 
     if not known.judged:
-        raise ConfigError(f"{labelled} holds labels and no verdicts of a judge: name one by --judge.")
+        raise ConfigError(
+            f"{given_name(labelled)} holds labels and no verdicts of a judge: name one by --judge."
+        )
     return [
         verdict(pair, judge, reviews)
         for judge, listed in known.judged.items()
@@ -215,7 +224,7 @@ def replay_file(
     """
     replayed = replay(reviews, reversed_, a, b)
     verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
-    said = [f"{reviews}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
+    said = [f"{given_name(reviews)}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
     if out is not None and verdicts:
         write_verdicts(out / "verdicts.jsonl", verdicts)
     if out is not None and pairs:
@@ -292,4 +301,4 @@ def _finished(
     results = Judgements(len(verdicts), found, grades or {}, votes)
     if out is not None:
         write_json(out / "judgements.json", results)
-    return Judged(results, tuple(said))
+    return Judged(results, tuple(said), tuple(verdicts))

@@ -21,7 +21,8 @@ from handpicked.experiment import stages
 from handpicked.experiment.benched import Benched
 from handpicked.experiment.job import Job, Trained
 from handpicked.experiment.lineup import Lineup, lineup
-from handpicked.progress import SILENT, Progress
+from handpicked.experiment.start import checked
+from handpicked.progress import Progress, shown
 from handpicked.results.schema import Results
 from handpicked.store import open_run, write_json
 
@@ -53,23 +54,27 @@ class Outcome:
 
 
 def run(
-    experiment: Experiment,
-    folder: Path,
+    experiment: Experiment | str | Path,
+    folder: str | Path | None = None,
     *,
     until: Until = "report",
     only: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = shown,
     say: Callable[[str], None] = log.info,
     command: str = "",
     keep_versions: bool = False,
 ) -> Outcome:
-    """Run an experiment in ``folder``, or as much of it as is not done there yet.
+    """Run an experiment in ``folder`` (by default ``runs/NAME``), or as much of it as is not done there yet.
 
-    A stage runs again where its inputs, settings or versions differ from those that made it; with
+    ``experiment`` is an experiment file, which is checked before any work begins, or one that ``load`` has
+    read. A stage runs again where its inputs, settings or versions differ from those that made it; with
     ``keep_versions`` other versions of methods and libraries are no reason. ``until`` stops after a stage;
     ``only`` restricts selecting, training and generating to some arms. Raises HandpickedError for what is the
     user's to fix, before any work starts where that can be known.
     """
+    if not isinstance(experiment, Experiment):
+        experiment = checked(experiment)
+    folder = Path("runs") / experiment.name if folder is None else Path(folder)
     expanded = lineup(experiment)
     arms = _members(expanded, only)
     with open_run(folder, say, keep_versions=keep_versions) as store:

@@ -49,6 +49,7 @@ from handpicked.judges import load_judge, read_verdicts, runs_here
 from handpicked.records import Completion, Example, Pair, Pool, Prompt, messages_id, to_json
 from handpicked.refine import estimated, load_prompt, rewrite
 from handpicked.selection.choice import pick_by, scores_for
+from handpicked.selection.execution import Execution
 from handpicked.selection.plan import plan_selection
 from handpicked.store import LOST, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
@@ -120,9 +121,8 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     settings = written if of is None else written.with_options(of=str(of.folder))
     turns = opened.settings.turns
     plan = plan_selection(opened.pool, settings, turns)
-    scores = scores_for(
-        plan, content=lambda: opened.content, run=job.store, say=job.store.say, progress=job.progress
-    )
+    execution = Execution(run=job.store, say=job.store.say, progress=job.progress)
+    scores = scores_for(plan, content=lambda: opened.content, execution=execution)
 
     def make(work: Path) -> Mapping[str, Any]:
         facts: dict[str, Any] = {
@@ -130,7 +130,7 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
             "turns": turns,
             "command": [],
         }
-        found = pick_by(plan, work, facts, job.progress, say=job.store.say, kept=scores)
+        found = pick_by(plan, work, facts, execution=execution, kept=scores)
         named = {**found.settings, "of": arm.of} if arm.of else found.settings
         return asdict(replace(found, settings=named))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handpicked.data.spool import given_name
 from handpicked.errors import PoolError
 from handpicked.judges.rows import Rows, fields_seen, first_text, rows_of, with_input
 from handpicked.records import Message, Pair, messages_id, prompt_text
@@ -67,7 +68,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     """
     parts = rows_of(path)
     rows = [row for part in parts for row in part.rows]
-    name, read = _recognised(Rows(path, rows, {}))
+    name, read = _recognised(Rows(Path(given_name(path)), rows, {}))
     models = {
         str(m)
         for row in [*rows, *(part.about for part in parts)]
@@ -75,7 +76,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     }
     if len(models) > 1:
         raise PoolError(
-            f"{path} holds answers of {len(models)} models "
+            f"{given_name(path)} holds answers of {len(models)} models "
             f"({', '.join(' '.join(name.split()) for name in sorted(models)[:5])}): split it, one file a "
             "model."
         )
@@ -86,7 +87,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     ]
     found = tuple(answer for answer in answers if answer is not None)
     if not found:
-        raise PoolError(f"{path} holds no row with both a prompt and an answer.")
+        raise PoolError(f"{given_name(path)} holds no row with both a prompt and an answer.")
     return AnswerFile(models.pop() if models else parts[0].stem, name, found, len(answers) - len(found))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from handpicked.data.spool import given_name
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.judges.grades import KNOWN as TABLES
 from handpicked.judges.grades import Grades, graded_verdicts, is_table, read_grades, table_name
@@ -54,11 +55,11 @@ def replay(path: Path, reversed_: Path | None = None, a: str | None = None, b: s
     names = list(dict.fromkeys(_recognised(part) for part in (*parts, *turned)))
     if len(names) > 1:
         raise PoolError(
-            f"{path} mixes reviews of several formats ({', '.join(sorted(names))}); replay them apart."
+            f"{given_name(path)} mixes reviews of several formats ({', '.join(sorted(names))}); replay them apart."
         )
-    if turned and names[0] != IN_ONE_ORDER:
+    if reversed_ is not None and names[0] != IN_ONE_ORDER:
         raise PoolError(
-            f"--reversed takes reviews that were made in one order; {reversed_} holds {names[0]}."
+            f"--reversed takes reviews that were made in one order; {given_name(reversed_)} holds {names[0]}."
         )
     shape = next((shape for shape in SHAPES if shape.name == names[0]), None)
     if shape is not None:

@@ -14,6 +14,7 @@ from handpicked.data import document
 from handpicked.data import paths as where_from
 from handpicked.data.container import SUFFIXES, is_data, sniff, unpacked_suffix
 from handpicked.data.rows import file_rows
+from handpicked.data.spool import given_name
 from handpicked.errors import PoolError
 
 ONE_OBJECT = ("json lines", "json objects")
@@ -70,14 +71,15 @@ def _file(file: Path) -> Rows:
         if found != [wrapper]:
             about = {k: v for k, v in wrapper.items() if isinstance(v, (str, int, float))}
             about |= {k: v for part in wrapper.values() if isinstance(part, dict) for k, v in part.items()}
+    called = Path(given_name(file))
     if not found:
-        raise PoolError(f"{file} is empty: it holds no rows.")
+        raise PoolError(f"{called} is empty: it holds no rows.")
     for number, row in enumerate(found, 1):
         if not isinstance(row, dict):
             raise PoolError(
-                f"{file}, row {number}: expected an object with fields, found {type(row).__name__}."
+                f"{called}, row {number}: expected an object with fields, found {type(row).__name__}."
             )
-    return Rows(file, [_known(row) for row in found], about)
+    return Rows(called, [_known(row) for row in found], about)
 
 
 def _wrapped(found: dict[str, Any]) -> list[Any]:

@@ -26,8 +26,8 @@ from handpicked.pool_audit.values import RoleTally, ValueTally
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Rejected, Turns
 from handpicked.scorers.scorer import Scorer
+from handpicked.selection.described import unread_of
 from handpicked.selection.reasons import by_reason, none_readable
-from handpicked.selection.result import unread_of
 from handpicked.selection.scores import BatchScorer, ScoredPool, score_pool
 from handpicked.selectors.selector import Scores
 

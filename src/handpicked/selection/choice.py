@@ -3,51 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from handpicked.config import ScoreSettings, SelectSettings
+from handpicked.config import SelectSettings
+from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError
-from handpicked.progress import SILENT, Progress
-from handpicked.records import Pool, Runner, SelectionSummary, Turns
+from handpicked.records import Pool, SelectionSummary, Turns
 from handpicked.rounding import share_of
-from handpicked.selection.audit import Truncation
+from handpicked.selection.execution import Execution
+from handpicked.selection.guarded import Guarded
 from handpicked.selection.guards import GuardAsked
 from handpicked.selection.kept_scores import Content, KeptScores, modeled
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable
-from handpicked.selection.result import FILES, Guarded, Selection
+from handpicked.selection.result import FILES, Form, Selection
 from handpicked.selection.scores import score_pool
 from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.embeddings import EMBEDDING, Embeddings
 from handpicked.selectors.selector import Selector
 from handpicked.settings import settings_of
-from handpicked.store import Run
 from handpicked.store.outfolder import filling
-
-log = logging.getLogger(__name__)
 
 
 def pick(
     pool: Pool,
     settings: SelectSettings,
     out: str | Path,
-    progress: Progress = SILENT,
     *,
     turns: Turns = "last",
-    format: str = "original",
-    container: str | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
-    truncation: Truncation | None = None,
+    form: Form = Form(),  # noqa: B008  (frozen)
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
     command: Sequence[str] = (),
-    run: Run | None = None,
-    keep_versions: bool = False,
-    say: Callable[[str], None] = log.info,
 ) -> SelectionSummary:
     """Score ``pool``, select from it by ``settings`` and write the subset into the folder ``out``.
 
@@ -56,47 +46,25 @@ def pick(
     ``manifest.json``. It is never half-written: files are made aside and renamed, and the same settings give
     the same bytes.
 
-    ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset;
-    ``truncation`` asks how many selected rows a maximum sequence length would cut. Scores by a model, an
-    endpoint or a target set are kept in ``run`` (an experiment's store), by default in the cache folder,
-    where ``keep_versions`` goes on with what other versions of libraries or methods made; ``say`` gets a line
-    beforehand on what they will take.
+    ``turns`` is the rule by which ``pool`` was read; ``settings.of`` the folder of another subset; ``form``
+    says how the rows are written, and ``execution`` where the work is done.
 
     Raises:
         ConfigError: settings that contradict each other or the pool, such as a size beyond its rows; or no
             row is kept. PoolError: no row can be read. StoreError: ``out`` cannot be written.
     """
     facts = {"settings": settings.model_dump(mode="json"), "turns": turns, "command": list(command)}
-    return pick_by(
-        plan_selection(pool, settings, turns),
-        out,
-        facts,
-        progress,
-        format=format,
-        container=container,
-        runner=runner,
-        address=address,
-        truncation=truncation,
-        run=run,
-        keep_versions=keep_versions,
-        say=say,
-    )
+    plan = plan_selection(pool, settings, turns)
+    return pick_by(plan, out, facts, form=form, execution=execution)
 
 
 def pick_by(
     plan: SelectionPlan,
     out: str | Path,
     facts: Mapping[str, Any],
-    progress: Progress = SILENT,
     *,
-    format: str = "original",
-    container: str | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
-    truncation: Truncation | None = None,
-    run: Run | None = None,
-    keep_versions: bool = False,
-    say: Callable[[str], None] = log.info,
+    form: Form = Form(),  # noqa: B008  (frozen)
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
     kept: Sequence[KeptScores] | None = None,
 ) -> SelectionSummary:
     """``pick`` of a selection that is planned already; ``facts`` go into the manifest, ``kept``
@@ -106,21 +74,11 @@ def pick_by(
         hashing = Thread(target=_hash_inputs, args=(plan.pool,), daemon=True)
         hashing.start()  # as a daemon, because a mistake below need not wait for it
         scratch = folder / "scores.arrow"
-        selection = select_by(
-            plan,
-            run=run,
-            keep_versions=keep_versions,
-            say=say,
-            kept=kept,
-            scratch=scratch,
-            runner=runner,
-            address=address,
-            progress=progress,
-        )
+        selection = select_by(plan, execution=execution, kept=kept, scratch=scratch)
         hashing.join()
         if plan.pool.rows and plan.size != 0 and not len(selection.rows):
             raise none_left(selection)
-        selection.fill(folder, format, container, truncation, facts, progress)
+        selection.fill(folder, form, facts, execution.progress)
         return selection.summary
 
 
@@ -131,87 +89,71 @@ def _hash_inputs(pool: Pool) -> None:
 
 
 def select(
-    pool: Pool,
-    selector: Selector | str | Mapping[str, Mapping[str, Any]],
+    data: Any,
+    by: Selector | str | Mapping[str, Mapping[str, Any]] = "longest",
     *,
     size: int | None = None,
     fraction: float | None = None,
     guards: Sequence[GuardAsked] = (),
-    prompts: Sequence[str | Path] = (),
-    tokenizer: str | None = None,
-    score: ScoreSettings | Mapping[str, Any] | None = None,
-    run: Run | None = None,
-    say: Callable[[str], None] = log.info,
-    scratch: Path | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
-    progress: Progress = SILENT,
+    seed: int | None = None,
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
+    **settings: Any,
 ) -> Selection:
-    """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
+    """Score ``data`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
 
-    ``selector`` is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``,
-    ``"./mine.py:Verbose"``), or a name with its settings (``{"kmeans": {"clusters": 100}}``).
+    ``data`` is a pool or anything that ``read`` takes: a file, a data frame, a Dataset, dictionaries. ``by``
+    is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or
+    a name with its settings (``{"kmeans": {"clusters": 100}}``). ``guards`` (each ``name``,
+    ``name=value`` or ``{name: settings}``) drop rows first. ``seed`` is that of every random choice of a method that is named.
 
-    ``guards`` (each ``name``, ``name=value`` or ``{name: settings}``) drop rows first; ``prompts`` are files for the guard
-    ``decontaminate``. A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``;
-    ``score`` says how it is computed (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are
-    as for ``pick``. Where the scorer states a ceiling (IFD: 1) and the selector none, it is taken;
-    ``Top("ifd", ceiling=math.inf)`` has none. Scores wait in the file ``scratch`` (a temporary one by
-    default) until the selection is written or let go.
+    ``settings`` are the fields of ``SelectSettings``, such as ``measure``, ``part``, ``tokenizer``,
+    ``prompts`` (files for the guard ``decontaminate``) and ``score`` (how a scorer computes, as
+    ``ScoreSettings`` or a mapping), and those of the method that ``by`` names, such as ``clusters=100``. A
+    column that the pool has not itself may be any scorer's, such as ``Top("ifd")``. Where the scorer states a
+    ceiling (IFD: 1) and the selector none, it is taken; ``Top("ifd", ceiling=math.inf)`` has none.
 
     Raises:
-        ConfigError: a size beyond the rows there are, an unknown guard, or a column that cannot be ranked.
-        PoolError: rows were asked for, and none can be read.
+        ConfigError: a size beyond the rows there are, an unknown name or setting, or a column that cannot be
+            ranked.
+        PoolError: ``data`` cannot be read, or rows were asked for, and none can be read.
     """
-    settings = (
-        score if isinstance(score, ScoreSettings) else settings_of(ScoreSettings, score or {}, "score.")
-    )
-    if isinstance(selector, Selector):
-        plan = plan_for(
-            pool,
-            selector,
-            size=size,
-            fraction=fraction,
-            guards=guards,
-            prompts=prompts,
-            tokenizer=tokenizer,
-            score=settings,
-        )
+    given = {"size": size, "fraction": fraction, "guards": tuple(guards), **settings}
+    given["prompts"] = [str(prompt) for prompt in settings.get("prompts", ())]
+    if isinstance(by, Selector):
+        plan = _plan_by(read(data), by, settings_of(SelectSettings, given, ""), seed)
     else:
-        asked: dict[str, Any] = {
-            "by": selector,
-            "size": size,
-            "fraction": fraction,
-            "guards": guards,
-            "tokenizer": tokenizer,
-        }
-        asked |= {"prompts": [str(prompt) for prompt in prompts], "score": settings}
-        plan = plan_selection(pool, settings_of(SelectSettings, asked, ""))
-    return select_by(
-        plan, run=run, say=say, scratch=scratch, runner=runner, address=address, progress=progress
-    )
+        given |= {"by": by} if seed is None else {"by": by, "seed": seed}
+        plan = plan_selection(read(data), settings_of(SelectSettings, given, ""))
+    return select_by(plan, execution=execution)
+
+
+def _plan_by(pool: Pool, selector: Selector, settings: SelectSettings, seed: int | None) -> SelectionPlan:
+    """The plan of a selection by a selector that is made already, of the settings that it has not itself."""
+    own = [*settings.options, *(["seed"] if seed is not None else [])]
+    own += ["measure"] if "measure" in settings.model_fields_set else []
+    if own:
+        raise ConfigError(
+            f"{own[0]}: {type(selector).__name__} is made already, with its own settings. Give it there, or "
+            f"name the method: select(data, '{selector.name}', {own[0]}=...)."
+        )
+    return plan_for(pool, selector, settings)
 
 
 def select_by(
     plan: SelectionPlan,
     *,
-    run: Run | None = None,
-    keep_versions: bool = False,
-    say: Callable[[str], None] = log.info,
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
     kept: Sequence[KeptScores] | None = None,
     scratch: Path | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
-    progress: Progress = SILENT,
 ) -> Selection:
-    """``select`` as it was planned. ``kept`` are the scores by models where they are computed already."""
+    """``select`` as it was planned. ``kept`` are the scores by models where they are computed already. Scores
+    wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
+    """
     plan.selector.check(None if plan.limited else plan.pool.rows)
-    if plan.scorers and runner == "ray":
+    if plan.scorers and execution.runner == "ray":
         names = " and ".join(one.name for one in plan.scorers)
-        say(f"{names}: computed in this process; only the rest of the work goes to Ray")
-    by_models = kept
-    if by_models is None:
-        by_models = scores_for(plan, run=run, keep_versions=keep_versions, say=say, progress=progress)
+        execution.say(f"{names}: computed in this process; only the rest of the work goes to Ray")
+    by_models = scores_for(plan, execution=execution) if kept is None else kept
     scorers = (*plan.texts, *(column for one in by_models for column in one.columns))
     keep_alive: Any = None
     if scratch is None:
@@ -224,9 +166,9 @@ def select_by(
         plan.fields,
         scratch,
         top_rows=top_rows,
-        runner=runner,
-        address=address,
-        progress=progress,
+        runner=execution.runner,
+        address=execution.address,
+        progress=execution.progress,
     )
     if plan.size and plan.pool.rows and not scored.rows:
         raise none_readable(list(plan.pool.rejected()))
@@ -243,10 +185,7 @@ def scores_for(
     plan: SelectionPlan,
     *,
     content: Callable[[], Content] | None = None,
-    run: Run | None = None,
-    keep_versions: bool = False,
-    say: Callable[[str], None] = log.info,
-    progress: Progress = SILENT,
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
 ) -> list[KeptScores]:
     """The scores by models that the plan ranks by, computed now unless they are kept already;
     ``content`` is the pool's.
@@ -254,7 +193,7 @@ def scores_for(
     return modeled(
         plan.pool, plan.scorers, plan.score,
         size=plan.size, fraction=plan.fraction, tokenizer=plan.tokenizer,
-        content=content, run=run, keep_versions=keep_versions, say=say, progress=progress,
+        content=content, execution=execution,
     )  # fmt: skip
 
 

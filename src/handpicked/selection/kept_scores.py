@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,21 +25,20 @@ from handpicked.catalogue import SCORERS
 from handpicked.config import ScoreSettings, SelectSettings, result_settings
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.models.bundled import cache_folder
-from handpicked.progress import SILENT, Progress
+from handpicked.progress import Progress
 from handpicked.records import Pool
 from handpicked.rounding import share_of
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
+from handpicked.selection.described import described
+from handpicked.selection.execution import Execution
 from handpicked.selection.methods import selector_for, text_scorer
-from handpicked.selection.result import described
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.random import Random
 from handpicked.selectors.selector import Scores
 from handpicked.store import LOST, Run, Stage, digest, open_run, read_json
 from handpicked.store.versions import Versions
-
-log = logging.getLogger(__name__)
 
 SCORING = 1
 """The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of
@@ -103,17 +101,13 @@ def modeled(
     fraction: float | None = None,
     tokenizer: str | None = None,
     content: Callable[[], Content] | None = None,
-    run: Run | None = None,
-    keep_versions: bool = False,
-    say: Callable[[str], None] = log.info,
-    progress: Progress = SILENT,
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
 ) -> list[KeptScores]:
     """The scores of ``pool`` by ``scorers``, made of ``settings``: those that are kept
     already, else computed now.
 
-    They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``),
-    where ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` gets a line
-    on what it will take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a
+    They are kept in the run of ``execution`` (an experiment's), or else under ``HANDPICKED_CACHE``
+    (``~/.cache/handpicked``). It is told a line on what it will take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a
     prefilter by tokens counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where
     the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are if that
     fails.
@@ -127,8 +121,8 @@ def modeled(
         return []
     chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool) if content is None else content())
     check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
-    stores = _Stores(run, say, keep_versions)
-    return [_modeled(pool, scorer, settings, chosen, stores, progress) for scorer in scorers]
+    stores = _Stores(execution.run, execution.say, execution.keep_versions)
+    return [_modeled(pool, scorer, settings, chosen, stores, execution.progress) for scorer in scorers]
 
 
 @dataclass(frozen=True)

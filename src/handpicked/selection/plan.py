@@ -23,7 +23,7 @@ from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.scorers.text.of_part import OfPart, of_part, whole
-from handpicked.selection.guards import GuardAsked, guard_files, plan_guards
+from handpicked.selection.guards import guard_files, plan_guards
 from handpicked.selection.methods import (
     column_of,
     columns_made,
@@ -123,7 +123,7 @@ class SelectionPlan:
 
     def passed(self) -> int | None:
         """How many rows the guards let through; None without guards. Reads the pool, and asks no model."""
-        from handpicked.selection.result import Guarded
+        from handpicked.selection.guarded import Guarded
 
         if not self.guards:
             return None
@@ -152,18 +152,8 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
             "it, say top or bottom with field "
             f"'{settings.by}'; to have it computed, rename that field of the pool."
         )
-    plan = plan_for(
-        pool,
-        selector_for(settings, own, turns=turns),
-        size=settings.size,
-        fraction=settings.fraction,
-        guards=settings.guards,
-        prompts=settings.prompts,
-        tokenizer=settings.tokenizer,
-        score=settings.score,
-        names=scorer_files(settings),
-        part=settings.part,
-    )
+    selector = selector_for(settings, own, turns=turns)
+    plan = plan_for(pool, selector, settings, names=scorer_files(settings))
     return replace(
         plan,
         settings=_counting(plan, settings),
@@ -186,34 +176,26 @@ def _counting(plan: SelectionPlan, settings: SelectSettings) -> dict[str, Any]:
 
 
 def plan_for(
-    pool: Pool,
-    selector: Selector,
-    *,
-    size: int | None = None,
-    fraction: float | None = None,
-    guards: Sequence[GuardAsked] = (),
-    prompts: Sequence[str | Path] = (),
-    tokenizer: str | None = None,
-    score: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
-    names: Sequence[str] = (),
-    part: Part = "response",
+    pool: Pool, selector: Selector, settings: SelectSettings, *, names: Sequence[str] = ()
 ) -> SelectionPlan:
     """The plan of a selection by a selector that is made already. ``names`` are
     scorers of the user's own files.
 
-    ``part`` is what of a response the selector's scorers of texts read; guards read all of it.
+    Of ``settings`` size, fraction, guards, prompts, tokenizer, score and part are read: the part is what of a
+    response the selector's scorers of texts read; guards read all of it.
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown guard, or settings that no
             scorer of the plan reads.
     """
-    guarding = plan_guards(guards, prompts, tokenizer)
-    _check_size(pool, selector, size, fraction)
+    tokenizer, part = settings.tokenizer, settings.part
+    guarding = plan_guards(settings.guards, settings.prompts, tokenizer)
+    _check_size(pool, selector, settings.size, settings.fraction)
     own = fields_of(pool)
     selector = selector.directed(*direction(selector, own))
     by_text, fields, by_models = _columns(pool, selector, names)
-    refuse_unused(by_text, by_models, score)
-    made = scorers_for([*by_text, *by_models], score, tokenizer)
+    refuse_unused(by_text, by_models, settings.score)
+    made = scorers_for([*by_text, *by_models], settings.score, tokenizer)
     guards_too = [scorer for guard in guarding for scorer in guard.scorers]
     ranking = [of_part(one, part) for one in made if isinstance(one, Scorer)]
     _check_part(part, selector, ranking, guards_too)
@@ -226,10 +208,10 @@ def plan_for(
         tuple(texts.values()),
         fields,
         tuple(one for one in made if isinstance(one, PoolScorer)),
-        size,
-        fraction,
+        settings.size,
+        settings.fraction,
         tokenizer,
-        score,
+        settings.score,
         part,
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import platform
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from handpicked._version import __version__
+from handpicked.data import taken
 from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
-from handpicked.guards.drop import Drop
-from handpicked.guards.guard import Guard
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, Unread, to_json
+from handpicked.records import Dropped, Example, Pool, Rejected, SelectionSummary, to_json
 from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
 from handpicked.scorers.text.of_part import part_of
 from handpicked.selection.audit import Truncation, audit
+from handpicked.selection.described import arguments, described, pool_described, unread_of, versions
+from handpicked.selection.guarded import Guarded
+from handpicked.selection.hub import push
 from handpicked.selection.plan import SelectionPlan
 from handpicked.selection.reasons import rejections
-from handpicked.selection.scores import ScoredPool
 from handpicked.selection.top_rows import TopRows
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.selector import Selector
 from handpicked.selectors.topk import numbers
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
@@ -41,51 +42,25 @@ SKETCHES = ("minhash",)
 """Score columns that mean nothing to a reader, and are not written."""
 
 
-@dataclass
-class Guarded:
-    """The scores of a pool with the guards that drop some of its rows. ``rows``
-    counts those they let through.
-    """
+@dataclass(frozen=True)
+class Form:
+    """How a subset is written."""
 
-    scored: ScoredPool
-    guards: list[Drop] = field(default_factory=list)
-    rows: int = 0
-
-    @staticmethod
-    def by(scored: ScoredPool, plans: Sequence[Guard]) -> Guarded:
-        """Set up the guards one after the other: each looks only at what those before it let through."""
-        guarded = Guarded(scored, rows=scored.rows)
-        for plan in plans:
-            guarded.guards.append(plan.make(guarded.scores()))
-            guarded.rows = sum(len(batch) for batch in guarded.batches(()))
-        return guarded
-
-    def scores(self) -> Scores:
-        """The rows let through so far, for a selector."""
-        return Scores(self.batches, self.rows)
-
-    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Batches of the rows let through."""
-        if not self.guards:
-            yield from self.scored.batches(columns)
-            return
-        for batch in self.scored.batches():
-            passed = self.first_drop(batch) < 0
-            yield batch.filter(pa.array(passed.tolist(), pa.bool_())).select(["row", "id", *columns])
-
-    def first_drop(self, batch: pa.RecordBatch) -> np.ndarray:
-        """For each row the place of the first guard that drops it, or -1."""
-        first = np.full(len(batch), -1, dtype=np.int32)
-        for place, guard in enumerate(self.guards):
-            first[(first < 0) & guard.drops(batch)] = place
-        return first
+    format: str = "original"
+    """``original`` (the rows and fields as they came), ``alpaca``, ``sharegpt``, ``messages`` or ``trl``."""
+    container: str | None = None
+    """``jsonl``, ``parquet`` or ``datasets``. None: that of the pool."""
+    truncation: Truncation | None = None
+    """Asks how many selected rows a maximum sequence length would cut."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Selection:
     """Which rows of a pool were kept, and of every other row why it was not. Made by ``select``.
 
-    ``rows`` are the kept ones, ascending; ``size`` how many were asked for.
+    ``rows`` are the numbers of the kept ones in the pool, ascending; ``size`` is how many were asked for. Its
+    length is that of ``rows``, and iterating gives the kept Examples. ``to_pandas``, ``to_polars``,
+    ``to_dataset``, ``to_arrow`` and ``to_list`` give the kept rows with all of their columns, as they came;
     ``write`` puts the subset on disk.
     """
 
@@ -118,9 +93,9 @@ class Selection:
         container: str | None = None,
         truncation: Truncation | None = None,
     ) -> SelectionSummary:
-        """Write the subset into the folder ``out``, as ``pick`` does."""
+        """Write the subset into the folder ``out``, as ``pick`` does; see ``Form`` for how."""
         with filling(Path(out), FILES) as folder:
-            self.fill(folder, format, container, truncation)
+            self.fill(folder, Form(format, container, truncation))
         return self.summary
 
     @property
@@ -136,11 +111,75 @@ class Selection:
             kept=len(self.rows),
             rejected=len(self.rejected),
             dropped=tuple(Dropped(reason, count) for reason, count in sorted(self._reasons.items())),
-            settings={"size": self.size, **_arguments(self.selector), **self._measured},
+            settings={"size": self.size, **arguments(self.selector), **self._measured},
             audit=self._audit or {},
             rejections=rejections(self.rejected),
             unread=unread_of(self.pool),
         )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Example]:
+        return self.pool.examples(self.rows.tolist())
+
+    def __repr__(self) -> str:
+        kept, read = len(self.rows), self.guarded.scored.rows
+        return (
+            f"<Selection of {kept:,} of {self.pool.rows:,} rows by {self.selector.name}: {read - kept:,} "
+            f"dropped, {self.pool.rows - read:,} rejected>"
+        )
+
+    def _repr_html_(self) -> str:
+        from handpicked.selection.notebook import shown
+
+        return shown(self)
+
+    @cached_property
+    def scores(self) -> pa.Table:
+        """Every row of the pool, in order: row, id, its scores, kept, and the reason where it was not. A
+        rejected row has no id.
+        """
+        return pa.Table.from_batches(self.table())
+
+    @property
+    def kept(self) -> pa.Table:
+        """The lines of ``scores`` that were kept: row, id, scores."""
+        return self.scores.filter(pc.field("kept")).drop_columns(["kept", "reason"])
+
+    @property
+    def dropped(self) -> pa.Table:
+        """The lines of ``scores`` that could be read and were not kept: row, id, scores, reason."""
+        return self.scores.filter(~pc.field("kept") & pc.field("id").is_valid()).drop_columns(["kept"])
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """The kept rows as dictionaries."""
+        return taken.to_list(self.pool, self.rows)
+
+    def to_arrow(self) -> pa.Table:
+        """The kept rows as an Arrow table. Raises PoolError where no schema fits them all."""
+        return taken.to_arrow(self.pool, self.rows)
+
+    def to_pandas(self) -> Any:
+        """The kept rows as a pandas DataFrame, with the index of one that was given. Raises MissingPart."""
+        return taken.to_pandas(self.pool, self.rows)
+
+    def to_polars(self) -> Any:
+        """The kept rows as a polars DataFrame. Raises MissingPart, and PoolError as ``to_arrow``."""
+        return taken.to_polars(self.pool, self.rows)
+
+    def to_dataset(self) -> Any:
+        """The kept rows as a ``datasets.Dataset``. Raises MissingPart, and PoolError as ``to_arrow``."""
+        return taken.to_dataset(self.pool, self.rows)
+
+    def push_to_hub(self, name: str) -> str:
+        """Upload the subset, as ``write`` leaves it, to the private data set ``name``; the sentence to tell.
+
+        Raises MissingPart where the hub's client is missing or refuses.
+        """
+        with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
+            self.write(folder)
+            return push(Path(folder), name)
 
     @property
     def _measured(self) -> dict[str, str]:
@@ -239,9 +278,7 @@ class Selection:
     def fill(
         self,
         folder: Path,
-        format: str = "original",
-        container: str | None = None,
-        truncation: Truncation | None = None,
+        form: Form = Form(),
         facts: Mapping[str, Any] | None = None,
         progress: Progress = SILENT,
     ) -> None:
@@ -254,8 +291,8 @@ class Selection:
             )  # hashes the pool's files, which the manifest will ask for
             scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
             at_hand = None if self._top_rows is None else self._top_rows.tables
-            written = self.pool.write(self.rows.tolist(), folder, format, container, at_hand)
-            self._audit = audit(*self._to_audit(written, format), self.plan.tokenizer, truncation)
+            written = self.pool.write(self.rows.tolist(), folder, form.format, form.container, at_hand)
+            self._audit = audit(*self._to_audit(written, form.format), self.plan.tokenizer, form.truncation)
             for half in (inputs, scores):
                 half.result()
             write_json(folder / MANIFEST, self._manifest(folder, facts or {}))
@@ -297,7 +334,7 @@ class Selection:
         return {
             "handpicked": __version__,
             "pool": pool_described(self.pool),
-            "selector": {"name": self.selector.name, **_arguments(self.selector)},
+            "selector": {"name": self.selector.name, **arguments(self.selector)},
             "counts": {
                 "pool": summary.pool,
                 "kept": summary.kept,
@@ -331,71 +368,3 @@ def _with_rejected(batch: pa.RecordBatch, rejected: Sequence[Rejected]) -> pa.Re
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], one.type) for one in schema], schema=schema)
-
-
-def _arguments(record: Any) -> dict[str, Any]:
-    """The recorded arguments of a scorer or selector, without those too long to repeat (lengths, prompts)."""
-    if not is_dataclass(record) or isinstance(record, type):
-        return {}
-    left_out = ("lengths", "prompts", "without", "file", "missing", "embeddings")
-    found = {one.name: getattr(record, one.name) for one in fields(record) if one.name not in left_out}
-    return {
-        key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        for key, value in found.items()
-    }
-
-
-def unread_of(pool: Pool) -> tuple[Unread, ...]:
-    """What the rows of a pool hold that is no part of the conversation, where the pool can tell."""
-    told = getattr(pool, "unread", None)
-    return () if told is None else tuple(told())
-
-
-def pool_described(pool: Pool) -> dict[str, Any]:
-    """A pool as a manifest names it: its format and why, its rows, its files with their hashes."""
-    return {
-        "format": pool.format,
-        "why": pool.why,
-        "rows": pool.rows,
-        "not_of_the_conversation": {one.field: one.rows for one in unread_of(pool)},
-        "inputs": [dict(one) for one in pool.inputs()],
-    }
-
-
-def described(scorer: ScoreColumn) -> dict[str, Any]:
-    """A scorer as a manifest names it: unit, direction, what null means, its arguments and
-    its tokenizer's identity.
-    """
-    described = {
-        "name": scorer.name,
-        "unit": scorer.unit,
-        "better": scorer.better,
-        "null": scorer.missing,
-        "version": scorer.version,
-        **_arguments(scorer),
-    }
-    part = part_of(scorer)
-    return described | scorer.recorded | ({} if part is None else {"part": part})
-
-
-def versions() -> dict[str, str]:
-    """The versions that a selection may depend on."""
-    found = {"python": platform.python_version()}
-    for name in (
-        "pyarrow",
-        "numpy",
-        "gigatoken",
-        "tokenizers",
-        "daft",
-        "nltk",
-        "rensa",
-        "torch",
-        "transformers",
-        "sentence-transformers",
-        "faiss-cpu",
-    ):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

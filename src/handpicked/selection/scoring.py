@@ -1,104 +1,202 @@
-"""``handpicked score``: every score of every row of a pool, without a selection."""
+"""Every score of every row of a pool, without a selection."""
 
 from __future__ import annotations
 
-import logging
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from handpicked._version import __version__
 from handpicked.catalogue import SCORERS, is_file
 from handpicked.config import ScoreSettings
+from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError, did_you_mean
 from handpicked.parts import Part
-from handpicked.progress import SILENT, Progress
-from handpicked.records import Pool, Rejected, Runner, to_json
+from handpicked.records import Pool, Rejected, to_json
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
 from handpicked.scorers.text.of_part import of_part, part_of
+from handpicked.selection.described import described, pool_described, versions
+from handpicked.selection.execution import Execution
 from handpicked.selection.kept_scores import modeled
 from handpicked.selection.methods import scorers_for
 from handpicked.selection.reasons import none_readable, rejections
-from handpicked.selection.result import described, pool_described, versions
 from handpicked.selection.scores import ScoredPool, score_pool
+from handpicked.settings import settings_of
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
-
-log = logging.getLogger(__name__)
 
 FILES = ("scores.parquet", "rejected.jsonl", MANIFEST)
 
 
+@dataclass(eq=False, repr=False)
+class Scored:
+    """The scores of a pool, by ``scorers``. Made by ``score``; rows = scored + rejected, always."""
+
+    pool: Pool
+    scorers: tuple[ScoreColumn, ...]
+    part: Part
+    scored: ScoredPool
+    _keep_alive: Any = None
+
+    def __len__(self) -> int:
+        return self.scored.rows
+
+    def __repr__(self) -> str:
+        names = ", ".join(one.name for one in self.scorers if not isinstance(one, StoredReason))
+        return f"<Scores of {len(self):,} of {self.pool.rows:,} rows: {names}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(chr(10).join([repr(self)[1:-1], *values_told(self.counts)]))}</pre>"
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """A line for every readable row, in pool order: ``row`` (its number in the pool), ``id`` (the hash of
+        its messages), and the columns of each scorer. A value that could not be computed is null; of a scorer
+        by a model NAME_reason says why.
+        """
+        return pa.Table.from_batches(self.scored.batches(), self.scored.schema)
+
+    @cached_property
+    def rejected(self) -> Sequence[Rejected]:
+        """The rows that could not be read. Raises PoolError where the pool changed since it was scored."""
+        return _rejected(self.pool, self.scored.rows)
+
+    @cached_property
+    def counts(self) -> dict[str, Any]:
+        """How many rows were scored and rejected, and of each score how many values are null and why."""
+        nulls, reasons = _nulls(self.scored, self.scorers)
+        return {
+            "pool": self.pool.rows,
+            "scored": self.scored.rows,
+            "rejected": len(self.rejected),
+            "rejections": {part.reason: part.rows for part in rejections(self.rejected)},
+            "null": nulls,
+            **({"part": self.part} if any(map(part_of, self.scorers)) else {}),
+            **({"reasons": reasons} if reasons else {}),
+        }
+
+    def write(self, out: str | Path) -> None:
+        """Write scores.parquet, rejected.jsonl and manifest.json into ``out``. Raises StoreError."""
+        with filling(Path(out), FILES) as folder:
+            self.fill(folder)
+
+    def fill(self, folder: Path, command: Sequence[str] = ()) -> None:
+        """Write the files into ``folder``, the manifest last."""
+        names = [one.name for one in self.scorers]
+        with writing(folder):
+            file = str(folder / "scores.parquet")
+            with pq.ParquetWriter(
+                file, self.scored.schema, compression="zstd", use_dictionary=names
+            ) as writer:
+                for batch in self.scored.batches():
+                    writer.write_batch(batch)
+            with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as lines:
+                lines.writelines(to_json(one) + "\n" for one in self.rejected)
+            write_json(folder / MANIFEST, _manifest(self.pool, self.counts, self.scorers, command, folder))
+
+
 def score(
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    part: Part = "response",
+    tokenizer: str | None = None,
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
+    **settings: Any,
+) -> Scored:
+    """The scores of every readable row of ``data`` by one scorer or several.
+
+    ``data`` is a pool or anything that ``read`` takes. Text scorers are of ``part`` of the response, and
+    ``tokenizer`` counts its tokens. A scorer that needs a model, an endpoint or a target set works by
+    ``settings``, the fields of ``ScoreSettings`` (``model="gpt-4o-mini"``, ``sample=1000``), and has several
+    columns. What it computes is kept in the cache: a killed job takes up where it stopped.
+
+    Raises:
+        ConfigError: an unknown scorer or setting, or a scorer named twice.
+        PoolError: ``data`` cannot be read, or no row of it.
+    """
+    names = [by] if isinstance(by, str) else by
+    made = settings_of(ScoreSettings, settings, "")
+    keep_alive = tempfile.TemporaryDirectory(prefix="handpicked-")
+    found = _scored(
+        read(data), names, Path(keep_alive.name), tokenizer=tokenizer, part=part, settings=made,
+        execution=execution,
+    )  # fmt: skip
+    found._keep_alive = keep_alive
+    return found
+
+
+def score_into(
     pool: Pool,
     names: Sequence[str],
     out: str | Path,
-    progress: Progress = SILENT,
     *,
     tokenizer: str | None = None,
     part: Part = "response",
     settings: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
-    runner: Runner = "native",
-    address: str | None = None,
+    execution: Execution = Execution(),  # noqa: B008  (frozen)
     command: Sequence[str] = (),
-    keep_versions: bool = False,
-    say: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
-    """Write scores.parquet (row, id, one column a scorer), rejected.jsonl and manifest.json into
-    ``out``; return the counts.
-
-    ``scores.parquet`` has a line for every readable row, in pool order; a score that could not be computed is
-    null, and the manifest counts these and says why. Text scorers are of ``part`` of the response. Rows =
-    scored + rejected, always. A scorer that needs a model, an endpoint or a target set works by ``settings``
-    and has several columns, of which NAME_reason says why a value is null; ``say`` gets a line beforehand on
-    what it will take. What it computes is kept in the cache: a killed job takes up where it stopped, with
-    ``keep_versions`` also where other versions of libraries or methods began.
+    """``score`` written into the folder ``out``: scores.parquet (a line for every readable row),
+    rejected.jsonl and manifest.json. Returns the counts.
 
     Raises:
         ConfigError: an unknown scorer, or one named twice.
         StoreError: ``out`` cannot be written.
     """
     _check(names)
+    with filling(Path(out), FILES) as folder:
+        scored = _scored(
+            pool, names, folder, tokenizer=tokenizer, part=part, settings=settings, execution=execution
+        )
+        scored.fill(folder, command)
+        (folder / "scores.arrow").unlink()
+        return scored.counts
+
+
+def _scored(
+    pool: Pool,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    tokenizer: str | None,
+    part: Part,
+    settings: ScoreSettings,
+    execution: Execution,
+) -> Scored:
+    """The scores of ``pool``, which wait in ``folder``."""
+    _check(names)
     made = scorers_for(names, settings, tokenizer)
     texts = [of_part(one, part) for one in made if isinstance(one, Scorer)]
     if part != "response" and not any(map(part_of, texts)):
         raise ConfigError(
-            f"--part: {' and '.join(names)} is of the whole response; only text scorers are of a part."
+            f"part: {' and '.join(names)} is of the whole response; only text scorers are of a part."
         )
     by_models = modeled(
         pool, [one for one in made if isinstance(one, PoolScorer)], settings,
-        tokenizer=tokenizer, keep_versions=keep_versions, say=say, progress=progress,
+        tokenizer=tokenizer, execution=execution,
     )  # fmt: skip
-    if by_models and runner == "ray":
-        say("scores by models are computed in this process; only the rest of the work goes to Ray")
-    scorers = [*texts, *(column for one in by_models for column in one.columns)]
-    with filling(Path(out), FILES) as folder, writing(folder):
-        scored = score_pool(
-            pool, scorers, (), folder / "scores.arrow", runner=runner, address=address, progress=progress
-        )
-        nulls, reasons = _write(scored, folder / "scores.parquet", scorers)
-        rejected = _rejected(pool, scored.rows)
-        if rejected and not scored.rows:
-            raise none_readable(rejected)
-        with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(to_json(one) + "\n" for one in rejected)
-        (folder / "scores.arrow").unlink()
-        counts = {
-            "pool": pool.rows,
-            "scored": scored.rows,
-            "rejected": len(rejected),
-            "rejections": {part.reason: part.rows for part in rejections(rejected)},
-            "null": nulls,
-            **({"part": part} if any(map(part_of, texts)) else {}),
-            **({"reasons": reasons} if reasons else {}),
-        }
-        write_json(folder / MANIFEST, _manifest(pool, counts, scorers, command, folder))
-    return counts
+    if by_models and execution.runner == "ray":
+        execution.say("scores by models are computed in this process; only the rest of the work goes to Ray")
+    scorers = (*texts, *(column for one in by_models for column in one.columns))
+    scored = score_pool(
+        pool, scorers, (), folder / "scores.arrow",
+        runner=execution.runner, address=execution.address, progress=execution.progress,
+    )  # fmt: skip
+    found = Scored(pool, scorers, part, scored)
+    if not scored.rows and found.rejected:
+        raise none_readable(found.rejected)
+    return found
 
 
 def values_told(counts: Mapping[str, Any]) -> list[str]:
@@ -154,38 +252,35 @@ def _check(names: Sequence[str]) -> None:
     known = SCORERS.names
     counts = Counter(names)
     mistakes = [
-        f"--scorer: there is no scorer '{name}'.{did_you_mean(name, known)}"
+        f"scorer: there is no scorer '{name}'.{did_you_mean(name, known)}"
         for name in counts
         if not is_file(name) and name not in known
     ]
     mistakes += [
-        f"--scorer: '{name}' is named twice; columns of scores.parquet must differ."
+        f"scorer: '{name}' is named twice; columns of scores.parquet must differ."
         for name, count in counts.items()
         if count > 1 and name in known
     ]
     if not names:
-        mistakes.append(f"--scorer is missing: name at least one of {', '.join(known)}.")
+        mistakes.append(f"scorer is missing: name at least one of {', '.join(known)}.")
     if mistakes:
         raise ConfigError(*mistakes)
 
 
-def _write(
-    scored: ScoredPool, file: Path, scorers: Sequence[ScoreColumn]
+def _nulls(
+    scored: ScoredPool, scorers: Sequence[ScoreColumn]
 ) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-    """Write the scores; the number of nulls of each, and of those by a model how many for which reason."""
-    names = [scorer.name for scorer in scorers]
+    """The number of nulls of each score, and of those by a model how many for which reason."""
     nulls = {scorer.name: 0 for scorer in scorers if not isinstance(scorer, StoredReason)}
     reasons: dict[str, Counter[str]] = {
         scorer.name: Counter() for scorer in scorers if isinstance(scorer, Stored) and scorer.about
     }
     of = {scorer.name: scorer.reasons for scorer in scorers if isinstance(scorer, Stored)}
-    with pq.ParquetWriter(file, scored.schema, compression="zstd", use_dictionary=names) as writer:
-        for batch in scored.batches():
-            writer.write_batch(batch)
-            for name in nulls:
-                nulls[name] += batch[name].null_count
-            for name, counts in reasons.items():
-                counts.update(batch[of[name]].filter(batch[name].is_null()).to_pylist())
+    for batch in scored.batches():
+        for name in nulls:
+            nulls[name] += batch[name].null_count
+        for name, counts in reasons.items():
+            counts.update(batch[of[name]].filter(batch[name].is_null()).to_pylist())
     return nulls, {name: dict(counts) for name, counts in reasons.items() if counts}
 
 

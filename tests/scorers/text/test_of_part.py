@@ -11,7 +11,7 @@ from handpicked.config import SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError
 from handpicked.selection import pick
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 
 ROWS = [
     {"prompt": "p", "response": "<think>\none two three\n</think>\n\nfour"},
@@ -31,7 +31,7 @@ def pool(tmp_path):
     [("response", [6, 2, 5], 0), ("thought", [3, 0, 1], 0), ("answer", [1, 2, 5], 2)],
 )
 def test_each_part_has_its_own_length(pool, tmp_path, part, words, longest):
-    counts = score(pool, ["words"], tmp_path / "scores", part=part)
+    counts = score_into(pool, ["words"], tmp_path / "scores", part=part)
     assert pq.read_table(tmp_path / "scores/scores.parquet")["words"].to_pylist() == words
     assert counts["part"] == part
     summary = pick(pool, SelectSettings(size=1, measure="words", part=part), tmp_path / "out")

@@ -1,0 +1,114 @@
+"""Judging from Python: answers, reviews and labelled pairs as files or as objects."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from handpicked.config import JudgeSettings
+from handpicked.data.objects import as_file
+from handpicked.errors import ConfigError
+from handpicked.experiment import judge_files
+from handpicked.experiment.judge_files import Judged, has_verdicts, refuse_unread, replay_file
+from handpicked.judges import load_judge
+from handpicked.progress import Progress, shown
+from handpicked.settings import settings_of
+
+
+def judge(
+    a: Any,
+    b: Any,
+    by: str | Sequence[str] = "reference-similarity",
+    *,
+    out: str | Path | None = None,
+    progress: Progress = shown,
+    **settings: Any,
+) -> Judged:
+    """Judge two sets of answers, paired by prompt, each pair in both orders.
+
+    ``a`` and ``b`` are files of answers, or their rows as any object that ``read`` takes; a model is called
+    by its field ``generator``, else by its file, else A and B. ``by`` names a judge or several (these also
+    make a panel), and ``settings`` are the fields of ``JudgeSettings``, such as ``model="gpt-4o"``. ``out``
+    gets verdicts.jsonl, pairs.jsonl, unpaired.json and judgements.json; it is needed where replies are paid
+    for, because they are kept there.
+
+    Raises:
+        ConfigError: an unknown judge or setting. PoolError: no answers, or no prompt in common.
+        EndpointError: not one verdict of a judge could be read. NotYet: batches are being worked on.
+    """
+    judges = _judges(by, settings)
+    with ExitStack() as stack:
+        one, other = (stack.enter_context(as_file(data, name)) for data, name in ((a, "A"), (b, "B")))
+        folder = stack.enter_context(_folder(out, judges))
+        judged = judge_files.judge_files(one, other, judges, folder, progress)
+    refuse_unread(judged)
+    return judged
+
+
+def calibrate(
+    labelled: Any,
+    by: str | Sequence[str] = (),
+    *,
+    verdicts: Any = None,
+    out: str | Path | None = None,
+    progress: Progress = shown,
+    **settings: Any,
+) -> Judged:
+    """How far judges agree with people, on pairs that people have labelled (a file, or rows as an object).
+
+    Without ``by``, the judges whose verdicts stand beside the labels, or in ``verdicts``, and nothing is
+    asked. The rest is as for ``judge``.
+    """
+    judges = _judges(by, settings)
+    with ExitStack() as stack:
+        file = stack.enter_context(as_file(labelled, "labelled pairs"))
+        stored = None if verdicts is None else stack.enter_context(as_file(verdicts, "verdicts"))
+        if not judges and stored is None and not has_verdicts(file):
+            raise ConfigError("by: the pairs hold labels and no verdicts of a judge; name a judge.")
+        folder = stack.enter_context(_folder(out, judges)) if judges else None if out is None else Path(out)
+        judged = judge_files.calibrate(file, judges, folder, progress, verdicts=stored)
+    refuse_unread(judged)
+    return judged
+
+
+def replay(
+    reviews: Any,
+    *,
+    reversed_: Any = None,
+    a: str | None = None,
+    b: str | None = None,
+    out: str | Path | None = None,
+) -> Judged:
+    """Everything that can be known of stored reviews (a file, or rows as an object), with no call.
+
+    ``reversed_`` holds the reviews of the other order, where each order is apart; ``a`` and ``b`` name the
+    models that are compared. Raises PoolError where the reviews are not recognised.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(as_file(reviews, "reviews"))
+        other = None if reversed_ is None else stack.enter_context(as_file(reversed_, "reversed reviews"))
+        return replay_file(file, None if out is None else Path(out), reversed_=other, a=a, b=b)
+
+
+def _judges(by: str | Sequence[str], settings: dict[str, Any]) -> list[JudgeSettings]:
+    names = [by] if isinstance(by, str) else by
+    return [settings_of(JudgeSettings, {"name": name, **settings}, "") for name in names]
+
+
+@contextmanager
+def _folder(out: str | Path | None, judges: Sequence[JudgeSettings]) -> Iterator[Path]:
+    """The folder for the verdicts: ``out``, or one that is deleted where nothing is lost by it."""
+    if out is not None:
+        yield Path(out)
+        return
+    paid = next((one.name for one in judges if load_judge(one.name).asks), None)
+    if paid is not None:
+        raise ConfigError(
+            f"out: name a folder. '{paid}' asks a model, and replies are kept there, so that a second run "
+            "asks only for what is missing."
+        )
+    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
+        yield Path(folder)
