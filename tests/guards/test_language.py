@@ -45,7 +45,7 @@ def test_the_wanted_language(tmp_path):
     pairs = [(TEXTS["en"], TEXTS[said]) for said in ("de", "en", "fr")]
     assert found(Language(wanted="de"), pairs, tmp_path) == [None, "en", "fr"]
     assert plan_guards(["language=de"]) == (Language(wanted="de"),)
-    with pytest.raises(ConfigError, match="wanted"):
+    with pytest.raises(ConfigError, match="ISO 639 code of a language, such as language=en"):
         plan_guards(["language=German"])
 
 

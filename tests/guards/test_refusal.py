@@ -59,5 +59,8 @@ def test_a_file_without_phrases_is_a_mistake(tmp_path):
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(ConfigError, match="holds no phrase"):
         plan_guards([f"refusal={tmp_path / 'empty.txt'}"])
-    with pytest.raises(ConfigError, match="cannot be read"):
+    (tmp_path / "latin.txt").write_bytes("être".encode("latin-1"))
+    with pytest.raises(ConfigError, match="save the file as UTF-8"):
+        plan_guards([f"refusal={tmp_path / 'latin.txt'}"])
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
         plan_guards([f"refusal={tmp_path / 'none.txt'}"])

@@ -126,7 +126,7 @@ def _type(kind: Any) -> str:
     if hasattr(kind, "__metadata__"):
         return _type(arguments[0])
     if arguments:
-        return " | ".join(_type(one) for one in arguments if one is not type(None))
+        return " | ".join(_type(one) for one in arguments if one not in (type(None), ...))
     return getattr(kind, "__name__", str(kind))
 
 

@@ -34,7 +34,7 @@ class Guard(Method, ABC):
         if not value:
             return {}
         if not cls.value:
-            raise ValueError("it takes no value")
+            raise ValueError("it takes no value.")
         return {cls.value: value}
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar
@@ -59,6 +60,12 @@ class Language(Lint):
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("prompt", "response")
     fault: ClassVar[str] = "it is answered in another language than its prompt's"
+
+    @classmethod
+    def settings_in(cls, value: str) -> Mapping[str, Any]:
+        if not re.fullmatch("([a-z]{2,3})?", value):
+            raise ValueError("write the ISO 639 code of a language, such as language=en.")
+        return {"wanted": value}
 
     @property
     def rule(self) -> str:

@@ -54,8 +54,10 @@ class Refusal(Lint):
         file = Path(self.phrases).expanduser() if self.phrases else SHIPPED
         try:
             return file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the phrases {file} cannot be read: {error}") from error
+        except OSError as error:
+            raise ConfigError(f"the phrases {file} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"the phrases {file} are not UTF-8 text; save the file as UTF-8.") from error
 
     @property
     def _patterns(self) -> tuple[str, ...]:
