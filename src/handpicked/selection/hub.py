@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from handpicked.data.hubfaults import hub_errors
 from handpicked.errors import MissingPart, first_line
-from handpicked.models.load import hub_errors
 
 
 def push(folder: Path, name: str) -> str:
