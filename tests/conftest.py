@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
 from local_hub import Hub, local_hub
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure

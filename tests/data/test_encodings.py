@@ -155,5 +155,5 @@ def test_the_place_in_a_large_array_of_one_line(tmp_path, monkeypatch):
 
 def test_the_place_of_a_prompt_that_is_none(tmp_path):
     (tmp_path / "prompts.json").write_text(json.dumps([{"prompt": "a"}, {"prompt": " "}]))
-    with pytest.raises(PoolError, match="prompts.json, line 1, row 2 of the array: the prompt is empty"):
+    with pytest.raises(PoolError, match=r"prompts\.json, line 1, row 2 of the array: the prompt is empty"):
         read_prompts(tmp_path / "prompts.json", "x")

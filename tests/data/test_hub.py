@@ -63,7 +63,7 @@ def test_train_of_the_default_config_is_read_as_the_card_says(pool, name):
 
 def test_the_commit_and_the_licence_are_in_the_manifest(pool):
     inputs = read("me/pool").inputs()
-    assert [one["path"] for one in inputs][0] == f"hf://datasets/me/pool@{pool}/data/tr-0.jsonl"
+    assert inputs[0]["path"] == f"hf://datasets/me/pool@{pool}/data/tr-0.jsonl"
     assert {(one["commit"], one["licence"]) for one in inputs} == {(pool, "cc-by-4.0")}
 
 
@@ -214,7 +214,7 @@ def test_a_connection_that_breaks_again_and_again_leaves_no_half_of_a_pool(hub, 
     monkeypatch.setattr("time.sleep", lambda _: None)
     hub.put("me/long", {"a.jsonl": rows(*"abcdefgh"), "b.jsonl": rows("b")})
     hub.cut = 99
-    with pytest.raises(PoolError, match="the connection failed or broke .* Run the same command again"):
+    with pytest.raises(PoolError, match=r"the connection failed or broke .* Run the same command again"):
         read("me/long")
     hub.cut = 0
     assert len(said(read("me/long"))) == 9
@@ -226,11 +226,11 @@ def test_without_the_hub_a_whole_copy_in_the_cache_is_read_and_a_part_is_not(hub
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert said(read("me/pool", config="small")) == ["small"]
     with pytest.raises(
-        PoolError, match="in the cache of this machine only in part.*handpicked fetch me/pool"
+        PoolError, match=r"in the cache of this machine only in part.*handpicked fetch me/pool"
     ):
         read("me/pool")
     with pytest.raises(
-        PoolError, match="HF_HUB_OFFLINE says that this machine is offline.*handpicked fetch me/new"
+        PoolError, match=r"HF_HUB_OFFLINE says that this machine is offline.*handpicked fetch me/new"
     ):
         read("me/new")
 

@@ -38,7 +38,7 @@ def test_a_cloned_hub_layout_is_read_by_its_card(tmp_path):
     assert said(pool) == [SHARDS[0]]
     assert pool.inputs()[0]["licence"] == "mit"
     with pytest.raises(
-        PoolError, match="no split 'train', but train_sft, test_sft, train_gen. Name one with --split"
+        PoolError, match=r"no split 'train', but train_sft, test_sft, train_gen\. Name one with --split"
     ):
         read(folder)
 
@@ -103,7 +103,7 @@ def test_a_data_dir_bounds_what_is_read(tmp_path):
 
 def test_a_split_of_a_file_is_refused(tmp_path):
     file = folder_of(tmp_path, None, "a.jsonl") / "a.jsonl"
-    with pytest.raises(PoolError, match="--split test: .*a.jsonl is no folder"):
+    with pytest.raises(PoolError, match=r"--split test: .*a\.jsonl is no folder"):
         read(file, split="test")
 
 

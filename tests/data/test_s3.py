@@ -6,10 +6,10 @@ import importlib.util
 import json
 
 import pytest
-from local_s3 import local_s3
 
 from handpicked.data import etag, read, remote
 from handpicked.errors import PoolError
+from local_s3 import local_s3
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("moto") is None, reason="moto is not installed: pip install 'moto[s3,server]'"

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from handpicked._version import __version__
+from handpicked.data.layout import CARD
 from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
@@ -25,6 +26,7 @@ from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
 from handpicked.scorers.text.of_part import part_of
 from handpicked.selection.audit import Truncation, audit
+from handpicked.selection.card import write_card
 from handpicked.selection.guards import GuardPlan
 from handpicked.selection.plan import SelectionPlan
 from handpicked.selection.reasons import rejections
@@ -36,7 +38,7 @@ from handpicked.selectors.topk import numbers
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
 
-FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", MANIFEST)
+FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", CARD, MANIFEST)
 SKETCHES = ("minhash",)
 """Score columns that mean nothing to a reader, and are not written."""
 
@@ -258,7 +260,10 @@ class Selection:
             self._audit = audit(*self._to_audit(written, format), self.plan.tokenizer, truncation)
             for half in (inputs, scores):
                 half.result()
-            write_json(folder / MANIFEST, self._manifest(folder, facts or {}))
+            manifest = self._manifest(facts or {})
+            write_card(folder, written.name, manifest)
+            outputs = {name: digest(folder / name) for name in FILES if (folder / name).exists()}
+            write_json(folder / MANIFEST, {**manifest, "outputs": outputs, "versions": versions()})
 
     def _to_audit(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
         """A pool and the rows of it that were kept: the written subset where it can be read as
@@ -292,7 +297,7 @@ class Selection:
                 writer.write_batch(batch)
                 step(len(batch))
 
-    def _manifest(self, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def _manifest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         summary = self.summary
         return {
             "handpicked": __version__,
@@ -310,8 +315,6 @@ class Selection:
             "audit": dict(summary.audit),
             **self.plan.recorded,
             **facts,
-            "outputs": {name: digest(folder / name) for name in FILES if (folder / name).exists()},
-            "versions": versions(),
         }
 
 
