@@ -132,9 +132,9 @@ def test_what_exists_here_is_read_here(pool, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"split": "tset"}, "--split tset: me/pool has no such split. Did you mean 'test'?"),
-        ({"config": "al"}, "--config al: me/pool has no such config. Did you mean 'all'?"),
-        ({"config": "small", "split": "test"}, "has no such split. Known: train."),
+        ({"split": "tset"}, "me/pool has no split 'tset'. Did you mean 'test'?"),
+        ({"config": "al"}, "me/pool has no config 'al'. Did you mean 'all'?"),
+        ({"config": "small", "split": "test"}, "has no split 'test'. Known: train."),
     ],
 )
 def test_a_split_or_config_that_is_not_there_names_those_that_are(pool, options, says):

@@ -12,7 +12,7 @@ from handpicked.errors import PoolError
 from local_s3 import local_s3
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("moto") is None, reason="moto is not installed: pip install 'moto[s3,server]'"
+    importlib.util.find_spec("moto") is None, reason="a local S3 is not installed: pip install 'moto[s3]' flask flask-cors"
 )
 
 

@@ -9,6 +9,7 @@ import typer
 from handpicked._version import __version__
 from handpicked.cli.benchmarks import bench
 from handpicked.cli.experiments import generate, run, train
+from handpicked.cli.fetching import fetch
 from handpicked.cli.judges import judge
 from handpicked.cli.overview import doctor, methods
 from handpicked.cli.results import inspect, report
@@ -35,5 +36,5 @@ def _root(
         raise typer.Exit
 
 
-for command in (select, score, run, train, generate, bench, judge, report, inspect, methods, doctor):
+for command in (select, score, run, train, generate, bench, judge, report, inspect, fetch, methods, doctor):
     app.command()(command)

@@ -133,7 +133,7 @@ def _wanted(
     if place.path in listing.files:
         if split is not None or config is not None:
             raise PoolError(
-                f"--split and --config choose among files, and {place.path} of {place.name} is one"
+                f"a split or a config is one of several files, and {place.path} of {place.name} is one"
             )
         return [place.path], []
     below = [file for file in listing.files if file.startswith(f"{place.path}/")]

@@ -66,7 +66,7 @@ def chosen(
     """
     configs = _configs(card)
     if not configs and config is not None:
-        raise PoolError(f"--config {config}: {where} has no configs: its {CARD} lists none")
+        raise PoolError(f"{where} has no config '{config}': its {CARD} lists none")
     remarks: list[str] = []
     if not configs:
         return _by_names(files, where, split, remarks), remarks
@@ -110,12 +110,12 @@ def _configs(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _config(configs: Mapping[str, Mapping[str, Any]], where: str, wanted: str | None) -> str:
     if wanted is not None and wanted not in configs:
-        raise PoolError(f"--config {wanted}: {where} has no such config.{did_you_mean(wanted, configs)}")
+        raise PoolError(f"{where} has no config '{wanted}'.{did_you_mean(wanted, configs)}")
     flagged = [name for name, one in configs.items() if one.get("default") is True]
     usual = [*flagged, *(name for name in configs if name == "default" or len(configs) == 1)]
     if wanted is None and not usual:
         raise PoolError(
-            f"{where} has several configs and no default one: {', '.join(configs)}. Name one with --config"
+            f"{where} has several configs and no default one: {', '.join(configs)}. Name one (--config)"
         )
     return usual[0] if wanted is None else wanted
 
@@ -138,9 +138,9 @@ def _split_of(splits: Sequence[str], where: str, wanted: str | None) -> str:
     if wanted is None:
         if "train" in splits or len(splits) == 1:
             return "train" if "train" in splits else splits[0]
-        raise PoolError(f"{where} has no split 'train', but {', '.join(splits)}. Name one with --split")
+        raise PoolError(f"{where} has no split 'train', but {', '.join(splits)}. Name one (--split)")
     if wanted not in splits:
-        raise PoolError(f"--split {wanted}: {where} has no such split.{did_you_mean(wanted, splits)}")
+        raise PoolError(f"{where} has no split '{wanted}'.{did_you_mean(wanted, splits)}")
     return wanted
 
 
@@ -169,10 +169,8 @@ def _asked_for(data: Sequence[str], said: Mapping[str, str], where: str, split: 
     if named or (split == "train" and not said and not shards):
         return named or list(data)
     known = dict.fromkeys([*shards.values(), *said.values()])
-    there = (
-        did_you_mean(split, known) if known else " The names of its files say no split; leave --split out."
-    )
-    raise PoolError(f"--split {split}: {where} has no such split.{there}")
+    there = did_you_mean(split, known) if known else " The names of its files say no split; name none."
+    raise PoolError(f"{where} has no split '{split}'.{there}")
 
 
 def matches(file: str, pattern: str) -> bool:

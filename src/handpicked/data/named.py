@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
+import json
 import logging
 import os
 import shutil
@@ -17,12 +19,14 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from handpicked.data import hub
 from handpicked.data.container import DAMAGED
 from handpicked.data.found import Found
 from handpicked.data.remote import cache_folder
 from handpicked.errors import PoolError, did_you_mean, first_line
-from handpicked.store import writing
+from handpicked.store import write_text, writing
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +42,8 @@ PATIENCE = 60
 @dataclass(frozen=True)
 class Named:
     """One published file. ``host`` is hub (a data set there) or github; ``sha256`` is that of the file, None where
-    the revision alone pins it.
+    the revision alone pins it. ``part_of`` is a Parquet table whose rows with a value in a field are the file's,
+    as (table, field, value).
     """
 
     name: str
@@ -50,6 +55,7 @@ class Named:
     sha256: str | None
     licence: str
     file: str
+    part_of: tuple[str, str, str] | None = None
 
     @property
     def url(self) -> str:
@@ -97,7 +103,7 @@ NAMED = {
               "tatsu-lab/alpaca_eval", "cd543a149df89434d8a54582c0151c0b945c3d20",
               "results/gpt4/model_outputs.json",
               "9c5149c146fadc99285f23abbaec2a62ba94ffa35c1dddacb70686571d9d780e", "CC-BY-NC-4.0",
-              "alpaca-eval-gpt4.json"),
+              "alpaca-eval-gpt4.json", ("alpaca_eval_model_outputs.parquet", "model_dir", "gpt4")),
     )
 }  # fmt: skip
 """Every one of them, by name."""
@@ -133,7 +139,10 @@ def fetch(name: str) -> Found:
         return Found(held, f"{PREFIX}{one.name}", origin)
     if one.host == "hub":
         place = hub.Place(one.repository, one.revision, one.path)
-        (found,), _ = hub.fetch(place, None, None)
+        try:
+            (found,), _ = hub.fetch(place, None, None)
+        except PoolError as error:
+            raise (_offline(one) if hub.is_offline() else error) from error
         _check(one, _sha256(found.path), found.name)
         return Found(found.path, f"{PREFIX}{one.name}", {**found.origin, **origin})
     return Found(_fetched(one), f"{PREFIX}{one.name}", origin)
@@ -145,45 +154,71 @@ def _held(one: Named) -> Path | None:
     if not given:
         return None
     folder = Path(given).expanduser()
-    names = (one.file, f"{one.file}.gz")
-    for file in [folder / name for name in names] + [
-        path for name in names for path in folder.glob(f"*/{name}")
-    ]:
-        if file.is_file():
-            if one.sha256 is None or _sha256(file) == one.sha256:
-                return file
-            log.warning("%s is not the published %s and is not taken", file, one.name)
+    for file in _named_so(folder, one.file, f"{one.file}.gz"):
+        if one.sha256 is None or _sha256(file) == one.sha256:
+            return file
+        log.warning("%s is not the published %s and is not taken", file, one.name)
+    if one.part_of is not None:
+        for table in _named_so(folder, one.part_of[0]):
+            if (found := _cut_out(one, table, *one.part_of[1:])) is not None:
+                return found
     return None
 
 
+def _named_so(folder: Path, *names: str) -> list[Path]:
+    """The files of these names in a folder, or right in one of its folders."""
+    below = [path for name in names for path in sorted(folder.glob(f"*/{name}"))]
+    return [file for file in (*(folder / name for name in names), *below) if file.is_file()]
+
+
+def _cut_out(one: Named, table: Path, field: str, value: str) -> Path | None:
+    """The published file, put together again from its rows in a larger table; None where its hash differs."""
+    rows = pq.read_table(table, filters=[(field, "=", value)]).drop_columns([field]).to_pylist()
+    text = json.dumps(rows, indent=2, separators=(",", ":")).replace("/", "\\/")  # as pandas wrote it
+    if hashlib.sha256(text.encode()).hexdigest() != one.sha256:
+        return None
+    place = _place(one)
+    write_text(place, text)
+    return place
+
+
+def _place(one: Named) -> Path:
+    """Where the cache has the file."""
+    place = cache_folder() / "named" / str(one.sha256)[:16] / one.file
+    with writing(place.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
 def _fetched(one: Named) -> Path:
-    assert one.sha256 is not None
-    place = cache_folder() / "named" / one.sha256[:16] / one.file
+    place = _place(one)
     if place.is_file() and _sha256(place) == one.sha256:
         return place
     if hub.is_offline():
-        raise PoolError(
-            f"{PREFIX}{one.name} is neither in the folder {FOLDER} nor in the cache, and this machine is set to be "
-            f"offline. Fetch it elsewhere (handpicked fetch {one.name} -o FOLDER) and set {FOLDER} to that folder."
-        )
+        raise _offline(one)
     log.info("fetching %s", one.url)
-    with writing(place.parent):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as aside:
-            try:
-                with urllib.request.urlopen(one.url, timeout=PATIENCE) as answer:
-                    shutil.copyfileobj(answer, aside, BLOCK)
-                aside.flush()
-                _check(one, _sha256(Path(aside.name)), one.url)
-                Path(aside.name).replace(place)
-            except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
-                raise PoolError(
-                    f"{PREFIX}{one.name} cannot be fetched from {one.url}: {first_line(error)}. Check the connection "
-                    f"and try again, or put the file into a folder and set {FOLDER} to it."
-                ) from error
-            finally:
-                Path(aside.name).unlink(missing_ok=True)
+    with writing(place.parent), tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as aside:
+        try:
+            with urllib.request.urlopen(one.url, timeout=PATIENCE) as answer:
+                shutil.copyfileobj(answer, aside, BLOCK)
+            aside.flush()
+            _check(one, _sha256(Path(aside.name)), one.url)
+            Path(aside.name).replace(place)
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            raise PoolError(
+                f"{PREFIX}{one.name} cannot be fetched from {one.url}: {first_line(error)}. Check the connection "
+                f"and try again, or put the file into a folder and set {FOLDER} to it."
+            ) from error
+        finally:
+            Path(aside.name).unlink(missing_ok=True)
     return place
+
+
+def _offline(one: Named) -> PoolError:
+    return PoolError(
+        f"{PREFIX}{one.name} is neither in the folder {FOLDER} nor in the cache, and this machine is set to be "
+        f"offline. Fetch it elsewhere (handpicked fetch {one.name} -o FOLDER) and set {FOLDER} to that folder."
+    )
 
 
 def _check(one: Named, sha256: str, where: str) -> None:

@@ -75,11 +75,12 @@ def _expand(name: str, split: str | None, config: str | None) -> tuple[list[Foun
 
 
 def _one_file(name: str, split: str | None, config: str | None) -> None:
-    option = next(
-        (f"--{word} {value}" for word, value in (("split", split), ("config", config)) if value), None
-    )
-    if option is not None:
-        raise PoolError(f"{option}: {name} is no folder and no data set on the hub, which have splits")
+    """Raises PoolError where a split or a config is asked for of what has none."""
+    asked = [
+        f"{word} '{value}'" for word, value in (("split", split), ("config", config)) if value is not None
+    ]
+    if asked:
+        raise PoolError(f"{name} has no {asked[0]}: it is no folder and no data set on the hub")
 
 
 def _local(name: str, path: Path, remarks: list[str]) -> list[Path]:
@@ -177,7 +178,9 @@ def _saved(folder: Path, split: str | None = None) -> list[Path]:
     except (ValueError, KeyError, TypeError) as error:
         raise PoolError(f"{folder / 'state.json'} is not what datasets writes: {error}") from error
     if split is not None and state.get("_split") != split:
-        raise PoolError(f"--split {split}: {folder} is one saved split, '{state.get('_split') or 'unnamed'}'")
+        raise PoolError(
+            f"{folder} has no split '{split}': it is one saved split, '{state.get('_split') or 'unnamed'}'"
+        )
     return files
 
 

@@ -42,7 +42,7 @@ def fetch(url: str, split: str | None = None, config: str | None = None) -> tupl
     sizes = dict(_listed(url))
     if url in sizes or _is_pattern(url):
         if split is not None or config is not None:
-            raise PoolError(f"--split and --config choose among the files of a folder, which {url} is not")
+            raise PoolError(f"a split or a config is one of a folder, which {url} is not")
         taken = [path for path in sorted(sizes) if path == url or is_data(Path(path.split("://", 1)[1]))]
         remarks: list[str] = []
     else:
