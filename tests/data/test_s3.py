@@ -12,7 +12,8 @@ from handpicked.errors import PoolError
 from local_s3 import local_s3
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("moto") is None, reason="a local S3 is not installed: pip install 'moto[s3]' flask flask-cors"
+    importlib.util.find_spec("moto") is None,
+    reason="a local S3 is not installed: pip install 'moto[s3]' flask flask-cors",
 )
 
 

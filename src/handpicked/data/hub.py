@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 AT_ONCE = 8
 """Files fetched at the same time."""
+TRIES = 3
+"""How often a file is asked for while the connection breaks; some releases of the client ask but once."""
 SCHEME = "hf://"
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _REVISION = r"refs/(?:convert|pr)/[^/]+|[^/]+"
@@ -220,7 +222,18 @@ def _copies(place: Place, listing: _Listing, names: Sequence[str]) -> list[Path]
         local_files_only=is_offline(),
     )
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return [Path(path) for path in threads.map(lambda name: one(filename=name), names)]
+        return list(threads.map(lambda name: _copy(one, name), names))
+
+
+def _copy(download: Callable[..., str], name: str) -> Path:
+    """A local copy of one file. Where the connection breaks it is asked for again, and goes on where it broke."""
+    for left in reversed(range(TRIES)):
+        try:
+            return Path(download(filename=name))
+        except hub_errors() as error:
+            if not left or is_offline() or not is_out_of_reach(error):
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _refusal(error: Exception, place: Place) -> PoolError:
