@@ -58,9 +58,20 @@ class PoolSettings(Strict):
     """The data set to select from."""
 
     path: str | tuple[str, ...]
-    """A file, a folder, a glob, several of them, or ``python-stdlib`` (the standard
-    library's own documentation).
+    """A file, a folder, a glob, a data set on the hub (``owner/name`` or ``hf://datasets/owner/name@revision``),
+    ``s3://bucket/folder``, ``named:alpaca``, several of them, or ``python-stdlib`` (the standard library's own
+    documentation).
     """
+    split: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """Split of a folder or of a data set on the hub; none: train. In no fingerprint itself, because the hash of
+    what is read is.
+    """
+    config: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """Config of a folder or of a data set on the hub, as its README.md lists them; none: the default one. In no
+    fingerprint itself, because the hash of what is read is.
+    """
+    encoding: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """Encoding of text files where they are neither UTF-8 nor UTF-16, such as ``windows-1252``."""
     format: str | None = None
     """Row format (alpaca, sharegpt, messages, ...); none: recognise it."""
     map: dict[str, str] | None = None
@@ -334,7 +345,13 @@ class PromptSettings(Strict):
     name: str
     """Test set name in the report; ``held-out`` is the held-out part of the pool."""
     path: str | None = None
-    """File of prompts, recognised like a pool. None for the held-out part of a pool."""
+    """File of prompts, a data set on the hub, or ``named:vicuna``, recognised like a pool. None for the held-out
+    part of a pool.
+    """
+    split: str | None = None
+    """Split of a folder or of a data set on the hub; none: train, or the only one."""
+    config: str | None = None
+    """Config of a folder or of a data set on the hub; none: the default one."""
     pool: str | None = None
     """A name in ``pools``: the pool whose held-out part this is. None: the experiment's ``pool``."""
     map: dict[str, str] | None = None

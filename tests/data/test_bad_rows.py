@@ -50,7 +50,7 @@ def test_a_row_that_says_nothing(tmp_path, container, row, reason):
     pool = read(path)
     assert pool.rows == 3
     assert kept(pool) == [0, 2]
-    assert rejected(pool) == {1: ("line 1" if container == "json" else "line 2", reason)}
+    assert rejected(pool) == {1: ("row 2 of the array" if container == "json" else "line 2", reason)}
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ DAMAGED = {
     "nul.jsonl": (LINES + b"\0" * 100, "line 4: the line holds NUL bytes alone"),
     "cut.jsonl.zst": (pa.compress(LINES * 1000, "zstd", asbytes=True)[:-20], "cut.jsonl.zst"),
     "cut.jsonl.gz": (gzip.compress(LINES * 1000)[:-20], "cannot be read to its end"),
-    "utf16.json": (json.dumps(ROWS).encode("utf-16"), "looks like UTF-16"),
+    "cut-utf16.jsonl": (LINES.decode().encode("utf-16")[:-1], "it is not utf-16 throughout: truncated data"),
     "latin.jsonl": (LINES.replace("\u00e9".encode(), b"\xe9"), "line 1: not UTF-8"),
     "broken.jsonl": (LINES + b'{"prompt": "q9", "answer"\n', "line 4: not valid JSON"),
     "deep.json": (b'[{"prompt": ' + b"[" * 100_000, "deep.json"),

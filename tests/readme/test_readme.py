@@ -71,7 +71,7 @@ def test_a_command_runs_as_written(command, folder, real_data, monkeypatch):
         out = folder / words[words.index("-o") + 1]
         assert len((out / "selected.jsonl").read_text().splitlines()) == 1000
         listed = {path.name for path in out.iterdir()}
-        assert listed == {"selected.jsonl", "scores.parquet", "rejected.jsonl", "manifest.json"}
+        assert listed == {"README.md", "selected.jsonl", "scores.parquet", "rejected.jsonl", "manifest.json"}
 
 
 @pytest.mark.parametrize("target", sorted({c.split()[1] for c in COMMANDS if c.startswith("make")}))

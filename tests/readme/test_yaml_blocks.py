@@ -94,7 +94,10 @@ def at_hand(tmp_path_factory, tiny_model):
     def place(url: str) -> Callable[[str, Any], Any]:
         def put(field: str, value: Any) -> Any:
             if field in ("pool", "medical"):
-                return {**value, "path": str(folder / "pool.json")} if isinstance(value, dict) else value
+                if not isinstance(value, dict):
+                    return value
+                rest = {name: one for name, one in value.items() if name not in ("split", "config")}
+                return {**rest, "path": str(folder / "pool.json")}
             if field in ("model", "small", "large") and isinstance(value, dict):
                 return {**value, "name": str(tiny_model)}
             if field == "score" and "price_in" not in value:

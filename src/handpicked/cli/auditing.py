@@ -53,6 +53,9 @@ def audit(
     pool_format: Format = None,
     map_: options.FieldMap = None,
     max_row_mb: options.MaxRow = 256,
+    split: options.SplitName = None,
+    config: options.ConfigName = None,
+    encoding: options.Encoding = None,
     as_json: options.Json = False,
 ) -> None:
     """Say what is in a pool: rejected rows, lengths, turns, what filters would drop, copies, leaks."""
@@ -73,7 +76,10 @@ def audit(
     plan = dataclasses.replace(plan, sample=None if needs_all(rules) else sample)
     if out is not None:
         check_out(out)
-    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
+    rows = read(
+        pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
+        split=split, config=config, encoding=encoding,
+    )  # fmt: skip
     say(f"{rows.format}: {rows.why}")
     with bars() as progress:
         found = make_audit(rows, plan, progress)

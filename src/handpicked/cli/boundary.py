@@ -93,6 +93,9 @@ def _quiet_libraries() -> None:
     """Libraries may not draw bars of their own, phone home or warn about forks on the user's terminal."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault(
+        "HF_HUB_VERBOSITY", "error"
+    )  # its retries; what is wrong in the end is our own line
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

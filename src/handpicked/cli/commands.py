@@ -11,6 +11,7 @@ from handpicked.cli.auditing import audit
 from handpicked.cli.benchmarks import bench
 from handpicked.cli.experiments import generate, run, train
 from handpicked.cli.exploring import explore
+from handpicked.cli.fetching import fetch
 from handpicked.cli.judges import judge
 from handpicked.cli.overview import doctor, methods
 from handpicked.cli.results import inspect, report
@@ -38,7 +39,7 @@ def _root(
 
 
 COMMANDS = (
-    select, score, audit, run, train, generate, bench, judge, report, inspect, explore, methods, doctor,
+    select, score, audit, run, train, generate, bench, judge, report, inspect, explore, fetch, methods, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -37,6 +37,9 @@ def explore(
     map_: options.FieldMap = None,
     turns: options.ResponseTurns = "last",
     max_row_mb: options.MaxRow = 256,
+    split: options.SplitName = None,
+    config: options.ConfigName = None,
+    encoding: options.Encoding = None,
 ) -> None:
     """Look at the rows of a pool, at what was selected and why, and at judged pairs."""
     from handpicked.explore import Wanted, open_wanted, serve
@@ -44,7 +47,7 @@ def explore(
     from handpicked.settings import mapping_of
     from handpicked.store import write_text
 
-    reading = Reading(pool_format, mapping_of("--map", map_), turns, max_row_mb)
+    reading = Reading(pool_format, mapping_of("--map", map_), turns, max_row_mb, split, config, encoding)
     wanted = Wanted(tuple(what), tuple(pool or ()), reading, notes, projection)
     with bars() as progress:
         opened = open_wanted(wanted, progress, say)

@@ -15,7 +15,20 @@ Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the re
 KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds the key.")]
 
 PoolFiles = Annotated[
-    list[str], typer.Argument(help="Files, folders or globs of SFT rows.", show_default=False)
+    list[str],
+    typer.Argument(
+        help="Files, folders or globs of SFT rows; owner/name on the hub, s3:// or named:alpaca.",
+        show_default=False,
+    ),
+]
+SplitName = Annotated[
+    str | None, typer.Option("--split", help="Split of a folder or a data set on the hub; else train.")
+]
+ConfigName = Annotated[
+    str | None, typer.Option("--config", help="Config that the data set's README.md lists; else the default.")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="Encoding of text files that are neither UTF-8 nor UTF-16.")
 ]
 PoolFormat = Annotated[str | None, typer.Option("--pool-format", help="Row format; else recognised.")]
 FieldMap = Annotated[str | None, typer.Option("--map", help="Fields, e.g. prompt=question,response=answer.")]

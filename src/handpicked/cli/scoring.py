@@ -22,6 +22,9 @@ def score(
     tokenizer: options.TokenizerName = None,
     part: options.ResponsePart = "response",
     turns: options.ResponseTurns = "last",
+    split: options.SplitName = None,
+    config: options.ConfigName = None,
+    encoding: options.Encoding = None,
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
     max_row_mb: options.MaxRow = 256,
@@ -55,7 +58,10 @@ def score(
         prefilter=prefilter,
         max_cost=max_cost,
     )
-    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
+    rows = read(
+        pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
+        split=split, config=config, encoding=encoding,
+    )  # fmt: skip
     with bars() as progress:
         execution = Execution(runner, address, keep_versions=keep_versions, say=say, progress=progress)
         counts = score_into(

@@ -61,6 +61,9 @@ def select(
     alpha: Annotated[float | None, typer.Option(help="For qdit: weight of quality, 0 to 1.")] = None,
     neighbours: Neighbours = None,
     prompts: Prompts = None,
+    split: options.SplitName = None,
+    config: options.ConfigName = None,
+    encoding: options.Encoding = None,
     pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
     max_row_mb: options.MaxRow = 256,
@@ -115,7 +118,10 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
         )
-    rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
+    rows = read(
+        pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
+        split=split, config=config, encoding=encoding,
+    )  # fmt: skip
     if out is None:
         with bars() as progress:
             agreed = agreements(rows, size or 0, tokenizer, progress)

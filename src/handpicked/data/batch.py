@@ -21,6 +21,8 @@ from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
 
 Kind = Literal["text", "number", "bool"]
+Place = Literal["line", "row", "row of the array"]
+"""What the number of a row's place counts."""
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
 TURNS = "turns as JSON"
 """The column with all that a conversation says (``Message.fields``, a JSON list), null where it is the prompt
@@ -47,7 +49,7 @@ class Reading:
     turns: Turns
     kinds: Mapping[str, Kind]
     source_field: str | None
-    place: Literal["line", "row"]
+    place: Place
 
     def source_of(self, row: Mapping[str, Any]) -> str:
         value = row.get(self.source_field) if self.source_field else None
@@ -101,7 +103,8 @@ def rejects(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Rejecte
             reading.understood(row)
         except BadRow as error:
             shown = row.excerpt if isinstance(row, Damage) else _shown(row)
-            yield Rejected(number, reading.file, f"{reading.place} {line}", utf8(str(error)), shown)
+            kind, _, of = reading.place.partition(" ")
+            yield Rejected(number, reading.file, f"{kind} {line} {of}".rstrip(), utf8(str(error)), shown)
 
 
 def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:

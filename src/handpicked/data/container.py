@@ -11,10 +11,11 @@ import json
 import lzma
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from handpicked.data.encoding import as_utf8, encoding_of
 from handpicked.data.raw import MAX_ROW
 from handpicked.data.recognise import CHATS, PROMPTS, RESPONSES
 from handpicked.errors import PoolError
@@ -48,7 +49,7 @@ NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_di
 class Container:
     """How the rows lie in a file. ``delimiter`` separates the fields of a CSV, in which ``quoted`` fields may
     be in quotes; ``shape`` says where in a JSON document the rows are; a row of a text file has at most
-    ``max_row`` bytes.
+    ``max_row`` bytes. ``encoding`` is that of a text file, None for UTF-8.
     """
 
     kind: Kind
@@ -57,17 +58,23 @@ class Container:
     quoted: bool = True
     shape: str = ""
     max_row: int = MAX_ROW
+    encoding: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}, {self.compression}" if self.compression else self.kind
+        return ", ".join(part for part in (self.kind, self.compression, self.encoding) if part)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether the bytes of a row can be found again by their place in the file."""
+        return self.compression is None and self.encoding is None
 
 
-def sniff(path: Path, fields: tuple[str, ...] = ()) -> Container:
+def sniff(path: Path, fields: tuple[str, ...] = (), encoding: str | None = None) -> Container:
     """The container of a file by its first bytes; the suffix only decides between texts
     that could be several things.
 
-    ``fields`` are names given by the user, which a CSV header may show. Raises PoolError for a file that is
-    missing, unreadable, empty, or nothing of this kind.
+    ``fields`` are names given by the user, which a CSV header may show, and ``encoding`` that of a text file,
+    where it is known. Raises PoolError for a file that is missing, unreadable, empty, or nothing of this kind.
     """
     head, compression = _head(path)
     if not compression and head[:4] == b"PAR1":
@@ -76,38 +83,18 @@ def sniff(path: Path, fields: tuple[str, ...] = ()) -> Container:
         return Container("arrow file")
     if not compression and head[:4] == b"\xff\xff\xff\xff":
         return Container("arrow stream")
-    utf16 = _utf16(head)
-    if utf16:
-        raise PoolError(
-            f"{path} looks like {utf16} text; handpicked reads UTF-8: iconv -f {utf16} -t UTF-8 "
-            f"{path.name} > utf8-{path.name}"
-        )
-    text = head.decode("utf-8-sig", "replace")
+    form = encoding or encoding_of(head)
+    text = head.decode(form or "utf-8-sig", "replace").removeprefix("\ufeff")
     if not text.strip():
-        text = _after_blanks(path, compression)
+        text = _after_blanks(path, compression, form)
     suffix = next((part for part in reversed(Path(path.name.lower()).suffixes) if part in TEXT_SUFFIXES), "")
-    return _text_container(path, text, suffix, compression, fields)
+    return replace(_text_container(path, text, suffix, compression, fields), encoding=form)
 
 
-def _utf16(head: bytes) -> str | None:
-    """Which UTF-16 a file's beginning looks like: every other byte of text in Latin letters is 0."""
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "UTF-16"
-    letters = head[:4096]
-    first, second = letters[0::2].count(0), letters[1::2].count(0)
-    if (
-        min(first, second) * 20 > max(first, second)
-        or max(first, second) * 5 < len(letters)
-        or len(letters) < 8
-    ):
-        return None
-    return "UTF-16LE" if second > first else "UTF-16BE"
-
-
-def _after_blanks(path: Path, compression: Compression | None) -> str:
+def _after_blanks(path: Path, compression: Compression | None, encoding: str | None) -> str:
     """The text after a beginning of nothing but blanks. Raises PoolError where there is none."""
     try:
-        with open_bytes(path, compression) as stream:
+        with as_utf8(open_bytes(path, compression), encoding) as stream:
             while piece := stream.read(1 << 20):
                 if piece.strip(b" \t\r\n\v\f\xef\xbb\xbf"):
                     return piece.decode("utf-8", "replace").lstrip()[:HEAD]
@@ -147,6 +134,13 @@ def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise PoolError(unreadable(path, error)) from error
+
+
+def open_text(path: Path, container: Container) -> IO[bytes]:
+    """The decompressed text of a file as UTF-8, whatever its encoding. Raises PoolError when it is missing or
+    unreadable.
+    """
+    return as_utf8(open_bytes(path, container.compression), container.encoding)
 
 
 def unreadable(path: Path, error: Exception) -> str:

@@ -76,7 +76,7 @@ def encoding_hint(data: bytes | bytearray) -> str:
     runs = HIGH_BYTES.findall(data)[:1000]
     if not runs or not all(WINDOWS_1252.fullmatch(run) for run in runs):
         return ""
-    return "; it looks like Windows-1252 (Latin-1): convert the file, such as iconv -f WINDOWS-1252 -t UTF-8 POOL > pool-utf8"
+    return "; it looks like Windows-1252 (Latin-1): read a pool with --encoding windows-1252, or convert the file (iconv -f WINDOWS-1252 -t UTF-8)"
 
 
 def too_large(size: int, max_row: int, head: bytes | bytearray) -> Damage:

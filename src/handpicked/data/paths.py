@@ -1,62 +1,105 @@
 """Finds the data files that the user named: a file, several, a glob, a folder, a
-saved ``datasets`` folder.
+saved ``datasets`` folder, a data set on the hub or in an object store, a named one.
 """
 
 from __future__ import annotations
 
 import glob
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from handpicked.data import hub, layout, named
 from handpicked.data.archive import unpacked
-from handpicked.data.container import SUFFIXES, is_data
+from handpicked.data.container import SUFFIXES
+from handpicked.data.found import Found
 from handpicked.data.remote import fetch, is_remote
-from handpicked.data.spool import spooled
+from handpicked.data.spool import given_name, spooled
 from handpicked.errors import PoolError, did_you_mean
 
-SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?=[-_.]|$)", re.IGNORECASE)
-"""How the name of a file or folder begins that is one split of a data set."""
 
+def files(
+    paths: str | Path | Sequence[str | Path], split: str | None = None, config: str | None = None
+) -> tuple[list[Found], list[str]]:
+    """The files to read, in order, and remarks on what was taken. Of each folder and each data set on the hub
+    one split of one config is taken (see ``layout``).
 
-def files(paths: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
-    """The files to read, in order, and remarks on what was taken. Raises PoolError where
-    there is nothing to read.
+    Raises PoolError where there is nothing to read.
     """
     asked = [paths] if isinstance(paths, str | Path) else list(paths)
     if not asked:
         raise PoolError("no file was given to read")
-    found: list[Path] = []
+    found: list[Found] = []
     remarks: list[str] = []
     for name in asked:
-        found += _expand(str(name), remarks)
-    twice = (
-        next((path for index, path in enumerate(found) if path in found[:index]), None)
-        if len(found) < 1000
-        else None
-    )
-    if twice is not None:
-        raise PoolError(f"{twice} is given twice; its rows would count double")
+        more, told = _expand(str(name), split, config)
+        found += more
+        remarks += told
+    seen: set[str] = set()
+    for one in found:
+        if one.name in seen:
+            raise PoolError(f"{one.name} is given twice; its rows would count double")
+        seen.add(one.name)
     return found, remarks
 
 
-def _expand(name: str, remarks: list[str]) -> list[Path]:
+def missing(name: str) -> str | None:
+    """Why nothing is read where a name says, as far as this machine can tell without asking another."""
+    try:
+        if named.is_named(name):
+            named.lookup(name)
+        elif not is_remote(name) and not _is_there(Path(name).expanduser()) and hub.Place.of(name) is None:
+            _local(name, Path(name).expanduser(), [])
+    except PoolError as error:
+        return str(error)
+    return None
+
+
+def _expand(name: str, split: str | None, config: str | None) -> tuple[list[Found], list[str]]:
+    if named.is_named(name):
+        _one_file(name, split, config)
+        return [named.fetch(name)], []
+    local = not is_remote(name) and _is_there(Path(name).expanduser())
+    place = None if local else hub.Place.of(name)
+    if place is not None:
+        return hub.fetch(place, split, config)
     if is_remote(name):
-        return fetch(name)
+        return fetch(name, split, config)
+    remarks: list[str] = []
     path = Path(name).expanduser()
-    if _is_there(path) and path.is_dir():
-        return _folder(path, remarks)
+    if local and path.is_dir():
+        return _folder(path, split, config, remarks), remarks
+    _one_file(name, split, config)
+    return [Found(_readable(file), given_name(file)) for file in _local(name, path, remarks)], remarks
+
+
+def _one_file(name: str, split: str | None, config: str | None) -> None:
+    """Raises PoolError where a split or a config is asked for of what has none."""
+    asked = [
+        f"{word} '{value}'" for word, value in (("split", split), ("config", config)) if value is not None
+    ]
+    if asked:
+        raise PoolError(f"{name} has no {asked[0]}: it is no folder and no data set on the hub")
+
+
+def _local(name: str, path: Path, remarks: list[str]) -> list[Path]:
+    """The files that a name or a glob means on this machine."""
     if _is_there(path):
-        return [_readable(file) for file in _file(spooled(path), remarks)]
+        return _file(spooled(path), remarks)
     if glob.has_magic(name):
         matched = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (may be absolute)
         if not matched:
             raise PoolError(f"{name}: no file matches this pattern")
-        return [_readable(file) for file in matched if file.is_file()]
+        return [file for file in matched if file.is_file()]
     near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     guess = did_you_mean(path.name, near)
-    raise PoolError(f"{name}: there is no such file or folder.{guess if guess.startswith(' Did') else ''}")
+    on_hub = (
+        f" A data set on the hub is hf://datasets/{name}." if hub.BARE.fullmatch(name) else named.hint(name)
+    )
+    raise PoolError(
+        f"{name}: there is no such file or folder.{guess if guess.startswith(' Did') else on_hub}"
+    )
 
 
 def _file(path: Path, remarks: list[str]) -> list[Path]:
@@ -68,42 +111,35 @@ def _file(path: Path, remarks: list[str]) -> list[Path]:
     return members
 
 
-def _folder(folder: Path, remarks: list[str]) -> list[Path]:
+def _folder(folder: Path, split: str | None, config: str | None, remarks: list[str]) -> list[Found]:
     if (folder / "dataset_dict.json").is_file():
-        return _splits(folder, remarks)
+        return [Found.here(path) for path in _splits(folder, split, remarks)]
     if (folder / "state.json").is_file():
-        return _saved(folder)
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and is_data(path.relative_to(folder)))
-    if not found:
+        return [Found.here(path) for path in _saved(folder, split)]
+    below = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    card = _card(folder)
+    names, more = layout.chosen(list(below), card, str(folder), split, config)
+    remarks += more
+    if not names:
         seen = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
         raise PoolError(
             f"{folder}: no data file ({', '.join(SUFFIXES)}) in this folder; it holds {seen or 'nothing'}"
         )
-    return [_readable(path) for path in _of_train(folder, found, remarks)]
+    stated = layout.licence(card)
+    origin = {} if stated is None else {"licence": stated}
+    return [Found(_readable(below[name]), str(below[name]), origin) for name in names]
 
 
-def _of_train(folder: Path, files: list[Path], remarks: list[str]) -> list[Path]:
-    """The files of the split ``train``, where others are named as held out, as on
-    the hub; else all of them.
-    """
-    splits = {path: split for path in files if (split := _split(path.relative_to(folder))) is not None}
-    held_out = [path for path, split in splits.items() if split != "train"]
-    if not held_out or "train" not in splits.values():
-        return files
-    names = ", ".join(dict.fromkeys(splits[path] for path in held_out))
-    remarks.append(
-        f"the {names} split of {folder} ({len(held_out)} files) is held out for evaluation and left "
-        "out; name its files to read them"
-    )
-    return [path for path in files if path not in held_out]
-
-
-def _split(path: Path) -> str | None:
-    """The split that the name of a file or of its folder says, such as
-    ``test-00000-of-00001.parquet`` or ``test/0.jsonl``.
-    """
-    found = (SPLIT.match(part) for part in (path.name, *reversed(path.parts[:-1])))
-    return next((one[1].lower() for one in found if one is not None), None)
+def _card(folder: Path) -> Mapping[str, Any]:
+    """What the README.md of a folder says of its files; nothing where there is none."""
+    file = folder / layout.CARD
+    if not file.is_file():
+        return {}
+    return layout.front_matter(file.read_text("utf-8", "replace"), str(file))
 
 
 def _is_there(path: Path) -> bool:
@@ -134,23 +170,29 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def _saved(folder: Path) -> list[Path]:
+def _saved(folder: Path, split: str | None = None) -> list[Path]:
     """The Arrow files of a folder written by ``Dataset.save_to_disk``, in their order."""
     try:
         state = json.loads((folder / "state.json").read_text("utf-8"))
-        return [folder / part["filename"] for part in state["_data_files"]]
+        files = [folder / part["filename"] for part in state["_data_files"]]
     except (ValueError, KeyError, TypeError) as error:
         raise PoolError(f"{folder / 'state.json'} is not what datasets writes: {error}") from error
+    if split is not None and state.get("_split") != split:
+        raise PoolError(
+            f"{folder} has no split '{split}': it is one saved split, '{state.get('_split') or 'unnamed'}'"
+        )
+    return files
 
 
-def _splits(folder: Path, remarks: list[str]) -> list[Path]:
-    """The train split of a folder written by ``DatasetDict.save_to_disk``, or its only split."""
+def _splits(folder: Path, split: str | None, remarks: list[str]) -> list[Path]:
+    """The split that is asked for of a folder written by ``DatasetDict.save_to_disk``, else train or its only one."""
     splits = sorted(path.parent.name for path in folder.glob("*/state.json"))
-    taken = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
-    if taken is None:
+    usual = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
+    taken = usual if split is None else split
+    if taken is None or taken not in splits:
         raise PoolError(
             f"{folder} is a saved DatasetDict with the splits "
-            f"{', '.join(splits) or 'none'}; name one: {folder}/SPLIT"
+            f"{', '.join(splits) or 'none'}; name one with --split"
         )
     remarks.append(f"the split '{taken}' of {', '.join(splits)} was taken")
     return _saved(folder / taken)

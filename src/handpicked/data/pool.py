@@ -12,9 +12,9 @@ from typing import Any
 from handpicked.data import batch, unread
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.container import Container, unreadable
+from handpicked.data.found import Found
 from handpicked.data.objects import Given
 from handpicked.data.raw import between
-from handpicked.data.spool import given_name
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
 from handpicked.records import AtHand, Example, Rejected, Turns, Unread
@@ -26,12 +26,17 @@ FileShard = TextShard | ColumnarShard
 class File:
     """One file of a pool: how it is read, its shards, and its place among the pool's rows."""
 
-    path: Path
+    found: Found
     container: Container
     reading: batch.Reading
     shards: tuple[FileShard, ...]
     first_row: int
     rows: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies on this machine."""
+        return self.found.path
 
 
 class FilePool:
@@ -69,16 +74,19 @@ class FilePool:
             yield from shard.rejected()
 
     def inputs(self) -> Sequence[Mapping[str, Any]]:
-        """See ``records.Pool``: path, bytes, sha256, rows, format and container of each file."""
+        """See ``records.Pool``: path (its URL, where it was fetched), bytes, sha256, rows, format and container
+        of each file, and what pins it (commit, etag) with its licence, where these are known.
+        """
         if self._inputs is None:
             self._inputs = [
                 {
-                    "path": given_name(file.path),
+                    "path": file.found.name,
                     "bytes": file.path.stat().st_size,
                     "sha256": _sha256(file.path),
                     "rows": file.rows,
                     "format": file.reading.format.name,
                     "container": str(file.container),
+                    **file.found.origin,
                 }
                 for file in self.files
             ]

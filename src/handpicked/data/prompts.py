@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from handpicked.data import paths as where_from
 from handpicked.data.formats import Chat, instruction_turn
 from handpicked.data.rows import file_rows
-from handpicked.data.spool import spooled
 from handpicked.data.turns import BLANK, BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
@@ -26,9 +26,18 @@ MAPPED = ("prompt", "input", "system", "reference", "category")
 
 
 def read_prompts(
-    path: str | Path, test_set: str, *, map: Mapping[str, str] | None = None, limit: int | None = None
+    path: str | Path,
+    test_set: str,
+    *,
+    map: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    split: str | None = None,
+    config: str | None = None,
 ) -> list[Prompt]:
     """The prompts of one evaluation file, in its order; ``limit`` takes the first so many.
+
+    ``path`` may be all that a pool's may be (a data set on the hub, ``named:vicuna``), with its ``split`` and
+    ``config``.
 
     Reads the published shapes: ``text`` (Vicuna), ``prompt`` (Koala, Arena-Hard, IFEval), ``Instruction``
     (WizardLM), ``instruction`` with ``instances`` (Self-Instruct) or ``input`` (Alpaca, PandaLM), ``turns``
@@ -44,13 +53,14 @@ def read_prompts(
             )
     found: dict[str, Prompt] = {}
     twice = 0
-    for place, row in _rows(spooled(Path(path).expanduser()), map or {}):
+    files, _ = where_from.files(path, split, config)
+    for name, place, row in ((one.name, *row) for one in files for row in _rows(one.path, map or {})):
         if limit is not None and len(found) >= limit:
             break
         try:
             prompt = _prompt(row, test_set, map or {})
         except BadRow as error:
-            raise PoolError(f"{path}, {place}: {error}") from error
+            raise PoolError(f"{name}, {place}: {error}") from error
         twice += prompt.prompt_id in found
         found.setdefault(prompt.prompt_id, prompt)
     if twice:

@@ -11,9 +11,11 @@ from typing import Any, TypeGuard
 
 from handpicked.data import arrowtypes, columnar, document, objects, spool, stdlib, text
 from handpicked.data import paths as where_from
-from handpicked.data.batch import Kind, Reading, kind_of
+from handpicked.data.batch import Kind, Place, Reading, kind_of
 from handpicked.data.container import Container, sniff
+from handpicked.data.encoding import known_encoding
 from handpicked.data.formats import Answers, Chat, Pairs, RowFormat, Templated, derived_columns
+from handpicked.data.found import Found
 from handpicked.data.pool import File, FilePool
 from handpicked.data.raw import MAX_ROW, Damage, Raw
 from handpicked.data.recognise import recognise
@@ -29,26 +31,30 @@ CELLS = 1_000_000
 def read(
     data: Any,
     *,
-    split: str | None = None,
     format: str | None = None,
     map: Mapping[str, str] | None = None,
     turns: Turns = "last",
     max_row_mb: int = MAX_ROW >> 20,
+    split: str | None = None,
+    config: str | None = None,
+    encoding: str | None = None,
 ) -> Pool:
     """Recognise a pool and make it ready to be streamed. Counts its rows; does not hold
     them (unless it is small).
 
-    ``data``: a file (text or Path), several in a list, a glob, a folder, a folder saved by ``datasets``,
-    ``hf://`` or ``s3://`` (through Daft), or ``python-stdlib``; or an object: a pandas or polars DataFrame, a
-    polars LazyFrame, an Arrow table or stream, a ``datasets.Dataset``, a ``DatasetDict`` (its split
-    ``split``, by default ``train``), dictionaries in a list or any iterable, or a Selection (its kept rows).
-    An object is written to a temporary file, which goes with the pool, and read as that file would be. A
-    pool is given back as it is.
+    ``data``: a file (text or Path), several in a list, a glob, a folder, a folder saved by ``datasets``, a
+    data set on the hub (``owner/name``, ``hf://datasets/owner/name@revision/path``), ``s3://``, ``gs://`` or
+    ``az://`` (through Daft), a named one (``named:alpaca``), or ``python-stdlib``; or an object: a pandas or
+    polars DataFrame, a polars LazyFrame, an Arrow table or stream, a ``datasets.Dataset`` or ``DatasetDict``,
+    dictionaries in a list or any iterable, or a Selection (its kept rows). An object is written to a temporary
+    file, which goes with the pool, and read as that file would be. A pool is given back as it is.
 
-    ``format`` forces a row format by name and ``map`` names the fields,
-    such as ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which prompt and
-    response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected, without
-    ever being held. Raises PoolError, in one line that says what, where and what to do.
+    ``split`` and ``config`` choose in a DatasetDict, a folder or a data set on the hub (train of the default
+    one, as its README.md or the names of its files say). ``format`` forces a row format by name and ``map``
+    names the fields, such as ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which
+    prompt and response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected,
+    without ever being held. ``encoding`` is that of text files where they are neither UTF-8 nor UTF-16, such
+    as ``windows-1252``. Raises PoolError, in one line that says what, where and what to do.
     """
     if turns not in ("last", "all"):
         raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
@@ -57,11 +63,11 @@ def read(
     max_row = max_row_mb << 20
     if not _are_paths(data):
         return _of_object(objects.given(data, split), format, map, turns, max_row)
-    if split is not None:
-        raise PoolError(f"split: '{split}' is a part of a DatasetDict; of a saved one, name FOLDER/{split}")
     asked = [data] if isinstance(data, str | Path) else data
-    found, remarks = where_from.files([stdlib.cached_pool() if one == stdlib.NAME else one for one in asked])
-    parts = [_survey(path, format, map, max_row) for path in found]
+    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in asked]
+    found, remarks = where_from.files(paths, split, config)
+    text_form = None if encoding is None else known_encoding(encoding)
+    parts = [_survey(one, format, map, max_row, encoding=text_form) for one in found]
     return _pool(parts, remarks, (map or {}).get("source", "source"), turns)
 
 
@@ -90,7 +96,7 @@ def _of_object(
             file = given.spool(folder)
             spool.name(file, given.name)
             container = Container("json lines") if file.suffix == ".jsonl" else None
-            part = _survey(file, format, map, max_row, container)
+            part = _survey(Found(file, given.name), format, map, max_row, container)
             pool = _pool([part], [], (map or {}).get("source", "source"), turns)
         except BaseException:  # Ctrl-C too: nobody else knows of this folder
             spool.forget(folder)
@@ -108,7 +114,7 @@ def read_back(pool: Pool, file: Path) -> Pool | None:
     if not isinstance(pool, FilePool) or len({one.reading.format for one in pool.files}) != 1:
         return None
     reading = pool.files[0].reading
-    part = _survey(file, reading.format, None, pool.files[0].container.max_row)
+    part = _survey(Found.here(file), reading.format, None, pool.files[0].container.max_row)
     return _pool([part], [], reading.source_field or "source", reading.turns)
 
 
@@ -119,13 +125,13 @@ def _pool(parts: list[_Part], remarks: list[str], source: str, turns: Turns) -> 
     first = 0
     for part in parts:
         reading = Reading(
-            file=spool.given_name(part.path), source=Path(spool.given_name(part.path)).name, format=part.format, turns=turns, kinds=kinds,
+            file=part.found.name, source=Path(part.found.name).name, format=part.format, turns=turns, kinds=kinds,
             source_field=source if source in part.kinds else None,
-            place="line" if part.spans is not None and not spool.is_copy(part.path) else "row",
+            place=_place(part),
         )  # fmt: skip
         shards = _shards(part, reading, first)
         rows = sum(shard.rows for shard in shards)
-        files.append(File(part.path, part.container, reading, tuple(shards), first, rows))
+        files.append(File(part.found, part.container, reading, tuple(shards), first, rows))
         first += rows
     return FilePool(files, _whys(parts, remarks))
 
@@ -134,7 +140,7 @@ def _pool(parts: list[_Part], remarks: list[str], source: str, turns: Turns) -> 
 class _Part:
     """One file, looked into."""
 
-    path: Path
+    found: Found
     container: Container
     spans: list[text.Span] | None
     groups: list[columnar.Group]
@@ -142,30 +148,46 @@ class _Part:
     why: str
     kinds: dict[str, Kind]
 
+    @property
+    def path(self) -> Path:
+        return self.found.path
+
+
+def _place(part: _Part) -> Place:
+    """What tells the place of a row: its line, or its number where lines do not tell rows apart."""
+    if part.spans is None or part.container.kind == "json document" or spool.is_copy(part.path):
+        return "row"
+    rows, last = sum(span.rows for span in part.spans), max((span.last for span in part.spans), default=0)
+    return "row of the array" if part.container.kind == "json array" and rows > last else "line"
+
 
 def _survey(
-    path: Path,
+    found: Found,
     format: str | RowFormat | None,
     map: Mapping[str, str] | None,
     max_row: int,
     container: Container | None = None,
+    encoding: str | None = None,
 ) -> _Part:
     """Look into one file: container (where it is not known), parts, first rows, row format."""
-    path = path.resolve()
-    container = replace(container or sniff(path, tuple((map or {}).values())), max_row=max_row)
+    # Not resolved: in the hub's cache a link has the name, and its target has none.
+    path = found.path.absolute()
+    found = replace(found, path=path)
+    container = replace(container or sniff(path, tuple((map or {}).values()), encoding), max_row=max_row)
     if container.kind not in ("parquet", "arrow file", "arrow stream"):
-        return _survey_text(path, container, format, map)
+        return _survey_text(found, container, format, map)
     schema, groups = columnar.groups(path, container)
     sample = _columnar_sample(path, container, groups) or [dict.fromkeys(schema.names)]
     rows_format, why = _recognised(sample, path, format, map)
     return _Part(
-        path, container, None, groups, rows_format, why, _with_derived(columnar.kinds(schema), rows_format)
+        found, container, None, groups, rows_format, why, _with_derived(columnar.kinds(schema), rows_format)
     )
 
 
 def _survey_text(
-    path: Path, container: Container, format: str | RowFormat | None, map: Mapping[str, str] | None
+    found: Found, container: Container, format: str | RowFormat | None, map: Mapping[str, str] | None
 ) -> _Part:
+    path = found.path
     try:
         spans = text.spans(path, container)
     except PoolError:
@@ -185,7 +207,7 @@ def _survey_text(
     cells = container.kind == "csv"
     kinds = {field: kind_of([row.get(field) for row in sample], cells) for field in fields}
     rows_format, why = _recognised(sample, path, format, map)
-    return _Part(path, container, spans, [], rows_format, f"{why}{where}", _with_derived(kinds, rows_format))
+    return _Part(found, container, spans, [], rows_format, f"{why}{where}", _with_derived(kinds, rows_format))
 
 
 def _with_derived(kinds: dict[str, Kind], shape: RowFormat) -> dict[str, Kind]:
@@ -278,7 +300,7 @@ def _shards(part: _Part, reading: Reading, first: int) -> list[Any]:
     shards: list[Any] = []
     in_file = 0
     for span in part.spans or []:
-        shards.append(text.TextShard(part.path, part.container, span, reading, first + in_file))
+        shards.append(text.TextShard(part.path, part.container, span, reading, first + in_file, in_file))
         in_file += span.rows
     for group in part.groups:
         shards.append(

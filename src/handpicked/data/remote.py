@@ -1,5 +1,5 @@
-"""Files behind ``hf://``, ``s3://`` and others: fetched through Daft into the cache, then read as local
-files.
+"""Files behind ``s3://``, ``gs://``, ``az://`` and others: fetched through Daft into the cache, then read as
+local files. A copy is kept as long as the object's etag is the same, which also goes into the manifest.
 """
 
 from __future__ import annotations
@@ -9,40 +9,59 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
 
+from handpicked.data import layout
 from handpicked.data.container import is_data
-from handpicked.errors import PoolError
+from handpicked.data.etag import etag_of
+from handpicked.data.found import Found
+from handpicked.errors import PoolError, first_line
+from handpicked.store import write_text
 
 log = logging.getLogger(__name__)
 
 BLOCK = 8 << 20
-OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+ETAG = ".etag"
+"""What the name of the file is that keeps the etag of a copy, beside it."""
 
 
 def is_remote(name: str) -> bool:
-    """Whether a name is a URL such as ``hf://datasets/owner/name`` or ``s3://bucket/pool.jsonl``."""
+    """Whether a name is a URL such as ``s3://bucket/pool.jsonl``."""
     return "://" in name
 
 
-def fetch(url: str) -> list[Path]:
+def fetch(url: str, split: str | None = None, config: str | None = None) -> tuple[list[Found], list[str]]:
     """Local copies of the data files that a URL (a file, a folder or a glob) names, in
-    the order of their names.
+    the order of their names, and remarks. Of a folder those of one split of one config (see ``layout``).
 
-    A copy is kept in the cache and taken again while the file's size is the same; delete it to fetch the file
-    anew. Raises PoolError when the place cannot be reached or holds no data file.
+    A copy is kept in the cache and taken again while the object's etag and size are the same. Raises PoolError
+    when the place cannot be reached or holds no data file, and for an object that changes while it is read.
     """
-    if url.startswith("hf://") and any(os.environ.get(name, "") not in ("", "0") for name in OFFLINE):
-        raise PoolError(f"{url} cannot be fetched: {' or '.join(OFFLINE)} says that this machine is offline")
-    listed = _listed(url)
-    if not _is_pattern(url) and all(path != url for path, _ in listed):
-        listed = _listed(url.rstrip("/") + "/**") or listed  # a folder: below it too, as on disk
-    found = sorted(
-        (path, size) for path, size in listed if path == url or is_data(Path(path.split("://", 1)[1]))
-    )
-    if not found:
+    sizes = dict(_listed(url))
+    if url in sizes or _is_pattern(url):
+        if split is not None or config is not None:
+            raise PoolError(f"a split or a config is one of a folder, which {url} is not")
+        taken = [path for path in sorted(sizes) if path == url or is_data(Path(path.split("://", 1)[1]))]
+        remarks: list[str] = []
+    else:
+        below = url.rstrip("/") + "/"
+        sizes = dict(_listed(f"{below}**")) or sizes  # a folder: below it too, as on disk
+        names = {path.removeprefix(below): path for path in sorted(sizes)}
+        shown, remarks = layout.chosen(list(names), _card(below, sizes), url, split, config)
+        taken = [names[name] for name in shown]
+    if not taken:
         raise PoolError(f"{url}: no data file is found there")
-    return [_copied(path, size) for path, size in found]
+    return [_copied(path, sizes[path]) for path in taken], remarks
+
+
+def _card(below: str, sizes: Mapping[str, int]) -> Mapping[str, Any]:
+    """What the README.md of a folder says of its files, where it has one."""
+    url = below + layout.CARD
+    if url not in sizes:
+        return {}
+    return layout.front_matter(_copied(url, sizes[url]).path.read_text("utf-8", "replace"), url)
 
 
 def cache_folder() -> Path:
@@ -69,31 +88,50 @@ def _listed(url: str) -> list[tuple[str, int]]:
     return [(path, size) for path, size in zip(table["path"], table["size"], strict=True) if size]
 
 
-def _copied(url: str, size: int) -> Path:
-    import daft
-
+def _copied(url: str, size: int) -> Found:
     name = url.rsplit("/", 1)[-1]
     place = cache_folder() / "remote" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
-    if place.is_file() and place.stat().st_size == size:
-        return place
+    noted = place.with_name(name + ETAG)
+    etag = etag_of(url)
+    found = Found(place, url, {} if etag is None else {"etag": etag})
+    if place.is_file() and place.stat().st_size == size and (etag or "") == _noted(noted):
+        return found
     log.info("fetching %s (%.1f MB)", url, size / 1e6)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        noted.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as aside:
             try:
-                with daft.File(url).open() as remote:
-                    shutil.copyfileobj(remote, aside, BLOCK)
-                aside.flush()
-                if Path(aside.name).stat().st_size != size:
-                    raise OSError(f"only {Path(aside.name).stat().st_size} of {size} bytes arrived")
+                _copy(url, aside, size, etag)
                 Path(aside.name).replace(place)
             finally:
                 Path(aside.name).unlink(missing_ok=True)
+        write_text(noted, etag or "")
     except Exception as error:
         raise PoolError(f"{url} cannot be fetched into {place.parent}: {_short(error)}") from error
-    return place
+    return found
+
+
+def _copy(url: str, aside: IO[bytes], size: int, etag: str | None) -> None:
+    """Write the object into ``aside``. Raises OSError where it is not whole, or no longer what was listed."""
+    import daft
+
+    with daft.File(url).open() as remote:
+        shutil.copyfileobj(remote, aside, BLOCK)
+    aside.flush()
+    arrived = Path(aside.name).stat().st_size
+    if etag_of(url) != etag:
+        raise OSError("the object changed while it was read; run the same command again")
+    if arrived != size:
+        raise OSError(f"only {arrived} of {size} bytes arrived")
+
+
+def _noted(file: Path) -> str | None:
+    try:
+        return file.read_text("utf-8")
+    except OSError:
+        return None
 
 
 def _short(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+    return first_line(error)[:300]

@@ -22,8 +22,13 @@ def file_rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[tuple[str, A
         places = _columnar_rows(path, container)
     else:
         runs = text.stream_rows(path, container)
+        numbered = enumerate(
+            ((line, row) for raw in runs for line, row in zip(raw.lines, raw.rows, strict=True)), 1
+        )
+        of_array = container.kind == "json array"  # which may have many rows in a line
         places = (
-            (f"line {line}", row) for raw in runs for line, row in zip(raw.lines, raw.rows, strict=True)
+            (f"line {line}, row {number} of the array" if of_array else f"line {line}", row)
+            for number, (line, row) in numbered
         )
     for place, row in places:
         if isinstance(row, Damage):

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from handpicked.data import bulk, document, jsonarray, lines, table
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
-from handpicked.data.container import DAMAGED, Container, open_bytes
+from handpicked.data.container import DAMAGED, Container, open_text
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
@@ -29,7 +29,8 @@ class Span:
     """A part of a file between two rows: bytes ``start`` to ``end`` (``None``: to the
     end), beginning in ``line``.
 
-    ``keys`` are the fields of the file's first row. ``held`` keeps the parsed rows of a small file.
+    ``keys`` are the fields of the file's first row and ``last`` the line in which its own last row begins.
+    ``held`` keeps the parsed rows of a small file.
     """
 
     start: int = 0
@@ -37,6 +38,7 @@ class Span:
     line: int = 1
     rows: int = 0
     keys: frozenset[str] = frozenset()
+    last: int = 0
     held: tuple[Raw, ...] | None = field(default=None, repr=False, compare=False)
 
 
@@ -44,7 +46,7 @@ def stream_rows(path: Path, container: Container, span: Span | None = None) -> I
     """The raw rows of a text file, or of one span of it. Raises PoolError where
     the file cannot be read on.
     """
-    with open_bytes(path, container.compression) as stream:
+    with open_text(path, container) as stream:
         try:
             yield from _parsed(stream, str(path), container, span)
         except DAMAGED as error:
@@ -85,9 +87,9 @@ def spans(path: Path, container: Container) -> list[Span]:
     hold = size <= HOLD
     if container.kind == "json lines" and not hold:
         return _line_spans(path, container)
-    whole = container.compression is not None or container.kind in ("csv", "json document")
+    whole = not container.seekable or container.kind in ("csv", "json document")
     found: list[Span] = []
-    start, line, count, keys = 0, 1, 0, frozenset[str]()
+    start, line, count, keys, last = 0, 1, 0, frozenset[str](), 0
     runs: list[Raw] = []
     for raw in stream_rows(path, container):
         if hold and raw.end > HOLD:  # it was compressed
@@ -96,15 +98,16 @@ def spans(path: Path, container: Container) -> list[Span]:
             continue
         keys = keys or next((frozenset(row) for row in raw.rows if isinstance(row, dict)), frozenset())
         count += len(raw.rows)
+        last = raw.lines[-1]
         if hold:
             runs.append(raw)
         if not whole and raw.end - start >= (HELD_SHARD if hold else SHARD):
-            found.append(Span(start, raw.end, line, count, keys, tuple(runs) if hold else None))
+            found.append(Span(start, raw.end, line, count, keys, last, tuple(runs) if hold else None))
             start, line, count, runs = raw.end, raw.end_line, 0, []
         del raw  # a large row is not kept while the next one is read
     if count or not found:
         end = None if whole or not found else size
-        found.append(Span(start, end, line, count, keys, tuple(runs) if hold else None))
+        found.append(Span(start, end, line, count, keys, last, tuple(runs) if hold else None))
     return found
 
 
@@ -112,13 +115,13 @@ def _line_spans(path: Path, container: Container) -> list[Span]:
     """Spans of a large JSON lines file: its lines are counted, not parsed."""
     found: list[Span] = []
     start, line, count, newlines = 0, 1, 0, 0
-    with open_bytes(path, container.compression) as stream:
+    with open_text(path, container) as stream:
         end = 0
         try:
             for chunk, end in lines.line_chunks(stream, max_row=container.max_row):
                 count += lines.count_lines(chunk)
                 newlines += 1 if isinstance(chunk, lines.Oversized) else chunk.count(b"\n")
-                if end - start >= SHARD and container.compression is None:
+                if end - start >= SHARD and container.seekable:
                     found.append(Span(start, end, line, count))
                     start, line, count, newlines = end, line + newlines, 0, 0
         except DAMAGED as error:
@@ -137,6 +140,7 @@ class TextShard:
     span: Span
     reading: Reading
     first_row: int
+    in_file: int = 0
 
     @property
     def rows(self) -> int:
@@ -194,6 +198,9 @@ class TextShard:
     def rejected(self) -> Iterator[Rejected]:
         """Its rows that cannot be read."""
         for row, run in self.raw():
+            if self.reading.place == "row of the array":
+                begin = row - self.first_row + self.in_file + 1
+                run = replace(run, lines=range(begin, begin + len(run.rows)))
             gathered = bulk.gathered(run, self.reading)
             suspects = range(len(run.rows)) if gathered is None else bulk.unreadable(gathered, self.reading)
             part = Raw(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from handpicked.bench import check_files, tasks_of
 from handpicked.catalogue import SCORERS, SELECTORS, is_file
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings
+from handpicked.data import paths as where_from
 from handpicked.data.stdlib import NAME
 from handpicked.endpoint.request import key_of
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
@@ -217,19 +217,7 @@ def _files(experiment: Experiment) -> Mistakes:
             named.append(((*at, "path"), f"test set '{prompts.name}'", prompts.path))
         if prompts.references is not None:
             named.append(((*at, "references"), f"references of '{prompts.name}'", prompts.references.path))
-    return [
-        (at, f"{what}: there is no file or folder {file}.{_neighbour(file)}")
-        for at, what, file in named
-        if "://" not in file
-        and not any(mark in file for mark in "*?[")
-        and not Path(file).expanduser().exists()
-    ]
-
-
-def _neighbour(file: str) -> str:
-    path = Path(file).expanduser()
-    siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
-    return did_you_mean(path.name, siblings) if siblings and len(siblings) < 500 else ""
+    return [(at, f"{what}: {mistake}") for at, what, file in named if (mistake := where_from.missing(file))]
 
 
 def _models(experiment: Experiment) -> Mistakes:

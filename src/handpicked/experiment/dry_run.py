@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import Experiment, ModelSettings
-from handpicked.data import read_prompts
 from handpicked.endpoint.cost import price
 from handpicked.errors import HandpickedError
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.file import load
+from handpicked.experiment.job import read_test_set
 from handpicked.experiment.lineup import Lineup, lineup
 from handpicked.experiment.planned_arm import (
     ON_CPU,
@@ -204,7 +204,7 @@ def _evaluation(expanded: Lineup) -> dict[str, Any]:
             held_out = expanded.pool(prompts.pool).hold_out
             sets[prompts.name] = min(held_out, prompts.limit or held_out)
             continue
-        listed = read_prompts(prompts.path, prompts.name, map=prompts.map, limit=prompts.limit)
+        listed = read_test_set(prompts)[: prompts.limit]
         sets[prompts.name] = len(listed)
         words += sum(len(prompt.text) for prompt in listed) // 4
     asked = sum(sets.values())

@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from handpicked import data
-from handpicked.config import BUNDLED_LM, Experiment, ModelSettings, PoolSettings, SelectSettings
+from handpicked.config import (
+    BUNDLED_LM,
+    Experiment,
+    ModelSettings,
+    PoolSettings,
+    PromptSettings,
+    SelectSettings,
+)
 from handpicked.data.holdout import hold_out
 from handpicked.experiment.lineup import Lineup
 from handpicked.models.load import resolve
 from handpicked.progress import Progress
-from handpicked.records import Example, Pool
+from handpicked.records import Example, Pool, Prompt
 from handpicked.selection.kept_scores import Content
 from handpicked.store import Run, Stage
 
@@ -95,7 +102,22 @@ def read_pool(settings: PoolSettings) -> Pool:
     """The pool that the settings name."""
     paths = [settings.path] if isinstance(settings.path, str) else list(settings.path)
     return data.read(
-        paths, format=settings.format, map=settings.map, turns=settings.turns, max_row_mb=settings.max_row_mb
+        paths,
+        format=settings.format,
+        map=settings.map,
+        turns=settings.turns,
+        max_row_mb=settings.max_row_mb,
+        split=settings.split,
+        config=settings.config,
+        encoding=settings.encoding,
+    )
+
+
+def read_test_set(settings: PromptSettings) -> list[Prompt]:
+    """The prompts of a test set that lies in files."""
+    assert settings.path is not None
+    return data.read_prompts(
+        settings.path, settings.name, map=settings.map, split=settings.split, config=settings.config
     )
 
 
@@ -114,7 +136,8 @@ def selected(folder: Path) -> Path:
 
 def reread(settings: PoolSettings, file: Path) -> Pool:
     """A file of rows that came out of the pool, read as the pool was."""
-    return read_pool(settings.model_copy(update={"path": str(file)}))
+    here = {"path": str(file), "split": None, "config": None, "encoding": None}
+    return read_pool(settings.model_copy(update=here))
 
 
 def tokenizer(model: ModelSettings) -> str | None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from handpicked.data import read_prompts
 from handpicked.data.stdlib import NAME
 from handpicked.errors import MissingPart, Refused
-from handpicked.experiment.job import read_pool
+from handpicked.experiment.job import read_pool, read_test_set
 from handpicked.experiment.lineup import Lineup
 from handpicked.models.encode import response_turns
 from handpicked.models.load import load_tokenizer
@@ -153,4 +152,4 @@ def _test_sets(lineup: Lineup) -> Iterator[tuple[str, list[Prompt]]]:
     """
     for settings in lineup.experiment.evaluate.prompts:
         if settings.path is not None:
-            yield settings.name, read_prompts(settings.path, settings.name, map=settings.map)
+            yield settings.name, read_test_set(settings)

@@ -28,7 +28,6 @@ from handpicked.config import (
     TrainSettings,
     result_settings,
 )
-from handpicked.data import read_prompts
 from handpicked.data.stdlib import NAME, write_pool
 from handpicked.errors import NotYet, PoolError
 from handpicked.experiment.job import (
@@ -38,6 +37,7 @@ from handpicked.experiment.job import (
     Subset,
     Trained,
     read_pool,
+    read_test_set,
     reread,
     selected,
     selection_settings,
@@ -316,7 +316,7 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
     if settings.path is None:
         listed = [_held_out_prompt(example, settings.name) for example in held_out]
     else:
-        listed = read_prompts(settings.path, settings.name, map=settings.map)
+        listed = read_test_set(settings)
     if settings.limit is not None and settings.limit < len(listed):
         chosen = set(
             sorted(prompt.prompt_id for prompt in listed)[: settings.limit]

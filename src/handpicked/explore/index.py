@@ -54,6 +54,9 @@ class Reading:
     map: Mapping[str, str] | None = None
     turns: Turns = "last"
     max_row_mb: int = 256
+    split: str | None = None
+    config: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,15 +160,16 @@ def index_of(
     Raises:
         PoolError: the pool cannot be read. StoreError: the cache cannot be written.
     """
-    found, _ = files_of([stdlib.cached_pool() if path == stdlib.NAME else path for path in paths])
-    name, now = _key(found, reading)
+    asked = [stdlib.cached_pool() if path == stdlib.NAME else path for path in paths]
+    found, _ = files_of(asked, reading.split, reading.config)
+    name, now = _key([one.path for one in found], reading)
     folder = cache_folder() / "explore" / f"{name}-{now}"
     with writing(folder):
         private_folder(folder.parent)
         with FileLock(f"{folder}.lock"):
             if not (folder / ABOUT).is_file():
                 with _aside(folder) as work:
-                    _write(found, reading, work, progress, say)
+                    _write(asked, reading, work, progress, say)
                 for older in set(folder.parent.glob(f"{name}-*/")) - {folder}:
                     shutil.rmtree(older, ignore_errors=True)
     return Index.open(folder)
@@ -196,7 +200,11 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 
 def _write(
-    paths: Sequence[Path], reading: Reading, folder: Path, progress: Progress, say: Callable[[str], None]
+    paths: Sequence[str | Path],
+    reading: Reading,
+    folder: Path,
+    progress: Progress,
+    say: Callable[[str], None],
 ) -> None:
     pool = read(paths, **vars(reading))
     assert isinstance(pool, FilePool)

@@ -55,7 +55,7 @@ def rows_of(path: Path) -> list[Rows]:
     Raises PoolError saying what is wrong where.
     """
     if not path.is_dir() or (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
-        return [_file(file) for file in where_from.files(path)[0]]
+        return [_file(one.path) for one in where_from.files(path)[0]]
     files = sorted(file for file in path.iterdir() if file.is_file() and is_data(Path(file.name)))
     if not files:
         raise PoolError(f"The folder {path} holds no data file ({', '.join(SUFFIXES)}).")

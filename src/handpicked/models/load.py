@@ -7,11 +7,11 @@ loaded is an error, never another model.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handpicked.config import ModelSettings
+from handpicked.data.hubfaults import hub_errors
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder, bundled_source
 from handpicked.models.digest import sha256_of_file, sha256_of_folder
@@ -247,13 +247,3 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
             f"the hub did not give its {name}: "
             f"{first_line(error)} Check the name and the connection, or give a folder."
         ) from error
-
-
-def hub_errors() -> tuple[type[Exception], ...]:
-    """What the hub's client raises when it refuses or is out of reach, whichever
-    HTTP library it was built on.
-    """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-    unreachable = (sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
-    return (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError, *unreachable)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from handpicked.data.hubfaults import hub_errors
 from handpicked.errors import MissingPart, first_line
-from handpicked.models.load import hub_errors
 
 
 def push(folder: Path, name: str) -> str:
     """Upload the files of a subset folder to the private data set ``name``; the sentence to tell.
 
-    The key is the hub's own (HF_TOKEN or its login). Raises MissingPart when the hub's client is
-    not installed or refuses.
+    The key is the hub's own (HF_TOKEN or its login). Raises MissingPart when the hub refuses.
     """
-    try:
-        from huggingface_hub import HfApi
-    except ImportError:
-        raise MissingPart("--push-to-hub needs huggingface_hub: pip install 'handpicked[train]'") from None
+    from huggingface_hub import HfApi
+
     try:
         api = HfApi()
         api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)

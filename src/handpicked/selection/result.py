@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from handpicked._version import __version__
 from handpicked.data import taken
+from handpicked.data.layout import CARD
 from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
@@ -26,6 +27,7 @@ from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
 from handpicked.scorers.text.of_part import part_of
 from handpicked.selection.audit import Truncation, audit
+from handpicked.selection.card import write_card
 from handpicked.selection.described import arguments, described, pool_described, unread_of, versions
 from handpicked.selection.guarded import Guarded
 from handpicked.selection.hub import push
@@ -37,7 +39,7 @@ from handpicked.selectors.topk import numbers
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
 
-FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", MANIFEST)
+FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", CARD, MANIFEST)
 SKETCHES = ("minhash",)
 """Score columns that mean nothing to a reader, and are not written."""
 
@@ -295,7 +297,10 @@ class Selection:
             self._audit = audit(*self._to_audit(written, form.format), self.plan.tokenizer, form.truncation)
             for half in (inputs, scores):
                 half.result()
-            write_json(folder / MANIFEST, self._manifest(folder, facts or {}))
+            manifest = self._manifest(facts or {})
+            write_card(folder, written.name, manifest)
+            outputs = {name: digest(folder / name) for name in FILES if (folder / name).exists()}
+            write_json(folder / MANIFEST, {**manifest, "outputs": outputs, "versions": versions()})
 
     def _to_audit(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
         """A pool and the rows of it that were kept: the written subset where it can be read as
@@ -329,7 +334,7 @@ class Selection:
                 writer.write_batch(batch)
                 step(len(batch))
 
-    def _manifest(self, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def _manifest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         summary = self.summary
         return {
             "handpicked": __version__,
@@ -347,8 +352,6 @@ class Selection:
             "audit": dict(summary.audit),
             **self.plan.recorded,
             **facts,
-            "outputs": {name: digest(folder / name) for name in FILES if (folder / name).exists()},
-            "versions": versions(),
         }
 
 

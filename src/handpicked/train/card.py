@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from handpicked._version import __version__
 from handpicked.config import ModelSettings, TrainSettings
+from handpicked.models.bundled import PREFIX
+from handpicked.models.load import is_folder
 
 if TYPE_CHECKING:
     from handpicked.train.sft import TrainResult
@@ -24,8 +26,9 @@ def write_card(
     settings_json = json.dumps(settings.resolved().model_dump(mode="json"), indent=2)
     text = f"""---
 library_name: {"peft" if kind == "adapter" else "transformers"}
+pipeline_tag: text-generation
 tags: [handpicked, sft, trl]
----
+{_base(model, kind)}---
 
 # {result.arm}
 
@@ -55,3 +58,13 @@ Settings:
 ```
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _base(model: ModelSettings, kind: str) -> str:
+    """The lines of the front matter that name the base model, where it is one of the hub: the hub shows it with
+    the model, and PEFT's own reader needs nothing of it.
+    """
+    if model.name.startswith(PREFIX) or is_folder(model.name):
+        return ""
+    relation = "adapter" if kind == "adapter" else "finetune"
+    return f"base_model: {json.dumps(model.name)}\nbase_model_relation: {relation}\n"
