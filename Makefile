@@ -9,7 +9,7 @@ TORCH := 2.13.0
 .PHONY: demo test test-all test-minimum lint format bench dist clean
 
 demo: $(VENV)/ready ## run the quickstart to its report
-	@$(PY) -m handpicked run experiments/quickstart.yaml
+	@$(PY) -m handpicked run quickstart
 
 test: $(VENV)/dev-ready ## every test that takes seconds
 	$(PY) -m pytest -m "not slow"

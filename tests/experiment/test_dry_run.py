@@ -12,7 +12,8 @@ import pytest
 
 from handpicked.errors import ConfigError
 from handpicked.experiment import untouched as untouched_arms
-from handpicked.experiment.dry_run import plan, text_of
+from handpicked.experiment.dry_run import plan
+from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
 from handpicked.experiment.lineup import lineup
 

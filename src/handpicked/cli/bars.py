@@ -79,7 +79,9 @@ class _Open:
         if self.total is None or self.total <= 0:
             return f"{self.label}: {self.done:,.0f} done, {duration(spent)} so far"
         share = min(1.0, self.done / self.total)
-        left = f"some {duration(spent * (1 - share) / share)} left" if share > 0 else "time left not known yet"
+        left = (
+            f"some {duration(spent * (1 - share) / share)} left" if share > 0 else "time left not known yet"
+        )
         return f"{self.label}: {self.done:,.0f} of {self.total:,.0f} ({share:.0%}), {duration(spent)} so far, {left}"
 
 
@@ -114,4 +116,3 @@ def _told(every: float) -> Iterator[Progress]:
     finally:
         ended.set()
         thread.join()
-

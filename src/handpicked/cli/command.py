@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from handpicked.cli.terminal import say
 
 PANELS: Mapping[str, tuple[str, ...]] = {
-    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "data", "limit"),
+    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "data", "limit", "references"),
     "Choice of rows": (
         "by", "size", "fraction", "tokens", "measure", "part", "tokenizer", "seed", "guard", "prompts", "scores",
     ),

@@ -32,7 +32,8 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing but results and mistakes: no progress, no remarks.")
+        bool,
+        typer.Option("-q", "--quiet", help="Say nothing but results and mistakes: no progress, no remarks."),
     ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Say what is done where, as run.log has it.")

@@ -16,7 +16,8 @@ Template = Annotated[
     typer.Argument(help="quickstart, compare, sizes or domain; or another experiment that is shipped."),
 ]
 File = Annotated[
-    Path | None, typer.Option("-o", "--out", help="The file to write; else TEMPLATE.yaml.", show_default=False)
+    Path | None,
+    typer.Option("-o", "--out", help="The file to write; else TEMPLATE.yaml.", show_default=False),
 ]
 
 

@@ -70,7 +70,7 @@ def listed() -> dict[str, list[Entry]]:
         "Features (--scorer; --by top or bottom with --field)": [scorers[name] for name in features],
         "Guards (--guard)": [Entry(name, guard.about) for name, guard in GUARDS.items()],
         "Judges (--judge)": [_judge(name) for name in shipped_judges()],
-        "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": [
+        "Benchmarks (evaluate.benchmarks, bench --benchmark; also any task of lm-evaluation-harness)": [
             *(_benchmark(one) for one in BENCHMARKS.values()),
             *(
                 Entry(name, f"the mean of {', '.join(members)}", cost="all of theirs", needs="bench")

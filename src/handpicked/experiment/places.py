@@ -6,7 +6,6 @@ current folder.
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,5 +98,11 @@ def _from(value: Any, folder: Path) -> Any:
         return value
     file, mark, method = value.partition(".py:")
     joined = f"{folder / file}{mark}{method}"
-    there = folder / (f"{file}.py" if mark else file)
-    return joined if there.exists() or glob.glob(str(there)) else value
+    return joined if _leads_somewhere(folder, f"{file}.py" if mark else file) else value
+
+
+def _leads_somewhere(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).exists() or (any(mark in name for mark in "*?[") and any(folder.glob(name)))
+    except (OSError, ValueError):  # too long for a name, or no pattern: it is refused where it is read
+        return False

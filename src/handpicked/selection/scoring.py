@@ -63,7 +63,7 @@ def score(
         ConfigError: an unknown scorer, or one named twice.
         StoreError: ``out`` cannot be written.
     """
-    _check(names)
+    check_names(names)
     made = scorers_for(names, settings, tokenizer)
     texts = [of_part(one, part) for one in made if isinstance(one, Scorer)]
     if part != "response" and not any(map(part_of, texts)):
@@ -149,7 +149,7 @@ def _manifest(
     }
 
 
-def _check(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
     """Raise ConfigError for an unknown name, one given twice, or none at all."""
     known = SCORERS.names
     counts = Counter(names)

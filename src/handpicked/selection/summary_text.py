@@ -25,12 +25,3 @@ def told(audit: Mapping[str, Any]) -> Iterator[str]:
         share = f"{cut['cut_and_lose_end_of_text']:,} of {cut['rows']:,}"
         yield f"At {cut['max_length']:,} tokens a trainer cuts {share} kept rows: they lose their end-of-text, and"
         yield f"  {cut['lose_whole_response']:>11,}  of them the whole response; {cut['tokens_lost']:,} tokens in all"
-
-
-def agreement_table(agreement: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
-    """How much of the longest rows by one measure (line) are the longest by another (column), in percent."""
-    yield "Share of the longest rows by one measure that are so by the other:"
-    yield f"{'':<8}" + "".join(f"{name:>8}" for name in agreement)
-    for name, others in agreement.items():
-        shares = (f"{share:>8.1%}" if share is not None else f"{'none':>8}" for share in others.values())
-        yield f"{name:<8}" + "".join(shares)
