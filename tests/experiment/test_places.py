@@ -76,7 +76,7 @@ def test_overrides_begin_at_the_current_folder(folder, tmp_path, monkeypatch):
 def test_a_pattern_or_a_name_that_no_file_can_have_is_left_alone(tmp_path):
     for path in ("**bad", "x" * 5000, "a\0b"):
         (tmp_path / "e.yaml").write_text(
-            f"name: a\npool: {{path: {json.dumps(path)}}}\narms: {{b: {{by: none}}}}\n"
+            f"name: a\npool: {{path: {json.dumps(path)}, hold_out: 1}}\narms: {{b: {{by: none}}}}\n"
         )
         assert load(tmp_path / "e.yaml").pool.path == path
 

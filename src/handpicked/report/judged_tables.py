@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from handpicked.records import Estimate
-from handpicked.report.control import control_note, control_rows
+from handpicked.report.control import control_note, control_rows, near_note
 from handpicked.report.table import Table, table
 from handpicked.report.text import number, percent_interval, points, points_interval, signed_interval
 from handpicked.results.judgements import Figures, JudgeFigures, MeanGrade, Meeting, RuleFigures
@@ -125,8 +125,11 @@ def held_equal_table(judge: JudgeFigures) -> Table:
 
 
 def held_equal_notes(judge: JudgeFigures) -> list[str]:
-    """What a reader must know beside these rates: why one has no value, or what other forms of control say."""
-    return [
+    """What a reader must know beside these rates: how many pairs are near equal length, why a rate has no
+    value, or what other forms of control say.
+    """
+    near = [note for one in comparisons(judge) if one.test_set == "all" and (note := near_note(one))]
+    return near + [
         f"{label}{'' if one.test_set == 'all' else f' ({one.test_set})'}: {note}"
         for one, label, rate in _held_equal(judge)
         if (note := control_note(rate))
