@@ -59,9 +59,11 @@ def bench(
     """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
     from handpicked.experiment import bench_model as benching
     from handpicked.experiment.bench_plan import bench_lines, bench_plan
+    from handpicked.experiment.places import shipped_experiments
     from handpicked.records import LINE
 
-    if Path(subject).suffix in (".yaml", ".yml"):
+    shipped = subject in shipped_experiments() and not Path(subject).is_dir()
+    if shipped or Path(subject).suffix in (".yaml", ".yml"):
         given = {
             "evaluate.benchmarks": benchmark and json.dumps(benchmark),
             "evaluate.bench.data": data,
