@@ -9,7 +9,7 @@ TORCH := 2.13.0
 .PHONY: demo test test-all test-minimum lint format bench dist clean
 
 demo: $(VENV)/ready ## run the quickstart to its report
-	@$(PY) -m handpicked run experiments/quickstart.yaml
+	@$(PY) -m handpicked run quickstart
 
 test: $(VENV)/dev-ready ## every test that takes seconds
 	$(PY) -m pytest -m "not slow"
@@ -33,10 +33,11 @@ format: $(VENV)/dev-ready
 bench: $(VENV)/dev-ready ## speed and memory, as ratios to stated rivals in the same run
 	$(PY) -m benchmarks
 
-dist: $(PY) ## the wheel and the source archive, in dist/
-	@$(PIP) build
+dist: $(PY) ## the wheel and the source archive, in dist/, checked as PyPI checks them
+	@$(PIP) build twine
 	rm -rf dist
 	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) $(MINIMUM)

@@ -253,7 +253,7 @@ def answer_features() -> dict[tuple[str, str], dict[str, float | None]]:
 
 PROVENANCE: Mapping[str, Any] = {
     "handpicked": "0.1.0",
-    "command": "handpicked run experiments/quickstart.yaml",
+    "command": "handpicked run quickstart",
     "python": "3.11.9",
     "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
     "pool": "4b1f0e" * 10,

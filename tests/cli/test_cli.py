@@ -34,7 +34,7 @@ def test_help_lists_the_commands_and_imports_nothing_heavy():
     done = handpicked("--help")
     assert done.returncode == 0
     for command in ("select", "audit", "run", "train", "generate", "judge", "report", "methods", "doctor"):
-        assert f"  {command}" in done.stdout
+        assert f"│ {command} " in done.stdout
     code = "import sys, handpicked.cli; print([m for m in ('torch', 'daft', 'pyarrow', 'pydantic', 'numpy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
@@ -46,7 +46,7 @@ def test_import_handpicked_imports_no_torch():
 
 def test_select_keeps_the_longest_in_pool_order(pool, tmp_path):
     done = handpicked("select", pool, "--by", "longest", "--size", 3, "-o", tmp_path / "out")
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (0, 2), done.stderr
     kept = [json.loads(line) for line in (tmp_path / "out/selected.jsonl").read_text().splitlines()]
     assert [row["instruction"] for row in kept] == ["question 17", "question 18", "question 19"]
     assert json.loads((tmp_path / "out/manifest.json").read_text())["counts"]["pool"] == 20

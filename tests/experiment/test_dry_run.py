@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from handpicked.errors import ConfigError
 from handpicked.experiment import untouched as untouched_arms
-from handpicked.experiment.dry_run import plan, text_of
+from handpicked.experiment.dry_run import plan
+from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
 from handpicked.experiment.lineup import lineup
 
@@ -109,7 +111,7 @@ def test_steps_and_learning_rates_are_told_with_their_origin(smallest):
     text = text_of(planned)
     assert "peak lr 0.0002 (default for lora): longest" in text
     assert "peak lr 0.001 (as set): random-s1, random-s2" in text
-    line = next(line for line in text.splitlines() if line.startswith("longest "))
+    line = next(line for line in text.splitlines() if line.startswith("  longest "))
     assert line.split()[2:6] == ["20", "1", "0", "0.0002"]
 
 
@@ -133,7 +135,7 @@ def test_steps_under_a_budget_are_those_of_rows_like_the_arms(smallest):
     assert arms["matched"].steps == arms["longest"].steps
     assert not arms["longest"].exact and not arms["matched"].exact
     assert arms["any"].steps < 20
-    line = next(line for line in text_of(plan(smallest, small)).splitlines() if line.startswith("longest "))
+    line = next(line for line in text_of(plan(smallest, small)).splitlines() if line.startswith("  longest "))
     assert line.split()[3] == f"~{arms['longest'].steps}"
 
 
@@ -171,7 +173,7 @@ def test_the_papers_experiments_resolve_every_name_and_say_what_they_take(
     """On a pool of 50 rows in the place of the real one, of which as many are selected."""
     monkeypatch.setenv("HANDPICKED_DATA", str(real_data))
     pool = write_pool(tmp_path / "pool.jsonl", 50)
-    file = request.config.rootpath / "experiments" / f"{name}.yaml"
+    file = Path(name)
     sizes = [
         f"arms.{arm}.size={subset}" for arm in ("random", "kmeans", "quality", "longest") if subset == 50
     ]

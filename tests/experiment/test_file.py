@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from handpicked.errors import ConfigError
 from handpicked.experiment.file import load
+from handpicked.experiment.places import shipped_experiments
 
 GOOD = """\
 name: mine
@@ -140,24 +142,24 @@ def test_checks_of_the_stages_are_reported_with_the_rest(tmp_path):
 
 SHIPPED = (
     "alpaca-small",
+    "compare",
     "dolly-small",
+    "domain",
     "llama2-7b-alpaca",
     "llama2-7b-dolly",
     "llama2-7b-wizardlm",
     "quickstart",
-    "sizes-small",
+    "sizes",
 )
 
 
-def test_every_shipped_experiment_is_tested(request):
-    assert sorted(path.stem for path in (request.config.rootpath / "experiments").glob("*.yaml")) == list(
-        SHIPPED
-    )
+def test_every_shipped_experiment_is_tested():
+    assert shipped_experiments() == list(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_experiments_say_why_at_what_cost_and_what_is_expected(request, name):
-    experiment = load(request.config.rootpath / "experiments" / f"{name}.yaml")
+def test_shipped_experiments_say_why_at_what_cost_and_what_is_expected(name):
+    experiment = load(Path(name))
     assert experiment.name == name
     assert experiment.why and experiment.cost and experiment.expected
 

@@ -41,8 +41,8 @@ def test_the_rate_is_printed_with_the_other_forms_and_the_pairs_near_equal_lengt
         0.75,
     )
     low, high = rate.range
-    assert f"n = 80; {low:.3f} to {high:.3f} over 4 forms of control" in printed
-    assert "within 20% of equal length " in printed and ", n = 60, 75% of the pairs" in printed
+    assert f"at equal length: {low:.0%} to {high:.0%} over 4 forms of control" in printed
+    assert "60 of 80 pairs (75%) are within 20% of equal length" in printed
     assert comparison.length_controlled_soft is None
 
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_told_is_printed_with_its_reason(tmp_path):
     why = "the first model's answer is longer in 100% of 80 pairs"
     rate = comparison.length_controlled.win_rate
     assert (rate.value, rate.low, rate.reason) == (None, None, why)
-    assert f"length-controlled win rate no value: {why}" in printed
+    assert f"at equal length: no value: {why}" in printed
 
 
 def test_soft_preferences_have_a_rate_at_equal_length_of_their_own(tmp_path):
@@ -62,4 +62,5 @@ def test_soft_preferences_have_a_rate_at_equal_length_of_their_own(tmp_path):
     found = comparison.length_controlled_soft.win_rate.value
     assert strict == pytest.approx(2 / 3, abs=0.02)
     assert found == pytest.approx(0.7, abs=0.02)
-    assert f"soft length-controlled win rate {found:.3f}" in printed
+    (line,) = [line for line in printed.splitlines() if "soft, at equal length " in line]
+    assert line.split("soft, at equal length")[1].split()[0] == f"{100 * found:.1f}"

@@ -29,7 +29,7 @@ def quickstart(out, *overrides):
         "-m",
         "handpicked",
         "run",
-        str(REPOSITORY / "experiments/quickstart.yaml"),
+        "quickstart",
         "-o",
         str(out),
     ]

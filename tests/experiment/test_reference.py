@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from handpicked.experiment.places import SHIPPED
 from handpicked.experiment.reference import experiment_schema, methods_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,9 +24,7 @@ def test_the_schema_of_the_experiment_file_is_what_the_classes_say():
     assert json.loads((REPOSITORY / "docs/experiment.schema.json").read_text()) == experiment_schema(), STALE
 
 
-@pytest.mark.parametrize(
-    "file", sorted((REPOSITORY / "experiments").glob("*.yaml")), ids=lambda file: file.stem
-)
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_shipped_experiments_fit_the_schema(file):
     jsonschema.validate(yaml.safe_load(file.read_text()), numbers_as_text(experiment_schema()))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from handpicked.errors import TrainingError
-from handpicked.experiment.dry_run import plan, text_of
+from handpicked.experiment.dry_run import plan
+from handpicked.experiment.dry_run_text import text_of
 
 pytest.importorskip("transformers", reason="needs the train extra")
 

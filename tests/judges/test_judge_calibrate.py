@@ -45,4 +45,4 @@ def test_a_135m_model_does_not_know_what_people_prefer_and_is_told_to_be_unhealt
     assert kappa.value is None or (kappa.low <= kappa.value <= kappa.high and kappa.low <= 0.2)
     assert found.health.first_position.value >= 0.8
     assert not found.health.healthy
-    assert "people, all" in text_of(judged.results)
+    assert "agrees with people, all" in text_of(judged.results)

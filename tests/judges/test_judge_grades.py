@@ -94,7 +94,7 @@ def test_scores_by_skill_are_compared_skill_by_skill_and_the_file_names_the_mode
         )
     found = replay(tmp_path)
     assert [(v.category, v.strict) for v in found.verdicts] == [("Depth", "win"), ("Clarity", "tie")] * 2
-    assert "x against y" in text_of(replay_file(tmp_path, None).results)
+    assert "x vs y" in text_of(replay_file(tmp_path, None).results)
 
 
 @pytest.mark.data

@@ -23,8 +23,7 @@ LONG = re.compile(
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder as a reader of the README has it: the experiments, and an Alpaca file (a made-up one)."""
-    shutil.copytree(REPOSITORY / "experiments", tmp_path / "experiments")
+    """A folder as a reader of the README has it: an Alpaca file (a made-up one)."""
     rng = random.Random(0)
     rows = [
         {"instruction": f"Do {i}.", "input": "", "output": " ".join(["done"] * rng.randint(1, 80))}

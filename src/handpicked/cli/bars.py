@@ -1,20 +1,38 @@
-"""Progress bars with the remaining time on stderr."""
+"""Progress with the remaining time on stderr: bars in a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from handpicked.progress import SILENT, Progress
+from handpicked.cli.terminal import Volume, say, volume
+from handpicked.progress import SILENT, Progress, duration
+
+EVERY = 30.0
+"""Seconds between two lines where there is no terminal."""
 
 
 @contextmanager
-def bars() -> Iterator[Progress]:
-    """Progress bars with the remaining time on stderr; silence when that is no terminal."""
-    if not sys.stderr.isatty():
+def bars(every: float = EVERY) -> Iterator[Progress]:
+    """Progress bars with the remaining time on stderr; where that is no terminal, a line ``every`` so many
+    seconds; silence with ``-q``.
+    """
+    if volume() is Volume.QUIET:
         yield SILENT
-        return
+    elif sys.stderr.isatty():
+        with _drawn() as progress:
+            yield progress
+    else:
+        with _told(every) as progress:
+            yield progress
+
+
+@contextmanager
+def _drawn() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -44,3 +62,57 @@ def bars() -> Iterator[Progress]:
                 shown.remove_task(task)
 
         yield bar
+
+
+@dataclass
+class _Open:
+    """Work that is under way: ``done`` of ``total`` units (None: unknown) since ``began``, in seconds."""
+
+    label: str
+    total: float | None
+    began: float
+    done: float = 0.0
+
+    def line(self, now: float) -> str:
+        """How far it is, and how long it will take at the speed so far."""
+        spent = now - self.began
+        if self.total is None or self.total <= 0:
+            return f"{self.label}: {self.done:,.0f} done, {duration(spent)} so far"
+        share = min(1.0, self.done / self.total)
+        left = (
+            f"some {duration(spent * (1 - share) / share)} left" if share > 0 else "time left not known yet"
+        )
+        return f"{self.label}: {self.done:,.0f} of {self.total:,.0f} ({share:.0%}), {duration(spent)} so far, {left}"
+
+
+@contextmanager
+def _told(every: float) -> Iterator[Progress]:
+    """A line on everything that is under way, by a thread: a step may take longer than ``every``."""
+    open_: list[_Open] = []
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(every):
+            for one in tuple(open_):
+                say(one.line(time.monotonic()))
+
+    @contextmanager
+    def bar(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+        mine = _Open(label, total, time.monotonic())
+        open_.append(mine)
+
+        def advance(done: float) -> None:
+            mine.done += done
+
+        try:
+            yield advance
+        finally:
+            open_.remove(mine)
+
+    thread = threading.Thread(target=tell, name="progress lines", daemon=True)
+    thread.start()
+    try:
+        yield bar
+    finally:
+        ended.set()
+        thread.join()

@@ -8,10 +8,20 @@ from typing import Annotated
 
 import typer
 
+from handpicked.cli import dry_runs
 from handpicked.cli.bars import bars
-from handpicked.cli.experiments import run_until
-from handpicked.cli.options import Arms, Json, KeepVersions, KeyVariable, Out, Set
-from handpicked.cli.terminal import say
+from handpicked.cli.experiments import run_until, tell_plan
+from handpicked.cli.options import (
+    Arms,
+    Concurrency,
+    DryRun,
+    Json,
+    KeepVersions,
+    KeyVariable,
+    Out,
+    Set,
+)
+from handpicked.cli.terminal import next_step, say
 from handpicked.errors import ConfigError
 
 Subject = Annotated[
@@ -23,7 +33,7 @@ ModelUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; 
 
 def bench(
     subject: Subject,
-    task: Annotated[list[str] | None, typer.Option(help="A benchmark; may be given again.")] = None,
+    benchmark: Annotated[list[str] | None, typer.Option(help="A benchmark; may be given again.")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder of benchmark files; else the hub.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N documents of each task.")] = None,
     batch_size: Annotated[int, typer.Option(help="Requests in one forward pass.")] = 8,
@@ -38,28 +48,36 @@ def bench(
         int | None, typer.Option(help="With --base-url: tokens that the model takes.")
     ] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
+    concurrency: Concurrency = None,
     out: Out = None,
     set_: Set = None,
     arm: Arms = None,
     keep_versions: KeepVersions = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
     from handpicked.experiment import bench_model as benching
+    from handpicked.experiment.bench_plan import bench_lines, bench_plan
+    from handpicked.experiment.places import shipped_experiments
     from handpicked.records import LINE
 
-    if Path(subject).suffix in (".yaml", ".yml"):
+    shipped = subject in shipped_experiments() and not Path(subject).is_dir()
+    if shipped or Path(subject).suffix in (".yaml", ".yml"):
         given = {
-            "evaluate.benchmarks": task and json.dumps(task),
+            "evaluate.benchmarks": benchmark and json.dumps(benchmark),
             "evaluate.bench.data": data,
             "evaluate.bench.limit": limit,
         }
         overrides = [*(set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-        if adapter or base_url or chat or tokenizer or max_length:
+        if adapter or base_url or chat or tokenizer or max_length or concurrency:
             raise ConfigError(
-                "--adapter, --base-url, --chat, --tokenizer and --max-length are for "
+                "--adapter, --base-url, --chat, --tokenizer, --max-length and --concurrency are for "
                 "a model, not for an experiment."
             )
+        if dry_run:
+            tell_plan(Path(subject), overrides, "bench", arm or [], as_json)
+            return
         outcome = run_until(Path(subject), out, overrides, "bench", arm or [], keep_versions)
         table = benching.table_of(outcome.benched, outcome.benchmarks)
     else:
@@ -67,8 +85,6 @@ def bench(
         from handpicked.config import BenchSettings
         from handpicked.settings import settings_of
 
-        if out is None:
-            raise ConfigError("-o is missing: the folder for the results.")
         settings = settings_of(
             BenchSettings,
             {
@@ -76,15 +92,26 @@ def bench(
                 "engine": engine, "chat_template": chat_template,
             },
         )  # fmt: skip
+        if dry_run:
+            entries = bench_plan(benchmark or [], settings, subject if base_url is None else None)
+            dry_runs.tell({"benchmarks": entries}, bench_lines(entries, "the model"), as_json)
+            return
+        if out is None:
+            raise ConfigError("-o is missing: the folder for the results.")
         if base_url is None:
             model = benching.model_subject(subject, adapter, template, settings)
         else:
+            served = {} if concurrency is None else {"concurrency": concurrency}
             model = benching.endpoint_subject(
-                ServedModel(base_url, subject, chat, tokenizer, key_env, max_length=max_length)
+                ServedModel(base_url, subject, chat, tokenizer, key_env, max_length=max_length, **served)
             )
         with bars() as progress:
             table = benching.bench(
-                model, task or [], settings, out, progress, say, keep_versions=keep_versions
+                model, benchmark or [], settings, out, progress, say, keep_versions=keep_versions
             ).benchmarks
     print(json.dumps({"benchmarks": table}, default=LINE.default) if as_json else benching.text_of(table))
     benching.refuse_broken(table)
+    if not as_json:
+        next_step(
+            "list other benchmarks: handpicked methods; compare arms on them: evaluate.benchmarks of an experiment"
+        )

@@ -40,7 +40,7 @@ def _command() -> int | None:
     try:
         surroundings.check()
         _quiet_libraries()
-        code: int | None = app(standalone_mode=False)
+        code: int | None = app(standalone_mode=False, prog_name="handpicked")
         sys.stdout.flush()
         return code
     except HandpickedError as error:

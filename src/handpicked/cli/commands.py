@@ -9,6 +9,7 @@ import typer
 from handpicked._version import __version__
 from handpicked.cli.auditing import audit
 from handpicked.cli.benchmarks import bench
+from handpicked.cli.command import Command
 from handpicked.cli.experiments import generate, run, train
 from handpicked.cli.exploring import explore
 from handpicked.cli.fetching import fetch
@@ -17,13 +18,13 @@ from handpicked.cli.overview import doctor, methods
 from handpicked.cli.results import inspect, report
 from handpicked.cli.scoring import score
 from handpicked.cli.selecting import select
+from handpicked.cli.templates import init
+from handpicked.cli.terminal import Volume, set_volume
 
 app = typer.Typer(
     name="handpicked",
     help="Pick the few demonstrations worth fine-tuning on, and prove it.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -31,15 +32,27 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("-q", "--quiet", help="Say nothing but results and mistakes: no progress, no remarks."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say what is done where, as run.log has it.")
+    ] = False,
 ) -> None:
+    if quiet or verbose:
+        set_volume(Volume.QUIET if quiet else Volume.VERBOSE)
     if version:
         print(f"handpicked {__version__}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        print(context.get_help(), end="")
 
 
 COMMANDS = (
-    select, score, audit, run, train, generate, bench, judge, report, inspect, explore, fetch, methods, doctor,
+    init, select, score, audit, run, train, generate, bench, judge, report, inspect, explore, fetch, methods,
+    doctor,
 )  # fmt: skip
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=Command)(command)

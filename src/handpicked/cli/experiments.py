@@ -6,13 +6,12 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from handpicked.cli import dry_runs
 from handpicked.cli.bars import bars
-from handpicked.cli.options import Arms, ExperimentFile, Json, KeepVersions, Out, Set
-from handpicked.cli.terminal import say
+from handpicked.cli.options import Arms, DryRun, ExperimentFile, Json, KeepVersions, Out, Set
+from handpicked.cli.terminal import next_step, say
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Outcome, Until
@@ -22,18 +21,13 @@ def run(
     experiment: ExperimentFile,
     out: Out = None,
     set_: Set = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Resolve, count, estimate; start nothing.")
-    ] = False,
     keep_versions: KeepVersions = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Run an experiment from its pool to report.html, or resume it."""
     if dry_run:
-        from handpicked.experiment.dry_run import plan, text_of
-
-        planned = plan(experiment, set_ or [])
-        print(json.dumps(planned.summary) if as_json else text_of(planned))
+        tell_plan(experiment, set_, "report", [], as_json)
         return
     outcome = run_until(experiment, out, set_, "report", [], keep_versions)
     assert outcome.results is not None
@@ -42,6 +36,7 @@ def run(
         return
     print(outcome.report)
     print(outcome.answer)
+    next_step(f"open the page above, or vote on pairs of answers: handpicked inspect {outcome.folder}")
 
 
 def train(
@@ -50,9 +45,17 @@ def train(
     set_: Set = None,
     arm: Arms = None,
     keep_versions: KeepVersions = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Select and train the arms of an experiment, and stop there."""
-    print(run_until(experiment, out, set_, "train", arm or [], keep_versions).folder / "model")
+    if dry_run:
+        tell_plan(experiment, set_, "train", arm or [], as_json)
+        return
+    folder = run_until(experiment, out, set_, "train", arm or [], keep_versions).folder
+    print(json.dumps({"models": str(folder / "model")}) if as_json else folder / "model")
+    if not as_json:
+        next_step(f"the answers, verdicts and report: handpicked run {experiment} -o {folder}")
 
 
 def generate(
@@ -61,9 +64,26 @@ def generate(
     set_: Set = None,
     arm: Arms = None,
     keep_versions: KeepVersions = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Run until every arm has answered the prompts, and stop there."""
-    print(run_until(experiment, out, set_, "generate", arm or [], keep_versions).folder / "answers")
+    if dry_run:
+        tell_plan(experiment, set_, "generate", arm or [], as_json)
+        return
+    folder = run_until(experiment, out, set_, "generate", arm or [], keep_versions).folder
+    print(json.dumps({"answers": str(folder / "answers")}) if as_json else folder / "answers")
+    if not as_json:
+        next_step(f"the verdicts and the report: handpicked run {experiment} -o {folder}")
+
+
+def tell_plan(file: Path, overrides: list[str] | None, until: Until, arms: list[str], as_json: bool) -> None:
+    """Print what the experiment will take up to a stage, and the command that starts it."""
+    from handpicked.experiment.dry_run import plan
+    from handpicked.experiment.dry_run_text import text_of
+
+    planned = plan(file, overrides or [], until=until, only=arms)
+    dry_runs.tell(planned.summary, text_of(planned).split("\n"), as_json)
 
 
 def run_until(

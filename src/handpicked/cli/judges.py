@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from handpicked.cli import dry_runs, options
 from handpicked.cli.bars import bars
-from handpicked.cli.options import Json, KeyVariable, Out
-from handpicked.cli.terminal import say
+from handpicked.cli.terminal import next_step, say
 from handpicked.errors import ConfigError
 
 Answers = Annotated[list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)]
@@ -33,12 +34,15 @@ def judge(
     answers: Answers = None,
     judge_: Judges = None,
     model: Annotated[str | None, typer.Option(help="The judge's model, for judges that need one.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
-    key_env: KeyVariable = "OPENAI_API_KEY",
-    concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 16,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs both prices.")] = None,
-    price_in: Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")] = None,
+    base_url: options.BaseUrl = None,
+    key_env: options.KeyVariable = "OPENAI_API_KEY",
+    concurrency: options.Concurrency = None,
+    max_cost: options.MaxCost = None,
+    price_in: options.PriceIn = None,
+    price_out: options.PriceOut = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Good answers to the same prompts, for judges that compare with one.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
     batch: Batch = False,
     batch_write: BatchWrite = False,
@@ -47,12 +51,14 @@ def judge(
     a: Annotated[str | None, typer.Option("--a", help="With --replay: a model to compare.")] = None,
     b: Annotated[str | None, typer.Option("--b", help="With --replay: the model to compare it with.")] = None,
     calibrate: Calibrate = None,
-    out: Out = None,
-    as_json: Json = False,
+    out: options.Out = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
 ) -> None:
     """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
     from handpicked.config import JudgeSettings
     from handpicked.experiment import judge_files as judging
+    from handpicked.experiment.judge_plan import judge_plan
     from handpicked.records import LINE
     from handpicked.settings import settings_of
 
@@ -65,6 +71,14 @@ def judge(
         )
     if replay is None and (reversed_ or a or b):
         raise ConfigError("--reversed, --a and --b say how stored reviews are read: they belong to --replay.")
+    if dry_run and replay is not None:
+        raise ConfigError(
+            "--dry-run says what asking a judge will take, and --replay asks none: one of these."
+        )
+    if references is not None and not files:
+        raise ConfigError(
+            "--references are for two files of answers; stored reviews and labels bring theirs."
+        )
     if replay is not None and judge_:
         raise ConfigError("--judge asks a judge, and --replay reads what one has said: one of these.")
     asked = judge_ or ["reference-similarity"]
@@ -72,26 +86,36 @@ def judge(
         judged = judging.replay_file(replay, out, reversed_=reversed_, a=a, b=b)
     elif calibrate is not None and not judge_ and (replay is not None or judging.has_verdicts(calibrate)):
         judged = judging.calibrate(calibrate, [], out, verdicts=replay)
-    elif out is None:
-        raise ConfigError("-o is missing: the folder for the verdicts.")
     else:
         shared = {
-            "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency,
+            "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency or 16,
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
             "batch": batch,
         }  # fmt: skip
         judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in asked]
+        if dry_run:
+            planned = judge_plan(judging.pairs_of(files, calibrate, references), judges)
+            dry_runs.tell(asdict(planned), planned.lines, as_json)
+            return
+        if out is None:
+            raise ConfigError("-o is missing: the folder for the verdicts.")
         if batch_write:
-            for file in judging.write_batches(files, calibrate, judges, out):
-                print(file)
+            pairs = judging.pairs_of(files, calibrate, references)
+            written = [str(file) for file in judging.write_batches(pairs, judges, out)]
+            print(json.dumps({"files": written}) if as_json else "\n".join(written))
             return
         with bars() as progress:
             if calibrate is not None:
                 judged = judging.calibrate(calibrate, judges, out, progress)
             else:
-                judged = judging.judge_files(files[0], files[1], judges, out, progress)
+                judged = judging.judge_files(files[0], files[1], judges, out, progress, references=references)
     for line in judged.said:
         say(line)
-    print(json.dumps(judged.results, default=LINE.default) if as_json else str(judged))
+    if as_json:
+        print(json.dumps(judged.results, default=LINE.default))
     if replay is None:
-        judging.refuse_unread(judged)
+        judging.refuse_unread(judged, out)
+    if not as_json:
+        print(judged)
+    if not as_json and out is not None and (out / "pairs.jsonl").is_file():
+        next_step(f"vote blind on the same pairs, to see whether people agree: handpicked inspect {out}")

@@ -12,7 +12,19 @@ from handpicked.records import Turns
 
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, say what it will take, start nothing.")
+]
+
+BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; else OpenAI's.")]
 KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds the key.")]
+ScoreKey = Annotated[
+    str | None, typer.Option(help="Environment variable that holds the key; else OPENAI_API_KEY.")
+]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests in flight at most.")]
+MaxCost = Annotated[float | None, typer.Option(help="US dollars that may be spent; needs both prices.")]
+PriceIn = Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")]
+PriceOut = Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")]
 
 PoolFiles = Annotated[
     list[str],
@@ -49,7 +61,6 @@ ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundle
 Target = Annotated[str | None, typer.Option(help="For scorers by similarity: a file of target examples.")]
 Sample = Annotated[int | None, typer.Option(help="Score only this many random rows by a model.")]
 Prefilter = Annotated[str | None, typer.Option(help="Score only these rows by a model, e.g. longest:5000.")]
-MaxCost = Annotated[float | None, typer.Option(help="US dollars that a scorer may spend; needs both prices.")]
 ScoreSet = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,7 +70,10 @@ ScoreSet = Annotated[
     ),
 ]
 
-ExperimentFile = Annotated[Path, typer.Argument(help="The experiment file (YAML).", show_default=False)]
+ExperimentFile = Annotated[
+    Path,
+    typer.Argument(help="An experiment file (YAML), or the name of a shipped one.", show_default=False),
+]
 Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; may be given again.")]
 Set = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from handpicked.cli.options import Json, Out
-from handpicked.cli.terminal import say
+from handpicked.cli.terminal import next_step, say
 
 
 def report(
@@ -17,16 +17,20 @@ def report(
         list[Path], typer.Argument(help="One run to render again, or several to compare.", show_default=False)
     ],
     out: Out = None,
+    as_json: Json = False,
 ) -> None:
     """Render a run's report again from its results and votes, or compare several runs on one page."""
     from handpicked.experiment.rendering import render
 
-    print(render(runs, out).page)
+    page = render(runs, out).page
+    print(json.dumps({"report": str(page)}) if as_json else page)
+    if not as_json:
+        next_step("open the page above")
 
 
 def inspect(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of 'judge -o'.")],
-    size: Annotated[int, typer.Option(help="Pairs to show; votes from other sizes count too.")] = 50,
+    limit: Annotated[int, typer.Option(help="Pairs to show; earlier votes on others count too.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the sample and of the sides.")] = 0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
@@ -38,12 +42,12 @@ def inspect(
     from handpicked.votes.open import export_to, inspection, serve
     from handpicked.votes.summary import text_of
 
-    inspected = inspection(folder, size, seed)
+    inspected = inspection(folder, limit, seed)
     if export is not None:
         export_to(inspected, export)
     else:
         serve(inspected, port, open_, say)
-        if (folder / "results.json").is_file():
-            say(f"'handpicked report {folder}' takes the votes into the report.")
     summary = inspected.summary()
     print(json.dumps(summary, default=LINE.default) if as_json else text_of(summary))
+    if not as_json and (folder / "results.json").is_file():
+        next_step(f"take the votes into the report: handpicked report {folder}")

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from handpicked.cli import options
+from handpicked.cli import dry_runs, options
 from handpicked.cli.bars import bars
-from handpicked.cli.terminal import say
+from handpicked.cli.terminal import next_step, say
+from handpicked.errors import ConfigError
 from handpicked.records import Runner
 
 
 def score(
     pool: options.PoolFiles,
     scorer: Annotated[list[str], typer.Option(help="A scorer; may be given again.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the scores.", show_default=False)
+    ] = None,
     tokenizer: options.TokenizerName = None,
     part: options.ResponsePart = "response",
     turns: options.ResponseTurns = "last",
@@ -34,9 +38,15 @@ def score(
     target: options.Target = None,
     sample: options.Sample = None,
     prefilter: options.Prefilter = None,
+    base_url: options.BaseUrl = None,
+    key_env: options.ScoreKey = None,
+    concurrency: options.Concurrency = None,
     max_cost: options.MaxCost = None,
+    price_in: options.PriceIn = None,
+    price_out: options.PriceOut = None,
     set_: options.ScoreSet = None,
     keep_versions: options.KeepVersions = False,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
@@ -44,6 +54,7 @@ def score(
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.described import unread_of
+    from handpicked.selection.estimated import score_estimates
     from handpicked.selection.execution import Execution
     from handpicked.selection.reasons import rejection_lines, unread_lines
     from handpicked.selection.scoring import refuse_no_values, score_into, values_told
@@ -56,12 +67,23 @@ def score(
         target=target,
         sample=sample,
         prefilter=prefilter,
+        base_url=base_url,
+        key_env=key_env,
+        concurrency=concurrency,
         max_cost=max_cost,
+        price_in=price_in,
+        price_out=price_out,
     )
     rows = read(
         pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
         split=split, config=config, encoding=encoding,
     )  # fmt: skip
+    if dry_run:
+        takes = score_estimates(rows, scorer, settings, tokenizer)
+        dry_runs.tell({"pool": rows.rows, "scorers": takes}, [f"{n}: {t}" for n, t in takes.items()], as_json)
+        return
+    if out is None:
+        raise ConfigError("-o is missing: the folder for the scores.")
     with bars() as progress:
         execution = Execution(runner, address, keep_versions=keep_versions, say=say, progress=progress)
         counts = score_into(
@@ -82,3 +104,7 @@ def score(
         for line in values_told(counts):
             print(line)
     refuse_no_values(counts, scorer)
+    if not as_json:
+        next_step(
+            f"keep the best rows: handpicked select {shlex.join(pool)} --by top --field {scorer[0]} --size 1000 -o FOLDER"
+        )

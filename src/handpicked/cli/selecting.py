@@ -13,7 +13,7 @@ import typer
 
 from handpicked.cli import options
 from handpicked.cli.bars import bars
-from handpicked.cli.terminal import say
+from handpicked.cli.terminal import next_step, say
 from handpicked.errors import ConfigError
 from handpicked.records import Runner
 
@@ -78,7 +78,12 @@ def select(
     target: options.Target = None,
     sample: options.Sample = None,
     prefilter: options.Prefilter = None,
+    base_url: options.BaseUrl = None,
+    key_env: options.ScoreKey = None,
+    concurrency: options.Concurrency = None,
     max_cost: options.MaxCost = None,
+    price_in: options.PriceIn = None,
+    price_out: options.PriceOut = None,
     set_: options.ScoreSet = None,
     keep_versions: options.KeepVersions = False,
     push_to_hub: HubName = None,
@@ -87,13 +92,14 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.report.selected_tables import measure_table
+    from handpicked.report.table import text
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
     from handpicked.selection.execution import Execution
     from handpicked.selection.hub import push
     from handpicked.selection.result import Form
-    from handpicked.selection.summary_text import agreement_table
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
 
@@ -110,7 +116,8 @@ def select(
             "guards": guard or [], "prompts": prompts or [],
             "options": {**method, **{name: value for name, value in short.items() if value is not None}},
             "score": score_settings(
-                scorers, model=model, target=target, sample=sample, prefilter=prefilter, max_cost=max_cost
+                scorers, model=model, target=target, sample=sample, prefilter=prefilter, base_url=base_url,
+                key_env=key_env, concurrency=concurrency, max_cost=max_cost, price_in=price_in, price_out=price_out,
             ),
         },
     )  # fmt: skip
@@ -125,7 +132,7 @@ def select(
     if out is None:
         with bars() as progress:
             agreed = agreements(rows, size or 0, tokenizer, progress)
-        print(json.dumps({"agreement": agreed}) if as_json else "\n".join(agreement_table(agreed)))
+        print(json.dumps({"agreement": agreed}) if as_json else text(measure_table(agreed)))
         return
     added = 1 if template is None else overhead(template, tokenizer)
     truncation = None if max_length is None else Truncation(max_length, added)
@@ -143,6 +150,9 @@ def select(
         print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
     else:
         _tell(out, rows, summary, agreement, format)
+        next_step(
+            f"look at the rows in {out}; whether they teach more than random ones: handpicked init compare"
+        )
 
 
 def _tell(
@@ -151,7 +161,7 @@ def _tell(
     """What was kept, what was dropped and why, and what to look at before training."""
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.summary_text import agreement_table, told
+    from handpicked.selection.summary_text import told
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
@@ -166,5 +176,7 @@ def _tell(
     for line in told(summary.audit):
         print(line)
     if agreement is not None:
-        for line in agreement_table(agreement):
-            print(line)
+        from handpicked.report.selected_tables import measure_table
+        from handpicked.report.table import text
+
+        print(text(measure_table(agreement)))

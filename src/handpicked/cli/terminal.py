@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from enum import IntEnum
 
 LONGEST = 1000
 """Letters of a mistake that are shown."""
 
 
+class Volume(IntEnum):
+    """How much is said on stderr beside mistakes: nothing; remarks and progress; also what is done where."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+_volume = Volume.NORMAL
+
+
+def volume() -> Volume:
+    """How much is said."""
+    return _volume
+
+
+def set_volume(chosen: Volume) -> None:
+    """Say so much from now on."""
+    global _volume
+    _volume = chosen
+    logger = logging.getLogger("handpicked")
+    if chosen is Volume.QUIET:
+        logger.addHandler(logging.NullHandler())  # or warnings would go to stderr by Python's last resort
+    elif chosen is Volume.VERBOSE:
+        logger.addHandler(_Said())
+        logger.setLevel(logging.INFO)
+
+
+class _Said(logging.Handler):
+    """What the stages log, said on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        write(record.getMessage())
+
+
 def say(message: str) -> None:
-    """A remark that is no result. Where nobody hears it (``2>&1 | head -1``) the
+    """A remark that is no result; nothing where ``-q`` asks for quiet."""
+    if _volume is not Volume.QUIET:
+        write(message)
+
+
+def write(message: str) -> None:
+    """A line on stderr. Where nobody hears it (``2>&1 | head -1``) the
     work goes on all the same.
     """
     try:
@@ -27,7 +70,12 @@ def complain(message: str) -> None:
     """
     for line in message.split("\n"):
         shown = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 4 :]}"
-        say(
+        write(
             "handpicked: "
             + "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
         )
+
+
+def next_step(what: str) -> None:
+    """The last line of a command: what to do next."""
+    say(f"Next: {what}")

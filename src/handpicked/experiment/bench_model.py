@@ -18,6 +18,8 @@ from handpicked.experiment.benchmarks import Subject, run_benchmarks, subject_of
 from handpicked.experiment.job import Trained
 from handpicked.models.load import identity
 from handpicked.progress import SILENT, Progress
+from handpicked.report.table import text
+from handpicked.report.tables import benchmark_rows_table
 from handpicked.results.benchmarks import benchmark_table
 from handpicked.results.schema import BenchmarkRow
 from handpicked.store import digest, open_run, write_json
@@ -95,7 +97,9 @@ def bench(
     for wrong fields, MissingPart for what this machine lacks.
     """
     if not names:
-        raise ConfigError("Which benchmarks? Give --task, once for each; 'handpicked methods' lists them.")
+        raise ConfigError(
+            "Which benchmarks? Give --benchmark, once for each; 'handpicked methods' lists them."
+        )
     with open_run(out, say, keep_versions=keep_versions) as store:
         benched = run_benchmarks(store, subject, names, settings, progress)
         ran = [one.stage for one in benched if one.stage is not None]
@@ -124,16 +128,9 @@ def refuse_broken(table: Sequence[BenchmarkRow]) -> None:
 
 
 def text_of(rows: Sequence[BenchmarkRow]) -> str:
-    """The table for a terminal: a line for each benchmark and arm."""
-    lines = []
-    for row in rows:
-        for cell in row.arms:
-            score = cell.score
-            shown = "–" if score.value is None else f"{score.value:.4f}"
-            half = score.high - score.value if score.value is not None and score.high is not None else None
-            around = "" if half is None else f" ± {half:.4f}"
-            why = f"  {cell.reason}" if cell.reason else ""
-            lines.append(
-                f"{cell.arm:<16}{row.benchmark:<18}{row.metric:<30}{shown}{around}  n = {score.n:,}{why}"
-            )
-    return "\n".join(lines)
+    """The table for a terminal: a line for each benchmark and arm, and below it why any broke off."""
+    shown = text(benchmark_rows_table(rows), width=150)
+    reasons = [
+        f"{row.benchmark} of {cell.arm}: {cell.reason}" for row in rows for cell in row.arms if cell.reason
+    ]
+    return "\n".join([shown, *reasons])

@@ -17,9 +17,8 @@ from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.file import load
 from handpicked.experiment.job import read_test_set
-from handpicked.experiment.lineup import Lineup, lineup
+from handpicked.experiment.lineup import Lineup, lineup, members_of
 from handpicked.experiment.planned_arm import (
-    ON_CPU,
     Costs,
     PlannedArm,
     arm_likely_rows,
@@ -27,11 +26,22 @@ from handpicked.experiment.planned_arm import (
     row_costs,
 )
 from handpicked.experiment.rendered import Rendered, rendered
+from handpicked.experiment.totals import (
+    Part,
+    Sizes,
+    Texts,
+    held_out_texts,
+    parts,
+    texts_of,
+    total_hours,
+    total_usd,
+)
 from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
 from handpicked.train.estimate import model_size
 
 if TYPE_CHECKING:
+    from handpicked.experiment.run import Until
     from handpicked.train.estimate import ModelSize
 
 REFINE_PROMPT_TOKENS = 250
@@ -49,7 +59,8 @@ class DryRun:
 
     ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are
     rewritten, ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat
-    template makes of the real rows and prompts.
+    template makes of the real rows and prompts. ``parts`` are the work that has an estimate in numbers, whose
+    sums are ``hours`` and ``at_most_usd`` (None: a part is unknown).
     """
 
     name: str
@@ -64,6 +75,9 @@ class DryRun:
     refined: tuple[dict[str, Any], ...] = ()
     scored: tuple[dict[str, Any], ...] = ()
     rendered: tuple[Rendered, ...] = ()
+    parts: tuple[Part, ...] = ()
+    hours: float | None = None
+    at_most_usd: float | None = None
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -71,9 +85,11 @@ class DryRun:
         return asdict(self)
 
 
-def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
-    """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing,
-    pays nothing, writes nothing.
+def plan(
+    file: Path, overrides: Sequence[str] = (), *, until: Until = "report", only: Sequence[str] = ()
+) -> DryRun:
+    """The plan of the experiment in ``file`` up to a stage, of the arms named in ``only`` or of all. Reads the
+    pool and the prompts; starts nothing, pays nothing, writes nothing.
 
     Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not
     move a weight; what this machine lacks is listed instead.
@@ -82,17 +98,17 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
     missing: list[str] = []
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
+    members = members_of(expanded, only)
     gpu = _has_gpu()
     with selectable(expanded) as opened:
         pools = {name: row_costs(pool) for name, pool in opened.items()}
         selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
     rows = {name: one.rows for name, one in selected.items()}
-    arms = tuple(
-        _arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in expanded.experiment.arms
-    )
+    arms = tuple(_arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in members)
     if found := refused(expanded, arms):
         load(file, overrides, also=lambda _: found)
-    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
+    held_out = {name: held_out_texts(expanded.pool(name), costs) for name, costs in pools.items()}
+    evaluation = {**_evaluation(expanded, held_out), "benchmarks": _benchmarks(expanded, sizes, gpu)}
     missing += missing_parts(experiment)
     if _needs_gpu(arms) and not gpu:
         most = max(arm.memory_gib or 0 for arm in arms)
@@ -112,14 +128,17 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
         {"of": name or "", "path": expanded.pool(name).path, "rows": len(costs)}
         for name, costs in pools.items()
     ]
-    refined = tuple(
-        _refinement(expanded, name, rows.get(name, 0), pools) for name in expanded.experiment.arms
-    )
+    rewritten = [_refinement(expanded, name, rows.get(name, 0), pools) for name in members]
+    refined = tuple(part for part in rewritten if part is not None)
     scored = tuple(
         {"arm": name, "scorer": scorer, "takes": takes}
         for name, one in selected.items()
+        if name in members
         for scorer, takes in one.scoring.items()
     )
+    weights = {name: None if size is None else size.weights for name, (size, _) in sizes.items()}
+    models_of = {name: weights[expanded.experiment.arms[name].model or ""] for name in members}
+    work = parts(expanded, arms, evaluation, refined, Sizes(models_of, evaluation["texts"], gpu), until)
     return DryRun(
         experiment.name,
         listed[0],
@@ -130,9 +149,12 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
         tuple(assumed),
         tuple(listed[1:]),
         tuple(models[1:]),
-        tuple(part for part in refined if part is not None),
+        refined,
         scored,
         rendered(expanded, _absent(experiment, sizes)),
+        work,
+        total_hours(work),
+        total_usd(work),
     )
 
 
@@ -193,20 +215,25 @@ def _refinement(
     }
 
 
-def _evaluation(expanded: Lineup) -> dict[str, Any]:
-    """Prompts, comparisons, and the judge's calls with their cost."""
+def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[str, Any]:
+    """Prompts, comparisons, and the judge's calls with their cost; ``reckoned`` are the rows held out of each
+    pool.
+    """
     experiment = expanded.experiment
     evaluate = experiment.evaluate
-    sets = {}
+    sets: dict[str, int] = {}
     words = 0
+    texts = Texts()
     for prompts in evaluate.prompts:
         if prompts.path is None:
             held_out = expanded.pool(prompts.pool).hold_out
             sets[prompts.name] = min(held_out, prompts.limit or held_out)
+            texts += reckoned[prompts.pool].of(sets[prompts.name])
             continue
         listed = read_test_set(prompts)[: prompts.limit]
         sets[prompts.name] = len(listed)
         words += sum(len(prompt.text) for prompt in listed) // 4
+        texts += texts_of(listed, prompts.references)
     asked = sum(sets.values())
     arms = len(experiment.arms)
     pairs = len(expanded.meetings())
@@ -222,7 +249,7 @@ def _evaluation(expanded: Lineup) -> dict[str, Any]:
         if judge.asks and settings.price_in is not None and settings.price_out is not None:
             cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
         judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})
-    return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges}
+    return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges, "texts": texts}
 
 
 def _benchmarks(
@@ -245,23 +272,9 @@ def _benchmarks(
         }
         if one.requests is not None and one.tokens is not None:
             entry |= {"requests": one.requests * len(bases), "tokens": one.tokens * len(bases)}
-            entry["hours"] = _forward_hours(one.tokens, weights, gpu)
+            entry["hours"] = estimate.forward_hours(one.tokens, weights, gpu)
         found.append(entry)
     return found
-
-
-def _forward_hours(tokens: int, weights: Sequence[int | None], gpu: bool) -> float | None:
-    """2 operations a weight a token (Kaplan et al., 2020), for each of the models; None
-    where one's size is unknown.
-    """
-    known = [each for each in weights if each is not None]
-    if len(known) < len(weights):
-        return None
-    seconds = [
-        2.0 * each * tokens / (estimate.GPU_FLOPS if gpu or each > ON_CPU else estimate.CPU_FLOPS)
-        for each in known
-    ]
-    return round(sum(seconds) / 3600, 3)
 
 
 def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
@@ -274,70 +287,3 @@ def _has_gpu() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def text_of(planned: DryRun) -> str:
-    """The plan for reading in a terminal."""
-    lines = [f"{planned.name}: a dry run; nothing was started.", ""]
-    for pool in (planned.pool, *planned.pools):
-        of = f"{pool['of']}: " if pool["of"] else ""
-        lines.append(f"pool    {of}{pool['path']}: {pool['rows']:,} rows to select from")
-    for model in (planned.model, *planned.models):
-        of, size = f"{model['of']}: " if model["of"] else "", model["weights"]
-        lines.append(f"model   {of}{model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
-    lines += ["", *_arm_lines(planned.arms)]
-    evaluation = planned.evaluation
-    sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
-    lines += [
-        "",
-        f"prompts {sets}; {evaluation['answers']:,} answers, {evaluation['comparisons']} comparisons",
-    ]
-    lines += [f"template {one.sentence}" for one in planned.rendered]
-    for part in planned.refined:
-        cost = "cost unknown: give price_in and price_out"
-        if part["at_most_usd"] is not None:
-            cost = f"at most ${part['at_most_usd']:,.2f}"
-        lines.append(f"refine  {part['arm']} ({part['model']}): {part['calls']:,} calls, {cost}")
-    lines += [f"score   {part['arm']}: {part['scorer']}: {part['takes']}" for part in planned.scored]
-    for judge in evaluation["judges"]:
-        asked = f" ({judge['model']})" if judge["model"] else ""
-        cost = "free" if not judge["calls"] else "cost unknown: give price_in and price_out"
-        if judge["at_most_usd"] is not None:
-            cost = f"at most ${judge['at_most_usd']:,.2f}"
-        lines.append(f"judge   {judge['name']}{asked}: {judge['calls']:,} calls, {cost}")
-    for one in evaluation["benchmarks"]:
-        known = one["requests"] is not None
-        requests = f"{one['requests']:,} requests on all arms" if known else "of lm-eval: size unknown"
-        lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'])}")
-    lines += ["", "assumed: " + "; ".join(planned.assumed)]
-    warnings = [warning for arm in planned.arms for warning in arm.warnings]
-    lines += ["", "Warnings:", *(f"  - {warning}" for warning in warnings)] if warnings else []
-    lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
-    return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
-
-
-def _arm_lines(arms: Sequence[PlannedArm]) -> list[str]:
-    """The table of the arms, and where their learning rates come from."""
-    wide = max(16, *(len(arm.name) + 2 for arm in arms))
-    head = f"{'arm':<{wide}}{'by':<16}{'rows':>8}{'steps':>8}{'warm-up':>9}{'peak lr':>9}{'sum of lr':>11}{'tokens':>14}"
-    lines = [f"{head}{'memory':>11}{'time':>10}"]
-    rates: dict[str, list[str]] = {}
-    for arm in arms:
-        if arm.learning_rate is None or arm.rate_sum is None:
-            lines.append(f"{arm.name:<{wide}}base model")
-            continue
-        steps, tokens = (("" if arm.exact else "~") + format(count, ",") for count in (arm.steps, arm.tokens))
-        memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
-        lines.append(
-            f"{arm.name:<{wide}}{arm.by:<16}{arm.rows:>8,}{steps:>8}{arm.warmup_steps:>9,}{arm.learning_rate:>9.2g}"
-            f"{arm.rate_sum:>11.3g}{tokens:>14}{memory:>11}{_time(arm.hours):>10}"
-        )
-        rates.setdefault(f"{arm.learning_rate:g} ({arm.rate_origin})", []).append(arm.name)
-    said = [f"peak lr {rate}: {', '.join(names)}" for rate, names in rates.items()]
-    return [*lines, *(["", *said] if said else [])]
-
-
-def _time(hours: float | None) -> str:
-    if hours is None:
-        return "unknown"
-    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"

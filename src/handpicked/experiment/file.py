@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from handpicked.config import Experiment, PromptSettings
 from handpicked.errors import ConfigError, did_you_mean, first_line
 from handpicked.experiment import lineup as arms
+from handpicked.experiment.places import beside, experiment_file
 from handpicked.safe_yaml import checked
 
 Location = tuple[str | int, ...]
@@ -26,15 +27,17 @@ Check = Callable[[Experiment], Sequence[tuple[Location, str]]]
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), *, also: Check = lambda _: ()) -> Experiment:
-    """The experiment in ``path`` with ``key.sub=value`` overrides applied (values are YAML).
+    """The experiment in ``path``, or of that name among those that come with handpicked, with
+    ``key.sub=value`` overrides applied (values are YAML; paths in them begin at the current folder).
 
     ``also`` adds mistakes that only the stages can know, such as an unknown selector, each with its location.
     Raises ConfigError with all mistakes: file, line, field, what is wrong, what was probably meant.
     """
-    path = Path(path)
+    path = experiment_file(Path(path))
     text = _read(path)
     document, lines = _parse(path, text)
     document = _expand(document, path)
+    beside(document, path.parent)
     if not isinstance(document, dict):
         raise ConfigError(
             f"{path}: an experiment is a mapping of fields such as 'name', 'pool' and 'arms'; this is not."

@@ -12,10 +12,12 @@ from handpicked.config import JudgeSettings
 from handpicked.data.spool import given_name
 from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.experiment.judged_text import text_of
+from handpicked.experiment.references import referenced
 from handpicked.judges import write_requests, write_verdicts
 from handpicked.judges.answers import pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.replay import replay
+from handpicked.judges.similarity import NO_REFERENCE
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Estimate, Outcome, Pair, Verdict, to_json
 from handpicked.results.compared import from_first
@@ -51,19 +53,27 @@ class Judged:
 
 
 def judge_files(
-    a: Path, b: Path, judges: Sequence[JudgeSettings], out: Path, progress: Progress = SILENT
+    a: Path,
+    b: Path,
+    judges: Sequence[JudgeSettings],
+    out: Path,
+    progress: Progress = SILENT,
+    *,
+    references: Path | None = None,
 ) -> Judged:
     """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl,
     unpaired.json, judgements.json.
 
-    Several judges also make a panel. Raises PoolError for files that hold no answers or share no prompt,
+    ``references`` is a file of prompts and good answers, for pairs that have none. Several judges also make a
+    panel. Raises PoolError for files that hold no answers or share no prompt,
     and what the judges raise.
     """
     one, other = read_answers(a), read_answers(b)
     paired = pair_up(one, other)
-    verdicts = _judged(paired.pairs, judges, out, [paired.pairs[0].a, paired.pairs[0].b], progress)
+    pairs = paired.pairs if references is None else referenced(paired.pairs, str(references))
+    verdicts = _judged(pairs, judges, out, [pairs[0].a, pairs[0].b], progress)
     write_verdicts(out / "verdicts.jsonl", verdicts)
-    _write_pairs(out, paired.pairs)
+    _write_pairs(out, pairs)
     write_json(
         out / "unpaired.json", {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
@@ -78,7 +88,7 @@ def judge_files(
         )
     said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
-    return _finished([*verdicts, *panels], paired.pairs, out, said)
+    return _finished([*verdicts, *panels], pairs, out, said)
 
 
 def read_counts(verdicts: Sequence[Verdict]) -> str:
@@ -90,16 +100,41 @@ def read_counts(verdicts: Sequence[Verdict]) -> str:
     return f"{counted}; of the others: {told}" if told else counted
 
 
-def refuse_unread(judged: Judged) -> None:
-    """Raise EndpointError for every judge of which not one verdict could be read: nothing was judged."""
+def refuse_unread(judged: Judged, out: Path | None = None) -> None:
+    """Raise for every judge of which not one verdict could be read: nothing was judged. ``out`` holds the
+    pairs.
+
+    Raises:
+        ConfigError: only because the pairs have no reference, with what can be done instead.
+        EndpointError: for any other reason.
+    """
     unread = [
+        entry for entry in judged.results.judges if entry.health.pairs and entry.health.unparsed.value == 1.0
+    ]
+    if unread and all(set(entry.health.unparsed_reasons) == {NO_REFERENCE} for entry in unread):
+        raise ConfigError(_without_references(unread[0].health.pairs, out))
+    told = [
         f"judge {entry.judge}: not one of {entry.health.pairs:,} verdicts could be read. "
         f"{'; '.join(entry.health.unparsed_reasons)}"
-        for entry in judged.results.judges
-        if entry.health.pairs and entry.health.unparsed.value == 1.0
+        for entry in unread
     ]
-    if unread:
-        raise EndpointError("\n".join(unread))
+    if told:
+        raise EndpointError("\n".join(told))
+
+
+def _without_references(pairs: int, out: Path | None) -> str:
+    """What to do where the judge that needs no key has nothing to compare with."""
+    vote = "" if out is None else f"\n  - vote on the pairs yourself, blind: handpicked inspect {out}"
+    return (
+        f"Nothing was judged: none of the {pairs:,} pairs has a reference, and reference-similarity compares "
+        "answers with one. You can\n"
+        "  - give good answers to the same prompts: --references FILE"
+        f"{vote}\n"
+        "  - ask a model on this machine, which is a weak judge if it is small: --judge letter-probability "
+        "--model FOLDER\n"
+        "  - ask a model at an endpoint: --judge scores --model NAME [--base-url URL], with the key in "
+        "OPENAI_API_KEY; --dry-run says what it costs"
+    )
 
 
 def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
@@ -193,19 +228,20 @@ def _judged(
     return verdicts
 
 
-def write_batches(
-    files: Sequence[Path], labelled: Path | None, judges: Sequence[JudgeSettings], out: Path
-) -> list[Path]:
-    """Only write the batch files for two files of answers, or for labelled pairs. Nothing
-    is sent, no key is needed.
-    """
-    pairs = (
-        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
-    )
+def write_batches(pairs: Sequence[Pair], judges: Sequence[JudgeSettings], out: Path) -> list[Path]:
+    """Only write the batch files for ``pairs``. Nothing is sent, no key is needed."""
     with writing(out):
         return [
             file for settings in judges for file in write_requests(pairs, settings, out, cache=out / CACHE)
         ]
+
+
+def pairs_of(files: Sequence[Path], labelled: Path | None, references: Path | None = None) -> Sequence[Pair]:
+    """The pairs of two files of answers, or the labelled ones of one file; with ``references`` from a file."""
+    pairs: Sequence[Pair] = (
+        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
+    )
+    return pairs if references is None else referenced(pairs, str(references))
 
 
 def replay_file(

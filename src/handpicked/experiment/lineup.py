@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from handpicked.config import ArmSettings, Experiment, ModelSettings, PoolSettings, TrainSettings
-from handpicked.errors import did_you_mean
+from handpicked.errors import ConfigError, did_you_mean
 
 Location = tuple[str | int, ...]
 Size = int | float | None
@@ -314,3 +314,22 @@ def _ambiguous(
                 ]
                 yield at, f"arm '{family}': '{of}' is several arms; name one of {', '.join(several)}."
                 return
+
+
+def members_of(expanded: Lineup, only: Sequence[str]) -> list[str]:
+    """The models to work on, in the file's order; ``only`` names families, arms or
+    single models.
+
+    Raises ConfigError for a name that there is not.
+    """
+    known = [name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)]
+    for name in only:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"There is no arm '{name}' in experiment '{expanded.written.name}'.{hint}")
+    return [
+        member
+        for arm in expanded.arms
+        for member in arm.members
+        if not only or {arm.family, arm.name, member} & set(only)
+    ]

@@ -69,7 +69,7 @@ def listed() -> dict[str, list[Entry]]:
         "Features (--scorer; --by top or bottom with --field)": [scorers[name] for name in features],
         "Guards (--guard)": [_method(name, GUARDS.find(name, "guard")) for name in GUARDS.names],
         "Judges (--judge)": [_judge(name) for name in listed_judges()],
-        "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": [
+        "Benchmarks (evaluate.benchmarks, bench --benchmark; also any task of lm-evaluation-harness)": [
             *(_benchmark(one) for one in BENCHMARKS.values()),
             *(
                 Entry(name, f"the mean of {', '.join(members)}", cost="all of theirs", needs="bench")

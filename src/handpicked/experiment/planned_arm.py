@@ -21,8 +21,6 @@ from handpicked.train.schedule import schedule, still
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
-ON_CPU = 1_000_000_000
-"""Weights beyond which training without a GPU is no plan."""
 Costs = list[tuple[int, int]]
 """(response tokens, prompt tokens) of every row of a pool."""
 
@@ -172,7 +170,7 @@ def _weighed(
     gpu: bool,
 ) -> PlannedArm:
     """The arm with its tokens, memory and time on a model of that size."""
-    gpu = gpu or size.weights > ON_CPU
+    gpu = estimate.on_gpu(size.weights, gpu)
     found = estimate_training(
         arm.rows,
         tokens_per_row,

@@ -101,7 +101,11 @@ def rendered(lineup: Lineup, absent: Collection[str] = ()) -> tuple[Rendered, ..
         key = (lineup.model(member).name, lineup.train(member).template)
         if arm.by != "none" and key in known:
             pools[key[0], key[1], arm.pool] = None
-    found = [_on_pool(known[model, name], model, lineup, pool) for model, name, pool in pools]
+    found = [
+        _on_pool(known[model, name], model, lineup, pool)
+        for model, name, pool in pools
+        if lineup.pool(pool).path != NAME
+    ]
     for of, prompts in _test_sets(lineup):
         found += [_on_prompts(template, model, of, prompts) for (model, _), template in known.items()]
     return tuple(found)
@@ -119,8 +123,6 @@ def refusals(prompts: Iterable[Prompt], template: Template) -> Iterator[tuple[Pr
 def _on_pool(template: Template, model: str, lineup: Lineup, pool: str | None) -> Rendered:
     settings = lineup.pool(pool)
     of = settings.path if isinstance(settings.path, str) else " and ".join(settings.path)
-    if of == NAME:  # made when the run starts, of one shape: a prompt and a response
-        return Rendered(template.name, model, of, 0, None, 0)
     opened = read_pool(settings)
     checked = refused = unlearned = thoughts = written = tools = 0
     first: list[str] = []

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from handpicked.config import Experiment
-from handpicked.errors import ConfigError, did_you_mean
 from handpicked.experiment import benchmarks as benchmarking
 from handpicked.experiment import report as reporting
 from handpicked.experiment import stages
 from handpicked.experiment.benched import Benched
 from handpicked.experiment.job import Job, Trained
-from handpicked.experiment.lineup import Lineup, lineup
+from handpicked.experiment.lineup import lineup, members_of
 from handpicked.experiment.start import checked
 from handpicked.progress import Progress, shown
 from handpicked.results.schema import Results
@@ -76,7 +75,7 @@ def run(
         experiment = checked(experiment)
     folder = Path("runs") / experiment.name if folder is None else Path(folder)
     expanded = lineup(experiment)
-    arms = _members(expanded, only)
+    arms = members_of(expanded, only)
     with open_run(folder, say, keep_versions=keep_versions) as store:
         write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
         job = Job(store, expanded, progress)
@@ -113,18 +112,3 @@ def run(
 
 def _benchmarks(job: Job, models: Mapping[str, Trained]) -> list[Benched]:
     return [one for name, trained in models.items() for one in benchmarking.benchmarks(job, name, trained)]
-
-
-def _members(expanded: Lineup, only: Sequence[str]) -> list[str]:
-    """The models to work on, in the file's order; ``only`` names families, arms or single models."""
-    known = [name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)]
-    for name in only:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise ConfigError(f"There is no arm '{name}' in experiment '{expanded.written.name}'.{hint}")
-    return [
-        member
-        for arm in expanded.arms
-        for member in arm.members
-        if not only or {arm.family, arm.name, member} & set(only)
-    ]

@@ -7,14 +7,69 @@ weights save a third of the six, recomputed activations add a third.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from handpicked.config import TrainSettings
+from handpicked.config import GenerateSettings, TrainSettings
 from handpicked.train.estimate import ModelSize
 
 GPU_FLOPS = 150e12
 """Operations a second of one data-centre GPU in bfloat16 (some 40 to 50% of an A100's peak)."""
 CPU_FLOPS = 0.06e12
 """Operations a second of two CPU cores in float32 (measured with the bundled model)."""
+
+ON_CPU = 1_000_000_000
+"""Weights beyond which work without a GPU is no plan: times are then those of a GPU."""
+CPU_BYTES = 8e9
+"""Bytes of weights that two CPU cores read a second: every new token of a batch reads all of them."""
+GPU_STEP, VLLM_STEP = 0.03, 0.01
+"""Seconds of a decoding step on a GPU that are not arithmetic, in transformers and in vLLM."""
+VLLM_BATCH = 256
+"""Answers that vLLM decodes at a time."""
+CPU_LOAD, GPU_LOAD = 50.0, 3.0
+"""Seconds to load a billion weights."""
+EMBED_SECONDS = 0.02
+"""Seconds to embed a text of some hundred tokens on two CPU cores."""
+REPLY_SECONDS = 4.0
+"""Seconds until an endpoint has replied."""
+REPORT_SECONDS = 20.0
+"""Seconds for the audit of the subsets and the report."""
+
+
+def on_gpu(weights: int, gpu: bool) -> bool:
+    """Whether the times of a model are those of a GPU."""
+    return gpu or weights > ON_CPU
+
+
+def load_seconds(weights: int, *, gpu: bool) -> float:
+    """To load a model once."""
+    return weights / 1e9 * (GPU_LOAD if on_gpu(weights, gpu) else CPU_LOAD)
+
+
+def forward_seconds(weights: int, tokens: float, *, gpu: bool) -> float:
+    """One forward pass over ``tokens``: 2 operations a weight a token."""
+    return 2.0 * weights * tokens / (GPU_FLOPS if on_gpu(weights, gpu) else CPU_FLOPS)
+
+
+def forward_hours(tokens: int, weights: Sequence[int | None], gpu: bool = False) -> float | None:
+    """One forward pass over ``tokens`` by each of the models; None where one's size is unknown."""
+    known = [each for each in weights if each is not None]
+    if len(known) < len(weights):
+        return None
+    return round(sum(forward_seconds(each, tokens, gpu=gpu) for each in known) / 3600, 3)
+
+
+def generate_seconds(
+    weights: int, prompts: int, prompt_tokens: float, settings: GenerateSettings, *, gpu: bool
+) -> float:
+    """To answer ``prompts`` of ``prompt_tokens`` tokens in all, if every answer has ``max_new_tokens``."""
+    batch = min(prompts, VLLM_BATCH if settings.engine == "vllm" else settings.batch_size)
+    if not batch:
+        return 0.0
+    apart = VLLM_STEP if settings.engine == "vllm" else GPU_STEP
+    reading = apart if on_gpu(weights, gpu) else 4.0 * weights / CPU_BYTES
+    step = reading + forward_seconds(weights, batch, gpu=gpu)
+    steps = -(-prompts // batch) * settings.max_new_tokens
+    return steps * step + forward_seconds(weights, prompt_tokens, gpu=gpu)
 
 
 def guess_size(name: str) -> ModelSize | None:

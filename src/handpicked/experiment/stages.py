@@ -24,7 +24,6 @@ from handpicked.config import (
     ModelSettings,
     PoolSettings,
     PromptSettings,
-    ReferenceSettings,
     TrainSettings,
     result_settings,
 )
@@ -43,6 +42,7 @@ from handpicked.experiment.job import (
     selection_settings,
     split,
 )
+from handpicked.experiment.references import references
 from handpicked.experiment.rendered import refusals, templates
 from handpicked.judges import judge as decide
 from handpicked.judges import load_judge, read_verdicts, runs_here
@@ -323,7 +323,7 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
         )  # a hash: as good as shuffled
         listed = [prompt for prompt in listed if prompt.prompt_id in chosen]
     if settings.references is not None:
-        known = _references(settings.references)
+        known = references(settings.references)
         listed = [replace(p, reference=p.reference or known.get(p.prompt_id)) for p in listed]
     return listed
 
@@ -331,19 +331,6 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
 def _held_out_prompt(example: Example, test_set: str) -> Prompt:
     asked = example.messages[:-1]
     return Prompt(messages_id(asked), asked, test_set, reference=example.messages[-1].text)
-
-
-def _references(settings: ReferenceSettings) -> dict[str, str]:
-    """Known good answers by prompt id."""
-    known: dict[str, str] = {}
-    for example in data.read(settings.path).examples():
-        if all(str(example.original.get(field)) == value for field, value in settings.where.items()):
-            known.setdefault(messages_id(example.messages[:-1]), example.messages[-1].text)
-    if not known:
-        raise PoolError(
-            f"{settings.path}: no row has {settings.where}, so there are no references; check 'where'."
-        )
-    return known
 
 
 def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured | None:

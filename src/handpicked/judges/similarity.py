@@ -20,6 +20,8 @@ from handpicked.progress import Progress
 from handpicked.records import Pair, Preference, Review
 
 WINDOWS_AT_ONCE = 256
+NO_REFERENCE = "the prompt has no reference answer to compare with"
+"""Why a pair has no verdict."""
 
 
 def similarity_reviews(
@@ -42,7 +44,7 @@ def similarity_reviews(
 def _review(pair: Pair, judge: JudgeFolder, vectors: dict[str, np.ndarray]) -> Review:
     reference = vectors.get(pair.reference or "")
     if reference is None:
-        return Review("ab", None, "", reason="the prompt has no reference answer to compare with")
+        return Review("ab", None, "", reason=NO_REFERENCE)
     blank_a, blank_b = not pair.answer_a.strip(), not pair.answer_b.strip()
     if blank_a or blank_b:
         preferred: Preference = "tie" if blank_a and blank_b else "second" if blank_a else "first"

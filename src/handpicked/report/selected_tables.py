@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from handpicked.report.selected import words
 from handpicked.report.table import Cell, Table, table
@@ -11,6 +11,7 @@ from handpicked.report.text import (
     p_value,
     percent,
     percent_interval,
+    points,
     points_interval,
     signed,
     signed_interval,
@@ -161,3 +162,13 @@ def _preference(found: StylePreference) -> Table:
     ]
     title = "Preference and style at equal length (log-odds for a typical difference; an association, not a cause)"
     return table(title, ["Feature", "Log-odds", "95%", "p (Holm)", "n"], rows, 1)
+
+
+def measure_table(agreement: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """How much of the longest rows by one measure (line) are the longest by another (column)."""
+    rows = [
+        [name, *("none" if one is None else f"{points(one)}%" for one in others.values())]
+        for name, others in agreement.items()
+    ]
+    title = "Share of the longest rows by one measure that are so by the other"
+    return table(title, ["Measure", *agreement], rows, 1)

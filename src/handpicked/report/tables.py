@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows
 from handpicked.report.headline import headline_comparisons, headline_first
 from handpicked.report.table import Table, table
@@ -20,7 +22,7 @@ from handpicked.report.text import (
     signed_points,
     value_of,
 )
-from handpicked.results.schema import ArmComparison, ArmSection, People, Results
+from handpicked.results.schema import ArmComparison, ArmSection, BenchmarkRow, People, Results
 
 
 def comparison_table(results: Results) -> Table:
@@ -180,6 +182,16 @@ def seed_table(results: Results) -> Table:
     )
 
 
+def outcome_table(people: People) -> Table:
+    """What people and the judges said of the same pairs, for every two arms."""
+    rows = [
+        [f"{found.a} vs {found.b}", name, str(n.win), str(n.tie), str(n.lose), str(n.unparsed)]
+        for found in people.comparisons
+        for name, n in {"people": found.people, **found.judges}.items()
+    ]
+    return table("Votes", ["Comparison", "Of", "Win", "Tie", "Lose", "Not parsed"], rows, text_columns=2)
+
+
 def people_table(people: People) -> Table:
     """Who agrees with whom."""
     rows = [
@@ -231,6 +243,11 @@ def arm_table(results: Results) -> Table:
 
 def benchmark_table(results: Results) -> Table:
     """Every arm on every benchmark, points of 100."""
+    return benchmark_rows_table(results.benchmarks)
+
+
+def benchmark_rows_table(benchmarks: Sequence[BenchmarkRow]) -> Table:
+    """The same of benchmarks without a run."""
     rows = [
         [
             row.benchmark,
@@ -244,7 +261,7 @@ def benchmark_table(results: Results) -> Table:
             number(value_of(cell.characters)),
             number(cell.score.n),
         ]
-        for row in results.benchmarks
+        for row in benchmarks
         for cell in row.arms
     ]
     head = ["Benchmark", "Arm", "Score", "95%", "To base", "95%", "To full", "95%", "Characters", "n"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from handpicked.progress import duration as duration
+
 
 class Interval(Protocol):
     """A value with its 95% interval: an Estimate, or a controlled rate."""
@@ -121,13 +123,3 @@ def points_interval(estimate: Interval | None) -> str:
     if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
     return f"{signed_points(estimate.low)} to {signed_points(estimate.high)}"
-
-
-def duration(seconds: float) -> str:
-    """``48 s``, ``3 min 20 s`` or ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -154,7 +154,7 @@ def score_into(
         ConfigError: an unknown scorer, or one named twice.
         StoreError: ``out`` cannot be written.
     """
-    _check(names)
+    check_names(names)
     with filling(Path(out), FILES) as folder:
         scored = _scored(
             pool, names, folder, tokenizer=tokenizer, part=part, settings=settings, execution=execution
@@ -175,7 +175,7 @@ def _scored(
     execution: Execution,
 ) -> Scored:
     """The scores of ``pool``, which wait in ``folder``."""
-    _check(names)
+    check_names(names)
     made = scorers_for(names, settings, tokenizer)
     texts = [of_part(one, part) for one in made if isinstance(one, Scorer)]
     if part != "response" and not any(map(part_of, texts)):
@@ -247,7 +247,7 @@ def _manifest(
     }
 
 
-def _check(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
     """Raise ConfigError for an unknown name, one given twice, or none at all."""
     known = SCORERS.names
     counts = Counter(names)

@@ -44,12 +44,3 @@ def _such_as(guard: Mapping[str, Any]) -> str:
 def _one_line(text: str) -> str:
     plain = "".join(letter if letter.isprintable() else " " for letter in text)
     return f"{plain[:LONGEST]}..." if len(plain) > LONGEST else plain
-
-
-def agreement_table(agreement: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
-    """How much of the longest rows by one measure (line) are the longest by another (column), in percent."""
-    yield "Share of the longest rows by one measure that are so by the other:"
-    yield f"{'':<8}" + "".join(f"{name:>8}" for name in agreement)
-    for name, others in agreement.items():
-        shares = (f"{share:>8.1%}" if share is not None else f"{'none':>8}" for share in others.values())
-        yield f"{name:<8}" + "".join(shares)

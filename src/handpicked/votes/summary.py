@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handpicked.records import Estimate, Outcome, Pair, Verdict
+from handpicked.report.table import text
+from handpicked.report.tables import outcome_table, people_table
 from handpicked.results.schema import Annotator, People, PeopleComparison, RaterAgreement, VoteCounts
 from handpicked.statistics.agreement import Agreement, agree, among
 from handpicked.statistics.estimates import share
@@ -167,24 +169,5 @@ def text_of(summary: People) -> str:
     lines = [f"{summary.votes} votes on {summary.pairs} pairs by {len(summary.annotators)} annotators"]
     if summary.stale:
         lines.append(f"{summary.stale} votes left out: their answers have changed since")
-    for found in summary.comparisons:
-        lines.append(f"{found.a} against {found.b}")
-        for name, n in {"people": found.people, **found.judges}.items():
-            lines.append(f"  {name:<24}{n.win} wins, {n.tie} ties, {n.lose} losses{_unparsed(n)}")
-    if summary.agreement:
-        lines.append("agreement, and Cohen's kappa with its 95% interval")
-    lines += [
-        f"  {pair.one} and {pair.other}: {_number(pair.agreement)}, kappa {_number(pair.kappa)}"
-        for pair in summary.agreement
-    ]
-    return "\n".join(lines)
-
-
-def _unparsed(counts: VoteCounts) -> str:
-    return f", {counts.unparsed} unparsed" if counts.unparsed else ""
-
-
-def _number(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return f"none (n = {estimate.n})"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}, n = {estimate.n})"
+    tables = (text(outcome_table(summary)), text(people_table(summary)))
+    return "\n".join([*lines, *(shown for shown in tables if shown)])

@@ -1,0 +1,55 @@
+"""What the benchmarks of one model will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from handpicked.bench import planned
+from handpicked.config import BenchSettings, ModelSettings
+from handpicked.errors import ConfigError, HandpickedError
+from handpicked.experiment import speeds
+from handpicked.progress import duration
+
+
+def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None) -> list[dict[str, Any]]:
+    """Documents, requests, tokens and hours of every benchmark on a model; hours are ``None`` where its size is
+    unknown, as behind an endpoint (``model`` is ``None``).
+
+    Raises ConfigError where no benchmark is named, or for a name or file that there is not.
+    """
+    if not names:
+        raise ConfigError(
+            "Which benchmarks? Give --benchmark, once for each; 'handpicked methods' lists them."
+        )
+    weights = None if model is None else _weights(model)
+    return [
+        {**asdict(one), "hours": None if one.tokens is None else speeds.forward_hours(one.tokens, [weights])}
+        for one in planned(names, settings)
+    ]
+
+
+def bench_lines(entries: Sequence[dict[str, Any]], of: str) -> list[str]:
+    """The plan for a terminal."""
+    lines = []
+    for one in entries:
+        known = one["requests"] is not None
+        asked = (
+            f"{one['documents']:,} documents, {one['requests']:,} requests"
+            if known
+            else "a task of lm-eval: size unknown"
+        )
+        time = "time unknown" if one["hours"] is None else f"some {duration(3600 * one['hours'])}"
+        lines.append(f"bench {one['benchmark']}: {asked} to {of}, {time}")
+    return lines
+
+
+def _weights(name: str) -> int | None:
+    from handpicked.train.estimate import model_size
+
+    try:
+        return model_size(ModelSettings(name=name)).weights
+    except (HandpickedError, ImportError):
+        guessed = speeds.guess_size(name)
+        return None if guessed is None else guessed.weights

@@ -1,0 +1,42 @@
+"""Known good answers for prompts and pairs that come without, from a file of prompts and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from handpicked import data
+from handpicked.config import ReferenceSettings
+from handpicked.errors import PoolError
+from handpicked.records import Pair, messages_id
+
+
+def references(settings: ReferenceSettings) -> dict[str, str]:
+    """Known good answers by prompt id.
+
+    Raises PoolError for a file that cannot be read, or in which no row is as ``where`` says.
+    """
+    known: dict[str, str] = {}
+    for example in data.read(settings.path).examples():
+        if all(str(example.original.get(field)) == value for field, value in settings.where.items()):
+            known.setdefault(messages_id(example.messages[:-1]), example.messages[-1].text)
+    if not known:
+        raise PoolError(
+            f"{settings.path}: no row has {settings.where}, so there are no references; check 'where'."
+        )
+    return known
+
+
+def referenced(pairs: Sequence[Pair], path: str) -> list[Pair]:
+    """The pairs, each that has no reference with that of its prompt in the file ``path``.
+
+    Raises PoolError for a file that cannot be read, or that holds none of the prompts.
+    """
+    known = references(ReferenceSettings(path=path))
+    found = [replace(pair, reference=pair.reference or known.get(pair.prompt_id)) for pair in pairs]
+    if not any(pair.prompt_id in known for pair in pairs):
+        raise PoolError(
+            f"{path} holds references for {len(known):,} prompts, and none of them is one of the "
+            f"{len(pairs):,} that were answered. They are joined by the exact text of the prompt."
+        )
+    return found

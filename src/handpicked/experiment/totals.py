@@ -1,0 +1,190 @@
+"""How long an experiment takes in all and what it costs, part by part, each with what is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from handpicked.config import PoolSettings, ReferenceSettings
+from handpicked.experiment import speeds
+from handpicked.experiment.lineup import Lineup
+from handpicked.experiment.planned_arm import Costs, PlannedArm
+from handpicked.experiment.references import references
+from handpicked.records import Prompt
+
+if TYPE_CHECKING:
+    from handpicked.experiment.run import Until
+
+TEMPLATE_TOKENS = 30
+"""Tokens that a chat template adds to a prompt."""
+TOKENS_A_WORD = 1.6
+"""Of a model's tokenizer in text with code."""
+LETTERS_A_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the work over all arms. ``hours`` is None where they are unknown, ``usd`` where they are; no
+    money is 0.
+    """
+
+    name: str
+    hours: float | None
+    usd: float | None
+    assumed: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Evaluation prompts: how many, and tokens of all prompts with their templates and of all references."""
+
+    prompts: int = 0
+    prompt_tokens: float = 0.0
+    reference_tokens: float = 0.0
+
+    def __add__(self, other: Texts) -> Texts:
+        return Texts(
+            self.prompts + other.prompts,
+            self.prompt_tokens + other.prompt_tokens,
+            self.reference_tokens + other.reference_tokens,
+        )
+
+    def of(self, prompts: int) -> Texts:
+        """So many like these."""
+        share = prompts / self.prompts if self.prompts else 0.0
+        return Texts(prompts, share * self.prompt_tokens, share * self.reference_tokens)
+
+
+def texts_of(prompts: Sequence[Prompt], known: ReferenceSettings | None) -> Texts:
+    """Prompts of a file, with their references from there or from the file of ``known``."""
+    given = {} if known is None else references(known)
+    good = [prompt.reference or given.get(prompt.prompt_id) or "" for prompt in prompts]
+    asked = sum(len(prompt.text) for prompt in prompts) / LETTERS_A_TOKEN
+    return Texts(len(prompts), asked + TEMPLATE_TOKENS * len(prompts), sum(map(len, good)) / LETTERS_A_TOKEN)
+
+
+def held_out_texts(settings: PoolSettings, costs: Costs) -> Texts:
+    """Prompts that are held out of a pool whose rows have ``costs``."""
+    if not costs:
+        return Texts()
+    response, prompt = (sum(column) / len(costs) for column in zip(*costs, strict=True))
+    if settings.hold_out_max_words is not None:
+        response = min(response, TOKENS_A_WORD * settings.hold_out_max_words)
+    return Texts(1, prompt + TEMPLATE_TOKENS, response)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the parts are reckoned from: the weights of every arm's model (None: unknown), and the prompts."""
+
+    weights: Mapping[str, int | None]
+    texts: Texts
+    gpu: bool
+
+
+def parts(
+    expanded: Lineup,
+    arms: Sequence[PlannedArm],
+    evaluation: Mapping[str, Any],
+    refined: Sequence[Mapping[str, Any]],
+    sizes: Sizes,
+    until: Until,
+) -> tuple[Part, ...]:
+    """The parts of the work up to a stage, in the order in which it is done."""
+    trained = [arm for arm in arms if arm.learning_rate is not None]
+    found = [_refining(refined)] if refined else []
+    if trained:
+        found.append(_training(trained, sizes))
+    if until in ("train", "select"):
+        return tuple(found)
+    if until != "bench":
+        if expanded.experiment.evaluate.reference_loss:
+            found.append(_losses(sizes))
+        found.append(_answers(expanded, sizes))
+        if until != "generate":
+            found += _judging(expanded, evaluation, sizes)
+    if evaluation["benchmarks"] and until in ("bench", "report"):
+        hours = [one["hours"] for one in evaluation["benchmarks"]]
+        found.append(Part("benchmarks", _sum(hours), 0.0, "one forward pass over every request"))
+    if until == "report":
+        found.append(Part("report", speeds.REPORT_SECONDS / 3600, 0.0, "audit of the subsets, charts"))
+    return tuple(found)
+
+
+def _refining(refined: Sequence[Mapping[str, Any]]) -> Part:
+    calls = sum(part["calls"] for part in refined)
+    usd = _sum([part["at_most_usd"] for part in refined])
+    said = f"{calls:,} calls of {speeds.REPLY_SECONDS:g} s, 16 at a time; replies of max_tokens"
+    return Part("rewriting", calls * speeds.REPLY_SECONDS / 16 / 3600, usd, said)
+
+
+def _training(arms: Sequence[PlannedArm], sizes: Sizes) -> Part:
+    loading = [
+        None if w is None else speeds.load_seconds(w, gpu=sizes.gpu) / 3600 for w in sizes.weights.values()
+    ]
+    hours = _sum([*(arm.hours for arm in arms), *loading[: len(arms)]])
+    return Part("training", hours, 0.0, "the operations a second below")
+
+
+def _losses(sizes: Sizes) -> Part:
+    texts = sizes.texts
+    tokens = texts.prompt_tokens + texts.reference_tokens
+    seconds = [
+        None
+        if w is None
+        else speeds.load_seconds(w, gpu=sizes.gpu) + speeds.forward_seconds(w, tokens, gpu=sizes.gpu)
+        for w in sizes.weights.values()
+    ]
+    said = f"{texts.prompts:,} references of {texts.reference_tokens:,.0f} tokens in all, for each arm"
+    return Part("reference loss", _hours(seconds), 0.0, said)
+
+
+def _answers(expanded: Lineup, sizes: Sizes) -> Part:
+    settings = expanded.experiment.evaluate.generate
+    seconds = [
+        None
+        if w is None
+        else speeds.load_seconds(w, gpu=sizes.gpu)
+        + speeds.generate_seconds(w, sizes.texts.prompts, sizes.texts.prompt_tokens, settings, gpu=sizes.gpu)
+        for w in sizes.weights.values()
+    ]
+    said = f"every answer has {settings.max_new_tokens:,} tokens; less where they end before"
+    return Part("answers", _hours(seconds), 0.0, said)
+
+
+def _judging(expanded: Lineup, evaluation: Mapping[str, Any], sizes: Sizes) -> list[Part]:
+    found = []
+    for settings, planned in zip(expanded.experiment.evaluate.judges, evaluation["judges"], strict=True):
+        calls = planned["calls"]
+        if calls:
+            seconds = calls * speeds.REPLY_SECONDS / settings.concurrency
+            said = f"{calls:,} calls of {speeds.REPLY_SECONDS:g} s, {settings.concurrency} at a time; long replies"
+        else:
+            texts = evaluation["answers"] + sizes.texts.prompts
+            seconds = 2.0 + texts * speeds.EMBED_SECONDS
+            said = f"{texts:,} texts embedded"
+        usd = planned["at_most_usd"] if calls else 0.0
+        found.append(Part(f"judge {settings.name}", seconds / 3600, usd, said))
+    return found
+
+
+def _hours(seconds: Sequence[float | None]) -> float | None:
+    total = _sum(seconds)
+    return None if total is None else total / 3600
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum; None where one is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def total_hours(found: Sequence[Part]) -> float | None:
+    """Of all parts; None where one is unknown."""
+    return _sum([part.hours for part in found])
+
+
+def total_usd(found: Sequence[Part]) -> float | None:
+    """Of all parts; None where one is unknown."""
+    return _sum([part.usd for part in found])

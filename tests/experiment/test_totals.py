@@ -1,0 +1,101 @@
+"""The estimates of a dry run against what recorded runs took."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from handpicked.experiment.dry_run import plan
+from handpicked.experiment.dry_run_text import text_of
+
+pytest.importorskip("transformers", reason="needs the train extra")
+
+RECORDED = sorted(Path(__file__).with_name("recorded_runs").glob("*.json"))
+FACTOR = 1.5
+PARTS = {
+    "training": "train",
+    "reference loss": "reference loss",
+    "answers": "generate",
+    "judge reference-similarity": "judge",
+}
+"""Parts of the plan, and the stages of a run that they estimate."""
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_the_time_is_within_a_factor_of_what_the_run_took(file, tmp_path):
+    recorded = json.loads(file.read_text())
+    (tmp_path / "e.yaml").write_text(recorded["experiment"])
+    planned = plan(tmp_path / "e.yaml")
+    took = sum(recorded["seconds"].values())
+    assert took / FACTOR < 3600 * planned.hours < took * FACTOR
+    hours = {part.name: part.hours for part in planned.parts}
+    for part, stage in PARTS.items():
+        spent = recorded["seconds"][stage]
+        assert spent / FACTOR < 3600 * hours[part] < spent * FACTOR, (part, spent, 3600 * hours[part])
+
+
+PAID = """\
+name: paid
+pool: {{path: {pool}, hold_out: 4}}
+model: {{name: some/llama-7b}}
+arms:
+  base: {{by: none}}
+  longest: {{by: longest, size: 10}}
+  random:
+    by: random
+    size: 10
+    refine: {{model: m, base_url: "http://127.0.0.1:9/v1", price_in: 1000, price_out: 2000, max_tokens: 100}}
+evaluate:
+  judges: [{{name: scores, model: m, base_url: "http://127.0.0.1:9/v1", price_in: 1000, price_out: 2000}}]
+"""
+
+
+@pytest.fixture
+def paid(tmp_path):
+    rows = [{"instruction": f"Ask {i}.", "input": "", "output": "word " * (i + 1)} for i in range(40)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "e.yaml").write_text(PAID.format(pool=tmp_path / "pool.jsonl"))
+    return tmp_path / "e.yaml"
+
+
+def test_times_and_money_add_up_and_say_what_they_assume(paid):
+    planned = plan(paid)
+    assert planned.hours == pytest.approx(sum(part.hours for part in planned.parts))
+    assert planned.at_most_usd == pytest.approx(
+        planned.refined[0]["at_most_usd"] + planned.evaluation["judges"][0]["at_most_usd"]
+    )
+    assert planned.at_most_usd > 1
+    assert all(part.assumed for part in planned.parts)
+    text = text_of(planned)
+    assert f"${planned.at_most_usd:,.2f}" in text and "In all: some " in text
+
+
+def test_a_part_of_the_work_costs_its_part(paid):
+    whole, training, answers = (plan(paid, until=until) for until in ("report", "train", "generate"))
+    assert [part.name for part in training.parts] == ["rewriting", "training"]
+    assert [part.name for part in answers.parts] == ["rewriting", "training", "reference loss", "answers"]
+    assert training.hours < answers.hours < whole.hours
+    one = plan(paid, until="train", only=["longest"])
+    assert [part.name for part in one.parts] == ["training"] and one.at_most_usd == 0
+    assert one.hours < training.hours
+
+
+def test_what_is_not_known_makes_the_sum_unknown(paid):
+    without_prices = plan(paid, ["evaluate.judges.0.price_in=null"])
+    assert without_prices.at_most_usd is None and "cost unknown: give price_in and price_out" in text_of(
+        without_prices
+    )
+    unknown = plan(paid, ["model.name=some/model"])
+    assert unknown.hours is None and "time unknown: the size of a model is" in text_of(unknown)
+
+
+@pytest.mark.data
+@pytest.mark.models
+def test_the_recorded_run_of_alpaca_small_took_about_as_long(real_data, monkeypatch):
+    """28 minutes of stage time on two cores (docs/results.md)."""
+    monkeypatch.setenv("HANDPICKED_DATA", str(real_data))
+    planned = plan(Path("alpaca-small"), [f"pool={real_data / 'sft/alpaca_52k.parquet'}"])
+    assert 28 / FACTOR < 60 * planned.hours < 28 * FACTOR
