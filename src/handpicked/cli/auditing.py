@@ -28,7 +28,6 @@ Limits = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="A filter with a limit of its own; may be given again."),
 ]
-Format = Annotated[str | None, typer.Option("--format", "--pool-format", help="Row format; else recognised.")]
 
 
 def audit(
@@ -50,7 +49,7 @@ def audit(
     tokenizer: options.TokenizerName = None,
     guard: Limits = None,
     turns: options.ResponseTurns = "last",
-    pool_format: Format = None,
+    pool_format: options.PoolFormat = None,
     map_: options.FieldMap = None,
     max_row_mb: options.MaxRow = 256,
     split: options.SplitName = None,

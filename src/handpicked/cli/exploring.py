@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,6 +41,7 @@ def explore(
     split: options.SplitName = None,
     config: options.ConfigName = None,
     encoding: options.Encoding = None,
+    as_json: options.Json = False,
 ) -> None:
     """Look at the rows of a pool, at what was selected and why, and at judged pairs."""
     from handpicked.explore import Wanted, open_wanted, serve
@@ -53,9 +55,19 @@ def explore(
         opened = open_wanted(wanted, progress, say)
     if export is not None:
         write_text(export, opened.notes.export())
-        print(f"{export}: {len(opened.notes.standing())} notes")
+        notes_written = len(opened.notes.standing())
+        print(
+            json.dumps({"export": str(export), "notes": notes_written})
+            if as_json
+            else f"{export}: {notes_written} notes"
+        )
         return
     opened.notes.standing()  # a damaged file must be reported before anyone writes a note
     for remark in opened.remarks:
         say(remark)
-    serve(opened, port, open_, say)
+
+    def ready(address: str) -> None:
+        if as_json:
+            print(json.dumps({"address": address, "kind": opened.kind}), flush=True)
+
+    serve(opened, port, open_, say, ready)

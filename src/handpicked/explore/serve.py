@@ -34,14 +34,22 @@ def site_of(opened: Opened) -> Site:
     )
 
 
-def serve(opened: Opened, port: int, open_browser: bool, say: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C. The address is said once; notes are on the disk as they are made.
+def serve(
+    opened: Opened,
+    port: int,
+    open_browser: bool,
+    say: Callable[[str], None],
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve the page until Ctrl-C. ``ready`` is called with its address. Notes are on the disk as
+    they are made.
 
     Raises ConfigError when the port is taken.
     """
     with LocalServer(site_of(opened), port) as server:
         what = f"{opened.table.rows:,} rows" if opened.table is not None else "judged pairs"
         say(f"{opened.title} ({opened.kind}, {what}): {server.address}")
+        ready(server.address)
         say(f"Ctrl-C ends it. Notes are kept in {opened.notes.path}.")
         if serve_until_ctrl_c(server, open_browser):
             say("")
