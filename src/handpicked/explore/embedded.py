@@ -76,7 +76,11 @@ def map_of(index: Index, folder: Path, method: Projection, progress: Progress = 
     found = np.load(kept)
     places, labels, share = found["places"], found["labels"], float(found["share"])
     names = ("PCA 1", "PCA 2") if method == "pca" else ("UMAP 1", "UMAP 2")
-    about = f"principal components: {share:.0%} of the variance" if method == "pca" else "UMAP by cosine"
+    about = (
+        f"The first two principal components, {share:.0%} of the variance"
+        if method == "pca"
+        else "UMAP by cosine"
+    )
     axes = [Number(name, partial(_axis, places, axis), about) for axis, name in enumerate(names)]
     clusters = None
     if (labels >= 0).any():
