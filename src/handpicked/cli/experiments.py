@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handpicked.cli.bars import bars
-from handpicked.cli.options import Arms, ExperimentFile, Json, KeepVersions, Out, Set
+from handpicked.cli.options import Arms, Devices, ExperimentFile, Json, KeepVersions, Launch, Out, Set
 from handpicked.cli.terminal import say
-from handpicked.errors import MissingPart
+from handpicked.errors import ConfigError, MissingPart
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Outcome, Until
@@ -26,17 +26,23 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Resolve, count, estimate; start nothing.")
     ] = False,
+    assume: Annotated[
+        str | None, typer.Option(help="With --dry-run: plan for another machine, e.g. 8xH100-80GB.")
+    ] = None,
+    devices: Devices = "all",
     keep_versions: KeepVersions = False,
     as_json: Json = False,
 ) -> None:
     """Run an experiment from its pool to report.html, or resume it."""
+    if assume is not None and not dry_run:
+        raise ConfigError("--assume is for --dry-run: nothing can be started on a machine that is not here.")
     if dry_run:
         from handpicked.experiment.dry_run import plan, text_of
 
-        planned = plan(experiment, set_ or [])
+        planned = plan(experiment, set_ or [], devices=devices, assume=assume)
         print(json.dumps(planned.summary) if as_json else text_of(planned))
         return
-    outcome = run_until(experiment, out, set_, "report", [], keep_versions)
+    outcome = run_until(experiment, out, set_, "report", [], keep_versions, devices=devices)
     assert outcome.results is not None
     if as_json:
         print(json.dumps({"report": str(outcome.report), **asdict(outcome.results.answer)}))
@@ -50,10 +56,15 @@ def train(
     out: Out = None,
     set_: Set = None,
     arm: Arms = None,
+    launch: Launch = None,
+    devices: Devices = "all",
     keep_versions: KeepVersions = False,
 ) -> None:
     """Select and train the arms of an experiment, and stop there."""
-    print(run_until(experiment, out, set_, "train", arm or [], keep_versions).folder / "model")
+    outcome = run_until(
+        experiment, out, set_, "train", arm or [], keep_versions, devices=devices, launch=launch
+    )
+    print(outcome.folder / "model")
 
 
 def generate(
@@ -74,18 +85,29 @@ def run_until(
     until: Until,
     arms: list[str],
     keep_versions: bool,
+    *,
+    devices: str = "all",
+    launch: str | None = None,
 ) -> Outcome:
-    """Run the experiment until that stage is done, or say what this machine lacks for it."""
+    """Run the experiment until that stage is done, or say what this machine lacks for it.
+
+    ``launch`` is that of every arm, instead of the file's.
+    """
     from handpicked.experiment.checks import missing_parts, mistakes
     from handpicked.experiment.file import load
+    from handpicked.experiment.launching import launch_mistakes, launched
     from handpicked.experiment.lineup import lineup
     from handpicked.experiment.run import run as run_experiment
     from handpicked.experiment.untouched import untouched
+    from handpicked.workers.devices import parse_devices
+    from handpicked.workers.machine import this_machine
 
-    experiment = load(file, overrides or [], also=mistakes)
+    experiment = launched(load(file, overrides or [], also=mistakes), launch)
     missing = missing_parts(experiment)
     if missing:
         raise MissingPart("\n".join(missing))
+    machine = this_machine(parse_devices(devices))
+    load(file, overrides or [], also=lambda read: launch_mistakes(launched(read, launch), machine))
     load(file, overrides or [], also=lambda read: untouched(lineup(read)))
     folder = out or Path("runs") / experiment.name
     with bars() as progress:
@@ -98,4 +120,5 @@ def run_until(
             say=say,
             command=" ".join(sys.argv[1:]),
             keep_versions=keep_versions,
+            devices=devices,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from handpicked.config import Experiment, ModelSettings
 from handpicked.data import read_prompts
 from handpicked.endpoint.cost import price
-from handpicked.errors import HandpickedError
+from handpicked.errors import HandpickedError, MissingPart
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.file import load
+from handpicked.experiment.launching import launch_mistakes
 from handpicked.experiment.lineup import Lineup, lineup
 from handpicked.experiment.planned_arm import (
     ON_CPU,
@@ -30,6 +30,8 @@ from handpicked.experiment.rendered import Rendered, rendered
 from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
 from handpicked.train.estimate import model_size
+from handpicked.workers.devices import parse_devices
+from handpicked.workers.machine import CPU, Machine, assumed, this_machine
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
@@ -49,7 +51,8 @@ class DryRun:
 
     ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are
     rewritten, ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat
-    template makes of the real rows and prompts.
+    template makes of the real rows and prompts. ``machine`` is what it is planned for, with so many
+    ``devices``.
     """
 
     name: str
@@ -64,6 +67,8 @@ class DryRun:
     refined: tuple[dict[str, Any], ...] = ()
     scored: tuple[dict[str, Any], ...] = ()
     rendered: tuple[Rendered, ...] = ()
+    machine: str = ""
+    devices: int = 1
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -71,30 +76,33 @@ class DryRun:
         return asdict(self)
 
 
-def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
-    """The plan of the experiment in ``file``. Reads the pool and the prompts; starts nothing,
-    pays nothing, writes nothing.
+def plan(
+    file: Path, overrides: Sequence[str] = (), *, devices: str = "all", assume: str | None = None
+) -> DryRun:
+    """The plan of the experiment in ``file`` for ``devices`` of this machine, or for the machine that
+    ``assume`` writes as ``8xH100-80GB``. Reads the pool and the prompts; starts nothing, pays nothing, writes
+    nothing.
 
     Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not
     move a weight; what this machine lacks is listed instead.
     """
-    experiment = load(file, overrides, also=mistakes)
+    machine = _machine(devices, assume)
+    experiment = load(file, overrides, also=lambda read: [*mistakes(read), *launch_mistakes(read, machine)])
     missing: list[str] = []
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
-    gpu = _has_gpu()
     with selectable(expanded) as opened:
         pools = {name: row_costs(pool) for name, pool in opened.items()}
         selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
     rows = {name: one.rows for name, one in selected.items()}
     arms = tuple(
-        _arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in expanded.experiment.arms
+        _arm(expanded, name, rows.get(name, 0), pools, sizes, machine) for name in expanded.experiment.arms
     )
     if found := refused(expanded, arms):
         load(file, overrides, also=lambda _: found)
-    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, gpu)}
+    evaluation = {**_evaluation(expanded), "benchmarks": _benchmarks(expanded, sizes, machine.gpu)}
     missing += missing_parts(experiment)
-    if _needs_gpu(arms) and not gpu:
+    if _needs_gpu(arms) and not machine.gpu:
         most = max(arm.memory_gib or 0 for arm in arms)
         missing.append(f"There is no GPU here; training needs one with some {most:.0f} GiB.")
     rates = f"training at {estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s on a GPU, {estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s without"
@@ -133,6 +141,8 @@ def plan(file: Path, overrides: Sequence[str] = ()) -> DryRun:
         tuple(part for part in refined if part is not None),
         scored,
         rendered(expanded, _absent(experiment, sizes)),
+        machine.name,
+        len(machine.devices),
     )
 
 
@@ -163,7 +173,7 @@ def _arm(
     rows: int,
     pools: Mapping[str | None, Costs],
     sizes: Mapping[str, tuple[ModelSize | None, str]],
-    gpu: bool,
+    machine: Machine,
 ) -> PlannedArm:
     arm = expanded.experiment.arms[name]
     costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
@@ -172,7 +182,7 @@ def _arm(
     settings = expanded.train(name)
     likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
     longest = max((response + prompt for response, prompt in costs), default=None)
-    return planned_arm(name, arm, rows, likely, settings, size, longest, gpu)
+    return planned_arm(name, arm, rows, likely, settings, size, longest, machine)
 
 
 def _refinement(
@@ -268,12 +278,14 @@ def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
     return any((arm.memory_gib or 0) > CPU_GIB for arm in arms)
 
 
-def _has_gpu() -> bool:
-    if importlib.util.find_spec("torch") is None:
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
+def _machine(devices: str, assume: str | None) -> Machine:
+    """The machine to plan for; without torch, which alone could tell of a GPU, a CPU."""
+    if assume is not None:
+        return assumed(assume)
+    try:
+        return this_machine(parse_devices(devices))
+    except MissingPart:
+        return CPU
 
 
 def text_of(planned: DryRun) -> str:
@@ -285,7 +297,7 @@ def text_of(planned: DryRun) -> str:
     for model in (planned.model, *planned.models):
         of, size = f"{model['of']}: " if model["of"] else "", model["weights"]
         lines.append(f"model   {of}{model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
-    lines += ["", *_arm_lines(planned.arms)]
+    lines += ["", *_arm_lines(planned.arms), *_start_lines(planned)]
     evaluation = planned.evaluation
     sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
     lines += [
@@ -310,7 +322,7 @@ def text_of(planned: DryRun) -> str:
         requests = f"{one['requests']:,} requests on all arms" if known else "of lm-eval: size unknown"
         lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'])}")
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
-    warnings = [warning for arm in planned.arms for warning in arm.warnings]
+    warnings = [*_advice(planned.arms), *(warning for arm in planned.arms for warning in arm.warnings)]
     lines += ["", "Warnings:", *(f"  - {warning}" for warning in warnings)] if warnings else []
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
@@ -335,6 +347,33 @@ def _arm_lines(arms: Sequence[PlannedArm]) -> list[str]:
         rates.setdefault(f"{arm.learning_rate:g} ({arm.rate_origin})", []).append(arm.name)
     said = [f"peak lr {rate}: {', '.join(names)}" for rate, names in rates.items()]
     return [*lines, *(["", *said] if said else [])]
+
+
+def _start_lines(planned: DryRun) -> list[str]:
+    """How the arms are started on the devices, and the memory that they take there."""
+    starts: dict[str, list[str]] = {}
+    for arm in planned.arms:
+        if not arm.launch:
+            continue
+        at_once = f", {planned.devices} arms side by side" if planned.devices > 1 else ""
+        said = f"one device each{at_once}"
+        if arm.launch == "file":
+            said = "by the Accelerate config"
+        elif arm.launch != "one":
+            each = arm.memory_gib or 0
+            said = f"{arm.launch} on {arm.ranks} devices, {each:.1f} GiB on each, {arm.ranks * each:.1f} GiB in all"
+        starts.setdefault(said, []).append(arm.name)
+    lines = [f"trained {said}: {', '.join(names)}" for said, names in starts.items()]
+    return ["", f"devices {planned.machine}", *lines] if lines else []
+
+
+def _advice(arms: Sequence[PlannedArm]) -> list[str]:
+    """What would fit where arms do not, once for all arms that it is true of."""
+    of: dict[str, list[str]] = {}
+    for arm in arms:
+        if arm.advice:
+            of.setdefault(arm.advice, []).append(arm.name)
+    return [f"{', '.join(names)}: {advice}" for advice, names in of.items()]
 
 
 def _time(hours: float | None) -> str:
