@@ -27,7 +27,7 @@ def prepared(folder, rows: int, settings: TrainSettings, sequences: int = 0) -> 
         joined = write_rows([Encoded([7, 8, 9], [7, IGNORED, 9])] * sequences, folder / "packed")
         packed = PackedRows(joined, np.cumsum([1, 2] * sequences))
     planned = plan([2] * rows, settings, seed=3)
-    return Prepared("a", 3, "plain", EncodedRows(encoded, flags, flags, 0), planned, packed)
+    return Prepared("a", 3, "plain", "base", EncodedRows(encoded, flags, flags, 0), planned, packed)
 
 
 def steps_of(dealt) -> list[list[int]]:

@@ -74,14 +74,14 @@ class Trainer(Protocol):
 
     def train(
         self,
-        examples: Sequence[Example],
+        rows: Pool,
         model: ModelSettings,
         settings: TrainSettings,
         out: Path,
         arm: str,
         job: Job,
     ) -> TrainResult:
-        """Fine-tune ``model`` on ``examples`` into the folder ``out``, or go on with it there."""
+        """Fine-tune ``model`` on ``rows`` into the folder ``out``, or go on with it there."""
         ...
 
 
@@ -211,8 +211,8 @@ def train(job: Job, name: str, subset: Subset | None, trainer: Trainer | None) -
         return Trained(start, None, settings.template, base, None)
 
     def make(work: Path) -> Mapping[str, Any]:
-        examples = list(reread(subset.reading, subset.file).examples())
-        result = trainer.train(examples, start, settings, work, name, job)
+        rows = reread(subset.reading, subset.file)
+        result = trainer.train(rows, start, settings, work, name, job)
         (work / RESULT).unlink(missing_ok=True)  # the manifest has it
         return asdict(replace(result, adapter=None, merged=None))
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
-from handpicked.records import Example
+from handpicked.records import Pool
 from handpicked.train.estimate import model_size
 from handpicked.train.fit import Fit, Work, fit
 from handpicked.train.job import read_result, write_job
 from handpicked.train.launch import Launch, run_training
 from handpicked.train.prepare import FOLDER, open_prepared
-from handpicked.train.sft import TrainResult
+from handpicked.train.rows import Places
+from handpicked.train.sft import TrainResult, tidy
 from handpicked.workers.devices import Device
 from handpicked.workers.machine import Machine
 
@@ -38,13 +39,13 @@ def train_arms(
         begun = {name: pool.submit(_train_arm, job, name, subsets.get(name), trainings) for name in arms}
         try:
             wait(begun.values(), return_when=FIRST_EXCEPTION)
+            for future in begun.values():
+                future.cancel()  # after a failure; else there is none that has not begun
             _say_failed(job, begun, trainings)
+            wait(begun.values())
         except BaseException:
             trainings.stop.set()
             raise
-        finally:
-            for future in begun.values():
-                future.cancel()
     for future in begun.values():
         if not future.cancelled() and (error := future.exception()) is not None:
             raise error
@@ -83,7 +84,7 @@ class Trainings:
 
     def train(
         self,
-        examples: Sequence[Example],
+        rows: Pool,
         model: ModelSettings,
         settings: TrainSettings,
         out: Path,
@@ -95,10 +96,20 @@ class Trainings:
         """
         done = read_result(out)
         if done is not None:
+            tidy(out)
             return done
-        written = write_job(out / FOLDER, examples, model, settings, out, arm=arm, progress=job.progress)
+        written = write_job(
+            out / FOLDER,
+            rows.examples(),
+            model,
+            settings,
+            out,
+            arm=arm,
+            total=rows.rows,
+            progress=job.progress,
+        )
         prepared = open_prepared(out / FOLDER)
-        start = self._start(model, settings, prepared.rows.rows.lengths.tolist())
+        start = self._start(model, settings, prepared.rows.rows.lengths)
         with (
             self._lent(start.ranks, arm) as devices,
             job.progress(f"train {arm}", total=prepared.planned.steps) as step,
@@ -107,11 +118,10 @@ class Trainings:
             launch = Launch(start.kind, devices, config)
             return run_training(launch, written, out, arm=arm, step=step, stop=self.stop)
 
-    def _start(self, model: ModelSettings, settings: TrainSettings, lengths: Sequence[int]) -> Fit:
+    def _start(self, model: ModelSettings, settings: TrainSettings, lengths: Places) -> Fit:
         work = None
         if settings.launch == "auto" and self._machine.gpu and len(self._machine.devices) > 1:
-            mean, longest = sum(lengths) / len(lengths), max(lengths)
-            work = Work(len(lengths), mean, longest, model_size(model))
+            work = Work(len(lengths), float(lengths.mean()), int(lengths.max()), model_size(model))
         return fit(settings, self._machine, work)
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,25 +14,26 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Example
 from handpicked.store import read_json, write_json
 from handpicked.train.prepare import open_prepared, prepare
-from handpicked.train.sft import TrainResult, train_prepared
+from handpicked.train.sft import TrainResult, tidy, train_prepared
 
 JOB, RESULT, STEPS = "job.json", "train.json", "steps"
 
 
 def write_job(
     folder: Path,
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     model: ModelSettings,
     settings: TrainSettings,
     out: Path,
     *,
     arm: str,
+    total: int | None = None,
     progress: Progress = SILENT,
 ) -> Path:
     """Write the encoded rows and ``job.json`` into ``folder`` and return the latter, for
-    ``python -m handpicked.train``. Raises what ``prepare`` raises.
+    ``python -m handpicked.train``. ``total``: how many examples there are, for the progress. Raises what ``prepare`` raises.
     """
-    prepare(examples, model, settings, folder, arm=arm, progress=progress)
+    prepare(examples, model, settings, folder, arm=arm, total=total, progress=progress)
     job = {
         "out": str(out.absolute()),
         "model": model.model_dump(mode="json"),
@@ -71,6 +72,7 @@ def run_job(job_file: Path) -> TrainResult:
             "merged": result.merged and result.merged.name,
         }
         write_json(out / RESULT, {**asdict(result), **folders})
+        tidy(out)
     return result
 
 

@@ -5,7 +5,7 @@ process maps.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import PoolError, TrainingError
-from handpicked.models.load import load_tokenizer
+from handpicked.models.load import identity, load_tokenizer
 from handpicked.models.template import Encoded, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Example
@@ -47,36 +47,39 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training of ``arm`` that can begin. ``template`` is the chat template's name; ``packed`` is None
+    """A training of ``arm`` that can begin. ``template`` is the chat template's name, ``base`` what
+    the model is made of; ``packed`` is None
     where rows are not packed.
     """
 
     arm: str
     seed: int
     template: str
+    base: str
     rows: EncodedRows
     planned: TrainingPlan
     packed: PackedRows | None
 
 
 def prepare(
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     model: ModelSettings,
     settings: TrainSettings,
     folder: Path,
     *,
     arm: str,
     seed: int | None = None,
+    total: int | None = None,
     progress: Progress = SILENT,
 ) -> Prepared:
     """Encode ``examples`` into ``folder`` and plan the training; for ``open_prepared`` in other processes.
 
-    ``seed`` overrides ``settings.seed``. Raises TrainingError for rows of which nothing could be learned,
+    ``seed`` overrides ``settings.seed``; ``total`` is the number of examples, for the progress. Raises TrainingError for rows of which nothing could be learned,
     ConfigError and MissingPart for a model that is not there, StoreError for a folder that cannot be written.
     """
     seed = settings.seed if seed is None else seed
     template = load_template(settings.template, load_tokenizer(model))
-    with writing(folder), progress(f"tokenise {arm}", total=len(examples)) as step:
+    with writing(folder), progress(f"tokenise {arm}", total=total) as step:
         rows = encode(examples, template, settings.max_length, folder, step)
         planned = plan(rows.rows.lengths.tolist(), settings, seed)
         learned = rows.rows.learned_counts
@@ -91,8 +94,11 @@ def prepare(
         if settings.packing:
             _pack(rows.rows, planned, settings, seed, folder / PACKED)
         counts = {name: getattr(rows, name) for name in ("without_room", "refused", "thoughts", "unlearned")}
-        about = {"arm": arm, "seed": seed, "template": template.name, "tokens": planned.tokens}
-        write_json(folder / "prepared.json", {**about, "batch_size": planned.batch_size, "rows": counts})
+        about = {"arm": arm, "seed": seed, "template": template.name, "base": identity(model)}
+        write_json(
+            folder / "prepared.json",
+            {**about, "tokens": planned.tokens, "batch_size": planned.batch_size, "rows": counts},
+        )
     return open_prepared(folder)
 
 
@@ -113,6 +119,7 @@ def open_prepared(folder: Path) -> Prepared:
             about["arm"],
             about["seed"],
             about["template"],
+            about["base"],
             rows,
             TrainingPlan(order, about["tokens"], about["batch_size"]),
             PackedRows(open_rows(packed), mapped(packed / PARTS)) if packed.is_dir() else None,

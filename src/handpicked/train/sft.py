@@ -17,7 +17,7 @@ import numpy as np
 from handpicked.config import ModelSettings, TrainSettings, result_settings
 from handpicked.errors import MissingPart, StoreError
 from handpicked.models.adam_state import STATES
-from handpicked.models.load import device, identity, load_model, load_tokenizer
+from handpicked.models.load import device, load_model, load_tokenizer
 from handpicked.models.quiet import quiet
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Example
@@ -109,8 +109,18 @@ def train(
     folder that cannot be written.
     """
     _require_parts(settings)
-    prepared = prepare(examples, model, settings, out / FOLDER, arm=arm, seed=seed, progress=progress)
-    return train_prepared(prepared, model, settings, out, progress=progress)
+    prepared = prepare(
+        examples, model, settings, out / FOLDER, arm=arm, seed=seed, total=len(examples), progress=progress
+    )
+    result = train_prepared(prepared, model, settings, out, progress=progress)
+    tidy(out)
+    return result
+
+
+def tidy(out: Path) -> None:
+    """Remove what a training in ``out`` that has come to its end needs no more: checkpoints, encoded rows."""
+    for name in (CHECKPOINTS, FOLDER):
+        shutil.rmtree(out / name, ignore_errors=True)
 
 
 def train_prepared(
@@ -131,16 +141,19 @@ def _train(
     prepared: Prepared, model: ModelSettings, settings: TrainSettings, out: Path, progress: Progress
 ) -> TrainResult:
     from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
 
     tokenizer = load_tokenizer(model)
     with writing(out):
         (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     processes = PartialState(cpu=device() == "cpu")
-    with processes.main_process_first():  # the first one tidies, the others find it tidy
-        made_for = _fingerprint(prepared, model, settings, processes)
-        resume = newest_checkpoint(out / CHECKPOINTS, made_for, processes.num_processes)
-        if resume is None:
+    found: list[str | None] = [None]
+    if processes.is_main_process:
+        made_for = _fingerprint(prepared, settings, processes)
+        found = [newest_checkpoint(out / CHECKPOINTS, made_for, processes.num_processes)]
+        if found == [None]:
             shutil.rmtree(out / STATES, ignore_errors=True)  # of another training
+    resume = broadcast_object_list(found)[0]
 
     from handpicked.train.build import build_trainer
     from handpicked.train.states import KeepStates, refuse_states
@@ -160,7 +173,7 @@ def _train(
             trainer.train(resume_from_checkpoint=resume)
             change = _saved_change(trainer, model, settings, out, prepared.arm, before)
             result = _result(trainer, steps, prepared, settings, out, change)
-            _finish(trainer, tokenizer, result, model, settings, out)
+            _finish(trainer, tokenizer, result, model, settings, out, prepared.base)
     return result
 
 
@@ -270,9 +283,9 @@ def _finish(
     model: ModelSettings,
     settings: TrainSettings,
     out: Path,
+    name: str,
 ) -> None:
-    """Write the merged model and the cards; then the checkpoints have served."""
-    name = identity(model)
+    """Write the merged model and the cards."""
     if trainer.is_world_process_zero():
         if result.adapter is not None:
             write_card(result.adapter, "adapter", result, model, settings, name)
@@ -282,8 +295,6 @@ def _finish(
                 tokenizer.save_pretrained(out / MERGED)
         if result.merged is not None:
             write_card(result.merged, "model", result, model, settings, name)
-        shutil.rmtree(out / CHECKPOINTS)
-        shutil.rmtree(out / FOLDER, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
 
 
@@ -307,7 +318,7 @@ def _sharding(trainer: Any) -> str:
     return "deepspeed" if trainer.is_deepspeed_enabled else ""
 
 
-def _fingerprint(prepared: Prepared, model: ModelSettings, settings: TrainSettings, processes: Any) -> str:
+def _fingerprint(prepared: Prepared, settings: TrainSettings, processes: Any) -> str:
     """What a checkpoint belongs to: the model, the settings, every token in its order, and how many processes
     share it in which way, because they have dealt its state out among them.
     """
@@ -315,7 +326,7 @@ def _fingerprint(prepared: Prepared, model: ModelSettings, settings: TrainSettin
     resolved = json.dumps(result_settings(settings.resolved()))
     rates = schedule(planned.steps, settings)
     shared = f"{processes.num_processes} {processes.distributed_type} {os.environ.get('ACCELERATE_USE_FSDP')}"
-    digest = hashlib.sha256(f"{identity(model)} {resolved} {rates} {prepared.seed} {shared}".encode())
+    digest = hashlib.sha256(f"{prepared.base} {resolved} {rates} {prepared.seed} {shared}".encode())
     for values in (np.asarray(planned.order), rows.ids, rows.learned, rows.ends):
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
