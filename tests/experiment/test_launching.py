@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_trackers_that_nobody_knows_or_that_are_not_installed(file, monkeypatch)
     monkeypatch.setitem(TRACKERS, "wandb", "a_module_that_is_not_there")
     (missing,) = [one for one in missing_parts(load(file, ["train.report_to=[wandb]"])) if "wandb" in one]
     assert missing == "wandb (train.report_to): not installed. pip install wandb, or leave it out."
+
+
+def test_four_bits_need_their_library_before_any_work(file, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name)
+    )
+    lacking = missing_parts(load(file, ["train.method=qlora"]))
+    assert "bitsandbytes (train.method: qlora): not installed. pip install bitsandbytes" in lacking
+    assert not any("bitsandbytes" in one for one in missing_parts(load(file)))
 
 
 LLAMA_2_7B = {

@@ -85,3 +85,9 @@ def test_what_is_not_known_is_not_made_up():
     workers = replace(CPU, devices=(Device("cpu", 0, 2), Device("cpu", 1, 2)), memory=GIB)
     assert fit(FULL, workers, WORK).kind == "one", "arms go side by side on a CPU"
     assert fit(FULL.model_copy(update={"launch": "ddp"}), workers, WORK).ranks == 2
+
+
+@pytest.mark.parametrize("launch", ["one", "ddp", "fsdp"])
+def test_one_device_has_one_process_which_shares_nothing(launch):
+    found = fit(FULL.model_copy(update={"launch": launch}), assumed("1xH200"), WORK)
+    assert (found.kind, found.ranks) == ("one", 1)

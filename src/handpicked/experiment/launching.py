@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from yaml import YAMLError
@@ -42,9 +42,18 @@ def launched(experiment: Experiment, launch: str | None) -> Experiment:
     return experiment.model_copy(update={"train": train, "arms": arms})
 
 
-def missing_trackers(experiment: Experiment) -> list[str]:
-    """The trackers that are asked for and not installed, each with how to get it."""
+def missing_for_training(experiment: Experiment) -> list[str]:
+    """The trackers and the 4-bit library that are asked for and not installed, each with how to get it."""
+    four_bits = any(settings.method == "qlora" for _, settings in _sections(experiment))
+    lacking = four_bits and importlib.util.find_spec("bitsandbytes") is None
     named = dict.fromkeys(name for _, settings in _sections(experiment) for name in settings.report_to)
+    quantizer = (
+        ["bitsandbytes (train.method: qlora): not installed. pip install bitsandbytes"] if lacking else []
+    )
+    return [*quantizer, *_missing_trackers(named)]
+
+
+def _missing_trackers(named: Iterable[str]) -> list[str]:
     return [
         f"{name} (train.report_to): not installed. pip install {name}, or leave it out."
         for name in named

@@ -85,7 +85,7 @@ def _start(settings: TrainSettings, machine: Machine, work: Work | None) -> Fit:
     number = len(machine.devices)
     kind = KINDS.get(settings.launch)
     if kind is not None:
-        return Fit(kind, 1 if kind == "one" else number)
+        return Fit("one", 1) if kind == "one" or number == 1 else Fit(kind, number)
     if settings.launch != "auto":
         return Fit("file", number)
     ranks = even_ranks(settings, machine)
