@@ -277,3 +277,21 @@ def test_the_last_words_of_a_process_are_quoted_in_one_line(tmp_path, code, said
         )
     assert said in str(told.value) and "\n" not in str(told.value)
     assert str(tmp_path / "out" / "train.log") in str(told.value)
+
+
+def test_a_process_that_dies_ends_one_that_would_wait_for_it_for_ever(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, time\nif os.environ['RANK'] == '0':\n    time.sleep(600)\nprint('no more')\nsys.exit(3)"
+    )
+    job_file = tmp_path / "out" / "rows" / "job.json"
+    job_file.parent.mkdir(parents=True)
+    began = time.monotonic()
+    with pytest.raises(
+        TrainingError, match=r"ended with exit code 3 \(process 1 of 2\): no more\. Its log is .*1"
+    ):
+        run_training(
+            Launch("ddp", TWO), job_file, tmp_path / "out", arm="a", program=(sys.executable, str(program))
+        )
+    assert time.monotonic() - began < 60
+    assert (tmp_path / "out" / "train.log").read_text().count("no more") == 0

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from handpicked.config import ModelSettings, TrainSettings
+from handpicked.errors import ConfigError
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
+from handpicked.experiment.launching import launch_mistakes
 from handpicked.records import Pool
 from handpicked.train.estimate import model_size
 from handpicked.train.fit import Fit, Work, fit
@@ -31,9 +33,12 @@ def train_arms(
 
     When a training fails, those that run come to their end and are kept, no other begins, and its error is
     raised; of several, that of the first arm. Ctrl-C ends them all; each goes on from its last checkpoint.
+    Raises ConfigError before any work for a ``launch`` that cannot be done on the machine.
     """
     if machine is None:
         return {name: stages.train(job, name, None, None) for name in arms}
+    if found := launch_mistakes(job.lineup.written, machine):
+        raise ConfigError(*(mistake for _, mistake in found))
     trainings = Trainings(machine)
     with ThreadPoolExecutor(len(machine.devices)) as pool:
         begun = {name: pool.submit(_train_arm, job, name, subsets.get(name), trainings) for name in arms}

@@ -33,8 +33,10 @@ FSDP2 = {
     "FSDP_SYNC_MODULE_STATES": "true",
 }
 """What ``accelerate launch`` sets for FSDP2."""
-LOOK, GRACE = 0.1, 20.0
-"""Seconds between two looks at the processes, and that they have to end by themselves."""
+LOOK, LAST_WORDS, GRACE = 0.1, 1.0, 20.0
+"""Seconds between two looks at the processes, that those have which notice the failure of another to say so,
+and that all have to end by themselves.
+"""
 PROGRAM = (sys.executable, "-m", "handpicked.train")
 
 
@@ -74,8 +76,7 @@ def run_training(
     clear_words(job.parent)
     (out / RESULT).unlink(missing_ok=True)
     with _started(launch, job, out, program) as ranks:
-        _watch(ranks, job.parent, step, stop)
-        codes = [rank.process.returncode or 0 for rank in ranks]
+        codes = _watch(ranks, job.parent, step, stop)
     if any(codes):
         raise why_it_died(job.parent, arm, codes, [rank.log for rank in ranks])
     result = read_result(out)
@@ -86,19 +87,22 @@ def run_training(
 
 def _watch(
     ranks: Sequence[_Rank], job: Path, step: Callable[[float], None], stop: threading.Event | None
-) -> None:
-    """Until all have ended, or one has failed; then those that wait for it are ended as well."""
+) -> list[int]:
+    """The exit codes of all, once they have ended or one has failed; 0 of those that then still wait for it,
+    which are left to be ended.
+    """
     shown = 0.0
-    while any(rank.process.poll() is None for rank in ranks):
+    while None in (codes := [rank.process.poll() for rank in ranks]):
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt
-        if any(rank.process.returncode for rank in ranks):
-            time.sleep(10 * LOOK)  # those that notice it say so by themselves
-            return
+        if any(codes):
+            time.sleep(LAST_WORDS)
+            break
         done = steps_done(job)
         step(done - shown)
         shown = done
         time.sleep(LOOK)
+    return [rank.process.poll() or 0 for rank in ranks]
 
 
 @contextmanager

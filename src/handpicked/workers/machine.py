@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.workers.devices import Device
@@ -94,8 +95,7 @@ def _ram() -> int:
     except (AttributeError, ValueError, OSError):
         return 0
     try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:  # noqa: PTH123
-            limit = file.read().strip()
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
     except OSError:
         return total
     return min(total, int(limit)) if limit.isdigit() else total
