@@ -33,7 +33,7 @@ def train_arms(
 
     When a training fails, those that run come to their end and are kept, no other begins, and its error is
     raised; of several, that of the first arm. Ctrl-C ends them all; each goes on from its last checkpoint.
-    Raises ConfigError before any work for a ``launch`` that cannot be done on the machine.
+    Raises ConfigError before any training for a ``launch`` that cannot be done on the machine.
     """
     if machine is None:
         return {name: stages.train(job, name, None, None) for name in arms}
@@ -44,17 +44,22 @@ def train_arms(
         begun = {name: pool.submit(_train_arm, job, name, subsets.get(name), trainings) for name in arms}
         try:
             wait(begun.values(), return_when=FIRST_EXCEPTION)
-            for future in begun.values():
-                future.cancel()  # after a failure; else there is none that has not begun
+            _cancel(begun)  # after a failure; else there is none that has not begun
             _say_failed(job, begun, trainings)
             wait(begun.values())
         except BaseException:
             trainings.stop.set()
+            _cancel(begun)
             raise
     for future in begun.values():
         if not future.cancelled() and (error := future.exception()) is not None:
             raise error
     return {name: future.result() for name, future in begun.items()}
+
+
+def _cancel(begun: Mapping[str, Future[Trained]]) -> None:
+    for future in begun.values():
+        future.cancel()
 
 
 def _say_failed(job: Job, begun: Mapping[str, Future[Trained]], trainings: Trainings) -> None:
