@@ -158,7 +158,8 @@ def main() -> None:
         save_every=10**6,
     )
     pool = examples(asked.pool, asked.rows)
-    rows = encode(pool, load_template("auto", load_tokenizer(model)), settings.max_length)
+    with tempfile.TemporaryDirectory() as folder:  # the rows stay mapped when it is gone
+        rows = encode(pool, load_template("auto", load_tokenizer(model)), settings.max_length, Path(folder))
     learned = sum(row.learned for row in rows.rows)
     print(
         f"{len(rows.rows)} rows, {sum(rows.lengths)} tokens, {learned} of them learned; "

@@ -238,7 +238,7 @@ class TrainSettings(Strict):
     """How an arm is fine-tuned. Defaults are the family's (AlpaGasus, Cherry): the paper published none."""
 
     method: Literal["lora", "qlora", "full"] = "lora"
-    """LoRA adapters, LoRA on a 4-bit model (GPU only), or every weight."""
+    """LoRA adapters, LoRA on a 4-bit model (by bitsandbytes; slow without a GPU), or every weight."""
     template: str = "auto"
     """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none,
     which is said), alpaca, vicuna, chatml, plain, or the name of one that the tokenizer brings, such as
@@ -280,6 +280,12 @@ class TrainSettings(Strict):
     """Recompute activations in the backward pass: less memory, a third more time."""
     neftune_noise: Annotated[float, Field(ge=0)] | None = None
     """NEFTune noise alpha on the input embeddings (Jain et al., 2023)."""
+    launch: Annotated[str, Field(json_schema_extra=EXECUTION)] = "auto"
+    """How training is started on the devices of ``--devices``: ``one`` (a process on one device, and other
+    arms beside it on the others), ``ddp`` or ``fsdp`` (one arm on all devices, by copies or by shares of the
+    weights), ``auto`` (``one`` where the arm fits on a device, else ``fsdp``), or the file of an Accelerate
+    config.
+    """
     save_every: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 10
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
     merge: bool = True
@@ -290,7 +296,9 @@ class TrainSettings(Strict):
     """
     seed: int = 0
     report_to: Annotated[tuple[str, ...], Field(json_schema_extra=EXECUTION)] = ()
-    """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio."""
+    """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio. What they write here is kept in
+    ``logs`` beside the model.
+    """
 
     @property
     def peak_rate(self) -> float:

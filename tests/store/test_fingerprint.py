@@ -34,6 +34,7 @@ from handpicked.config import (
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
 from handpicked.experiment.lineup import lineup
+from handpicked.experiment.training import Trainings
 from handpicked.guards.lint import Lint
 from handpicked.method import make, settings_of
 from handpicked.progress import SILENT
@@ -46,6 +47,7 @@ from handpicked.selection.plan import plan_selection
 from handpicked.selectors.embeddings import Embeddings
 from handpicked.selectors.selector import Scores
 from handpicked.store.versions import Dependencies, Versions, installed
+from handpicked.workers.machine import CPU
 from memory_pool import MemoryPool
 
 SECTIONS: list[BaseModel] = [
@@ -114,7 +116,9 @@ def test_what_changes_no_result_is_marked():
     assert marked[RefineSettings] == endpoint and not marked[ScoreSettings]
     assert {one.name for one in settings_of(LLMRating) if one.execution} == endpoint
     assert marked[JudgeSettings] == endpoint | {"batch", "force"}
-    assert marked[TrainSettings] == {"save_every", "report_to"} and marked[BenchSettings] == {"batch_size"}
+    assert marked[TrainSettings] == {"launch", "save_every", "report_to"} and marked[BenchSettings] == {
+        "batch_size"
+    }
     assert not any(marked[one] for one in (PoolSettings, SelectSettings, ModelSettings, GenerateSettings))
 
 
@@ -163,7 +167,7 @@ def asked_for(stage: str, **sections: Any) -> tuple[str, Versions]:
     trained = Trained(ModelSettings(), Path("adapter"), "auto", "hash", None)
     prompts = [Prompt("1", (Message("user", "Why?"),), "p")]
     calls = {
-        "train": lambda: stages.train(job, "longest", subset),
+        "train": lambda: stages.train(job, "longest", subset, Trainings(CPU)),
         "refine": lambda: stages.refine(job, "longest", subset),
         "generate": lambda: stages.generate(job, "longest", trained, prompts),
         "judge": lambda: stages.judge(job, prompts, {}),

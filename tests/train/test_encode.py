@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from handpicked.errors import TrainingError
 from handpicked.models.head import IGNORED
 from handpicked.models.template import Template, load_template
 from handpicked.records import Example, Message
-from handpicked.train.encode import encode, response_turns
+from handpicked.train import encode as encoding
+from handpicked.train.encode import EncodedRows, response_turns
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
@@ -22,6 +24,12 @@ def template(tiny_model: Path) -> Template:
     from transformers import AutoTokenizer
 
     return load_template("chatml", AutoTokenizer.from_pretrained(tiny_model))
+
+
+def encode(examples, template, max_length) -> EncodedRows:
+    """The rows in a folder of their own, which stay mapped when it is gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        return encoding.encode(examples, template, max_length, Path(folder))
 
 
 def learned_text(template: Template, encoded) -> str:
@@ -40,7 +48,7 @@ def test_a_long_response_is_cut_and_its_end_stays(template, example):
 
 def test_a_prompt_without_room_for_a_response_is_left_out_and_counted(template, example):
     encoded = encode([example(0, "q" * 500, "a"), example(1, "Hi", "yes")], template, 100)
-    assert (len(encoded.rows), encoded.without_room, encoded.cut) == (1, 1, (False,))
+    assert (len(encoded.rows), encoded.without_room, list(encoded.cut)) == (1, 1, [False])
     with pytest.raises(TrainingError, match="Raise it"):
         encode([example(0, "q" * 500, "a")], template, 100)
     with pytest.raises(TrainingError, match="subset is empty"):
@@ -52,7 +60,7 @@ def test_a_cut_in_a_later_prompt_keeps_the_earlier_response_whole(template, exam
     (encoded,) = encode([row], template, 150).rows
     assert learned_text(template, encoded) == "first<|im_end|>"
     assert encoded.labels[-1] == template.end_id
-    assert encode([row], template, 150).end_readded == (False,)
+    assert list(encode([row], template, 150).end_readded) == [False]
 
 
 @settings(max_examples=60, deadline=None)

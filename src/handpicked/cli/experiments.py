@@ -6,12 +6,15 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from handpicked.cli import dry_runs
 from handpicked.cli.bars import bars
-from handpicked.cli.options import Arms, DryRun, ExperimentFile, Json, KeepVersions, Out, Set
+from handpicked.cli.options import Arms, Devices, DryRun, ExperimentFile, Json, KeepVersions, Launch, Out, Set
 from handpicked.cli.terminal import next_step, say
+from handpicked.errors import ConfigError
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Outcome, Until
@@ -21,15 +24,21 @@ def run(
     experiment: ExperimentFile,
     out: Out = None,
     set_: Set = None,
+    assume: Annotated[
+        str | None, typer.Option(help="With --dry-run: plan for another machine, e.g. 8xH100-80GB.")
+    ] = None,
+    devices: Devices = "all",
     keep_versions: KeepVersions = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Run an experiment from its pool to report.html, or resume it."""
+    if assume is not None and not dry_run:
+        raise ConfigError("--assume is for --dry-run: nothing can be started on a machine that is not here.")
     if dry_run:
-        tell_plan(experiment, set_, "report", [], as_json)
+        tell_plan(experiment, set_, "report", [], as_json, devices=devices, assume=assume)
         return
-    outcome = run_until(experiment, out, set_, "report", [], keep_versions)
+    outcome = run_until(experiment, out, set_, "report", [], keep_versions, devices=devices)
     assert outcome.results is not None
     if as_json:
         print(json.dumps({"report": str(outcome.report), **asdict(outcome.results.answer)}))
@@ -44,15 +53,20 @@ def train(
     out: Out = None,
     set_: Set = None,
     arm: Arms = None,
+    launch: Launch = None,
+    devices: Devices = "all",
     keep_versions: KeepVersions = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Select and train the arms of an experiment, and stop there."""
     if dry_run:
-        tell_plan(experiment, set_, "train", arm or [], as_json)
+        tell_plan(experiment, set_, "train", arm or [], as_json, devices=devices)
         return
-    folder = run_until(experiment, out, set_, "train", arm or [], keep_versions).folder
+    outcome = run_until(
+        experiment, out, set_, "train", arm or [], keep_versions, devices=devices, launch=launch
+    )
+    folder = outcome.folder
     print(json.dumps({"models": str(folder / "model")}) if as_json else folder / "model")
     if not as_json:
         next_step(f"the answers, verdicts and report: handpicked run {experiment} -o {folder}")
@@ -77,12 +91,21 @@ def generate(
         next_step(f"the verdicts and the report: handpicked run {experiment} -o {folder}")
 
 
-def tell_plan(file: Path, overrides: list[str] | None, until: Until, arms: list[str], as_json: bool) -> None:
+def tell_plan(
+    file: Path,
+    overrides: list[str] | None,
+    until: Until,
+    arms: list[str],
+    as_json: bool,
+    *,
+    devices: str = "all",
+    assume: str | None = None,
+) -> None:
     """Print what the experiment will take up to a stage, and the command that starts it."""
     from handpicked.experiment.dry_run import plan
     from handpicked.experiment.dry_run_text import text_of
 
-    planned = plan(file, overrides or [], until=until, only=arms)
+    planned = plan(file, overrides or [], until=until, only=arms, devices=devices, assume=assume)
     dry_runs.tell(planned.summary, text_of(planned).split("\n"), as_json)
 
 
@@ -93,12 +116,18 @@ def run_until(
     until: Until,
     arms: list[str],
     keep_versions: bool,
+    *,
+    devices: str = "all",
+    launch: str | None = None,
 ) -> Outcome:
-    """Run the experiment until that stage is done, or say what this machine lacks for it."""
+    """Run the experiment until that stage is done, or say what this machine lacks for it.
+
+    ``launch`` is that of every arm, instead of the file's.
+    """
     from handpicked.experiment.run import run as run_experiment
     from handpicked.experiment.start import checked
 
-    experiment = checked(file, overrides or [])
+    experiment = checked(file, overrides or [], devices=devices, launch=launch)
     with bars() as progress:
         return run_experiment(
             experiment,
@@ -109,4 +138,5 @@ def run_until(
             say=say,
             command=" ".join(sys.argv[1:]),
             keep_versions=keep_versions,
+            devices=devices,
         )

@@ -79,6 +79,13 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
 ]
+Devices = Annotated[
+    str, typer.Option(help="What arms are trained on: all, GPUs by number (0,1), or cpu:2 for two workers.")
+]
+Launch = Annotated[
+    str | None,
+    typer.Option(help="auto, one, ddp, fsdp, or the file of an Accelerate config; else train.launch."),
+]
 KeepVersions = Annotated[
     bool,
     typer.Option(

@@ -15,6 +15,7 @@ from handpicked.endpoint.request import key_of
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError, did_you_mean
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import read_pool
+from handpicked.experiment.launching import missing_for_training
 from handpicked.judges import load_judge
 from handpicked.models.load import load_tokenizer, resolve
 from handpicked.models.template import SHIPPED, own_templates
@@ -70,6 +71,7 @@ def missing_parts(experiment: Experiment) -> list[str]:
         found.append("benchmarks: lm-eval is not installed. pip install 'handpicked[bench]'")
     if experiment.evaluate.bench.engine == "vllm" and importlib.util.find_spec("vllm") is None:
         found.append("vllm: not installed. pip install vllm, or set evaluate.bench.engine to transformers.")
+    found += missing_for_training(experiment)
     for name, arm in experiment.arms.items():
         try:
             _scored_by(experiment, arm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from handpicked.config import Experiment, ModelSettings
 from handpicked.endpoint.cost import price
-from handpicked.errors import HandpickedError
+from handpicked.errors import HandpickedError, MissingPart
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.file import load
 from handpicked.experiment.job import read_test_set
+from handpicked.experiment.launching import launch_mistakes
 from handpicked.experiment.lineup import Lineup, lineup, members_of
 from handpicked.experiment.planned_arm import (
     Costs,
@@ -39,6 +39,8 @@ from handpicked.experiment.totals import (
 from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
 from handpicked.train.estimate import model_size
+from handpicked.workers.devices import parse_devices
+from handpicked.workers.machine import CPU, Machine, assumed, this_machine
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
@@ -60,7 +62,8 @@ class DryRun:
     ``pools`` and ``models`` are those beside the first; ``refined`` are the arms whose responses are
     rewritten, ``scored`` says what the scorers by models take for each arm; ``rendered`` is what every chat
     template makes of the real rows and prompts. ``parts`` are the work that has an estimate in numbers, whose
-    sums are ``hours`` and ``at_most_usd`` (None: a part is unknown).
+    sums are ``hours`` and ``at_most_usd`` (None: a part is unknown). ``machine`` is what it is planned for,
+    with so many ``devices``.
     """
 
     name: str
@@ -78,6 +81,8 @@ class DryRun:
     parts: tuple[Part, ...] = ()
     hours: float | None = None
     at_most_usd: float | None = None
+    machine: str = ""
+    devices: int = 1
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -86,31 +91,38 @@ class DryRun:
 
 
 def plan(
-    file: Path, overrides: Sequence[str] = (), *, until: Until = "report", only: Sequence[str] = ()
+    file: Path,
+    overrides: Sequence[str] = (),
+    *,
+    until: Until = "report",
+    only: Sequence[str] = (),
+    devices: str = "all",
+    assume: str | None = None,
 ) -> DryRun:
-    """The plan of the experiment in ``file`` up to a stage, of the arms named in ``only`` or of all. Reads the
-    pool and the prompts; starts nothing, pays nothing, writes nothing.
+    """The plan of the experiment in ``file`` up to a stage, of the arms named in ``only`` or of all, for
+    ``devices`` of this machine, or for the machine that ``assume`` writes as ``8xH100-80GB``. Reads the pool
+    and the prompts; starts nothing, pays nothing, writes nothing.
 
     Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not
     move a weight; what this machine lacks is listed instead.
     """
-    experiment = load(file, overrides, also=mistakes)
+    machine = _machine(devices, assume)
+    experiment = load(file, overrides, also=lambda read: [*mistakes(read), *launch_mistakes(read, machine)])
     missing: list[str] = []
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     members = members_of(expanded, only)
-    gpu = _has_gpu()
     with selectable(expanded) as opened:
         pools = {name: row_costs(pool) for name, pool in opened.items()}
         selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
     rows = {name: one.rows for name, one in selected.items()}
-    arms = tuple(_arm(expanded, name, rows.get(name, 0), pools, sizes, gpu) for name in members)
+    arms = tuple(_arm(expanded, name, rows.get(name, 0), pools, sizes, machine) for name in members)
     if found := refused(expanded, arms):
         load(file, overrides, also=lambda _: found)
     held_out = {name: held_out_texts(expanded.pool(name), costs) for name, costs in pools.items()}
-    evaluation = {**_evaluation(expanded, held_out), "benchmarks": _benchmarks(expanded, sizes, gpu)}
+    evaluation = {**_evaluation(expanded, held_out), "benchmarks": _benchmarks(expanded, sizes, machine.gpu)}
     missing += missing_parts(experiment)
-    if _needs_gpu(arms) and not gpu:
+    if _needs_gpu(arms) and not machine.gpu:
         most = max(arm.memory_gib or 0 for arm in arms)
         missing.append(f"There is no GPU here; training needs one with some {most:.0f} GiB.")
     rates = f"training at {estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s on a GPU, {estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s without"
@@ -138,7 +150,9 @@ def plan(
     )
     weights = {name: None if size is None else size.weights for name, (size, _) in sizes.items()}
     models_of = {name: weights[expanded.experiment.arms[name].model or ""] for name in members}
-    work = parts(expanded, arms, evaluation, refined, Sizes(models_of, evaluation["texts"], gpu), until)
+    work = parts(
+        expanded, arms, evaluation, refined, Sizes(models_of, evaluation["texts"], machine.gpu), until
+    )
     return DryRun(
         experiment.name,
         listed[0],
@@ -155,6 +169,8 @@ def plan(
         work,
         total_hours(work),
         total_usd(work),
+        machine.name,
+        len(machine.devices),
     )
 
 
@@ -185,7 +201,7 @@ def _arm(
     rows: int,
     pools: Mapping[str | None, Costs],
     sizes: Mapping[str, tuple[ModelSize | None, str]],
-    gpu: bool,
+    machine: Machine,
 ) -> PlannedArm:
     arm = expanded.experiment.arms[name]
     costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
@@ -194,7 +210,7 @@ def _arm(
     settings = expanded.train(name)
     likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
     longest = max((response + prompt for response, prompt in costs), default=None)
-    return planned_arm(name, arm, rows, likely, settings, size, longest, gpu)
+    return planned_arm(name, arm, rows, likely, settings, size, longest, machine)
 
 
 def _refinement(
@@ -281,9 +297,11 @@ def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
     return any((arm.memory_gib or 0) > CPU_GIB for arm in arms)
 
 
-def _has_gpu() -> bool:
-    if importlib.util.find_spec("torch") is None:
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
+def _machine(devices: str, assume: str | None) -> Machine:
+    """The machine to plan for; without torch, which alone could tell of a GPU, a CPU."""
+    if assume is not None:
+        return assumed(assume)
+    try:
+        return this_machine(parse_devices(devices))
+    except MissingPart:
+        return CPU

@@ -19,7 +19,12 @@ def text_of(planned: DryRun) -> str:
     for model in (planned.model, *planned.models):
         of, size = f"{model['of']}: " if model["of"] else "", model["weights"]
         lines.append(f"model   {of}{model['name']}" + (f": {size / 1e6:,.0f}M weights" if size else ""))
-    lines += ["", text(_arm_table(planned.arms), width=150), *_rate_lines(planned.arms)]
+    lines += [
+        "",
+        text(_arm_table(planned.arms), width=150),
+        *_rate_lines(planned.arms),
+        *_start_lines(planned),
+    ]
     evaluation = planned.evaluation
     sets = ", ".join(f"{name} {count}" for name, count in evaluation["prompts"].items())
     lines += [
@@ -45,7 +50,7 @@ def text_of(planned: DryRun) -> str:
         lines.append(f"bench   {one['benchmark']}: {requests}, {_time(one['hours'])}")
     lines += ["", *_work_lines(planned)] if planned.parts else []
     lines += ["", "assumed: " + "; ".join(planned.assumed)]
-    warnings = [warning for arm in planned.arms for warning in arm.warnings]
+    warnings = [*_advice(planned.arms), *(warning for arm in planned.arms for warning in arm.warnings)]
     lines += ["", "Warnings:", *(f"  - {warning}" for warning in warnings)] if warnings else []
     lines += ["", "Missing on this machine:" if planned.missing else "Nothing is missing on this machine."]
     return "\n".join([*lines, *(f"  - {part}" for part in planned.missing)])
@@ -85,6 +90,33 @@ def _rate_lines(arms: Sequence[PlannedArm]) -> list[str]:
         if arm.learning_rate is not None:
             rates.setdefault(f"{arm.learning_rate:g} ({arm.rate_origin})", []).append(arm.name)
     return [f"peak lr {rate}: {', '.join(names)}" for rate, names in rates.items()]
+
+
+def _start_lines(planned: DryRun) -> list[str]:
+    """How the arms are started on the devices, and the memory that they take there."""
+    starts: dict[str, list[str]] = {}
+    for arm in planned.arms:
+        if not arm.launch:
+            continue
+        at_once = f", {planned.devices} arms side by side" if planned.devices > 1 else ""
+        said = f"one device each{at_once}"
+        if arm.launch == "file":
+            said = "by the Accelerate config"
+        elif arm.launch != "one":
+            each = arm.memory_gib or 0
+            said = f"{arm.launch} on {arm.ranks} devices, {each:.1f} GiB on each, {arm.ranks * each:.1f} GiB in all"
+        starts.setdefault(said, []).append(arm.name)
+    lines = [f"trained {said}: {', '.join(names)}" for said, names in starts.items()]
+    return ["", f"devices {planned.machine}", *lines] if lines else []
+
+
+def _advice(arms: Sequence[PlannedArm]) -> list[str]:
+    """What would fit where arms do not, once for all arms that it is true of."""
+    of: dict[str, list[str]] = {}
+    for arm in arms:
+        if arm.advice:
+            of.setdefault(arm.advice, []).append(arm.name)
+    return [f"{', '.join(names)}: {advice}" for advice, names in of.items()]
 
 
 def _work_lines(planned: DryRun) -> list[str]:

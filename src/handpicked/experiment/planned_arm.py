@@ -16,11 +16,16 @@ from handpicked.selection.guards import windows
 from handpicked.tokens.tokenizer import load_counter
 from handpicked.train.estimate import estimate as estimate_training
 from handpicked.train.estimate import places_of, steps_of
+from handpicked.train.fit import Work, fit
 from handpicked.train.schedule import schedule, still
+from handpicked.workers.devices import Device
+from handpicked.workers.machine import Machine
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
+A_GPU = Machine((Device("cuda"),), None, "a GPU")
+"""What a model is planned for that is too large for the CPU here."""
 Costs = list[tuple[int, int]]
 """(response tokens, prompt tokens) of every row of a pool."""
 
@@ -32,7 +37,9 @@ class PlannedArm:
 
     ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all
     ``steps``, of which ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the
-    tokens of the shortest row that it may have. ``warnings`` are what makes the result hard to believe.
+    tokens of the shortest row that it may have. It is started by ``launch`` as ``ranks`` processes, a device
+    each, of which each takes ``memory_gib``; ``fits`` is None where the devices' memory is unknown, and ``advice`` says what would fit.
+    ``warnings`` are what makes the result hard to believe.
     """
 
     name: str
@@ -48,6 +55,10 @@ class PlannedArm:
     rate_origin: str = ""
     rate_sum: float | None = None
     shortest_row: int = 0
+    launch: str = ""
+    ranks: int = 1
+    fits: bool | None = None
+    advice: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -120,7 +131,7 @@ def planned_arm(
     settings: TrainSettings,
     size: ModelSize | None,
     longest_row: int | None,
-    gpu: bool,
+    machine: Machine,
 ) -> PlannedArm:
     """The plan of an arm of ``rows`` rows like ``likely``; without memory and time where the
     model's ``size`` is unknown.
@@ -130,7 +141,7 @@ def planned_arm(
     found = _stepped(PlannedArm(name, arm.by, rows, exact=likely.exact), likely, settings)
     if size is None:
         return replace(found, tokens=round(likely.mean * rows * settings.epochs))
-    return _weighed(found, likely.mean, longest_row, settings, size, gpu)
+    return _weighed(found, likely.mean, longest_row, settings, size, machine)
 
 
 def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> PlannedArm:
@@ -167,21 +178,34 @@ def _weighed(
     longest_row: int | None,
     settings: TrainSettings,
     size: ModelSize,
-    gpu: bool,
+    machine: Machine,
 ) -> PlannedArm:
-    """The arm with its tokens, memory and time on a model of that size."""
-    gpu = estimate.on_gpu(size.weights, gpu)
+    """The arm with its start, tokens, memory and time on a model of that size."""
+    if not machine.gpu and estimate.on_gpu(size.weights, gpu=False):
+        machine = A_GPU
+    start = fit(settings, machine, Work(arm.rows, tokens_per_row, longest_row, size))
+    speed = start.ranks * estimate.tokens_per_second(size, settings, gpu=machine.gpu)
     found = estimate_training(
         arm.rows,
         tokens_per_row,
         size,
         settings,
         longest_row=longest_row,
-        bytes_per_weight=2 if gpu else 4,
-        tokens_per_second=estimate.tokens_per_second(size, settings, gpu=gpu),
+        bytes_per_weight=2 if machine.gpu else 4,
+        tokens_per_second=speed,
+        ranks=start.ranks,
+        sharded=start.kind == "fsdp",
     )
-    hours = round((found.seconds or 0) / 3600, 3)
-    return replace(arm, tokens=found.tokens, memory_gib=round(found.memory / 2**30, 1), hours=hours)
+    return replace(
+        arm,
+        tokens=found.tokens,
+        memory_gib=round(found.memory / 2**30, 1),
+        hours=round((found.seconds or 0) / 3600, 3),
+        launch=start.kind,
+        ranks=start.ranks,
+        fits=start.fits,
+        advice=start.advice,
+    )
 
 
 def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:

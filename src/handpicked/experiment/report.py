@@ -262,6 +262,7 @@ def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> Traini
         seconds=facts["seconds"],
         curve=[(step, loss) for step, loss in facts["losses"]],
         device=facts["device"],
+        ranks=facts.get("ranks", 1),
         template=facts.get("template", ""),
         rate_origin=settings.rate_origin,
         rows_refused=facts.get("rows_refused", 0),  # trainings of earlier versions did not count them

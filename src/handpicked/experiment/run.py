@@ -21,9 +21,12 @@ from handpicked.experiment.benched import Benched
 from handpicked.experiment.job import Job, Trained
 from handpicked.experiment.lineup import lineup, members_of
 from handpicked.experiment.start import checked
+from handpicked.experiment.training import train_arms
 from handpicked.progress import Progress, shown
 from handpicked.results.schema import Results
 from handpicked.store import open_run, write_json
+from handpicked.workers.devices import parse_devices
+from handpicked.workers.machine import this_machine
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +65,19 @@ def run(
     say: Callable[[str], None] = log.info,
     command: str = "",
     keep_versions: bool = False,
+    devices: str = "all",
 ) -> Outcome:
     """Run an experiment in ``folder`` (by default ``runs/NAME``), or as much of it as is not done there yet.
 
     ``experiment`` is an experiment file, which is checked before any work begins, or one that ``load`` has
     read. A stage runs again where its inputs, settings or versions differ from those that made it; with
     ``keep_versions`` other versions of methods and libraries are no reason. ``until`` stops after a stage;
-    ``only`` restricts selecting, training and generating to some arms. Raises HandpickedError for what is the
+    ``only`` restricts selecting, training and generating to some arms; ``devices`` says what arms are trained
+    on (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for what is the
     user's to fix, before any work starts where that can be known.
     """
     if not isinstance(experiment, Experiment):
-        experiment = checked(experiment)
+        experiment = checked(experiment, devices=devices)
     folder = Path("runs") / experiment.name if folder is None else Path(folder)
     expanded = lineup(experiment)
     arms = members_of(expanded, only)
@@ -86,7 +91,7 @@ def run(
             return Outcome(folder, None)
 
         subsets |= {name: stages.refine(job, name, subsets[name]) for name in arms if name in subsets}
-        models = {name: stages.train(job, name, subsets.get(name)) for name in arms}
+        models = train_arms(job, arms, subsets, this_machine(parse_devices(devices)) if subsets else None)
         if until == "train":
             return Outcome(folder, None)
 

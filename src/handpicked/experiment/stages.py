@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from handpicked import data
 from handpicked.bench import reference_loss as measure
@@ -53,7 +53,8 @@ from handpicked.selection.execution import Execution
 from handpicked.selection.plan import plan_selection
 from handpicked.store import LOST, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
-from handpicked.train import train as fine_tune
+from handpicked.train import TrainResult
+from handpicked.train.job import RESULT
 
 if TYPE_CHECKING:
     from handpicked.judges import JudgeFolder
@@ -67,6 +68,22 @@ REFINE = 1
 TRAIN = 2
 REFERENCE_LOSS = 2
 GENERATE = 2
+
+
+class Trainer(Protocol):
+    """Who fine-tunes an arm, on whichever devices."""
+
+    def train(
+        self,
+        rows: Pool,
+        model: ModelSettings,
+        settings: TrainSettings,
+        out: Path,
+        arm: str,
+        job: Job,
+    ) -> TrainResult:
+        """Fine-tune ``model`` on ``rows`` into the folder ``out``, or go on with it there."""
+        ...
 
 
 def pools(job: Job) -> dict[str | None, OpenPool]:
@@ -184,18 +201,19 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
     return replace(subset, file=file, identity=digest(file), reading=reading, refined=stage)
 
 
-def train(job: Job, name: str, subset: Subset | None) -> Trained:
-    """The arm's model: fine-tuned on its subset, or the untouched one."""
+def train(job: Job, name: str, subset: Subset | None, trainer: Trainer | None) -> Trained:
+    """The arm's model: fine-tuned on its subset by ``trainer``, or the untouched one."""
     from handpicked.models.load import identity
 
     start, settings = job.lineup.model(name), job.lineup.train(name)
     base = identity(start)
-    if subset is None:
+    if subset is None or trainer is None:
         return Trained(start, None, settings.template, base, None)
 
     def make(work: Path) -> Mapping[str, Any]:
-        examples = list(reread(subset.reading, subset.file).examples())
-        result = fine_tune(examples, start, settings, work, arm=name, progress=job.progress)
+        rows = reread(subset.reading, subset.file)
+        result = trainer.train(rows, start, settings, work, name, job)
+        (work / RESULT).unlink(missing_ok=True)  # the manifest has it
         return asdict(replace(result, adapter=None, merged=None))
 
     stage = job.store.stage(

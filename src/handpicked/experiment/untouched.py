@@ -21,6 +21,7 @@ from handpicked.experiment.planned_arm import (
 )
 from handpicked.rounding import share_of
 from handpicked.train.schedule import LEAST_RATE_SUM
+from handpicked.workers.machine import CPU
 
 
 def untouched(expanded: Lineup) -> list[tuple[Location, str]]:
@@ -71,4 +72,4 @@ def _planned(expanded: Lineup, name: str, arm: ArmSettings, pools: Mapping[str |
     asked = share_of(arm.fraction, len(costs)) if arm.fraction is not None else arm.size
     rows = len(costs) if asked is None else min(asked, len(costs))
     likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
-    return planned_arm(name, arm, rows, likely, settings, None, None, gpu=False)
+    return planned_arm(name, arm, rows, likely, settings, None, None, CPU)

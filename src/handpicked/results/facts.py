@@ -57,7 +57,8 @@ class TrainingFacts:
     ``truncated`` those of them that were cut to ``max_length`` tokens. ``tokens`` is every token that went
     through the model and ``response_tokens`` those among them that carried loss, both over all epochs.
     ``curve`` is (optimizer step, mean loss in nats per response token), in step order. ``seconds`` is wall
-    time spent training, without loading the model. ``template`` is the chat template's name.
+    time spent training, without loading the model. ``ranks`` processes trained it, each on a device such as
+    ``device``. ``template`` is the chat template's name.
 
     ``learning_rate`` is the peak and ``rate_origin`` says where it comes from; ``rate_sum`` adds up the rates
     of all steps, of which ``warmup_steps`` warmed up. ``token_accuracy`` is the share of the learned tokens
@@ -76,6 +77,7 @@ class TrainingFacts:
     seconds: float
     curve: Sequence[tuple[int, float]]
     device: str = ""
+    ranks: Count = 1
     template: str = ""
     learning_rate: float | None = None
     rate_origin: str = ""

@@ -8,23 +8,23 @@ from typing import Any
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import TrainingError
 from handpicked.models.load import device, dtype_of, load_model
-from handpicked.train.encode import EncodedRows
-from handpicked.train.plan import TrainingPlan, micro_batch
+from handpicked.train.prepare import Prepared
 from handpicked.train.schedule import TRANSFORMERS, Schedule, refuse_still, schedule
+from handpicked.train.steps import Dealt, DealtRows, deal
+from handpicked.train.trackers import tracker_arguments
 from handpicked.train.trainer import ResponseTrainer
 
 
 def build_trainer(
-    rows: EncodedRows,
-    planned: TrainingPlan,
+    prepared: Prepared,
     model: ModelSettings,
     settings: TrainSettings,
     tokenizer: Any,
-    folder: Path,
-    seed: int,
+    out: Path,
     processes: int,
 ) -> ResponseTrainer:
-    """A trainer that goes through ``planned`` once, in its order, and keeps checkpoints in ``folder``.
+    """A trainer that goes through the plan once, in its order, and keeps checkpoints in ``out/checkpoints``
+    and what trackers write in ``out/logs``.
 
     Raises TrainingError for steps that could not move a weight, before any weight is loaded.
     """
@@ -32,27 +32,25 @@ def build_trainer(
     from transformers import PrinterCallback, set_seed
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    set_seed(seed)  # adapters start from random numbers
-    rows_a_pass, passes = micro_batch(settings, processes)
-    data = Dataset.from_dict(
-        {"input_ids": [row.ids for row in rows.rows], "labels": [row.labels for row in rows.rows]}
-    ).select(planned.order)
-    if settings.packing:
-        data, rows_a_pass, passes = _packed(data, settings, seed, processes)
-    rates = schedule(-(-len(data) // (rows_a_pass * passes * processes)), settings)
+    set_seed(prepared.seed)  # adapters start from random numbers
+    # Attention over a packed batch costs the square of its length where no kernel skips the masked blocks.
+    dealt = deal(prepared, settings, processes, 1 if device() == "cpu" else settings.micro_batch_size)
+    rates = schedule(dealt.steps, settings)
     refuse_still(rates)
     compute = dtype_of(model)
     loaded = _load(model, settings, compute)
     if settings.packing:
         _refuse_leaking(loaded)
+    data = DealtRows(prepared, dealt)
     trainer = ResponseTrainer(
         model=loaded,
-        args=_arguments(settings, rates, folder, seed, rows_a_pass, passes, compute),
-        train_dataset=data,
+        args=_arguments(settings, rates, out, prepared, dealt, compute),
+        train_dataset=Dataset.from_list([data[0]]),  # TRL takes no other kind, and looks at one row
         processing_class=tokenizer,
         data_collator=DataCollatorForLanguageModeling(tokenizer.pad_token_id, padding_free=settings.packing),
         peft_config=None if settings.method == "full" else lora_config(settings),
     )
+    trainer.train_dataset = data
     trainer.remove_callback(PrinterCallback)
     if not any(parameter.requires_grad for parameter in trainer.model.parameters()):
         raise TrainingError(
@@ -63,7 +61,7 @@ def build_trainer(
 
 
 def _arguments(
-    settings: TrainSettings, rates: Schedule, folder: Path, seed: int, rows: int, passes: int, compute: Any
+    settings: TrainSettings, rates: Schedule, out: Path, prepared: Prepared, dealt: Dealt, compute: Any
 ) -> Any:
     """TRL's arguments. Data come tokenised and in order, so nothing here shuffles, cuts or prepares."""
     import torch
@@ -71,10 +69,10 @@ def _arguments(
 
     kind = device()
     return SFTConfig(
-        output_dir=str(folder),
+        output_dir=str(out / "checkpoints"),
         num_train_epochs=1,
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=passes,
+        per_device_train_batch_size=dealt.rows,
+        gradient_accumulation_steps=dealt.passes,
         train_sampling_strategy="sequential",
         learning_rate=rates.peak,
         lr_scheduler_type=TRANSFORMERS[settings.scheduler],
@@ -95,8 +93,9 @@ def _arguments(
         logging_nan_inf_filter=False,  # by default a loss of NaN is logged as the mean of the others
         disable_tqdm=True,
         report_to=list(settings.report_to) or "none",
-        seed=seed,
-        data_seed=seed,
+        **tracker_arguments(SFTConfig, prepared.arm),
+        seed=prepared.seed,
+        data_seed=prepared.seed,
     )
 
 
@@ -129,23 +128,10 @@ def _load(model: ModelSettings, settings: TrainSettings, compute: Any) -> Any:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute,
         )
-        device_map = {"": torch.cuda.current_device()}
+        device_map = {"": torch.cuda.current_device() if device() == "cuda" else "cpu"}
         return load_model(model, dtype=compute, quantization_config=four_bit, device_map=device_map)
     # The trainer puts the model on its device, which under several processes only it knows.
     return load_model(model, dtype=torch.float32 if settings.method == "full" else compute, on="cpu")
-
-
-def _packed(data: Any, settings: TrainSettings, seed: int, processes: int) -> tuple[Any, int, int]:
-    """Rows packed best-fit into sequences of ``max_length``, with as many sequences to a step as
-    hold ``batch_size`` rows.
-    """
-    from trl import pack_dataset
-
-    packed = pack_dataset(data, settings.max_length, "bfd").shuffle(seed=seed)
-    a_step = max(1, round(settings.batch_size * len(packed) / len(data)))
-    # Attention over a packed batch costs the square of its length where no kernel skips the masked blocks.
-    rows = 1 if device() == "cpu" else min(settings.micro_batch_size, max(1, a_step // processes))
-    return packed, rows, max(1, round(a_step / (rows * processes)))
 
 
 def _refuse_leaking(model: Any) -> None:

@@ -2,60 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from handpicked.errors import Refused, TrainingError
 from handpicked.models.encode import cut, response_turns
 from handpicked.models.head import IGNORED
-from handpicked.models.template import THOUGHT_END, Encoded, Template
+from handpicked.models.template import THOUGHT_END, Template
 from handpicked.records import Example
+from handpicked.train.rows import Flags, RowWriter, TokenRows
 
 
 @dataclass(frozen=True)
 class EncodedRows:
     """The rows that can be trained on, and what happened to the others.
 
-    ``cut`` says of each row whether it was longer than ``max_length``, ``end_readded`` whether the cut took
-    the response's end-of-text token, which was put back; ``without_room`` rows have a prompt that leaves no
-    room for a response and are left out. ``refused`` are the rows that the template refuses, each with the
-    reason; they are left out too. ``unlearned`` counts earlier turns that are not learned, because the
-    template shows them otherwise than inference does; ``thoughts`` the rows whose response holds a thought.
+    ``cut`` [rows] says of each row whether it was longer than ``max_length``, ``end_readded`` [rows] whether
+    the cut took the response's end-of-text token, which was put back; ``without_room`` rows have a prompt
+    that leaves no room for a response and are left out. ``refused`` are the rows that the template refuses,
+    each with the reason; they are left out too. ``unlearned`` counts turns of the pool's responses that are
+    not learned, because the template shows them otherwise than inference does; ``thoughts`` the rows whose
+    response holds a thought.
     """
 
-    rows: tuple[Encoded, ...]
-    cut: tuple[bool, ...]
-    end_readded: tuple[bool, ...]
+    rows: TokenRows
+    cut: Flags
+    end_readded: Flags
     without_room: int
     refused: tuple[tuple[int, str], ...] = ()
     thoughts: int = 0
+    unlearned: int = 0
 
     @property
-    def unlearned(self) -> int:
-        """Turns of the pool's response that are not learned."""
-        return sum(row.unlearned for row in self.rows)
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each row."""
-        return [len(row.ids) for row in self.rows]
+    def in_subset(self) -> int:
+        """Rows, with those that are left out."""
+        return len(self.rows) + self.without_room + len(self.refused)
 
 
 def encode(
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     template: Template,
     max_length: int,
+    folder: Path,
     step: Callable[[float], None] = lambda _: None,
 ) -> EncodedRows:
-    """Every example in ``max_length`` tokens at most, labelled on its response and end-of-text tokens only.
+    """Every example in ``max_length`` tokens at most, labelled on its response and end-of-text tokens only,
+    written into ``folder`` one by one.
 
     A row that is too long loses the end of its response, never the end-of-text token after it: a model that
     only saw cut responses without an end would not learn to stop, and a selection by length makes exactly
     those rows common. Raises TrainingError when no row is left.
     """
-    rows, truncated, readded, without_room, thoughts = [], [], [], 0, 0
+    writer = RowWriter(folder)
+    truncated, readded = bytearray(), bytearray()
+    read, without_room, thoughts, unlearned = 0, 0, 0, 0
     refused: list[tuple[int, str]] = []
-    for example in examples:
+    for read, example in enumerate(examples, start=1):  # noqa: B007 (their number, after it)
         step(1)
         try:
             whole = template.encode(example.messages, response_turns(example))
@@ -66,13 +71,16 @@ def encode(
         if row is None:
             without_room += 1
             continue
-        rows.append(row)
+        writer.add(row)
         thoughts += THOUGHT_END in example.response
+        unlearned += row.unlearned
         truncated.append(len(whole.ids) > max_length)
         readded.append(truncated[-1] and whole.labels[max_length - 1] != IGNORED)
-    if not rows:
-        raise TrainingError(_nothing(len(examples), max_length, template, refused))
-    return EncodedRows(tuple(rows), tuple(truncated), tuple(readded), without_room, tuple(refused), thoughts)
+    rows = writer.close()
+    if not len(rows):
+        raise TrainingError(_nothing(read, max_length, template, refused))
+    was_cut, end_readded = (np.frombuffer(one, np.bool_) for one in (truncated, readded))
+    return EncodedRows(rows, was_cut, end_readded, without_room, tuple(refused), thoughts, unlearned)
 
 
 def _nothing(rows: int, max_length: int, template: Template, refused: Sequence[tuple[int, str]]) -> str:

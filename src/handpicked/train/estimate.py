@@ -11,6 +11,11 @@ P weights, T trained ones:
   do not keep; h hidden size, m the feed-forward's), or n x L x 2 h with gradient checkpointing;
 * logits and their gradient: 8 n V in float32 for a vocabulary of V.
 
+Of several devices, each has its own activations and logits. Under DDP each has all the rest, and the
+gradients once more in the buckets that are sent. Under FSDP2 each has its share of the rest, and whole as
+they compute, with their gradients, two layers and the embeddings with the head (Zhao et al., 2023, arXiv
+2304.11277, section 3: what is gathered is a unit, and the next one on its way).
+
 It is a rough figure, good to a factor of about 1.5; allocator waste and framework overhead come on top.
 """
 
@@ -42,8 +47,8 @@ class ModelSize:
 
 @dataclass(frozen=True)
 class TrainEstimate:
-    """``tokens`` over all epochs; ``memory`` in bytes on one device; ``seconds`` is
-    ``None`` without a stated speed.
+    """``tokens`` over all epochs; ``memory`` in bytes on each device; ``seconds`` is
+    ``None`` without a stated speed, which is that of all devices together.
     """
 
     rows: int
@@ -94,13 +99,16 @@ def estimate(
     longest_row: float | None = None,
     bytes_per_weight: float = 2,
     tokens_per_second: float | None = None,
+    ranks: int = 1,
+    sharded: bool = False,
 ) -> TrainEstimate:
     """What training on ``rows`` rows of ``tokens_per_row`` tokens (prompt, template and
     response, on average) will take.
 
     Memory is that of the heaviest batch: of rows of ``longest_row`` tokens (``None``: the average), or of
     packed ones. ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it
-    fixes the type. ``tokens_per_second`` is a measured speed of the machine that will train.
+    fixes the type. ``tokens_per_second`` is a measured speed of the machine that will train, on ``ranks``
+    devices; ``sharded``: by FSDP2.
     """
     length = min(tokens_per_row, settings.max_length)
     places = places_of(rows, length, settings)
@@ -110,9 +118,16 @@ def estimate(
     kept = 2 if settings.gradient_checkpointing else 34
     feed_forward = 0 if settings.gradient_checkpointing else 6 * size.feed_forward
     heaviest = settings.max_length if settings.packing else min(longest_row or length, settings.max_length)
-    batch = min(settings.micro_batch_size, settings.batch_size) * heaviest
+    batch = min(settings.micro_batch_size, max(1, settings.batch_size // ranks)) * heaviest
     activations = batch * size.layers * (kept * size.hidden + feed_forward) * (bytes_per_weight / 2)
-    memory = size.weights * held + 12 * trained + activations + 8 * batch * size.vocabulary
+    state = size.weights * held + 12 * trained
+    if sharded:
+        ends = 2 * size.vocabulary * size.hidden
+        gathered = ends + 2 * (size.weights - ends) / size.layers
+        state = state / ranks + 2 * bytes_per_weight * gathered
+    elif ranks > 1:
+        state += 4 * trained
+    memory = state + activations + 8 * batch * size.vocabulary
     tokens = round(places * length)
     return TrainEstimate(
         rows=min(rows, places),

@@ -6,8 +6,11 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from handpicked.config import TrainSettings
 from handpicked.errors import TrainingError
+from handpicked.train.rows import Places
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class TrainingPlan:
     ``tokens``: of all places together.
     """
 
-    order: tuple[int, ...]
+    order: tuple[int, ...] | Places
     tokens: int
     batch_size: int
 
@@ -28,7 +31,7 @@ class TrainingPlan:
     @property
     def rows(self) -> int:
         """Distinct rows used."""
-        return len(set(self.order))
+        return len(np.unique(np.asarray(self.order)))
 
 
 def plan(lengths: Sequence[int], settings: TrainSettings, seed: int) -> TrainingPlan:
@@ -84,7 +87,7 @@ def micro_batch(settings: TrainSettings, processes: int) -> tuple[int, int]:
     if rest or not share:
         raise TrainingError(
             f"train.batch_size = {settings.batch_size} cannot be shared by {processes} processes; "
-            f"make it a multiple of {processes}."
+            f"make it a multiple of {processes}, or give fewer devices."
         )
     rows = next(n for n in range(min(settings.micro_batch_size, share), 0, -1) if share % n == 0)
     return rows, share // rows

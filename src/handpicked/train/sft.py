@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,26 +12,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from handpicked.config import ModelSettings, TrainSettings
-from handpicked.errors import MissingPart, StoreError, TrainingError
+import numpy as np
+
+from handpicked.config import ModelSettings, TrainSettings, result_settings
+from handpicked.errors import MissingPart, StoreError
 from handpicked.models.adam_state import STATES
-from handpicked.models.load import device, identity, load_model, load_tokenizer
+from handpicked.models.load import device, load_model, load_tokenizer
 from handpicked.models.quiet import quiet
-from handpicked.models.template import load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Example
-from handpicked.store import read_json, write_json, writing
+from handpicked.store import writing
 from handpicked.train.card import write_card
 from handpicked.train.change import WeightChange, adapted_norm, adapter_change, model_change, refusal
-from handpicked.train.encode import EncodedRows, encode
+from handpicked.train.checkpoints import newest_checkpoint
 from handpicked.train.learned import Learned, learned
-from handpicked.train.plan import TrainingPlan, plan
+from handpicked.train.plan import TrainingPlan
+from handpicked.train.prepare import FOLDER, Prepared, prepare
 from handpicked.train.schedule import schedule
-
-log = logging.getLogger(__name__)
+from handpicked.train.trackers import tracked
 
 ADAPTER = "adapter"
 MERGED = "model"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class TrainResult:
     weight_change_relative: float
     epochs: float
     device: str
+    ranks: int
+    sharding: str
     rows_used: int
     rows_in_subset: int
     training_tokens: int
@@ -105,40 +109,60 @@ def train(
     folder that cannot be written.
     """
     _require_parts(settings)
-    from accelerate import PartialState
+    prepared = prepare(
+        examples, model, settings, out / FOLDER, arm=arm, seed=seed, total=len(examples), progress=progress
+    )
+    result = train_prepared(prepared, model, settings, out, progress=progress)
+    tidy(out)
+    return result
 
-    seed = settings.seed if seed is None else seed
+
+def tidy(out: Path) -> None:
+    """Remove what a training in ``out`` that has come to its end needs no more: checkpoints, encoded rows."""
+    for name in (CHECKPOINTS, FOLDER):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+def train_prepared(
+    prepared: Prepared,
+    model: ModelSettings,
+    settings: TrainSettings,
+    out: Path,
+    *,
+    progress: Progress = SILENT,
+) -> TrainResult:
+    """``train`` from where rows are encoded and planned: what each of several processes does."""
+    _require_parts(settings)
+    with tracked(settings.report_to, out):  # before anything imports a tracker, which then reads its folder
+        return _train(prepared, model, settings, out, progress)
+
+
+def _train(
+    prepared: Prepared, model: ModelSettings, settings: TrainSettings, out: Path, progress: Progress
+) -> TrainResult:
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
     tokenizer = load_tokenizer(model)
-    template = load_template(settings.template, tokenizer)
-    with progress(f"tokenise {arm}", total=len(examples)) as step:
-        rows = encode(examples, template, settings.max_length, step)
-    for row, reason in rows.refused:
-        log.warning(
-            "%s: row %d is left out: the chat template '%s' refuses it: %s", arm, row, template.name, reason
-        )
-    planned = plan(rows.lengths, settings, seed)
-    if not any(rows.rows[row].learned for row in planned.order):
-        raise TrainingError(
-            f"The {planned.rows} rows that '{arm}' is trained on have no learned token: no response, "
-            "and so no loss. Look at its rows."
-        )
     with writing(out):
-        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     processes = PartialState(cpu=device() == "cpu")
-    with processes.main_process_first():  # the first one tidies, the others find it tidy
-        resume = _checkpoint(out / "checkpoints", _fingerprint(rows, planned, model, settings, seed))
-        if resume is None:
+    found: list[str | None] = [None]
+    if processes.is_main_process:
+        made_for = _fingerprint(prepared, settings, processes)
+        found = [newest_checkpoint(out / CHECKPOINTS, made_for, processes.num_processes)]
+        if found == [None]:
             shutil.rmtree(out / STATES, ignore_errors=True)  # of another training
+    resume = broadcast_object_list(found)[0]
 
     from handpicked.train.build import build_trainer
     from handpicked.train.states import KeepStates, refuse_states
     from handpicked.train.trainer import Steps
 
-    with progress(f"train {arm}", total=planned.steps) as step, quiet():
+    planned = prepared.planned
+    with progress(f"train {prepared.arm}", total=planned.steps) as step, quiet():
         steps = Steps(step)
-        trainer = build_trainer(
-            rows, planned, model, settings, tokenizer, out / "checkpoints", seed, processes.num_processes
-        )
+        trainer = build_trainer(prepared, model, settings, tokenizer, out, processes.num_processes)
         trainer.add_callback(steps)
         if settings.keep_optimizer:
             refuse_states(trainer, settings)
@@ -147,9 +171,9 @@ def train(
         with writing(out):
             before = None if settings.method == "full" else adapted_norm(trainer.model)
             trainer.train(resume_from_checkpoint=resume)
-            change = _saved_change(trainer, model, settings, out, arm, before)
-            result = _result(trainer, steps, rows, planned, settings, out, arm, seed, template.name, change)
-            _finish(trainer, tokenizer, result, model, settings, out)
+            change = _saved_change(trainer, model, settings, out, prepared.arm, before)
+            result = _result(trainer, steps, prepared, settings, out, change)
+            _finish(trainer, tokenizer, result, model, settings, out, prepared.base)
     return result
 
 
@@ -165,6 +189,8 @@ def _saved_change(
     from accelerate.utils import broadcast_object_list
 
     folder = out / (ADAPTER if before is not None else MERGED)
+    if trainer.is_fsdp_enabled:  # checkpoints are in shards; what is kept is whole
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     # Collective: every process takes part in gathering sharded weights, one writes.
     trainer.save_model(str(folder))
     found: list[Any] = [None]
@@ -186,26 +212,18 @@ def _saved_change(
 
 
 def _result(
-    trainer: Any,
-    steps: Any,
-    rows: EncodedRows,
-    planned: TrainingPlan,
-    settings: TrainSettings,
-    out: Path,
-    arm: str,
-    seed: int,
-    template: str,
-    change: WeightChange,
+    trainer: Any, steps: Any, prepared: Prepared, settings: TrainSettings, out: Path, change: WeightChange
 ) -> TrainResult:
+    rows, planned = prepared.rows, prepared.planned
     last = trainer.state.global_step
     rates = schedule(last, settings)
     found: Learned = learned(trainer.state.log_history, last, len(planned.order) / planned.rows)
-    used = set(planned.order)
+    used = np.unique(np.asarray(planned.order))
     tokens = planned.tokens * (last - steps.first_step) / last
     return TrainResult(
-        arm=arm,
-        seed=seed,
-        template=template,
+        arm=prepared.arm,
+        seed=prepared.seed,
+        template=prepared.template,
         losses=found.losses,
         token_accuracies=found.accuracies,
         token_accuracy=found.accuracy,
@@ -218,12 +236,14 @@ def _result(
         weight_change_relative=change.relative,
         epochs=round(len(planned.order) / planned.rows, 2),
         device=str(trainer.args.device),
+        ranks=trainer.args.world_size,
+        sharding=_sharding(trainer),
         rows_used=planned.rows,
-        rows_in_subset=len(rows.rows) + rows.without_room + len(rows.refused),
+        rows_in_subset=rows.in_subset,
         training_tokens=planned.tokens,
-        response_tokens=sum(rows.rows[row].learned for row in planned.order),
-        rows_truncated=sum(rows.cut[row] for row in used),
-        rows_end_readded=sum(rows.end_readded[row] for row in used),
+        response_tokens=int(rows.rows.learned_counts[np.asarray(planned.order)].sum()),
+        rows_truncated=int(rows.cut[used].sum()),
+        rows_end_readded=int(rows.end_readded[used].sum()),
         rows_without_room=rows.without_room,
         rows_refused=len(rows.refused),
         turns_unlearned=rows.unlearned,
@@ -263,9 +283,9 @@ def _finish(
     model: ModelSettings,
     settings: TrainSettings,
     out: Path,
+    name: str,
 ) -> None:
-    """Write the merged model and the cards; then the checkpoints have served."""
-    name = identity(model)
+    """Write the merged model and the cards."""
     if trainer.is_world_process_zero():
         if result.adapter is not None:
             write_card(result.adapter, "adapter", result, model, settings, name)
@@ -275,7 +295,6 @@ def _finish(
                 tokenizer.save_pretrained(out / MERGED)
         if result.merged is not None:
             write_card(result.merged, "model", result, model, settings, name)
-        shutil.rmtree(out / "checkpoints")
     trainer.accelerator.wait_for_everyone()
 
 
@@ -287,51 +306,27 @@ def _require_parts(settings: TrainSettings) -> None:
         raise MissingPart(f"Training needs {error.name}: pip install 'handpicked[train]'") from None
     if settings.method != "qlora":
         return
-    if device() != "cuda":
-        raise MissingPart("train.method qlora needs an NVIDIA GPU; use lora here.")
+    if device() == "mps":
+        raise MissingPart("train.method qlora needs an NVIDIA GPU, or a CPU and patience; use lora here.")
     if find_spec("bitsandbytes") is None:
         raise MissingPart("train.method qlora needs bitsandbytes: pip install bitsandbytes")
 
 
-def _fingerprint(
-    rows: EncodedRows, planned: TrainingPlan, model: ModelSettings, settings: TrainSettings, seed: int
-) -> str:
-    """What a checkpoint belongs to: the model, the settings and every token in its order."""
-    resolved = settings.resolved().model_dump_json()
-    rates = schedule(planned.steps, settings)
-    digest = hashlib.sha256(f"{identity(model)} {resolved} {rates} {seed} {planned.order}".encode())
-    for row in rows.rows:
-        digest.update(json.dumps([row.ids, row.labels]).encode())
-    return digest.hexdigest()
+def _sharding(trainer: Any) -> str:
+    if trainer.is_fsdp_enabled:
+        return "fsdp"
+    return "deepspeed" if trainer.is_deepspeed_enabled else ""
 
 
-def _checkpoint(folder: Path, fingerprint: str) -> str | None:
-    """The newest whole checkpoint of the same training. Torn ones, and all of another training, are removed.
-
-    A checkpoint is whole when its trainer_state.json, which is written last, can be read.
+def _fingerprint(prepared: Prepared, settings: TrainSettings, processes: Any) -> str:
+    """What a checkpoint belongs to: the model, the settings, every token in its order, and how many processes
+    share it in which way, because they have dealt its state out among them.
     """
-    mark = folder / "training.json"
-    same = mark.is_file() and read_json(mark)["fingerprint"] == fingerprint
-    newest = None
-    for path in sorted(folder.glob("checkpoint-*"), key=_step):
-        if same and _whole(path):
-            newest = path
-        else:
-            shutil.rmtree(path)
-    if not same:
-        write_json(mark, {"fingerprint": fingerprint})
-    if newest is not None:
-        log.info("training resumes from %s", newest)
-    return str(newest) if newest else None
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
-
-
-def _whole(checkpoint: Path) -> bool:
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
+    planned, rows = prepared.planned, prepared.rows.rows
+    resolved = json.dumps(result_settings(settings.resolved()))
+    rates = schedule(planned.steps, settings)
+    shared = f"{processes.num_processes} {processes.distributed_type} {os.environ.get('ACCELERATE_USE_FSDP')}"
+    digest = hashlib.sha256(f"{prepared.base} {resolved} {rates} {prepared.seed} {shared}".encode())
+    for values in (np.asarray(planned.order), rows.ids, rows.learned, rows.ends):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()

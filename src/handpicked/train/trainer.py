@@ -10,6 +10,7 @@ weigh short ones too much.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ from handpicked.train.learned import ACCURACY, LEARNED
 
 if TYPE_CHECKING:
     import torch
+
+
+log = logging.getLogger(__name__)
 
 
 class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
@@ -123,7 +127,10 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         """A loss of NaN or infinity never becomes a model."""
         del control
         loss = (logs or {}).get("loss")
-        if loss is None or abs(loss) < float("inf"):
+        if loss is None:
+            return
+        log.info("step %d of %d: loss %.4f", state.global_step, state.max_steps, loss)
+        if abs(loss) < float("inf"):
             return
         if state.global_step == 1:
             raise TrainingError(

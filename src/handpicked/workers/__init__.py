@@ -1,0 +1,1 @@
+"""The same work on one core, several GPUs or a cluster."""
