@@ -12,7 +12,8 @@ import yaml
 
 from handpicked.errors import ConfigError
 from handpicked.experiment.checks import missing_parts
-from handpicked.experiment.dry_run import plan, text_of
+from handpicked.experiment.dry_run import plan
+from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import TRACKERS, launch_mistakes, launched
 from handpicked.train.estimate import GIB

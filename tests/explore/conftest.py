@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_pools import alpaca, write
+from made_explored import alpaca, write
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from made_pools import alpaca, chat, run, selection, write
+from made_explored import alpaca, chat, run, selection, write
 from test_explore_server import command, request, served
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium (pip install selenium)")

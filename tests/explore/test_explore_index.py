@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_pools import alpaca, chat, write
+from made_explored import alpaca, chat, write
 
 from handpicked.data import read
 from handpicked.errors import PoolError

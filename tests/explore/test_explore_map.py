@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from made_pools import selection
+from made_explored import selection
 
 import handpicked as hp
 from embedded import clustered

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from made_pools import alpaca, write
+from made_explored import alpaca, write
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.explore import Wanted, open_wanted

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_pools import alpaca, run, selection, write
+from made_explored import alpaca, run, selection, write
 
 import handpicked as hp
 from handpicked.errors import ConfigError, PoolError

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from made_pools import HOSTILE, alpaca, chat, run, selection, write
+from made_explored import HOSTILE, alpaca, chat, run, selection, write
 
 from handpicked.explore import Wanted, open_wanted, site_of
 from handpicked.local_page import LocalServer
