@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from handpicked.data.turn_columns import tool_turns, turn_roles
 from handpicked.records import AtHand, Example, Message, Rejected, messages_id
 
 NUMBERS = ("quality",)
@@ -45,6 +46,9 @@ class MemoryShard:
             return pa.array([getattr(one, name) for one in part], pa.string())
         if name in ("prompt", "response"):
             return pa.array([getattr(one, name) for one in part], pa.large_string())
+        if name in ("turn_roles", "tool_turns"):
+            make = {"turn_roles": turn_roles, "tool_turns": tool_turns}[name]
+            return pa.array([make(one.messages) for one in part], pa.large_string())
         values = [one.original.get(name) for one in part]
         return pa.array(values, pa.float64() if name in NUMBERS else pa.large_string())
 

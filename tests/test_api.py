@@ -10,16 +10,16 @@ import handpicked as hp
 
 
 def test_every_public_name_is_there_and_they_are_few():
-    assert len(hp.__all__) <= 25
+    assert len(hp.__all__) <= 50
     for name in hp.__all__:
         assert getattr(hp, name) is not None
     assert set(hp.__all__) <= set(dir(hp))
 
 
 def test_a_submodule_of_the_same_name_does_not_hide_a_function():
-    code = "import handpicked.selectors.random, handpicked.experiment.run, handpicked as hp; print(hp.select.__module__, hp.run.__name__)"
+    code = "import handpicked.selectors.random, handpicked.experiment.run, handpicked.pool_audit.make, handpicked as hp; print(hp.select.__module__, hp.run.__name__, hp.audit.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "handpicked.selection.choice run\n", done.stderr
+    assert done.stdout == "handpicked.selection.choice run audit\n", done.stderr
 
 
 def test_select_by_the_same_words_as_the_readme(tmp_path):

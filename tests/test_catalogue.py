@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import handpicked as hp
-from handpicked.catalogue import SCORERS, SELECTORS
+from handpicked.catalogue import GUARDS, SCORERS, SELECTORS
 from handpicked.config import SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.experiment.checks import mistakes
@@ -21,7 +21,6 @@ from handpicked.experiment.run import run
 from handpicked.judges import shipped_judges
 from handpicked.method import make, settings_of
 from handpicked.scorers.pool_scorer import PoolScorer
-from handpicked.selection.guards import GUARDS
 from handpicked.selection.methods import measures
 
 SELECTED = {
@@ -45,7 +44,7 @@ def test_everything_is_listed():
     kinds = {kind.partition(" (")[0]: {entry.name for entry in entries} for kind, entries in listed().items()}
     assert kinds["Selectors"] == {"none", *SELECTED}
     assert kinds["Scorers by a model, an endpoint or a target set"] == BY_MODELS
-    assert kinds["Guards"] == set(GUARDS)
+    assert kinds["Guards"] == set(GUARDS.names)
     assert kinds["Judges"] == set(shipped_judges())
 
 

@@ -1,5 +1,5 @@
-"""Write the pages that are made from the classes: docs/reference.md, docs/experiment.schema.json and
-docs/results.schema.json.
+"""Write the pages that are made from the classes: docs/reference.md and the schemas of an experiment, of
+results.json and of audit.json.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from handpicked.experiment.reference import experiment_schema, methods_page
+from handpicked.pool_audit.record import schema_text as audit_schema_text
 from handpicked.results.schema import schema_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -18,3 +19,4 @@ if __name__ == "__main__":
         json.dumps(experiment_schema(), indent=1) + "\n", encoding="utf-8"
     )
     (DOCS / "results.schema.json").write_text(schema_text(), encoding="utf-8")
+    (DOCS / "audit.schema.json").write_text(audit_schema_text(), encoding="utf-8")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from handpicked.errors import HandpickedError
     from handpicked.experiment.file import load
     from handpicked.experiment.run import run
+    from handpicked.guards.guard import Guard
+    from handpicked.pool_audit import audit
     from handpicked.records import Example, Pool, Prompt
     from handpicked.scorers.pool_scorer import PoolScorer
     from handpicked.scorers.scorer import Scorer
@@ -36,6 +38,7 @@ __all__ = [
     "Bottom",
     "Example",
     "Full",
+    "Guard",
     "HandpickedError",
     "LengthMatched",
     "Longest",
@@ -51,6 +54,7 @@ __all__ = [
     "Top",
     "Window",
     "__version__",
+    "audit",
     "compare_measures",
     "load",
     "read",
@@ -66,6 +70,7 @@ _HOME = {
     "Bottom": "selectors.ranked",
     "Example": "records",
     "Full": "selectors.full",
+    "Guard": "guards.guard",
     "HandpickedError": "errors",
     "LengthMatched": "selectors.length_matched",
     "Longest": "selectors.ranked",
@@ -80,6 +85,7 @@ _HOME = {
     "Shortest": "selectors.ranked",
     "Top": "selectors.ranked",
     "Window": "selectors.window",
+    "audit": "pool_audit",
     "compare_measures": "selection",
     "load": "experiment.file",
     "read": "data",

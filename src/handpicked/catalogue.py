@@ -1,9 +1,9 @@
-"""Every selector and scorer by the name that users give: shipped ones, those of installed
+"""Every selector, scorer and guard by the name that users give: shipped ones, those of installed
 packages, and ``FILE.py:CLASS``.
 
-Nothing else knows names. A file in ``selectors/``, ``scorers/text/`` or ``scorers/model/`` with a class of
-its kind is found by itself; a package adds its own by an entry point of the group ``handpicked.selectors`` or
-``handpicked.scorers``.
+Nothing else knows names. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/`` or ``guards/`` with a class
+of its kind is found by itself; a package adds its own by an entry point of the group
+``handpicked.selectors``, ``handpicked.scorers`` or ``handpicked.guards``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 
 from handpicked import installed
 from handpicked.errors import ConfigError, HandpickedError, did_you_mean
+from handpicked.guards.guard import Guard
 from handpicked.method import Method, classes_in
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
@@ -102,6 +103,7 @@ SCORERS: Shelf[AnyScorer] = Shelf(
     ("handpicked.scorers.text", "handpicked.scorers.model"),
     (Scorer, PoolScorer),
 )
+GUARDS: Shelf[Guard] = Shelf("guard", "handpicked.guards", ("handpicked.guards",), (Guard,))
 
 
 def is_file(name: str) -> bool:

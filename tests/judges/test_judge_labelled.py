@@ -43,6 +43,19 @@ def test_pandalm_counts_the_majority(tmp_path, votes, label):
     assert (found.format, found.labels, found.pairs[0].prompt) == ("PandaLM", (label,), "do\n\nx")
 
 
+def test_pairs_of_the_users_own_are_read_and_one_without_a_label_is_counted(tmp_path):
+    labels = ["a", " B ", "tie", "both", None]
+    rows = [
+        {"prompt": f"q{i}", "answer_a": "x", "answer_b": "y", "preferred": one}
+        for i, one in enumerate(labels)
+    ]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_labelled(tmp_path / "own.jsonl")
+    assert found.labels == ("win", "lose", "tie")
+    assert found.without == 2
+    assert [pair.answer_a for pair in found.pairs] == ["x"] * 3
+
+
 def test_what_is_no_labelled_pair_is_refused(tmp_path):
     (tmp_path / "p.json").write_text('[{"instruction": "x"}]')
     with pytest.raises(PoolError, match="Fields seen: instruction"):

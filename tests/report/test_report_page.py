@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+import made_run
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.results.facts import ArmFacts, PoolFacts
@@ -171,7 +173,7 @@ def test_rows_and_turns_that_the_template_took_from_a_training_are_said() -> Non
     arm = replace(results.arms[1], training=replace(training, rows_refused=3, turns_unlearned=17))
     results = replace(results, arms=[results.arms[0], arm, *results.arms[2:]])
     page = render(results)
-    table = page.split("How did training go?")[1].split("What did training change?")[0]
+    table = page.split('id="training"')[1].split("What did training change?")[0]
     row = table.split(f'<th scope="row">{arm.name}</th>')[1].split("</tr>")[0]
     assert re.findall(r"<td[^>]*>(.*?)</td>", row)[2] == "3"
     assert "17 earlier turns were not learned" in table
@@ -194,15 +196,44 @@ def test_a_run_with_almost_nothing_in_it_still_makes_a_page() -> None:
 
 
 def test_endless_answers_and_reviews_leave_the_page_under_eight_megabytes() -> None:
+    """Prompts beyond the limit are left out, and the page says how many of them it shows."""
     endless = "<&>" * 20_000
-    results = plain(hostile(endless)) | {
-        "why": "",
-        "expected": "",
-        "settings": {},
-        "provenance": {},
-        "prompts": [],
-    }
-    results["pool"]["source"] = ""
-    for sample in results["samples"]:
-        sample["test_set"] = ""
-    assert len(render(from_json(results)).encode()) < 8_000_000
+    verdicts = [
+        replace(v, reviews=tuple(replace(r, raw=endless) for r in v.reviews)) for v in made_run.verdicts()
+    ]
+    answers = [replace(one, text=endless) for one in made_run.completions()]
+    page = render(made_run.made(completions=answers, verdicts=verdicts))
+    assert len(page.encode()) < 8_000_000
+    shown = len(re.findall(r'<details class="sample"', page))
+    assert 1 <= shown < 48
+    assert f"{shown} of 48 prompts, drawn by a hash" in page
+
+
+def test_every_judged_prompt_can_be_read_and_linked_to() -> None:
+    page = render(usual())
+    assert "All 48 prompts" in page
+    for number, sample in enumerate(usual().samples, 1):
+        found = page.split(f'<details class="sample" id="prompt-{number}">')[1]
+        assert sample.prompt in html.unescape(found.split('<details class="sample"')[0])
+    assert len(usual().samples) == 48
+
+
+def test_the_contents_link_to_every_section_and_to_nothing_else() -> None:
+    for results in (usual(), unhealthy(), round_robin()):
+        page = render(results)
+        contents = page.split('<nav class="contents"')[1].split("</nav>")[0]
+        assert re.findall(r'href="#(\w+)"', contents) == re.findall(r'<h2 id="(\w+)">', page)
+
+
+def test_a_p_value_of_fewer_than_ten_decided_verdicts_is_not_shown() -> None:
+    few = replace(usual().comparisons[0].strict.counts, win=9, tie=39, lose=0)
+    first = usual().comparisons[0]
+    results = replace(
+        usual(), comparisons=[replace(first, holm=0.004, strict=replace(first.strict, counts=few))]
+    )
+    assert "0.004" not in render(results)
+    ten = replace(few, win=10, tie=38)
+    results = replace(
+        results, comparisons=[replace(first, holm=0.004, strict=replace(first.strict, counts=ten))]
+    )
+    assert "0.004" in render(results)

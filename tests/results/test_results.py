@@ -194,7 +194,7 @@ def test_samples_do_not_depend_on_the_outcomes() -> None:
     turned = [from_b(replace(v, a=v.b, b=v.a)) for v in made_run.verdicts()]
     ids = [sample.prompt_id for sample in made(verdicts=turned).samples]
     assert ids == [sample.prompt_id for sample in usual().samples]
-    assert len(set(ids)) == 8
+    assert len(set(ids)) == 48
 
 
 def longer_wins(tied: int = 8) -> list[Any]:

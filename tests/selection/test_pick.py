@@ -178,7 +178,7 @@ def test_length_matched_copies_the_lengths_of_another_subset(tmp_path):
         ({"by": "top", "field": "kind", "size": 1}, "no numbers"),
         ({"by": "length-matched"}, "needs the folder"),
         ({"by": "longest", "size": 1, "guards": ("repetitoin",)}, "Did you mean 'repetition'"),
-        ({"by": "longest", "size": 1, "guards": ("repetition=2", "token-window")}, "share from 0 to 1(.|\n)*fewest and the most"),
+        ({"by": "longest", "size": 1, "guards": ("repetition=2", "token-window")}, "repetition=2': limit: '2' input should be less than or equal to 1(.|\n)*fewest and the most"),
         ({"by": "longest", "size": 1, "guards": ("decontaminate",)}, "name the files of evaluation prompts"),
     ],
 )  # fmt: skip

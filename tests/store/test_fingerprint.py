@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
-from handpicked.catalogue import SCORERS
+from handpicked.catalogue import GUARDS, SCORERS
 from handpicked.config import (
     EXECUTION,
     BenchSettings,
@@ -34,6 +34,7 @@ from handpicked.config import (
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
 from handpicked.experiment.lineup import lineup
+from handpicked.guards.lint import Lint
 from handpicked.method import make, settings_of
 from handpicked.progress import SILENT
 from handpicked.records import Message, Prompt
@@ -230,6 +231,22 @@ TEXTS = [
     "```python\nprint(1)\n```\nThis ends in the mid",
     "Café, naïve: \u4f60\u597d 12345. Thank you, please do, because of you.",
 ]
+LINTED = [
+    "<think></think>Yes.",
+    "<think>Hm.",
+    "As an AI language model, I cannot.",
+    "Sorry, I can't.",
+    "Yes.",
+]
+ROLES = ["user assistant", "user user assistant", "system assistant", "user calls tool", "assistant"]
+TOOLS = json.dumps(
+    [
+        {"role": "user", "content": "Sing.", "tools": json.dumps([{"name": "play", "parameters": {"required": ["a"]}}])},
+        {"role": "assistant", "content": "", "calls": [{"name": name, "arguments": "{}", "id": name} for name in ("play", "sing")]},
+        {"role": "tool", "content": "la", "call_id": "hum"},
+        {"role": "assistant", "content": "", "calls": [{"name": "sing", "arguments": "{"}]},
+    ]
+)  # fmt: skip
 RECORDED = Path(__file__).with_name("recorded_results.json")
 
 
@@ -251,6 +268,10 @@ def results() -> dict[str, list[Any]]:
             values = scorer(batch).to_pylist()
             values = [round(v, 9) if isinstance(v, float) else str(v) for v in values]
             found[f"scorer {scorer.name}"] = noted(scorer, values)
+    rows = pa.record_batch({"response": LINTED, "turn_roles": ROLES, "tool_turns": [TOOLS] + [None] * 4})
+    for guard in (one() for one in GUARDS.shipped.values() if issubclass(one, Lint)):
+        if set(guard.libraries) <= {"jsonschema"} and guard.reads[0] in rows.schema.names:
+            found[f"guard {guard.name}"] = noted(guard, guard.find(rows.select(guard.reads)).to_pylist())
     for selector in selectors():
         rows = selector.select(Scores.of(table()), 12)
         found[f"selector {selector.name}"] = noted(selector, [rows.tolist(), selector.why_not(12)])

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from handpicked._version import __version__
+from handpicked.cli.auditing import audit
 from handpicked.cli.benchmarks import bench
 from handpicked.cli.experiments import generate, run, train
+from handpicked.cli.exploring import explore
 from handpicked.cli.fetching import fetch
 from handpicked.cli.judges import judge
 from handpicked.cli.overview import doctor, methods
@@ -36,5 +38,8 @@ def _root(
         raise typer.Exit
 
 
-for command in (select, score, run, train, generate, bench, judge, report, inspect, fetch, methods, doctor):
+COMMANDS = (
+    select, score, audit, run, train, generate, bench, judge, report, inspect, explore, fetch, methods, doctor,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)

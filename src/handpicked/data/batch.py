@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 from handpicked.data.formats import RowFormat, derived_value, texts, thought_and_answer_of
 from handpicked.data.large import text_column
 from handpicked.data.raw import Damage, Raw, excerpt
+from handpicked.data.turn_columns import tool_turns, turn_roles
 from handpicked.data.turns import BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
@@ -23,7 +24,14 @@ Kind = Literal["text", "number", "bool"]
 Place = Literal["line", "row", "row of the array"]
 """What the number of a row's place counts."""
 NUMBER = re.compile(r"\s*[+-]?(\d{1,400}(\.\d*)?|\.\d{1,400})([eE][+-]?\d{1,4})?\s*", re.ASCII)
-DERIVED = ("row", "id", "prompt", "response", "thought", "answer", "source", "messages")
+TURNS = "turns as JSON"
+"""The column with all that a conversation says (``Message.fields``, a JSON list), null where it is the prompt
+as one user's turn and the response as the only answer.
+"""
+DERIVED = (
+    "row", "id", "prompt", "response", "thought", "answer", "source", "messages", "turn_roles", "tool_turns",
+    TURNS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,10 +140,16 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
         elif column in ("thought", "answer"):
             place = ("thought", "answer").index(column)
             values = [thought_and_answer_of(messages, reading.turns)[place] for messages in said]
+        elif column == TURNS:
+            values = [turns_told(*one) for one in zip(said, prompts, responses, strict=True)]
         elif column == "messages":
             values = [
                 [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
             ]
+        elif column == "turn_roles":
+            values = [turn_roles(messages) for messages in said]
+        elif column == "tool_turns":
+            values = [None if text is None else utf8(text) for text in map(tool_turns, said)]
         else:
             convert = CONVERT[reading.kinds[column]]
             values = [
@@ -144,6 +158,13 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
             ]
         arrays.append(text_column(values) if kind == pa.large_string() else pa.array(values, kind))
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def turns_told(messages: Sequence[Message], prompt: str, response: str) -> str | None:
+    """See ``TURNS``."""
+    if tuple(messages) == (Message("user", prompt), Message("assistant", response)):
+        return None
+    return utf8(json.dumps([turn.fields() for turn in messages], default=asdict, ensure_ascii=False))
 
 
 def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
@@ -156,6 +177,9 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
         "thought": pa.large_string(),
         "answer": pa.large_string(),
         "source": pa.string(),
+        "turn_roles": pa.string(),
+        "tool_turns": pa.large_string(),
+        TURNS: pa.large_string(),
         "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
     }
     if column in derived:

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
-from handpicked.data.batch import CONVERT, DERIVED, Reading, column_type
+from handpicked.data.batch import CONVERT, DERIVED, TURNS, Reading, column_type
 from handpicked.data.formats import Pairs, derived_columns
 from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
+from handpicked.data.turn_columns import pair_roles, pair_tool_turns
 from handpicked.data.turns import BLANK
 from handpicked.parts import MARKED, thought_and_answer
 
@@ -56,6 +57,9 @@ def batch_of(
         "thought": lambda: _part(response, 0),
         "answer": lambda: _part(response, 1),
         "source": lambda: _sources(batch, reading),
+        "turn_roles": lambda: pair_roles(response),
+        "tool_turns": lambda: pair_tool_turns(prompt, response),
+        TURNS: lambda: pa.nulls(len(rows), pa.large_string()),
     }
     arrays = [made[column]() if column in made else _original(batch, column, reading) for column in columns]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))

@@ -16,7 +16,7 @@ from handpicked.data.found import Found
 from handpicked.data.raw import between
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
-from handpicked.records import AtHand, Example, Rejected, Unread
+from handpicked.records import AtHand, Example, Rejected, Turns, Unread
 
 FileShard = TextShard | ColumnarShard
 
@@ -50,6 +50,7 @@ class FilePool:
         self.rows = sum(file.rows for file in files)
         self.shards: Sequence[FileShard] = [shard for file in files for shard in file.shards]
         self.fields = tuple(files[0].reading.kinds)
+        self.turns: Turns = files[0].reading.turns
         self._inputs: list[Mapping[str, Any]] | None = None
         self._unread: Sequence[Unread] | None = None
 

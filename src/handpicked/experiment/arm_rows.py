@@ -20,6 +20,7 @@ from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.experiment.job import read_pool, reread, selected, selection_settings, split
 from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
+from handpicked.selection.guards import windows
 from handpicked.selection.kept_scores import Content, check_enough, rows_to_score
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_readable
@@ -112,7 +113,11 @@ class _Counting:
 
     def arm(self, name: str, arm: ArmSettings) -> ArmRows:
         plan = self._plan(name, arm)
-        key = (arm.pool, arm.guards, tuple(scorer for guard in plan.guards for scorer in guard.scorers))
+        key = (
+            arm.pool,
+            json.dumps(arm.guards),
+            tuple(scorer for guard in plan.guards for scorer in guard.scorers),
+        )
         if key not in self.passed:
             self.passed[key] = plan.passed()
         if plan.size != 0 and plan.pool.rows and not self.readable[arm.pool]:
@@ -128,7 +133,7 @@ class _Counting:
         """
         pool, turns = self.pools[arm.pool], self.experiment.pool(arm.pool).turns
         settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))
-        if arm.score.prefilter or any(guard.startswith("token-window") for guard in arm.guards):
+        if arm.score.prefilter or windows(arm.guards):
             settings = self._counted(name, settings)
         if arm.of is None:
             try:

@@ -73,6 +73,7 @@ def missing_parts(experiment: Experiment) -> list[str]:
     for name, arm in experiment.arms.items():
         try:
             _scored_by(experiment, arm)
+            plan_guards(arm.guards, arm.prompts)
         except MissingPart as error:
             found.append(f"arm '{name}': {error}")
         except HandpickedError:
@@ -192,6 +193,8 @@ def _guards(experiment: Experiment) -> Mistakes:
         for guard in arm.guards:
             try:
                 plan_guards([guard], arm.prompts)
+            except MissingPart:
+                continue  # missing_parts names it
             except ConfigError as error:
                 found += [
                     (("arms", name, "guards"), f"arm '{name}': {mistake}") for mistake in error.mistakes

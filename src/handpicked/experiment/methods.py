@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from handpicked.bench import AVERAGES, BENCHMARKS, Benchmark
-from handpicked.catalogue import SCORERS, SELECTORS, is_file
+from handpicked.catalogue import GUARDS, SCORERS, SELECTORS, is_file
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.judges import load_judge, shipped_judges
+from handpicked.judges import listed_judges, load_judge
 from handpicked.method import Method, Setting, settings_of
 from handpicked.scorers.pool_scorer import PoolScorer
-from handpicked.selection.guards import GUARDS
-from handpicked.selection.methods import EVERY_SCORER_TAKES, class_of, measures
-from handpicked.selectors.selector import Selector
+from handpicked.scorers.scorer import Scorer
+from handpicked.selection.methods import EVERY_SCORER_TAKES, any_class_of, measures
 
 UNTOUCHED = "the base model: an arm without a subset"
 
@@ -68,8 +67,8 @@ def listed() -> dict[str, list[Entry]]:
         ],
         "Measures (--measure)": [scorers[name] for name in counts],
         "Features (--scorer; --by top or bottom with --field)": [scorers[name] for name in features],
-        "Guards (--guard)": [Entry(name, guard.about) for name, guard in GUARDS.items()],
-        "Judges (--judge)": [_judge(name) for name in shipped_judges()],
+        "Guards (--guard)": [_method(name, GUARDS.find(name, "guard")) for name in GUARDS.names],
+        "Judges (--judge)": [_judge(name) for name in listed_judges()],
         "Benchmarks (evaluate.benchmarks, bench --task; also any task of lm-evaluation-harness)": [
             *(_benchmark(one) for one in BENCHMARKS.values()),
             *(
@@ -86,8 +85,8 @@ def explained(name: str) -> list[Entry]:
     Raises:
         ConfigError: there is none.
     """
-    if is_file(name) and (method := class_of(name)) is not None:
-        return [_method(name, method) if issubclass(method, Selector) else _scorer(name, method)]
+    if is_file(name) and (method := any_class_of(name)) is not None:
+        return [_scorer(name, method) if issubclass(method, Scorer | PoolScorer) else _method(name, method)]
     every = [entry for entries in listed().values() for entry in entries]
     found = [entry for entry in every if entry.name == name]
     if not found:

@@ -12,6 +12,7 @@ from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
+from handpicked.selection.guards import windows
 from handpicked.tokens.tokenizer import load_counter
 from handpicked.train.estimate import estimate as estimate_training
 from handpicked.train.estimate import places_of, steps_of
@@ -84,9 +85,13 @@ def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> L
     """The rows that ``arm`` selects where length alone decides, else those that it may select, each cut
     to ``max_length`` tokens.
 
-    Of the guards only ``token-window`` is looked at, because it changes what the longest rows are.
+    Of the guards only those that bound the tokens are looked at, because they change what the longest rows
+    are.
     """
-    allowed = [row for row, (response, _) in enumerate(costs) if _within(response, arm.guards)]
+    bounds = windows(arm.guards)
+    allowed = [
+        row for row, (response, _) in enumerate(costs) if all(low <= response <= high for low, high in bounds)
+    ]
     ranked = (
         arm.by in ("longest", "shortest")
         and arm.measure == "tokens"
@@ -107,13 +112,6 @@ def arm_likely_rows(
     if of is None:
         return likely_rows(arm, costs, rows, max_length)
     return replace(likely_rows(of, costs, rows, max_length), exact=False)
-
-
-def _within(response: int, guards: Sequence[str]) -> bool:
-    windows = [
-        guard.partition("=")[2].partition(":") for guard in guards if guard.startswith("token-window=")
-    ]
-    return all(float(least or 0) <= response <= float(most or "inf") for least, _, most in windows)
 
 
 def planned_arm(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from handpicked.catalogue import SCORERS, SELECTORS
+from handpicked.catalogue import GUARDS, SCORERS, SELECTORS
 from handpicked.config import ArmSettings, Experiment, ScoreSettings
 from handpicked.experiment.methods import Entry, listed
 from handpicked.method import model_of
@@ -58,6 +58,9 @@ def experiment_schema() -> dict[str, Any]:
         "anyOf": [{"type": "string", "examples": ["none", *methods]}, named],
         "default": "longest",
     }
+    arm["properties"]["guards"]["items"] = {
+        "anyOf": [{"type": "string", "examples": GUARDS.names}, _guards()]
+    }
     arm["properties"] |= _beside(selecting.values(), arm["properties"])
     score = schema["$defs"][ScoreSettings.__name__]
     scorers = (methods[name] for name in SCORERS.shipped)
@@ -65,6 +68,12 @@ def experiment_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "handpicked experiment"
     return schema
+
+
+def _guards() -> dict[str, Any]:
+    """A guard with its settings."""
+    named = {name: _settings(GUARDS.shipped[name]) for name in GUARDS.shipped}
+    return {"type": "object", "minProperties": 1, "maxProperties": 1, "properties": named}
 
 
 def _settings(method: Any) -> dict[str, Any]:

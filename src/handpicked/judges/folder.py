@@ -92,6 +92,12 @@ def shipped_judges() -> list[str]:
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "judge.yaml").is_file())
 
 
+def listed_judges() -> list[str]:
+    """The names of all judges: those that come with handpicked, and those of installed packages."""
+    shipped = shipped_judges()
+    return [*shipped, *(name for name in installed.names(GROUP) if name not in shipped)]
+
+
 def load_judge(name: str) -> JudgeFolder:
     """A shipped judge by name, one of an installed package, or a folder of the user's.
 
@@ -105,7 +111,7 @@ def load_judge(name: str) -> JudgeFolder:
     if not (folder / "judge.yaml").is_file():
         raise ConfigError(
             f"There is no judge '{name}': it is neither shipped or installed nor a folder with a judge.yaml."
-            f"{did_you_mean(name, [*installed.names(GROUP), *shipped_judges()])}"
+            f"{did_you_mean(name, listed_judges())}"
         )
     return _checked(folder)
 

@@ -34,8 +34,8 @@ class Labelled:
 
 
 def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
-    """LLMBar, FairEval, PandaLM, Auto-J or LFQA pairs from JSON, JSON lines, CSV or Parquet, or a folder of
-    such files. ``verdicts`` is a file of a judge's verdicts on them, joined by ``idx`` (PandaLM's results).
+    """Pairs of the user's own or of LLMBar, FairEval, PandaLM, Auto-J or LFQA, from JSON, JSON lines, CSV
+    or Parquet, or a folder of such files. ``verdicts`` is a file of a judge's verdicts on them, joined by ``idx`` (PandaLM's results).
 
     Raises PoolError when the format is not recognised, with the fields seen, or where
     the two files do not join.
@@ -164,7 +164,15 @@ def _annotators(row: Mapping[str, Any]) -> list[object]:
     return [value for name, value in row.items() if str(name).startswith("annotator")]
 
 
+def _plain(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+    """A pair of the user's own: ``preferred`` is a, b or tie."""
+    pair = _pair(row["prompt"], row["answer_a"], row["answer_b"], row.get("category"))
+    names: dict[str, Outcome] = {"a": "win", "b": "lose", "tie": "tie"}
+    return pair, names.get(str(row["preferred"]).strip().lower())
+
+
 FORMATS: tuple[tuple[set[str], str, Reader], ...] = (
+    ({"prompt", "answer_a", "answer_b", "preferred"}, "pairs", _plain),
     ({"input", "output_1", "output_2", "label"}, "LLMBar", _llmbar),
     ({"text", "answer_gpt35", "answer_vicuna_13b", "human_gpt35_vs_vicuna13b"}, "FairEval", _faireval),
     ({"prompt", "response 1", "response 2", "label"}, "Auto-J", _autoj),

@@ -19,6 +19,7 @@ from handpicked.records import Estimate
 from handpicked.report import charts, text
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
 from handpicked.report.headline import first_over_all, headline_comparisons, other_comparisons
+from handpicked.report.sections import SECTIONS
 from handpicked.report.selected import scored_rows, selected_view, words
 from handpicked.report.selected_tables import (
     by_type_table,
@@ -38,28 +39,51 @@ def render(results: Results) -> str:
 
     ``results`` is what ``results.assemble`` gave, or the same read back from results.json.
     """
+    main, view = headline_comparisons(results), selected_view(results)
+    loss_axis, curve_axes = _loss_axis(results.arms), _curve_axes(results.arms)
+    length_axes, size_axes = _length_axes(results), _size_axes(results.size_curves)
+    present: dict[str, object] = {
+        "comparisons": main,
+        "control": main,
+        "sizes": size_axes,
+        "seeds": results.members,
+        "rankings": results.rankings,
+        "loss": loss_axis,
+        "benchmarks": results.benchmarks,
+        "lengths": length_axes,
+        "instructions": results.instructions,
+        "audit": results.audit,
+        "training": curve_axes,
+        "answers": any(arm.answer_lengths.n for arm in results.arms),
+        "preference": view.effects,
+        "judges": results.judges,
+        "people": results.people,
+        "samples": results.samples,
+        "cost": results.stages,
+    }
     return (
         environment()
         .get_template("page.html.j2")
         .render(
             results=results,
+            sections=[one for one in SECTIONS if present.get(one.template, True)],
             **shell(),
-            main=headline_comparisons(results),
-            groups=group_rows(results, headline_comparisons(results)),
+            main=main,
+            groups=group_rows(results, main),
             control_rows=control_rows,
             control_note=control_note,
             near_note=near_note,
             equal_text=equal_text,
             others=other_comparisons(results),
-            loss_axis=_loss_axis(results.arms),
+            loss_axis=loss_axis,
             strength_axis=_strength_axis(results.rankings),
-            length_axes=_length_axes(results),
-            size_axes=_size_axes(results.size_curves),
+            length_axes=length_axes,
+            size_axes=size_axes,
             seed_rates=[c for c in results.comparisons if c.seeds and first_over_all(c, results)],
             pool_of={pool.name: pool for pool in (results.pool, *results.pools)},
             stage_seconds=_stage_seconds(results.stages),
-            curve_axes=_curve_axes(results.arms),
-            view=selected_view(results),
+            curve_axes=curve_axes,
+            view=view,
             settings=json.dumps(results.settings, indent=2, ensure_ascii=False),
         )
     )
@@ -86,7 +110,7 @@ def environment() -> Environment:
         "duration",
         "value_of",
     ]
-    names += ["compact", "compact_percent", "points", "signed_points", "points_interval"]
+    names += ["compact", "compact_percent", "points", "signed_points", "points_interval", "p_value"]
     made.filters.update({name: getattr(text, name) for name in names})
     made.filters.update(words=words, scored_rows=scored_rows)
     made.globals.update(charts=charts, sunburst=sunburst, size_chart=size_chart)

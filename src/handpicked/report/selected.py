@@ -88,6 +88,6 @@ def _axis(estimates: Sequence[Estimate]) -> Axis:
 
 
 def _guard_names(results: Results) -> list[str]:
-    """The guards that the audits of the subsets counted, in order."""
-    audits = [arm.selection.audit for arm in results.arms if arm.selection]
-    return list(dict.fromkeys(name for audit in audits for name in audit.get("guards", {})))
+    """The guards that would drop a row of some subset, in order."""
+    audits = [arm.selection.audit.get("guards", {}) for arm in results.arms if arm.selection]
+    return list(dict.fromkeys(name for found in audits for name, guard in found.items() if guard["rows"]))

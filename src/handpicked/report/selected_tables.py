@@ -8,6 +8,7 @@ from handpicked.report.selected import words
 from handpicked.report.table import Cell, Table, table
 from handpicked.report.text import (
     number,
+    p_value,
     percent,
     percent_interval,
     points_interval,
@@ -152,7 +153,7 @@ def _preference(found: StylePreference) -> Table:
             words(row.feature),
             signed(row.effect.value, 2),
             signed_interval(row.effect, 2),
-            number(row.holm, 3),
+            p_value(row.holm),
             number(row.effect.n),
         ]
         for row in found.rows

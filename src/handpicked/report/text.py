@@ -22,6 +22,9 @@ class Interval(Protocol):
 LONGEST_TEXT = 6000
 """Characters of a prompt or an answer that the page shows; results.json has all of them."""
 
+LEAST_DECIDED = 10
+"""Verdicts with a winner below which no p-value is shown: one more verdict would change it too much."""
+
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
@@ -75,10 +78,25 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def percent_interval(estimate: Interval | None) -> str:
-    """``53 to 69%``."""
+    """``53 to 69%``; with more digits where rounding would hide on which side of 50% an end lies."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
-    return f"{100 * estimate.low:.0f} to {100 * estimate.high:.0f}%"
+    ends = [100 * estimate.low, 100 * estimate.high]
+    digits = next((n for n in range(4) if not any(_hidden(end, n) for end in ends)), 4)
+    return f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}%"
+
+
+def _hidden(end: float, digits: int) -> bool:
+    return end != 50 and round(end, digits) == 50
+
+
+def p_value(p: float | None, decided: int | None = None) -> str:
+    """``0.012``, and ``under 0.001``; a dash for no value, and where fewer than 10 verdicts were decided."""
+    if p is None or (decided is not None and decided < LEAST_DECIDED):
+        return "–"
+    if p < 0.001:
+        return "under 0.001"
+    return next(text for n in range(3, 9) if float(text := f"{p:.{n}f}") != 0.05 or p == 0.05 or n == 8)
 
 
 def signed_interval(estimate: Interval | None, digits: int = 3) -> str:

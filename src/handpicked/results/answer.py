@@ -251,8 +251,10 @@ def _without_verdicts(by_loss: _ByLoss | None) -> Answer:
 
 
 def _loss_numbers(name: str, above: Estimate, arms: Sequence[ArmSection]) -> str:
-    value = f"{above.value:+.3f}".replace("-", "−")
-    return f"{arm_name(name, arms)} ({value})"
+    """``the base model (0.263 lower)``: how far the candidate's loss lies from that of ``name``."""
+    apart = above.value or 0.0
+    way = "lower" if apart > 0 else "higher"
+    return f"{arm_name(name, arms)} ({abs(apart):.3f} {way})"
 
 
 def arm_name(name: str, arms: Sequence[ArmSection]) -> str:

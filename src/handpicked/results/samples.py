@@ -9,7 +9,8 @@ from handpicked.records import Completion, Prompt, Verdict
 from handpicked.results.schema import Rival, Sample, SampleAnswer, SampleVerdict
 from handpicked.statistics.health import Health
 
-PROMPTS_SHOWN = 8
+MOST_CHARACTERS = 6_000_000
+"""Of prompts, answers and replies together: what a browser still opens at once. Beyond it prompts are left out."""
 
 
 def samples(
@@ -21,7 +22,8 @@ def samples(
 ) -> tuple[Sample, ...]:
     """Judged prompts for reading, with the candidate's answer and every rival's.
 
-    They are chosen by a hash of the prompt: blind to the outcome, and the same on every machine.
+    All of them, in the order of a hash of the prompt (blind to the outcome, and the same on every machine), up
+    to ``MOST_CHARACTERS``.
     """
     judged: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
@@ -29,8 +31,10 @@ def samples(
             judged.setdefault(verdict.prompt_id, []).append(verdict)
     texts = {(completion.arm, completion.prompt_id): completion for completion in completions}
     by_id = {prompt.prompt_id: prompt for prompt in prompts}
-    return tuple(
-        Sample(
+    found: list[Sample] = []
+    room = MOST_CHARACTERS
+    for prompt_id in sorted(judged, key=_draw):
+        sample = Sample(
             prompt_id=prompt_id,
             test_set=by_id[prompt_id].test_set,
             prompt=by_id[prompt_id].text,
@@ -45,8 +49,20 @@ def samples(
                 for rival in dict.fromkeys(v.b for v in judged[prompt_id])
             ),
         )
-        for prompt_id in sorted(judged, key=_draw)[:PROMPTS_SHOWN]
-    )
+        room -= _characters(sample)
+        if room < 0 and found:
+            break
+        found.append(sample)
+    return tuple(found)
+
+
+def _characters(sample: Sample) -> int:
+    answers = [sample.answer, *(rival.answer for rival in sample.rivals)]
+    replies = [
+        review.raw for rival in sample.rivals for verdict in rival.verdicts for review in verdict.reviews
+    ]
+    texts = [sample.prompt, sample.reference or "", *(one.text for one in answers if one), *replies]
+    return sum(map(len, texts))
 
 
 def _verdict(verdict: Verdict) -> SampleVerdict:

@@ -16,6 +16,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Runner, SelectionSummary, Turns
 from handpicked.rounding import share_of
 from handpicked.selection.audit import Truncation
+from handpicked.selection.guards import GuardAsked
 from handpicked.selection.kept_scores import Content, KeptScores, modeled
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable
@@ -135,7 +136,7 @@ def select(
     *,
     size: int | None = None,
     fraction: float | None = None,
-    guards: Sequence[str] = (),
+    guards: Sequence[GuardAsked] = (),
     prompts: Sequence[str | Path] = (),
     tokenizer: str | None = None,
     score: ScoreSettings | Mapping[str, Any] | None = None,
@@ -151,7 +152,7 @@ def select(
     ``selector`` is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``,
     ``"./mine.py:Verbose"``), or a name with its settings (``{"kmeans": {"clusters": 100}}``).
 
-    ``guards`` (each ``name`` or ``name=value``) drop rows first; ``prompts`` are files for the guard
+    ``guards`` (each ``name``, ``name=value`` or ``{name: settings}``) drop rows first; ``prompts`` are files for the guard
     ``decontaminate``. A column that the pool has not itself may be any scorer's, such as ``Top("ifd")``;
     ``score`` says how it is computed (``ScoreSettings``, or its fields as a mapping), ``run`` and ``say`` are
     as for ``pick``. Where the scorer states a ceiling (IFD: 1) and the selector none, it is taken;

@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from handpicked.catalogue import SCORERS, SELECTORS, AnyScorer, file_hash, is_file
+from handpicked.catalogue import GUARDS, SCORERS, SELECTORS, AnyScorer, file_hash, is_file
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
+from handpicked.guards.guard import Guard
 from handpicked.method import make, settings_of
 from handpicked.parts import Part
 from handpicked.records import Turns
@@ -189,6 +190,21 @@ def class_of(by: str) -> type[Selector] | type[AnyScorer] | None:
     except ConfigError as error:
         try:
             return SCORERS.get(by)
+        except ConfigError:
+            raise error from None
+
+
+def any_class_of(name: str) -> type[Selector] | type[AnyScorer] | type[Guard] | None:
+    """The selector, scorer or guard of that name; of a file whatever it holds. ``None``: there is none.
+
+    Raises:
+        ConfigError: the file holds no such class, or one of another kind.
+    """
+    try:
+        return class_of(name) or GUARDS.get(name)
+    except ConfigError as error:
+        try:
+            return GUARDS.get(name)
         except ConfigError:
             raise error from None
 

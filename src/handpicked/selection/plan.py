@@ -14,6 +14,7 @@ from typing import Any
 from handpicked.catalogue import SELECTORS
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError
+from handpicked.guards.guard import Guard
 from handpicked.method import settings_of
 from handpicked.parts import Part
 from handpicked.records import Pool, Turns
@@ -22,7 +23,7 @@ from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.scorers.text.of_part import OfPart, of_part, whole
-from handpicked.selection.guards import GuardPlan, plan_guards
+from handpicked.selection.guards import GuardAsked, guard_files, plan_guards
 from handpicked.selection.methods import (
     column_of,
     columns_made,
@@ -60,7 +61,7 @@ class SelectionPlan:
 
     pool: Pool
     selector: Selector
-    guards: tuple[GuardPlan, ...] = ()
+    guards: tuple[Guard, ...] = ()
     texts: tuple[Scorer | OfPart, ...] = ()
     fields: tuple[str, ...] = ()
     scorers: tuple[PoolScorer, ...] = ()
@@ -163,7 +164,11 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
         names=scorer_files(settings),
         part=settings.part,
     )
-    return replace(plan, settings=_counting(plan, settings), files=files_of(settings, ()))
+    return replace(
+        plan,
+        settings=_counting(plan, settings),
+        files={**files_of(settings, ()), **guard_files(settings.guards)},
+    )
 
 
 def _counting(plan: SelectionPlan, settings: SelectSettings) -> dict[str, Any]:
@@ -186,7 +191,7 @@ def plan_for(
     *,
     size: int | None = None,
     fraction: float | None = None,
-    guards: Sequence[str] = (),
+    guards: Sequence[GuardAsked] = (),
     prompts: Sequence[str | Path] = (),
     tokenizer: str | None = None,
     score: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)

@@ -27,13 +27,18 @@ def rejections(rejected: Iterable[Rejected]) -> tuple[Dropped, ...]:
 
     Reasons that differ only in numbers (a line, a column) are one.
     """
+    return tuple(Dropped(_told(first), rows) for first, rows in by_reason(rejected))
+
+
+def by_reason(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:
+    """The first row of each reason of rejection and how many rows have it, commonest first."""
     counts: Counter[str] = Counter()
     first: dict[str, Rejected] = {}
     for one in rejected:
         kind = re.sub(r"\d+", "0", one.reason)
         counts[kind] += 1
         first.setdefault(kind, one)
-    return tuple(Dropped(_told(first[kind]), rows) for kind, rows in counts.most_common())
+    return [(first[kind], rows) for kind, rows in counts.most_common()]
 
 
 def _told(one: Rejected) -> str:
@@ -63,15 +68,15 @@ def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -
         yield f"  and {len(found) - FIELDS} other fields are not: see manifest.json"
 
 
-def none_readable(rejected: Sequence[Rejected]) -> PoolError:
-    """What to raise where no row of a pool can be read."""
+def none_readable(rejected: Sequence[Rejected], done: str = "selected") -> PoolError:
+    """What to raise where no row of a pool can be read; ``done`` is what was to be done with them."""
     examples = {_told(one): one.excerpt for one in reversed(rejected)}
     told = "; ".join(
         f"{part.rows:,} rows: {part.reason}{_shown(examples.get(part.reason, ''))}"
         for part in rejections(rejected)[:SHOWN]
     )
     return PoolError(
-        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is selected. {told}"
+        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is {done}. {told}"
     )
 
 

@@ -20,6 +20,8 @@ from handpicked._version import __version__
 from handpicked.data.layout import CARD
 from handpicked.data.reading import read_back
 from handpicked.errors import PoolError
+from handpicked.guards.drop import Drop
+from handpicked.guards.guard import Guard
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Pool, Rejected, SelectionSummary, Unread, to_json
 from handpicked.scorers.scorer import ScoreColumn
@@ -27,12 +29,10 @@ from handpicked.scorers.stored import Stored
 from handpicked.scorers.text.of_part import part_of
 from handpicked.selection.audit import Truncation, audit
 from handpicked.selection.card import write_card
-from handpicked.selection.guards import GuardPlan
 from handpicked.selection.plan import SelectionPlan
 from handpicked.selection.reasons import rejections
 from handpicked.selection.scores import ScoredPool
 from handpicked.selection.top_rows import TopRows
-from handpicked.selectors.guards import Guard
 from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import numbers
 from handpicked.store import digest, write_json, writing
@@ -50,11 +50,11 @@ class Guarded:
     """
 
     scored: ScoredPool
-    guards: list[Guard] = field(default_factory=list)
+    guards: list[Drop] = field(default_factory=list)
     rows: int = 0
 
     @staticmethod
-    def by(scored: ScoredPool, plans: Sequence[GuardPlan]) -> Guarded:
+    def by(scored: ScoredPool, plans: Sequence[Guard]) -> Guarded:
         """Set up the guards one after the other: each looks only at what those before it let through."""
         guarded = Guarded(scored, rows=scored.rows)
         for plan in plans:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+LONGEST = 80
+"""Characters of a finding that are shown."""
+
 
 def told(audit: Mapping[str, Any]) -> Iterator[str]:
     """What a user should see before training: which guards the kept rows would fail,
@@ -14,17 +17,33 @@ def told(audit: Mapping[str, Any]) -> Iterator[str]:
         return
     sample = f", in a sample of {audit['rows']:,}" if audit["rows"] < audit["of"] else ""
     flagged = [
-        (guard["rows"], name, guard["rule"]) for name, guard in audit["guards"].items() if guard["rows"]
+        (guard["rows"], name, guard["rule"] + _such_as(guard))
+        for name, guard in audit["guards"].items()
+        if guard["rows"]
     ]
     if flagged:
         yield f"Of the rows kept{sample}, look at these before training (--guard NAME drops them):"
     for rows, name, rule in flagged:
         yield f"  {rows:>11,}  {name}: {rule}"
+    lacking = audit.get("not_looked_at", {})
+    if lacking:
+        yield f"Not looked at: {', '.join(lacking)} (pip install 'handpicked[filters]')"
     cut = audit.get("truncation")
     if cut:
         share = f"{cut['cut_and_lose_end_of_text']:,} of {cut['rows']:,}"
         yield f"At {cut['max_length']:,} tokens a trainer cuts {share} kept rows: they lose their end-of-text, and"
         yield f"  {cut['lose_whole_response']:>11,}  of them the whole response; {cut['tokens_lost']:,} tokens in all"
+
+
+def _such_as(guard: Mapping[str, Any]) -> str:
+    """The most frequent of what a guard found, where it says that."""
+    first = next(iter(guard.get("found", {})), None)
+    return "" if first is None else f", such as: {_one_line(first)}"
+
+
+def _one_line(text: str) -> str:
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return f"{plain[:LONGEST]}..." if len(plain) > LONGEST else plain
 
 
 def agreement_table(agreement: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:

@@ -95,7 +95,7 @@ def load_counter(spec: str | None = None) -> Tokenizer:
 
 @lru_cache(maxsize=4)
 def _load(spec: str | None) -> Tokenizer:
-    name, file = (EMBEDDED_NAME, EMBEDDED) if spec is None else (spec, _find(spec))
+    name, file = (EMBEDDED_NAME, EMBEDDED) if spec is None else (spec, tokenizer_file(spec))
     data = file.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if file.suffix == ".model":
@@ -106,7 +106,8 @@ def _load(spec: str | None) -> Tokenizer:
     return Tokenizer(TokenizerIdentity(name, file.name, digest, engine, note), counts)
 
 
-def _find(spec: str) -> Path:
+def tokenizer_file(spec: str) -> Path:
+    """The tokenizer.json or SentencePiece .model that ``spec`` names; raises as ``load_counter`` does."""
     path = Path(spec).expanduser()
     if path.is_dir():
         for file in (path / "tokenizer.json", path / "tokenizer.model"):

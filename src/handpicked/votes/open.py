@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
+from handpicked.local_page import serve_until_ctrl_c
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
 from handpicked.results.schema import People, Results
 from handpicked.store import read_json, write_text
@@ -68,11 +66,7 @@ def serve(inspection: Inspection, port: int, open_browser: bool, say: Callable[[
     with InspectServer(inspection.session, port, downloads) as server:
         say(f"{len(inspection.session.cases)} of {len(inspection.session.known)} pairs: {server.address}")
         say("Ctrl-C ends it; every vote is already kept.")
-        if open_browser and _has_screen():
-            webbrowser.open(server.address)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
+        if serve_until_ctrl_c(server, open_browser):
             say("")
 
 
@@ -82,11 +76,6 @@ def export_to(inspection: Inspection, file: Path) -> None:
     if kind not in ("json", "csv"):
         raise ConfigError(f"--export {file}: the name must end in .json or .csv.")
     write_text(file, inspection.export(kind))
-
-
-def _has_screen() -> bool:
-    """Without one, ``webbrowser`` would start a text browser in this very terminal."""
-    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def cases_of(folder: Path) -> list[Case]:

@@ -7,18 +7,15 @@ A line is one of three events: ``vote``; ``retract``, which takes an annotator's
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from handpicked.errors import PoolError
 from handpicked.records import Outcome
-from handpicked.store import private_file, writing
+from handpicked.store.events import append_event, events
 from handpicked.votes.case import Side
 
 TAGS = (
@@ -83,10 +80,7 @@ class VoteFile:
     def standing(self) -> Standing:
         """What the file says now. Raises PoolError naming a line that is no event of ours."""
         found = Standing()
-        if not self.path.is_file():
-            return found
-        *lines, _torn = self.path.read_bytes().split(b"\n")
-        for number, line in enumerate(lines, 1):
+        for number, line in events(self.path):
             try:
                 _apply(json.loads(line.decode("utf-8", "surrogatepass")), found)
             except (ValueError, KeyError, TypeError) as error:
@@ -98,19 +92,7 @@ class VoteFile:
         return found
 
     def _append(self, event: Mapping[str, Any]) -> None:
-        """Write one line and wait until it is on the disk. Raises StoreError when the disk refuses it."""
-        # Lone surrogates, which UTF-8 cannot write, are written as JSON's escapes.
-        line = (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-        with writing(self.path), FileLock(self.path.with_name(f".{self.path.name}.lock")):
-            created = not self.path.exists()
-            private_file(self.path)
-            with self.path.open("a+b") as file:
-                _drop_torn_line(file.fileno())
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            if created:
-                _sync_folder(self.path.parent)
+        append_event(self.path, event)
 
 
 def _apply(event: Mapping[str, Any], standing: Standing) -> None:
@@ -126,30 +108,6 @@ def _apply(event: Mapping[str, Any], standing: Standing) -> None:
         standing.final.update((fields["annotator"], case) for case in fields["cases"])
     else:
         raise ValueError(f"unknown event '{kind}'")
-
-
-def _drop_torn_line(descriptor: int) -> None:
-    """Cut what follows the last line end, so that the next line begins at the start of a line."""
-    size = os.fstat(descriptor).st_size
-    end = size
-    while end > 0:
-        start = max(0, end - 4096)
-        at = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if at >= 0:
-            end = start + at + 1
-            break
-        end = start
-    if end < size:
-        os.ftruncate(descriptor, end)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The file's name must survive a power cut too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _now() -> str:

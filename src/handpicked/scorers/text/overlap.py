@@ -77,7 +77,7 @@ class _Index:
         return list(zip(rows[hit].tolist(), self.places[at[hit]].tolist(), strict=True))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _index(scorer: PromptOverlap) -> _Index:
     texts = _plain(pa.array([text for _, text in scorer.prompts], pa.large_string()), scorer.exact)
     words, offsets = split_words(texts)

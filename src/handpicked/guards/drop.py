@@ -1,17 +1,26 @@
-"""Filters drop rows before selection. Like selectors they read only score columns."""
+"""Which rows of a batch a guard drops: by a column's value, or by a list of rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from handpicked.selectors.topk import id_numbers
 
-if TYPE_CHECKING:
-    from handpicked.selectors.selector import Scores
+class Drop(Protocol):
+    """Tells the rows of a batch that are dropped. ``name`` is the guard's, ``why`` its rule."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
+
+    def drops(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Which rows of the batch are dropped (boolean)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,19 +68,3 @@ class Listed:
     def drops(self, batch: pa.RecordBatch) -> np.ndarray:
         """Which rows of the batch are dropped."""
         return np.isin(batch["row"].to_numpy(), self.rows)
-
-
-Guard = Limit | Present | Listed
-
-
-def exact_duplicates(scores: Scores) -> np.ndarray:
-    """Every row whose id a row before it has (24 bytes of memory a row)."""
-    parts = [
-        (*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)
-    ]
-    if not parts:
-        return np.empty(0, np.int64)
-    high, low, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((rows, low, high))
-    same = (high[order][1:] == high[order][:-1]) & (low[order][1:] == low[order][:-1])
-    return np.sort(rows[order][1:][same])

@@ -1,0 +1,98 @@
+"""What the page asks of a table: which rows, in which order. Read from JSON that anybody may have written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handpicked.errors import ConfigError, did_you_mean
+from handpicked.explore.columns import Condition
+
+LONGEST_SEARCH = 1000
+FIELDS = ("low", "high", "values", "contains", "missing", "exclude")
+PLACES = {"both": ("prompt", "response"), "prompt": ("prompt",), "response": ("response",)}
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows in which ``search`` is in one of the texts ``within`` and that satisfy every condition of
+    ``where``, sorted by the column ``sort`` (None: by row).
+    """
+
+    search: str = ""
+    within: tuple[str, ...] = PLACES["both"]
+    where: tuple[Condition, ...] = ()
+    sort: str | None = None
+    descending: bool = False
+
+
+def query_of(asked: Mapping[str, Any]) -> Query:
+    """The query in a request. Raises ConfigError for one that is none."""
+    where = asked.get("where", [])
+    if not isinstance(where, list) or len(where) > 50:
+        raise ConfigError("where: a list of at most 50 filters is needed.")
+    within = PLACES.get(str(asked.get("within", "both")))
+    if within is None:
+        raise ConfigError(f"within is one of {', '.join(PLACES)}.")
+    return Query(
+        search=text_in(asked, "search"),
+        within=within,
+        where=tuple(map(_condition, where)),
+        sort=text_in(asked, "sort") or None,
+        descending=asked.get("descending", False) is True,
+    )
+
+
+def text_in(asked: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) -> str:
+    """A text of a request, empty where it has none. Raises ConfigError for what is no text that Arrow takes."""
+    found = asked.get(name) or ""
+    if not isinstance(found, str) or len(found) > longest:
+        raise ConfigError(f"{name}: a text of at most {longest:,} letters is needed.")
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name}: the text holds half a character (a lone surrogate).") from None
+    return found
+
+
+def whole_in(asked: Mapping[str, Any], name: str, most: int, default: int | None = None) -> int:
+    """A whole number of a request from 0 to ``most``. Raises ConfigError for anything else."""
+    found = asked.get(name, default)
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= most:
+        raise ConfigError(f"{name}: a whole number from 0 to {most:,} is needed.")
+    return found
+
+
+def _condition(asked: Any) -> Condition:
+    if not isinstance(asked, dict) or not isinstance(asked.get("column"), str):
+        raise ConfigError("where: each filter is an object that names its column.")
+    unknown = [name for name in asked if name not in ("column", *FIELDS)]
+    if unknown:
+        raise ConfigError(f"where: a filter has no '{unknown[0]}'.{did_you_mean(unknown[0], FIELDS)}")
+    values = asked.get("values")
+    if values is not None and not (isinstance(values, list) and all(isinstance(one, str) for one in values)):
+        raise ConfigError(f"{asked['column']}: values are a list of texts.")
+    return Condition(
+        asked["column"],
+        low=_bound(asked, "low"),
+        high=_bound(asked, "high"),
+        values=None if values is None else tuple(values),
+        contains=text_in(asked, "contains") or None,
+        missing=asked["missing"] if isinstance(asked.get("missing"), bool) else None,
+        exclude=asked.get("exclude", False) is True,
+    )
+
+
+def _bound(asked: Mapping[str, Any], name: str) -> float | None:
+    found = asked.get(name)
+    if found is None:
+        return None
+    try:
+        bound = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else math.nan
+    except OverflowError:
+        bound = math.nan
+    if math.isnan(bound):
+        raise ConfigError(f"{asked['column']}: '{name}' is no number.")
+    return bound

@@ -1,0 +1,48 @@
+"""What is in a pool, before anything is selected from it: ``audit``; as text, JSON and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handpicked.pool_audit.files import write
+from handpicked.pool_audit.make import make_audit
+from handpicked.pool_audit.plan import plan_audit
+from handpicked.pool_audit.record import Audit
+from handpicked.records import Pool
+
+__all__ = ["Audit", "audit", "write"]
+
+
+def audit(
+    pool: Pool,
+    *,
+    against: Sequence[str] = (),
+    measure: str = "tokens",
+    tokenizer: str | None = None,
+    template: str | None = None,
+    model: str | None = None,
+    max_length: int | None = None,
+    guards: Sequence[str] = (),
+) -> Audit:
+    """Look at every row of ``pool`` and say what is in it: rejected rows and why, lengths, turns, sources,
+    what every guard would drop, copies, and what it has in common with other files.
+
+    ``against``: files (folders, globs) of evaluation prompts, or of rows that one has already. ``measure``
+    and ``tokenizer`` count lengths. ``template`` is a chat template that is tried on up to 20,000 rows, of
+    ``model`` (a name or folder; without ``template`` its own) or a shipped one, and ``max_length`` (tokens)
+    what of it would be cut. ``guards`` are guards with other limits than the usual, as ``name=value``.
+
+    Raises:
+        ConfigError: an unknown name or a wrong limit. PoolError: no row can be read, or a file is missing.
+        MissingPart: what is asked for needs an extra.
+    """
+    plan = plan_audit(
+        against=against,
+        measure=measure,
+        tokenizer=tokenizer,
+        template=template,
+        model=model,
+        max_length=max_length,
+        guards=guards,
+    )
+    return make_audit(pool, plan)
