@@ -12,10 +12,13 @@ import pytest
 from made_explored import alpaca, run, selection, write
 
 import handpicked as hp
+from handpicked.config import SelectSettings
+from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError
 from handpicked.explore import Wanted, open_wanted
-from handpicked.explore.index import Reading
+from handpicked.explore.index import Reading, index_of
 from handpicked.explore.session import Session
+from handpicked.selection import pick
 from handpicked.selection.scoring import score
 from made_folder import judged_folder
 
@@ -203,3 +206,14 @@ def test_a_folder_that_is_none_of_these(tmp_path, made):
 def test_a_map_is_refused_where_there_are_no_embeddings(pool):
     with pytest.raises(ConfigError, match="--scorer embedding"):
         opened(pool, projection="umap")
+
+
+def test_the_pool_of_a_subset_that_came_from_the_hub_is_fetched_again_at_its_commit(hub, tmp_path):
+    rows = [{"prompt": f"p{number}", "response": "so " * number} for number in range(1, 9)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    hub.put("me/pool", {"train.jsonl": lines, "test.jsonl": lines})
+    pick(read("me/pool"), SelectSettings(by="longest", size=2), tmp_path / "out")
+    hub.put("me/pool", {"train.jsonl": lines * 2})
+    opened = open_wanted(Wanted((str(tmp_path / "out"),)))
+    assert opened.index is not None and opened.index.rows == 8
+    assert index_of(["me/pool"], Reading(split="train")).rows == 16

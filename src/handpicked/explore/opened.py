@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from handpicked.data.named import is_named
+from handpicked.data.remote import is_remote
 from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.explore.arms import arm_columns, arms_of
 from handpicked.explore.columns import Category, Column
@@ -214,7 +216,7 @@ class _Opening:
         if self.wanted.pool:
             return self.wanted.pool, read_so
         inputs = [one.get("path", "") for one in told.get("pool", {}).get("inputs", [])]
-        found = [_there(Path(path), folder) for path in inputs]
+        found = [path if _is_elsewhere(path) else _there(Path(path), folder) for path in inputs]
         lost = next((path for path, there in zip(inputs, found, strict=True) if there is None), None)
         if not inputs or lost is not None:
             what = f"its pool {lost} is not there (any more)" if lost else "it does not say what its pool was"
@@ -228,9 +230,16 @@ class _Opening:
         name = experiment.get("arms", {}).get(arm, {}).get("pool")
         pool = experiment.get("pools", {}).get(name, pool) if name else pool
         known = {
-            one: pool[one] for one in ("format", "map", "turns", "max_row_mb") if pool.get(one) is not None
+            one: pool[one]
+            for one in ("format", "map", "turns", "max_row_mb", "encoding")
+            if pool.get(one) is not None
         }
         return Reading(**known)
+
+
+def _is_elsewhere(path: str) -> bool:
+    """Whether a pool's file was fetched, and can be again (that of the hub at its commit)."""
+    return is_remote(path) or is_named(path)
 
 
 def _there(path: Path, folder: Path) -> Path | None:

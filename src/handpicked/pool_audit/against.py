@@ -84,7 +84,7 @@ def read_reference(name: str, number: int, turns: Turns) -> Reference:
     items: list[Item] = []
     unreadable = 0
     rows_only = True
-    for file in paths.files([name])[0]:
+    for file in [one.path for one in paths.files([name])[0]]:
         try:
             pool = read(file, turns=turns)
             found = [_row(one) for one in pool.examples()]
