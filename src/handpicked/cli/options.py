@@ -30,6 +30,9 @@ ResponsePart = Annotated[
         help="What of a response is measured and scored by text: all of it, its thought or its answer."
     ),
 ]
+Devices = Annotated[
+    str, typer.Option(help="For scores by models: all, GPUs by number (0,1), or cpu:2 for two workers.")
+]
 RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster.")]
 
 ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]

@@ -27,6 +27,7 @@ def score(
     max_row_mb: options.MaxRow = 256,
     runner: Annotated[Runner, typer.Option(help="Where to run: here, or on Ray.")] = "native",
     address: options.RayAddress = None,
+    devices: options.Devices = "all",
     model: options.ScoreModel = None,
     target: options.Target = None,
     sample: options.Sample = None,
@@ -38,6 +39,7 @@ def score(
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
+    from handpicked.data.engine import choose
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.reasons import rejection_lines, unread_lines
@@ -45,6 +47,7 @@ def score(
     from handpicked.selection.scoring import refuse_no_values, values_told
     from handpicked.selection.scoring import score as score_rows
     from handpicked.settings import assigned, mapping_of, score_settings
+    from handpicked.workers import Workers
 
     method, scorers = assigned(set_ or [])
     settings = score_settings(
@@ -55,10 +58,12 @@ def score(
         prefilter=prefilter,
         max_cost=max_cost,
     )
+    if runner == "ray":
+        choose(runner, address)
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     with bars() as progress:
         counts = score_rows(
-            rows, scorer, out, progress, tokenizer=tokenizer, part=part, runner=runner, address=address,
+            rows, scorer, out, progress, tokenizer=tokenizer, part=part, workers=Workers(runner, address, devices),
             command=["handpicked", *sys.argv[1:]], settings=settings, keep_versions=keep_versions, say=say,
         )  # fmt: skip
     if as_json:

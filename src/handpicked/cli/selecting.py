@@ -68,6 +68,7 @@ def select(
     container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
     runner: Place = "native",
     address: options.RayAddress = None,
+    devices: options.Devices = "all",
     max_length: MaxLength = None,
     template: ChatTemplate = None,
     compare_measures: Compare = False,
@@ -84,6 +85,7 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.data.engine import choose
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
@@ -91,6 +93,7 @@ def select(
     from handpicked.selection.summary_text import agreement_table
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
+    from handpicked.workers import Workers
 
     method, scorers = assigned(set_ or [])
     short = {
@@ -113,6 +116,8 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
         )
+    if runner == "ray":
+        choose(runner, address)
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     if out is None:
         with bars() as progress:
@@ -124,7 +129,7 @@ def select(
     with bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns, format=format, container=container,
-            runner=runner, address=address, truncation=truncation, command=["handpicked", *sys.argv[1:]],
+            workers=Workers(runner, address, devices), truncation=truncation, command=["handpicked", *sys.argv[1:]],
             keep_versions=keep_versions, say=say,
         )  # fmt: skip
         agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None

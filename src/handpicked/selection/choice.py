@@ -13,7 +13,7 @@ from typing import Any
 from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError, PoolError
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Pool, Runner, SelectionSummary, Turns
+from handpicked.records import Pool, SelectionSummary, Turns
 from handpicked.rounding import share_of
 from handpicked.selection.audit import Truncation
 from handpicked.selection.kept_scores import Content, KeptScores, modeled
@@ -27,6 +27,7 @@ from handpicked.selectors.selector import Selector
 from handpicked.settings import settings_of
 from handpicked.store import Run
 from handpicked.store.outfolder import filling
+from handpicked.workers import THIS_MACHINE, Workers
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,7 @@ def pick(
     turns: Turns = "last",
     format: str = "original",
     container: str | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
+    workers: Workers = THIS_MACHINE,
     truncation: Truncation | None = None,
     command: Sequence[str] = (),
     run: Run | None = None,
@@ -73,8 +73,7 @@ def pick(
         progress,
         format=format,
         container=container,
-        runner=runner,
-        address=address,
+        workers=workers,
         truncation=truncation,
         run=run,
         keep_versions=keep_versions,
@@ -90,8 +89,7 @@ def pick_by(
     *,
     format: str = "original",
     container: str | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
+    workers: Workers = THIS_MACHINE,
     truncation: Truncation | None = None,
     run: Run | None = None,
     keep_versions: bool = False,
@@ -112,8 +110,7 @@ def pick_by(
             say=say,
             kept=kept,
             scratch=scratch,
-            runner=runner,
-            address=address,
+            workers=workers,
             progress=progress,
         )
         hashing.join()
@@ -142,8 +139,7 @@ def select(
     run: Run | None = None,
     say: Callable[[str], None] = log.info,
     scratch: Path | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
+    workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
 ) -> Selection:
     """Score ``pool`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
@@ -186,9 +182,7 @@ def select(
         }
         asked |= {"prompts": [str(prompt) for prompt in prompts], "score": settings}
         plan = plan_selection(pool, settings_of(SelectSettings, asked, ""))
-    return select_by(
-        plan, run=run, say=say, scratch=scratch, runner=runner, address=address, progress=progress
-    )
+    return select_by(plan, run=run, say=say, scratch=scratch, workers=workers, progress=progress)
 
 
 def select_by(
@@ -199,18 +193,16 @@ def select_by(
     say: Callable[[str], None] = log.info,
     kept: Sequence[KeptScores] | None = None,
     scratch: Path | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
+    workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
 ) -> Selection:
     """``select`` as it was planned. ``kept`` are the scores by models where they are computed already."""
     plan.selector.check(None if plan.limited else plan.pool.rows)
-    if plan.scorers and runner == "ray":
-        names = " and ".join(one.name for one in plan.scorers)
-        say(f"{names}: computed in this process; only the rest of the work goes to Ray")
     by_models = kept
     if by_models is None:
-        by_models = scores_for(plan, run=run, keep_versions=keep_versions, say=say, progress=progress)
+        by_models = scores_for(
+            plan, workers=workers, run=run, keep_versions=keep_versions, say=say, progress=progress
+        )
     scorers = (*plan.texts, *(column for one in by_models for column in one.columns))
     keep_alive: Any = None
     if scratch is None:
@@ -223,8 +215,7 @@ def select_by(
         plan.fields,
         scratch,
         top_rows=top_rows,
-        runner=runner,
-        address=address,
+        workers=workers,
         progress=progress,
     )
     if plan.size and plan.pool.rows and not scored.rows:
@@ -242,6 +233,7 @@ def scores_for(
     plan: SelectionPlan,
     *,
     content: Callable[[], Content] | None = None,
+    workers: Workers = THIS_MACHINE,
     run: Run | None = None,
     keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
@@ -253,7 +245,7 @@ def scores_for(
     return modeled(
         plan.pool, plan.scorers, plan.score,
         size=plan.size, fraction=plan.fraction, tokenizer=plan.tokenizer,
-        content=content, run=run, keep_versions=keep_versions, say=say, progress=progress,
+        content=content, workers=workers, run=run, keep_versions=keep_versions, say=say, progress=progress,
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -39,6 +38,7 @@ from handpicked.selectors.random import Random
 from handpicked.selectors.selector import Scores
 from handpicked.store import LOST, Run, Stage, digest, open_run, read_json
 from handpicked.store.versions import Versions
+from handpicked.workers import THIS_MACHINE, Workers
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,7 @@ def modeled(
     fraction: float | None = None,
     tokenizer: str | None = None,
     content: Callable[[], Content] | None = None,
+    workers: Workers = THIS_MACHINE,
     run: Run | None = None,
     keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
@@ -114,7 +115,8 @@ def modeled(
     They are kept in ``run`` (an experiment's), or else under ``HANDPICKED_CACHE`` (``~/.cache/handpicked``),
     where ``keep_versions`` goes on with what other versions of libraries or methods made. ``say`` gets a line
     on what it will take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a
-    prefilter by tokens counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where
+    prefilter by tokens counts with ``tokenizer``; ``content`` is that of the pool where it is known;
+    ``workers`` do the work. Where
     the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are if that
     fails.
 
@@ -128,7 +130,7 @@ def modeled(
     chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool) if content is None else content())
     check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
     stores = _Stores(run, say, keep_versions)
-    return [_modeled(pool, scorer, settings, chosen, stores, progress) for scorer in scorers]
+    return [_modeled(pool, scorer, settings, chosen, stores, workers, progress) for scorer in scorers]
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def _modeled(
     settings: ScoreSettings,
     chosen: ToScore,
     stores: _Stores,
+    workers: Workers,
     progress: Progress,
 ) -> KeptScores:
     arguments = result_settings(scorer)
@@ -195,7 +198,12 @@ def _modeled(
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
             stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
-        scorer.score(pool, chosen.rows, work, progress)
+        if scorer.forget_earlier(work):
+            stores.say(
+                f"{scorer.name}: what an earlier version of handpicked left unfinished cannot be gone on with; "
+                "it is computed anew"
+            )
+        scorer.score_on(workers, pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
 
     versions = Versions.by(scorer, stage={"scores": SCORING})
@@ -264,11 +272,12 @@ def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
         table = pa.ipc.open_file(source).read_all()
     if len(table) != expected:
         raise AssertionError(f"{scorer.name} left {len(table)} rows where {expected} were to be scored")
-    nulls = Counter(table["reason"].filter(table[scorer.name].is_null()).to_pylist())
+    reasons = table["reason"].filter(table[scorer.name].is_null()).value_counts()
+    nulls = {one["values"]: one["counts"] for one in reasons.to_pylist()}
     if None in nulls:
         raise AssertionError(f"{scorer.name} left {nulls[None]} nulls without a reason")
     noted = read_json(work / FACTS) if (work / FACTS).is_file() else {}
-    return {"rows": len(table), "null": dict(nulls), **noted}
+    return {"rows": len(table), "null": nulls, **noted}
 
 
 def _columns(

@@ -16,7 +16,7 @@ from handpicked.config import ScoreSettings
 from handpicked.errors import ConfigError, PoolError, did_you_mean
 from handpicked.parts import Part
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Pool, Rejected, Runner, to_json
+from handpicked.records import Pool, Rejected, to_json
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
@@ -28,6 +28,7 @@ from handpicked.selection.result import described, pool_described, versions
 from handpicked.selection.scores import ScoredPool, score_pool
 from handpicked.store import digest, write_json, writing
 from handpicked.store.outfolder import MANIFEST, filling
+from handpicked.workers import THIS_MACHINE, Workers
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,7 @@ def score(
     tokenizer: str | None = None,
     part: Part = "response",
     settings: ScoreSettings = ScoreSettings(),  # noqa: B008  (frozen)
-    runner: Runner = "native",
-    address: str | None = None,
+    workers: Workers = THIS_MACHINE,
     command: Sequence[str] = (),
     keep_versions: bool = False,
     say: Callable[[str], None] = log.info,
@@ -72,15 +72,11 @@ def score(
         )
     by_models = modeled(
         pool, [one for one in made if isinstance(one, PoolScorer)], settings,
-        tokenizer=tokenizer, keep_versions=keep_versions, say=say, progress=progress,
+        tokenizer=tokenizer, workers=workers, keep_versions=keep_versions, say=say, progress=progress,
     )  # fmt: skip
-    if by_models and runner == "ray":
-        say("scores by models are computed in this process; only the rest of the work goes to Ray")
     scorers = [*texts, *(column for one in by_models for column in one.columns)]
     with filling(Path(out), FILES) as folder, writing(folder):
-        scored = score_pool(
-            pool, scorers, (), folder / "scores.arrow", runner=runner, address=address, progress=progress
-        )
+        scored = score_pool(pool, scorers, (), folder / "scores.arrow", workers=workers, progress=progress)
         nulls, reasons = _write(scored, folder / "scores.parquet", scorers)
         rejected = _rejected(pool, scored.rows)
         if rejected and not scored.rows:
