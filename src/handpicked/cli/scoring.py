@@ -12,6 +12,7 @@ import typer
 from handpicked.cli import options
 from handpicked.cli.bars import bars
 from handpicked.cli.terminal import say
+from handpicked.cli.workplace import workplace
 from handpicked.records import Runner
 
 
@@ -39,7 +40,6 @@ def score(
 ) -> None:
     """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.data import read
-    from handpicked.data.engine import choose
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.reasons import rejection_lines, unread_lines
@@ -47,7 +47,6 @@ def score(
     from handpicked.selection.scoring import refuse_no_values, values_told
     from handpicked.selection.scoring import score as score_rows
     from handpicked.settings import assigned, mapping_of, score_settings
-    from handpicked.workers import Workers
 
     method, scorers = assigned(set_ or [])
     settings = score_settings(
@@ -58,12 +57,11 @@ def score(
         prefilter=prefilter,
         max_cost=max_cost,
     )
-    if runner == "ray":
-        choose(runner, address)
+    workers = workplace(runner, address, devices)
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     with bars() as progress:
         counts = score_rows(
-            rows, scorer, out, progress, tokenizer=tokenizer, part=part, workers=Workers(runner, address, devices),
+            rows, scorer, out, progress, tokenizer=tokenizer, part=part, workers=workers,
             command=["handpicked", *sys.argv[1:]], settings=settings, keep_versions=keep_versions, say=say,
         )  # fmt: skip
     if as_json:

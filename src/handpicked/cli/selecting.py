@@ -14,6 +14,7 @@ import typer
 from handpicked.cli import options
 from handpicked.cli.bars import bars
 from handpicked.cli.terminal import say
+from handpicked.cli.workplace import workplace
 from handpicked.errors import ConfigError
 from handpicked.records import Runner
 
@@ -85,7 +86,6 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
-    from handpicked.data.engine import choose
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
@@ -93,7 +93,6 @@ def select(
     from handpicked.selection.summary_text import agreement_table
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
-    from handpicked.workers import Workers
 
     method, scorers = assigned(set_ or [])
     short = {
@@ -116,8 +115,7 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
         )
-    if runner == "ray":
-        choose(runner, address)
+    workers = workplace(runner, address, devices)
     rows = read(pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb)
     if out is None:
         with bars() as progress:
@@ -129,7 +127,7 @@ def select(
     with bars() as progress:
         summary = pick(
             rows, settings, out, progress, turns=turns, format=format, container=container,
-            workers=Workers(runner, address, devices), truncation=truncation, command=["handpicked", *sys.argv[1:]],
+            workers=workers, truncation=truncation, command=["handpicked", *sys.argv[1:]],
             keep_versions=keep_versions, say=say,
         )  # fmt: skip
         agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None

@@ -52,16 +52,22 @@ def connect(address: str | None) -> None:
 
 def refuse_change(wanted: Runner) -> None:
     """Raise ConfigError where this process has worked with Daft's other runner: it holds one for life."""
+    now = runner_held()
+    if now not in (None, wanted):
+        raise ConfigError(
+            f"runner: this process has already worked with {now} and cannot change to {wanted}; "
+            "start another one."
+        )
+
+
+def runner_held() -> str | None:
+    """The runner that Daft holds in this process; None: none yet."""
     if "daft" not in sys.modules:
-        return
+        return None
     import daft.runners
 
     now: Any = getattr(daft.runners, "_get_runner", lambda: None)()
-    if now is not None and now.name != wanted:
-        raise ConfigError(
-            f"runner: this process has already worked with {now.name} and cannot change "
-            f"to {wanted}; start another one."
-        )
+    return None if now is None else str(now.name)
 
 
 def note() -> Path:

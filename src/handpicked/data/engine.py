@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from handpicked.data.cluster import connect, refuse_change
+from handpicked.data.cluster import connect, refuse_change, runner_held
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError
 from handpicked.records import Runner, Shard
 
@@ -84,6 +84,8 @@ def choose(runner: Runner, address: str | None) -> None:
     refuse_change(runner)
     if runner == "ray":
         connect(address)
+    if runner_held() == runner:
+        return
     import daft
 
     if runner == "ray":

@@ -6,6 +6,7 @@ part; this process alone writes, so the hosts need not share what it writes to.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ class Actors:
         name, part = self._waiting.pop(done)
         try:
             found = ray.get(done)
-        except ray.exceptions.RayActorError as error:
+        except tuple(getattr(ray.exceptions, kind) for kind in LOSSES) as error:
             return name, Trouble(_how_it_ended(error), dead=True)
         except ray.exceptions.RayError as error:
             return name, Bug(str(error))
@@ -130,6 +131,16 @@ class Actors:
 
         for actor in self._actors.values():
             ray.kill(actor)
+
+
+LOSSES = (
+    "RayActorError",
+    "ActorUnschedulableError",
+    "ObjectLostError",
+    "WorkerCrashedError",
+    "NodeDiedError",
+)
+"""What Ray raises where an actor, its host, or what it sent back is gone."""
 
 
 class Actor:
@@ -155,7 +166,11 @@ class Actor:
 
 
 def _how_it_ended(error: Exception) -> str:
-    """The telling line of Ray's account of a dead actor."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "node" in line.lower() or "killed" in line or "exit" in line.lower()]
-    return "its actor died" + (f": {(telling or lines)[0][:200]}" if lines else "")
+    """The telling line of Ray's account of a dead actor: the last one where it could not even begin."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if not lines:
+        return "its actor died"
+    if "creation task" in lines[0]:
+        return f"its actor could not begin: {lines[-1][:200]}"
+    telling = [line for line in lines if re.search(r"node|killed|exit", line, re.IGNORECASE)]
+    return f"its actor died: {(telling or lines)[0][:200]}"
