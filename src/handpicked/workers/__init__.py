@@ -4,10 +4,11 @@
 """
 
 from handpicked.workers.parts import Part, PartFiles, Task, Work, facts_of, with_facts
-from handpicked.workers.run import THIS_MACHINE, Workers, run_parts
+from handpicked.workers.run import THIS_MACHINE, THIS_PROCESS, Workers, run_parts
 
 __all__ = [
     "THIS_MACHINE",
+    "THIS_PROCESS",
     "Part",
     "PartFiles",
     "Task",

@@ -99,9 +99,11 @@ class PartFiles:
     parts: Sequence[Part]
 
     @staticmethod
-    def of(work: Path, sections: Sequence[int], size: int) -> PartFiles:
-        """Those below the folder ``work`` of a stage. Parts of another size are others."""
-        return PartFiles(work / f"parts-of-{size}", cut(sections, size))
+    def of(work: Path, sections: Sequence[int], size: int, name: str = "parts") -> PartFiles:
+        """Those below the folder ``work`` of a stage, in a folder of this ``name`` and their size: parts of
+        another size are others.
+        """
+        return PartFiles(work / f"{name}-of-{size}", cut(sections, size))
 
     def file(self, part: Part) -> Path:
         """Where the table of a part is, once it is done."""

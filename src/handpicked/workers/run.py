@@ -12,11 +12,14 @@ from handpicked.workers.devices import Device, parse_devices
 from handpicked.workers.parts import Part, PartFiles, Task
 from handpicked.workers.worker import DeviceTrouble, Worker
 
+HERE = "here"
+
 
 @dataclass(frozen=True)
 class Workers:
-    """Where to work: ``devices`` of this machine (see ``parse_devices``), or with ``ray`` the cluster at
-    ``address`` (None: the one that Ray finds, else a new one on this machine). No part of any fingerprint.
+    """Where to work: ``devices`` of this machine (see ``parse_devices``; ``here``: in this process, whatever
+    devices there are), or with ``ray`` the cluster at ``address`` (None: the one that Ray finds, else a new
+    one on this machine). No part of any fingerprint.
     """
 
     runner: Literal["native", "ray"] = "native"
@@ -26,6 +29,8 @@ class Workers:
 
 THIS_MACHINE = Workers()
 """All devices of this machine."""
+THIS_PROCESS = Workers(devices=HERE)
+"""For work that knows of all devices itself."""
 
 
 def run_parts(task: Task, files: PartFiles, workers: Workers, progress: Progress) -> PartFiles:
@@ -53,8 +58,9 @@ def _run(
 
         run_on_ray(task, files, missing, workers.address, step)
         return
-    devices = parse_devices(workers.devices)
-    if len(devices) == 1 and devices == parse_devices("all"):
+    here = workers.devices == HERE
+    devices = parse_devices("all" if here else workers.devices)
+    if here or (len(devices) == 1 and devices == parse_devices("all")):
         run_here(task, files, missing, devices[0], step)
         return
     from handpicked.workers.processes import run_processes
