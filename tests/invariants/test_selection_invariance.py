@@ -113,8 +113,9 @@ import ray
 from handpicked.config import SelectSettings
 from handpicked.data import read
 from handpicked.selection import pick
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, runner="ray")
+from handpicked.workers import Workers
+ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, workers=Workers("ray"))
 ray.shutdown()
 """
 
