@@ -48,7 +48,7 @@ from handpicked.models.load import device, dtype_of, load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT
 from handpicked.records import Example, Pool
-from handpicked.scorers.lm import likelihood, passes
+from handpicked.scorers.lm import likelihood
 from handpicked.scorers.lm.batching import plan, sizes
 from handpicked.scorers.lm.likelihood import LanguageModel, beginning
 from handpicked.scorers.lm.tokenized import tokenize
@@ -133,11 +133,10 @@ def planned_padding(file: Path) -> str:
     """The share of padding in the batches that IFD of every row of a file would be computed in."""
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    with tempfile.TemporaryDirectory(prefix="handpicked-") as folder:
-        tokenized = tokenize(read(file), None, template, 8192, Path(folder), SILENT)
-        prefix = len(tokenized.common_prefix())
-        batches = plan(tokenized, alone=True, neighbours=0, prefix=prefix)
-        tokens, padded = sizes(batches)
+    tokenized = tokenize(read(file).examples(), template, 8192)
+    prefix = len(tokenized.common_prefix())
+    batches = plan(tokenized, alone=True, neighbours=0, prefix=prefix)
+    tokens, padded = sizes(batches)
     return f"{len(tokenized.rows):,} rows, {tokens:,} tokens in {len(batches):,} batches, padding {(padded - tokens) / padded:.2%}"
 
 
@@ -197,7 +196,7 @@ def main() -> None:
     model = load_model(SETTINGS)
     tokenizer = load_tokenizer(SETTINGS)
     template = load_template("auto", tokenizer)
-    passes.load_model = lambda *_, **__: model  # both without loading
+    likelihood.load_model = lambda *_, **__: model  # both without loading
     likelihood.load_tokenizer = lambda *_: tokenizer
     _, lengths = usual(model, template, chosen[:1])  # warm up
     weights = sum(part.numel() for part in model.parameters())
@@ -242,7 +241,7 @@ def main() -> None:
             print(json.dumps(repeats[-1]), flush=True)
         told = {name: statistics.median(repeat[name] for repeat in repeats) for name in repeats[0]}
         if arguments.compile:
-            passes.load_model = lambda *_, **__: load_model(SETTINGS)  # type: ignore[assignment]
+            likelihood.load_model = lambda *_, **__: load_model(SETTINGS)  # type: ignore[assignment]
             _, wall, _ = timed(lambda: ours(pool, True))
             told["compiled, seconds, compiling included"] = wall
     about = f"{len(chosen)} rows, {tokens} tokens, {device()}, {dtype_of(SETTINGS)}, {torch.get_num_threads()} threads"

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -90,14 +91,18 @@ def dying(after: int):
 
 
 def stopped(scorer, pool, work, after: int) -> None:
-    """An attempt that is stopped after some steps, in the middle of writing a line."""
+    """An attempt that is stopped after some steps, in the middle of writing a part."""
     work.mkdir(parents=True, exist_ok=True)
     with pytest.raises(KeyboardInterrupt):
         scorer.score(pool, None, work, dying(after))
-    journals = list(work.rglob("*.jsonl"))
-    assert journals and all(one.stat().st_size for one in journals), "something was done"
-    with journals[-1].open("a") as journal:
-        journal.write('{"row": 3, "val')
+    done = parts(work)
+    assert done, "something was done"
+    done[-1].with_name(".000099.1").write_bytes(done[-1].read_bytes()[:100])
+
+
+def parts(work) -> list[Path]:
+    """The files of the parts that are done below ``work``."""
+    return sorted(work.rglob("parts-of-*/*.arrow"))
 
 
 def scores(work, *names):

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
     from handpicked.selectors.selector import Selector
     from handpicked.selectors.window import Window
+    from handpicked.workers import Workers
 
 __all__ = [
     "Balanced",
@@ -84,6 +85,7 @@ __all__ = [
     "Top",
     "TrainingError",
     "Window",
+    "Workers",
     "__version__",
     "audit",
     "calibrate",
@@ -134,6 +136,7 @@ _HOME = {
     "Top": "selectors.ranked",
     "TrainingError": "errors",
     "Window": "selectors.window",
+    "Workers": "workers",
     "audit": "pool_audit",
     "calibrate": "experiment.judging",
     "compare_measures": "selection",

@@ -6,6 +6,7 @@
     ├── MissingPart               an extra, a model, a key or a device that this machine lacks
     ├── EndpointError             a model endpoint that refused, timed out or answered nonsense
     ├── StoreError                a run folder that is locked, read-only, full or from an incompatible version
+    ├── WorkerError               workers that died or refused; what they finished is kept
     ├── TrainingError             settings under which training would do silent harm
     ├── BenchmarkError            a benchmark that broke off, after the others are done
     └── NotYet                    nothing is wrong: a batch is still being worked on; exit code 75, run it again
@@ -60,6 +61,10 @@ class EndpointError(HandpickedError):
 
 class StoreError(HandpickedError):
     """A run folder is locked by another run, read-only, full, or from an incompatible version."""
+
+
+class WorkerError(HandpickedError):
+    """The processes or hosts that share the work died, or refused it, too often. What is done is kept."""
 
 
 class TrainingError(HandpickedError):

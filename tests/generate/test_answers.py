@@ -13,6 +13,7 @@ from handpicked.errors import ConfigError, MissingPart
 from handpicked.generate import generate
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.records import Message, Prompt
+from handpicked.workers import Workers
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
@@ -106,3 +107,46 @@ def test_vllm_where_it_is_not_is_said(model, tmp_path):
             ask(model, tmp_path / "a.jsonl", SETTINGS.model_copy(update={"engine": "vllm"}))
     else:
         pytest.skip("vLLM is installed here")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_two_workers_answer_as_one_does(model, tmp_path, temperature):
+    settings = SETTINGS.model_copy(update={"temperature": temperature, "max_new_tokens": 4})
+    prompts = [
+        Prompt(f"q{i}", (Message("user", "why " * (i % 9) + str(i)),), "test") for i in range(150)
+    ]  # three parts
+    one = ask(model, tmp_path / "one.jsonl", settings, prompts)
+    two = generate(
+        prompts,
+        model,
+        None,
+        settings,
+        "auto",
+        tmp_path / "two.jsonl",
+        arm="base",
+        workers=Workers(devices="cpu:2"),
+    )
+    assert one == two and (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"one.jsonl", "two.jsonl"}
+
+
+def test_parts_that_are_done_are_not_asked_again_after_a_kill(model, tmp_path, monkeypatch):
+    from handpicked.generate import answers as module
+
+    asked: list[str] = []
+    stop = [70]
+
+    def engine(batch, seed):
+        if len(asked) >= stop[0]:
+            raise KeyboardInterrupt
+        asked.extend(request.prompt_id for request in batch)
+        return [[70, 71, 2] for _ in batch]
+
+    monkeypatch.setattr(module, "_engine", lambda *_: (engine, frozenset({2})))
+    prompts = [Prompt(f"q{i}", (Message("user", str(i)),), "test") for i in range(150)]
+    with pytest.raises(KeyboardInterrupt):
+        ask(model, tmp_path / "a.jsonl", prompts=prompts)
+    assert not (tmp_path / "a.jsonl").exists() and len(asked) == 72
+    stop[0] = 1000
+    assert len(ask(model, tmp_path / "a.jsonl", prompts=prompts)) == 150
+    assert len(asked) == 72 + 150 - 63, "a part is 21 batches of three"

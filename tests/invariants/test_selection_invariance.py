@@ -114,8 +114,10 @@ from handpicked.config import SelectSettings
 from handpicked.data import read
 from handpicked.selection import pick
 from handpicked.selection.execution import Execution
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, execution=Execution("ray"))
+from handpicked.workers import Workers
+ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+on_ray = Execution(Workers("ray"))
+pick(read({files!r}), SelectSettings(by="longest", size=500, guards=("repetition",)), {out!r}, execution=on_ray)
 ray.shutdown()
 """
 

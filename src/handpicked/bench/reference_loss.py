@@ -6,10 +6,13 @@ comparable between models that share a tokenizer, because a token is another amo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from handpicked.config import ModelSettings
 from handpicked.errors import Refused
@@ -18,7 +21,9 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Message, Prompt
-from handpicked.store.journal import append, recover
+from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.workers import THIS_MACHINE, Part, Work, Workers
+from handpicked.workers.records import records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +50,89 @@ def reference_loss(
     *,
     arm: str,
     batch_size: int = 8,
+    workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
 ) -> list[ReferenceLoss]:
     """The loss on the reference of every prompt that has one, in the order of ``prompts``.
 
     ``template`` must be the one the arm was trained with (``auto`` for the base model). ``batch_size`` is
-    references in a forward pass and changes no value beyond rounding. Results are appended to ``out_file``
-    batch by batch; those already there are kept. A prompt and reference longer than the model's context have
-    no value, with the reason.
+    references in a forward pass and changes no value beyond rounding. The work goes in parts of about 64
+    prompts, by ``workers``; ``out_file`` has the losses when all are there, and those already there are kept.
+    A prompt and reference longer than the model's context have no value, with the reason.
 
     Raises ConfigError and MissingPart as loading the model does; StoreError for a
     file that cannot be written.
     """
-    tokenizer = load_tokenizer(model)
-    text_of = load_template(template, tokenizer)
+    text_of = load_template(template, load_tokenizer(model))
     encoded, refused = _encoded(prompts, text_of, arm)
-    done = refused | {record["prompt_id"]: ReferenceLoss(**record) for record in recover(out_file)}
-    wanted = sorted(
-        (name for name in encoded if name not in done), key=lambda name: (-len(encoded[name].ids), name)
-    )
-    with progress(f"held-out loss {arm}", total=len(encoded)) as step:
-        step(sum(name in done for name in encoded))
-        loaded = load_model(model, adapter=adapter) if wanted else None
-        for at in range(0, len(wanted), batch_size):
-            names = wanted[at : at + batch_size]
-            results = _batch(loaded, arm, {name: encoded[name] for name in names})
-            append(out_file, results)
-            done |= {result.prompt_id: result for result in results}
-            step(len(results))
+    ids = sorted(encoded, key=lambda name: (-len(encoded[name].ids), name))
+    task = HeldOutLoss(arm, [(name, encoded[name]) for name in ids], model, adapter, batch_size)
+    found = records_of(task, ids, batch_size, ReferenceLoss, out_file, workers, progress)
+    done = refused | {loss.prompt_id: loss for loss in found}
     return [done[prompt.prompt_id] for prompt in prompts if prompt.reference is not None]
+
+
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """Held-out losses of an arm, as a task in parts of its encoded references, by prompt id."""
+
+    arm: str
+    references: Sequence[tuple[str, Encoded]]
+    model: ModelSettings
+    adapter: Path | None
+    batch_size: int
+    items: str = "prompts"
+
+    @property
+    def name(self) -> str:
+        """See ``workers.Task``."""
+        return f"held-out loss {self.arm}"
+
+    @property
+    def libraries(self) -> Sequence[str]:
+        """See ``workers.Task``."""
+        return LANGUAGE_MODEL
+
+    def open(self) -> Work:
+        """See ``workers.Task``."""
+        return HeldOutLossWork(self)
+
+
+@dataclass
+class HeldOutLossWork:
+    """Held-out losses in one worker."""
+
+    task: HeldOutLoss
+
+    def read(self, part: Part) -> Sequence[tuple[str, Encoded]]:
+        """See ``workers.Work``."""
+        return self.task.references[part.first : part.end]
+
+    def compute(self, ready: Sequence[tuple[str, Encoded]], step: Callable[[float], None]) -> pa.Table:
+        """See ``workers.Work``."""
+        losses: list[ReferenceLoss] = []
+        for at in range(0, len(ready), self.task.batch_size):
+            batch = ready[at : at + self.task.batch_size]
+            losses += _batch(self.model, self.task.arm, dict(batch))
+            step(len(batch))
+        return pa.Table.from_pylist([asdict(loss) for loss in losses], LOSSES)
+
+    @cached_property
+    def model(self) -> Any:
+        """Loaded when it is asked for first."""
+        return load_model(self.task.model, adapter=self.task.adapter)
+
+
+LOSSES = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("prompt_id", pa.string()),
+        ("value", pa.float64()),
+        ("tokens", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+"""A part: the fields of ``ReferenceLoss``."""
 
 
 def _encoded(

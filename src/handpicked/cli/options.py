@@ -55,6 +55,9 @@ ResponsePart = Annotated[
         help="What of a response is measured and scored by text: all of it, its thought or its answer."
     ),
 ]
+Devices = Annotated[
+    str, typer.Option(help="For work by models: all, GPUs by number (0,1), or cpu:2 for two workers.")
+]
 RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster.")]
 
 ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]
@@ -78,9 +81,6 @@ Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; ma
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, e.g. train.epochs=1."),
-]
-Devices = Annotated[
-    str, typer.Option(help="What arms are trained on: all, GPUs by number (0,1), or cpu:2 for two workers.")
 ]
 Launch = Annotated[
     str | None,

@@ -13,6 +13,7 @@ import typer
 from handpicked.cli import dry_runs, options
 from handpicked.cli.bars import bars
 from handpicked.cli.terminal import next_step, say
+from handpicked.cli.workplace import workplace
 from handpicked.errors import ConfigError
 from handpicked.records import Runner
 
@@ -34,6 +35,7 @@ def score(
     max_row_mb: options.MaxRow = 256,
     runner: Annotated[Runner, typer.Option(help="Where to run: here, or on Ray.")] = "native",
     address: options.RayAddress = None,
+    devices: options.Devices = "all",
     model: options.ScoreModel = None,
     target: options.Target = None,
     sample: options.Sample = None,
@@ -84,8 +86,9 @@ def score(
         return
     if out is None:
         raise ConfigError("-o is missing: the folder for the scores.")
+    workers = workplace(runner, address, devices)
     with bars() as progress:
-        execution = Execution(runner, address, keep_versions=keep_versions, say=say, progress=progress)
+        execution = Execution(workers, keep_versions=keep_versions, say=say, progress=progress)
         counts = score_into(
             rows, scorer, out, tokenizer=tokenizer, part=part, settings=settings, execution=execution,
             command=["handpicked", *sys.argv[1:]],

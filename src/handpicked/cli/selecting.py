@@ -14,6 +14,7 @@ import typer
 from handpicked.cli import options
 from handpicked.cli.bars import bars
 from handpicked.cli.terminal import next_step, say
+from handpicked.cli.workplace import workplace
 from handpicked.errors import ConfigError
 from handpicked.records import Runner
 
@@ -71,6 +72,7 @@ def select(
     container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
     runner: Place = "native",
     address: options.RayAddress = None,
+    devices: options.Devices = "all",
     max_length: MaxLength = None,
     template: ChatTemplate = None,
     compare_measures: Compare = False,
@@ -125,6 +127,7 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
         )
+    workers = workplace(runner, address, devices)
     rows = read(
         pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
         split=split, config=config, encoding=encoding,
@@ -139,7 +142,7 @@ def select(
     with bars() as progress:
         summary = pick(
             rows, settings, out, turns=turns, form=Form(format, container, truncation),
-            execution=Execution(runner, address, keep_versions=keep_versions, say=say, progress=progress),
+            execution=Execution(workers, keep_versions=keep_versions, say=say, progress=progress),
             command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
         agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None

@@ -8,7 +8,6 @@ there are cores.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from handpicked.data.cluster import connect, refuse_change, runner_held
 from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolError
 from handpicked.records import Runner, Shard
 
@@ -53,7 +53,7 @@ def _query(
 ) -> Iterator[pa.RecordBatch]:
     import daft
 
-    _choose(runner, address)
+    choose(runner, address)
     failures: list[HandpickedError] = []
     with daft.execution_config_ctx(scantask_max_parallel=os.cpu_count() or 1):
         try:
@@ -76,29 +76,22 @@ def _original(error: Exception) -> Exception:
     return error
 
 
-def _choose(runner: Runner, address: str | None) -> None:
-    """Set Daft's runner. It holds one for the life of a process.
+def choose(runner: Runner, address: str | None) -> None:
+    """Set Daft's runner, before anything is read by it. It holds one for the life of a process.
 
-    Raises:
-        MissingPart: Ray is not installed.
-        ConfigError: this process has already worked with the other runner.
+    Raises MissingPart and ConfigError as ``cluster.connect`` does.
     """
+    refuse_change(runner)
+    if runner == "ray":
+        connect(address)
+    if runner_held() == runner:
+        return
     import daft
 
-    if runner == "ray" and importlib.util.find_spec("ray") is None:
-        raise MissingPart("--runner ray needs Ray: pip install 'handpicked[ray]'.")
-    try:
-        if runner == "ray":
-            daft.set_runner_ray(address)
-        else:
-            daft.set_runner_native()
-    except daft.exceptions.DaftCoreException as error:
-        now = daft.get_or_infer_runner_type()
-        if now != runner:
-            raise ConfigError(
-                f"runner: this process has already worked with {now} and cannot change "
-                f"to {runner}; start another one."
-            ) from error
+    if runner == "ray":
+        daft.set_runner_ray(noop_if_initialized=True)
+    else:
+        daft.set_runner_native()
 
 
 @cache

@@ -24,15 +24,18 @@ from handpicked.progress import Progress
 from handpicked.records import Example, Pool, Prompt
 from handpicked.selection.kept_scores import Content
 from handpicked.store import Run, Stage
+from handpicked.workers import THIS_MACHINE, Workers
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every stage needs: where to put things, what is wanted, whom to tell."""
+    """What every stage needs: where to put things, what is wanted, who shows progress, and which
+    devices work."""
 
     store: Run
     lineup: Lineup
     progress: Progress
+    workers: Workers = THIS_MACHINE
 
     @property
     def experiment(self) -> Experiment:

@@ -25,6 +25,7 @@ from handpicked.experiment.training import train_arms
 from handpicked.progress import Progress, shown
 from handpicked.results.schema import Results
 from handpicked.store import open_run, write_json
+from handpicked.workers import Workers
 from handpicked.workers.devices import parse_devices
 from handpicked.workers.machine import this_machine
 
@@ -72,8 +73,8 @@ def run(
     ``experiment`` is an experiment file, which is checked before any work begins, or one that ``load`` has
     read. A stage runs again where its inputs, settings or versions differ from those that made it; with
     ``keep_versions`` other versions of methods and libraries are no reason. ``until`` stops after a stage;
-    ``only`` restricts selecting, training and generating to some arms; ``devices`` says what arms are trained
-    on (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for what is the
+    ``only`` restricts selecting, training and generating to some arms; ``devices`` says what models are trained, scored and
+    asked on (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for what is the
     user's to fix, before any work starts where that can be known.
     """
     if not isinstance(experiment, Experiment):
@@ -83,7 +84,7 @@ def run(
     arms = members_of(expanded, only)
     with open_run(folder, say, keep_versions=keep_versions) as store:
         write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
-        job = Job(store, expanded, progress)
+        job = Job(store, expanded, progress, Workers(devices=devices))
 
         pools = stages.pools(job)
         subsets = stages.subsets(job, pools, arms)

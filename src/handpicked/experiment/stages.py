@@ -138,7 +138,7 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     settings = written if of is None else written.with_options(of=str(of.folder))
     turns = opened.settings.turns
     plan = plan_selection(opened.pool, settings, turns)
-    execution = Execution(run=job.store, say=job.store.say, progress=job.progress)
+    execution = Execution(job.workers, job.store, say=job.store.say, progress=job.progress)
     scores = scores_for(plan, content=lambda: opened.content, execution=execution)
 
     def make(work: Path) -> Mapping[str, Any]:
@@ -365,6 +365,7 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
             trained.template,
             work / "losses.jsonl",
             arm=name,
+            workers=job.workers,
             progress=job.progress,
         )
 
@@ -394,6 +395,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
             trained.template,
             work / "answers.jsonl",
             arm=name,
+            workers=job.workers,
             progress=job.progress,
         )
 

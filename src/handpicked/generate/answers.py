@@ -1,4 +1,4 @@
-"""The answers of one arm to the evaluation prompts, saved as they come, so that generation can resume.
+"""The answers of one arm to the evaluation prompts, in resumable parts.
 
 An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token
 ends nothing (in many models it is the same token). The text is what stands before that token, without
@@ -8,9 +8,12 @@ surrounding white space.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+
+import pyarrow as pa
 
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import ConfigError, Refused
@@ -18,7 +21,9 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Completion, Prompt
-from handpicked.store.journal import append, recover
+from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.workers import THIS_MACHINE, THIS_PROCESS, Part, Work, Workers
+from handpicked.workers.records import records_of
 
 
 @dataclass(frozen=True)
@@ -43,40 +48,104 @@ def generate(
     out_file: Path,
     *,
     arm: str,
+    workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
 ) -> list[Completion]:
-    """Answer every prompt, in the order of ``prompts``. Each answer is on the disk, in
-    ``out_file``, before the next batch.
+    """Answer every prompt, in the order of ``prompts``; ``out_file`` has the answers when all are there. The
+    work goes in parts of about 64 prompts, by ``workers``; what a kill leaves is kept beside ``out_file``.
 
     ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not
     depend on the other prompts of their batch; sampled ones depend on the seed and on which prompts share a
-    batch, and stay the same over a kill, because the batches do. Answers already in ``out_file`` are kept and
-    not made again.
+    batch, and stay the same over a kill and on any devices, because the batches do. Answers already in
+    ``out_file`` are kept.
 
     Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice;
     Refused, naming the prompt, for one that the template refuses; MissingPart, ConfigError as loading the
     model does; StoreError for a file that cannot be written.
     """
-    tokenizer = load_tokenizer(model)
-    text_of = load_template(template, tokenizer)
+    text_of = load_template(template, load_tokenizer(model))
     requests = [_request(prompt, text_of, settings.thinking) for prompt in prompts]
     _refuse_duplicates(requests)
-    done = {record["prompt_id"]: Completion(**record) for record in recover(out_file)}
-    batches = [b for b in _batches(requests, settings.batch_size) if any(r.prompt_id not in done for r in b)]
-    with progress(f"generate {arm}", total=len(requests)) as step:
-        step(sum(request.prompt_id in done for request in requests))
-        if batches:
-            engine, ends = _engine(model, adapter, settings, text_of)
-        for batch in batches:
-            new = engine(batch, _batch_seed(settings.seed, batch))
-            answers = [
-                _completion(arm, r.prompt_id, ids, ends, text_of) for r, ids in zip(batch, new, strict=True)
-            ]
-            fresh = [answer for answer in answers if answer.prompt_id not in done]
-            append(out_file, fresh)
-            done |= {answer.prompt_id: answer for answer in fresh}
-            step(len(fresh))
+    # Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never change.
+    order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
+    task = Answering(arm, order, model, adapter, settings, template)
+    if settings.engine == "vllm":  # it takes all devices by itself
+        workers = THIS_PROCESS
+    ids = [request.prompt_id for request in order]
+    found = records_of(task, ids, settings.batch_size, Completion, out_file, workers, progress)
+    done = {answer.prompt_id: answer for answer in found}
     return [done[request.prompt_id] for request in requests]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Answers of an arm, as a task in parts of its requests."""
+
+    arm: str
+    requests: Sequence[GenerationRequest]
+    model: ModelSettings
+    adapter: Path | None
+    settings: GenerateSettings
+    template: str
+    items: str = "prompts"
+
+    @property
+    def name(self) -> str:
+        """See ``workers.Task``."""
+        return f"generate {self.arm}"
+
+    @property
+    def libraries(self) -> Sequence[str]:
+        """See ``workers.Task``."""
+        return LANGUAGE_MODEL
+
+    def open(self) -> Work:
+        """See ``workers.Task``."""
+        return AnsweringWork(self, load_template(self.template, load_tokenizer(self.model)))
+
+
+@dataclass
+class AnsweringWork:
+    """Answers in one worker."""
+
+    task: Answering
+    template: Template
+
+    def read(self, part: Part) -> Sequence[GenerationRequest]:
+        """See ``workers.Work``."""
+        return self.task.requests[part.first : part.end]
+
+    def compute(self, ready: Sequence[GenerationRequest], step: Callable[[float], None]) -> pa.Table:
+        """See ``workers.Work``."""
+        size = self.task.settings.batch_size
+        answers: list[Completion] = []
+        for at in range(0, len(ready), size):
+            engine, ends = self._engine
+            batch = ready[at : at + size]
+            new = engine(batch, _batch_seed(self.task.settings.seed, batch))
+            answers += [
+                _completion(self.task.arm, request.prompt_id, ids, ends, self.template)
+                for request, ids in zip(batch, new, strict=True)
+            ]
+            step(len(batch))
+        return pa.Table.from_pylist([asdict(answer) for answer in answers], ANSWERS)
+
+    @cached_property
+    def _engine(self) -> tuple[Engine, frozenset[int]]:
+        task = self.task
+        return _engine(task.model, task.adapter, task.settings, self.template)
+
+
+ANSWERS = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("prompt_id", pa.string()),
+        ("text", pa.large_string()),
+        ("tokens", pa.int64()),
+        ("finished", pa.bool_()),
+    ]
+)
+"""A part: the fields of ``Completion``."""
 
 
 def _request(prompt: Prompt, template: Template, thinking: bool) -> GenerationRequest:
@@ -110,15 +179,6 @@ def _completion(
     answer = list(ids if at is None else ids[:at])
     text = str(template.tokenizer.decode(answer, skip_special_tokens=True)).strip()
     return Completion(arm, prompt_id, text, len(answer), at is not None)
-
-
-def _batches(requests: Sequence[GenerationRequest], size: int) -> Iterator[Sequence[GenerationRequest]]:
-    """Longest prompts first, prompts of like length together. Ties break by
-    prompt_id, so batches never change.
-    """
-    order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
-    for at in range(0, len(order), size):
-        yield order[at : at + size]
 
 
 def _batch_seed(seed: int, batch: Sequence[GenerationRequest]) -> int:

@@ -19,18 +19,20 @@ def side_by_side(
 ) -> Generator[Result, None, None]:
     """``work`` of each item, in order: forward passes of ``model`` over small batches.
 
-    On a CPU, as many at once as torch has threads, with one thread each, in the products of a BLAS as well. A
-    product of a few hundred lines hardly gains from a second thread, and the many small steps between
-    products gain nothing. One after the other on an accelerator, and where passes would disturb each other.
+    On a CPU, as many at once as torch has threads, with one thread each, in the products of a BLAS as well,
+    however few there are: so the last digits depend on no number of threads. A product of a few hundred lines
+    hardly gains from a second thread, and the many small steps between products gain nothing. One after the
+    other on an accelerator, and where passes would disturb each other.
     Close it when it is not read to its end: what has not begun is then left.
     """
     import torch
 
     threads = torch.get_num_threads()
-    workers = min(threads, len(items)) if items and _independent(model) else 1
-    each = threads // workers
+    independent = _independent(model)
+    workers = min(threads, len(items)) if items and independent else 1
+    each = 1 if independent else threads
     with threadpool_limits(limits=each, user_api="blas"):
-        if workers < 2:
+        if workers == threads == 1 or not independent:
             yield from map(work, items)
             return
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from handpicked.method import Method
 from handpicked.progress import Progress
 from handpicked.records import Better, Pool
 from handpicked.scorers.scorer import Scope
+from handpicked.workers import Workers
 
 SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
@@ -76,6 +78,22 @@ class PoolScorer(Method, ABC):
         done is done again, and nothing paid for is paid for twice.
         """
 
+    def score_on(
+        self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
+    ) -> None:
+        """``score`` by ``workers``. A scorer that has no parts to share out, such as one that asks an
+        endpoint, works in this process.
+        """
+        del workers
+        self.score(pool, rows, work, progress)
+
+    def forget_earlier(self, work: Path) -> bool:
+        """Remove from ``work`` what an earlier version left unfinished there and this one cannot go on with.
+        Whether there was any.
+        """
+        del work
+        return False
+
 
 def write_scores(work: Path, table: pa.Table) -> None:
     """Write the scores of a pool scorer, whole or not at all: ``row`` (int64), one float64 column a
@@ -83,21 +101,24 @@ def write_scores(work: Path, table: pa.Table) -> None:
 
     Rows ascend. A value is null where there is none, never NaN; ``reason`` says why and is null otherwise.
     """
-    for name in table.column_names:
-        if pa.types.is_floating(table[name].type) and pc.any(pc.is_nan(table[name])).as_py():
-            raise AssertionError(f"{name} has NaN where it should have null and a reason")
-    table = table.sort_by("row")
-    aside = work / f".{SCORES}.part"
-    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    aside.replace(work / SCORES)
+    write_tables(work, [table.sort_by("row")])
 
 
-def truncation(cut: Sequence[int]) -> dict[str, dict[str, int]]:
-    """For the facts of a scorer: how many rows it did not read to their end, and
-    how many tokens it left out.
+def write_tables(work: Path, tables: Iterable[pa.Table]) -> None:
+    """``write_scores`` of tables that follow one another, rows ascending, one in memory at a time. There is
+    at least one.
     """
-    return {"truncated": {"rows": sum(tokens > 0 for tokens in cut), "tokens": sum(cut)}}
+    aside = work / f".{SCORES}.part"
+    following = iter(tables)
+    first = next(following)
+    schema = first.schema.remove_metadata()
+    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for table in itertools.chain([first], following):
+            for name in table.column_names:
+                if pa.types.is_floating(table[name].type) and pc.any(pc.is_nan(table[name])).as_py():
+                    raise AssertionError(f"{name} has NaN where it should have null and a reason")
+            writer.write_table(table.replace_schema_metadata(None))
+    aside.replace(work / SCORES)
 
 
 def read_scores(work: Path) -> pa.Table:

@@ -150,9 +150,6 @@ def select_by(
     wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
     """
     plan.selector.check(None if plan.limited else plan.pool.rows)
-    if plan.scorers and execution.runner == "ray":
-        names = " and ".join(one.name for one in plan.scorers)
-        execution.say(f"{names}: computed in this process; only the rest of the work goes to Ray")
     by_models = scores_for(plan, execution=execution) if kept is None else kept
     scorers = (*plan.texts, *(column for one in by_models for column in one.columns))
     keep_alive: Any = None
@@ -166,8 +163,7 @@ def select_by(
         plan.fields,
         scratch,
         top_rows=top_rows,
-        runner=execution.runner,
-        address=execution.address,
+        workers=execution.workers,
         progress=execution.progress,
     )
     if plan.size and plan.pool.rows and not scored.rows:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from handpicked.progress import Progress, shown
-from handpicked.records import Runner
 from handpicked.store import Run
+from handpicked.workers import THIS_MACHINE, Workers
 
 log = logging.getLogger(__name__)
 
@@ -17,10 +17,8 @@ log = logging.getLogger(__name__)
 class Execution:
     """Where a selection or scores are computed, and who is told of it. The same rows come of each."""
 
-    runner: Runner = "native"
-    """``native``: in this process. ``ray``: on a Ray cluster."""
-    address: str | None = None
-    """Address of the Ray cluster. None: one on this machine."""
+    workers: Workers = THIS_MACHINE
+    """All devices of this machine, some of them, or a Ray cluster."""
     run: Run | None = None
     """The store that keeps scores by models, an endpoint or a target set. None: the cache folder."""
     keep_versions: bool = False

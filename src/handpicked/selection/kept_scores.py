@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -39,6 +38,7 @@ from handpicked.selectors.random import Random
 from handpicked.selectors.selector import Scores
 from handpicked.store import LOST, Run, Stage, digest, open_run, read_json
 from handpicked.store.versions import Versions
+from handpicked.workers import Workers
 
 SCORING = 1
 """The version of what all scores by models share: how rows are sampled and prefiltered, and what is kept of
@@ -107,8 +107,9 @@ def modeled(
     already, else computed now.
 
     They are kept in the run of ``execution`` (an experiment's), or else under ``HANDPICKED_CACHE``
-    (``~/.cache/handpicked``). It is told a line on what it will take before the work begins. ``size`` or ``fraction`` is what is to be selected by them; a
-    prefilter by tokens counts with ``tokenizer``; ``content`` is that of the pool where it is known. Where
+    (``~/.cache/handpicked``). It gets a line on what it will take before the work begins, and says who works.
+    ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens counts with
+    ``tokenizer``; ``content`` is that of the pool where it is known. Where
     the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are if that
     fails.
 
@@ -122,7 +123,10 @@ def modeled(
     chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool) if content is None else content())
     check_enough([scorer.name for scorer in scorers], settings, chosen, chosen.wanted(size, fraction))
     stores = _Stores(execution.run, execution.say, execution.keep_versions)
-    return [_modeled(pool, scorer, settings, chosen, stores, execution.progress) for scorer in scorers]
+    return [
+        _modeled(pool, scorer, settings, chosen, stores, execution.workers, execution.progress)
+        for scorer in scorers
+    ]
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,7 @@ def _modeled(
     settings: ScoreSettings,
     chosen: ToScore,
     stores: _Stores,
+    workers: Workers,
     progress: Progress,
 ) -> KeptScores:
     arguments = result_settings(scorer)
@@ -189,7 +194,12 @@ def _modeled(
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
             stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
-        scorer.score(pool, chosen.rows, work, progress)
+        if scorer.forget_earlier(work):
+            stores.say(
+                f"{scorer.name}: what an earlier version of handpicked left unfinished cannot be gone on with; "
+                "it is computed anew"
+            )
+        scorer.score_on(workers, pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
 
     versions = Versions.by(scorer, stage={"scores": SCORING})
@@ -258,11 +268,12 @@ def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
         table = pa.ipc.open_file(source).read_all()
     if len(table) != expected:
         raise AssertionError(f"{scorer.name} left {len(table)} rows where {expected} were to be scored")
-    nulls = Counter(table["reason"].filter(table[scorer.name].is_null()).to_pylist())
+    reasons = table["reason"].filter(table[scorer.name].is_null()).value_counts()
+    nulls = {one["values"]: one["counts"] for one in reasons.to_pylist()}
     if None in nulls:
         raise AssertionError(f"{scorer.name} left {nulls[None]} nulls without a reason")
     noted = read_json(work / FACTS) if (work / FACTS).is_file() else {}
-    return {"rows": len(table), "null": dict(nulls), **noted}
+    return {"rows": len(table), "null": nulls, **noted}
 
 
 def _columns(

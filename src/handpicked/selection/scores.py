@@ -19,9 +19,10 @@ from handpicked.data.columnar import ColumnarShard
 from handpicked.data.engine import map_shards
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Pool, Runner, Shard
+from handpicked.records import Pool, Shard
 from handpicked.selection.top_rows import TopRows
 from handpicked.store import writing
+from handpicked.workers import THIS_MACHINE, Workers
 
 RELEASE = 1 << 19
 """Rows after which freed memory goes back to the system."""
@@ -96,8 +97,7 @@ def score_pool(
     file: Path,
     *,
     top_rows: TopRows | None = None,
-    runner: Runner = "native",
-    address: str | None = None,
+    workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
 ) -> ScoredPool:
     """Score every readable row into ``file`` (Arrow IPC). ``fields`` are columns of the pool to take along.
@@ -114,7 +114,7 @@ def score_pool(
     # others.
     here = {scorer.name: scorer for scorer in scorers if scorer.columns == ("row",)}
     away = pa.schema([one for one in schema if one.name not in here])
-    if top_rows is not None and (runner != "native" or top_rows.column not in away.names):
+    if top_rows is not None and (workers.runner != "native" or top_rows.column not in away.names):
         top_rows = None
     work = ScoreShard(tuple(one for one in scorers if one.name not in here), tuple(fields), away, top_rows)
     scored = ScoredPool(file, schema)
@@ -126,7 +126,7 @@ def score_pool(
         pa.OSFile(str(file), "wb") as sink,
         pa.ipc.new_file(sink, schema) as writer,
     ):
-        for part in map_shards(pool.shards, work, away, runner=runner, address=address):
+        for part in map_shards(pool.shards, work, away, runner=workers.runner, address=workers.address):
             batch = _with_stored(part, here, schema)
             for piece in _by_shard(batch, pool.shards):
                 starts.append(piece["row"][0].as_py())

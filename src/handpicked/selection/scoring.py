@@ -186,12 +186,10 @@ def _scored(
         pool, [one for one in made if isinstance(one, PoolScorer)], settings,
         tokenizer=tokenizer, execution=execution,
     )  # fmt: skip
-    if by_models and execution.runner == "ray":
-        execution.say("scores by models are computed in this process; only the rest of the work goes to Ray")
     scorers = (*texts, *(column for one in by_models for column in one.columns))
     scored = score_pool(
         pool, scorers, (), folder / "scores.arrow",
-        runner=execution.runner, address=execution.address, progress=execution.progress,
+        workers=execution.workers, progress=execution.progress,
     )  # fmt: skip
     found = Scored(pool, scorers, part, scored)
     if not scored.rows and found.rejected:

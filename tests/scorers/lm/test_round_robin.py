@@ -35,7 +35,7 @@ def test_it_is_the_loop_over_rounds(rows, targets, seed, coarse):
         pool, target = np.sign(pool), np.sign(target)
     pool, target = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (pool, target))
     similarities = target @ pool.T
-    found = round_robin(pool, target)
+    found = round_robin(target @ pool.T, len(target), len(pool))
     assert np.argsort(found.rank).tolist() == brute_force(similarities)
     assert sorted(found.rank) == list(range(1, rows + 1)), "every budget is exact"
     assert found.similarity == pytest.approx(similarities.max(axis=0), abs=1e-6)
@@ -49,9 +49,9 @@ def test_an_example_by_hand():
     pool = np.array([[1, 0], [0, 1], [0.8, 0.6], [root, root]], np.float32)
     target = np.array([[1, 0], [0, 1]], np.float32)
     # round 1: rows 0 and 1; round 2: row 2 (0.8) and row 3 (0.71 against 0.6)
-    assert round_robin(pool, target).rank.tolist() == [1, 2, 3, 4]
-    assert round_robin(pool, target[::-1]).rank.tolist() == [2, 1, 4, 3]
+    assert round_robin(target @ pool.T, len(target), len(pool)).rank.tolist() == [1, 2, 3, 4]
+    assert round_robin(target[::-1] @ pool.T, len(target), len(pool)).rank.tolist() == [2, 1, 4, 3]
 
 
 def test_no_rows_at_all():
-    assert len(round_robin(np.empty((0, 2), np.float32), np.ones((1, 2), np.float32)).rank) == 0
+    assert len(round_robin(np.empty((1, 0), np.float32), 1, 0).rank) == 0

@@ -11,6 +11,7 @@ from handpicked.errors import ConfigError
 from handpicked.models.load import load_tokenizer
 from handpicked.progress import SILENT
 from handpicked.scorers.model.deita import DeitaRating, DeitaScore, rating_ids
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, SCORES
 from made_examples import MadePool, example, made_pool, scores, stopped
 
@@ -120,7 +121,8 @@ def test_braces_in_a_row_are_its_own(rate, model, tmp_path):
     assert value == pytest.approx(by_hand(model, ["P: what is {response}? R: a {prompt} Q:"])[0], abs=1e-4)
 
 
-def test_after_a_kill_the_values_are_the_same(rate, tmp_path):
+def test_after_a_kill_the_values_are_the_same(rate, tmp_path, monkeypatch):
+    monkeypatch.setattr(PartScorer, "part_rows", 4)
     both = product_of(rate, batch_tokens=80)
     whole = run(both, tmp_path / "whole")
     stopped(both, POOL, tmp_path / "torn", after=4)

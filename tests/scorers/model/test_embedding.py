@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -61,7 +55,8 @@ def test_it_is_what_sentence_transformers_makes(tmp_path):
 
 def test_batches_chunks_and_shards_change_nothing(tmp_path, monkeypatch):
     whole = Embeddings.load(made(tmp_path, MemoryPool(ROWS)))
-    for name, value in (("BLOCK", 16), ("CHUNK", 5), ("BATCH", 3)):
+    monkeypatch.setattr(Embedding, "part_rows", 16)
+    for name, value in (("CHUNK", 5), ("BATCH", 3)):
         monkeypatch.setattr(embedding, name, value)
     cut = Embeddings.load(made(tmp_path, MemoryPool(ROWS, shards=4, batch=7), name="cut"))
     assert (cut.rows == whole.rows).all() and np.allclose(cut.vectors, whole.vectors, atol=1e-5)
@@ -152,13 +147,12 @@ def test_nothing_to_embed(tmp_path, rows):
 
 
 def test_what_was_embedded_before_a_failure_is_not_embedded_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedding, "BLOCK", 16)
-    monkeypatch.setattr(embedding, "CHUNK", 5)
+    monkeypatch.setattr(Embedding, "part_rows", 8)
     pool, whole = MemoryPool(ROWS, shards=3), Embeddings.load(made(tmp_path, MemoryPool(ROWS)))
     asked = []
 
     def counting(texts, *rest, **more):
-        if len(asked) == 21:
+        if len(asked) == 16:
             raise KeyboardInterrupt
         asked.extend(texts)
         return models.embed(texts, *rest, **more)
@@ -167,48 +161,14 @@ def test_what_was_embedded_before_a_failure_is_not_embedded_again(tmp_path, monk
     for _ in range(2):
         with contextlib.suppress(KeyboardInterrupt):
             made(tmp_path, pool, name="again")
-    assert (
-        len(asked) == 21
-    )  # a block of 16 and a chunk of 5: the chunk that failed, and nothing else, is to be done
+    assert len(asked) == 16, "two parts are done, and neither attempt does more than begin the third"
     monkeypatch.setattr(embedding, "embed", lambda t, *r, **m: asked.extend(t) or models.embed(t, *r, **m))
     again = Embeddings.load(made(tmp_path, pool, name="again"))
     assert len(asked) == 40 and len(set(asked)) == 40
     assert np.allclose(again.vectors, whole.vectors, atol=1e-5)
 
 
-@pytest.mark.slow  # it starts a process that loads torch
-def test_a_killed_process_resumes(tmp_path):
-    """Killed for real as soon as a chunk is noted; the rest is then made here, and the whole is right."""
-    script = (
-        "import sys; from pathlib import Path; from memory_pool import MemoryPool; from "
-        "handpicked.scorers import embedding\n"
-        "from handpicked.progress import SILENT; from test_embedding import ROWS\n"
-        "embedding.CHUNK = 4\nembedding.Embedding().score(MemoryPool(ROWS * 8), "
-        "None, Path(sys.argv[1]), SILENT)"
-    )
-    folder = tmp_path / "work"
-    folder.mkdir()
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2]), *sys.path]
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(folder)], env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    )
-    while process.poll() is None and not (
-        (folder / "done").is_file() and (folder / "done").stat().st_size > 2
-    ):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = (folder / "done").stat().st_size
-    assert 0 < before < 80 and not (folder / SCORES).exists()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedding, "CHUNK", 4)
-        Embedding().score(MemoryPool(ROWS * 8), None, folder, SILENT)
-    found = Embeddings.load(folder)
-    assert np.allclose(found.vectors[:40], found.vectors[40:80], atol=1e-5) and len(found.rows) == 320
-    assert np.allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-5)
-
-
-def test_the_progress_is_of_tokens_and_reaches_its_total(tmp_path, monkeypatch):
+def test_the_progress_is_of_rows_and_reaches_its_total(tmp_path, monkeypatch):
     monkeypatch.setattr(embedding, "CHUNK", 6)
     steps = []
 
@@ -218,7 +178,7 @@ def test_the_progress_is_of_tokens_and_reaches_its_total(tmp_path, monkeypatch):
         yield lambda n: steps.append(-n)
 
     Embedding().score(MemoryPool(ROWS), None, tmp_path, watched)
-    assert sum(steps) == 0 and len(steps) == 8
+    assert steps[0] == 40 and sum(steps) == 0 and len(steps) == 10
 
 
 def test_the_estimate_names_rows_and_time():

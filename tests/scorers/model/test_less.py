@@ -19,7 +19,7 @@ from handpicked.scorers.lm.gradients import AdamStep, Projection
 from handpicked.scorers.lm.target import TargetSet
 from handpicked.scorers.model.less import Less
 from handpicked.scorers.pool_scorer import FACTS, SCORES
-from made_examples import MadePool, example, made_pool, scores, stopped
+from made_examples import MadePool, example, made_pool, parts, scores, stopped
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("trl", reason="needs the train extra")
@@ -152,14 +152,15 @@ def test_one_state_and_a_smaller_projection(less, trained, tmp_path):
     assert again == small, "the same seed, the same projection"
 
 
-def test_other_rows_order_and_a_kill_change_nothing(less, tmp_path):
+def test_other_rows_order_and_a_kill_change_nothing(less, tmp_path, monkeypatch):
+    monkeypatch.setattr(Less, "part_rows", 4)
     whole = run(less, tmp_path / "a")
     moved = POOL.shuffled()
     again, *_ = run(less, tmp_path / "b", moved, rows=[0, 2, 3, 5])
     by_id = dict(zip((one.id for one in POOL.found), whole[0], strict=True))
     assert again == pytest.approx([by_id[moved.found[row].id] for row in (0, 2, 3, 5)], abs=1e-6)
     stopped(less, POOL, tmp_path / "torn", after=11)
-    assert (tmp_path / "torn" / "step-5.jsonl").is_file(), "it was at the second state"
+    assert parts(tmp_path / "torn")[-1].name == "000001.arrow", "it was at the second state"
     assert run(less, tmp_path / "torn") == whole
     assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 

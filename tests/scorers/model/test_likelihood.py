@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -30,10 +30,11 @@ from handpicked.scorers.lm.likelihood import LanguageModel
 from handpicked.scorers.lm.losses import Losses, Pass
 from handpicked.scorers.lm.passes import Passes
 from handpicked.scorers.lm.tokenized import Tokenized
-from handpicked.scorers.model.ifd import Ifd
-from handpicked.scorers.model.perplexity import Perplexity
+from handpicked.scorers.model.ifd import Ifd, ifd_table
+from handpicked.scorers.model.perplexity import Perplexity, perplexity_table
 from handpicked.scorers.model.superfiltering import Superfiltering
 from handpicked.scorers.pool_scorer import FACTS, SCORES
+from made_examples import parts, stopped
 from memory_pool import MemoryPool
 
 ROWS = [
@@ -238,7 +239,7 @@ def test_no_number_is_made_by_random_weights(tiny_model, tmp_path):
     assert not (tmp_path / "work" / SCORES).exists()
 
 
-def test_a_loss_too_large_for_a_perplexity_is_null_with_its_reason(tmp_path, monkeypatch):
+def test_a_loss_too_large_for_a_perplexity_is_null_with_its_reason():
     tokenized = Tokenized(
         *(np.array(part) for part in ([5, 6], [0, 2, 4], [0, 0], [0, 0], [1, 2, 1, 2], [False, True] * 2))
     )
@@ -247,13 +248,13 @@ def test_a_loss_too_large_for_a_perplexity_is_null_with_its_reason(tmp_path, mon
         for row, given, by_itself in ((5, 710.0, 1.0), (6, 2.0, 3.0))
         for alone, loss in ((False, given), (True, by_itself))
     }
-    monkeypatch.setattr(
-        LanguageModel, "losses", lambda *_, alone, **__: Losses(tokenized, done, alone, {"tokens": 8})
-    )
-    for scorer in (Ifd(LanguageModel()), Perplexity(LanguageModel())):
-        found = scored(scorer, MemoryPool([]), tmp_path / scorer.name)
-        assert found[5][scorer.name] is None and "over 709 nats" in found[5]["reason"]
-        assert found[6][scorer.name] > 0 and found[6]["reason"] is None
+    for name, table, alone in (
+        ("ifd", partial(ifd_table, "ifd"), True),
+        ("perplexity", perplexity_table, False),
+    ):
+        lost, kept = table(Losses(tokenized, done, alone))[0].to_pylist()
+        assert lost[name] is None and "over 709 nats" in lost["reason"]
+        assert kept[name] > 0 and kept["reason"] is None
 
 
 def test_compiling_without_a_compiler_is_refused_before_the_model_is_loaded(lm, monkeypatch):
@@ -286,40 +287,25 @@ def test_the_identity_names_what_moves_the_values(lm, tmp_path):
 
 def test_an_interrupted_job_does_nothing_twice(lm, tmp_path, monkeypatch):
     few(monkeypatch, 100)
+    monkeypatch.setattr(Ifd, "part_rows", 4)
     whole = scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "whole")
-    steps: list[float] = []
-
-    @contextmanager
-    def stopping(label, total):
-        def step(done):
-            steps.append(done)
-            if "tokens" in label and len(steps) > len(ROWS) + 4:
-                raise KeyboardInterrupt
-
-        yield step
-
-    work = tmp_path / "work"
-    work.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        Ifd(lm).score(MemoryPool(ROWS), None, work, stopping)
-    before = (work / "losses.jsonl").read_text()
-    with (work / "losses.jsonl").open("a") as file:
-        file.write('{"row": 3, "al')  # a line torn by the kill
+    stopped(Ifd(lm), MemoryPool(ROWS), tmp_path / "work", after=12)
+    assert [part.name for part in parts(tmp_path / "work")] == ["000000.arrow"]
 
     forwarded: list[int] = []
     real = Passes._forward
     monkeypatch.setattr(
         Passes, "_forward", lambda run, *a: forwarded.extend(t.place for t in a[1]) or real(run, *a)
     )
-    assert scored(Ifd(lm), MemoryPool(ROWS), work) == whole
-    assert len(forwarded) == 2 * len(ROWS) - before.count("\n")
-    assert scored(Ifd(lm), MemoryPool(ROWS), work) == whole
+    assert scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "work") == whole
+    assert len(forwarded) == 2 * 8, "two passes over the rows of two parts"
+    assert scored(Ifd(lm), MemoryPool(ROWS), tmp_path / "work") == whole and len(forwarded) == 16
 
 
 @pytest.mark.slow
 def test_a_killed_job_takes_up_where_it_stopped(lm, tmp_path):
     """Killed for real, in the middle, by a signal that cannot be caught; then run again."""
-    rows = [{"prompt": f"say {n}", "response": f"{n} " * (20 + n % 50)} for n in range(600)]
+    rows = [{"prompt": f"say {n}", "response": f"{n} " * (20 + n % 50)} for n in range(2400)]
     file = tmp_path / "pool.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = [
@@ -328,18 +314,16 @@ def test_a_killed_job_takes_up_where_it_stopped(lm, tmp_path):
     ]
     environment = {**os.environ, "HANDPICKED_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    while not (journals := list(tmp_path.glob("cache/scores/*/*/.work/done/losses.jsonl"))):
+    while not (done := parts(tmp_path / "cache")):
         assert process.poll() is None
         time.sleep(0.05)
-    while journals[0].stat().st_size < 20_000:
-        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = journals[0].read_text().count("\n")
-    assert 0 < done < 1200 and not (tmp_path / "out").exists()
+    kept = {part: part.stat().st_mtime_ns for part in parts(tmp_path / "cache")}
+    assert 0 < len(done) <= len(kept) < 5 and not (tmp_path / "out").exists()
 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "600 rows" in again.stderr
+    assert "2,400 rows" in again.stderr
     resumed = pq.read_table(tmp_path / "out" / "scores.parquet").to_pylist()
     fresh = scored(Ifd(lm), MemoryPool(rows), tmp_path / "fresh")
     assert [line["ifd"] for line in resumed] == [line["ifd"] for line in fresh.values()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import heapq
 import itertools
 import json
@@ -22,10 +21,11 @@ from handpicked.scorers.lm.likelihood import LanguageModel
 from handpicked.scorers.lm.losses import Losses, Pass
 from handpicked.scorers.lm.noise import Noise
 from handpicked.scorers.lm.tokenized import Tokenized
-from handpicked.scorers.model.t_shirt import TShirt, selective_ifd
+from handpicked.scorers.model.t_shirt import TShirt, delta_table, selective_ifd
 from handpicked.scorers.pool_scorer import FACTS, SCORES
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.t_shirt import Steady
+from handpicked.workers import PartFiles, with_facts
 from memory_pool import MemoryPool
 
 ROWS = [{"prompt": f"Say much of {n}.", "response": "yes " * (1 + n % 4) + str(n)} for n in range(6)]
@@ -106,7 +106,7 @@ def row_losses(row, neighbour, given, alone):
     """The two passes of a row or a neighbour of it, by the losses of its tokens."""
     for by_itself, each in ((False, given), (True, alone)):
         mean = float(np.mean(each))
-        kept = base64.b64encode(np.array(each, np.float32).tobytes()).decode()
+        kept = np.array(each, np.float32)
         one = Pass(row, by_itself, mean if math.isfinite(mean) else None, kept, neighbour)
         yield one.key, one
 
@@ -124,7 +124,12 @@ def test_a_neighbour_without_a_ratio_makes_the_row_null_with_a_reason(tmp_path, 
     for row, neighbour in itertools.product((5, 6), (0, 1, 2)):
         last = bad if (row, neighbour) == (5, 2) else 2.0
         done |= dict(row_losses(row, neighbour, [1.0] * 5 + [last], [1.0] * 6))
-    TShirt(LanguageModel(), neighbours=2).write(Losses(tokenized, done, True), tmp_path)
+    scorer, files = TShirt(LanguageModel(), neighbours=2), PartFiles.of(tmp_path, [2], 64)
+    files.missing()
+    table, _ = delta_table(scorer.copies, Losses(tokenized, done, True))
+    facts = dict.fromkeys(("tokens", "padded", "cut rows", "cut tokens"), 0) | {"shared_prefix": None}
+    files.write(files.parts[0], with_facts(table, facts))
+    scorer.finish(files, tmp_path)
     with pa.memory_map(str(tmp_path / SCORES)) as source:
         lost, kept = pa.ipc.open_file(source).read_all().to_pylist()
     assert lost["t-shirt"] is None and lost["t-shirt_spread"] is None and "neighbour" in lost["reason"]

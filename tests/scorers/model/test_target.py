@@ -19,6 +19,7 @@ from handpicked.records import Message, Prompt
 from handpicked.scorers.lm.target import TargetSet
 from handpicked.scorers.model.rds import Rds, weighted_means
 from handpicked.scorers.model.target_similarity import TargetSimilarity
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, SCORES
 from made_examples import MadePool, example, made_pool, scores, stopped
 from memory_pool import MemoryPool
@@ -34,6 +35,12 @@ def target(*pairs: tuple[str, str | None]) -> TargetSet:
         for i, (text, reference) in enumerate(pairs)
     )
     return TargetSet("target.jsonl", tuple(prompts))
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Parts of four rows, so that there are several."""
+    monkeypatch.setattr(PartScorer, "part_rows", 4)
 
 
 TARGET = target(("why do dogs run?", "because of the cat"), ("the rain", "it sat on a mat, twice"))
@@ -105,10 +112,10 @@ def test_neither_order_nor_sample_nor_kill_changes_rds(rds, tmp_path):
     again = run(scorer, tmp_path / "b", moved)
     for column, other in zip(whole[:2], again[:2], strict=True):
         by_id = dict(zip((one.id for one in POOL.found), column, strict=True))
-        assert other == [by_id[one.id] for one in moved.found]
+        assert other == pytest.approx([by_id[one.id] for one in moved.found], abs=2e-6)
     some, *_ = run(scorer, tmp_path / "c", rows=[1, 4, 9])
     assert some == pytest.approx([whole[0][row] for row in (1, 4, 9)], abs=1e-4)
-    stopped(scorer, POOL, tmp_path / "torn", after=3)
+    stopped(scorer, POOL, tmp_path / "torn", after=5)
     assert run(scorer, tmp_path / "torn") == whole
     assert {file.name for file in (tmp_path / "torn").iterdir()} == {FACTS, SCORES}
 
@@ -116,7 +123,7 @@ def test_neither_order_nor_sample_nor_kill_changes_rds(rds, tmp_path):
 def test_an_attempt_is_resumed_in_batches_of_another_size(rds, tmp_path):
     """As on a device that takes more tokens at a time."""
     whole = run(rds, tmp_path / "whole")
-    stopped(replace(rds, batch_tokens=300), POOL, tmp_path / "torn", after=3)
+    stopped(replace(rds, batch_tokens=300), POOL, tmp_path / "torn", after=5)
     values, ranks, *_ = run(replace(rds, batch_tokens=1000), tmp_path / "torn")
     assert values == pytest.approx(whole[0], abs=1e-4) and ranks == whole[1]
 

@@ -1,9 +1,8 @@
 """Losses of a pool's responses by a causal language model: used by perplexity, IFD and similar scorers.
 
 For each row one pass gives the loss of every response token given the prompt; a second pass, where asked for,
-gives it for the response alone. Passes are sorted by length within windows of the pool and batched by tokens,
-so that padding is a few percent; the output head sees response tokens only; what is done is in a journal, so
-that a killed job resumes.
+gives it for the response alone. Passes are sorted by length within windows of a part and batched by tokens,
+so that padding is a few percent; the output head sees response tokens only.
 """
 
 from __future__ import annotations
@@ -11,27 +10,34 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 from pydantic import Field
 
 from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError, MissingPart
-from handpicked.models.load import device, dtype_of, load_tokenizer, pinned, resolve
+from handpicked.models.load import device, dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.template import Template, load_template
-from handpicked.progress import Progress
-from handpicked.records import Pool
+from handpicked.records import Example, Pool
 from handpicked.scorers.lm.causal import made_of, template_of
 from handpicked.scorers.lm.forecast import characters, in_words, product_rate, stored_weights
 from handpicked.scorers.lm.losses import Losses
 from handpicked.scorers.lm.noise import Noise
-from handpicked.scorers.lm.passes import Passes
-from handpicked.scorers.lm.tokenized import FOLDER, tokenize
+from handpicked.scorers.lm.passes import Passes, compiled
+from handpicked.scorers.lm.tokenized import Tokenized, tokenize
+from handpicked.scorers.part_scorer import summed
+from handpicked.workers import with_facts
 
-JOURNAL = "losses.jsonl"
+TableOf = Callable[[Losses], "tuple[pa.Table, Mapping[str, Any]]"]
+"""Makes the table of a part, with what is to be noted beside it."""
+LM_PART = 512
+"""Rows of a part: ten minutes of the bundled model on two cores, which is what a kill may cost; seconds of a GPU.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,9 @@ class LanguageModel:
         """
         if self.compile:
             _check_compiler()
-        place = resolve(self._settings)
+        place = resolve(self.settings)
         _check_weights(place, self.model)
-        return f"{made_of(self._settings)}, {template_of(self._settings, self.template)}"
+        return f"{made_of(self.settings)}, {template_of(self.settings, self.template)}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, times: int = 1) -> str:
         """Tokens and time of ``passes`` passes over the rows, all that ``times`` times over.
@@ -76,11 +82,11 @@ class LanguageModel:
         Tokens are guessed from characters, speed is tried out here.
         """
         asked, count = characters(pool, rows)
-        weights = stored_weights(resolve(self._settings))
+        weights = stored_weights(resolve(self.settings))
         if not weights or not count:
             return f"{count:,} rows through {self.model}"
         tokens = times * ((asked[0] + passes * asked[1]) / 4.2 + 30 * count)
-        seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self._settings)))
+        seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self.settings)))
         compiling = "; compiling first takes half a minute or more" if self.compile else ""
         return (
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of "
@@ -89,36 +95,13 @@ class LanguageModel:
             "done; the same command goes on."
         )
 
-    def losses(
-        self,
-        pool: Pool,
-        rows: Sequence[int] | None,
-        work: Path,
-        progress: Progress,
-        *,
-        name: str,
-        alone: bool,
-        each: bool = False,
-        neighbours: int = 0,
-        noise: Noise | None = None,
-    ) -> Losses:
-        """The losses of the rows (None: all that are readable), with (``alone``) or without the
-        pass over the response alone.
-
-        ``each`` keeps those of single tokens; ``neighbours`` are as many more passes over the row with
-        ``noise`` on its token embeddings. Done work in ``work`` is not done again.
-        """
-        tokenizer = load_tokenizer(self._settings)
-        template = load_template(self.template, tokenizer)
-        limit = min(self.max_length or 1 << 30, _context(self._settings, tokenizer))
-        tokenized = tokenize(pool, rows, template, limit, work, progress)
-        passes = Passes(
-            self._settings, tokenized, alone, each, beginning(template), neighbours, noise, self.compile
-        )
-        return passes.make(work / JOURNAL, progress, name)
+    def work(self, table: TableOf, passes: LossPasses) -> LossWork:
+        """The work of one worker: the losses of the rows of a part, of which ``table`` makes its table."""
+        return LossWork(self, table, passes)
 
     @property
-    def _settings(self) -> ModelSettings:
+    def settings(self) -> ModelSettings:
+        """The model as settings."""
         return ModelSettings(
             name=self.model, revision=self.revision, trust_remote_code=self.trust_remote_code
         )
@@ -138,10 +121,66 @@ def beginning(template: Template) -> int:
     return int(bos if bos is not None else template.tokenizer.eos_token_id)
 
 
-def leave_nothing_else(work: Path) -> None:
-    """Remove the tokens and the journal, once the scores are written."""
-    shutil.rmtree(work / FOLDER, ignore_errors=True)
-    (work / JOURNAL).unlink(missing_ok=True)
+@dataclass(frozen=True)
+class LossPasses:
+    """Which passes: ``alone``, also over the response without its prompt. ``each`` keeps the losses of
+    single tokens; ``neighbours`` are as many more passes over the row with ``noise`` on its token embeddings.
+    """
+
+    alone: bool
+    each: bool = False
+    neighbours: int = 0
+    noise: Noise | None = None
+
+
+class LossWork:
+    """Losses of the rows of parts, in one worker."""
+
+    def __init__(self, lm: LanguageModel, table: TableOf, passes: LossPasses) -> None:
+        self.lm, self.table, self.asked = lm, table, passes
+        tokenizer = load_tokenizer(lm.settings)
+        self.template = load_template(lm.template, tokenizer)
+        self.limit = min(lm.max_length or 1 << 30, _context(lm.settings, tokenizer))
+
+    def read(self, section: int, examples: Sequence[Example]) -> Tokenized:
+        """See ``RowsWork``."""
+        del section
+        return tokenize(examples, self.template, self.limit)
+
+    def read_beside(self, section: int, first: int, end: int) -> Any:
+        """See ``RowsWork``."""
+        raise NotImplementedError("all sections are of rows")
+
+    def compute(self, ready: Tokenized, step: Callable[[float], None]) -> pa.Table:
+        """See ``RowsWork``."""
+        losses = self.passes.make(ready, step)
+        table, noted = self.table(losses)
+        return with_facts(table, {**losses.facts, **noted})
+
+    @cached_property
+    def passes(self) -> Passes:
+        """With the model, which is loaded when it is asked for first."""
+        asked, model = self.asked, load_model(self.lm.settings)
+        if self.lm.compile:
+            model = compiled(model)
+        start = beginning(self.template)
+        return Passes(model, asked.alone, asked.each, start, asked.neighbours, asked.noise, self.lm.compile)
+
+
+ADDED = ("tokens", "padded", "cut rows", "cut tokens")
+
+
+def loss_facts(noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Tokens, padding, the shortest prefix that was computed once for a part, and what was cut."""
+    total = summed({name: one[name] for name in ADDED} for one in noted)
+    shared = [one["shared_prefix"] for one in noted if one["shared_prefix"] is not None]
+    padded = total["padded"]
+    return {
+        "tokens": total["tokens"],
+        "shared_prefix": min(shared, default=0),
+        "padding": round((padded - total["tokens"]) / padded, 4) if padded else 0.0,
+        "truncated": {"rows": total["cut rows"], "tokens": total["cut tokens"]},
+    }
 
 
 def _context(settings: ModelSettings, tokenizer: Any) -> int:

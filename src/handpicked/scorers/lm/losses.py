@@ -1,8 +1,7 @@
-"""Losses by row from the forward passes over a pool, or the reason for a missing one."""
+"""Losses by row from the forward passes over rows, or the reason for a missing one."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,13 +21,13 @@ class Pass:
     ``None`` when it is not finite.
 
     ``alone``: without its prompt. ``neighbour``: 0 for the row itself, else the number of a noisy copy.
-    ``losses`` are those of the single tokens (float32, base64), kept where asked for.
+    ``losses`` are those of the single tokens (float32), kept where asked for.
     """
 
     row: int
     alone: bool
     mean: float | None
-    losses: str | None = None
+    losses: np.ndarray | None = None
     neighbour: int = 0
 
     @property
@@ -58,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Losses:
-    """What the passes gave, row by row, and facts for the manifest."""
+    """What the passes gave, row by row, and facts to be added up."""
 
     tokenized: Tokenized
     done: dict[tuple[int, bool, int], Pass]
@@ -78,10 +77,7 @@ class Losses:
             if any(one.mean is None for one in passed):
                 yield Row(row, tokens, cut, "the model's loss is not a finite number")
                 continue
-            each = [
-                None if one.losses is None else np.frombuffer(base64.b64decode(one.losses), np.float32)
-                for one in passed
-            ]
+            each = [one.losses for one in passed]
             means = [one.mean for one in passed]
             if any(mean > LARGEST for mean in means if mean is not None):
                 yield Row(row, tokens, cut, TOO_LARGE)

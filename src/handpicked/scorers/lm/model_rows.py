@@ -1,26 +1,23 @@
-"""Runs rows through a model in batches of similar length, with a journal so that a kill loses little."""
+"""Runs rows through a model in batches of similar length."""
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from handpicked.models.load import device
 from handpicked.models.threads import side_by_side
-from handpicked.progress import Progress
+from handpicked.records import Example
 from handpicked.scorers.lm.batching import BATCH_TOKENS
-from handpicked.scorers.pool_scorer import FACTS, truncation, write_scores
-from handpicked.store import write_json
-from handpicked.store.journal import append, recover
-
-JOURNAL = "rows.jsonl"
+from handpicked.scorers.part_scorer import summed
+from handpicked.workers import with_facts
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,6 @@ class ModelRow:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class RowValues:
-    """A line of the journal."""
-
-    row: int
-    values: Sequence[float]
-
-
 Compute = Callable[[Sequence[ModelRow]], Sequence[Sequence[float]]]
 """Values of each row of a batch, in its order. Where the model's passes may run side
 by side, so may its calls.
@@ -55,7 +44,7 @@ def batches(rows: Iterable[ModelRow], tokens: int | None) -> list[list[ModelRow]
 
     ``None``: as many as suit this device.
     A row longer than that is a batch by itself. Rows sort by what they say, so that the batches do not depend
-    on the order of the pool, and a resumed run has the same ones.
+    on the order of the pool.
     """
     limit = BATCH_TOKENS[device()] if tokens is None else tokens
     found: list[list[ModelRow]] = []
@@ -70,53 +59,65 @@ def batches(rows: Iterable[ModelRow], tokens: int | None) -> list[list[ModelRow]
 
 
 def packed(ids: Sequence[int]) -> Sequence[int]:
-    """The ids in four bytes each, so that those of a whole pool can wait in memory."""
+    """The ids in four bytes each."""
     return array("i", ids)
 
 
-def compute_rows(
-    plan: Sequence[Sequence[ModelRow]],
-    journal: Path,
-    load: Callable[[], tuple[Any, Compute]],
-    progress: Progress,
-    label: str,
-) -> dict[int, Sequence[float]]:
-    """The values of every row of ``plan``. What ``journal`` holds is not computed again;
-    nothing left: nothing is loaded.
-
-    ``load`` gives the model and what computes a batch with it.
-    Progress is counted in tokens, longest rows first, so that the remaining time is true.
+@dataclass
+class ModelRowsWork:
+    """Values of the rows of parts, in one worker. ``encode`` is of one row; ``load`` gives the model and what
+    computes a batch with it, when it is asked for first; ``names`` are the columns, of which the last counts
+    the tokens that were cut off; batches are of ``tokens`` tokens (None: as many as suit the device).
     """
-    done: dict[int, Sequence[float]] = {line["row"]: line["values"] for line in recover(journal)}
-    todo = [batch for batch in plan if any(row.row not in done for row in batch)]
+
+    names: Sequence[str]
+    encode: Callable[[Example], ModelRow]
+    load: Callable[[], tuple[Any, Compute]]
+    tokens: int | None = None
+
+    def read(self, section: int, examples: Sequence[Example]) -> list[ModelRow]:
+        """See ``RowsWork``."""
+        del section
+        return [self.encode(example) for example in examples]
+
+    def read_beside(self, section: int, first: int, end: int) -> Any:
+        """See ``RowsWork``."""
+        raise NotImplementedError("all sections are of rows")
+
+    def compute(self, ready: list[ModelRow], step: Callable[[float], None]) -> pa.Table:
+        """See ``RowsWork``."""
+        plan = batches(ready, self.tokens)
+        values = compute_rows(plan, *self._loaded, step) if plan else {}
+        return rows_table(self.names, ready, values)
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Compute]:
+        return self.load()
+
+
+def compute_rows(
+    plan: Sequence[Sequence[ModelRow]], model: Any, compute: Compute, step: Callable[[float], None]
+) -> dict[int, Sequence[float]]:
+    """The values of every row of ``plan``, by row. ``step`` counts rows, weighted by their tokens."""
+    found: dict[int, Sequence[float]] = {}
     total = _tokens(plan)
-    with progress(label, total=total) as step:
-        step(total - _tokens(todo))
-        if not todo:
-            return done
-        model, compute = load()
-        with closing(side_by_side(compute, todo, model)) as made:
-            for batch, values in zip(todo, made, strict=True):
-                new = [
-                    RowValues(row.row, list(one))
-                    for row, one in zip(batch, values, strict=True)
-                    if row.row not in done
-                ]
-                append(journal, new)
-                done |= {one.row: one.values for one in new}
-                step(_tokens([batch]))
-    return done
+    count = sum(map(len, plan))
+    with closing(side_by_side(compute, plan, model)) as made:
+        for batch, values in zip(plan, made, strict=True):
+            found |= {row.row: list(one) for row, one in zip(batch, values, strict=True)}
+            step(count * _tokens([batch]) / total)
+    return found
 
 
 def _tokens(plan: Sequence[Sequence[ModelRow]]) -> int:
     return sum(len(row.ids) for batch in plan for row in batch)
 
 
-def write_rows(
-    work: Path, names: Sequence[str], rows: Sequence[ModelRow], values: dict[int, Sequence[float]]
-) -> None:
-    """Write the scores of ``rows``: the columns ``names``, of which the last counts the
-    tokens that were cut off.
+def rows_table(
+    names: Sequence[str], rows: Sequence[ModelRow], values: Mapping[int, Sequence[float]]
+) -> pa.Table:
+    """The table of a part: a row without a finite number for each of the columns ``names`` (but the last, the
+    tokens that were cut off) has a reason.
     """
     *computed, truncated = names
     no_number = f"the model gave no number for {computed[0]}"
@@ -135,5 +136,11 @@ def write_rows(
         truncated: cut,
         "reason": pa.array(reasons, pa.string()),
     }
-    write_json(work / FACTS, truncation([row.truncated for row in rows if row.reason is None]))
-    write_scores(work, pa.table(table))
+    read = [row.truncated for row in rows if row.reason is None]
+    return with_facts(pa.table(table), {"rows": sum(cut > 0 for cut in read), "tokens": sum(read)})
+
+
+def truncation_facts(noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was cut, of all parts."""
+    total = summed(noted)
+    return {"truncated": {"rows": total["rows"], "tokens": total["tokens"]}}

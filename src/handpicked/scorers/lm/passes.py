@@ -1,29 +1,23 @@
-"""Makes the forward passes over a pool's rows that the journal does not hold yet."""
+"""Makes the forward passes over some rows."""
 
 from __future__ import annotations
 
-import base64
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from handpicked.config import ModelSettings
 from handpicked.models.head import IGNORED
-from handpicked.models.load import load_model
 from handpicked.models.threads import side_by_side
-from handpicked.progress import Progress
 from handpicked.scorers.lm.batching import Todo, plan, sizes
 from handpicked.scorers.lm.forward import Prefix, shared_prefix, token_losses
 from handpicked.scorers.lm.losses import Losses, Pass
 from handpicked.scorers.lm.noise import Noise
 from handpicked.scorers.lm.tokenized import Tokenized
-from handpicked.store.journal import append, recover
 
 if TYPE_CHECKING:
     import torch
@@ -41,69 +35,61 @@ class Passes:
     after the token ``beginning``.
 
     ``each`` keeps the losses of single tokens; ``neighbours`` are as many more passes with
-    ``noise`` on the embeddings.
+    ``noise`` on the embeddings. ``compiled``: the model is (see ``compiled``).
     """
 
-    model: ModelSettings
-    tokenized: Tokenized
+    model: Any
     alone: bool
     each: bool
     beginning: int
     neighbours: int = 0
     noise: Noise | None = None
-    compile: bool = False
-    prefix: Prefix | None = None
-    skipped: int = 0
+    compiled: bool = False
+    _shared: tuple[int, ...] = ()
+    _prefix: Prefix | None = None
+    _skipped: int = 0
+    _tokenized: Tokenized = field(init=False)
 
-    def make(self, journal: Path, progress: Progress, name: str) -> Losses:
-        """Make the passes that ``journal`` lacks, under the label ``name``; the losses of all rows."""
-        rows, cut = self.tokenized.rows, self.tokenized.cut
-        done = {one.key: one for one in (Pass(**record) for record in recover(journal))}
-        common = self.tokenized.common_prefix()
-        shared = len(common) if len(common) >= SHARED and self.noise is None and not self.compile else 0
-        model = self._load()
-        if shared and (prefix := shared_prefix(model, common.tolist())) is not None:
-            self.prefix, self.skipped = prefix, shared
-        batches = plan(self.tokenized, self.alone, self.neighbours, self.skipped)
+    def make(self, tokenized: Tokenized, step: Callable[[float], None]) -> Losses:
+        """The losses of all rows. ``step`` counts rows."""
+        passes = dict[tuple[int, bool, int], Pass]()
+        self._tokenized = tokenized
+        self._share(tokenized.common_prefix())
+        batches = plan(tokenized, self.alone, self.neighbours, self._skipped)
         tokens, padded = sizes(batches)
-        waiting = [
-            batch
-            for batch in batches
-            if any((int(rows[t.place]), t.alone, t.neighbour) not in done for t in batch)
-        ]
-        with progress(f"{name} (tokens)", tokens) as step:
-            step(tokens - sum(todo.length for batch in waiting for todo in batch))
-            forward = functools.partial(self._forward, model)
-            with closing(side_by_side(forward, waiting, model)) as made:
-                for batch, found in zip(waiting, made, strict=True):
-                    append(journal, found)
-                    done |= {one.key: one for one in found}
-                    step(sum(todo.length for todo in batch))
+        forward = functools.partial(self._forward, self.model)
+        with closing(side_by_side(forward, batches, self.model)) as made:
+            for batch, found in zip(batches, made, strict=True):
+                passes |= {one.key: one for one in found}
+                step(len(tokenized.rows) * sum(todo.length for todo in batch) / tokens)
+        cut = tokenized.cut
         facts = {
             "tokens": tokens,
-            "shared_prefix": self.skipped,
-            "padding": round((padded - tokens) / padded, 4) if padded else 0.0,
-            "truncated": {"rows": int((cut > 0).sum()), "tokens": int(cut.sum())},
+            "padded": padded,
+            "shared_prefix": self._skipped if batches else None,
+            "cut rows": int((cut > 0).sum()),
+            "cut tokens": int(cut.sum()),
         }
-        return Losses(self.tokenized, done, self.alone, facts)
+        return Losses(tokenized, passes, self.alone, facts)
 
-    def _load(self) -> Any:
-        model = load_model(self.model)
-        if self.compile:
-            # Block by block: all blocks share their code, so that only one is compiled, however deep the
-            # model is.
-            kinds = set(model._no_split_modules or ())
-            blocks = [part for part in model.modules() if type(part).__name__ in kinds]
-            for part in blocks or [getattr(model, model.base_model_prefix)]:
-                part.compile(dynamic=True)
-        return model
+    def _share(self, common: np.ndarray) -> None:
+        """Keep the states of the tokens that all rows begin with, where the model allows it; they are those
+        of the part before where these begin alike.
+        """
+        ids = tuple(common.tolist())
+        if len(ids) < SHARED or self.noise is not None or self.compiled:
+            ids = ()
+        if ids != self._shared:
+            self._shared = ids
+            self._prefix = shared_prefix(self.model, ids) if ids else None
+        self._skipped = len(ids) if self._prefix is not None else 0
 
     def _forward(self, model: Any, batch: Sequence[Todo]) -> list[Pass]:
         """The losses of one batch."""
         import torch
 
         lines = [self._tokens(todo) for todo in batch]
-        prefix = None if batch[0].alone else self.prefix
+        prefix = None if batch[0].alone else self._prefix
         with torch.inference_mode():
             losses = self._padded(model, batch, lines, prefix)
         parts = losses.split([int(scored[1:].sum()) for _, scored in lines])
@@ -129,9 +115,9 @@ class Passes:
 
     def _tokens(self, todo: Todo) -> Line:
         """What the model reads in a pass, after the shared prefix, and which of it is scored."""
-        tokens, scored = self.tokenized.tokens(todo.place)
+        tokens, scored = self._tokenized.tokens(todo.place)
         if not todo.alone:
-            return tokens[self.skipped :], scored[self.skipped :]
+            return tokens[self._skipped :], scored[self._skipped :]
         tokens = np.concatenate([[self.beginning], tokens[scored]])
         return tokens, np.arange(len(tokens)) > 0
 
@@ -142,7 +128,7 @@ class Passes:
         assert self.noise is not None
         embedded: torch.Tensor = model.get_input_embeddings()(ids)
         for line, todo in enumerate(batch):
-            tokens, scored = self.tokenized.tokens(todo.place)
+            tokens, scored = self._tokenized.tokens(todo.place)
             noise = torch.from_numpy(self.noise.of(tokens, embedded.shape[-1], todo.neighbour))
             if todo.alone:  # the beginning-of-text token has none
                 noise = noise[torch.tensor(scored.tolist())]
@@ -153,6 +139,17 @@ class Passes:
 
     def _passed(self, todo: Todo, losses: np.ndarray) -> Pass:
         mean = float(losses.astype("float64").mean())
-        kept = base64.b64encode(losses.astype("float32").tobytes()).decode() if self.each else None
-        row = int(self.tokenized.rows[todo.place])
+        kept = losses.astype("float32") if self.each else None
+        row = int(self._tokenized.rows[todo.place])
         return Pass(row, todo.alone, mean if math.isfinite(mean) else None, kept, todo.neighbour)
+
+
+def compiled(model: Any) -> Any:
+    """The model, compiled block by block: all blocks share their code, so that only one is compiled, however
+    deep the model is.
+    """
+    kinds = set(model._no_split_modules or ())
+    blocks = [part for part in model.modules() if type(part).__name__ in kinds]
+    for part in blocks or [getattr(model, model.base_model_prefix)]:
+        part.compile(dynamic=True)
+    return model

@@ -8,6 +8,7 @@ by that target's place: no loop over rounds is needed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,21 +27,21 @@ class Ranked:
     rank: np.ndarray
 
 
-def round_robin(vectors: np.ndarray, targets: np.ndarray) -> Ranked:
-    """Rows with unit vectors float32 [n, d] as chosen by targets with unit vectors float32 [t, d].
+def round_robin(similarities: Iterable[np.ndarray], targets: int, rows: int) -> Ranked:
+    """Rows as chosen by targets. ``similarities`` gives each of the ``targets`` targets' cosines to all
+    ``rows`` rows, [rows].
 
-    Rows must come in the order in which equals are taken (ascending id). Time is t sorts of n numbers; memory
-    a few columns of n numbers beside the vectors.
+    Rows must come in the order in which equals are taken (ascending id). Time is a sort of the rows for each
+    target; memory a few numbers a row.
     """
-    count = len(targets)
-    best = np.full(len(vectors), -np.inf)
-    first = np.full(len(vectors), np.iinfo(np.int64).max)
-    rounds = np.empty(len(vectors), np.int64)
-    for place, target in enumerate(targets):
-        similar = np.round((vectors @ target).astype(np.float64), DECIMALS)
-        rounds[np.argsort(-similar, kind="stable")] = np.arange(len(vectors))
-        np.minimum(first, rounds * count + place, out=first)
+    best = np.full(rows, -np.inf)
+    first = np.full(rows, np.iinfo(np.int64).max)
+    rounds = np.empty(rows, np.int64)
+    for place, cosines in enumerate(similarities):
+        similar = np.round(cosines.astype(np.float64), DECIMALS)
+        rounds[np.argsort(-similar, kind="stable")] = np.arange(rows)
+        np.minimum(first, rounds * targets + place, out=first)
         np.maximum(best, similar, out=best)
-    rank = np.empty(len(vectors), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(1, len(vectors) + 1)
+    rank = np.empty(rows, np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(1, rows + 1)
     return Ranked(best, rank)

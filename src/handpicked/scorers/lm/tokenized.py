@@ -1,12 +1,11 @@
-"""A pool's rows as tokens on disk: encoded once, read a few at a time."""
+"""Rows as tokens."""
 
 from __future__ import annotations
 
 import itertools
-import shutil
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +13,8 @@ from handpicked.errors import TrainingError
 from handpicked.models.encode import response_turns
 from handpicked.models.head import IGNORED
 from handpicked.models.template import Template
-from handpicked.progress import Progress
-from handpicked.records import Example, Pool
-from handpicked.store import writing
+from handpicked.records import Example
 
-FOLDER = "tokens"
 REASONS = (
     "",
     "the response is empty",
@@ -62,53 +58,24 @@ class Tokenized:
         return np.empty(0, np.int32) if common is None else np.array(common)
 
 
-def tokenize(
-    pool: Pool, rows: Sequence[int] | None, template: Template, limit: int, work: Path, progress: Progress
-) -> Tokenized:
-    """The rows (None: all) of ``pool`` as ``template`` writes them, of at most ``limit`` tokens each.
+def tokenize(examples: Iterable[Example], template: Template, limit: int) -> Tokenized:
+    """The rows as ``template`` writes them, of at most ``limit`` tokens each.
 
     The response is cut at its end. A row's tokens end with its response: the end-of-text token is no part of
-    it. What an earlier attempt left complete in ``work`` is taken as it is.
+    it.
     """
-    folder = work / FOLDER
-    if not folder.is_dir():
-        aside = work / f".{FOLDER}"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        with writing(aside):
-            _write(aside, pool, rows, template, limit, progress)
-        aside.rename(folder)
-    return _open(folder)
-
-
-def _open(folder: Path) -> Tokenized:
-    index = np.load(folder / "index.npz")
-    empty = index["start"][-1] == 0  # an empty file cannot be mapped
-    ids, scored = (
-        np.empty(0, kind) if empty else np.memmap(folder / name, kind, "r")
-        for name, kind in (("ids", np.int32), ("scored", np.bool_))
-    )
-    return Tokenized(index["rows"], index["start"], index["cut"], index["reason"], ids, scored)
-
-
-def _write(
-    folder: Path, pool: Pool, rows: Sequence[int] | None, template: Template, limit: int, progress: Progress
-) -> None:
     index: list[tuple[int, int, int, int]] = []
-    with (
-        (folder / "ids").open("wb") as ids_file,
-        (folder / "scored").open("wb") as scored_file,
-        progress("tokenize", pool.rows if rows is None else len(rows)) as step,
-    ):
-        for example in pool.examples(rows):
-            ids, scored, cut, reason = _encoded(example, template, limit)
-            ids_file.write(np.asarray(ids, np.int32).tobytes())
-            scored_file.write(np.asarray(scored, np.bool_).tobytes())
-            index.append((example.row, len(ids), cut, reason))
-            step(1)
+    ids, scored = array("i"), bytearray()
+    for example in examples:
+        its_ids, its_scored, cut, reason = _encoded(example, template, limit)
+        ids.extend(its_ids)
+        scored.extend(its_scored)
+        index.append((example.row, len(its_ids), cut, reason))
     columns = np.asarray(index, np.int64).reshape(-1, 4).T
     start = np.concatenate([[0], np.cumsum(columns[1])])
-    np.savez(folder / "index.npz", rows=columns[0], start=start, cut=columns[2], reason=columns[3])
+    return Tokenized(
+        columns[0], start, columns[2], columns[3], np.array(ids, np.int32), np.frombuffer(scored, np.bool_)
+    )
 
 
 def _encoded(example: Example, template: Template, limit: int) -> tuple[list[int], list[bool], int, int]:

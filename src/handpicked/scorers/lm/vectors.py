@@ -1,79 +1,30 @@
-"""A vector for each row, computed in batches into a memory-mapped file, so that a kill loses little."""
+"""Vectors of rows: in the tables of parts, and whether they have a direction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import numpy as np
+import pyarrow as pa
 
-from handpicked.models.threads import side_by_side
-from handpicked.progress import Progress
-from handpicked.store import writing
-from handpicked.store.journal import append, recover
-
-VECTORS = "vectors.npy"
-DONE = "batches.jsonl"
 BLOCK = 8192
 """Vectors looked at together."""
 
 
-@dataclass(frozen=True)
-class Done:
-    """A line of the journal: places whose vectors are in the file."""
-
-    places: Sequence[int]
-
-
-Embed = Callable[[Sequence[int]], "np.ndarray"]
-"""The vectors of the rows at these places, float32 [len, width]. Where the model's passes may run side
-by side, so may its calls.
-"""
-
-
-def compute_vectors(
-    work: Path,
-    plan: Sequence[Sequence[int]],
-    costs: Sequence[int],
-    load: Callable[[], tuple[Any, Embed]],
-    progress: Progress,
-    label: str,
-) -> np.ndarray | None:
-    """float32 [rows, width], memory-mapped: one vector for each place that ``plan``
-    names. ``None``: it names none.
-
-    ``costs`` are the units of progress of each place, such as tokens; ``load`` gives the model and what
-    embeds with it. What an earlier attempt finished in ``work`` is not computed again, even where its batches
-    were others.
+def with_vectors(table: pa.Table, vectors: np.ndarray, valued: np.ndarray) -> pa.Table:
+    """The table with the column ``vector``: ``vectors`` [n, width] of the n rows that are ``valued``
+    (booleans), null of the others.
     """
-    done = {place for line in recover(work / DONE) for place in line["places"]}
-    todo = [left for batch in plan if (left := [place for place in batch if place not in done])]
-    file = work / VECTORS
-    found = np.lib.format.open_memmap(file, mode="r+") if done else None
-    with progress(label, total=sum(costs[place] for batch in plan for place in batch)) as step, writing(work):
-        step(sum(costs[place] for place in done))
-        if not todo:
-            return found
-        model, embed = load()
-        with closing(side_by_side(embed, todo, model)) as made:
-            for batch, vectors in zip(todo, made, strict=True):
-                if found is None:
-                    shape = (len(costs), vectors.shape[1])
-                    found = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
-                found[batch] = vectors
-                found.flush()
-                append(work / DONE, [Done(batch)])
-                step(sum(costs[place] for place in batch))
-    return found
+    width = vectors.shape[1]
+    ends = np.cumsum(valued)
+    places = pa.array(np.where(valued, ends - 1, 0), mask=~valued)
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    return table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, width).take(places))
 
 
-def forget_vectors(work: Path) -> None:
-    """Remove what ``compute_vectors`` keeps, once the scores are written."""
-    (work / DONE).unlink(missing_ok=True)
-    (work / VECTORS).unlink(missing_ok=True)
+def vectors_of(table: pa.Table) -> np.ndarray:
+    """The vectors of a table that are not null, float32 [n, width]."""
+    column = table["vector"].combine_chunks()
+    width = column.type.list_size
+    return np.asarray(column.drop_null().flatten(), np.float32).reshape(-1, width)
 
 
 NO_DIRECTION = "the model gave no vector with a direction: it is zero, or not of finite numbers"

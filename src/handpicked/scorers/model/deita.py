@@ -17,6 +17,7 @@ import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -34,26 +35,20 @@ from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, config_of, context_of, made_of, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.forward import logits_at
-from handpicked.scorers.lm.model_rows import (
-    JOURNAL,
-    Compute,
-    ModelRow,
-    batches,
-    compute_rows,
-    packed,
-    write_rows,
-)
+from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, read_scores, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json
 from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.workers import Workers
 
 RATINGS = ("1", "2", "3", "4", "5", "6")
 Rated = Literal["deita-complexity", "deita-quality"]
 
 
 @dataclass(frozen=True)
-class DeitaRating(PoolScorer):
+class DeitaRating(PartScorer):
     """The expected rating of a prompt's complexity or a response's quality, 1 to 6, by
     any causal language model.
 
@@ -105,16 +100,14 @@ class DeitaRating(PoolScorer):
         encode = self._encoder()
         return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model)
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """The rating of every row; null for an empty prompt (complexity) or response (quality)."""
-        if (work / SCORES).is_file():
-            return
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``. Null for an empty prompt (complexity) or response (quality)."""
         encode = self._encoder()
-        items = [encode(example) for example in pool.examples(rows)]
-        plan = batches(items, self.batch_tokens)
-        values = compute_rows(plan, work / JOURNAL, lambda: self._load(encode.ratings), progress, self.name)
-        write_rows(work, self.values, items, values)
-        (work / JOURNAL).unlink(missing_ok=True)
+        return ModelRowsWork(self.values, encode, partial(self._load, encode.ratings), self.batch_tokens)
+
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return truncation_facts(noted)
 
     def _load(self, ratings: Sequence[int]) -> tuple[Any, Compute]:
         import torch
@@ -281,6 +274,12 @@ class DeitaScore(PoolScorer):
         return f"complexity: {self.complexity.estimate(pool, rows)}; quality: {self.quality.estimate(pool, rows)}"
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """See ``score_on``: on all devices of this machine."""
+        self.score_on(Workers(), pool, rows, work, progress)
+
+    def score_on(
+        self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
+    ) -> None:
         """Both ratings in folders of their own, then their product; null where either is."""
         if (work / SCORES).is_file():
             return
@@ -288,7 +287,7 @@ class DeitaScore(PoolScorer):
         for rating in (self.complexity, self.quality):
             folder = work / rating.name
             folder.mkdir(parents=True, exist_ok=True)
-            rating.score(pool, rows, folder, progress)
+            rating.score_on(workers, pool, rows, folder, progress)
             tables.append(read_scores(folder))
         complexity, quality = tables
         columns = {

@@ -1,9 +1,8 @@
-"""An embedding of each row of a pool: computed once, kept memory-mapped, resumed after a kill."""
+"""An embedding of each row of a pool: computed once, in parts, kept memory-mapped."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -14,25 +13,20 @@ import pyarrow as pa
 from handpicked.config import BUNDLED_EMBEDDER
 from handpicked.method import called
 from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
-from handpicked.progress import Progress
-from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.vectors import NO_DIRECTION, directed
-from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
+from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.lm.vectors import NO_DIRECTION, directed, vectors_of, with_vectors
+from handpicked.scorers.part_scorer import PartScorer, RowsWork, summed
+from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
-from handpicked.store import read_json, write_json, writing
+from handpicked.store import write_json, writing
 from handpicked.store.versions import EMBEDDER
+from handpicked.workers import PartFiles, with_facts
 
 Text = Literal["prompt", "response", "both"]
 
 VECTORS, ROWS = "embeddings.npy", "rows.npy"
-COUNTS, STARTED, DONE = "counts.npy", "started.json", "done"
-"""Tokens of each text that the model reads and that it cuts; a note, written once the arrays are laid out;
-one byte for each chunk that is done.
-"""
-BLOCK = 8192
-"""Rows held in memory and sorted by length together."""
 CHUNK = 256
-"""Texts between two notes of what is done: a kill costs at most so many."""
+"""Texts that are embedded together, of like length."""
 BATCH = 8
 """Texts in one forward pass on a CPU, of like length (a fifth faster there than 32); elsewhere a whole chunk.
 """
@@ -47,7 +41,7 @@ class _Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Embedding(PoolScorer):
+class Embedding(PartScorer):
     """Sentence embeddings (Reimers & Gurevych 2019, Sentence-BERT) of each row's prompt, response, or both.
 
     ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and
@@ -92,155 +86,118 @@ class Embedding(PoolScorer):
         minutes = tokens / TOKENS_PER_SECOND / 60
         return f"{told}: about {minutes:,.0f} min on two cores" if minutes >= 1 else f"{told}: under a minute"
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """Embed the rows into ``work``. What an interrupted attempt embedded is kept.
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
+        return EmbeddingWork(self.model, self.text)
 
-        Raises:
-            MissingPart: sentence-transformers or the model is not there.
-            StoreError: ``work`` cannot be written.
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``: the embedder's limit in tokens, its dimensions, and how many texts it cut."""
+        limits = {name: noted[0][name] for name in ("limit", "dimensions")}
+        return {**limits, "texts that were cut": summed({"cut": one["cut"]} for one in noted)["cut"]}
+
+    def finish(self, files: PartFiles, work: Path) -> None:
+        """The scores, and beside them all vectors in one file, which is mapped, not read.
+
+        Raises StoreError: ``work`` cannot be written.
         """
+        facts = self.facts(files.facts())
+        rows = [table["row"].filter(table["vector"].is_valid()).to_numpy() for table in files.tables()]
+        count = sum(map(len, rows))
         with writing(work):
-            arrays = _Arrays.open(work, pool, rows, self)
-            with progress("embed", arrays.tokens) as step:
-                arrays.fill(_texts(pool, rows, self.text), self.model, step)
-            arrays.finish(pool, rows, self)
+            shape = (count, facts["dimensions"])
+            kept = np.lib.format.open_memmap(work / VECTORS, "w+", np.float32, shape)
+            at = 0
+            for table in files.tables():
+                vectors = vectors_of(table)
+                kept[at : at + len(vectors)] = vectors
+                at += len(vectors)
+            kept.flush()
+            np.save(work / ROWS, np.concatenate(rows))
+            write_json(work / FACTS, facts)
+            write_tables(work, (table.drop_columns("vector") for table in files.tables()))
 
 
-@dataclass
-class _Arrays:
-    """Embeddings in the making: arrays on disk, and a count of the chunks that are done."""
+@dataclass(frozen=True)
+class _Read:
+    """A part: every row, and of those with a text the text and its tokens, read and cut."""
 
-    folder: Path
-    rows: np.ndarray
-    vectors: np.ndarray
+    rows: list[int]
+    texts: list[_Row]
     counts: np.ndarray
-    limit: int | None
-    tokens: int
-    done: int
 
-    @staticmethod
-    def open(folder: Path, pool: Pool, rows: Sequence[int] | None, scorer: Embedding) -> _Arrays:
-        """What an earlier attempt left, or empty arrays of the right size."""
-        model = embedder(scorer.model)
-        limit = model.max_seq_length
-        files = [folder / name for name in (ROWS, VECTORS, COUNTS)]
-        if not (folder / STARTED).is_file():
-            found, tokens = [], 0
-            for row in _texts(pool, rows, scorer.text):
-                found.append(row.row)
-                tokens += _guess(row.text, limit)
-            np.save(files[0], np.array(found, np.int64))
-            np.lib.format.open_memmap(
-                files[1], "w+", np.float32, (len(found), model.get_embedding_dimension())
-            )
-            np.lib.format.open_memmap(files[2], "w+", np.int32, (len(found), 2))
-            (folder / DONE).write_bytes(b"")
-            write_json(folder / STARTED, {"tokens": tokens})
-        return _Arrays(
-            folder,
-            np.load(files[0]),
-            np.lib.format.open_memmap(files[1], "r+"),
-            np.lib.format.open_memmap(files[2], "r+"),
-            limit,
-            read_json(folder / STARTED)["tokens"],
-            (folder / DONE).stat().st_size,
-        )
 
-    def fill(self, texts: Iterator[_Row], model: str, step: Any) -> None:
-        """Embed what is not done yet: a block of rows at a time, sorted by length, in chunks that
-        are noted as they are done.
-        """
-        chunk = 0
-        batch = BATCH if embedder(model).device.type == "cpu" else CHUNK
-        for first in range(0, len(self.rows), BLOCK):
-            block = [row.text for row in itertools.islice(texts, BLOCK)]
-            begins = range(0, len(block), CHUNK)
-            if chunk + len(begins) <= self.done:
-                chunk += len(begins)
-                step(sum(_guess(text, self.limit) for text in block))
-                continue
-            counts = np.array(tokens_read(block, model))
-            order = np.argsort(counts.sum(axis=1), kind="stable")
-            for begin in begins:
-                places = order[begin : begin + CHUNK]
-                if chunk >= self.done:
-                    self.vectors[first + places] = embed([block[p] for p in places], model, batch_size=batch)
-                    self.counts[first + places] = counts[places]
-                    self._note()
-                chunk += 1
-                step(sum(_guess(block[p], self.limit) for p in places))
+@dataclass(frozen=True)
+class EmbeddingWork:
+    """Embeddings of the rows of parts, in one worker."""
 
-    def _note(self) -> None:
-        """One byte a chunk, once its vectors are on the disk."""
-        self.vectors.flush()  # type: ignore[attr-defined]
-        self.counts.flush()  # type: ignore[attr-defined]
-        with (self.folder / DONE).open("ab") as file:
-            file.write(b".")
+    model: str
+    text: Text
 
-    def finish(self, pool: Pool, rows: Sequence[int] | None, scorer: Embedding) -> None:
-        """Write what was made, and the scores of every row."""
-        every = _rows(pool, rows)
-        texted = np.isin(every, self.rows, assume_unique=True)
-        self._keep(directed(self.vectors))
-        there = np.isin(every, self.rows, assume_unique=True)
-        table = {"row": pa.array(every)}
-        for name, known in zip(scorer.values, self.counts.T, strict=True):
-            values = np.zeros(len(every))
-            values[there] = known
-            table[name] = pa.array(values, mask=~there)
-        reasons = np.where(texted, NO_DIRECTION, f"there is no text to embed ({scorer.text})")
-        table["reason"] = pa.array(reasons.tolist(), pa.string(), mask=there)
-        cut = int((self.counts[:, 1] > 0).sum())
-        facts = {"limit": self.limit, "dimensions": self.vectors.shape[1], "texts that were cut": cut}
-        write_json(self.folder / FACTS, facts)
-        write_scores(self.folder, pa.table(table))
+    def read(self, section: int, examples: Sequence[Example]) -> _Read:
+        """See ``RowsWork``."""
+        del section
+        texts = [
+            _Row(one.row, text) for one in examples if (text := _text(one.prompt, one.response, self.text))
+        ]
+        counts = np.array(tokens_read([row.text for row in texts], self.model), np.int64).reshape(-1, 2)
+        return _Read([one.row for one in examples], texts, counts)
 
-    def _keep(self, good: np.ndarray) -> None:
-        """Leave the rows that are ``good``, and no embedding of the others.
+    def read_beside(self, section: int, first: int, end: int) -> Any:
+        """See ``RowsWork``."""
+        raise NotImplementedError("all sections are of rows")
 
-        The note of what is done goes first: an attempt that is killed between two files
-        begins anew and mixes none.
-        """
-        if good.all():
-            return
-        (self.folder / STARTED).unlink()
-        aside = self.folder / f".{VECTORS}.part"
-        kept = np.flatnonzero(good)
-        vectors = np.lib.format.open_memmap(aside, "w+", np.float32, (len(kept), self.vectors.shape[1]))
-        for first in range(0, len(kept), BLOCK):
-            vectors[first : first + BLOCK] = self.vectors[kept[first : first + BLOCK]]
-        vectors.flush()
-        aside.replace(self.folder / VECTORS)
-        self.rows, self.counts, self.vectors = self.rows[good], self.counts[good], vectors
-        np.save(self.folder / ROWS, self.rows)
-        np.save(self.folder / COUNTS, self.counts)
+    def compute(self, ready: _Read, step: Callable[[float], None]) -> pa.Table:
+        """See ``RowsWork``. Texts sorted by length, in chunks."""
+        model = embedder(self.model)
+        batch = BATCH if model.device.type == "cpu" else CHUNK
+        vectors = np.empty((len(ready.texts), model.get_embedding_dimension()), np.float32)
+        order = np.argsort(ready.counts.sum(axis=1), kind="stable")
+        for begin in range(0, len(order), CHUNK):
+            places = order[begin : begin + CHUNK]
+            vectors[places] = embed([ready.texts[p].text for p in places], self.model, batch_size=batch)
+            step(len(places))
+        facts = {
+            "limit": model.max_seq_length,
+            "dimensions": vectors.shape[1],
+            "cut": int((ready.counts[directed(vectors), 1] > 0).sum()),
+        }
+        return with_facts(self._table(ready, vectors), facts)
+
+    def _table(self, ready: _Read, vectors: np.ndarray) -> pa.Table:
+        """Every row; one without text, or whose vector has no direction, has a reason in place of values."""
+        good = directed(vectors)
+        there = np.full(len(ready.rows), -1)
+        texted = np.isin(ready.rows, [row.row for row in ready.texts])
+        there[texted] = np.where(good, np.arange(len(good)), -1)
+        valued = there >= 0
+        table = {"row": pa.array(ready.rows, pa.int64())}
+        for name, known in zip(Embedding.values, ready.counts.T, strict=True):
+            values = np.zeros(len(ready.rows))
+            values[valued] = known[there[valued]]
+            table[name] = pa.array(values, mask=~valued)
+        reasons = np.where(texted, NO_DIRECTION, f"there is no text to embed ({self.text})")
+        table["reason"] = pa.array(reasons.tolist(), pa.string(), mask=valued)
+        return with_vectors(pa.table(table), vectors[good], valued)
+
+
+def _text(prompt: str, response: str, wanted: Text) -> str:
+    """What is embedded of a row; empty where there is none."""
+    parts = {"prompt": [prompt], "response": [response], "both": [prompt, response]}[wanted]
+    return "\n\n".join(part for part in parts if part).strip()
 
 
 def _texts(pool: Pool, rows: Sequence[int] | None, text: Text) -> Iterator[_Row]:
     """The rows that have a text to embed, in pool order."""
-    columns = {"prompt": ["prompt"], "response": ["response"], "both": ["prompt", "response"]}[text]
-    for batch in _batches(pool, rows, ["row", *columns]):
-        parts = [batch[name].to_pylist() for name in columns]
-        for row, *pieces in zip(batch["row"].to_pylist(), *parts, strict=True):
-            joined = "\n\n".join(piece for piece in pieces if piece).strip()
-            if joined:
-                yield _Row(row, joined)
-
-
-def _rows(pool: Pool, rows: Sequence[int] | None) -> np.ndarray:
-    found = [batch["row"].to_numpy() for batch in _batches(pool, rows, ["row"])]
-    return np.concatenate([np.empty(0, np.int64), *found])
-
-
-def _batches(pool: Pool, rows: Sequence[int] | None, columns: Sequence[str]) -> Iterator[Any]:
-    """The readable rows of the pool, or those of ``rows``."""
     wanted = None if rows is None else np.asarray(rows, np.int64)
     for shard in pool.shards:
-        for batch in shard.read(columns):
-            if wanted is None:
-                yield batch
-            else:
-                yield batch.filter(pa.array(np.isin(batch["row"].to_numpy(), wanted)))
+        for batch in shard.read(["row", "prompt", "response"]):
+            few = (
+                batch if wanted is None else batch.filter(pa.array(np.isin(batch["row"].to_numpy(), wanted)))
+            )
+            parts = zip(*(few[name].to_pylist() for name in ("row", "prompt", "response")), strict=True)
+            for row, prompt, response in parts:
+                if joined := _text(prompt, response, text):
+                    yield _Row(row, joined)
 
 
 def _guess(text: str, limit: int | None) -> int:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, leave_nothing_else
+from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, loss_facts
 from handpicked.scorers.lm.losses import Losses
-from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, write_scores
+from handpicked.scorers.part_scorer import PartScorer, RowsWork, summed
 from handpicked.scorers.scorer import Scope
-from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 
 COMPANIONS = ("loss_ratio", "over_1", "perplexity", "perplexity_alone", "tokens", "truncated")
 
 
 @dataclass(frozen=True)
-class Ifd(PoolScorer):
+class Ifd(PartScorer):
     """IFD (Li et al. 2024, From Quantity to Quality, arXiv 2308.12032; as a ratio of perplexities in
     arXiv 2402.00530, Eq. 1-3).
 
@@ -55,6 +53,7 @@ class Ifd(PoolScorer):
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+    part_rows: ClassVar[int] = LM_PART
 
     def identity(self) -> str:
         """See ``PoolScorer``."""
@@ -64,24 +63,27 @@ class Ifd(PoolScorer):
         """See ``PoolScorer``."""
         return self.lm.estimate(pool, rows, passes=2)
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """See ``PoolScorer``."""
-        score_ifd(self.name, self.lm, pool, rows, work, progress)
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
+        return ifd_work(self.name, self.lm)
+
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return ifd_facts(noted)
 
 
-def score_ifd(
-    name: str, lm: LanguageModel, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
-) -> None:
-    """Score the rows and write the columns of IFD, each beginning with ``name``."""
-    if (work / SCORES).is_file():
-        return
-    losses = lm.losses(pool, rows, work, progress, name=name, alone=True)
-    write_ifd(name, losses, work)
-    leave_nothing_else(work)
+def ifd_work(name: str, lm: LanguageModel) -> RowsWork:
+    """The work of IFD; its columns begin with ``name``."""
+    return lm.work(partial(ifd_table, name), LossPasses(alone=True))
 
 
-def write_ifd(name: str, losses: Losses, work: Path) -> None:
-    """The ratios and their parts, with counts of rows over 1 and of what was cut among the facts."""
+def ifd_facts(noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Those of the losses, and how many rows are over 1."""
+    return {**loss_facts(noted), "over 1": summed({"over 1": one["over 1"]} for one in noted)["over 1"]}
+
+
+def ifd_table(name: str, losses: Losses) -> tuple[pa.Table, dict[str, Any]]:
+    """The ratios and their parts, and how many are over 1."""
     table: list[dict[str, float | int | str | None]] = []
     for row in losses.rows():
         line: dict[str, float | int | str | None] = {"row": row.row, "reason": row.reason}
@@ -99,5 +101,4 @@ def write_ifd(name: str, losses: Losses, work: Path) -> None:
     kinds = [(value, pa.float64()) for value in (name, *(f"{name}_{one}" for one in COMPANIONS))]
     schema = pa.schema([("row", pa.int64()), *kinds, ("reason", pa.string())])
     over = sum(line.get(f"{name}_over_1") == 1 for line in table)
-    write_json(work / FACTS, {**losses.facts, "over 1": over})
-    write_scores(work, pa.Table.from_pylist(table, schema))
+    return pa.Table.from_pylist(table, schema), {"over 1": over}

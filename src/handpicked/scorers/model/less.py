@@ -15,14 +15,13 @@ to the averaged gradient.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from handpicked.errors import ConfigError, MissingPart, TrainingError
@@ -33,16 +32,25 @@ from handpicked.models.encode import cut
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.quiet import quiet
 from handpicked.models.template import Encoded, Template, load_template
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import config_of, context_of, number_type, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.gradients import AdamStep, Projection, adapter_weights, gradient
-from handpicked.scorers.lm.model_rows import Compute, ModelRow, batches, compute_rows, write_rows
+from handpicked.scorers.lm.model_rows import (
+    Compute,
+    ModelRow,
+    batches,
+    compute_rows,
+    rows_table,
+    truncation_facts,
+)
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
-from handpicked.scorers.pool_scorer import SCORES, PoolScorer
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
+from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.workers import PartFiles
 
 OPERATIONS = 8
 """A weight and a token: two forward, two backward through weights that are not trained, the head, and time in
@@ -51,7 +59,7 @@ steps that are no products.
 
 
 @dataclass(frozen=True)
-class Less(PoolScorer):
+class Less(PartScorer):
     """The mean cosine, weighted by learning rate, between a row's Adam step and the target's gradient;
     the largest over subsets.
 
@@ -87,13 +95,14 @@ class Less(PoolScorer):
     cost: ClassVar[Cost] = "model backward"
     version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = (*LANGUAGE_MODEL, "peft")
+    part_rows: ClassVar[int] = 512
 
     def identity(self) -> str:
         """The base model, every file of every state, and the target's content.
 
         Raises ConfigError too where a target has no response.
         """
-        self._check_target()
+        self.check_target()
         states = find_states(self.checkpoint)
         files = hashlib.sha256()
         for state in states:
@@ -106,7 +115,7 @@ class Less(PoolScorer):
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, of all states and those of the target included."""
-        self._check_target()
+        self.check_target()
         states = find_states(self.checkpoint)
         encode = Encoder(states[0])
         told = forecast(
@@ -120,92 +129,54 @@ class Less(PoolScorer):
         )
         return f"forward and backward at {len(states)} states: {told}"
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """The influence of every row; null for an empty response, or one for which
-        its prompt leaves no room.
-        """
-        if (work / SCORES).is_file():
-            return
-        self._check_target()
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
         states = find_states(self.checkpoint)
-        encode = Encoder(states[0])
-        items, encoded = [], {}
-        for example in pool.examples(rows):
-            row, whole = encode(example)
-            items.append(row)
-            if whole is not None:
-                encoded[row.row] = whole
-        similar = self._similarities(states, encode, batches(items, 1), encoded, work, progress)
-        write_rows(work, self.values, items, {row: [float(one.max())] for row, one in similar.items()})
-        for kept in (*work.glob("step-*.jsonl"), *work.glob("target-*.npy")):
-            kept.unlink()
+        return LessWork(self, states, Encoder(states[0]))
 
-    def _similarities(
-        self,
-        states: Sequence[AdamState],
-        encode: Encoder,
-        plan: Sequence[Sequence[ModelRow]],
-        encoded: dict[int, Encoded],
-        work: Path,
-        progress: Progress,
-    ) -> dict[int, np.ndarray]:
-        """Of every row the similarities to each subset, weighted over the states; one bar for all of them."""
-        tokens = sum(len(row.ids) for batch in plan for row in batch)
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return truncation_facts(noted)
+
+    def sections(self, rows: int) -> tuple[int, ...]:
+        """All rows once a state, so that a worker seldom changes its model."""
+        self.check_target()
+        return (rows,) * len(find_states(self.checkpoint))
+
+    def finish(self, files: PartFiles, work: Path) -> None:
+        """The influence of every row; null for an empty response, or one for which its prompt leaves no room."""
+        write_json(work / FACTS, self.facts(files.facts()))
+        states = find_states(self.checkpoint)
         rates = [state.learning_rate / sum(one.learning_rate for one in states) for state in states]
-        found = dict.fromkeys(encoded, np.zeros(len(set(self.target.subsets))))
-        with progress(self.name, total=len(states) * tokens) as step:
+        of_states = zip(*(files.tables(section) for section in range(len(states))), strict=True)
+        write_tables(work, (self._over_states(tables, rates) for tables in of_states))
 
-            @contextmanager
-            def same_bar(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-                del label, total
-                yield step
-
-            for state, rate in zip(states, rates, strict=True):
-                load = partial(self._load, state, encode, encoded, work)
-                of_state = compute_rows(plan, work / f"step-{state.step}.jsonl", load, same_bar, self.name)
-                found = {row: total + rate * np.asarray(of_state[row]) for row, total in found.items()}
-        return found
-
-    def _load(
-        self, state: AdamState, encode: Encoder, encoded: dict[int, Encoded], work: Path
-    ) -> tuple[Any, Compute]:
-        """The cosine of a row's projected Adam step to the gradient of each subset, at one state."""
-        import torch
-
-        model = load_with_adapter(state)
-        names = [name for name, _ in adapter_weights(model)]
-        count = sum(weight.numel() for _, weight in adapter_weights(model))
-        project = Projection(count, self.dimension, self.seed, model.device)
-        adam = AdamStep(state, names, model.device)
-        wanted = self._target_gradients(model, project, encode, work / f"target-{state.step}.npy").to(
-            model.device
+    def _over_states(self, tables: Sequence[pa.Table], rates: Sequence[float]) -> pa.Table:
+        """Of every row of a part the similarity to each subset, weighted over the states; the largest."""
+        valued = tables[0][SIMILARITIES].is_valid().to_numpy()
+        similar: Any = 0.0
+        for table, rate in zip(tables, rates, strict=True):
+            flat = table[SIMILARITIES].combine_chunks().drop_null().flatten().to_numpy(zero_copy_only=False)
+            similar = similar + rate * flat.reshape(int(valued.sum()), -1)
+        values = np.full(len(tables[0]), np.nan)
+        if valued.any():
+            values[valued] = similar.max(axis=1)
+        finite = np.isfinite(values)
+        reasons = [
+            None if good else reason or f"the model gave no number for {self.name}"
+            for good, reason in zip(finite, tables[0]["reason"].to_pylist(), strict=True)
+        ]
+        return pa.table(
+            {
+                "row": tables[0]["row"],
+                self.values[0]: pa.array(np.where(finite, values, 0.0), mask=~finite),
+                self.values[1]: tables[0][self.values[1]],
+                "reason": pa.array(reasons, pa.string()),
+            }
         )
 
-        def compute(batch: Sequence[ModelRow]) -> list[list[float]]:
-            steps = (project(adam(gradient(model, encoded[row.row]))) for row in batch)
-            return [(wanted @ torch.nn.functional.normalize(step, dim=0)).tolist() for step in steps]
-
-        return model.get_base_model(), compute
-
-    def _target_gradients(self, model: Any, project: Projection, encode: Encoder, kept: Path) -> Any:
-        """The projected mean gradient of each subset, of length 1: float32 [subsets,
-        dimension]. Kept, for a resumed run.
-        """
-        import torch
-
-        if kept.is_file():
-            return torch.from_numpy(np.load(kept, allow_pickle=False))
-        names = sorted(set(self.target.subsets))
-        sums = torch.zeros(len(names), self.dimension, dtype=torch.float32)
-        for subset, row in zip(self.target.subsets, encode.targets(self.target), strict=True):
-            sums[names.index(subset)] += project(gradient(model, row)).cpu()
-        found = torch.nn.functional.normalize(sums, dim=1)
-        aside = kept.with_suffix(".part.npy")
-        np.save(aside, found.numpy())
-        aside.rename(kept)
-        return found
-
-    def _check_target(self) -> None:
+    def check_target(self) -> None:
+        """Raise ConfigError where a target has no response."""
         bare = [prompt for prompt in self.target if not (prompt.reference or "").strip()]
         if bare:
             raise ConfigError(
@@ -214,6 +185,78 @@ class Less(PoolScorer):
                 f"{bare[0].text[:60]!r}), and less needs the loss on it. Give responses, or "
                 "select by rds, which can do without."
             )
+
+
+SIMILARITIES = "similarities"
+"""The column of a part: of each row the cosine to the gradient of every subset, at one state."""
+
+
+@dataclass
+class LessWork:
+    """Cosines of the rows of parts at one state after the other, in one worker."""
+
+    scorer: Less
+    states: Sequence[AdamState]
+    encode: Encoder
+    _at: tuple[int, tuple[Any, Compute]] | None = None
+    _encoded: dict[int, Encoded] = field(default_factory=dict)
+
+    def read(self, section: int, examples: Sequence[Example]) -> Any:
+        """See ``RowsWork``."""
+        return section, [self.encode(example) for example in examples]
+
+    def read_beside(self, section: int, first: int, end: int) -> Any:
+        """See ``RowsWork``."""
+        raise NotImplementedError("all sections are of rows")
+
+    def compute(self, ready: Any, step: Callable[[float], None]) -> pa.Table:
+        """See ``RowsWork``."""
+        section, read = ready
+        items: list[ModelRow] = [row for row, _ in read]
+        self._encoded = {row.row: whole for row, whole in read if whole is not None}
+        plan = batches(items, 1)
+        found = compute_rows(plan, *self._at_state(section), step) if plan else {}
+        table = rows_table(("none", self.scorer.values[1]), items, {}).drop_columns(["none", "reason"])
+        cosines = pa.array([found.get(row.row) for row in items], pa.list_(pa.float64()))
+        reasons = pa.array([row.reason for row in items], pa.string())
+        return table.append_column(SIMILARITIES, cosines).append_column("reason", reasons)
+
+    def _at_state(self, section: int) -> tuple[Any, Compute]:
+        """The model with the adapter of a state, one at a time, and what computes with it."""
+        if self._at is None or self._at[0] != section:
+            self._at = None  # its memory goes before the next is loaded
+            self._at = section, self._load(self.states[section])
+        return self._at[1]
+
+    def _load(self, state: AdamState) -> tuple[Any, Compute]:
+        """What gives the cosine of a row's projected Adam step to the gradient of each subset."""
+        import torch
+
+        model = load_with_adapter(state)
+        names = [name for name, _ in adapter_weights(model)]
+        count = sum(weight.numel() for _, weight in adapter_weights(model))
+        project = Projection(count, self.scorer.dimension, self.scorer.seed, model.device)
+        adam = AdamStep(state, names, model.device)
+        wanted = self._target_gradients(model, project).to(model.device)
+
+        def compute(batch: Sequence[ModelRow]) -> list[list[float]]:
+            steps = (project(adam(gradient(model, self._encoded[row.row]))) for row in batch)
+            return [(wanted @ torch.nn.functional.normalize(step, dim=0)).tolist() for step in steps]
+
+        return model.get_base_model(), compute
+
+    def _target_gradients(self, model: Any, project: Projection) -> Any:
+        """The projected mean gradient of each subset, of length 1: float32 [subsets, dimension]. Every worker
+        makes its own.
+        """
+        import torch
+
+        target = self.scorer.target
+        names = sorted(set(target.subsets))
+        sums = torch.zeros(len(names), self.scorer.dimension, dtype=torch.float32)
+        for subset, row in zip(target.subsets, self.encode.targets(target), strict=True):
+            sums[names.index(subset)] += project(gradient(model, row)).cpu()
+        return torch.nn.functional.normalize(sums, dim=1)
 
 
 class Encoder:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, leave_nothing_else
-from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, write_scores
+from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, loss_facts
+from handpicked.scorers.lm.losses import Losses
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
 from handpicked.scorers.scorer import Scope
-from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 
 
 @dataclass(frozen=True)
-class Perplexity(PoolScorer):
+class Perplexity(PartScorer):
     """Perplexity of the response given the prompt: exp(-1/N sum_i log p(a_i | Q, a_1 ..
     a_{i-1})), N response tokens.
 
@@ -45,6 +43,7 @@ class Perplexity(PoolScorer):
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+    part_rows: ClassVar[int] = LM_PART
 
     def identity(self) -> str:
         """See ``PoolScorer``."""
@@ -54,18 +53,22 @@ class Perplexity(PoolScorer):
         """See ``PoolScorer``."""
         return self.lm.estimate(pool, rows, passes=1)
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """See ``PoolScorer``."""
-        if (work / SCORES).is_file():
-            return
-        losses = self.lm.losses(pool, rows, work, progress, name=self.name, alone=False)
-        table = [
-            (row.row, None if row.given is None else math.exp(row.given), row.tokens, row.cut, row.reason)
-            for row in losses.rows()
-        ]
-        names = ("row", *self.values, "reason")
-        kinds = (pa.int64(), *[pa.float64()] * len(self.values), pa.string())
-        arrays = [pa.array([line[i] for line in table], kind) for i, kind in enumerate(kinds)]
-        write_json(work / FACTS, losses.facts)
-        write_scores(work, pa.table(arrays, names=list(names)))
-        leave_nothing_else(work)
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
+        return self.lm.work(perplexity_table, LossPasses(alone=False))
+
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return loss_facts(noted)
+
+
+def perplexity_table(losses: Losses) -> tuple[pa.Table, dict[str, Any]]:
+    """The perplexities; nothing to note."""
+    table = [
+        (row.row, None if row.given is None else math.exp(row.given), row.tokens, row.cut, row.reason)
+        for row in losses.rows()
+    ]
+    names = ("row", *Perplexity.values, "reason")
+    kinds = (pa.int64(), *[pa.float64()] * len(Perplexity.values), pa.string())
+    arrays = [pa.array([line[i] for line in table], kind) for i, kind in enumerate(kinds)]
+    return pa.table(arrays, names=list(names)), {}

@@ -11,12 +11,15 @@ which does no harm at its batch size of 1; here it never does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from handpicked.config import EXECUTION, ModelSettings
@@ -24,21 +27,27 @@ from handpicked.errors import TrainingError
 from handpicked.method import HIDDEN, parts, read_by
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
-from handpicked.progress import Progress
+from handpicked.models.threads import side_by_side
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import config_of, context_of, made_of, size_of, template_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.model_rows import ModelRow, batches, packed
-from handpicked.scorers.lm.resemblance import Compared, write_resemblance
+from handpicked.scorers.lm.resemblance import (
+    ROWS,
+    Compared,
+    compared_table,
+    targets_table,
+    write_resemblance,
+)
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
-from handpicked.scorers.lm.vectors import Embed, compute_vectors, forget_vectors
-from handpicked.scorers.pool_scorer import SCORES, PoolScorer
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.workers import PartFiles
 
 
 @dataclass(frozen=True)
-class Rds(PoolScorer):
+class Rds(PartScorer):
     """``rds`` is the cosine to the most similar target, ``rds_rank`` the place in the round
     robin, 1 the first to be taken.
 
@@ -85,51 +94,43 @@ class Rds(PoolScorer):
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Tokens and time, those of the target included."""
-        template, limit = self._template()
+        template, limit = self.template_and_limit()
         return forecast(
             pool,
             rows,
-            lambda one: len(self._row(template, limit, one).ids),
+            lambda one: len(self.row(template, limit, one).ids),
             size_of(self.model),
             self.model,
-            more_tokens=sum(len(row.ids) for row in self._targets(template, limit)),
+            more_tokens=sum(len(row.ids) for row in self.targets(template, limit)),
         )
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """Similarity and rank of every row; null for an empty response and for a
-        vector without a direction.
-        """
-        if (work / SCORES).is_file():
-            return
-        template, limit = self._template()
-        found, items = [], []
-        for example in pool.examples(rows):
-            row = self._row(template, limit, example)
-            found.append(Compared(example.row, example.id, row.truncated, row.reason))
-            if row.reason is None:
-                items.append(row)
-        targets = self._targets(template, limit)
-        # Targets are embedded like rows and in one file with them, after them.
-        everything = [*items, *targets]
-        place_of = {row.row: place for place, row in enumerate(everything)}
-        plan = [[place_of[row.row] for row in batch] for batch in batches(everything, self.batch_tokens)]
-        vectors = compute_vectors(
-            work,
-            plan,
-            [len(row.ids) for row in everything],
-            lambda: self._load(everything),
-            progress,
-            self.name,
-        )
-        assert vectors is not None  # there is a target
-        write_resemblance(work, self.values, found, vectors[: len(items)], self.target, vectors[len(items) :])
-        forget_vectors(work)
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
+        return RdsWork(self, *self.template_and_limit())
 
-    def _template(self) -> tuple[Template, int]:
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``: ``finish`` finds them."""
+        return {}
+
+    def sections(self, rows: int) -> tuple[int, ...]:
+        """The rows, and the targets."""
+        return (rows, len(self.target))
+
+    def of_rows(self, section: int) -> bool:
+        """See ``PartScorer``."""
+        return section == ROWS
+
+    def finish(self, files: PartFiles, work: Path) -> None:
+        """Similarity and rank of every row; null for an empty response and for a vector without a direction."""
+        write_resemblance(work, self.values, files, self.target)
+
+    def template_and_limit(self) -> tuple[Template, int]:
+        """The chat template, and the tokens of a row that are read."""
         limit = context_of(config_of(self.model), self.max_length)
         return load_template(self.template, load_tokenizer(self.model)), limit
 
-    def _row(self, template: Template, limit: int, example: Example) -> ModelRow:
+    def row(self, template: Template, limit: int, example: Example) -> ModelRow:
+        """A row as the model reads it."""
         if not example.response.strip():
             return ModelRow(example.row, reason="the response is empty")
         try:
@@ -137,21 +138,65 @@ class Rds(PoolScorer):
         except TrainingError as error:
             return ModelRow(example.row, reason=str(error))
 
-    def _targets(self, template: Template, limit: int) -> list[ModelRow]:
-        """The targets as rows of negative numbers."""
+    def targets(self, template: Template, limit: int) -> list[ModelRow]:
+        """The targets as rows of their own numbers."""
         whole = self.target.whole
         return [
-            _cut(-1 - place, encode_target(template, prompt, whole), limit)
+            _cut(place, encode_target(template, prompt, whole), limit)
             for place, prompt in enumerate(self.target)
         ]
 
-    def _load(self, rows: Sequence[ModelRow]) -> tuple[Any, Embed]:
-        model: Any = load_model(self.model)
 
-        def embed(places: Sequence[int]) -> np.ndarray:
-            return weighted_means(model, [rows[place].ids for place in places])
+@dataclass(frozen=True)
+class _Read:
+    """A part: its rows (None: it is of targets), and those that the model reads."""
 
-        return model, embed
+    compared: list[Compared] | None
+    items: list[ModelRow]
+
+
+@dataclass
+class RdsWork:
+    """Vectors of the rows and targets of parts, in one worker."""
+
+    scorer: Rds
+    template: Template
+    limit: int
+
+    def read(self, section: int, examples: Sequence[Example]) -> _Read:
+        """See ``RowsWork``."""
+        del section
+        rows = [self.scorer.row(self.template, self.limit, example) for example in examples]
+        compared = [
+            Compared(row.row, example.id, row.truncated, row.reason)
+            for row, example in zip(rows, examples, strict=True)
+        ]
+        return _Read(compared, [row for row in rows if row.reason is None])
+
+    def read_beside(self, section: int, first: int, end: int) -> _Read:
+        """See ``RowsWork``: targets."""
+        del section
+        return _Read(None, self.scorer.targets(self.template, self.limit)[first:end])
+
+    def compute(self, ready: _Read, step: Callable[[float], None]) -> pa.Table:
+        """See ``RowsWork``."""
+        place_of = {row.row: place for place, row in enumerate(ready.items)}
+        plan = batches(ready.items, self.scorer.batch_tokens)
+        vectors = np.empty((len(ready.items), self.model.config.get_text_config().hidden_size), np.float32)
+
+        def means(batch: Sequence[ModelRow]) -> np.ndarray:
+            return weighted_means(self.model, [row.ids for row in batch])
+
+        with closing(side_by_side(means, plan, self.model)) as made:
+            for batch, found in zip(plan, made, strict=True):
+                vectors[[place_of[row.row] for row in batch]] = found
+                step(len(batch))
+        return targets_table(vectors) if ready.compared is None else compared_table(ready.compared, vectors)
+
+    @cached_property
+    def model(self) -> Any:
+        """Loaded when it is asked for first."""
+        return load_model(self.scorer.model)
 
 
 def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:

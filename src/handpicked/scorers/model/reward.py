@@ -8,9 +8,8 @@ no reward model is small enough to be bundled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -26,26 +25,17 @@ from handpicked.models.classifier import (
     resolve_classifier,
 )
 from handpicked.models.template import own_template, render, takes_of
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
-from handpicked.scorers.lm.model_rows import (
-    JOURNAL,
-    Compute,
-    ModelRow,
-    batches,
-    compute_rows,
-    packed,
-    write_rows,
-)
-from handpicked.scorers.pool_scorer import SCORES, PoolScorer
+from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
 
 @dataclass(frozen=True)
-class Reward(PoolScorer):
+class Reward(PartScorer):
     """The output of a sequence-classification model with one label for a whole
     conversation; higher is better.
 
@@ -88,19 +78,16 @@ class Reward(PoolScorer):
         )
         return forecast(pool, rows, lambda one: len(encode(one).ids), weights, self.model)
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """The reward of every row, null for an empty response."""
-        if (work / SCORES).is_file():
-            return
-        encode = self._encoder()
-        items = [encode(example) for example in pool.examples(rows)]
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``. Null for an empty response."""
         # Without a padding token the model takes the last place for the end of the text: one row at a time,
         # then.
         padded = classifier_config(self.model).pad_token_id is not None
-        plan = batches(items, self.batch_tokens if padded else 1)
-        values = compute_rows(plan, work / JOURNAL, self._load, progress, self.name)
-        write_rows(work, self.values, items, values)
-        (work / JOURNAL).unlink(missing_ok=True)
+        return ModelRowsWork(self.values, self._encoder(), self._load, self.batch_tokens if padded else 1)
+
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return truncation_facts(noted)
 
     def _load(self) -> tuple[Any, Compute]:
         import torch

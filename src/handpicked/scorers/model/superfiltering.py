@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import LanguageModel
-from handpicked.scorers.model.ifd import COMPANIONS, score_ifd
-from handpicked.scorers.pool_scorer import PoolScorer
+from handpicked.scorers.lm.likelihood import LM_PART, LanguageModel
+from handpicked.scorers.model.ifd import COMPANIONS, ifd_facts, ifd_work
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
@@ -19,7 +17,7 @@ PLAIN = LanguageModel(template="plain")
 
 
 @dataclass(frozen=True)
-class Superfiltering(PoolScorer):
+class Superfiltering(PartScorer):
     """IFD by a small model (Li et al. 2024, Superfiltering, arXiv 2402.00530, Eq. 1-3; they
     take GPT-2 of 124M weights).
 
@@ -41,6 +39,7 @@ class Superfiltering(PoolScorer):
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+    part_rows: ClassVar[int] = LM_PART
 
     def identity(self) -> str:
         """See ``PoolScorer``."""
@@ -50,6 +49,10 @@ class Superfiltering(PoolScorer):
         """See ``PoolScorer``."""
         return self.lm.estimate(pool, rows, passes=2)
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """See ``PoolScorer``."""
-        score_ifd(self.name, self.lm, pool, rows, work, progress)
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
+        return ifd_work(self.name, self.lm)
+
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return ifd_facts(noted)

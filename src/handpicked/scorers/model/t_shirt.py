@@ -5,31 +5,34 @@ of a row.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, leave_nothing_else
+from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, LossPasses, loss_facts
 from handpicked.scorers.lm.losses import LARGEST, Losses
 from handpicked.scorers.lm.noise import Noise
-from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, write_scores
+from handpicked.scorers.lm.quantile import quantile
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.workers import PartFiles
 
 NEIGHBOURS = 30
 NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too large for a perplexity"
 
 
 @dataclass(frozen=True)
-class TShirt(PoolScorer):
+class TShirt(PartScorer):
     """Selective IFD over neighbours (Fu et al. 2025, T-SHIRT, arXiv 2506.01317, and the authors' code).
 
     For response token t, Delta_t = log p(a_t | a_<t) - log p(a_t | Q, a_<t): below 0 where the prompt helps.
@@ -68,6 +71,7 @@ class TShirt(PoolScorer):
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
+    part_rows: ClassVar[int] = 64
 
     def identity(self) -> str:
         """See ``PoolScorer``."""
@@ -78,49 +82,93 @@ class TShirt(PoolScorer):
         told = self.lm.estimate(pool, rows, passes=2, times=1 + self.neighbours)
         return f"{told} (score.neighbours=0 does the row alone)" if self.neighbours else told
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
-        """See ``PoolScorer``."""
-        if (work / SCORES).is_file():
-            return
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
         noise = Noise(seed=self.seed) if self.neighbours else None
-        losses = self.lm.losses(
-            pool, rows, work, progress,
-            name=self.name, alone=True, each=True, neighbours=self.neighbours, noise=noise,
-        )  # fmt: skip
-        self.write(losses, work)
-        leave_nothing_else(work)
+        asked = LossPasses(alone=True, each=True, neighbours=self.neighbours, noise=noise)
+        return self.lm.work(partial(delta_table, self.copies), asked)
 
-    def write(self, losses: Losses, work: Path) -> None:
-        """The columns, from the losses of all tokens. The threshold is among the facts."""
-        copies = range(1, self.neighbours + 1) if self.neighbours else range(1)
-        deltas = [delta for copy in copies for _, delta in _deltas(losses, copy)]
-        moved = np.abs(np.concatenate(deltas)) if deltas else np.zeros(1, np.float32)
-        threshold = float(np.percentile(moved, 100 * (1 - self.ratio)))
-        found: dict[int, list[tuple[float, float]]] = {}
-        for copy in copies:
-            for row, delta in _deltas(losses, copy):
-                exponents = _selected(delta, threshold), float(delta.mean(dtype=np.float64))
-                if max(exponents) <= LARGEST:
-                    found.setdefault(row, []).append((math.exp(exponents[0]), math.exp(exponents[1])))
-        table: list[dict[str, float | int | str | None]] = []
-        for one in losses.rows():
-            line: dict[str, float | int | str | None] = {"row": one.row, "reason": one.reason}
-            line |= {"t-shirt_tokens": one.tokens, "t-shirt_truncated": one.cut}
-            values = np.array(found.get(one.row, []))
-            if one.reason is None and len(values) < len(copies):
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``."""
+        return loss_facts(noted)
+
+    @property
+    def copies(self) -> range:
+        """The numbers of the neighbours that count: 0, the row itself, where there are no others."""
+        return range(1, self.neighbours + 1) if self.neighbours else range(1)
+
+    def finish(self, files: PartFiles, work: Path) -> None:
+        """The threshold from the tokens of all parts, then the columns, part by part. The threshold is among
+        the facts.
+        """
+        threshold = quantile(lambda: map(_moved, files.tables()), 1 - self.ratio) or 0.0
+        write_json(work / FACTS, {**self.facts(files.facts()), "threshold": round(threshold, 6)})
+        write_tables(work, (self._scored(table, threshold) for table in files.tables()))
+
+    def _scored(self, table: pa.Table, threshold: float) -> pa.Table:
+        lines: list[dict[str, Any]] = []
+        for one in table.to_pylist():
+            line = {name: one[name] for name in ("row", "reason", "t-shirt_tokens", "t-shirt_truncated")}
+            values = np.array([ratios for delta in one["deltas"] if (ratios := _ratios(delta, threshold))])
+            if one["reason"] is None and len(values) < len(self.copies):
                 line["reason"] = NO_RATIO
-            elif one.reason is None:
+            elif one["reason"] is None:
                 line |= {
                     "t-shirt": float(values[:, 0].mean()),
                     "t-shirt_spread": float(values[:, 0].std()),
                     "t-shirt_ifd": float(values[:, 1].mean()),
                 }
-            table.append(line)
+            lines.append(line)
         schema = pa.schema(
             [("row", pa.int64()), *((value, pa.float64()) for value in self.values), ("reason", pa.string())]
         )
-        write_json(work / FACTS, {**losses.facts, "threshold": round(threshold, 6)})
-        write_scores(work, pa.Table.from_pylist(table, schema))
+        return pa.Table.from_pylist(lines, schema)
+
+
+DELTAS = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("t-shirt_tokens", pa.int64()),
+        ("t-shirt_truncated", pa.int64()),
+        ("deltas", pa.list_(pa.list_(pa.float32()))),
+        ("reason", pa.string()),
+    ]
+)
+"""A part: of each row the Delta of every response token, in each copy that has losses."""
+
+
+def delta_table(copies: Sequence[int], losses: Losses) -> tuple[pa.Table, dict[str, Any]]:
+    """The table of a part; nothing to note."""
+    deltas: dict[int, list[np.ndarray]] = {}
+    for copy in copies:
+        for row in losses.rows(copy):
+            found = deltas.setdefault(row.row, [])
+            if row.each_given is not None and row.each_alone is not None:
+                found.append(row.each_given - row.each_alone)
+    lines = [
+        {
+            "row": one.row,
+            "t-shirt_tokens": one.tokens,
+            "t-shirt_truncated": one.cut,
+            "deltas": deltas[one.row],
+            "reason": one.reason,
+        }
+        for one in losses.rows()
+    ]
+    return pa.Table.from_pylist(lines, DELTAS), {}
+
+
+def _moved(table: pa.Table) -> np.ndarray:
+    """By how much the prompt moves each token of a part."""
+    flat = table["deltas"].combine_chunks().flatten().flatten()
+    return np.abs(np.asarray(flat, np.float32))
+
+
+def _ratios(delta: Sequence[float], threshold: float) -> tuple[float, float] | None:
+    """S-IFD and IFD of one copy; None where one is too large for a number."""
+    array = np.array(delta, np.float32)
+    exponents = _selected(array, threshold), float(array.mean(dtype=np.float64))
+    return (math.exp(exponents[0]), math.exp(exponents[1])) if max(exponents) <= LARGEST else None
 
 
 def selective_ifd(delta: np.ndarray, threshold: float) -> float:
@@ -133,10 +181,3 @@ def selective_ifd(delta: np.ndarray, threshold: float) -> float:
 def _selected(delta: np.ndarray, threshold: float) -> float:
     chosen = delta[np.abs(delta) > threshold]
     return float(chosen.mean(dtype=np.float64)) if len(chosen) else 0.0
-
-
-def _deltas(losses: Losses, neighbour: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Row and Delta of every response token, for the rows that have losses."""
-    for row in losses.rows(neighbour):
-        if row.each_given is not None and row.each_alone is not None:
-            yield row.row, row.each_given - row.each_alone

@@ -7,29 +7,35 @@ taken in round robin over the targets, as for ``rds``, but with sentence embeddi
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
+import pyarrow as pa
 
 from handpicked.config import BUNDLED_EMBEDDER
 from handpicked.method import read_by
 from handpicked.models.embed import embed
-from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
-from handpicked.scorers.lm.resemblance import Compared, write_resemblance
+from handpicked.scorers.lm.resemblance import (
+    ROWS,
+    Compared,
+    compared_table,
+    targets_table,
+    write_resemblance,
+)
 from handpicked.scorers.lm.target import TargetSet, target_text
-from handpicked.scorers.model.embedding import ROWS, VECTORS, Embedding
-from handpicked.scorers.pool_scorer import SCORES, PoolScorer, read_scores
+from handpicked.scorers.lm.vectors import vectors_of
+from handpicked.scorers.model.embedding import Embedding, EmbeddingWork
+from handpicked.scorers.part_scorer import PartScorer, RowsWork
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import EMBEDDER
+from handpicked.workers import PartFiles
 
 
 @dataclass(frozen=True)
-class TargetSimilarity(PoolScorer):
+class TargetSimilarity(PartScorer):
     """``target-similarity`` is the cosine to the most similar target, ``target-similarity_rank`` the
     place in the round robin.
 
@@ -71,32 +77,61 @@ class TargetSimilarity(PoolScorer):
         """Tokens and time; the few targets come on top."""
         return f"{self._embedding.estimate(pool, rows)}, and {len(self.target):,} targets"
 
-    def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+    def opened(self) -> RowsWork:
+        """See ``PartScorer``."""
+        return SimilarityWork(self.target, EmbeddingWork(self.embedder, self._embedding.text))
+
+    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See ``PartScorer``: ``finish`` finds them."""
+        return {}
+
+    def sections(self, rows: int) -> tuple[int, ...]:
+        """The rows, and the targets."""
+        return (rows, len(self.target))
+
+    def of_rows(self, section: int) -> bool:
+        """See ``PartScorer``."""
+        return section == ROWS
+
+    def finish(self, files: PartFiles, work: Path) -> None:
         """Similarity and rank of every row; null for an empty response and for a row without an embedding."""
-        if (work / SCORES).is_file():
-            return
-        folder = work / "embedding"
-        folder.mkdir(exist_ok=True)
-        self._embedding.score(pool, rows, folder, progress)
-        table = read_scores(folder)
-        told = {line["row"]: line for line in table.select(["row", "embedding_cut", "reason"]).to_pylist()}
-        compared = [
-            _compared(example, told[example.row]["embedding_cut"], told[example.row]["reason"])
-            for example in pool.examples(rows)
-        ]
-        valued = [row.row for row in compared if row.reason is None]
-        # Each file is of the rows that have an embedding, ascending.
-        of_row, vectors = (
-            np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (ROWS, VECTORS)
-        )
-        targets = embed([target_text(prompt, self.target.whole) for prompt in self.target], self.embedder)
-        of_valued = vectors[np.searchsorted(of_row, valued)]
-        write_resemblance(work, self.values, compared, of_valued, self.target, targets)
-        shutil.rmtree(folder)
+        write_resemblance(work, self.values, files, self.target)
 
     @property
     def _embedding(self) -> Embedding:
         return Embedding(self.embedder, "both" if self.target.whole else "prompt")
+
+
+@dataclass(frozen=True)
+class SimilarityWork:
+    """Embeddings of the rows and targets of parts, in one worker."""
+
+    target: TargetSet
+    embedding: EmbeddingWork
+
+    def read(self, section: int, examples: Sequence[Example]) -> Any:
+        """See ``RowsWork``."""
+        return examples, self.embedding.read(section, examples)
+
+    def read_beside(self, section: int, first: int, end: int) -> Any:
+        """See ``RowsWork``: the texts of targets."""
+        del section
+        return None, [target_text(prompt, self.target.whole) for prompt in self.target][first:end]
+
+    def compute(self, ready: Any, step: Callable[[float], None]) -> pa.Table:
+        """See ``RowsWork``."""
+        examples, texts = ready
+        if examples is None:
+            return targets_table(embed(texts, self.embedding.model))
+        table = self.embedding.compute(texts, step)
+        compared = [
+            _compared(example, cut, reason)
+            for example, cut, reason in zip(
+                examples, table["embedding_cut"].to_pylist(), table["reason"].to_pylist(), strict=True
+            )
+        ]
+        valued = table.filter(pa.array([row.reason is None for row in compared], pa.bool_()))
+        return compared_table(compared, vectors_of(valued))
 
 
 def _compared(example: Example, cut: float | None, reason: str | None) -> Compared:

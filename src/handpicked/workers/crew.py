@@ -1,0 +1,161 @@
+"""Runs the parts of a task by workers elsewhere: hands them out, takes reports, replaces who dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from handpicked import errors
+from handpicked.errors import HandpickedError, WorkerError
+from handpicked.workers.parts import Part, Task
+from handpicked.workers.schedule import TRIES, Schedule
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker that has begun, and the releases of the libraries there."""
+
+    releases: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """So many items of its part are done."""
+
+    items: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Its part is done and in its file."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Its part is not done, for a reason of the device; ``dead``: and neither is there a worker any more."""
+
+    why: str
+    dead: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The task ends with an error of ours, by the name of its class."""
+
+    kind: str
+    message: str
+
+    def error(self) -> HandpickedError:
+        """The error as it was raised there."""
+        made = getattr(errors, self.kind, HandpickedError)
+        simple = made if made is not errors.Refused else errors.TrainingError
+        found: HandpickedError = simple(self.message)
+        return found
+
+
+@dataclass(frozen=True)
+class Bug:
+    """The task ends with an error that nobody foresaw; its traceback."""
+
+    traceback: str
+
+
+Report = Ready | Step | Finished | Trouble | Refused | Bug
+
+
+class Crew(Protocol):
+    """Workers by name. Each is on a device; a name stays with its device when its worker is replaced."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the workers that there may be."""
+        ...
+
+    def start(self, name: str) -> bool:
+        """Begin a worker, or another in its place. False where there can be none any more."""
+        ...
+
+    def give(self, name: str, part: Part, following: Part | None) -> None:
+        """Let a worker do ``part``."""
+        ...
+
+    def report(self) -> tuple[str, Report]:
+        """Wait for the next report of any worker."""
+        ...
+
+
+class BrokenWorker(RuntimeError):
+    """A worker ended with an error that nobody foresaw. Holds its traceback."""
+
+
+def lead(
+    crew: Crew, task: Task, missing: Sequence[Part], releases: dict[str, str], step: Callable[[float], None]
+) -> None:
+    """Have all ``missing`` parts done.
+
+    Raises:
+        WorkerError: a part was begun too often, workers disagree with ``releases``, or none is left.
+        HandpickedError: what the task raised in a worker.
+    """
+    schedule = Schedule(task, missing)
+    idle: list[str] = []
+    deaths = dict.fromkeys(crew.names, 0)
+    counted = dict.fromkeys(crew.names, 0.0)
+    alive = {name for name in list(crew.names)[: len(missing)] if crew.start(name)}
+    last = "no worker could be started"
+    while not schedule.over:
+        if not alive:
+            raise WorkerError(
+                f"{task.name}: no worker is left: {last}. What is done is kept; run the same command again."
+            )
+        name, report = crew.report()
+        match report:
+            case Ready():
+                _check_releases(task, name, report.releases, releases)
+                idle.append(name)
+            case Step():
+                counted[name] += report.items
+                step(report.items)
+            case Finished():
+                part = schedule.done(name)
+                step(len(part) - counted[name])
+                counted[name] = deaths[name] = 0
+                idle.append(name)
+            case Trouble():
+                step(-counted[name])
+                counted[name] = 0
+                last = f"{name}: {report.why}"
+                schedule.lost(name, report.why)
+                deaths[name] += 1
+                idle = [one for one in idle if one != name]
+                if not report.dead:
+                    idle.append(name)
+                elif deaths[name] >= TRIES or not crew.start(name):
+                    alive.discard(name)
+            case Refused():
+                raise report.error()
+            case Bug():
+                raise BrokenWorker(f"{task.name}, {name}:\n{report.traceback}")
+        idle = [name for name in idle if not _given(crew, schedule, name)]
+
+
+def _given(crew: Crew, schedule: Schedule, name: str) -> bool:
+    part = schedule.take(name)
+    if part is not None:
+        crew.give(name, part, schedule.following(name))
+    return part is not None
+
+
+def _check_releases(task: Task, name: str, there: dict[str, str], here: dict[str, str]) -> None:
+    """Parts of two releases in one result would be nobody's result."""
+    differ = [
+        f"{library} is {there.get(library)} there and {release} here"
+        for library, release in here.items()
+        if there.get(library) != release
+    ]
+    if differ:
+        raise WorkerError(
+            f"{task.name}: the worker {name} has other versions: {'; '.join(differ)}. Values could differ between "
+            "parts. Install the same versions everywhere and run the same command again; what is done is kept."
+        )
