@@ -2,9 +2,9 @@
 
     python -m benchmarks.audit [--rows 1000000] [--pool pool-1m.parquet] [--alpaca alpaca_data.json] [--repeat 1]
 
-The pool is that of ``benchmarks.select``: random pieces of the standard library's text, of which many overlap,
-so that near copies are many. ``--alpaca`` audits that file too, and twice its rows tell how memory grows with
-the pool: ``half`` is the first half of the made pool. Each runs in a process of its own.
+The pool is that of ``benchmarks.select``: random pieces of the standard library's text, of which many
+overlap, so that near copies are many. ``--alpaca`` audits that file too, and twice its rows tell how memory
+grows with the pool: ``half`` is the first half of the made pool. Each runs in a process of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""``handpicked explore`` on a million rows: the index, the first screen, filters, searches, sorting and charts.
+"""``handpicked explore`` on a million rows: the index, the first screen, filters,
+searches, sorting and charts.
 
     python -m benchmarks.explore [--rows 1000000] [--seed 0] [--keep FOLDER]
 

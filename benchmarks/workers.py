@@ -5,11 +5,11 @@
     python -m benchmarks.workers --finish 1000000
 
 The task is IFD of made rows by ``--model`` (default: a random Llama of 50 thousand weights, made here), each
-run in a process of its own, one thread a worker. Repeats are interleaved, a ratio is taken within a repeat and
-the median told. ``busiest`` is the CPU time of the worker that had most of it, so that ``CPU of one worker /
-busiest of two`` is what two workers gain on cores that nobody else uses; beside a machine with other work,
-read that. ``--before`` is the ``src`` folder of a checkout without parts. Start-up (imports, the model) is
-included, and told apart by a run of one row.
+run in a process of its own, one thread a worker. Repeats are interleaved, a ratio is taken within a repeat
+and the median told. ``busiest`` is the CPU time of the worker that had most of it, so that ``CPU of one
+worker / busiest of two`` is what two workers gain on cores that nobody else uses; beside a machine with other
+work, read that. ``--before`` is the ``src`` folder of a checkout without parts. Start-up (imports, the model)
+is included, and told apart by a run of one row.
 
 ``--memory`` scores so many short rows and tells the peak of each process. ``--finish`` makes the parts of so
 many rows, without a model, and tells the peak of writing their scores and of looking them up.
@@ -205,7 +205,8 @@ def finish(rows: int, folder: Path) -> None:
     for first in range(0, rows, 4096):
         look_up(pa.record_batch({"row": pa.array(range(first, min(first + 4096, rows)), pa.int64())}))
     print(
-        f"{rows:,} rows in {len(files.parts):,} parts: peak {before:,.0f} MB before, {written[0]:,.0f} MB when the "
+        f"{rows:,} rows in {len(files.parts):,} parts: peak {before:,.0f} MB before, "
+        f"{written[0]:,.0f} MB when the "
         f"scores are written ({written[1]:.0f} s), {peak():,.0f} MB when all are looked up"
     )
 

@@ -27,7 +27,9 @@ REPOSITORY = re.compile(r"/(?:api/)?(datasets/|models/|spaces/)?([\w.-]+/[\w.-]+
 
 @dataclass
 class Repository:
-    """The commits of one repository, oldest first, each with its files; ``gated`` and ``private`` need a token."""
+    """The commits of one repository, oldest first, each with its files; ``gated`` and
+    ``private`` need a token.
+    """
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     gated: bool = False
@@ -50,8 +52,8 @@ class Repository:
 @dataclass
 class Hub:
     """What the server holds. ``faults`` gives for a word in a request's path the statuses to answer with, in
-    turn, before it is answered well; ``cut`` drops the connection in the middle of so many downloads; ``after``
-    is called once, when a request of that path has been answered.
+    turn, before it is answered well; ``cut`` drops the connection in the middle of so many downloads;
+    ``after`` is called once, when a request of that path has been answered.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)

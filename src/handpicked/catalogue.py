@@ -1,8 +1,8 @@
 """Every selector, scorer and guard by the name that users give: shipped ones, those of installed
 packages, and ``FILE.py:CLASS``.
 
-Nothing else knows names. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/`` or ``guards/`` with a class
-of its kind is found by itself; a package adds its own by an entry point of the group
+Nothing else knows names. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/`` or ``guards/`` with
+a class of its kind is found by itself; a package adds its own by an entry point of the group
 ``handpicked.selectors``, ``handpicked.scorers`` or ``handpicked.guards``.
 """
 

@@ -58,17 +58,17 @@ class PoolSettings(Strict):
     """The data set to select from."""
 
     path: str | tuple[str, ...]
-    """A file, a folder, a glob, a data set on the hub (``owner/name`` or ``hf://datasets/owner/name@revision``),
-    ``s3://bucket/folder``, ``named:alpaca``, several of them, or ``python-stdlib`` (the standard library's own
-    documentation).
+    """A file, a folder, a glob, a data set on the hub (``owner/name`` or
+    ``hf://datasets/owner/name@revision``), ``s3://bucket/folder``, ``named:alpaca``, several of them, or
+    ``python-stdlib`` (the standard library's own documentation).
     """
     split: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Split of a folder or of a data set on the hub; none: train. In no fingerprint itself, because the hash of
-    what is read is.
+    """Split of a folder or of a data set on the hub; none: train. In no fingerprint itself, because
+    the hash of what is read is.
     """
     config: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Config of a folder or of a data set on the hub, as its README.md lists them; none: the default one. In no
-    fingerprint itself, because the hash of what is read is.
+    """Config of a folder or of a data set on the hub, as its README.md lists them; none: the default one. In
+    no fingerprint itself, because the hash of what is read is.
     """
     encoding: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
     """Encoding of text files where they are neither UTF-8 nor UTF-16, such as ``windows-1252``."""
@@ -353,8 +353,8 @@ class PromptSettings(Strict):
     name: str
     """Test set name in the report; ``held-out`` is the held-out part of the pool."""
     path: str | None = None
-    """File of prompts, a data set on the hub, or ``named:vicuna``, recognised like a pool. None for the held-out
-    part of a pool.
+    """File of prompts, a data set on the hub, or ``named:vicuna``, recognised like a pool. None for
+    the held-out part of a pool.
     """
     split: str | None = None
     """Split of a folder or of a data set on the hub; none: train, or the only one."""

@@ -30,7 +30,9 @@ def SILENT(label: str, total: float | None) -> Iterator[Callable[[float], None]]
 
 @contextmanager
 def shown(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """A bar with the remaining time in a notebook, or on stderr where that is a terminal; elsewhere nothing."""
+    """A bar with the remaining time in a notebook, or on stderr where that is a
+    terminal; elsewhere nothing.
+    """
     notebook = in_notebook()
     if not notebook and not sys.stderr.isatty():
         yield lambda _: None

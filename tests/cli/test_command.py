@@ -1,4 +1,6 @@
-"""What all commands have in common: help in groups, one name for one thing, the same flags, quiet and verbose."""
+"""What all commands have in common: help in groups, one name for one thing, the same
+flags, quiet and verbose.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pools on the hub, read from a local one: which files of which commit, and every way in which it can fail."""
+"""Pools on the hub, read from a local one: which files of which commit, and every
+way in which it can fail.
+"""
 
 from __future__ import annotations
 

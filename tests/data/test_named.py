@@ -1,4 +1,6 @@
-"""Named data sets: taken from HANDPICKED_DATA or the cache, else fetched; never another file than the published."""
+"""Named data sets: taken from HANDPICKED_DATA or the cache, else fetched; never
+another file than the published.
+"""
 
 from __future__ import annotations
 

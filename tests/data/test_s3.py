@@ -1,4 +1,6 @@
-"""Pools in an object store, read from a local S3: the etag is kept, and an object that changed is fetched anew."""
+"""Pools in an object store, read from a local S3: the etag is kept, and an object
+that changed is fetched anew.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def test_a_batch_that_the_devices_cannot_share_says_what_to_change(file):
     assert said(file, assumed("8xH100"), "train.launch=fsdp") == [
         (
             ("train", "batch_size"),
-            "train.batch_size = 12 cannot be shared evenly by 8 devices (launch: fsdp). Make it a multiple of 8, "
+            "train.batch_size = 12 cannot be shared evenly by 8 devices (launch: "
+            "fsdp). Make it a multiple of 8, "
             "or give 6 with --devices.",
         )
     ]

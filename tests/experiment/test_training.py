@@ -1,4 +1,6 @@
-"""The arms of an experiment in processes of their own: side by side, none twice, whatever is killed or fails."""
+"""The arms of an experiment in processes of their own: side by side, none twice,
+whatever is killed or fails.
+"""
 
 from __future__ import annotations
 

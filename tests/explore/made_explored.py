@@ -10,7 +10,8 @@ from made_folder import run_folder
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"></div></article>"
     "<iframe src='javascript:parent.document.title=\"owned\"'></iframe><style>*{display:none}</style>"
-    "[click](javascript:document.title='owned') ![x](https://attacker.example/x.png)\u202e\u0000{{7*7}}]]>&lt;"
+    "[click](javascript:document.title='owned') "
+    "![x](https://attacker.example/x.png)\u202e\u0000{{7*7}}]]>&lt;"
 )
 
 

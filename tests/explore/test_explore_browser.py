@@ -354,8 +354,8 @@ def test_every_control_has_a_name_and_the_focus_is_seen(page, tmp_path):
 
 @pytest.mark.slow
 def test_a_million_rows_in_the_browser(page, tmp_path, monkeypatch):
-    """The first screen within 1 s and a filter within 0.5 s of processor time on an idle machine; this machine
-    may be busy, so that ten times as much is allowed here. ``benchmarks/explore.py`` measures.
+    """The first screen within 1 s and a filter within 0.5 s of processor time on an idle machine; this
+    machine may be busy, so that ten times as much is allowed here. ``benchmarks/explore.py`` measures.
     """
     root = Path(__file__).parents[2]
     monkeypatch.syspath_prepend(root)

@@ -1,4 +1,6 @@
-"""Histograms count every row once; points are a sample that says so; diffs put both answers together again."""
+"""Histograms count every row once; points are a sample that says so; diffs put
+both answers together again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The real command and its real server: the token, hostile requests, pages of rows, notes that a kill cannot take."""
+"""The real command and its real server: the token, hostile requests, pages of rows,
+notes that a kill cannot take.
+"""
 
 from __future__ import annotations
 

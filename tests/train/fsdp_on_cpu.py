@@ -1,4 +1,5 @@
-"""``python tests/train/fsdp_on_cpu.py JOB.json``: as ``python -m handpicked.train``, with FSDP on CPUs allowed.
+"""``python tests/train/fsdp_on_cpu.py JOB.json``: as ``python -m handpicked.train``,
+with FSDP on CPUs allowed.
 
 Accelerate counts CPUs among no devices that FSDP is for, and does plain DDP there without a word. Only this
 decision is changed here; sharding, checkpoints and gathering are the real ones, over gloo.

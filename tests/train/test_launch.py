@@ -1,5 +1,5 @@
-"""Trainings in processes of their own: really started, killed, and gone on with. Weights are compared with those
-of a training in this process.
+"""Trainings in processes of their own: really started, killed, and gone on with. Weights are compared with
+those of a training in this process.
 """
 
 from __future__ import annotations
@@ -282,7 +282,8 @@ def test_the_last_words_of_a_process_are_quoted_in_one_line(tmp_path, code, said
 def test_a_process_that_dies_ends_one_that_would_wait_for_it_for_ever(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
-        "import os, sys, time\nif os.environ['RANK'] == '0':\n    time.sleep(600)\nprint('no more')\nsys.exit(3)"
+        "import os, sys, time\nif os.environ['RANK'] == '0':\n    "
+        "time.sleep(600)\nprint('no more')\nsys.exit(3)"
     )
     job_file = tmp_path / "out" / "rows" / "job.json"
     job_file.parent.mkdir(parents=True)

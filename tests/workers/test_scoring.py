@@ -1,4 +1,6 @@
-"""Scorers by models over workers: the same files, memory that stays flat, and earlier work that is told of."""
+"""Scorers by models over workers: the same files, memory that stays flat, and
+earlier work that is told of.
+"""
 
 from __future__ import annotations
 

@@ -113,5 +113,6 @@ def bench(
     benching.refuse_broken(table)
     if not as_json:
         next_step(
-            "list other benchmarks: handpicked methods; compare arms on them: evaluate.benchmarks of an experiment"
+            "list other benchmarks: handpicked methods; compare arms on them: "
+            "evaluate.benchmarks of an experiment"
         )

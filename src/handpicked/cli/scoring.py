@@ -109,5 +109,6 @@ def score(
     refuse_no_values(counts, scorer)
     if not as_json:
         next_step(
-            f"keep the best rows: handpicked select {shlex.join(pool)} --by top --field {scorer[0]} --size 1000 -o FOLDER"
+            f"keep the best rows: handpicked select {shlex.join(pool)} --by top --field "
+            f"{scorer[0]} --size 1000 -o FOLDER"
         )

@@ -20,7 +20,9 @@ from handpicked.records import Runner
 WAIT = 8.0
 """Seconds that a cluster may take to answer."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How a client of gRPC, which all services of Ray speak, greets its server: HTTP/2's preface and no settings."""
+"""How a client of gRPC, which all services of Ray speak, greets its server:
+HTTP/2's preface and no settings.
+"""
 
 
 def connect(address: str | None) -> None:
@@ -46,7 +48,8 @@ def connect(address: str | None) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"runner: the Ray cluster{f' at {address}' if address else ''} cannot be used: {first_line(error)}"
+            f"runner: the Ray cluster{f' at {address}' if address else ''} "
+            f"cannot be used: {first_line(error)}"
         ) from error
 
 

@@ -74,7 +74,8 @@ def sniff(path: Path, fields: tuple[str, ...] = (), encoding: str | None = None)
     that could be several things.
 
     ``fields`` are names given by the user, which a CSV header may show, and ``encoding`` that of a text file,
-    where it is known. Raises PoolError for a file that is missing, unreadable, empty, or nothing of this kind.
+    where it is known. Raises PoolError for a file that is missing, unreadable, empty, or nothing of this
+    kind.
     """
     head, compression = _head(path)
     if not compression and head[:4] == b"PAR1":

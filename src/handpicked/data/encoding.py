@@ -1,4 +1,6 @@
-"""Text files that are not UTF-8, read as if they were: UTF-16 and UTF-32 by their first bytes, others by name."""
+"""Text files that are not UTF-8, read as if they were: UTF-16 and UTF-32 by their
+first bytes, others by name.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def _without_mark(head: bytes) -> str | None:
 
 
 def known_encoding(name: str) -> str | None:
-    """The encoding that the user names, by its usual name; None for UTF-8. Raises PoolError for none of text."""
+    """The encoding that the user names, by its usual name; None for UTF-8. Raises
+    PoolError for none of text.
+    """
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError):
@@ -48,7 +52,9 @@ def known_encoding(name: str) -> str | None:
 
 
 def as_utf8(stream: IO[bytes], encoding: str | None) -> IO[bytes]:
-    """The bytes of a text in ``encoding`` as UTF-8. Reading raises OSError at bytes that the encoding has not."""
+    """The bytes of a text in ``encoding`` as UTF-8. Reading raises OSError at bytes
+    that the encoding has not.
+    """
     if encoding is None:
         return stream
     return cast("IO[bytes]", io.BufferedReader(_Utf8(stream, encoding), PIECE))

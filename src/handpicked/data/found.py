@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Found:
-    """A data file: where it lies on this machine, the ``name`` to call it by (a URL, where it was fetched), and
-    what pins it. ``origin`` may hold ``commit`` (hub), ``etag`` (object stores), ``sha256`` (named data sets)
-    and ``licence``; it goes into the manifest.
+    """A data file: where it lies on this machine, the ``name`` to call it by (a URL, where it was fetched),
+    and what pins it. ``origin`` may hold ``commit`` (hub), ``etag`` (object stores), ``sha256`` (named data
+    sets) and ``licence``; it goes into the manifest.
     """
 
     path: Path

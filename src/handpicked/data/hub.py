@@ -1,9 +1,9 @@
 """Data sets on the Hugging Face hub: which files of which commit, and local copies of them.
 
-Everything goes through ``huggingface_hub``, which knows HF_ENDPOINT, the token (HF_TOKEN or the stored one), the
-cache (HF_HOME) and Xet. A revision is looked up once and everything is read at that commit, so that an upload in
-between changes nothing. What was listed is noted in our cache, so that a machine without the hub can tell whether
-its copy is whole.
+Everything goes through ``huggingface_hub``, which knows HF_ENDPOINT, the token (HF_TOKEN or the stored one),
+the cache (HF_HOME) and Xet. A revision is looked up once and everything is read at that commit, so that an
+upload in between changes nothing. What was listed is noted in our cache, so that a machine without the hub
+can tell whether its copy is whole.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Place:
             return Place(found[1], revision, unquote(found[3] or "").strip("/"))
         if text.startswith(SCHEME):
             raise PoolError(
-                f"{text} names no data set. On the hub a pool is hf://datasets/OWNER/NAME, with @REVISION and "
+                f"{text} names no data set. On the hub a pool is "
+                "hf://datasets/OWNER/NAME, with @REVISION and "
                 "/PATH where they are wanted."
             )
         bare = BARE.fullmatch(text)
@@ -153,7 +154,8 @@ def _no_data(place: Place, listing: _Listing) -> str:
     seen = ", ".join(sorted(listing.files)[:8]) or "nothing"
     script = any(file.endswith(".py") for file in listing.files)
     way = (
-        f" It is made by a script; its Parquet copy may be hf://datasets/{place.name}@refs%2Fconvert%2Fparquet"
+        " It is made by a script; its Parquet copy may be "
+        f"hf://datasets/{place.name}@refs%2Fconvert%2Fparquet"
         if script
         else ""
     )
@@ -161,7 +163,9 @@ def _no_data(place: Place, listing: _Listing) -> str:
 
 
 def _listed(place: Place) -> tuple[_Listing, list[str]]:
-    """The files of the data set as the hub lists them; where it is out of reach, as it did when asked last."""
+    """The files of the data set as the hub lists them; where it is out of reach,
+    as it did when asked last.
+    """
     from huggingface_hub import HfApi
 
     known = _known(place)
@@ -186,8 +190,10 @@ def _from_cache(place: Place, known: _Listing | None, offline: str) -> _Listing:
     if known is not None:
         return known
     raise PoolError(
-        f"The data set '{place.name}' cannot be read: {offline} says that this machine is offline, and it has not "
-        f"been read here before. Run 'handpicked fetch {place.name}' with the hub in reach first; or give a folder, "
+        f"The data set '{place.name}' cannot be read: {offline} says that this "
+        "machine is offline, and it has not "
+        f"been read here before. Run 'handpicked fetch {place.name}' with the hub in "
+        "reach first; or give a folder, "
         "such as its snapshot in the hub's own cache."
     )
 
@@ -226,7 +232,9 @@ def _copies(place: Place, listing: _Listing, names: Sequence[str]) -> list[Path]
 
 
 def _copy(download: Callable[..., str], name: str) -> Path:
-    """A local copy of one file. Where the connection breaks it is asked for again, and goes on where it broke."""
+    """A local copy of one file. Where the connection breaks it is asked for again,
+    and goes on where it broke.
+    """
     for left in reversed(range(TRIES)):
         try:
             return Path(download(filename=name))
@@ -243,7 +251,8 @@ def _refusal(error: Exception, place: Place) -> PoolError:
     behind = cause_of(error)
     if isinstance(error, LocalEntryNotFoundError) and is_offline():
         return PoolError(
-            f"The data set '{place.name}' is in the cache of this machine only in part, and the machine is set to "
+            f"The data set '{place.name}' is in the cache of this machine only in "
+            "part, and the machine is set to "
             f"be offline. Run 'handpicked fetch {place.name}' with the hub in reach first."
         )
     if isinstance(behind, OSError) and behind.errno:

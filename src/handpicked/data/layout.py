@@ -1,8 +1,8 @@
 """Which files of a data set folder are one split of one config: what its README.md says, else their names.
 
-The hub's rule (https://huggingface.co/docs/hub/datasets-manual-configuration): the YAML at the head of README.md
-lists ``configs``, each with ``data_files`` by split. Without it, names such as ``test-00000-of-00001.parquet``
-or ``validation/part.jsonl`` say the split.
+The hub's rule (https://huggingface.co/docs/hub/datasets-manual-configuration): the YAML at the head of
+README.md lists ``configs``, each with ``data_files`` by split. Without it, names such as
+``test-00000-of-00001.parquet`` or ``validation/part.jsonl`` say the split.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def chosen(
 ) -> tuple[list[str], list[str]]:
     """Of ``files`` (relative names) those of a split of a config, in order, and remarks on the choice.
 
-    ``None`` for ``split`` is train, or all files where no split is named train, and for ``config`` the default
-    one. Raises PoolError where there is no such split or config, with those that there are.
+    ``None`` for ``split`` is train, or all files where no split is named train, and for ``config`` the
+    default one. Raises PoolError where there is no such split or config, with those that there are.
     """
     configs = _configs(card)
     if not configs and config is not None:
@@ -84,7 +84,8 @@ def chosen(
     found = list(dict.fromkeys(found))
     if not found:
         raise PoolError(
-            f"{where}: its {CARD} says that the split '{taken}' is in {', '.join(patterns)}, and no file matches"
+            f"{where}: its {CARD} says that the split '{taken}' is in "
+            f"{', '.join(patterns)}, and no file matches"
         )
     others = [one for one in splits if one != taken]
     if others:
@@ -145,7 +146,9 @@ def _split_of(splits: Sequence[str], where: str, wanted: str | None) -> str:
 
 
 def _by_names(files: Sequence[str], where: str, split: str | None, remarks: list[str]) -> list[str]:
-    """The files of a split by their names: where none is asked for, of train if others are held out, else all."""
+    """The files of a split by their names: where none is asked for, of train if
+    others are held out, else all.
+    """
     data = [file for file in files if is_data(Path(file))]
     said = {file: one for file in data if (one := split_of_name(PurePosixPath(file))) is not None}
     if split is not None:

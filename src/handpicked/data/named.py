@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 
 PREFIX = "named:"
 FOLDER = "HANDPICKED_DATA"
-"""The environment variable with a folder of files that are there already (or one folder below), packed or not."""
+"""The environment variable with a folder of files that are there already (or one
+folder below), packed or not.
+"""
 GITHUB = "https://raw.githubusercontent.com"
 BLOCK = 1 << 20
 PATIENCE = 60
@@ -41,9 +43,9 @@ PATIENCE = 60
 
 @dataclass(frozen=True)
 class Named:
-    """One published file. ``host`` is hub (a data set there) or github; ``sha256`` is that of the file, None where
-    the revision alone pins it. ``part_of`` is a Parquet table whose rows with a value in a field are the file's,
-    as (table, field, value).
+    """One published file. ``host`` is hub (a data set there) or github; ``sha256`` is that of the file, None
+    where the revision alone pins it. ``part_of`` is a Parquet table whose rows with a value in a field are
+    the file's, as (table, field, value).
     """
 
     name: str
@@ -128,7 +130,8 @@ def lookup(name: str) -> Named:
 
 
 def fetch(name: str) -> Found:
-    """The file of a named data set on this machine: from HANDPICKED_DATA, the cache, or where it is published.
+    """The file of a named data set on this machine: from HANDPICKED_DATA, the cache,
+    or where it is published.
 
     Raises PoolError where it cannot be fetched, or is not the file that the name stands for.
     """
@@ -206,7 +209,8 @@ def _fetched(one: Named) -> Path:
             Path(aside.name).replace(place)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             raise PoolError(
-                f"{PREFIX}{one.name} cannot be fetched from {one.url}: {first_line(error)}. Check the connection "
+                f"{PREFIX}{one.name} cannot be fetched from {one.url}: "
+                f"{first_line(error)}. Check the connection "
                 f"and try again, or put the file into a folder and set {FOLDER} to it."
             ) from error
         finally:
@@ -216,16 +220,20 @@ def _fetched(one: Named) -> Path:
 
 def _offline(one: Named) -> PoolError:
     return PoolError(
-        f"{PREFIX}{one.name} is neither in the folder {FOLDER} nor in the cache, and this machine is set to be "
-        f"offline. Fetch it elsewhere (handpicked fetch {one.name} -o FOLDER) and set {FOLDER} to that folder."
+        f"{PREFIX}{one.name} is neither in the folder {FOLDER} nor in the cache, "
+        "and this machine is set to be "
+        f"offline. Fetch it elsewhere (handpicked fetch {one.name} -o FOLDER) "
+        f"and set {FOLDER} to that folder."
     )
 
 
 def _check(one: Named, sha256: str, where: str) -> None:
     if one.sha256 is not None and sha256 != one.sha256:
         raise PoolError(
-            f"{where} is not the file that {PREFIX}{one.name} stands for: its sha256 is {sha256[:16]}..., not "
-            f"{one.sha256[:16]}.... It broke on the way, or was replaced; try again, or give your own file by path."
+            f"{where} is not the file that {PREFIX}{one.name} stands for: its "
+            f"sha256 is {sha256[:16]}..., not "
+            f"{one.sha256[:16]}.... It broke on the way, or was replaced; try again, "
+            "or give your own file by path."
         )
 
 

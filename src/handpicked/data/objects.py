@@ -254,7 +254,8 @@ def given(data: Any, split: str | None = None) -> Given[Any]:
     kind = next((kind for kind in KINDS if kind.knows(data)), None)
     if kind is None:
         raise PoolError(
-            f"an object of type {_kind(data)} holds no rows: give a file, a folder, a pandas or polars DataFrame, an Arrow "
+            f"an object of type {_kind(data)} holds no rows: give a file, a folder, a pandas "
+            "or polars DataFrame, an Arrow "
             "table, a Dataset, or dictionaries in a list or a generator"
         )
     return kind(data)

@@ -185,7 +185,9 @@ def _saved(folder: Path, split: str | None = None) -> list[Path]:
 
 
 def _splits(folder: Path, split: str | None, remarks: list[str]) -> list[Path]:
-    """The split that is asked for of a folder written by ``DatasetDict.save_to_disk``, else train or its only one."""
+    """The split that is asked for of a folder written by ``DatasetDict.save_to_disk``,
+    else train or its only one.
+    """
     splits = sorted(path.parent.name for path in folder.glob("*/state.json"))
     usual = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
     taken = usual if split is None else split

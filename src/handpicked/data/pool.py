@@ -74,8 +74,8 @@ class FilePool:
             yield from shard.rejected()
 
     def inputs(self) -> Sequence[Mapping[str, Any]]:
-        """See ``records.Pool``: path (its URL, where it was fetched), bytes, sha256, rows, format and container
-        of each file, and what pins it (commit, etag) with its licence, where these are known.
+        """See ``records.Pool``: path (its URL, where it was fetched), bytes, sha256, rows, format and
+        container of each file, and what pins it (commit, etag) with its licence, where these are known.
         """
         if self._inputs is None:
             self._inputs = [

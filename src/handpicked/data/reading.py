@@ -46,8 +46,8 @@ def read(
     data set on the hub (``owner/name``, ``hf://datasets/owner/name@revision/path``), ``s3://``, ``gs://`` or
     ``az://`` (through Daft), a named one (``named:alpaca``), or ``python-stdlib``; or an object: a pandas or
     polars DataFrame, a polars LazyFrame, an Arrow table or stream, a ``datasets.Dataset`` or ``DatasetDict``,
-    dictionaries in a list or any iterable, or a Selection (its kept rows). An object is written to a temporary
-    file, which goes with the pool, and read as that file would be. A pool is given back as it is.
+    dictionaries in a list or any iterable, or a Selection (its kept rows). An object is written to a
+    temporary file, which goes with the pool, and read as that file would be. A pool is given back as it is.
 
     ``split`` and ``config`` choose in a DatasetDict, a folder or a data set on the hub (train of the default
     one, as its README.md or the names of its files say). ``format`` forces a row format by name and ``map``

@@ -36,8 +36,9 @@ def fetch(url: str, split: str | None = None, config: str | None = None) -> tupl
     """Local copies of the data files that a URL (a file, a folder or a glob) names, in
     the order of their names, and remarks. Of a folder those of one split of one config (see ``layout``).
 
-    A copy is kept in the cache and taken again while the object's etag and size are the same. Raises PoolError
-    when the place cannot be reached or holds no data file, and for an object that changes while it is read.
+    A copy is kept in the cache and taken again while the object's etag and size are the same. Raises
+    PoolError when the place cannot be reached or holds no data file, and for an object that changes while it
+    is read.
     """
     sizes = dict(_listed(url))
     if url in sizes or _is_pattern(url):

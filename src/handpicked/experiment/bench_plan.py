@@ -14,8 +14,8 @@ from handpicked.progress import duration
 
 
 def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None) -> list[dict[str, Any]]:
-    """Documents, requests, tokens and hours of every benchmark on a model; hours are ``None`` where its size is
-    unknown, as behind an endpoint (``model`` is ``None``).
+    """Documents, requests, tokens and hours of every benchmark on a model; hours are ``None`` where its size
+    is unknown, as behind an endpoint (``model`` is ``None``).
 
     Raises ConfigError where no benchmark is named, or for a name or file that there is not.
     """

@@ -159,7 +159,8 @@ def calibrate(
     """
     known = read_labelled(labelled, verdicts)
     said = [
-        f"{given_name(labelled)}: {known.format}, {len(known.pairs)} labelled pairs, {known.without} rows without a label"
+        f"{given_name(labelled)}: {known.format}, {len(known.pairs)} labelled pairs, "
+        f"{known.without} rows without a label"
     ]
     if not judges:
         found = _stored(known, labelled)
@@ -237,7 +238,9 @@ def write_batches(pairs: Sequence[Pair], judges: Sequence[JudgeSettings], out: P
 
 
 def pairs_of(files: Sequence[Path], labelled: Path | None, references: Path | None = None) -> Sequence[Pair]:
-    """The pairs of two files of answers, or the labelled ones of one file; with ``references`` from a file."""
+    """The pairs of two files of answers, or the labelled ones of one file; with
+    ``references`` from a file.
+    """
     pairs: Sequence[Pair] = (
         read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
     )

@@ -90,7 +90,8 @@ def _line(one: PlannedJudge) -> str:
         minutes = 60 * (one.hours or 0)
         takes = (
             f"{one.expense.requests:,} requests, both orders of {one.pairs:,} pairs; some "
-            f"{one.expense.prompt_tokens:,} prompt tokens and at most {one.expense.reply_tokens:,} reply tokens; "
+            f"{one.expense.prompt_tokens:,} prompt tokens and at most "
+            f"{one.expense.reply_tokens:,} reply tokens; "
             f"{cost}; some {max(1, round(minutes)):,} min at {speeds.REPLY_SECONDS:g} s a reply"
         )
     return f"judge {one.judge}: {takes}" + (f". Missing: {one.missing}" if one.missing else "")

@@ -46,7 +46,8 @@ def sentences(results: Judgements) -> list[str]:
         if grades and grades[0].grade.value is not None:
             best = grades[0]
             found.append(
-                f"{best.model} has the highest mean grade by {judge}: {best.grade.value:.3f}, n = {best.grade.n}."
+                f"{best.model} has the highest mean grade by {judge}: "
+                f"{best.grade.value:.3f}, n = {best.grade.n}."
             )
     return found
 

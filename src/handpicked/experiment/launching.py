@@ -84,12 +84,14 @@ def _of(at: Location, settings: TrainSettings, machine: Machine) -> Iterator[tup
         yield (
             (*at, "batch_size"),
             f"train.batch_size = {settings.batch_size} cannot be shared evenly by {number} devices (launch: "
-            f"{launch}). Make it a multiple of {number}, or give {even_ranks(settings, machine)} with --devices.",
+            f"{launch}). Make it a multiple of {number}, or give "
+            f"{even_ranks(settings, machine)} with --devices.",
         )
     if launch == "fsdp" and not machine.gpu:
         yield (
             (*at, "launch"),
-            f"FSDP shares weights out over GPUs, and the devices are {machine.name}: Accelerate would do plain "
+            "FSDP shares weights out over GPUs, and the devices are "
+            f"{machine.name}: Accelerate would do plain "
             "DDP there without a word. Set launch: ddp, or auto.",
         )
     if launch == "fsdp" and settings.method == "qlora":

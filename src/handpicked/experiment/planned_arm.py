@@ -38,8 +38,8 @@ class PlannedArm:
     ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all
     ``steps``, of which ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the
     tokens of the shortest row that it may have. It is started by ``launch`` as ``ranks`` processes, a device
-    each, of which each takes ``memory_gib``; ``fits`` is None where the devices' memory is unknown, and ``advice`` says what would fit.
-    ``warnings`` are what makes the result hard to believe.
+    each, of which each takes ``memory_gib``; ``fits`` is None where the devices' memory is unknown, and
+    ``advice`` says what would fit. ``warnings`` are what makes the result hard to believe.
     """
 
     name: str

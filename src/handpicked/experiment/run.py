@@ -73,9 +73,9 @@ def run(
     ``experiment`` is an experiment file, which is checked before any work begins, or one that ``load`` has
     read. A stage runs again where its inputs, settings or versions differ from those that made it; with
     ``keep_versions`` other versions of methods and libraries are no reason. ``until`` stops after a stage;
-    ``only`` restricts selecting, training and generating to some arms; ``devices`` says what models are trained, scored and
-    asked on (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for what is the
-    user's to fix, before any work starts where that can be known.
+    ``only`` restricts selecting, training and generating to some arms; ``devices`` says what models are
+    trained, scored and asked on (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for what is the user's
+    to fix, before any work starts where that can be known.
     """
     if not isinstance(experiment, Experiment):
         experiment = checked(experiment, devices=devices)

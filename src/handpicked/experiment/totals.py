@@ -25,8 +25,8 @@ LETTERS_A_TOKEN = 4
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the work over all arms. ``hours`` is None where they are unknown, ``usd`` where they are; no
-    money is 0.
+    """One part of the work over all arms. ``hours`` is None where they are unknown, ``usd``
+    where they are; no money is 0.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""What was named on the command line, opened: a pool, a folder of 'select' or 'score', a run, judged pairs."""
+"""What was named on the command line, opened: a pool, a folder of 'select' or
+'score', a run, judged pairs.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +153,8 @@ class _Opening:
         if not groups:
             if pairs is None:
                 raise ConfigError(
-                    f"{self.folder} is a run that has selected nothing yet: there is no subset/NAME/{SCORES} and "
+                    f"{self.folder} is a run that has selected nothing yet: there "
+                    f"is no subset/NAME/{SCORES} and "
                     "no verdicts. Let 'handpicked run' go further."
                 )
             return Opened(title, "run", notes, pairs=pairs)

@@ -46,7 +46,9 @@ def query_of(asked: Mapping[str, Any]) -> Query:
 
 
 def text_in(asked: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) -> str:
-    """A text of a request, empty where it has none. Raises ConfigError for what is no text that Arrow takes."""
+    """A text of a request, empty where it has none. Raises ConfigError for what is
+    no text that Arrow takes.
+    """
     found = asked.get(name) or ""
     if not isinstance(found, str) or len(found) > longest:
         raise ConfigError(f"{name}: a text of at most {longest:,} letters is needed.")

@@ -1,4 +1,6 @@
-"""A table of columns in which rows are found: filtered, searched and sorted, with what was found last kept."""
+"""A table of columns in which rows are found: filtered, searched and sorted, with
+what was found last kept.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ def generate(
     text_of = load_template(template, load_tokenizer(model))
     requests = [_request(prompt, text_of, settings.thinking) for prompt in prompts]
     _refuse_duplicates(requests)
-    # Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never change.
+    # Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never
+    # change.
     order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
     task = Answering(arm, order, model, adapter, settings, template)
     if settings.engine == "vllm":  # it takes all devices by itself

@@ -22,7 +22,9 @@ FINDING = "what is wrong"
 
 
 class Lint(Guard):
-    """Drops the rows in which it ``find`` s something. What it found is a column of the scores: ``column``."""
+    """Drops the rows in which it ``find`` s something. What it found is a column
+    of the scores: ``column``.
+    """
 
     reads: ClassVar[tuple[str, ...]] = ("response",)
     """The columns of a pool that it reads, of those that ``Shard.read`` offers."""

@@ -35,7 +35,8 @@ class Labelled:
 
 def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
     """Pairs of the user's own or of LLMBar, FairEval, PandaLM, Auto-J or LFQA, from JSON, JSON lines, CSV
-    or Parquet, or a folder of such files. ``verdicts`` is a file of a judge's verdicts on them, joined by ``idx`` (PandaLM's results).
+    or Parquet, or a folder of such files. ``verdicts`` is a file of a judge's verdicts on them, joined by
+    ``idx`` (PandaLM's results).
 
     Raises PoolError when the format is not recognised, with the fields seen, or where
     the two files do not join.

@@ -55,7 +55,8 @@ def replay(path: Path, reversed_: Path | None = None, a: str | None = None, b: s
     names = list(dict.fromkeys(_recognised(part) for part in (*parts, *turned)))
     if len(names) > 1:
         raise PoolError(
-            f"{given_name(path)} mixes reviews of several formats ({', '.join(sorted(names))}); replay them apart."
+            f"{given_name(path)} mixes reviews of several formats "
+            f"({', '.join(sorted(names))}); replay them apart."
         )
     if reversed_ is not None and names[0] != IN_ONE_ORDER:
         raise PoolError(

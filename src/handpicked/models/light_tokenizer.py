@@ -60,6 +60,8 @@ class LightTokenizer:
     def __call__(
         self, text: str, add_special_tokens: bool = True, split_special_tokens: bool = False
     ) -> dict[str, list[int]]:
-        """The ids of a text; with ``split_special_tokens`` one that spells out a special token is plain text."""
+        """The ids of a text; with ``split_special_tokens`` one that spells out a
+        special token is plain text.
+        """
         self._tokenizer.encode_special_tokens = split_special_tokens
         return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}

@@ -27,7 +27,9 @@ NO_ID = "0" * 32
 
 
 class Known:
-    """Ids (32 hex digits) to look up, each with the item (from 1) that it is of: the first, where several are."""
+    """Ids (32 hex digits) to look up, each with the item (from 1) that it is of: the
+    first, where several are.
+    """
 
     def __init__(self, ids: Sequence[str]) -> None:
         high, low = id_numbers(pa.array(ids, pa.large_string()))
@@ -68,7 +70,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Item:
-    """A row or a prompt to compare with: its id (empty for a prompt), the text of its prompt, its user turns."""
+    """A row or a prompt to compare with: its id (empty for a prompt), the text of
+    its prompt, its user turns.
+    """
 
     id: str
     prompt: str
@@ -200,8 +204,8 @@ class AgainstTally:
 
 
 def _items(reference: Reference, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The item of the reference with the conversation of each row, with its prompt, and with 13 words of it in
-    a row; 0 where there is none.
+    """The item of the reference with the conversation of each row, with its prompt, and with 13 words of it
+    in a row; 0 where there is none.
     """
     known = reference.conversations
     same = np.zeros(len(batch), np.int64) if known is None else known.items(batch["id"])

@@ -53,7 +53,9 @@ class LengthTally:
 
 
 def _quantile(values: Any, upto: Any, q: float) -> float:
-    """The quantile ``q`` of ascending ``values``, of which ``upto`` have been counted at each, interpolated."""
+    """The quantile ``q`` of ascending ``values``, of which ``upto`` have been
+    counted at each, interpolated.
+    """
     at = q * (int(upto[-1]) - 1)
     low, high = (
         float(values[np.searchsorted(upto, place, side="right")]) for place in (int(at), -int(-at // 1))

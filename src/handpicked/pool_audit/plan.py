@@ -87,7 +87,8 @@ def _template(template: str | None, model: str | None, tokenizer: str | None) ->
     name = template or "plain"
     if name not in SHIPPED:
         raise ConfigError(
-            f"--template: '{name}' is none of the shipped templates ({', '.join(SHIPPED)}), and a template of "
+            f"--template: '{name}' is none of the shipped templates "
+            f"({', '.join(SHIPPED)}), and a template of "
             f"a model needs that model: --model NAME.{did_you_mean(name, [*SHIPPED, 'auto'])}"
         )
     file = EMBEDDED if tokenizer is None else tokenizer_file(tokenizer)

@@ -1,8 +1,8 @@
 """What audit.json says: one frozen dataclass a section, ``Audit`` at the top, and how it is written and read.
 
 The fields are the keys of the file, in its order; ``docs/audit.schema.json`` is the JSON schema of ``Audit``.
-Lengths are in the measure that ``Measure`` names. A row of the pool is named by its number (from 0), its file,
-and its place there (from 1).
+Lengths are in the measure that ``Measure`` names. A row of the pool is named by its number (from 0), its
+file, and its place there (from 1).
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Conversations:
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """The languages of answers, in ``rows`` of ``of`` rows that were looked at; ``values.none`` are those whose
-    language cannot be told, such as short answers and code.
+    """The languages of answers, in ``rows`` of ``of`` rows that were looked at; ``values.none`` are those
+    whose language cannot be told, such as short answers and code.
     """
 
     rows: int
@@ -181,7 +181,8 @@ class Copies:
     of them whose kept one is in another file, ``files`` both by files.
 
     ``exact``: the same messages as an earlier row. ``near``: by MinHash, a longer row (or as long, and
-    earlier by its id) has 80% of its 3-grams. ``prompt``: the prompt of an earlier row, with another response.
+    earlier by its id) has 80% of its 3-grams. ``prompt``: the prompt of an earlier row, with another
+    response.
     """
 
     kind: Literal["exact", "near", "prompt"]

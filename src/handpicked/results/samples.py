@@ -10,7 +10,9 @@ from handpicked.results.schema import Rival, Sample, SampleAnswer, SampleVerdict
 from handpicked.statistics.health import Health
 
 MOST_CHARACTERS = 6_000_000
-"""Of prompts, answers and replies together: what a browser still opens at once. Beyond it prompts are left out."""
+"""Of prompts, answers and replies together: what a browser still opens at once.
+Beyond it prompts are left out.
+"""
 
 
 def samples(
@@ -22,8 +24,8 @@ def samples(
 ) -> tuple[Sample, ...]:
     """Judged prompts for reading, with the candidate's answer and every rival's.
 
-    All of them, in the order of a hash of the prompt (blind to the outcome, and the same on every machine), up
-    to ``MOST_CHARACTERS``.
+    All of them, in the order of a hash of the prompt (blind to the outcome, and the same on every machine),
+    up to ``MOST_CHARACTERS``.
     """
     judged: dict[str, list[Verdict]] = {}
     for verdict in verdicts:

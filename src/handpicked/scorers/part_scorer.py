@@ -69,7 +69,9 @@ class PartScorer(PoolScorer):
         return True
 
     def finish(self, files: PartFiles, work: Path) -> None:
-        """Write the scores of the whole from its parts: one after the other, for a scorer of ``item`` scope."""
+        """Write the scores of the whole from its parts: one after the other, for a
+        scorer of ``item`` scope.
+        """
         write_json(work / FACTS, self.facts(files.facts()))
         write_tables(work, files.tables())
 

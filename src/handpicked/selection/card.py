@@ -1,4 +1,6 @@
-"""The card of a written subset: README.md, with which ``datasets.load_dataset(FOLDER)`` gives its rows alone."""
+"""The card of a written subset: README.md, with which
+``datasets.load_dataset(FOLDER)`` gives its rows alone.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ ON_HUB = re.compile(r"hf://datasets/([^@/]+/[^@/]+)@")
 
 
 def write_card(folder: Path, written: str, manifest: Mapping[str, Any]) -> None:
-    """Write the card into ``folder``, where ``written`` is the file of the subset (or the folder that ``datasets``
-    saved), from what the manifest says.
+    """Write the card into ``folder``, where ``written`` is the file of the subset (or the folder that
+    ``datasets`` saved), from what the manifest says.
     """
     (folder / CARD).write_text(card(written, manifest), encoding="utf-8", errors="replace")
 
@@ -59,7 +61,8 @@ def card(written: str, manifest: Mapping[str, Any]) -> str:
         *_table(["file", "rows", "licence", "version", "sha256"], map(_source, inputs)),
         "",
         "`scores.parquet` holds every row of the pool with its scores and the reason why it was not kept,",
-        "`rejected.jsonl` the rows that could not be read, `manifest.json` all settings, versions and hashes.",
+        "`rejected.jsonl` the rows that could not be read, `manifest.json` all "
+        "settings, versions and hashes.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -112,7 +115,8 @@ def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if tokens and counts["kept"]:
         yield (
             "tokens a response",
-            f"{tokens['least']:,} to {tokens['most']:,}, median {tokens['median']:,g}, mean {tokens['mean']:,.1f}",
+            f"{tokens['least']:,} to {tokens['most']:,}, median "
+            f"{tokens['median']:,g}, mean {tokens['mean']:,.1f}",
         )
 
 

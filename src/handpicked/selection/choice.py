@@ -104,7 +104,8 @@ def select(
     ``data`` is a pool or anything that ``read`` takes: a file, a data frame, a Dataset, dictionaries. ``by``
     is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or
     a name with its settings (``{"kmeans": {"clusters": 100}}``). ``guards`` (each ``name``,
-    ``name=value`` or ``{name: settings}``) drop rows first. ``seed`` is that of every random choice of a method that is named.
+    ``name=value`` or ``{name: settings}``) drop rows first. ``seed`` is that of every random choice of a
+    method that is named.
 
     ``settings`` are the fields of ``SelectSettings``, such as ``measure``, ``part``, ``tokenizer``,
     ``prompts`` (files for the guard ``decontaminate``) and ``score`` (how a scorer computes, as

@@ -196,7 +196,8 @@ def _modeled(
             stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
         if scorer.forget_earlier(work):
             stores.say(
-                f"{scorer.name}: what an earlier version of handpicked left unfinished cannot be gone on with; "
+                f"{scorer.name}: what an earlier version of handpicked left "
+                "unfinished cannot be gone on with; "
                 "it is computed anew"
             )
         scorer.score_on(workers, pool, chosen.rows, work, progress)

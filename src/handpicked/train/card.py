@@ -61,8 +61,8 @@ Settings:
 
 
 def _base(model: ModelSettings, kind: str) -> str:
-    """The lines of the front matter that name the base model, where it is one of the hub: the hub shows it with
-    the model, and PEFT's own reader needs nothing of it.
+    """The lines of the front matter that name the base model, where it is one of the hub: the hub shows it
+    with the model, and PEFT's own reader needs nothing of it.
     """
     if model.name.startswith(PREFIX) or is_folder(model.name):
         return ""

@@ -103,7 +103,8 @@ def _advice(settings: TrainSettings, machine: Machine, work: Work, memory: int, 
         if (needed := _least(other, machine, work)) <= (machine.room or 0)
     ]
     short = (
-        f"{settings.method} training takes {memory / GIB:.1f} GiB on {'a' if ranks == 1 else 'each'} device, more than {USABLE:.0%} of "
+        f"{settings.method} training takes {memory / GIB:.1f} GiB on {'a' if ranks == 1 else 'each'} "
+        f"device, more than {USABLE:.0%} of "
         f"{machine.name}."
     )
     if not fitting:

@@ -1,4 +1,6 @@
-"""A training as a folder of files, so that other processes can do it: ``python -m handpicked.train JOB.json``."""
+"""A training as a folder of files, so that other processes can do it: ``python -m
+handpicked.train JOB.json``.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ def write_job(
     progress: Progress = SILENT,
 ) -> Path:
     """Write the encoded rows and ``job.json`` into ``folder`` and return the latter, for
-    ``python -m handpicked.train``. ``total``: how many examples there are, for the progress. Raises what ``prepare`` raises.
+    ``python -m handpicked.train``. ``total``: how many examples there are, for the progress. Raises what
+    ``prepare`` raises.
     """
     prepare(examples, model, settings, folder, arm=arm, total=total, progress=progress)
     job = {

@@ -74,8 +74,9 @@ def prepare(
 ) -> Prepared:
     """Encode ``examples`` into ``folder`` and plan the training; for ``open_prepared`` in other processes.
 
-    ``seed`` overrides ``settings.seed``; ``total`` is the number of examples, for the progress. Raises TrainingError for rows of which nothing could be learned,
-    ConfigError and MissingPart for a model that is not there, StoreError for a folder that cannot be written.
+    ``seed`` overrides ``settings.seed``; ``total`` is the number of examples, for the progress. Raises
+    TrainingError for rows of which nothing could be learned, ConfigError and MissingPart for a model that is
+    not there, StoreError for a folder that cannot be written.
     """
     seed = settings.seed if seed is None else seed
     template = load_template(settings.template, load_tokenizer(model))

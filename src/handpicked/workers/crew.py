@@ -156,6 +156,8 @@ def _check_releases(task: Task, name: str, there: dict[str, str], here: dict[str
     ]
     if differ:
         raise WorkerError(
-            f"{task.name}: the worker {name} has other versions: {'; '.join(differ)}. Values could differ between "
-            "parts. Install the same versions everywhere and run the same command again; what is done is kept."
+            f"{task.name}: the worker {name} has other versions: "
+            f"{'; '.join(differ)}. Values could differ between "
+            "parts. Install the same versions everywhere and run the same "
+            "command again; what is done is kept."
         )

@@ -78,8 +78,8 @@ def assumed(written: str) -> Machine:
     number, name, memory = int(found[1] or 1), found[2], found[3]
     if memory is None and name not in MEMORY:
         raise ConfigError(
-            f"--assume '{written}': the memory of '{name}' is not known; add it, such as {number}x{name}-80GB."
-            + did_you_mean(name, MEMORY)
+            f"--assume '{written}': the memory of '{name}' is not known; add "
+            f"it, such as {number}x{name}-80GB." + did_you_mean(name, MEMORY)
         )
     size = int(memory or MEMORY[name])
     if not size:

@@ -86,8 +86,10 @@ def run_here(
             step(len(part) - counted)
     except DeviceTrouble as error:
         raise WorkerError(
-            f"{task.name}: {device.name} refused part {part.number + 1:,} ({task.items} {part.first + 1:,} to "
-            f"{part.end:,}): {error}. What is done is kept: run the same command again when the device is free, "
+            f"{task.name}: {device.name} refused part {part.number + 1:,} "
+            f"({task.items} {part.first + 1:,} to "
+            f"{part.end:,}): {error}. What is done is kept: run the same command "
+            "again when the device is free, "
             "or with other --devices or a smaller model."
         ) from error
     finally:

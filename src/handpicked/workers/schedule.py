@@ -63,7 +63,8 @@ class Schedule:
         if len(tries) < TRIES:
             return
         raise WorkerError(
-            f"{self.task.name}: part {part.number + 1:,} ({self.task.items} {part.first + 1:,} to {part.end:,}) was "
+            f"{self.task.name}: part {part.number + 1:,} ({self.task.items} "
+            f"{part.first + 1:,} to {part.end:,}) was "
             f"begun {TRIES} times and not finished: {'; '.join(dict.fromkeys(tries))}. What is done is kept: "
             "run the same command again, with other --devices or a smaller model if it fails again."
         )

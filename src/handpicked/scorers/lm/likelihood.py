@@ -36,7 +36,8 @@ from handpicked.workers import with_facts
 TableOf = Callable[[Losses], "tuple[pa.Table, Mapping[str, Any]]"]
 """Makes the table of a part, with what is to be noted beside it."""
 LM_PART = 512
-"""Rows of a part: ten minutes of the bundled model on two cores, which is what a kill may cost; seconds of a GPU.
+"""Rows of a part: ten minutes of the bundled model on two cores, which is what a kill
+may cost; seconds of a GPU.
 """
 
 

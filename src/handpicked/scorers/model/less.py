@@ -144,7 +144,9 @@ class Less(PartScorer):
         return (rows,) * len(find_states(self.checkpoint))
 
     def finish(self, files: PartFiles, work: Path) -> None:
-        """The influence of every row; null for an empty response, or one for which its prompt leaves no room."""
+        """The influence of every row; null for an empty response, or one for which
+        its prompt leaves no room.
+        """
         write_json(work / FACTS, self.facts(files.facts()))
         states = find_states(self.checkpoint)
         rates = [state.learning_rate / sum(one.learning_rate for one in states) for state in states]

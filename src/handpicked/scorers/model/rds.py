@@ -121,7 +121,9 @@ class Rds(PartScorer):
         return section == ROWS
 
     def finish(self, files: PartFiles, work: Path) -> None:
-        """Similarity and rank of every row; null for an empty response and for a vector without a direction."""
+        """Similarity and rank of every row; null for an empty response and for a
+        vector without a direction.
+        """
         write_resemblance(work, self.values, files, self.target)
 
     def template_and_limit(self) -> tuple[Template, int]:
