@@ -176,9 +176,15 @@ def paths(experiment: Experiment):
 
 
 @pytest.mark.parametrize(
-    "file", sorted((REPOSITORY / "experiments").glob("*.yaml")), ids=lambda file: file.stem
+    "file",
+    sorted((REPOSITORY / "src/handpicked/experiment/shipped").glob("*.yaml")),
+    ids=lambda file: file.stem,
 )
 def test_a_shipped_experiment_needs_no_private_folder(file, monkeypatch):
     monkeypatch.delenv("HANDPICKED_DATA", raising=False)
     for path in filter(None, paths(load(file))):
-        assert path == "python-stdlib" or path.removeprefix("named:") in named.NAMED, path
+        assert (
+            path == "python-stdlib"
+            or path.removeprefix("named:") in named.NAMED
+            or Path(path).resolve().parent == file.parent
+        ), path

@@ -144,7 +144,7 @@ def test_the_papers_experiments_on_machines_that_are_not_at_hand(
         {"prompt": f"What is {i}?", "response": f"number {i} " * (3000 if i == 7 else 9)} for i in range(50)
     ]
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    experiment = request.config.rootpath / "experiments" / f"{name}.yaml"
+    experiment = request.config.rootpath / "src/handpicked/experiment/shipped" / f"{name}.yaml"
     sizes = [
         f"arms.{arm}.size=20" for arm in ("random", "kmeans", "quality", "longest") if "wizard" not in name
     ]

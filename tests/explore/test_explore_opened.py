@@ -19,7 +19,7 @@ from handpicked.explore import Wanted, open_wanted
 from handpicked.explore.index import Reading, index_of
 from handpicked.explore.session import Session
 from handpicked.selection import pick
-from handpicked.selection.scoring import score
+from handpicked.selection.scoring import score_into
 from made_folder import judged_folder
 
 
@@ -63,7 +63,7 @@ def test_kept_and_dropped_and_rejected_are_the_pool(pool, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "scores.parquet"])
 def test_scores_alone_leave_rejected_rows_without_one(pool, tmp_path, name):
-    score(hp.read(pool), ["tokens", "compression_ratio"], tmp_path / "out")
+    score_into(hp.read(pool), ["tokens", "compression_ratio"], tmp_path / "out")
     found = opened(tmp_path / "out" / name)
     assert (found.kind, found.accounts) == ("scores", {"scored": 39, "rejected": 1})
     tokens = found.table.column("tokens").shown(np.arange(40))

@@ -111,14 +111,14 @@ def refused(error: OSError) -> str | None:
 
 
 def _was_printing(error: OSError) -> bool:
-    """Whether it was raised by a ``print`` of a command, which writes through the stream that hides secrets:
-    results are printed there, and nowhere else.
+    """Whether it was raised by a ``print`` of a command, which writes through the stream that hides secrets, or
+    by the help that rich prints: results are printed there, and nowhere else.
     """
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         step = step.tb_next
     module = "" if step is None else str(step.tb_frame.f_globals.get("__name__"))
-    return module.startswith(("handpicked.cli.", "handpicked.secrets", "typer.", "click."))
+    return module.startswith(("handpicked.cli.", "handpicked.secrets", "typer.", "click.", "rich.console"))
 
 
 def _short(name: str, limit: int = 120) -> str:
