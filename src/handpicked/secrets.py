@@ -172,8 +172,8 @@ def _hide(record: logging.LogRecord) -> logging.LogRecord:
     if clean != message:
         record.msg, record.args = clean, ()
     if record.exc_info and record.exc_info[1] is not None and _shows_a_key(record.exc_info[1]):
-        told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        record.exc_text, record.exc_info = redacted(told), None
+        written = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        record.exc_text, record.exc_info = redacted(written), None
     return record
 
 
@@ -191,10 +191,10 @@ def _shows_a_key(error: BaseException) -> bool:
             continue
         seen.append(one)
         try:
-            told = "\n".join([str(one), *map(str, getattr(one, "__notes__", ()))])
+            written = "\n".join([str(one), *map(str, getattr(one, "__notes__", ()))])
         except Exception:  # noqa: BLE001 (a library's exception that cannot be written)
             continue
-        if redacted(told) != told:
+        if redacted(written) != written:
             return True
         waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
     return False

@@ -89,7 +89,7 @@ KINDS = {
 }
 
 
-def told(pool):
+def contents(pool):
     return (
         [(one.row, one.id, one.prompt, one.response) for one in pool.examples()],
         [(one.row, one.reason) for one in pool.rejected()],
@@ -103,7 +103,7 @@ def told(pool):
 def test_an_object_gives_what_its_file_gives(tmp_path, kind, rows):
     file = tmp_path / "pool.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert told(hp.read(KINDS[kind](rows))) == told(hp.read(file))
+    assert contents(hp.read(KINDS[kind](rows))) == contents(hp.read(file))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +134,7 @@ def test_any_rows_in_a_list_are_read_as_from_a_json_file(tmp_path, rows):
     file = tmp_path / "any.jsonl"
     file.write_text("".join(json.dumps(_as_json(row)) + "\n" for row in rows), encoding="utf-8")
     listed, read = hp.read(rows), hp.read(file)
-    assert told(listed) == told(read)
+    assert contents(listed) == contents(read)
     assert [one.original for one in listed.examples()] == [one.original for one in read.examples()]
 
 

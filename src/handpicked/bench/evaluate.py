@@ -12,7 +12,7 @@ import numpy as np
 
 from handpicked.bench.catalogue import BENCHMARKS, Benchmark
 from handpicked.bench.listening import listening
-from handpicked.bench.lm import ServedModel, refusals_heard, refuse_likelihoods, what_to_check
+from handpicked.bench.lm import ServedModel, caught_refusals, refuse_likelihoods, what_to_check
 from handpicked.bench.loading import load_tasks
 from handpicked.bench.local import LocalData
 from handpicked.bench.overlap import meteor_stages
@@ -103,7 +103,7 @@ def evaluate(
         return _empty(name, chat, f"{data.files[data.evaluated]} has no rows"), []
     notes = [data.note if data else None, _limited(limit), ensure_punkt() if name == "ifeval" else None]
     try:
-        with listening(progress, label or name), refusals_heard() as heard:
+        with listening(progress, label or name), caught_refusals() as refused:
             loaded = load_tasks(name, data)
             if endpoint is not None:
                 refuse_likelihoods(endpoint, [name] if _compares(loaded) else [])
@@ -112,10 +112,10 @@ def evaluate(
         raise
     except Exception as error:  # a boundary: a benchmark's definition, metric and data set are others' code
         why = f"{type(error).__name__}: {first_line(error)}"
-        advice = what_to_check(endpoint, heard.words) if endpoint is not None and _refused(error) else ""
+        advice = what_to_check(endpoint, refused.words) if endpoint is not None and _refused(error) else ""
         raise BenchmarkFailed(redacted(why + advice)) from error
-    told = [note for note in notes if note]
-    return _result(name, loaded, found, chat, told), _samples(
+    kept = [note for note in notes if note]
+    return _result(name, loaded, found, chat, kept), _samples(
         found["samples"], loaded["tasks"], BENCHMARKS.get(name)
     )
 

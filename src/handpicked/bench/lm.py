@@ -156,19 +156,19 @@ class _Refusals(logging.Handler):
 
 
 @contextmanager
-def refusals_heard() -> Iterator[_Refusals]:
+def caught_refusals() -> Iterator[_Refusals]:
     """Within it, what lm-eval logs of refused requests is heard and not shown: it holds the whole request,
     headers included, and the error that lm-eval raises lacks the endpoint's own words.
     """
-    logger, heard = logging.getLogger("lm_eval.models.api_models"), _Refusals()
+    logger, refused = logging.getLogger("lm_eval.models.api_models"), _Refusals()
     level, propagate = logger.level, logger.propagate
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-    logger.addHandler(heard)
+    logger.addHandler(refused)
     try:
-        yield heard
+        yield refused
     finally:
-        logger.removeHandler(heard)
+        logger.removeHandler(refused)
         logger.setLevel(level)
         logger.propagate = propagate
 

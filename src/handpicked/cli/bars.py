@@ -91,7 +91,7 @@ def _told(every: float) -> Iterator[Progress]:
     open_: list[_Open] = []
     ended = threading.Event()
 
-    def tell() -> None:
+    def print_lines() -> None:
         while not ended.wait(every):
             for one in tuple(open_):
                 say(one.line(time.monotonic()))
@@ -109,7 +109,7 @@ def _told(every: float) -> Iterator[Progress]:
         finally:
             open_.remove(mine)
 
-    thread = threading.Thread(target=tell, name="progress lines", daemon=True)
+    thread = threading.Thread(target=print_lines, name="progress lines", daemon=True)
     thread.start()
     try:
         yield bar

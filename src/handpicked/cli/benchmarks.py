@@ -94,7 +94,7 @@ def bench(
         )  # fmt: skip
         if dry_run:
             entries = bench_plan(benchmark or [], settings, subject if base_url is None else None)
-            dry_runs.tell({"benchmarks": entries}, bench_lines(entries, "the model"), as_json)
+            dry_runs.show({"benchmarks": entries}, bench_lines(entries, "the model"), as_json)
             return
         if out is None:
             raise ConfigError("-o is missing: the folder for the results.")

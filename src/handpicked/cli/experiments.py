@@ -106,7 +106,7 @@ def tell_plan(
     from handpicked.experiment.dry_run_text import text_of
 
     planned = plan(file, overrides or [], until=until, only=arms, devices=devices, assume=assume)
-    dry_runs.tell(planned.summary, text_of(planned).split("\n"), as_json)
+    dry_runs.show(planned.summary, text_of(planned).split("\n"), as_json)
 
 
 def run_until(

@@ -81,7 +81,7 @@ def judge(
         )
     if replay is not None and judge_:
         raise ConfigError("--judge asks a judge, and --replay reads what one has said: one of these.")
-    asked = judge_ or ["reference-similarity"]
+    chosen = judge_ or ["reference-similarity"]
     if replay is not None and calibrate is None:
         judged = judging.replay_file(replay, out, reversed_=reversed_, a=a, b=b)
     elif calibrate is not None and not judge_ and (replay is not None or judging.has_verdicts(calibrate)):
@@ -92,10 +92,10 @@ def judge(
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
             "batch": batch,
         }  # fmt: skip
-        judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in asked]
+        judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in chosen]
         if dry_run:
             planned = judge_plan(judging.pairs_of(files, calibrate, references), judges)
-            dry_runs.tell(asdict(planned), planned.lines, as_json)
+            dry_runs.show(asdict(planned), planned.lines, as_json)
             return
         if out is None:
             raise ConfigError("-o is missing: the folder for the verdicts.")

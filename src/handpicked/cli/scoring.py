@@ -82,7 +82,7 @@ def score(
     )  # fmt: skip
     if dry_run:
         takes = score_estimates(rows, scorer, settings, tokenizer)
-        dry_runs.tell({"pool": rows.rows, "scorers": takes}, [f"{n}: {t}" for n, t in takes.items()], as_json)
+        dry_runs.show({"pool": rows.rows, "scorers": takes}, [f"{n}: {t}" for n, t in takes.items()], as_json)
         return
     if out is None:
         raise ConfigError("-o is missing: the folder for the scores.")

@@ -164,7 +164,7 @@ def _tell(
     """What was kept, what was dropped and why, and what to look at before training."""
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.summary_text import told
+    from handpicked.selection.summary_text import lines
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
@@ -176,7 +176,7 @@ def _tell(
         print(f"  {part.rows:>11,}  {part.reason}")
     for line in unread_lines(summary.unread, summary.pool, format):
         print(line)
-    for line in told(summary.audit):
+    for line in lines(summary.audit):
         print(line)
     if agreement is not None:
         from handpicked.report.selected_tables import measure_table

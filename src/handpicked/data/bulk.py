@@ -129,12 +129,12 @@ def understood(
     wanted = _wanted(batch, shape.beside.label)
     if wanted is None:
         return None
-    asked, further, response = (
+    prompts, further, response = (
         _text_column(batch, name) for name in (shape.prompt, shape.input, shape.response)
     )
-    if asked is None or further is None or response is None:
+    if prompts is None or further is None or response is None:
         return None
-    prompt = _joined(asked, further)
+    prompt = _joined(prompts, further)
     return prompt, response, _not_blank(prompt) & _not_blank(response) & wanted
 
 
@@ -212,13 +212,13 @@ def _text_column(batch: pa.RecordBatch, field: str | None) -> pa.Array | None:
     return pc.fill_null(column, "") if column.null_count else column
 
 
-def _joined(asked: pa.Array, further: pa.Array) -> pa.Array:
+def _joined(prompts: pa.Array, further: pa.Array) -> pa.Array:
     """Prompt and further input with a blank line between them, where both are there."""
     alone = pc.equal(pc.binary_length(further), 0)
     if pc.all(alone, min_count=0).as_py():
-        return asked
-    both = pc.binary_join_element_wise(asked, further, pa.scalar("\n\n", pa.large_string()))
-    return pc.case_when(pc.make_struct(alone, pc.equal(pc.binary_length(asked), 0)), asked, further, both)
+        return prompts
+    both = pc.binary_join_element_wise(prompts, further, pa.scalar("\n\n", pa.large_string()))
+    return pc.case_when(pc.make_struct(alone, pc.equal(pc.binary_length(prompts), 0)), prompts, further, both)
 
 
 def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:

@@ -41,9 +41,9 @@ def connect(address: str | None) -> None:
 
     if ray.is_initialized():
         return
-    place, told = _place(address)
+    place, source = _place(address)
     if place is not None and (why := _silent(place)):
-        raise ConfigError(f"runner: {told} {why}. {_advice(told)}")
+        raise ConfigError(f"runner: {source} {why}. {_advice(source)}")
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -92,8 +92,8 @@ def _place(address: str | None) -> tuple[str | None, str]:
     return None, ""
 
 
-def _advice(told: str) -> str:
-    if told.startswith("Ray's note"):
+def _advice(source: str) -> str:
+    if source.startswith("Ray's note"):
         return (
             "If it has ended, remove the note ('ray stop' does), or give --address local for a new one here."
         )

@@ -105,11 +105,11 @@ class ColumnarShard:
 
     def _needed(self, columns: Sequence[str]) -> list[str]:
         """The fields of the file that the asked columns are made of."""
-        asked = [column for column in columns if column not in DERIVED]
+        wanted = [column for column in columns if column not in DERIVED]
         source = [self.reading.source_field] if self.reading.source_field else []
         made = derived_columns(self.reading.format)
-        ratings = self.reading.format.beside.ratings or () if any(column in made for column in asked) else ()
-        return list(dict.fromkeys([*self.reading.format.fields, *asked, *source, *ratings]))
+        ratings = self.reading.format.beside.ratings or () if any(column in made for column in wanted) else ()
+        return list(dict.fromkeys([*self.reading.format.fields, *wanted, *source, *ratings]))
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1

@@ -24,7 +24,7 @@ from handpicked.data import layout
 from handpicked.data.archive import PACKED_TAR
 from handpicked.data.container import SUFFIXES, is_data, unpacked_suffix
 from handpicked.data.found import Found
-from handpicked.data.hubfaults import cause_of, hub_errors, is_out_of_reach, told
+from handpicked.data.hubfaults import cause_of, hub_errors, is_out_of_reach, message_of
 from handpicked.data.remote import cache_folder
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.store import write_json
@@ -259,4 +259,4 @@ def _refusal(error: Exception, place: Place) -> PoolError:
         return PoolError(
             f"'{place.name}' cannot be kept in {constants.HF_HUB_CACHE}: {behind.strerror or behind}"
         )
-    return PoolError(told(error, place.name, place.revision))
+    return PoolError(message_of(error, place.name, place.revision))

@@ -57,7 +57,7 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, (OfflineModeIsEnabled, *silent))
 
 
-def told(error: BaseException, name: str, revision: str | None = None) -> str:
+def message_of(error: BaseException, name: str, revision: str | None = None) -> str:
     """Why the hub did not give the data set ``name`` (at ``revision``), and what to do."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import (

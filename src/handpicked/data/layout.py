@@ -152,7 +152,7 @@ def _by_names(files: Sequence[str], where: str, split: str | None, remarks: list
     data = [file for file in files if is_data(Path(file))]
     said = {file: one for file in data if (one := split_of_name(PurePosixPath(file))) is not None}
     if split is not None:
-        return _asked_for(data, said, where, split)
+        return _of_split(data, said, where, split)
     held_out = [file for file, one in said.items() if one != "train"]
     if not held_out or "train" not in said.values():
         return data
@@ -164,7 +164,7 @@ def _by_names(files: Sequence[str], where: str, split: str | None, remarks: list
     return [file for file in data if file not in held_out]
 
 
-def _asked_for(data: Sequence[str], said: Mapping[str, str], where: str, split: str) -> list[str]:
+def _of_split(data: Sequence[str], said: Mapping[str, str], where: str, split: str) -> list[str]:
     shards = {file: found[1] for file in data if (found := SHARD.match(PurePosixPath(file).name))}
     exact = [file for file in data if shards.get(file) == split]
     wanted = SAME.get(split, split)

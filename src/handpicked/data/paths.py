@@ -27,15 +27,15 @@ def files(
 
     Raises PoolError where there is nothing to read.
     """
-    asked = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not asked:
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
         raise PoolError("no file was given to read")
     found: list[Found] = []
     remarks: list[str] = []
-    for name in asked:
-        more, told = _expand(str(name), split, config)
+    for name in given:
+        more, notes = _expand(str(name), split, config)
         found += more
-        remarks += told
+        remarks += notes
     seen: set[str] = set()
     for one in found:
         if one.name in seen:
@@ -76,11 +76,11 @@ def _expand(name: str, split: str | None, config: str | None) -> tuple[list[Foun
 
 def _one_file(name: str, split: str | None, config: str | None) -> None:
     """Raises PoolError where a split or a config is asked for of what has none."""
-    asked = [
+    given = [
         f"{word} '{value}'" for word, value in (("split", split), ("config", config)) if value is not None
     ]
-    if asked:
-        raise PoolError(f"{name} has no {asked[0]}: it is no folder and no data set on the hub")
+    if given:
+        raise PoolError(f"{name} has no {given[0]}: it is no folder and no data set on the hub")
 
 
 def _local(name: str, path: Path, remarks: list[str]) -> list[Path]:

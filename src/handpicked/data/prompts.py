@@ -80,7 +80,7 @@ def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str
 
 def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Prompt:
     real = {str(key).lower(): key for key in row}
-    messages, reference = _asked(row, real, map)
+    messages, reference = _prompt_of(row, real, map)
     if not any(message.content.strip(BLANK) for message in messages if message.role != "system"):
         raise BadRow("the prompt is empty")
     reference = _named(row, real, REFERENCES, map.get("reference")) or reference
@@ -88,7 +88,7 @@ def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Pr
     return Prompt(messages_id(messages), tuple(messages), test_set, category, reference)
 
 
-def _asked(
+def _prompt_of(
     row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str]
 ) -> tuple[list[Message], str | None]:
     """The turns that ask, and the answer that the row itself may hold."""

@@ -63,8 +63,8 @@ def read(
     max_row = max_row_mb << 20
     if not _are_paths(data):
         return _of_object(objects.given(data, split), format, map, turns, max_row)
-    asked = [data] if isinstance(data, str | Path) else data
-    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in asked]
+    sources = [data] if isinstance(data, str | Path) else data
+    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in sources]
     found, remarks = where_from.files(paths, split, config)
     text_form = None if encoding is None else known_encoding(encoding)
     parts = [_survey(one, format, map, max_row, encoding=text_form) for one in found]
@@ -330,5 +330,5 @@ def _merged(all_kinds: list[dict[str, Kind]]) -> dict[str, Kind]:
 
 def _whys(parts: list[_Part], remarks: list[str]) -> str:
     """One sentence on how the files were recognised."""
-    told = dict.fromkeys(f"{part.container}: {part.why}" for part in parts)
-    return "; ".join([*told, *remarks])
+    reasons = dict.fromkeys(f"{part.container}: {part.why}" for part in parts)
+    return "; ".join([*reasons, *remarks])

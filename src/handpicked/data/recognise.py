@@ -160,10 +160,10 @@ def _templated(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[Ro
         values = [row[field] for row in rows if isinstance(row.get(field), str)] if field in fields else []
         names = [name for value in values if (name := templated.template_of(value)) is not None]
         if values and len(names) * 2 >= len(values):
-            told = " and ".join(dict.fromkeys(names))
+            templates = " and ".join(dict.fromkeys(names))
             return Templated(
                 "templated", field
-            ), f"field '{field}' is a whole conversation, cut at the marks of {told}"
+            ), f"field '{field}' is a whole conversation, cut at the marks of {templates}"
     return None
 
 

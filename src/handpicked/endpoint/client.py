@@ -201,7 +201,7 @@ class _Sender:
         while self.fatal is None:
             if spoken != self.dialect:  # another request has learnt how this model wants to be asked
                 spoken = self.dialect
-                key, body, known = self._asked_anew(request)
+                key, body, known = self._in_other_words(request)
                 if known is not None:
                     return known
             entered = await self.throttle.enter()
@@ -249,7 +249,7 @@ class _Sender:
             log.warning("%s wants %s%s: %s", self.settings.model, found.limit, left_out, fault.said)
         return True
 
-    def _asked_anew(self, request: Request) -> tuple[str, bytes, Reply | None]:
+    def _in_other_words(self, request: Request) -> tuple[str, bytes, Reply | None]:
         """The key and the body of a request in the words that were learnt, and its
         reply where the cache has it.
         """

@@ -29,20 +29,20 @@ UNSUPPORTED = (
 OPTIONAL = ("temperature", "top_p")
 
 
-def learnt(fault: Fault, asked: Dialect, request: Request) -> Dialect | None:
+def learnt(fault: Fault, dialect: Dialect, request: Request) -> Dialect | None:
     """How to ask instead of as in ``asked``, where a refusal says so: by the other name of the limit, or
     without a setting that the model does not take. ``None`` where it says neither.
     """
     words = fault.said.lower()
     if not words or (not any(word in words for word in UNSUPPORTED) and "instead" not in words):
         return None
-    if asked.limit == "max_tokens" and "max_completion_tokens" in words:
-        return replace(asked, limit="max_completion_tokens")
-    if asked.limit == "max_completion_tokens" and "max_completion_tokens" in words:
-        return replace(asked, limit="max_tokens")
+    if dialect.limit == "max_tokens" and "max_completion_tokens" in words:
+        return replace(dialect, limit="max_completion_tokens")
+    if dialect.limit == "max_completion_tokens" and "max_completion_tokens" in words:
+        return replace(dialect, limit="max_tokens")
     for name in OPTIONAL:
-        if name in words and getattr(request, name) is not None and name not in asked.left_out:
-            return replace(asked, left_out=(*asked.left_out, name))
+        if name in words and getattr(request, name) is not None and name not in dialect.left_out:
+            return replace(dialect, left_out=(*dialect.left_out, name))
     return None
 
 

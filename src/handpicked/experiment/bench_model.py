@@ -67,8 +67,8 @@ def endpoint_subject(endpoint: ServedModel) -> Subject:
     answers there cannot be hashed.
     """
     # Neither how fast it is asked nor a password in its address changes an answer.
-    told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
-    return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
+    of_endpoint = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
+    return Subject("model", str(of_endpoint), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
 
 
 @dataclass(frozen=True)

@@ -288,8 +288,8 @@ def _empty(experiment: Experiment) -> Mistakes:
             "rows; 'by: none' is the base model.",
         )
         for name, arm in experiment.arms.items()
-        for field, asked in (("size", arm.size), ("fraction", arm.fraction))
-        if asked == 0
+        for field, requested in (("size", arm.size), ("fraction", arm.fraction))
+        if requested == 0
     ]
 
 

@@ -250,13 +250,13 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[
         sets[prompts.name] = len(listed)
         words += sum(len(prompt.text) for prompt in listed) // 4
         texts += texts_of(listed, prompts.references)
-    asked = sum(sets.values())
+    count = sum(sets.values())
     arms = len(experiment.arms)
     pairs = len(expanded.meetings())
     judges = []
     for settings in evaluate.judges:
         judge = load_judge(settings.name)
-        calls = 2 * pairs * asked if judge.asks else 0
+        calls = 2 * pairs * count if judge.asks else 0
         prompt_tokens = (
             calls * (len(judge.template) // 4 + 2 * evaluate.generate.max_new_tokens) + 2 * pairs * words
         )
@@ -265,7 +265,7 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[
         if judge.asks and settings.price_in is not None and settings.price_out is not None:
             cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
         judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})
-    return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges, "texts": texts}
+    return {"prompts": sets, "comparisons": pairs, "answers": arms * count, "judges": judges, "texts": texts}
 
 
 def _benchmarks(

@@ -96,8 +96,10 @@ def read_counts(verdicts: Sequence[Verdict]) -> str:
     without = [verdict for verdict in verdicts if verdict.strict == "unparsed"]
     counted = f"{len(verdicts) - len(without):,} of {len(verdicts):,} verdicts could be read"
     reasons = Counter(r.reason for verdict in without for r in verdict.reviews if r.reason)
-    told = "; ".join(f"{reason} ({count:,} replies)" for reason, count in reasons.most_common(MOST_REASONS))
-    return f"{counted}; of the others: {told}" if told else counted
+    failures = "; ".join(
+        f"{reason} ({count:,} replies)" for reason, count in reasons.most_common(MOST_REASONS)
+    )
+    return f"{counted}; of the others: {failures}" if failures else counted
 
 
 def refuse_unread(judged: Judged, out: Path | None = None) -> None:
@@ -113,13 +115,13 @@ def refuse_unread(judged: Judged, out: Path | None = None) -> None:
     ]
     if unread and all(set(entry.health.unparsed_reasons) == {NO_REFERENCE} for entry in unread):
         raise ConfigError(_without_references(unread[0].health.pairs, out))
-    told = [
+    failures = [
         f"judge {entry.judge}: not one of {entry.health.pairs:,} verdicts could be read. "
         f"{'; '.join(entry.health.unparsed_reasons)}"
         for entry in unread
     ]
-    if told:
-        raise EndpointError("\n".join(told))
+    if failures:
+        raise EndpointError("\n".join(failures))
 
 
 def _without_references(pairs: int, out: Path | None) -> str:

@@ -48,7 +48,7 @@ def report(
     pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
-    asked: Sequence[Prompt],
+    test_prompts: Sequence[Prompt],
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
@@ -59,7 +59,7 @@ def report(
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
-    looked = _looked(job, pools, subsets, asked, answers, benched, measure)
+    looked = _looked(job, pools, subsets, test_prompts, answers, benched, measure)
     ran = ran_stages(pools, subsets, models, losses, answers, verdicts, benched)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
@@ -76,7 +76,7 @@ def report(
             arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name, ()))
             for name, trained in models.items()
         ],
-        prompts=asked,
+        prompts=test_prompts,
         completions=completions,
         losses=values,
         verdicts=decided,
@@ -94,7 +94,7 @@ def report(
                 *looked.stages,
             ],
         ),
-        people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
+        people=votes_on(job.store.folder, judged_pairs(decided, test_prompts, completions), decided),
         benchmarks=[bench_facts(one) for one in benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
     )
@@ -178,7 +178,7 @@ def _looked(
     job: Job,
     pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
-    asked: Sequence[Prompt],
+    test_prompts: Sequence[Prompt],
     answers: Mapping[str, Measured],
     benched: Sequence[Benched],
     measure: Measure,
@@ -198,7 +198,7 @@ def _looked(
         for name, one in subsets.items()
     }
     audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
-    prompts = auditing.prompt_verbs(job, asked)
+    prompts = auditing.prompt_verbs(job, test_prompts)
     documents = auditing.document_verbs(job, questions(benched))
     features, written = auditing.answer_features(job, answers)
     ran = [stage for _, stage in (*wholes.values(), *parts.values())]

@@ -298,14 +298,14 @@ def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
     return list(found.values())
 
 
-def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
+def _refused(job: Job, test_prompts: Sequence[Prompt]) -> list[str]:
     """The ids of the prompts that the chat template of any arm refuses: no arm answers them.
     Written down with the reason.
 
     A lone user turn is what every template takes, so tokenizers are loaded only
     where there is another prompt.
     """
-    unusual = [prompt for prompt in asked if [message.role for message in prompt.messages] != ["user"]]
+    unusual = [prompt for prompt in test_prompts if [message.role for message in prompt.messages] != ["user"]]
     reasons: dict[str, str] = {}
     for (model, name), template in (templates(job.lineup) if unusual else {}).items():
         for prompt, reason in refusals(unusual, template):
@@ -317,11 +317,11 @@ def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
         write_text(rejected, "".join(lines))
         one, reason = next(iter(reasons.items()))
         job.store.say(
-            f"prompts: {len(reasons)} of {len(asked)} are left out for every arm, because a chat "
+            f"prompts: {len(reasons)} of {len(test_prompts)} are left out for every arm, because a chat "
             "template refuses them, such as "
             f"{one} ({reason}); all are in prompts-rejected.jsonl"
         )
-    if asked and len(reasons) == len(asked):
+    if test_prompts and len(reasons) == len(test_prompts):
         raise PoolError(
             f"Every evaluation prompt is refused by a chat template ({reason}). Set "
             "train.template to chatml, alpaca, vicuna "
@@ -347,13 +347,13 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
 
 
 def _held_out_prompt(example: Example, test_set: str) -> Prompt:
-    asked = example.messages[:-1]
-    return Prompt(messages_id(asked), asked, test_set, reference=example.messages[-1].text)
+    before = example.messages[:-1]
+    return Prompt(messages_id(before), before, test_set, reference=example.messages[-1].text)
 
 
-def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured | None:
+def reference_loss(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured | None:
     """How likely the arm's model finds the references, or None when the experiment does not ask."""
-    referenced = [prompt for prompt in asked if prompt.reference is not None]
+    referenced = [prompt for prompt in test_prompts if prompt.reference is not None]
     if not job.experiment.evaluate.reference_loss or not referenced:
         return None
 
@@ -380,7 +380,7 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
     return Measured(_lines(file), digest(file), stage)
 
 
-def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured:
+def generate(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured:
     """The arm's answers to all prompts."""
     settings = job.experiment.evaluate.generate
 
@@ -388,7 +388,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
         from handpicked.generate import generate as answer
 
         answer(
-            asked,
+            test_prompts,
             trained.model,
             trained.adapter,
             settings,
@@ -402,7 +402,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
     stage = job.store.stage(
         f"answers/{name}",
         make,
-        inputs={"model": trained.identity, "prompts": _prompts_identity(asked)},
+        inputs={"model": trained.identity, "prompts": _prompts_identity(test_prompts)},
         settings={**_generation(settings), "template": trained.template},
         versions=Versions.of({"generate": GENERATE}, _model_libraries(trained, settings.engine)),
     )
@@ -418,10 +418,10 @@ def _generation(settings: GenerateSettings) -> dict[str, Any]:
     return counting
 
 
-def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
+def judge(job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
     """The verdicts of every judge on every pair of arms that is to meet, by the judge's name."""
     meetings = job.lineup.meetings()
-    pairs = _pairs(meetings, asked, answers)
+    pairs = _pairs(meetings, test_prompts, answers)
     under_test = sorted({job.lineup.model(name).name for name in answers})
     found: dict[str, Measured] = {}
     waiting: list[str] = []
@@ -446,7 +446,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
                 make,
                 inputs={
-                    "prompts": _prompts_identity(asked),
+                    "prompts": _prompts_identity(test_prompts),
                     **{arm: measured.identity for arm, measured in answers.items()},
                     **_judging_model(settings),
                 },
@@ -484,7 +484,7 @@ def _judging_model(settings: JudgeSettings) -> dict[str, str]:
 
 
 def _pairs(
-    meetings: Sequence[tuple[str, str]], asked: Sequence[Prompt], answers: Mapping[str, Measured]
+    meetings: Sequence[tuple[str, str]], test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]
 ) -> list[Pair]:
     """Who meets whom on which prompts. Joined by prompt id."""
     texts = {
@@ -504,7 +504,7 @@ def _pairs(
             p.reference,
         )
         for a, b in meetings
-        for p in asked
+        for p in test_prompts
     ]
 
 
@@ -512,9 +512,9 @@ def _pool_identity(source: Pool) -> str:
     return hashlib.sha256(" ".join(str(file["sha256"]) for file in source.inputs()).encode()).hexdigest()
 
 
-def _prompts_identity(asked: Sequence[Prompt]) -> str:
+def _prompts_identity(test_prompts: Sequence[Prompt]) -> str:
     return hashlib.sha256(
-        "\n".join(to_json(prompt) for prompt in asked).encode("utf-8", "surrogatepass")
+        "\n".join(to_json(prompt) for prompt in test_prompts).encode("utf-8", "surrogatepass")
     ).hexdigest()
 
 

@@ -60,8 +60,8 @@ def texts_of(prompts: Sequence[Prompt], known: ReferenceSettings | None) -> Text
     """Prompts of a file, with their references from there or from the file of ``known``."""
     given = {} if known is None else references(known)
     good = [prompt.reference or given.get(prompt.prompt_id) or "" for prompt in prompts]
-    asked = sum(len(prompt.text) for prompt in prompts) / LETTERS_A_TOKEN
-    return Texts(len(prompts), asked + TEMPLATE_TOKENS * len(prompts), sum(map(len, good)) / LETTERS_A_TOKEN)
+    tokens = sum(len(prompt.text) for prompt in prompts) / LETTERS_A_TOKEN
+    return Texts(len(prompts), tokens + TEMPLATE_TOKENS * len(prompts), sum(map(len, good)) / LETTERS_A_TOKEN)
 
 
 def held_out_texts(settings: PoolSettings, costs: Costs) -> Texts:

@@ -102,13 +102,13 @@ class NoteFile:
         return found
 
 
-def note_of(asked: Mapping[str, Any], about: Subject, row: int, id: str) -> Note:
+def note_of(request: Mapping[str, Any], about: Subject, row: int, id: str) -> Note:
     """The note in a request. Raises ConfigError for one that is none."""
-    name, text = asked.get("annotator"), asked.get("text", "")
+    name, text = request.get("annotator"), request.get("text", "")
     who = " ".join(name.split()) if isinstance(name, str) else ""
     if not who or len(who) > LONGEST_NAME or not who.isprintable():
         raise ConfigError(f"A name of 1 to {LONGEST_NAME} letters is needed: notes are kept under it.")
     if not isinstance(text, str) or len(text) > LONGEST_NOTE:
         raise ConfigError(f"A note has at most {LONGEST_NOTE:,} letters.")
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Note(who, about, row, id, asked.get("flag") is True, text.strip(), now)
+    return Note(who, about, row, id, request.get("flag") is True, text.strip(), now)

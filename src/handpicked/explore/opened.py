@@ -130,15 +130,15 @@ class _Opening:
         return self._opened(name, "pool", made, accounts)
 
     def scores(self) -> Opened:
-        told = manifest(self.folder)
-        index = self._index(*self._pool_of(told, self.folder))
+        about = manifest(self.folder)
+        index = self._index(*self._pool_of(about, self.folder))
         file = score_file(self.folder, index)
         made = _Columns(index, _notes(self.wanted, self.folder))
         made.add("score", *file.columns())
         if file.selects:
             state = file.state("state")
             made.add("selection", state, file.reason("reason"))
-            accounts = _accounts(file, state, told)
+            accounts = _accounts(file, state, about)
         else:
             made.add("selection", *readable(index))
             accounts = {"scored": index.rows - index.rejected, "rejected": index.rejected}
@@ -209,16 +209,16 @@ class _Opening:
         return index_of(paths, reading, self.progress, self.say)
 
     def _pool_of(
-        self, told: Mapping[str, Any], folder: Path, reading: Reading | None = None
+        self, about: Mapping[str, Any], folder: Path, reading: Reading | None = None
     ) -> tuple[Sequence[str | Path], Reading]:
         """The files of the pool that a manifest names, and how they are read: as they were then, unless the
         command line says otherwise. Raises ConfigError where they are gone.
         """
         own = self.wanted.reading
-        read_so = own if own != Reading() else reading or replace(own, turns=told.get("turns", own.turns))
+        read_so = own if own != Reading() else reading or replace(own, turns=about.get("turns", own.turns))
         if self.wanted.pool:
             return self.wanted.pool, read_so
-        inputs = [one.get("path", "") for one in told.get("pool", {}).get("inputs", [])]
+        inputs = [one.get("path", "") for one in about.get("pool", {}).get("inputs", [])]
         found = [path if _is_elsewhere(path) else _there(Path(path), folder) for path in inputs]
         lost = next((path for path, there in zip(inputs, found, strict=True) if there is None), None)
         if not inputs or lost is not None:
@@ -251,10 +251,10 @@ def _there(path: Path, folder: Path) -> Path | None:
     return path if path.is_file() else moved if moved.is_file() else None
 
 
-def _accounts(file: ScoreFile, state: Category, told: Mapping[str, Any]) -> dict[str, int]:
+def _accounts(file: ScoreFile, state: Category, about: Mapping[str, Any]) -> dict[str, int]:
     """How many rows were kept, dropped and rejected. Raises PoolError where the manifest says otherwise."""
     counts = dict(zip(STATES, state.counts(), strict=False))
-    said = told.get("counts", {})
+    said = about.get("counts", {})
     for name in ("kept", "rejected"):
         if name in said and said[name] != counts[name]:
             raise PoolError(

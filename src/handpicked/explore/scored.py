@@ -138,8 +138,8 @@ def _whole(path: Path, index: Index) -> bool:
     beside the index as long as the file stays as it is.
     """
     stat = path.stat()
-    told = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    kept = index.folder / f"checked-{hashlib.sha256(told.encode()).hexdigest()[:12]}.txt"
+    key = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    kept = index.folder / f"checked-{hashlib.sha256(key.encode()).hexdigest()[:12]}.txt"
     if not kept.is_file():
         table = pq.read_table(path, columns=["row", "id"])
         write_text(kept, str(_check(path, table["row"].to_numpy(), table["id"], index)))

@@ -91,11 +91,11 @@ class Language(Lint):
             return None
         if self.wanted:
             return said
-        asked = self.language_of(prompt)
-        if asked is None or asked == said or _TRANSLATE.search(prompt):
+        expected = self.language_of(prompt)
+        if expected is None or expected == said or _TRANSLATE.search(prompt):
             return None
         named = said in NAMES and re.search(rf"\b(?:{NAMES[said]})\b", prompt, re.IGNORECASE)
-        return None if named else f"{said}, asked in {asked}"
+        return None if named else f"{said}, asked in {expected}"
 
     def language_of(self, text: str) -> str | None:
         """The language of a text where it can be told."""

@@ -36,13 +36,13 @@ class ToolResults(Lint):
 
 def unmatched(turns: Sequence[Message]) -> str | None:
     """The first result without a call, or call without a result."""
-    asked: list[ToolCall] = []
+    earlier: list[ToolCall] = []
     waiting: list[ToolCall] = []
     results = False
     for place, turn in enumerate(turns, start=1):
         calls = calls_of(turn)
         if turn.role == "tool":
-            answered = _answered(turn, asked)
+            answered = _answered(turn, earlier)
             if not answered:
                 return f"turn {place}: a result{_named(turn)} that no call asked for"
             waiting = [call for call in waiting if call not in answered]
@@ -51,17 +51,17 @@ def unmatched(turns: Sequence[Message]) -> str | None:
         if waiting and (results or not calls):
             return _unanswered(waiting[0], place)
         if results or not calls:
-            asked, waiting, results = [], [], False
-        asked += calls
+            earlier, waiting, results = [], [], False
+        earlier += calls
         waiting += calls
     return _unanswered(waiting[0], len(turns) + 1) if waiting and results else None
 
 
-def _answered(result: Message, asked: Sequence[ToolCall]) -> list[ToolCall]:
+def _answered(result: Message, earlier: Sequence[ToolCall]) -> list[ToolCall]:
     """The calls that a result answers."""
-    if result.call_id and asked and all(call.id for call in asked):
-        return [call for call in asked if call.id == result.call_id]
-    return list(asked)
+    if result.call_id and earlier and all(call.id for call in earlier):
+        return [call for call in earlier if call.id == result.call_id]
+    return list(earlier)
 
 
 def _unanswered(call: ToolCall, place: int) -> str:

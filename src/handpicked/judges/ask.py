@@ -20,7 +20,7 @@ from handpicked.records import Pair, Review
 ORDERS: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
 
 
-def asked_reviews(
+def model_reviews(
     pairs: Sequence[Pair],
     judge: JudgeFolder,
     settings: JudgeSettings,

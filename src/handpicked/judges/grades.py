@@ -61,11 +61,11 @@ Grades = Mapping[str, Mapping[str, Mapping[Item, Grade]]]
 
 def is_table(part: Rows) -> bool:
     """Whether a file holds grades of single answers."""
-    asked = {*QUESTIONS, *PROMPTS} & part.fields
+    prompt_fields = {*QUESTIONS, *PROMPTS} & part.fields
     scores = [row[name] for name in SCORES for row in part.rows[:100] if row.get(name) is not None]
     by_skill = bool(scores) and all(isinstance(score, dict) for score in scores)
     single = bool({*MODELS} & part.fields) and any(number(score) is not None for score in scores)
-    return bool(asked) and (by_skill or single)
+    return bool(prompt_fields) and (by_skill or single)
 
 
 def table_name(part: Rows) -> str:

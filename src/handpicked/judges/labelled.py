@@ -74,15 +74,15 @@ def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
 
 def _joined(part: Rows, others: Sequence[Rows]) -> Rows:
     """The rows with what the other files say of the same ``idx``."""
-    told = {row["idx"]: row for other in others for row in other.rows if "idx" in row}
-    known = [row for row in part.rows if row.get("idx") in told]
+    by_idx = {row["idx"]: row for other in others for row in other.rows if "idx" in row}
+    known = [row for row in part.rows if row.get("idx") in by_idx]
     if not known:
         raise PoolError(
             f"{part.file} and {others[0].file} have no 'idx' in common, by which "
             "verdicts are joined with labels. "
             f"Fields seen: {fields_seen(part.rows)}; {fields_seen(others[0].rows)}."
         )
-    return Rows(part.file, [{**told.get(row.get("idx"), {}), **row} for row in part.rows], part.about)
+    return Rows(part.file, [{**by_idx.get(row.get("idx"), {}), **row} for row in part.rows], part.about)
 
 
 Reader = Callable[[Mapping[str, Any]], "tuple[Pair, Outcome | None]"]

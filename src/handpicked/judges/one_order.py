@@ -99,7 +99,7 @@ def joined(
             names = replace(names, test_set=names.test_set or base.test_set)
         base = base or names
         for one in (_shown(row, part, names, other, n) for n, row in enumerate(part.rows, 1)):
-            key = (names.test_set, one.judge, _asked(one.row), frozenset(one.marks))
+            key = (names.test_set, one.judge, _prompt_of(one.row), frozenset(one.marks))
             seen[key] += 1
             found.setdefault((*key, seen[key]), []).append(one)
     verdicts = []
@@ -143,7 +143,7 @@ def _is_turned(one: Shown, base: Shown) -> bool:
     return one.marks == base.marks[::-1] or (one.turned and not base.turned)
 
 
-def _asked(row: Mapping[str, Any]) -> object:
+def _prompt_of(row: Mapping[str, Any]) -> object:
     """What tells prompts apart: the question's number, else the prompt with its input."""
     return row["question_id"] if row.get("question_id") is not None else prompt_of(row)
 
@@ -158,9 +158,9 @@ def _shown(row: Mapping[str, Any], part: Rows, names: Names, turned: bool, place
     return Shown(row, names, judge, (marks[0], marks[1]), turned)
 
 
-def _names(part: Rows, asked: tuple[str | None, str | None]) -> Names:
+def _names(part: Rows, given: tuple[str | None, str | None]) -> Names:
     """Which fields hold the answers, in the order in which the file shows them."""
-    first, second = asked
+    first, second = given
     for fields in (PLAIN, IDS):
         if set(fields) <= part.fields:
             one, other = part.about.get("fname1", first), part.about.get("fname2", second)

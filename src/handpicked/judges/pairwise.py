@@ -10,7 +10,7 @@ from pathlib import Path
 from handpicked.config import JudgeSettings
 from handpicked.endpoint import default_cache, write_batched
 from handpicked.errors import ConfigError
-from handpicked.judges.ask import all_requests, asked_reviews
+from handpicked.judges.ask import all_requests, model_reviews
 from handpicked.judges.folder import JudgeFolder, load_judge
 from handpicked.judges.local import runs_here
 from handpicked.judges.outcome import verdict
@@ -47,13 +47,13 @@ def judge(
     """
     folder = load_judge(settings.name)
     known = {_key(one): one for one in earlier if not one.lost}
-    asked = [pair for pair in pairs if _key(pair) not in known]
+    pending = [pair for pair in pairs if _key(pair) not in known]
     if folder.asks:
         _refuse_self_judgement(settings, models_under_test)
         files = (batches or out_file.parent / "batches") / _slug(judge_label(folder, settings))
-        reviews = asked_reviews(asked, folder, settings, cache or default_cache(), files, progress)
+        reviews = model_reviews(pending, folder, settings, cache or default_cache(), files, progress)
     else:
-        reviews = similarity_reviews(asked, folder, progress)
+        reviews = similarity_reviews(pending, folder, progress)
     label = judge_label(folder, settings)
     found = iter(reviews)
     verdicts = [known.get(_key(pair)) or verdict(pair, label, next(found)) for pair in pairs]

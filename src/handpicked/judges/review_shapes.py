@@ -99,8 +99,8 @@ def prompt_of(row: Mapping[str, Any]) -> str:
     LIMA's ``conversations`` are a list of texts, of which the first asks.
     """
     turns = row.get("conversations")
-    asked = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else ""
-    return with_input(first_text(row, *PROMPTS) or asked, row)
+    first_turn = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else ""
+    return with_input(first_text(row, *PROMPTS) or first_turn, row)
 
 
 def scored(order: Order, raw: object, stored: object) -> Review:
@@ -242,8 +242,8 @@ def _arena_hard(row: Mapping[str, Any], _: Rows) -> Reviewed:
 
 def _arena_game(order: str, game: Any) -> Review:
     score = game.get("score") if isinstance(game, Mapping) else None
-    told = game.get("judgment") if isinstance(game, Mapping) else None
-    raw = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+    judgment = game.get("judgment") if isinstance(game, Mapping) else None
+    raw = judgment if isinstance(judgment, str) else json.dumps(judgment, ensure_ascii=False)
     preferred = LETTERS.get(str(score))
     shown: Order = "ba" if order == "ba" else "ab"
     return Review(shown, preferred, raw, reason=None if preferred else f"the stored score is {score}")

@@ -421,13 +421,13 @@ def takes_of(tokenizer: Any, source: str, name: str) -> Takes:
         except Refused:
             return False
 
-    asked, answer = _PROBE
+    question, answer = _PROBE
     calling = Message("assistant", "", calls=(_CALL_PROBE,))
     result = Message("tool", "here", call_id=_CALL_PROBE.id, name=_CALL_PROBE.name)
     return Takes(
-        reasoning=shows(_THOUGHT_PROBE, asked, replace(answer, reasoning=_THOUGHT_PROBE)),
-        calls=shows("hither", asked, calling) or shows("hither", asked, calling, result, answer),
-        tools=shows("handpicks", replace(asked, tools=_TOOL_PROBE), answer),
+        reasoning=shows(_THOUGHT_PROBE, question, replace(answer, reasoning=_THOUGHT_PROBE)),
+        calls=shows("hither", question, calling) or shows("hither", question, calling, result, answer),
+        tools=shows("handpicks", replace(question, tools=_TOOL_PROBE), answer),
     )
 
 

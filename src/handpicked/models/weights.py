@@ -22,7 +22,7 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
 
     with quiet():
         try:
-            model, told = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 place,
                 trust_remote_code=settings.trust_remote_code,
                 use_safetensors=True,
@@ -39,7 +39,7 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
                 f"The model '{settings.name}' cannot be loaded: {first_line(error)} "
                 "handpicked reads safetensors only."
             ) from error
-    missing = sorted(told["missing_keys"])
+    missing = sorted(report["missing_keys"])
     if missing:
         more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
         raise ConfigError(

@@ -112,12 +112,12 @@ def read_reference(name: str, number: int, turns: Turns) -> Reference:
 
 def _row(example: Example) -> Item:
     last = max(place for place, turn in enumerate(example.messages) if turn.learned)
-    return Item(example.id, example.prompt, _asked(example.messages[:last]))
+    return Item(example.id, example.prompt, _prompt_texts(example.messages[:last]))
 
 
 def _prompts(name: str, file: str, why: str) -> list[Item]:
     try:
-        found = [Item("", one.text, _asked(one.messages)) for one in read_prompts(file, "against")]
+        found = [Item("", one.text, _prompt_texts(one.messages)) for one in read_prompts(file, "against")]
     except PoolError as error:
         raise PoolError(
             f"--against {name}: it holds neither rows ({why}) nor evaluation prompts ({error})"
@@ -127,7 +127,7 @@ def _prompts(name: str, file: str, why: str) -> list[Item]:
     return found
 
 
-def _asked(messages: Sequence[Message]) -> tuple[str, ...]:
+def _prompt_texts(messages: Sequence[Message]) -> tuple[str, ...]:
     return tuple(turn.content for turn in messages if turn.role == "user")
 
 

@@ -109,11 +109,11 @@ def _failure(rule: Rule, found: Measured) -> str:
         if share is None:
             return f"--fail-on {rule.text}: {rule.name} cannot be told: there are no rows to take a share of"
         failed = OPERATORS[rule.op](share, rule.value)
-        told = f"{found.rows:,} of {found.of:,} rows, {_percent(share)}%"
+        described = f"{found.rows:,} of {found.of:,} rows, {_percent(share)}%"
     else:
         failed = OPERATORS[rule.op](Fraction(found.rows), rule.value)
-        told = f"{found.rows:,} of {found.of:,} rows"
-    return f"--fail-on {rule.text}: {rule.name} is {told}" if failed else ""
+        described = f"{found.rows:,} of {found.of:,} rows"
+    return f"--fail-on {rule.text}: {rule.name} is {described}" if failed else ""
 
 
 def _percent(share: Fraction) -> str:

@@ -86,10 +86,10 @@ def rewrite(
     """
     template = load_prompt(settings.prompt)
     known = {line["row"]: line for line in earlier if not line["lost"]}
-    asked = [example for example in examples if example.row not in known]
-    requests = [_request(example, template, settings) for example in asked]
+    pending = [example for example in examples if example.row not in known]
+    requests = [_request(example, template, settings) for example in pending]
     replies = complete(requests, settings, cache or default_cache(), progress, label=f"refine {arm}")
-    known |= {one.row: _line(one, reply, settings) for one, reply in zip(asked, replies, strict=True)}
+    known |= {one.row: _line(one, reply, settings) for one, reply in zip(pending, replies, strict=True)}
     lines = [known[example.row] for example in examples]
     kept = [_kept(example, line) for example, line in zip(examples, lines, strict=True) if line["refined"]]
     left_out = Counter(line["reason"] for line in lines if line["reason"] is not None)

@@ -40,9 +40,9 @@ class SelectedView:
 def selected_view(results: Results) -> SelectedView:
     """The view of these results."""
     candidate, preference = results.candidate, results.preference
-    told = [row for row in results.audit.differences if candidate in row.arms] if results.audit else []
+    listed = [row for row in results.audit.differences if candidate in row.arms] if results.audit else []
     # Length has its own figure, and of the longest rows it would press all others together.
-    features = [row for row in told if row.feature != results.pool.measure]
+    features = [row for row in listed if row.feature != results.pool.measure]
     effects = preference.rows if preference else ()
     fitted = [(row.p, row) for row in effects if row.p is not None]
     sets = [one for one in results.instructions.sets if one.verbs] if results.instructions else []
@@ -54,7 +54,7 @@ def selected_view(results: Results) -> SelectedView:
         order=list(dict.fromkeys(verb.verb for one in (*first, *others) for verb in one.verbs)),
         difference_axis=_axis([row.arms[candidate] for row in features]),
         differences=sorted(features, key=lambda row: -abs(row.arms[candidate].value or 0)),
-        longer=next((row.arms[candidate] for row in told if row not in features), None),
+        longer=next((row.arms[candidate] for row in listed if row not in features), None),
         guard_names=_guard_names(results),
         effects=[row for _, row in sorted(fitted, key=lambda one: one[0])],
         effect_axis=_axis([row.effect for row in effects]),

@@ -30,10 +30,10 @@ def plan_guards(
     shared = {"prompts": tuple(map(str, prompts)), "tokenizer": tokenizer}
     plans: list[Guard] = []
     mistakes: list[str] = []
-    for asked in names:
+    for entry in names:
         try:
-            guard = _made(asked, shared)
-            _checked(guard, asked)
+            guard = _made(entry, shared)
+            _checked(guard, entry)
         except ConfigError as error:
             mistakes += error.mistakes
         else:
@@ -45,7 +45,7 @@ def plan_guards(
 
 def windows(names: Sequence[GuardAsked]) -> list[tuple[float, float]]:
     """The fewest and the most tokens of a response that each guard lets through, of those that bound them."""
-    made = (_made(asked, {}) for asked in names)
+    made = (_made(entry, {}) for entry in names)
     return [guard.window for guard in made if guard.window is not None]
 
 
@@ -55,8 +55,8 @@ def guard_files(names: Sequence[GuardAsked]) -> dict[str, str]:
     return {name: sha for name in given if (sha := file_hash(GUARDS.find(name, "guards"))) is not None}
 
 
-def _made(asked: GuardAsked, shared: Mapping[str, Any]) -> Guard:
-    name, given = _parted(asked)
+def _made(entry: GuardAsked, shared: Mapping[str, Any]) -> Guard:
+    name, given = _parted(entry)
     found = GUARDS.find(name, "guards")
     try:
         settings = found.settings_in(given) if isinstance(given, str) else given
@@ -64,25 +64,25 @@ def _made(asked: GuardAsked, shared: Mapping[str, Any]) -> Guard:
         raise ConfigError(f"guards: '{name}={given}': {error}") from error
     takes = {one.name for one in settings_of(found)}
     values = {key: value for key, value in shared.items() if value and key in takes} | {**settings}
-    return make(found, name, values, lambda key: f"guards: {_shown(asked)}: {key}")
+    return make(found, name, values, lambda key: f"guards: {_shown(entry)}: {key}")
 
 
-def _checked(guard: Guard, asked: GuardAsked) -> None:
+def _checked(guard: Guard, entry: GuardAsked) -> None:
     """Raise ConfigError with the place of each mistake that the guard finds in its settings."""
     try:
         guard.check()
     except ConfigError as error:
-        raise ConfigError(*(f"guards: {_shown(asked)}: {one}" for one in error.mistakes)) from error
+        raise ConfigError(*(f"guards: {_shown(entry)}: {one}" for one in error.mistakes)) from error
 
 
-def _parted(asked: GuardAsked) -> tuple[str, str | Mapping[str, Any]]:
+def _parted(entry: GuardAsked) -> tuple[str, str | Mapping[str, Any]]:
     """The name of a guard, and its value or its settings."""
-    if isinstance(asked, str):
-        at = asked.find("=", asked.find(".py:") + 1)  # the path of a file may hold one as well
-        return (asked, "") if at < 0 else (asked[:at], asked[at + 1 :])
-    ((name, settings),) = asked.items()
+    if isinstance(entry, str):
+        at = entry.find("=", entry.find(".py:") + 1)  # the path of a file may hold one as well
+        return (entry, "") if at < 0 else (entry[:at], entry[at + 1 :])
+    ((name, settings),) = entry.items()
     return name, settings
 
 
-def _shown(asked: GuardAsked) -> str:
-    return f"'{asked}'" if isinstance(asked, str) else f"'{next(iter(asked))}'"
+def _shown(entry: GuardAsked) -> str:
+    return f"'{entry}'" if isinstance(entry, str) else f"'{next(iter(entry))}'"

@@ -114,10 +114,10 @@ class SelectionPlan:
                 (self.pool.rows - readable, "cannot be read"),
                 (readable - passed, "are dropped by guards"),
             ]
-            told = ", ".join(f"{count:,} {why}" for count, why in lost if count)
+            losses = ", ".join(f"{count:,} {why}" for count, why in lost if count)
             raise ConfigError(
                 f"size: {size:,} rows were asked for, but the pool has {passed:,} to select from"
-                f"{f' ({self.pool.rows:,} rows, of which {told})' if told else ''}. Lower the size."
+                f"{f' ({self.pool.rows:,} rows, of which {losses})' if losses else ''}. Lower the size."
             )
         return size
 
@@ -293,12 +293,12 @@ def _check_size(pool: Pool, selector: Selector, size: int | None, fraction: floa
         )
     if fraction is not None and not 0 <= fraction <= 1:
         raise ConfigError(f"fraction: {fraction} is no share of the pool; give 0 to 1.")
-    asked = size is not None or fraction is not None
-    if asked and selector.size_rule == "none":
+    requested = size is not None or fraction is not None
+    if requested and selector.size_rule == "none":
         raise ConfigError(
             f"size: '{selector.name}' keeps every row and takes no size. Leave it out, or select by 'random'."
         )
-    if not asked and selector.size_rule == "needed":
+    if not requested and selector.size_rule == "needed":
         raise ConfigError(
             f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
         )

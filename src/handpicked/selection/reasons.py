@@ -71,12 +71,12 @@ def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -
 def none_readable(rejected: Sequence[Rejected], done: str = "selected") -> PoolError:
     """What to raise where no row of a pool can be read; ``done`` is what was to be done with them."""
     examples = {_told(one): one.excerpt for one in reversed(rejected)}
-    told = "; ".join(
+    described = "; ".join(
         f"{part.rows:,} rows: {part.reason}{_shown(examples.get(part.reason, ''))}"
         for part in rejections(rejected)[:SHOWN]
     )
     return PoolError(
-        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is {done}. {told}"
+        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is {done}. {described}"
     )
 
 
@@ -90,12 +90,12 @@ def none_left(selection: Selection) -> HandpickedError:
         for row, reason in zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True):
             counts[reason] += 1
             first.setdefault(reason, row)
-    told = [
+    described = [
         f"{rows:,} rows: {reason} (such as row {first[reason]:,})"
         for reason, rows in counts.most_common(SHOWN)
     ]
     return ConfigError(
-        f"no row is kept, so nothing is written. {'; '.join(told)}. Change the size, the guards or the pool."
+        f"no row is kept, so nothing is written. {'; '.join(described)}. Change the size, the guards or the pool."
     )
 
 

@@ -210,8 +210,8 @@ def values_told(counts: Mapping[str, Any]) -> list[str]:
 
 def _reasons_told(counts: Mapping[str, Any], name: str) -> str:
     reasons = Counter(counts.get("reasons", {}).get(name, {})).most_common(3)
-    told = "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
-    return f"; of the others: {told}" if told else ""
+    listed = "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
+    return f"; of the others: {listed}" if listed else ""
 
 
 def refuse_no_values(counts: Mapping[str, Any], names: Sequence[str]) -> None:

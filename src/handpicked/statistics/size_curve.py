@@ -154,14 +154,14 @@ def sentence(curve: Curve, family: str, measure: str, say: Say, gap: Say) -> str
     """The curve in words; ``say`` writes a value of the measure, ``gap`` a difference of two."""
     by_arm = {point.arm: point for point in curve.points}
     best, smallest = by_arm[curve.best], by_arm[curve.smallest]
-    told = f"{best.rows:,} rows ({say(best.value.value)})"
+    described = f"{best.rows:,} rows ({say(best.value.value)})"
     n = best.value.n
     if best is curve.points[0]:
-        return f"By {measure}, the smallest size of {family}, {told}, is also the best, n = {n}."
+        return f"By {measure}, the smallest size of {family}, {described}, is also the best, n = {n}."
     if smallest is best:
-        return f"By {measure}, every size of {family} below the best, {told}, is worse, n = {n}."
+        return f"By {measure}, every size of {family} below the best, {described}, is worse, n = {n}."
     return (
         f"By {measure}, {smallest.rows:,} rows of {family} ({say(smallest.value.value)}) are "
         "not shown to be worse than the "
-        f"best, {told}, n = {n}; they may still be worse by up to {gap(curve.deficit)}."
+        f"best, {described}, n = {n}; they may still be worse by up to {gap(curve.deficit)}."
     )

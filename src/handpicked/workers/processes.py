@@ -136,20 +136,20 @@ def serve() -> None:
         except Exception:  # noqa: BLE001 (a task that cannot be read here)
             given.put(Bug(traceback.format_exc()))
 
-    def tell(report: Report) -> None:
+    def send(report: Report) -> None:
         _send(out, report)
 
     threading.Thread(target=listen, daemon=True).start()
     begun = given.get()
     if isinstance(begun, Bug):
-        tell(begun)
+        send(begun)
         return
     task, files = begun
     worker = Worker(task)
-    tell(Ready(releases(task.libraries)))
+    send(Ready(releases(task.libraries)))
     while True:
         part, following = given.get()
-        tell(_one(worker, files, part, following, lambda items: tell(Step(items))))
+        send(_one(worker, files, part, following, lambda items: send(Step(items))))
 
 
 def _one(

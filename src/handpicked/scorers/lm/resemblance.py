@@ -40,10 +40,10 @@ def compared_table(rows: Sequence[Compared], vectors: np.ndarray) -> pa.Table:
     """The table of a part. ``vectors`` are of the rows without a reason, in order; a row whose vector has no
     direction gets that as its reason.
     """
-    asked = np.array([row.reason is None for row in rows], bool)
+    usable = np.array([row.reason is None for row in rows], bool)
     good = directed(vectors)
-    valued = asked.copy()
-    valued[asked] = good
+    valued = usable.copy()
+    valued[usable] = good
     reasons = [row.reason or (None if valued[place] else NO_DIRECTION) for place, row in enumerate(rows)]
     table = pa.table(
         {

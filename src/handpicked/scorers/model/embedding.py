@@ -80,11 +80,15 @@ class Embedding(PartScorer):
         for row in _texts(pool, rows, self.text):
             count += 1
             tokens += _guess(row.text, 256 if self.model == BUNDLED_EMBEDDER else None)
-        told = f"embedding {count:,} texts of some {tokens:,} tokens"
+        summary = f"embedding {count:,} texts of some {tokens:,} tokens"
         if self.model != BUNDLED_EMBEDDER:
-            return f"{told} by {self.model}; the bundled model does {TOKENS_PER_SECOND:,} tokens a second on two cores"
+            return f"{summary} by {self.model}; the bundled model does {TOKENS_PER_SECOND:,} tokens a second on two cores"
         minutes = tokens / TOKENS_PER_SECOND / 60
-        return f"{told}: about {minutes:,.0f} min on two cores" if minutes >= 1 else f"{told}: under a minute"
+        return (
+            f"{summary}: about {minutes:,.0f} min on two cores"
+            if minutes >= 1
+            else f"{summary}: under a minute"
+        )
 
     def opened(self) -> RowsWork:
         """See ``PartScorer``."""

@@ -118,7 +118,7 @@ class Less(PartScorer):
         self.check_target()
         states = find_states(self.checkpoint)
         encode = Encoder(states[0])
-        told = forecast(
+        summary = forecast(
             pool,
             rows,
             lambda one: len(states) * len(encode(one)[0].ids),
@@ -127,7 +127,7 @@ class Less(PartScorer):
             operations=OPERATIONS,
             more_tokens=len(states) * sum(len(row.ids) for row in encode.targets(self.target)),
         )
-        return f"forward and backward at {len(states)} states: {told}"
+        return f"forward and backward at {len(states)} states: {summary}"
 
     def opened(self) -> RowsWork:
         """See ``PartScorer``."""

@@ -187,10 +187,10 @@ class LLMRating(PoolScorer):
     ) -> Iterator[Rated]:
         """What came of each example, in order; the rows of ``known`` are not asked."""
         template = self._template()
-        asked = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
+        requests = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
         cache = Path(self.cache).expanduser() if self.cache else default_cache()
         label = f"rate by {self.model}"
-        replies = iter(complete(asked, self, cache, progress, label=label, budget=budget))
+        replies = iter(complete(requests, self, cache, progress, label=label, budget=budget))
         for example in examples:
             if example.row in known:
                 yield known[example.row]

@@ -170,11 +170,11 @@ class RootVerb(Scorer):
     missing: ClassVar[str] = "the instruction has no root verb in English"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        asked = [
+        prompts = [
             instruction((turn["role"], turn["content"]) for turn in turns or ())
             for turns in batch["messages"].to_pylist()
         ]
-        return pa.array([one.verb for one in root_verbs(asked)], pa.large_string())
+        return pa.array([one.verb for one in root_verbs(prompts)], pa.large_string())
 
 
 @cache
