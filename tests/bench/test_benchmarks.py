@@ -168,7 +168,7 @@ def test_an_empty_set_has_no_accuracy(lm, files, tmp_path):
     assert "gsm8k_test.jsonl has no rows" in result.reason
 
 
-def test_examples_from_elsewhere_are_told(files):
+def test_examples_from_elsewhere_are_reported(files):
     assert find(BENCHMARKS["gsm8k"], files).note is None
     assert (
         find(BENCHMARKS["hellaswag"], files).note

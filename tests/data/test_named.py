@@ -116,7 +116,7 @@ def test_one_on_the_hub_is_read_at_its_commit_and_checked(hub, monkeypatch):
         read("named:mine")
 
 
-def test_a_wrong_name_is_told(tmp_path, monkeypatch):
+def test_a_wrong_name_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PoolError, match=r"named:alpcaa: no data set has this name. Did you mean 'alpaca'"):
         read("named:alpcaa")

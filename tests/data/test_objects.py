@@ -233,7 +233,7 @@ def test_missing_fields_are_told_as_from_a_file_with_the_columns(tmp_path, kind,
         (None, "an object of type NoneType holds no rows"),
         ([1, 2], "a list of numbers"),
         ([["a", "b"]], r"the list: each row is a list.*\{\"messages\": turns\} for turns in rows"),
-        (pa.chunked_array([["a"]]), "the Arrow stream is no table of rows with columns"),
+        (pa.chunked_array([["a"]]), "the Arrow stream is not a table of rows with columns"),
         (
             [{"prompt": "a", "response": object()}],
             r"the list, row 1: a value of type object is none that JSON has; no file",
@@ -246,7 +246,7 @@ def test_what_is_no_pool_is_told_in_a_sentence(data, says, scratch):
     assert not list(scratch.iterdir())
 
 
-def test_a_row_that_contains_itself_is_told():
+def test_a_row_that_contains_itself_is_reported():
     row = {"prompt": "a", "response": "b"}
     row["self"] = row
     with pytest.raises(PoolError, match=r"row 2: .*no file can hold it"):

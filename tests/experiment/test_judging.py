@@ -80,7 +80,12 @@ def test_a_judge_that_nobody_pays_for_needs_no_folder(scratch):
     [
         ((GOOD, BAD, "scores"), {"model": "m"}, hp.ConfigError, "out: name a folder. 'scores' asks a model"),
         ((GOOD, BAD, "scroes"), {"out": "x"}, hp.ConfigError, "scroes"),
-        ((GOOD, BAD, "scores"), {"modle": "m"}, hp.ConfigError, "modle is no setting. Did you mean 'model'"),
+        (
+            (GOOD, BAD, "scores"),
+            {"modle": "m"},
+            hp.ConfigError,
+            "modle is not a setting. Did you mean 'model'",
+        ),
         (([{"a": 1}], BAD), {}, hp.PoolError, "A holds no answers that handpicked knows. Fields seen: a"),
         ((GOOD, [{"prompt": "other", "answer": "x"}]), {}, hp.PoolError, "no prompt in common"),
         ((GOOD, iter([])), {}, hp.PoolError, "the iterable is empty"),

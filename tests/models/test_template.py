@@ -242,7 +242,7 @@ def test_an_empty_thought_of_the_template_is_not_learned(byte_tokenizer):
     assert prompt_of(template, encoded).endswith("assistant\n<think>\n\n</think>\n\n")
     assert spans(template, encoded) == ["Iron."]
     own = (ASKED[0], Message("assistant", "<think>\n\n</think>\n\nIron."))
-    assert template.encode(own, [1]) == encoded, "an empty thought of the row is no thought either"
+    assert template.encode(own, [1]) == encoded, "an empty thought of the row is not a thought either"
 
 
 @pytest.mark.parametrize("source", [EMPTY_THOUGHT, BEGUN_THOUGHT])

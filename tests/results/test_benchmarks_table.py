@@ -121,7 +121,7 @@ def banners_of(facts):
         ((10, 11, 9, 12, 10, 10), (0, 0, 0, 1, 0, 0), False),  # worse only
     ],
 )
-def test_longer_and_worse_short_answers_are_told(characters, values, raised):
+def test_longer_and_worse_short_answers_are_reported(characters, values, raised):
     def lengths(numbers):
         return {f"doc {i}": number for i, number in enumerate(numbers)}
 
@@ -134,7 +134,7 @@ def test_longer_and_worse_short_answers_are_told(characters, values, raised):
     ) is raised
 
 
-def test_broken_benchmarks_are_told():
+def test_broken_benchmarks_are_reported():
     assert "Benchmarks broke off" in banners_of(
         [BenchFacts("base", "gsm8k", reason="KeyError: 'x'", failed=True)]
     )

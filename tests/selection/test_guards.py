@@ -83,7 +83,7 @@ def test_shared_settings_go_to_the_guards_that_take_them():
         ({"repetition": {"limt": 0.2}}, r"limt: 'repetition' has no such setting, only limit. Did you mean 'limit'"),
         ("duplicates=3", r"'duplicates=3': it takes no value"),
         ("token-window", r"fewest and the most tokens"),
-        ("token-window=9", r"'9' is no window"),
+        ("token-window=9", r"'9' is not a window"),
         ("nowhere.py:X", r"There is no file nowhere.py"),
         ("decontaminate=loosely", r"cannot be 'loosely'"),
     ],

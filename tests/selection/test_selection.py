@@ -182,7 +182,7 @@ def test_settings_of_the_method_and_of_the_selection_go_beside_each_other():
         ({"by": hp.Longest(), "size": 2, "seed": 1}, "seed: Longest is made already"),
         ({"by": hp.Longest(), "size": 2, "measure": "chars"}, "measure: Longest is made already"),
         ({"by": hp.Longest(), "size": 2, "low": 0.5}, "low: Longest is made already"),
-        ({"size": 41}, "41 rows were asked for, but the pool has 40"),
+        ({"size": 41}, "41 rows are requested, but the pool has 40"),
         ({"size": 40}, "the pool has 39 to select from"),
         ({"size": -1}, "size -1: input should be greater than or equal to 0"),
         ({}, "say how many rows 'longest' keeps"),

@@ -77,24 +77,24 @@ def test_an_address_that_nobody_is_at_is_told_at_once(no_note, closed_port, form
     assert seconds < 5 and "\n" not in message
 
 
-def test_an_address_that_takes_a_call_and_is_silent_is_told(no_note, silent_port, monkeypatch):
+def test_an_address_that_takes_a_call_and_is_silent_is_reported(no_note, silent_port, monkeypatch):
     monkeypatch.setattr(cluster, "WAIT", 1.0)
     message, seconds = refusal(lambda: cluster.connect(silent_port))
     assert "does not answer (timed out)" in message and seconds < 5
 
 
-def test_an_address_of_something_else_is_told(no_note, web_port):
+def test_an_address_of_something_else_is_reported(no_note, web_port):
     message, _ = refusal(lambda: cluster.connect(web_port))
     assert "answers, but not as a Ray cluster does" in message
 
 
-def test_what_is_no_address_is_told(no_note):
+def test_what_is_no_address_is_reported(no_note):
     message, _ = refusal(lambda: cluster.connect("head-node"))
-    assert "--address head-node is no address of a cluster: it is HOST:PORT" in message
+    assert "--address head-node is not an address of a cluster: it is HOST:PORT" in message
 
 
 @pytest.mark.parametrize("address", [None, "auto"])
-def test_rays_note_of_a_cluster_that_died_is_told(no_note, closed_port, address):
+def test_rays_note_of_a_cluster_that_died_is_reported(no_note, closed_port, address):
     no_note.parent.mkdir()
     no_note.write_text(closed_port)
     message, seconds = refusal(lambda: cluster.connect(address))

@@ -40,7 +40,7 @@ class Score:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What a benchmark came to. ``score`` is the number it is read by, named ``metric``;
+    """The result of a benchmark. ``score`` is the number it is read by, named ``metric``;
     ``metrics`` are all it measured.
 
     ``subtasks`` are the scores of a group's tasks. ``score.value`` is None, with
@@ -95,9 +95,9 @@ def evaluate(
 ) -> tuple[BenchResult, list[BenchSample]]:
     """Run the benchmark ``name`` on ``lm``. ``limit`` is documents a task, the first ones, as lm-eval counts.
 
-    ``chat`` asks in the tokenizer's chat template. Raises ConfigError and MissingPart before anything is
-    asked, PoolError for local rows that are not the benchmark's, and BenchmarkFailed for whatever goes wrong
-    in a benchmark's own code.
+    ``chat`` uses the tokenizer's chat template. Raises ConfigError and MissingPart before any request,
+    PoolError for local rows that are not the benchmark's, and BenchmarkFailed for errors in a benchmark's own
+    code.
     """
     if data is not None and not data.rows()[data.evaluated]:
         return _empty(name, chat, f"{data.files[data.evaluated]} has no rows"), []
@@ -147,7 +147,11 @@ def _run(lm: Any, loaded: Mapping[str, Any], limit: int | None, chat: bool) -> d
 
 
 def _limited(limit: int | None) -> str | None:
-    return None if limit is None else f"the first {limit} documents a task only: no published number compares"
+    return (
+        None
+        if limit is None
+        else f"only the first {limit} documents a task: not comparable with published numbers"
+    )
 
 
 def _empty(name: str, chat: bool, reason: str) -> BenchResult:
@@ -175,7 +179,7 @@ def _result(
     first = next(iter(tasks.values()))
     reason = None
     if metric not in metrics:
-        reason = "lm-eval gives no average over these tasks; ask for them one by one"
+        reason = "lm-eval gives no average over these tasks; name them one by one"
     elif metrics[metric].value is None:
         reason = f"{metric} is not a number"
     shots = found["n-shot"].get(whole or first.task_name)
@@ -206,7 +210,7 @@ def _count(counts: Mapping[str, Mapping[str, int]], tasks: Sequence[str] | Mappi
 
 
 def _scores(found: Mapping[str, Any], n: int) -> dict[str, Score]:
-    """``acc,none`` and ``acc_stderr,none`` as one score. What is no finite number is None."""
+    """``acc,none`` and ``acc_stderr,none`` as one score. What is not a finite number is None."""
     return {
         key: Score(_number(value), _number(found.get("{}_stderr,{}".format(*key.split(",", 1)))), n)
         for key, value in found.items()

@@ -120,7 +120,7 @@ def run_until(
     devices: str = "all",
     launch: str | None = None,
 ) -> Outcome:
-    """Run the experiment until that stage is done, or say what this machine lacks for it.
+    """Run the experiment until that stage is done, or report what this machine lacks for it.
 
     ``launch`` is that of every arm, instead of the file's.
     """

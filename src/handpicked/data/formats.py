@@ -30,7 +30,7 @@ from handpicked.data.turns import (
 from handpicked.records import Message, Turns, prompt_text
 
 Row = Mapping[str, Any]
-UNWANTED = "'{field}' is false: the answer was not wanted, so it is no demonstration"
+UNWANTED = "'{field}' is false: the answer was not wanted, so it is not a demonstration"
 HIGHER = ("overall_score", "score", "rating", "reward", "fine-grained_score")
 """The fields of one of several answers that rate it, higher for a better one."""
 ANSWER_TEXTS = ("response", "answer", "text", "content", "completion", "output")
@@ -269,7 +269,7 @@ class Answers:
             raise BadRow(f"field '{self.answers}' is {kind_name(answers)}, not a list of answers")
         rated = self._rated(answers)
         if not rated:
-            raise BadRow(f"no answer in '{self.answers}' is rated, so none can be said to be the best")
+            raise BadRow(f"no answer in '{self.answers}' is rated, so there is no best one")
         best = max(rated, key=lambda one: one[0])[1]
         question = _text(row.get(self.prompt), self.prompt, row)
         parted = templated.split(f"{question.rstrip()} .")  # Nectar's prompts end in "Assistant:"
@@ -392,9 +392,7 @@ def thought_and_answer_of(messages: Sequence[Message], turns: Turns) -> tuple[st
 
 
 def instruction_turn(instruction: str, further: str) -> Message:
-    """An instruction and its further input as one user turn, a blank line between
-    them where both are there.
-    """
+    """An instruction and its further input as one user turn, a blank line between them where both are there."""
     if instruction and further:
         return Message("user", f"{instruction}\n\n{further}", further)
     return Message("user", instruction or further)
@@ -422,7 +420,7 @@ def _system(row: Row, field: str | None) -> list[Message]:
 
 
 def _text(value: Any, field: str | None, row: Row) -> str:
-    """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is no text."""
+    """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is not text."""
     if isinstance(value, str):
         return value
     if _value(value) is None:

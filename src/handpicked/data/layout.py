@@ -30,7 +30,7 @@ SAME = {"valid": "validation", "val": "validation", "dev": "validation", "eval":
 def front_matter(text: str, where: str) -> Mapping[str, Any]:
     """The YAML between the first two ``---`` lines of a card; empty where there is none.
 
-    Raises PoolError where it is no YAML, since its configs could not be obeyed.
+    Raises PoolError where it is not YAML, since its configs could not be obeyed.
     """
     lines = text.removeprefix("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
@@ -146,7 +146,7 @@ def _split_of(splits: Sequence[str], where: str, wanted: str | None) -> str:
 
 
 def _by_names(files: Sequence[str], where: str, split: str | None, remarks: list[str]) -> list[str]:
-    """The files of a split by their names: where none is asked for, of train if
+    """The files of a split by their names: where none is requested, of train if
     others are held out, else all.
     """
     data = [file for file in files if is_data(Path(file))]

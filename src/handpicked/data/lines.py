@@ -65,7 +65,7 @@ def line_chunks(
     stream: IO[bytes], start: int = 0, size: int | None = None, max_row: int = MAX_ROW
 ) -> Iterator[tuple[bytes | bytearray | Oversized, int]]:
     """Whole lines, about a chunk at a time, each with the byte offset of its end; a line
-    beyond a chunk comes by itself.
+    beyond a chunk comes alone.
 
     ``size`` bounds the bytes read.
     """
@@ -98,7 +98,7 @@ def json_lines(
     stream: IO[bytes], start: int = 0, line: int = 1, size: int | None = None, max_row: int = MAX_ROW
 ) -> Iterator[Raw]:
     """The rows of a JSON lines file from byte ``start``, where line number ``line``
-    begins. Blank lines are no rows.
+    begins. Blank lines are not rows.
     """
     for chunk, end in line_chunks(stream, start, size, max_row):
         held = [chunk]

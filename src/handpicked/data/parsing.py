@@ -29,9 +29,7 @@ DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value)
 
 
 def parsed(text: str) -> Any:
-    """The value of a text, or ``Damage``. A comma after it, and before a closing
-    bracket in it, is let pass.
-    """
+    """The value of a text, or ``Damage``. A comma after it, and before a closing bracket in it, is let pass."""
     text = text.removeprefix("\ufeff")
     try:
         return DECODER.decode(text)
@@ -52,7 +50,7 @@ def without_commas(text: str) -> str:
 
 
 def broken(error: Exception) -> str:
-    """Why a text is no JSON."""
+    """Why a text is not JSON."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, json.JSONDecodeError):

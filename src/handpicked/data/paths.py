@@ -45,7 +45,7 @@ def files(
 
 
 def missing(name: str) -> str | None:
-    """Why nothing is read where a name says, as far as this machine can tell without asking another."""
+    """Why nothing can be read under a name, as far as this machine knows without a request."""
     try:
         if named.is_named(name):
             named.lookup(name)
@@ -75,12 +75,12 @@ def _expand(name: str, split: str | None, config: str | None) -> tuple[list[Foun
 
 
 def _one_file(name: str, split: str | None, config: str | None) -> None:
-    """Raises PoolError where a split or a config is asked for of what has none."""
+    """Raises PoolError where a split or a config is requested of a source that has none."""
     given = [
         f"{word} '{value}'" for word, value in (("split", split), ("config", config)) if value is not None
     ]
     if given:
-        raise PoolError(f"{name} has no {given[0]}: it is no folder and no data set on the hub")
+        raise PoolError(f"{name} has no {given[0]}: it is neither a folder nor a data set on the hub")
 
 
 def _local(name: str, path: Path, remarks: list[str]) -> list[Path]:
@@ -161,12 +161,12 @@ def _short(path: Path, limit: int = 120) -> str:
 
 
 def _readable(path: Path) -> Path:
-    """The path. Raises PoolError for one whose bytes are no UTF-8: what is written could not mention it."""
+    """The path. Raises PoolError for one whose bytes are not UTF-8: what is written could not mention it."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError as error:
         name = str(path).encode("utf-8", "surrogateescape")
-        raise PoolError(f"{name!r}: the name of this file is no UTF-8; rename it") from error
+        raise PoolError(f"{name!r}: the name of this file is not UTF-8; rename it") from error
     return path
 
 
@@ -185,9 +185,7 @@ def _saved(folder: Path, split: str | None = None) -> list[Path]:
 
 
 def _splits(folder: Path, split: str | None, remarks: list[str]) -> list[Path]:
-    """The split that is asked for of a folder written by ``DatasetDict.save_to_disk``,
-    else train or its only one.
-    """
+    """The requested split of a folder written by ``DatasetDict.save_to_disk``, else train or its only one."""
     splits = sorted(path.parent.name for path in folder.glob("*/state.json"))
     usual = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
     taken = usual if split is None else split

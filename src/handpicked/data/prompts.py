@@ -64,7 +64,7 @@ def read_prompts(
         twice += prompt.prompt_id in found
         found.setdefault(prompt.prompt_id, prompt)
     if twice:
-        log.warning("%s: %d prompts occur more than once and are asked once", path, twice)
+        log.warning("%s: %d prompts occur more than once and are used once", path, twice)
     return list(found.values())
 
 
@@ -121,7 +121,7 @@ def _prompt_of(
 def _further(
     row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str], field: str
 ) -> tuple[str, str | None]:
-    """The further input of an instruction, and the answer beside it: of its own fields
+    """The further input of an instruction, and the answer beside it: of the row's own fields
     or of the first instance.
     """
     instances = row.get(real.get("instances", ""))

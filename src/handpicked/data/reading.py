@@ -109,7 +109,7 @@ def _of_object(
 def read_back(pool: Pool, file: Path) -> Pool | None:
     """The original rows of ``pool`` that its ``write`` left in ``file``, understood as they are in the pool.
 
-    None where one file cannot hold what tells them apart: the pool's files are of several row formats.
+    None where the pool's files are of several row formats, which one file cannot hold.
     """
     if not isinstance(pool, FilePool) or len({one.reading.format for one in pool.files}) != 1:
         return None
@@ -154,7 +154,7 @@ class _Part:
 
 
 def _place(part: _Part) -> Place:
-    """What tells the place of a row: its line, or its number where lines do not tell rows apart."""
+    """The place of a row: its line, or its number where lines do not distinguish rows."""
     if part.spans is None or part.container.kind == "json document" or spool.is_copy(part.path):
         return "row"
     rows, last = sum(span.rows for span in part.spans), max((span.last for span in part.spans), default=0)

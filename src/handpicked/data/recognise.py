@@ -76,7 +76,7 @@ def recognise(
     format: str | None = None,
     map: Mapping[str, str] | None = None,
 ) -> tuple[RowFormat, str]:
-    """The row format of these first rows of a file, and one sentence saying how it was told.
+    """The row format of these first rows of a file, and one sentence saying how it was recognised.
 
     ``map`` names the fields by hand and wins; then ``format`` by name; then the fields decide: a list of
     turns before a prompt and a response. Raises PoolError with the fields seen when none of that fits.
@@ -121,7 +121,7 @@ def _with_beside(
     if "margin" in real:
         beside = replace(beside, ratings=None)
     if beside.label:
-        why += f"; rows whose {beside.label} is false are no demonstrations"
+        why += f"; rows whose {beside.label} is false are not demonstrations"
     if beside.rejected:
         why += f"; {beside.rejected} is kept beside it"
     return replace(shape, beside=beside), why
@@ -258,9 +258,7 @@ def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
-    """A prompt and a response field, whatever their case. Of several response fields, the
-    one with the most values.
-    """
+    """A prompt and a response field, ignoring case. Of several response fields, the one with the most values."""
     real = {field.lower(): field for field in reversed(fields)}
     prompt = next((name for name in PROMPTS if name in real), None)
     answers = [name for name in RESPONSES if name in real]

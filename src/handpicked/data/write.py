@@ -143,9 +143,7 @@ def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for, as text: dates and decimals by their usual
-    spelling, bytes in hexadecimal.
-    """
+    """What JSON has no form for, as text: dates and decimals by their usual spelling, bytes in hexadecimal."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 

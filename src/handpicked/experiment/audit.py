@@ -1,6 +1,6 @@
 """Describes what the arms selected: lengths, linguistic features, instruction types and overlap.
 
-Each part is a stage of its own, so that a report written again costs nothing. Features are computed of at
+Each part is a separate stage, so that writing a report again costs nothing. Features are computed of at
 most ``SAMPLE`` rows of the pool and of each subset; they are the rows that a hash of the row number puts
 first, so that a row that is sampled from the pool is sampled from every subset that holds it.
 """

@@ -111,7 +111,7 @@ def _start_lines(planned: DryRun) -> list[str]:
 
 
 def _advice(arms: Sequence[PlannedArm]) -> list[str]:
-    """What would fit where arms do not, once for all arms that it is true of."""
+    """What would fit where arms do not, once for all arms with the same advice."""
     of: dict[str, list[str]] = {}
     for arm in arms:
         if arm.advice:

@@ -71,7 +71,7 @@ GENERATE = 2
 
 
 class Trainer(Protocol):
-    """Who fine-tunes an arm, on whichever devices."""
+    """Fine-tunes an arm, on any devices."""
 
     def train(
         self,
@@ -225,9 +225,7 @@ def train(job: Job, name: str, subset: Subset | None, trainer: Trainer | None) -
     )
     used = stage.facts.get("template", settings.template)
     if used != settings.template and not stage.skipped:
-        job.store.say(
-            f"model/{name}: the model's tokenizer has no chat template of its own; '{used}' was used"
-        )
+        job.store.say(f"model/{name}: the model's tokenizer has no chat template; '{used}' was used")
     if not stage.skipped:
         _say_rows(job, name, stage.facts)
     full = settings.method == "full"
@@ -252,9 +250,7 @@ def _model_libraries(trained: Trained, engine: str = "transformers") -> tuple[st
 
 
 def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
-    """What the chat template left out of the arm's rows, and whether its answers
-    should begin with a thought.
-    """
+    """What the chat template left out of the arm's rows, and whether its answers should begin with a thought."""
     if facts.get("rows_refused"):
         job.store.say(
             f"model/{name}: {facts['rows_refused']} of {facts['rows_in_subset']} rows are left "
@@ -283,8 +279,8 @@ def _weights_identity(folder: Path) -> str:
 
 
 def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
-    """Every evaluation prompt, in the file's order of test sets; a prompt of two test
-    sets belongs to the first.
+    """Every evaluation prompt, in the file's order of test sets; a prompt in two test sets belongs to the
+    first.
     """
     found: dict[str, Prompt] = {}
     for settings in job.experiment.evaluate.prompts:
@@ -299,11 +295,10 @@ def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
 
 
 def _refused(job: Job, test_prompts: Sequence[Prompt]) -> list[str]:
-    """The ids of the prompts that the chat template of any arm refuses: no arm answers them.
-    Written down with the reason.
+    """The ids of the prompts that the chat template of any arm refuses; no arm answers them. Logged with the
+    reason.
 
-    A lone user turn is what every template takes, so tokenizers are loaded only
-    where there is another prompt.
+    Every template takes a lone user turn, so tokenizers are loaded only where there are other prompts.
     """
     unusual = [prompt for prompt in test_prompts if [message.role for message in prompt.messages] != ["user"]]
     reasons: dict[str, str] = {}
@@ -352,7 +347,7 @@ def _held_out_prompt(example: Example, test_set: str) -> Prompt:
 
 
 def reference_loss(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured | None:
-    """How likely the arm's model finds the references, or None when the experiment does not ask."""
+    """The arm's loss on the references; None where the experiment does not measure it."""
     referenced = [prompt for prompt in test_prompts if prompt.reference is not None]
     if not job.experiment.evaluate.reference_loss or not referenced:
         return None
@@ -411,7 +406,7 @@ def generate(job: Job, name: str, trained: Trained, test_prompts: Sequence[Promp
 
 
 def _generation(settings: GenerateSettings) -> dict[str, Any]:
-    """What answers depend on: greedy ones on no other prompt of their batch."""
+    """What answers depend on. Greedy ones do not depend on the other prompts of their batch."""
     counting: dict[str, Any] = result_settings(settings)
     if not settings.temperature:
         del counting["batch_size"]
@@ -419,7 +414,7 @@ def _generation(settings: GenerateSettings) -> dict[str, Any]:
 
 
 def judge(job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
-    """The verdicts of every judge on every pair of arms that is to meet, by the judge's name."""
+    """The verdicts of every judge on every pair of arms to compare, by the judge's name."""
     meetings = job.lineup.meetings()
     pairs = _pairs(meetings, test_prompts, answers)
     under_test = sorted({job.lineup.model(name).name for name in answers})
@@ -470,7 +465,7 @@ def judge(job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measur
 
 
 def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str, ...]:
-    """What computes the verdicts: a model on this machine, or else whatever is behind the endpoint."""
+    """What computes the verdicts: a model on this machine, or the model behind the endpoint."""
     if not judge.asks:
         return EMBEDDER
     return LANGUAGE_MODEL if runs_here(settings) else ()
@@ -486,7 +481,7 @@ def _judging_model(settings: JudgeSettings) -> dict[str, str]:
 def _pairs(
     meetings: Sequence[tuple[str, str]], test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]
 ) -> list[Pair]:
-    """Who meets whom on which prompts. Joined by prompt id."""
+    """The pairs of answers to compare, joined by prompt id."""
     texts = {
         arm: {answer.prompt_id: answer.text for answer in measured.records}
         for arm, measured in answers.items()

@@ -63,7 +63,7 @@ def map_of(index: Index, folder: Path, method: Projection, progress: Progress = 
     """The map of these embeddings; kept beside the index, since a million vectors take half a minute.
 
     Raises:
-        MissingPart: UMAP is asked for and not installed. StoreError: damaged embeddings.
+        MissingPart: UMAP is requested and not installed. StoreError: damaged embeddings.
     """
     if method == "umap" and importlib.util.find_spec("umap") is None:
         raise MissingPart("--projection umap needs UMAP: pip install umap-learn. 'pca' needs nothing more.")

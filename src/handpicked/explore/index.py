@@ -1,7 +1,7 @@
-"""A pool as a file in which any row is found by its place: made once, kept in the cache, memory-mapped.
+"""A pool as a file with random access to its rows: made once, kept in the cache, memory-mapped.
 
 JSON lines, archives and compressed Parquet cannot be read from the middle. So each row's texts are written
-once to an Arrow file without compression, with the fields of the row that are no part of its conversation.
+once to an Arrow file without compression, with the fields of the row that are not part of its conversation.
 The file lies in ``explore/`` of the cache, in a folder named after the pool's files, their sizes and times.
 """
 
@@ -61,7 +61,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the original rows that is no part of the conversation, and its column in the file."""
+    """A field of the original rows that is not part of the conversation, and its column in the file."""
 
     name: str
     kind: Kind
@@ -112,7 +112,7 @@ class Index:
         return [batch[column] for batch in self.batches]
 
     def value(self, row: int, column: str) -> Any:
-        """One value, found by its place."""
+        """One value, by its position."""
         number = bisect_right(self.begins, row) - 1
         return self.batches[number][column][row - self.begins[number]].as_py()
 
@@ -176,7 +176,7 @@ def index_of(
 
 
 def _key(paths: Sequence[Path], reading: Reading) -> tuple[str, str]:
-    """A name for these files read so, and one for what they are now."""
+    """A name for these files and this reading, and a name for their current content."""
     places = [str(path.resolve()) for path in paths]
     stats = [(found.st_size, found.st_mtime_ns) for found in map(Path.stat, paths)]
     name = "".join(letter if letter.isalnum() else "-" for letter in paths[0].stem)[:40]
@@ -189,7 +189,7 @@ def _hash(value: Any) -> str:
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder that takes the place of ``folder`` when the block ends well, and else is gone."""
+    """A temporary folder that replaces ``folder`` when the block succeeds, and is removed otherwise."""
     shutil.rmtree(folder, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
@@ -300,7 +300,7 @@ class _Writer:
                 self.values[one.name] = None
 
     def described(self) -> list[Field]:
-        """The fields, where those of one source alone say nothing of it."""
+        """The fields, without those that only repeat the source."""
         few = {name: bool(values) for name, values in self.values.items()}
         return [
             Field(one.name, one.kind, one.column, few.get(one.name, False))

@@ -1,4 +1,4 @@
-"""What the page asks of a table: which rows, in which order. Read from JSON that anybody may have written."""
+"""The page's query of a table: which rows, in which order. Read from untrusted JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Query:
 
 
 def query_of(request: Mapping[str, Any]) -> Query:
-    """The query in a request. Raises ConfigError for one that is none."""
+    """The query in a request. Raises ConfigError where it is invalid."""
     where = request.get("where", [])
     if not isinstance(where, list) or len(where) > 50:
         raise ConfigError("where: a list of at most 50 filters is needed.")
@@ -46,9 +46,7 @@ def query_of(request: Mapping[str, Any]) -> Query:
 
 
 def text_in(request: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) -> str:
-    """A text of a request, empty where it has none. Raises ConfigError for what is
-    no text that Arrow takes.
-    """
+    """A text of a request, empty where it has none. Raises ConfigError for what is not text that Arrow takes."""
     found = request.get(name) or ""
     if not isinstance(found, str) or len(found) > longest:
         raise ConfigError(f"{name}: a text of at most {longest:,} letters is needed.")
@@ -96,5 +94,5 @@ def _bound(request: Mapping[str, Any], name: str) -> float | None:
     except OverflowError:
         bound = math.nan
     if math.isnan(bound):
-        raise ConfigError(f"{request['column']}: '{name}' is no number.")
+        raise ConfigError(f"{request['column']}: '{name}' is not a number.")
     return bound

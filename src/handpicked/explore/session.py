@@ -91,7 +91,7 @@ class Session:
         return {
             "row": row,
             "id": id_,
-            "messages": [_told(message) for message in index.messages(row)],
+            "messages": [_shown(message) for message in index.messages(row)],
             "values": values,
             "rejected": index.rejections.get(row),
             "notes": [asdict(note) for note in self.opened.notes.on("row", id_, row)],
@@ -129,7 +129,7 @@ class Session:
         return asdict(figures.overlap(kept, self._mask(request)))
 
     def pairs(self, request: Mapping[str, Any]) -> Json:
-        """A page of the pairs that satisfy what is asked."""
+        """A page of the pairs that match the request."""
         return self._pairs.found(request)
 
     def pair(self, request: Mapping[str, Any]) -> Json:
@@ -183,7 +183,7 @@ class Session:
         return [column.name for column in columns]
 
 
-def _told(message: Message) -> Json:
+def _shown(message: Message) -> Json:
     """A turn for the page, with the thought apart from the answer and very long texts cut."""
     mine = message.role == "assistant"
     texts = {

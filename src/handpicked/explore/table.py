@@ -1,6 +1,4 @@
-"""A table of columns in which rows are found: filtered, searched and sorted, with
-what was found last kept.
-"""
+"""A table of columns in which rows are found: filtered, searched and sorted, with what was found last kept."""
 
 from __future__ import annotations
 

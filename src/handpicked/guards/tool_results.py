@@ -1,4 +1,4 @@
-"""Tool results that no call asked for, and calls that get no result."""
+"""Tool results without a call, and calls without a result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from handpicked.records import Cost, Message, ToolCall
 
 @dataclass(frozen=True)
 class ToolResults(Lint):
-    """Drops conversations with a tool result that no call before it asked for, or with a call that has no
-    result when the conversation goes on.
+    """Drops conversations with a tool result without an earlier call, or with a call that has no result when
+    the conversation goes on.
 
     Results are matched by the id of the call where both have one. A result without an id answers all calls
     since the last turn. Calls of the final turn need no result.
@@ -44,7 +44,7 @@ def unmatched(turns: Sequence[Message]) -> str | None:
         if turn.role == "tool":
             answered = _answered(turn, earlier)
             if not answered:
-                return f"turn {place}: a result{_named(turn)} that no call asked for"
+                return f"turn {place}: a result{_named(turn)} without a call"
             waiting = [call for call in waiting if call not in answered]
             results = True
             continue

@@ -158,7 +158,7 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
     if fields & set(TURN_NAMES) or (fields & set(PROMPT_NAMES) and fields & set(ANSWER_NAMES)):
         return "prompt and answer", _plain
     raise PoolError(
-        f"{part.file} holds no answers that handpicked knows. Fields seen: "
+        f"{part.file} holds no answers in a known format. Fields seen: "
         f"{fields_seen(part.rows)}. A row needs a "
         f"prompt ({', '.join(PROMPT_NAMES)} or messages) and an answer ({', '.join(ANSWER_NAMES)})."
     )

@@ -41,9 +41,7 @@ IDS = ("answer1_id", "answer2_id")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the file calls the answer that it shows first and the other; ``fields``
-    hold their texts (or ids).
-    """
+    """What the file calls the answer that it shows first and the other; ``fields`` hold their texts (or ids)."""
 
     models: tuple[str, str]
     fields: tuple[str, str]
@@ -52,7 +50,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One review: the row, what was shown first and second, and by what these are told apart."""
+    """One review: the row, what was shown first and second, and what distinguishes these."""
 
     row: Mapping[str, Any]
     names: Names
@@ -83,12 +81,11 @@ def is_one_order(part: Rows) -> bool:
 def joined(
     parts: Sequence[Rows], turned: Sequence[Rows], a: str | None, b: str | None
 ) -> tuple[list[Reviewed], list[str]]:
-    """The verdicts of all files, and in words what could not be had. ``turned`` hold the other order.
+    """The verdicts of all files, and in words what is missing. ``turned`` holds the other order.
 
-    A review belongs to that of the same prompt, judge and answers in another file. Which of the two answers
-    it shows first is told by the names in the file's name, else by ids or texts, else by ``turned``. Raises
-    PoolError where two reviews of a pair are in the same order, or where nothing says which answer was shown
-    first.
+    A review belongs to that of the same prompt, judge and answers in another file. The names in the file's
+    name show which answer came first, else ids or texts, else ``turned``. Raises PoolError where two reviews
+    of a pair are in the same order, or where nothing says which answer was shown first.
     """
     found: dict[tuple[object, ...], list[Shown]] = {}
     base: Names | None = None
@@ -144,7 +141,7 @@ def _is_turned(one: Shown, base: Shown) -> bool:
 
 
 def _prompt_of(row: Mapping[str, Any]) -> object:
-    """What tells prompts apart: the question's number, else the prompt with its input."""
+    """What distinguishes prompts: the question's number, else the prompt with its input."""
     return row["question_id"] if row.get("question_id") is not None else prompt_of(row)
 
 

@@ -86,18 +86,18 @@ def _slug(label: str) -> str:
 
 
 def judge_label(folder: JudgeFolder, settings: JudgeSettings) -> str:
-    """What verdicts call this judge: the folder's name, and the model's where one is asked."""
+    """The judge's name in verdicts: the folder's name, and that of its model if it has one."""
     return f"{folder.name}/{settings.model}" if folder.asks else folder.name
 
 
 def _refuse_self_judgement(settings: JudgeSettings, models_under_test: Sequence[str]) -> None:
-    """Models prefer their own answers (Panickssery et al., 2024), so such a judge decides nothing."""
+    """Refuse a judge that is under test: models prefer their own answers (Panickssery et al., 2024)."""
     own = [name for name in models_under_test if settings.model and _plain(name) == _plain(settings.model)]
     if own and not settings.force:
         raise ConfigError(
             f"The judge's model '{settings.model}' is a model under test "
             f"('{own[0]}'), and models prefer their own "
-            f"answers. Use another judge, or set force: true to do it all the same."
+            f"answers. Use another judge, or set force: true to allow it."
         )
 
 

@@ -34,7 +34,7 @@ class Reviewed:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What was judged, by whom; whichever answer was called ``a``."""
+        """What was judged and by whom, in either order of the answers."""
         v = self.verdict
         return (v.judge, v.prompt_id, v.test_set, *sorted((v.a, v.b)))
 
@@ -43,7 +43,7 @@ class Reviewed:
 class Shape:
     """A kind of stored review: ``needed`` are the fields by which it is recognised.
 
-    ``read`` raises KeyError, TypeError or ValueError for a row that is none.
+    ``read`` raises KeyError, TypeError or ValueError for a row of another kind.
     """
 
     name: str
@@ -89,7 +89,7 @@ def _question(row: Mapping[str, Any]) -> object:
     """The number (or id) of the question. Raises ValueError for a row without one."""
     found = next((row[name] for name in ("question_id", "uid") if row.get(name) is not None), None)
     if found is None:
-        raise ValueError("neither a prompt nor a question_id says what was judged")
+        raise ValueError("it has neither a prompt nor a question_id, so what was judged is unknown")
     return found
 
 

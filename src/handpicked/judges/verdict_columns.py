@@ -35,8 +35,8 @@ def stored_reviews(row: Mapping[str, Any], part: Rows) -> dict[str, Reviews]:
 
 
 def _column(value: object, reason: object) -> Review:
-    """One review, with the first answer first. What is no verdict (PandaLM's
-    ``garbage``) could not be read.
+    """One review, with the first answer first. What is not a verdict (PandaLM's ``garbage``) could not be
+    read.
     """
     given = f"{value:g}" if isinstance(value, float) else str(value).strip().lower()
     preferred = BY_NAME.get(given)

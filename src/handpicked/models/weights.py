@@ -10,7 +10,7 @@ from handpicked.errors import ConfigError, first_line
 from handpicked.models.quiet import quiet
 
 NAMED = 3
-"""Weights that an error names, of those that are missing."""
+"""The most missing weights that an error names."""
 
 
 def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **options: Any) -> Any:
@@ -44,7 +44,7 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
         more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
         raise ConfigError(
             f"The files of '{settings.name}' lack the weights {', '.join(missing[:NAMED])}{more}: "
-            "they would be random numbers. "
+            "these would be random numbers. "
             "Give the folder of the whole model."
         )
     return model

@@ -32,7 +32,7 @@ PLACES = ("{prompt}", "{response}")
 
 @dataclass(frozen=True)
 class Refined:
-    """What a rewriting came to, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
+    """The outcome of a rewriting, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
 
     ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason.
     ``lost`` of these are so for a reason that may pass.

@@ -80,7 +80,7 @@ def text(one: Table, width: int = WIDTH) -> str:
 
 
 def _block(heads: Sequence[str], row: Sequence[str]) -> list[str]:
-    """A row by itself: its first cell, and below it every other one that holds something."""
+    """A row as a list: its first cell, and below it every other cell that holds something."""
     wide = max(map(len, heads))
     return [
         f"  {row[0]}",

@@ -163,7 +163,7 @@ def control_table(results: Results) -> Table:
 
 
 def seed_table(results: Results) -> Table:
-    """The win rate of each seed by itself."""
+    """The win rate of each seed."""
     rows = [
         [
             one.a,
@@ -177,9 +177,7 @@ def seed_table(results: Results) -> Table:
         if c.test_set == "all"
         for one in c.seeds
     ]
-    return table(
-        "Each seed by itself", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3
-    )
+    return table("Each seed", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3)
 
 
 def outcome_table(people: People) -> Table:

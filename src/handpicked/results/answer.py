@@ -157,7 +157,7 @@ def _certainty(comparisons: Sequence[ArmComparison], judge: Health, arms: Sequen
             f"With so many prompts, a true win rate {points} is found four times of five{corrected}."
         )
     lines += _beyond_power(comparisons, arms)
-    lines.append("Each interval is 95% by itself.")
+    lines.append("Each interval is 95% on its own.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm.training for arm in arms):

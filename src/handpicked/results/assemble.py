@@ -117,7 +117,7 @@ def _preference(run: RunFacts, grouped: ArmVerdicts) -> StylePreference | None:
 
 
 def _members(run: RunFacts, grouped: ArmVerdicts) -> tuple[SeedSection, ...]:
-    """Each seed of the arms that have several, by itself."""
+    """Each seed separately, of the arms that have several."""
     several = [members for members in grouped.groups.values() if len(members) > 1]
     single = [replace(arm, arm="") for members in several for arm in members]
     names = {arm.name for arm in single}
@@ -155,7 +155,7 @@ def _ranked(
     candidates: Sequence[str],
     arm_of: Mapping[str, str],
 ) -> dict[str, list[Verdict]]:
-    """The verdicts on each base model on which rivals met among themselves, so that there is more to tell
+    """The verdicts on each base model on which rivals met among themselves, so that there is more to rank
     than the candidate's comparisons and, on a size curve, those with the base model.
     """
     base = {arm.name: arm.base for arm in tables}
@@ -184,7 +184,7 @@ def _pool(pool: PoolFacts) -> PoolSection:
 
 def _prompt_sets(prompts: Sequence[Prompt]) -> tuple[PromptSet, ...]:
     """Each test set with its counts and a digest of its prompts, by which two runs can
-    tell that they share them.
+    know that they share them.
     """
     sets: dict[str, list[Prompt]] = {}
     for prompt in prompts:

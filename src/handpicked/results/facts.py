@@ -180,10 +180,10 @@ class RunFacts:
 
     ``experiment`` is the experiment file with its defaults resolved. ``candidates`` are the arms that the
     experiment is about, one for each base model, the headline's first; ``curves`` the arms of each size
-    curve. ``completions``, ``losses``, ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the
+    curve. ``completions``, ``losses``, ``verdicts`` and ``benchmarks`` name models, which ``arms`` gives the
     arms of; verdicts may be from either side and by several judges. ``averages`` names the benchmarks that
     each average is taken over, ``people`` is what ``votes.summary`` makes of the votes cast on this run,
-    ``audit`` what ``selection_audit`` found. What is not given is not told.
+    ``audit`` what ``selection_audit`` found. What is not given is left out of the report.
     """
 
     experiment: Mapping[str, JsonValue]

@@ -136,7 +136,7 @@ class ArmSection:
 
 @dataclass(frozen=True, slots=True)
 class SeedSection:
-    """One seed of an arm that has several, by itself."""
+    """One seed of an arm that has several."""
 
     arm: str
     name: str
@@ -286,9 +286,7 @@ class BenchmarkCell:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRow:
-    """One benchmark, or an average over ``members`` (then ``shots`` is ``None``),
-    with a cell for each arm.
-    """
+    """One benchmark, or an average over ``members`` (then ``shots`` is ``None``), with a cell for each arm."""
 
     benchmark: str
     metric: str

@@ -1,6 +1,6 @@
 """Losses of a pool's responses by a causal language model: used by perplexity, IFD and similar scorers.
 
-For each row one pass gives the loss of every response token given the prompt; a second pass, where asked for,
+For each row one pass gives the loss of every response token given the prompt; a second pass, where requested,
 gives it for the response alone. Passes are sorted by length within windows of a part and batched by tokens,
 so that padding is a few percent; the output head sees response tokens only.
 """

@@ -93,7 +93,7 @@ def _ranked(work: Path, files: PartFiles, valued: pa.Table, targets: np.ndarray)
     """Similarity and rank of the rows with a vector, in the order of the pool."""
     if not len(valued):
         return Ranked(np.empty(0), np.empty(0, np.int64))
-    # Equals are taken in order of id, whatever the order of the pool.
+    # Equals are taken in order of id, independent of the order of the pool.
     order = pc.sort_indices(valued, [("id", "ascending"), ("row", "ascending")]).to_numpy()
     with writing(work):
         shape = (len(targets), len(valued))

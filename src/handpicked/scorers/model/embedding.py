@@ -205,6 +205,6 @@ def _texts(pool: Pool, rows: Sequence[int] | None, text: Text) -> Iterator[_Row]
 
 
 def _guess(text: str, limit: int | None) -> int:
-    """About how many tokens of a text the model reads: what the progress bar counts."""
+    """Roughly how many tokens of a text the model reads, for the progress bar."""
     tokens = 2 + len(text) // CHARACTERS_PER_TOKEN
     return tokens if limit is None else min(tokens, limit)

@@ -28,7 +28,7 @@ from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import PartFiles
 
 NEIGHBOURS = 30
-NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too large for a perplexity"
+NO_RATIO = "a loss of the row or of a neighbour is not a finite number, or too large for a perplexity"
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ class RootVerb(Scorer):
 
 @cache
 def _pipeline() -> tuple[Any, Any]:
-    """Tagger and parser, and the lemmatizer apart: it is asked for two words a text only."""
+    """Tagger and parser, and separately the lemmatizer, which is used for only two words a text."""
     import spacy
 
     nlp = spacy.load(PIPELINE, exclude=["ner"], disable=["lemmatizer"])
