@@ -251,7 +251,7 @@ def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:
     assert (
         one.headline == "longest beats random-2; it is not shown to differ from the base model or random-1."
     )
-    assert "By itself the interval against the base model and random-1 leaves 50% out" in one.certainty
+    assert "Alone, the interval against the base model and random-1 excludes 50%" in one.certainty
     alone = made(verdicts=judged({"base": close})).answer
     assert alone.headline == "longest beats the base model."
 

@@ -163,7 +163,7 @@ def _no_data(place: Place, listing: _Listing) -> str:
 
 
 def _listed(place: Place) -> tuple[_Listing, list[str]]:
-    """The files of the data set as the hub lists them; where it is out of reach, as it did when asked last."""
+    """The files of the data set as the hub lists them; where it is out of reach, from the last listing."""
     from huggingface_hub import HfApi
 
     known = _known(place)

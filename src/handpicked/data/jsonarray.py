@@ -2,7 +2,7 @@
 
 Damage costs the rows that are damaged and no others, each counted: reading goes on at the next object that
 begins with a field of the rows before. Damage after which no row can be found, such as a download that was
-cut, is an error that names the line and byte. Whatever the file holds, the time is linear in its size.
+cut, is an error that names the line and byte. The time is always linear in the size of the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WINDOWS = (1 << 12, 1 << 16)
 CAREFUL = 1000
 """Rows after damage that are first looked at through a window."""
 KEYS = 64
-"""Fields of the first row by which a row is known again."""
+"""Fields of the first row by which a row is recognised."""
 
 
 class _Fault(Exception):

@@ -20,7 +20,7 @@ from handpicked.safe_yaml import checked
 
 CARD = "README.md"
 SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?=[-_.]|$)", re.IGNORECASE)
-"""How the name of a file or folder begins that is one split of a data set."""
+"""How the name of a file or folder of one split begins."""
 SHARD = re.compile(r"(\w+(?:\.\w+)*)-\d{5,}-of-\d{5,}\b")
 """Files as the hub's own tools name them, which begin with the whole name of the split."""
 SAME = {"valid": "validation", "val": "validation", "dev": "validation", "eval": "test"}
@@ -44,7 +44,7 @@ def front_matter(text: str, where: str) -> Mapping[str, Any]:
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise PoolError(
             f"{where}: the block between the --- lines, which may say what the splits are, is not YAML "
-            f"({problem}). Mend it, or name the data files themselves."
+            f"({problem}). Correct it, or name the data files themselves."
         ) from error
     return value if isinstance(value, dict) else {}
 

@@ -152,9 +152,7 @@ def json_row(part: bytes | bytearray, exact: bool) -> Any:
     if text.isspace():
         return BLANK_LINE
     if not text.strip("\0 \t\r\n"):
-        return Damage(
-            "the line holds NUL bytes alone, as a file system leaves them that lost power", excerpt(text)
-        )
+        return Damage("the line holds only NUL bytes, as after a power failure", excerpt(text))
     return parsed(text.strip("\0"))
 
 

@@ -1,8 +1,8 @@
 """Data sets that are Python objects: data frames, Arrow tables, ``datasets``, lists and generators of rows.
 
 Each is written once to a temporary file (Arrow where it has columns, else JSON lines) and then read exactly
-as that file would be. So memory is bounded for any object, and rows, ids and rejected rows are
-those of a file. No library is imported to recognise its objects: who has one has imported it.
+as that file would be. So memory is bounded for any object, and rows, ids and rejected rows are those of a
+file. No library is imported to recognise its objects: whoever has such an object has imported its library.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class ArrowTable(Given[Any]):
 
 
 class ArrowStream(Given[Any]):
-    """Whatever gives its rows as an Arrow stream: a RecordBatchReader, a relation of DuckDB. Read once."""
+    """Any object with an Arrow stream: a RecordBatchReader, a relation of DuckDB. Read once."""
 
     name = "the Arrow stream"
     library = "pyarrow"
@@ -221,7 +221,9 @@ class ListedRows(Given[list[Any]]):
 
 
 class StreamedRows(Given[Iterable[Any]]):
-    """Anything else that yields dictionaries: a generator, an IterableDataset. Read once, never held."""
+    """Anything else that yields dictionaries: a generator, an IterableDataset. Read once, never kept in
+    memory.
+    """
 
     name = "the iterable"
 

@@ -78,6 +78,6 @@ def encoding_hint(data: bytes | bytearray) -> str:
 
 
 def too_large(size: int, max_row: int, head: bytes | bytearray) -> Damage:
-    """What stands in the place of a row that is larger than the limit."""
+    """The stand-in for a row that is larger than the limit."""
     reason = f"the row has {size / 1e6:,.1f} MB, more than the {max_row / (1 << 20):g} MiB that a row may have (--max-row-mb)"
     return Damage(reason, excerpt(head[:400].decode("utf-8", "replace")))

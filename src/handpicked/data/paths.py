@@ -39,7 +39,7 @@ def files(
     seen: set[str] = set()
     for one in found:
         if one.name in seen:
-            raise PoolError(f"{one.name} is given twice; its rows would count double")
+            raise PoolError(f"{one.name} is given twice; its rows would count twice")
         seen.add(one.name)
     return found, remarks
 
@@ -143,7 +143,7 @@ def _card(folder: Path) -> Mapping[str, Any]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is something of that name. Raises PoolError where the system cannot say."""
+    """Whether there is something of that name. Raises PoolError where the system cannot look it up."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -161,7 +161,7 @@ def _short(path: Path, limit: int = 120) -> str:
 
 
 def _readable(path: Path) -> Path:
-    """The path. Raises PoolError for one whose bytes are not UTF-8: what is written could not mention it."""
+    """The path. Raises PoolError where its bytes are not UTF-8, since manifests could not name it."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError as error:

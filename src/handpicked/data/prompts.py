@@ -48,9 +48,7 @@ def read_prompts(
     """
     for role in map or {}:
         if role not in MAPPED:
-            raise PoolError(
-                f"map: '{role}' is nothing that a prompt field can be mapped to.{did_you_mean(role, MAPPED)}"
-            )
+            raise PoolError(f"map: '{role}' is not a role of a prompt field.{did_you_mean(role, MAPPED)}")
     found: dict[str, Prompt] = {}
     twice = 0
     files, _ = where_from.files(path, split, config)

@@ -52,9 +52,9 @@ def read(
     ``split`` and ``config`` choose in a DatasetDict, a folder or a data set on the hub (train of the default
     one, as its README.md or the names of its files say). ``format`` forces a row format by name and ``map``
     names the fields, such as ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which
-    prompt and response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected,
-    without ever being held. ``encoding`` is that of text files where they are neither UTF-8 nor UTF-16, such
-    as ``windows-1252``. Raises PoolError, in one line that says what, where and what to do.
+    prompt and response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected
+    without being loaded. ``encoding`` is that of text files where they are neither UTF-8 nor UTF-16, such as
+    ``windows-1252``. Raises PoolError, in one line that says what, where and what to do.
     """
     if turns not in ("last", "all"):
         raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
@@ -89,7 +89,7 @@ def _of_object(
     turns: Turns,
     max_row: int,
 ) -> Pool:
-    """The pool of an object, whose temporary file is deleted when nobody holds the pool any more."""
+    """The pool of an object, whose temporary file is deleted together with the pool."""
     with writing(Path(tempfile.gettempdir())):
         folder = Path(tempfile.mkdtemp(prefix="handpicked-")).resolve()
         try:
@@ -98,7 +98,7 @@ def _of_object(
             container = Container("json lines") if file.suffix == ".jsonl" else None
             part = _survey(Found(file, given.name), format, map, max_row, container)
             pool = _pool([part], [], (map or {}).get("source", "source"), turns)
-        except BaseException:  # Ctrl-C too: nobody else knows of this folder
+        except BaseException:  # after Ctrl-C too: nothing else removes this folder
             spool.forget(folder)
             raise
     pool.given = given

@@ -173,7 +173,7 @@ def _mapped(
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
             raise PoolError(
-                f"map: '{role}' is not something that a field can be mapped "
+                f"map: '{role}' is not a role that a field can be mapped "
                 f"to.{did_you_mean(role, ROLES_OF_MAP)}"
             )
         if field not in fields:

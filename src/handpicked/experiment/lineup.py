@@ -84,7 +84,7 @@ class Lineup:
         """The arms that are to be compared: only within a base model.
 
         With ``pairs: all`` every two. Else the candidate meets every other family, and of one with sizes the
-        arm of its own size (all of them where none has it). So that a size curve has one yardstick, every
+        arm of the same size (all of them where none has it). So that a size curve has one yardstick, every
         size of a family meets the base model, and so does training on the whole pool.
         """
         found: dict[tuple[str, str], None] = {}

@@ -35,7 +35,7 @@ FILES: Sequence[tuple[str, ...]] = (
     ("evaluate", "judges", "*", "name"),
     ("evaluate", "bench", "data"),
 )
-"""The fields that may name a file or a folder; ``*`` stands for any name or position."""
+"""The fields that may name a file or a folder; ``*`` is any name or position."""
 
 
 def shipped_experiments() -> list[str]:

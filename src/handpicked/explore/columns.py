@@ -266,6 +266,6 @@ def _allow(column: Column, condition: Condition, *foreign: Any) -> None:
     """Raises ConfigError where a condition asks for what this kind of column does not have, or nothing."""
     if any(value is not None for value in foreign):
         raise ConfigError(f"{column.name} is a {column.kind}: it does not support this filter.")
-    asked = (condition.low, condition.high, condition.values, condition.contains, condition.missing)
-    if all(value is None for value in asked):
+    limits = (condition.low, condition.high, condition.values, condition.contains, condition.missing)
+    if all(value is None for value in limits):
         raise ConfigError(f"{column.name}: the filter needs a range, values, a text or 'missing'.")

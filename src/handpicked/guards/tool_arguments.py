@@ -61,7 +61,7 @@ def misfit(turns: Sequence[Message]) -> str | None:
 
 def _wrong(call: ToolCall, schema: Any) -> str | None:
     if not call.name and not call.arguments.startswith(("{", "[")):
-        return None  # a call in a notation of its own (XML)
+        return None  # a call in another notation (XML)
     name = call.name or "a call"
     try:
         value = json.loads(call.arguments)

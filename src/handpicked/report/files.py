@@ -1,4 +1,4 @@
-"""The files of a report: results.json, report.md and report.html, so written that nobody reads half of one."""
+"""The files of a report: results.json, report.md and report.html, each written atomically."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read(folder: Path) -> Results:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise StoreError(
-            f"{path} is not what handpicked writes: {place}: {first['msg']}. "
+            f"{path} does not fit the format: {place}: {first['msg']}. "
             "Delete it and run the experiment "
             "again: only the report is redone."
         ) from error

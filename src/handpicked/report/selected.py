@@ -1,6 +1,4 @@
-"""What the sections on the selected rows need beside the results: which sets are shown first, and shared
-axes.
-"""
+"""Data for the sections on the selected rows beside the results: the order of sets, and shared axes."""
 
 from __future__ import annotations
 
@@ -76,7 +74,7 @@ def scored_rows(arm: ArmSection) -> str:
 
 
 def words(name: str) -> str:
-    """The name of a feature as a reader says it."""
+    """The name of a feature for readers."""
     return name.replace("_", " ")
 
 

@@ -80,7 +80,7 @@ def size_table(results: Results) -> Table:
 
 
 def training_table(results: Results) -> Table:
-    """What training changed in every arm, and what came of it; base models last."""
+    """What training changed in every arm, and its results; base models last."""
     head = ["Arm", "Steps", "Warm-up", "Peak learning rate", "Sum of rates", "Weights moved", "Of their norm"]
     head += ["Token accuracy", "In the last pass", "Answers finished"]
     trained = [arm for arm in results.arms if arm.training]
@@ -181,7 +181,7 @@ def seed_table(results: Results) -> Table:
 
 
 def outcome_table(people: People) -> Table:
-    """What people and the judges said of the same pairs, for every two arms."""
+    """The outcomes by people and by judges on the same pairs, for every two arms."""
     rows = [
         [f"{found.a} vs {found.b}", name, str(n.win), str(n.tie), str(n.lose), str(n.unparsed)]
         for found in people.comparisons
@@ -191,7 +191,7 @@ def outcome_table(people: People) -> Table:
 
 
 def people_table(people: People) -> Table:
-    """Who agrees with whom."""
+    """The agreement of every two raters."""
     rows = [
         [
             pair.one,

@@ -17,7 +17,7 @@ from handpicked.results.facts import ArmFacts, RunFacts
 class ArmVerdicts:
     """``groups`` are the models of each arm (one, or one a seed) and ``arm_of`` the arm of each model;
     ``order`` the arms, the candidates first. ``verdicts`` are from the side of the arm that comes first
-    there, the base model last, and sorted, so that the order they came in says nothing. ``judges`` are those
+    there, the base model last, and sorted, so that their original order does not matter. ``judges`` are those
     that gave any; the first answers the experiment's question.
     """
 

@@ -79,7 +79,7 @@ def _random_as_good(results: Results) -> Iterator[Banner]:
                 "A random subset is as good, as far as this run shows",
                 f"{candidate} is not shown to beat {' or '.join(equal)}, chosen "
                 f"blindly{' and of the same size' if same else ''}. "
-                "Until it is, the method has not earned its cost.",
+                "Until then, its cost is not justified.",
             )
 
 

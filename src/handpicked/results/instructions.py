@@ -12,7 +12,7 @@ from handpicked.statistics.verb_noun import PromptType, by_type, verb_table
 
 def instructions(run: RunFacts, grouped: ArmVerdicts) -> Instructions | None:
     """Verbs and objects of each set, and the first candidate by type of evaluation prompt (``by_type``) and
-    of benchmark document (``on_benchmarks``); ``None`` where nobody looked.
+    of benchmark document (``on_benchmarks``); ``None`` where instructions were not parsed.
 
     The seeds of an arm are pooled.
     """

@@ -1,6 +1,6 @@
 """The variance of an estimate over prompts and training seeds (two-way clustering).
 
-Prompts and seeds are crossed: every seed answers every prompt, so what is estimated strays for three reasons,
+Prompts and seeds are crossed: every seed answers every prompt, so the estimate varies for three reasons,
 the prompts chosen, the seeds drawn, and what is left of each answer. Their variances are found from sums over
 prompts, over seeds, and the residuals (two-way clustering: Cameron, Gelbach and Miller, 2011, Journal of
 Business and Economic Statistics 29(2), 238-249; the same components as those of the pigeonhole bootstrap,

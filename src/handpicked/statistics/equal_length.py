@@ -1,4 +1,4 @@
-"""The terms of the regression at equal length, and whether the data are sufficient for it."""
+"""The terms of the regression at equal length, and whether the data suffice for it."""
 
 from __future__ import annotations
 

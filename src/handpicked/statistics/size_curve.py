@@ -4,7 +4,7 @@ Sizes are compared prompt by prompt. The best size is chosen by the same data th
 of the differences to it are simultaneous over every two sizes: whichever turned out best, they hold together
 (multiple comparisons with the best, Hsu, 1996, chapter 4). They are made so by Bonferroni's inequality, which
 for five independent sizes asks for 2.81 standard errors where Tukey's exact range asks for 2.73, and holds
-whatever sizes have in common.
+everything that sizes have in common.
 
 The rule: a size is *not shown to be worse* than the best when the simultaneous 95% interval of its difference
 to it reaches zero. The smallest such size is named, with the deficit that its interval leaves room for: few

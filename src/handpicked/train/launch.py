@@ -67,7 +67,7 @@ def run_training(
     stop: threading.Event | None = None,
     program: Sequence[str] = PROGRAM,
 ) -> TrainResult:
-    """Do the job that ``write_job`` wrote, in processes of its own, and wait for its end. Their output goes
+    """Do the job that ``write_job`` wrote, in separate processes, and wait for the end. Their output goes
     to ``out/train.log`` (``train-1.log`` for the second process, and so on), behind that of earlier attempts.
 
     ``stop`` ends them from another thread, as Ctrl-C and any other exception does here; they end too when

@@ -161,7 +161,7 @@ class Actor:
             return Trouble(str(error))
         except HandpickedError as error:
             return Refused(type(error).__name__, str(error))
-        except Exception:  # noqa: BLE001 (told where it can be shown)
+        except Exception:  # noqa: BLE001 (reported where it can be shown)
             return Bug(traceback.format_exc())
 
 
