@@ -248,7 +248,7 @@ def test_a_damaged_state_of_batches_is_one_line(tmp_path):
     write_batched(requests, settings, cache, folder)
     for damage in ("[1]", '{"asked": 5}', '{"asked": "x", "batches": [{"odd": 1}]}'):
         (folder / "batches.json").write_text(damage)
-        with pytest.raises(StoreError, match="no state of batches"):
+        with pytest.raises(StoreError, match="not a state of batches"):
             complete_batched(requests, settings, cache, folder)
 
 

@@ -86,7 +86,7 @@ def test_a_judge_that_nobody_pays_for_needs_no_folder(scratch):
             hp.ConfigError,
             "modle is not a setting. Did you mean 'model'",
         ),
-        (([{"a": 1}], BAD), {}, hp.PoolError, "A holds no answers that handpicked knows. Fields seen: a"),
+        (([{"a": 1}], BAD), {}, hp.PoolError, "A holds no answers in a known format. Fields seen: a"),
         ((GOOD, [{"prompt": "other", "answer": "x"}]), {}, hp.PoolError, "no prompt in common"),
         ((GOOD, iter([])), {}, hp.PoolError, "the iterable is empty"),
         ((GOOD, "nothing.json"), {}, hp.PoolError, "there is no such file"),
@@ -129,5 +129,5 @@ def test_a_judge_is_compared_with_people_on_labelled_objects(tmp_path, endpoint)
     judged = hp.calibrate(LABELLED, "scores", out=tmp_path / "out", **endpoint)
     (found,) = judged.results.judges
     assert found.people["all"].agreement.value == 0.8 and found.people["all"].agreement.n == 5
-    with pytest.raises(hp.ConfigError, match="by: the pairs hold labels and no verdicts"):
+    with pytest.raises(hp.ConfigError, match="by: the pairs hold labels but no verdicts"):
         hp.calibrate(LABELLED)

@@ -1,4 +1,4 @@
-"""Tool results that no call asked for, and calls that get no result."""
+"""Tool results without a call, and calls without a result."""
 
 from __future__ import annotations
 

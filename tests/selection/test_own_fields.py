@@ -89,7 +89,7 @@ def test_a_measure_is_computed_whatever_fields_the_pool_has(pool_of, tmp_path):
 
 
 def test_where_both_are_needed_the_pool_must_be_renamed(pool_of):
-    with pytest.raises(ConfigError, match="a field 'tokens' of its own, by which 'top' selects"):
+    with pytest.raises(ConfigError, match="already has a field 'tokens', by which 'top' selects"):
         chosen(pool_of("tokens"), hp.Top("tokens"), guards=["token-window=1:"])
     assert chosen(pool_of("words"), hp.Top("words"), guards=["token-window=1:"]) == [0]
     assert chosen(pool_of("words"), PowerLaw("source", "words", seed=1)) in ([3], [2], [1])

@@ -42,7 +42,7 @@ def experiment(tmp_path, arms, **options):
         ("{by: perplexity, size: 2}", r"'top' .* or 'bottom'"),
         (
             "{by: ifd, size: 2, score: {prefilter: 'longesd:5'}}",
-            r"no cheap selector.* Did you mean 'longest'",
+            r"not a cheap selector.* Did you mean 'longest'",
         ),
         ("{by: ifdd, size: 2}", r"no method 'ifdd'. Did you mean 'ifd'"),
         ("{by: longest, size: 2, score: {model: x}}", r"score\.model: nothing here is scored by a model"),

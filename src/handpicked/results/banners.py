@@ -76,7 +76,7 @@ def _random_as_good(results: Results) -> Iterator[Banner]:
         if equal:
             yield Banner(
                 "warn",
-                "A random subset is as good, as far as this run shows",
+                "A random subset is as good, as far as this run can tell",
                 f"{candidate} is not shown to beat {' or '.join(equal)}, chosen "
                 f"blindly{' and of the same size' if same else ''}. "
                 "Until then, its cost is not justified.",

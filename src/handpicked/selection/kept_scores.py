@@ -195,8 +195,7 @@ def _modeled(
         if scorer.forget_earlier(work):
             stores.say(
                 f"{scorer.name}: the unfinished work of an earlier version of handpicked "
-                "cannot be resumed; "
-                "it starts anew"
+                "cannot be resumed; it starts anew"
             )
         scorer.score_on(workers, pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)

@@ -368,7 +368,7 @@ class Run:
             self._say_lost(shown, lost)
         if not lost or name in self.made:
             return once
-        self.say(f"{shown}: sends {lost:,} requests again that got no reply last time; the rest is kept")
+        self.say(f"{shown}: requests the replies again that were lost last time ({lost:,}); the rest is kept")
         try:
             healed = self.stage(
                 name,
@@ -387,9 +387,7 @@ class Run:
 
     def _say_lost(self, shown: str, lost: int) -> None:
         if lost:
-            self.say(
-                f"{shown}: {lost:,} requests got no reply; run the same command again to send only these"
-            )
+            self.say(f"{shown}: lost replies: {lost:,}; run the same command again to request only these")
 
     def _say_why(self, shown: str, before: Mapping[str, Any] | None, depends: Dependencies) -> None:
         if before is None:
