@@ -108,7 +108,7 @@ def test_what_was_found_before_is_not_changed_by_whoever_got_it():
         (Condition("n", contains="a"), "does not support this filter"),
         (Condition("prompt", low=1), "does not support this filter"),
         (Condition("kind", high=1), "does not support this filter"),
-        (Condition("kind"), "neither a range"),
+        (Condition("kind"), "needs a range"),
         (Condition("kind", values=("c",)), "no row is 'c'"),
         (Condition("knid", values=("a",)), "Did you mean 'kind'"),
     ],

@@ -72,7 +72,7 @@ def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(pool_of, field):
 
 @pytest.mark.parametrize("name", ["wordy", "repeated_5grams"])
 def test_a_scorer_that_the_pool_has_as_a_field_is_not_selected_by_in_short(pool_of, tmp_path, name):
-    with pytest.raises(ConfigError, match=f"has a field '{name}' of its own"):
+    with pytest.raises(ConfigError, match=f"already has a field '{name}'"):
         pick(pool_of(name), SelectSettings(by=name, size=1), tmp_path / "x")
 
 

@@ -179,9 +179,9 @@ def test_settings_of_the_method_and_of_the_selection_go_beside_each_other():
     [
         ({"by": "longst", "size": 2}, "there is no method 'longst'. Did you mean 'longest'"),
         ({"by": "longest", "size": 2, "clusters": 3}, "clusters: 'longest' has no such setting"),
-        ({"by": hp.Longest(), "size": 2, "seed": 1}, "seed: Longest is made already"),
-        ({"by": hp.Longest(), "size": 2, "measure": "chars"}, "measure: Longest is made already"),
-        ({"by": hp.Longest(), "size": 2, "low": 0.5}, "low: Longest is made already"),
+        ({"by": hp.Longest(), "size": 2, "seed": 1}, "seed: Longest has its own settings"),
+        ({"by": hp.Longest(), "size": 2, "measure": "chars"}, "measure: Longest has its own settings"),
+        ({"by": hp.Longest(), "size": 2, "low": 0.5}, "low: Longest has its own settings"),
         ({"size": 41}, "41 rows are requested, but the pool has 40"),
         ({"size": 40}, "the pool has 39 to select from"),
         ({"size": -1}, "size -1: input should be greater than or equal to 0"),
