@@ -31,7 +31,11 @@ WRITTEN = [
     ("<think>t, cut", "t, cut", ""),
     ("a plain answer", "", "a plain answer"),
     ("Write </think> to end a thought.", "", "Write </think> to end a thought."),
-    ("The tag <think>t</think> is no thought here.", "", "The tag <think>t</think> is no thought here."),
+    (
+        "The tag <think>t</think> is not a thought here.",
+        "",
+        "The tag <think>t</think> is not a thought here.",
+    ),
 ]
 
 

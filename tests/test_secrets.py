@@ -178,7 +178,7 @@ def test_a_key_that_no_header_can_carry_is_refused_in_words(monkeypatch, key):
     "url", ["ftp://x/v1", "http://", "http://[::1/v1", "http://host:port/v1", "localhost:1"]
 )
 def test_what_is_no_address_is_one_line(url):
-    with pytest.raises(ConfigError, match="is no address of an endpoint"):
+    with pytest.raises(ConfigError, match="is not an address of an endpoint"):
         base_url_of(JudgeSettings(model="m", base_url=url))
 
 

@@ -2,8 +2,7 @@
 
 import handpicked as hp
 
-subset = hp.select("alpaca_data.json", "longest", size=1000)
-subset.write("alpaca-1k")
+subset = hp.select("alpaca_data.json", "longest", size=1000) subset.write("alpaca-1k")
 
 docs/python.md shows the rest.
 """

@@ -1,8 +1,8 @@
 """Every selector, scorer and guard by the name that users give: shipped ones, those of installed
 packages, and ``FILE.py:CLASS``.
 
-Nothing else knows names. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/`` or ``guards/`` with
-a class of its kind is found by itself; a package adds its own by an entry point of the group
+Names are known only here. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/`` or ``guards/`` with
+a class of its kind is found automatically; a package adds its own by an entry point of the group
 ``handpicked.selectors``, ``handpicked.scorers`` or ``handpicked.guards``.
 """
 
@@ -49,7 +49,7 @@ class Shelf(Generic[Kind]):
 
     @property
     def names(self) -> list[str]:
-        """Every name that can be given, but for those of files."""
+        """Every name that can be given, except those of files."""
         return [*self.shipped, *(name for name in installed.names(self.group) if name not in self.shipped)]
 
     def get(self, name: str) -> type[Kind] | None:
@@ -154,7 +154,7 @@ def _module(path: Path, modified: int) -> ModuleType:
     name = f"handpicked_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} is no Python file.")
+        raise ConfigError(f"{path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     vars(module)["__handpicked_file__"] = str(path)
     sys.modules[name] = module

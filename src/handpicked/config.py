@@ -79,7 +79,7 @@ class PoolSettings(Strict):
     turns: Literal["last", "all"] = "last"
     """Which assistant turns are the response."""
     max_row_mb: Annotated[int, Field(gt=0)] = 256
-    """MiB that a row of a text file may have; a larger one is rejected with its size, and never held."""
+    """MiB that a row of a text file may have; a larger one is rejected with its size, and never loaded."""
     hold_out: Annotated[int, Field(ge=0)] = 0
     """Rows taken out of the pool before selection, at random; they become prompts with
     references (test set ``held-out``).
@@ -91,9 +91,7 @@ class PoolSettings(Strict):
 
 
 class EndpointSettings(Strict):
-    """How an OpenAI-compatible endpoint is asked, wherever one can be: the fields of each
-    section that may ask one.
-    """
+    """How an OpenAI-compatible endpoint is called: the fields of each section that may call one."""
 
     base_url: str | None = None
     """OpenAI-compatible endpoint; none: OpenAI's."""
@@ -112,20 +110,20 @@ class EndpointSettings(Strict):
 
 
 class ScoreSettings(BaseModel):
-    """How the scorers that a selection needs work. Beside these three, every setting of the scorer itself may
-    be given; one that it does not have is refused (``handpicked methods NAME`` lists them).
+    """How the scorers that a selection needs work. Apart from these three, every setting of the scorer itself
+    may be given; unknown ones are refused (``handpicked methods NAME`` lists them).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     sample: Annotated[int, Field(gt=0)] | None = None
-    """Score only so many random rows; the others have no value, with this reason. Every scorer takes it."""
+    """Score only this many random rows; the others have no value, with this reason. Every scorer takes it."""
     prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
     """Score only what a cheap selector keeps, such as ``longest:5000``; before
     ``sample``. Every scorer takes it.
     """
     seed: int = 0
-    """Seed of ``sample`` and of whatever the scorer draws."""
+    """Seed of ``sample`` and of the scorer's own random draws."""
 
     @property
     def of_scorers(self) -> dict[str, Any]:
@@ -137,8 +135,8 @@ class SelectSettings(Strict):
     """Which rows to keep."""
 
     by: str = "longest"
-    """A selector or a scorer: a name that ``handpicked methods`` lists, or ``FILE.py:CLASS``. With settings
-    of its own: ``by: {kmeans: {clusters: 100}}``, or the settings beside ``by``.
+    """A selector or a scorer: a name that ``handpicked methods`` lists, or ``FILE.py:CLASS``. With settings:
+    ``by: {kmeans: {clusters: 100}}``, or the settings beside ``by``.
     """
     options: dict[str, Any] = {}
     """The settings of the method that ``by`` names, as they come from either form."""
@@ -149,7 +147,7 @@ class SelectSettings(Strict):
     measure: Measure = "tokens"
     """What a length is counted in."""
     part: Part = "response"
-    """What of a response is measured and scored by text: ``response`` (all that the model must write:
+    """The part of the response that text scorers measure: ``response`` (all that the model must write:
     thought, answer and tool calls), ``thought`` or ``answer``.
     """
     tokenizer: str | None = None
@@ -170,7 +168,7 @@ class SelectSettings(Strict):
     @model_validator(mode="before")
     @classmethod
     def _gather_options(cls, values: Any) -> Any:
-        """Both ways of giving a method its settings come to ``by`` and ``options``."""
+        """Turn both ways of giving a method its settings into ``by`` and ``options``."""
         if not isinstance(values, Mapping):
             return values
         known = {name: value for name, value in values.items() if name in cls.model_fields}
@@ -241,7 +239,7 @@ class TrainSettings(Strict):
     """LoRA adapters, LoRA on a 4-bit model (by bitsandbytes; slow without a GPU), or every weight."""
     template: str = "auto"
     """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none,
-    which is said), alpaca, vicuna, chatml, plain, or the name of one that the tokenizer brings, such as
+    with a warning), alpaca, vicuna, chatml, plain, or the name of one of the tokenizer's templates, such as
     tool_use.
     """
     epochs: Annotated[float, Field(gt=0)] = 3.0
@@ -364,7 +362,7 @@ class PromptSettings(Strict):
     """A name in ``pools``: the pool whose held-out part this is. None: the experiment's ``pool``."""
     map: dict[str, str] | None = None
     limit: Annotated[int, Field(gt=0)] | None = None
-    """The first so many prompts in seeded order."""
+    """Only this many prompts, in seeded order."""
     references: ReferenceSettings | None = None
     """Where references come from when the prompt file has none."""
 
@@ -376,8 +374,8 @@ class JudgeSettings(EndpointSettings):
     model: str | None = None
     """Model name sent to the endpoint (LLM judges only)."""
     batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
-    """Ask by the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them
-    and ends; run again, it collects them and continues.
+    """Use the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and
+    ends; run it again to collect them and continue.
     """
     force: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Allow a judge that is also the model under test."""
@@ -391,12 +389,12 @@ class BenchSettings(Strict):
     lists them); none: the hub.
     """
     limit: Annotated[int, Field(gt=0)] | None = None
-    """The first so many documents of each task; none: all of them."""
+    """Only the first so many documents of each task; none: all of them."""
     batch_size: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 8
     """Requests in one forward pass."""
     engine: Literal["transformers", "vllm"] = "transformers"
     chat_template: Literal["never", "free-text", "always"] = "free-text"
-    """Which benchmarks are asked in the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose
+    """Which benchmarks use the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose
     answers are read as a person would; the others are completed as they stand, as published numbers are.
     """
 
@@ -410,7 +408,7 @@ class EvaluateSettings(Strict):
     generate: GenerateSettings = GenerateSettings()
     judges: tuple[JudgeSettings, ...] = (JudgeSettings(),)
     pairs: Literal["candidate", "all"] = "candidate"
-    """Which arms meet: the candidate against every other, or every two."""
+    """Which arms are compared: the candidate with every other, or every two."""
     benchmarks: tuple[str, ...] = ()
     """Benchmarks by the names that ``handpicked methods`` lists, averages (avg1, avg2), and tasks
     of lm-evaluation-harness.
@@ -472,14 +470,14 @@ class Experiment(Strict):
     cost: str = ""
     """What running it takes, in words: hardware, time, money."""
     expected: str = ""
-    """What is expected to come out, written before it is run."""
+    """The expected result, written before the run."""
     pool: PoolSettings
     pools: dict[Name, PoolSettings] = {}
     """Further pools, which an arm names with ``pool``."""
     model: ModelSettings = ModelSettings()
     models: dict[Name, ModelSettings] = {}
     """Several base models instead of ``model``: every arm that names none is made on each, and met by
-    arms of its own base only.
+    arms of the same base only.
     """
     train: TrainSettings = TrainSettings()
     arms: dict[Name, ArmSettings]

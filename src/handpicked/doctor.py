@@ -32,9 +32,7 @@ class Finding:
 
 
 def examine(folder: Path) -> list[Finding]:
-    """Everything a user may need to know before a run whose results go below
-    ``folder``. Never prints a key.
-    """
+    """The findings for a run whose results go below ``folder``. Never prints a key."""
     findings = [Finding("python", True, f"{platform.python_version()} on {platform.platform()}")]
     findings += [_extra(name, modules) for name, modules in EXTRAS.items()]
     findings += [_bundled(name, module) for name, module in BUNDLED.items()]

@@ -2,20 +2,19 @@
 
     HandpickedError               the user's to fix: one line, exit code 2, no traceback
     ├── PoolError                 a pool, prompt or answer file that cannot be read as what it should be
-    ├── ConfigError               mistakes in an experiment file or in options; holds all of them at once
+    ├── ConfigError               mistakes in an experiment file or in options, all of them at once
     ├── MissingPart               an extra, a model, a key or a device that this machine lacks
     ├── EndpointError             a model endpoint that refused, timed out or answered nonsense
     ├── StoreError                a run folder that is locked, read-only, full or from an incompatible version
     ├── WorkerError               workers that died or refused; what they finished is kept
-    ├── TrainingError             settings under which training would do silent harm
+    ├── TrainingError             settings that would spoil a training silently
     ├── BenchmarkError            a benchmark that broke off, after the others are done
     └── NotYet                    nothing is wrong: a batch is still being worked on; exit code 75, run it again
 
 Anything else that escapes is a bug of ours (exit code 1).
 
 Every message says what, where, why it matters and what to do. ``did_you_mean``
-supplies the last part for names.
-"""
+supplies the last part for names."""
 
 from __future__ import annotations
 
@@ -50,9 +49,7 @@ class ConfigError(HandpickedError):
 
 
 class MissingPart(HandpickedError):
-    """An optional extra, a model, a key or a device that this machine lacks. The
-    message says how to get it.
-    """
+    """An optional extra, a model, a key or a device that this machine lacks. The message says how to get it."""
 
 
 class EndpointError(HandpickedError):
@@ -64,17 +61,15 @@ class StoreError(HandpickedError):
 
 
 class WorkerError(HandpickedError):
-    """The processes or hosts that share the work died, or refused it, too often. What is done is kept."""
+    """The processes or hosts that share the work failed too often. Finished work is kept."""
 
 
 class TrainingError(HandpickedError):
-    """Training settings that would do silent harm, such as a template without an end-of-text token."""
+    """Settings that would spoil a training silently, such as a template without an end-of-text token."""
 
 
 class Refused(TrainingError):
-    """A chat template refuses one conversation, or would show it otherwise than
-    it is. ``reason`` says why.
-    """
+    """A chat template refuses one conversation, or would render it wrongly. ``reason`` says why."""
 
     def __init__(self, template: str, reason: str) -> None:
         self.reason = reason
@@ -90,15 +85,11 @@ class BenchmarkError(HandpickedError):
 
 
 class NotYet(HandpickedError):
-    """Nothing is wrong: the work lies with somebody else (a batch at an endpoint). The
-    same command later goes on.
-    """
+    """Nothing is wrong: an endpoint is still working on a batch. Run the same command later to continue."""
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what another's error says, or its type's name: enough to
-    quote in a sentence of ours.
-    """
+    """The first line of a foreign error's message, or the name of its type."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -41,7 +41,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-Asked = Callable[[Mapping[str, str]], Any]
+Query = Callable[[Mapping[str, str]], Any]
 """Answers a GET by the fields of its query with a value for JSON."""
 Action = Callable[[Mapping[str, Any]], Any]
 """Answers a POST by its JSON object with a value for JSON."""
@@ -53,13 +53,13 @@ Download = tuple[Callable[[], str], str]
 class Site:
     """What a page consists of. ``command`` is how it was started, for messages.
 
-    ``page`` is the folder with its files, of which ``page.html`` is the first; ``asked``, ``actions`` and
+    ``page`` is the folder with its files, of which ``page.html`` is the first; ``queries``, ``actions`` and
     ``downloads`` are what it may request, by name.
     """
 
     command: str
     page: Traversable
-    asked: Mapping[str, Asked] = field(default_factory=dict)
+    queries: Mapping[str, Query] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
     downloads: Mapping[str, Download] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class LocalServer(ThreadingHTTPServer):
             ) from error
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle is no news, and no reason to print a traceback."""
+        """Log an early disconnect of the browser without a traceback."""
         log.debug("a connection ended early", exc_info=True)
 
     @property
@@ -112,9 +112,9 @@ class Handler(BaseHTTPRequestHandler):
         if where is None:
             return
         site = self.server.site
-        if where in site.asked:
+        if where in site.queries:
             query = dict(reversed(parse_qsl(self.path.partition("?")[2])))
-            self._answer(lambda: site.asked[where](query))
+            self._answer(lambda: site.queries[where](query))
         elif where in site.downloads:
             make, kind = site.downloads[where]
             self._answer(make, kind)
@@ -175,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
             self._error(HTTPStatus.INSUFFICIENT_STORAGE, str(error))
         except HandpickedError as error:
             self._error(HTTPStatus.BAD_REQUEST, str(error))
-        except Exception as error:  # the page must be told, and the next request be answered
+        except Exception as error:  # shown on the page; the server goes on
             log.exception("a request failed")
             self._error(HTTPStatus.INTERNAL_SERVER_ERROR, f"This did not work: {first_line(error)}")
         else:
@@ -200,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *words: Any) -> None:
-        """Requests are no news, and their paths hold the token."""
+        """Requests are not logged: their paths hold the token."""
         log.debug("%s answered", getattr(self, "command", None))  # a silent connection has none
 
 

@@ -1,8 +1,8 @@
 """What a method is: a frozen dataclass in one file that states its name, its source, its cost, what
 it needs, and its settings.
 
-Selectors, scorers and guards are methods. Everything that speaks of a method (the command line, ``handpicked
-methods``, the experiment file, manifests, the docs) reads it from the class.
+Selectors, scorers and guards are methods. The command line, ``handpicked methods``, the experiment file,
+manifests and the docs read all of it from the class.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Method:
     """What every method states about itself. A subclass is a frozen dataclass; its fields are its settings.
 
     The text under a field says what it is and in which unit, and ``Annotated[..., Field(gt=0)]`` bounds it. A
-    field with ``metadata=HIDDEN`` is no setting: something is put there before the method works, such as
+    field with ``metadata=HIDDEN`` is not a setting: something is put there before the method works, such as
     embeddings.
     """
 
     name: ClassVar[str]
-    """What users call it."""
+    """Its name for users."""
     about: ClassVar[str] = ""
     """What it does, in a phrase."""
     source: ClassVar[str] = ""
@@ -42,9 +42,9 @@ class Method:
     cost: ClassVar[Cost] = "text"
     """What makes it expensive."""
     needs: ClassVar[str] = ""
-    """What it takes beside the light core: extras, a model, an endpoint, a target set."""
+    """What it needs beyond the light core: extras, a model, an endpoint, a target set."""
     version: ClassVar[int] = 1
-    """Raised with every change after which the same input may give another result, and only then."""
+    """Raised with every change that may alter the result of the same input, and only then."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """The distributions whose versions may change a result, such as ``torch``."""
     listed: ClassVar[bool] = True
@@ -63,7 +63,7 @@ class Method:
 
 
 HIDDEN: Mapping[str, Any] = {"setting": False}
-"""Metadata of a field that is no setting."""
+"""Metadata of a field that is not a setting."""
 Made = TypeVar("Made", bound=Method)
 
 
@@ -90,9 +90,7 @@ def parts(missing: str = "", **names: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a method: its type with bounds, its default, what it is, and
-    the fields that lead to it.
-    """
+    """One setting of a method: its type with bounds, its default, what it is, and the fields that lead to it."""
 
     name: str
     kind: Any
@@ -188,7 +186,7 @@ def _default(one: dataclasses.Field[Any]) -> Any:
 
 
 def _texts(method: type) -> dict[str, str]:
-    """The text under each field, as the source has it; nothing where the source is not to be had."""
+    """The docstring under each field, from the source; empty where the source is not available."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
     except (OSError, TypeError, SyntaxError):

@@ -1,4 +1,4 @@
-"""How a stage reports its progress, without knowing who shows it.
+"""How a stage reports its progress, independent of how it is shown.
 
 A stage takes ``progress: Progress = SILENT`` and wraps its loop: ``with progress("train longest", total=120)
 as step: step(1)``. The command line passes a bar on stderr with the remaining time; the Python API passes
@@ -23,16 +23,14 @@ class Progress(Protocol):
 
 @contextmanager
 def SILENT(label: str, total: float | None) -> Iterator[Callable[[float], None]]:  # noqa: N802
-    """A progress that nobody sees."""
+    """A progress that shows nothing."""
     del label, total
     yield lambda _: None
 
 
 @contextmanager
 def shown(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """A bar with the remaining time in a notebook, or on stderr where that is a
-    terminal; elsewhere nothing.
-    """
+    """A bar with the remaining time in a notebook, or on stderr where that is a terminal; elsewhere nothing."""
     notebook = in_notebook()
     if not notebook and not sys.stderr.isatty():
         yield lambda _: None
@@ -53,7 +51,7 @@ def in_notebook() -> bool:
 
 @contextmanager
 def _without(warning: type[Warning]) -> Iterator[None]:
-    """Warnings of this kind are not shown: that a notebook lacks ipywidgets is no fault, the bar is text."""
+    """Hide warnings of this kind: without ipywidgets the bar is plain text."""
     import warnings
 
     with warnings.catch_warnings():

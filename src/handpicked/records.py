@@ -29,8 +29,8 @@ Cost = Literal["text", "embedding", "model forward", "model backward", "paid API
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool that an assistant's turn makes. ``arguments`` is JSON text, or whatever text
-    the row has in its place.
+    """A call of a tool that an assistant's turn makes. ``arguments`` is JSON text, or any other text that the
+    row has there.
 
     ``quoted`` says that the row holds the arguments as a text, as OpenAI does, and not as an object.
     """
@@ -83,7 +83,7 @@ class Message:
 
     @property
     def learned(self) -> bool:
-        """Whether it is an assistant's turn that a model is to learn."""
+        """Whether it is an assistant's turn that a model learns."""
         return self.role == "assistant" and self.weight != 0
 
     @property
@@ -99,13 +99,13 @@ class Message:
 
     @property
     def thought(self) -> str:
-        """What the turn thinks before it answers, wherever the row has it."""
+        """The turn's thought before its answer, in either place where a row may have it."""
         inside = thought_and_answer(self.content)[0]
         return "\n".join(part for part in (self.reasoning, inside) if part)
 
     @property
     def answer(self) -> str:
-        """The content without the thought in it. Calls are no part of it."""
+        """The content without the thought in it. Calls are not part of it."""
         return thought_and_answer(self.content)[1]
 
     def fields(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Example:
 
 
 class Shard(Protocol):
-    """A contiguous run of a pool's rows that one worker reads by itself. Picklable, so that it
+    """A contiguous run of a pool's rows that one worker reads. Picklable, so that it
     may travel to another host.
 
     ``first_row`` is the pool row of its first row; ``rows`` counts its rows, rejected ones included.
@@ -159,9 +159,9 @@ class Shard(Protocol):
     def rows(self) -> int: ...
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Its readable rows in order, in batches of bounded bytes.
+        """Its readable rows in order, in batches of bounded size.
 
-        ``columns`` names what is wanted of: row (int64), id (string, 32 hex digits), prompt, response,
+        ``columns`` names any of: row (int64), id (string, 32 hex digits), prompt, response,
         thought, answer (large_string), source (string), messages (list of role and content), turn_roles
         and tool_turns (see ``data.turn_columns``), and any column of the original rows by its own name. Rows
         that cannot be read are left out; ``Pool.rejected`` lists them.
@@ -248,9 +248,7 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """The prompt as one text: its turns joined by blank lines (roles are
-        named when there are several).
-        """
+        """The prompt as one text: its turns joined by blank lines (roles are named when there are several)."""
         return prompt_text(self.messages)
 
 
@@ -285,7 +283,7 @@ class Review:
     """One judgement of a pair in one order.
 
     ``order`` is ``ab`` when the answer of ``a`` was shown first, ``ba`` when it was shown second; ``unknown``
-    is a stored judgement whose order nobody wrote down: it is shown with ``a`` first and takes no part in
+    is a stored judgement whose order was not recorded: it is shown with ``a`` first and left out of
     statistics of position. ``preferred`` is the *position* preferred, ``None`` when the reply could not be
     parsed, with the reason. ``scores`` are (first, second) where the judge gives scores. ``raw`` is the
     reply, untouched. ``truncated`` says that answers were cut to the judge's limit before it saw them;
@@ -338,7 +336,7 @@ class Estimate:
     an empty set has no mean.
 
     ``low`` to ``high`` is the 95% interval by ``method``; ``missing`` counts the items
-    left out for want of a value.
+    left out because they have no value.
     """
 
     value: float | None
@@ -360,7 +358,7 @@ class NotEstimable:
 
 @dataclass(frozen=True)
 class Unread:
-    """A field that is no part of the conversation, and in how many of the ``of`` rows
+    """A field that is not part of the conversation, and in how many of the ``of`` rows
     looked at it holds something.
 
     ``turns[].field`` is a field of turns; it is counted by turns.
@@ -394,7 +392,7 @@ class SelectionSummary:
     rejections: tuple[Dropped, ...] = ()
     """Why rows were rejected, commonest first."""
     unread: tuple[Unread, ...] = ()
-    """What rows hold that is no part of the conversation."""
+    """What rows hold that is not part of the conversation."""
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)

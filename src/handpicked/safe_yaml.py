@@ -14,8 +14,8 @@ MOST_NODES = 100_000
 def checked(text: str) -> tuple[yaml.Node | None, Any]:
     """The node and the value of a document.
 
-    Raises yaml.YAMLError, with its place, for what is no YAML, is nested more than ``MOST_DEPTH`` deep, holds
-    itself, has more than ``MOST_NODES`` nodes, or holds a value such as the 45th of a month.
+    Raises yaml.YAMLError, with its place, for what is not YAML, is nested more than ``MOST_DEPTH`` deep,
+    contains itself, has more than ``MOST_NODES`` nodes, or holds a value such as the 45th of a month.
     """
     _check_events(text)
     node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -30,8 +30,8 @@ def checked(text: str) -> tuple[yaml.Node | None, Any]:
 
 
 def _check_events(text: str) -> None:
-    """Count depth and nodes before anything is built. What an anchor stands for counts
-    again at each of its aliases.
+    """Count depth and nodes before anything is built. The content of an anchor counts again at each of its
+    aliases.
     """
     open_: list[tuple[str | None, int]] = []  # anchor, and nodes so far when it was opened
     sizes: dict[str, int] = {}
@@ -39,7 +39,9 @@ def _check_events(text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_):
-                raise _refused(f"'*{event.anchor}' stands inside of what it names, so it has no end", event)
+                raise _refused(
+                    f"'*{event.anchor}' is inside the value that it names, so it has no end", event
+                )
             nodes += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             nodes += 1

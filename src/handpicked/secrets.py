@@ -1,7 +1,7 @@
 """Replaces keys and passwords by ``***`` in logs, messages, files and on the terminal.
 
 Known are the values of environment variables that hold keys by their name (OPENAI_API_KEY, HF_TOKEN, ...),
-the token file of the Hugging Face hub, and whatever ``protect`` is given: the key in use, and the password
+the token file of the Hugging Face hub, and the values given to ``protect``: the key in use, and the password
 and query keys of an address.
 """
 
@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 HIDDEN = "***"
 SHORTEST = 6
-"""Characters of a value that is hidden wherever it occurs. A shorter one is no key, and
+"""Characters of a value that is hidden wherever it occurs. A shorter one is not a key, and
 would hide parts of words.
 """
 NAMES = re.compile(r"(API_?KEY|TOKEN|SECRET|SECRET_KEY|ACCESS_KEY|PASSWORD|PASSWD)$", re.IGNORECASE)
@@ -30,7 +30,7 @@ PLACEHOLDERS = frozenset(
     {"anything", "dummy-key", "lm-studio", "no-key", "no-key-needed", "none", "not-needed", "notneeded"}
     | {"ollama", "placeholder", "undefined", "unused", "whatever"}
 )
-"""What people set where an endpoint wants any key: ordinary words, which stay readable."""
+"""Placeholder keys for endpoints that accept any key; these ordinary words stay readable."""
 
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s/@:?#'\"<>]{0,200}:[^\s/@?#'\"<>]{1,200}(?=@)")
 _IN_QUERY = re.compile(
@@ -74,7 +74,7 @@ def protect_address(url: str) -> None:
 
 
 def masked(text: str) -> str:
-    """The text without known values. For data: nothing else of it changes."""
+    """The text without known secret values. For data: nothing else changes."""
     return text if _spellings is None else _spellings.sub(HIDDEN, text)
 
 
@@ -120,7 +120,7 @@ def guard_process() -> None:
 
 
 def _environment() -> list[str]:
-    """Values of variables with a key's name; numbers, paths and short words are no keys."""
+    """Values of variables with a key's name; numbers, paths and short words are not keys."""
     values = [value.strip() for name, value in os.environ.items() if NAMES.search(name)]
     return [v for v in values if len(v) >= 8 and not v.isdigit() and not v.startswith(("/", "."))]
 
@@ -172,8 +172,8 @@ def _hide(record: logging.LogRecord) -> logging.LogRecord:
     if clean != message:
         record.msg, record.args = clean, ()
     if record.exc_info and record.exc_info[1] is not None and _shows_a_key(record.exc_info[1]):
-        told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        record.exc_text, record.exc_info = redacted(told), None
+        written = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        record.exc_text, record.exc_info = redacted(written), None
     return record
 
 
@@ -191,10 +191,10 @@ def _shows_a_key(error: BaseException) -> bool:
             continue
         seen.append(one)
         try:
-            told = "\n".join([str(one), *map(str, getattr(one, "__notes__", ()))])
+            written = "\n".join([str(one), *map(str, getattr(one, "__notes__", ()))])
         except Exception:  # noqa: BLE001 (a library's exception that cannot be written)
             continue
-        if redacted(told) != told:
+        if redacted(written) != written:
             return True
         waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
     return False

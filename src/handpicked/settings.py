@@ -64,7 +64,7 @@ def _explain(error: Any, prefix: str | None, known: Sequence[str]) -> str:
     option = "--" + name.replace("_", "-") if prefix is None else prefix + name
     given = error["input"]
     if error["type"] == "extra_forbidden":
-        return f"{option} is no setting.{did_you_mean(name, known)}"
+        return f"{option} is not a setting.{did_you_mean(name, known)}"
     if error["type"] == "literal_error":
         known = [name.strip(" '") for name in error["ctx"]["expected"].replace(" or ", ",").split(",")]
         return f"{option} cannot be '{given}'.{did_you_mean(str(given), known)}"

@@ -168,11 +168,11 @@ def test_an_empty_set_has_no_accuracy(lm, files, tmp_path):
     assert "gsm8k_test.jsonl has no rows" in result.reason
 
 
-def test_examples_from_elsewhere_are_told(files):
+def test_examples_from_elsewhere_are_reported(files):
     assert find(BENCHMARKS["gsm8k"], files).note is None
     assert (
         find(BENCHMARKS["hellaswag"], files).note
-        == "examples come from hellaswag_val.jsonl, for want of a train file"
+        == "examples come from hellaswag_val.jsonl, because there is no train file"
     )
 
 
@@ -192,7 +192,7 @@ def test_wrong_fields_name_the_file_the_row_and_the_field(files, tmp_path):
     [
         ("{", "line 1: not valid JSON"),
         ("[1]\n", "must hold a list of rows"),
-        ("\x00", "line 1: the line holds NUL bytes"),
+        ("\x00", "line 1: the line holds only NUL bytes"),
     ],
 )
 def test_files_that_are_none_are_refused(text, said, tmp_path):

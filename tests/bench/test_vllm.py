@@ -39,7 +39,7 @@ def test_lm_eval_knows_every_argument(tiny_model, tmp_path):
 @pytest.mark.parametrize(
     ("config", "limit"), [({"r": 8}, 8), ({"r": 24}, 32), ({"r": 8, "rank_pattern": {"q_proj": 100}}, 128)]
 )
-def test_the_adapters_rank_is_told(config, limit, tiny_model, tmp_path):
+def test_the_adapters_rank_is_reported(config, limit, tiny_model, tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     (tmp_path / "adapter_model.safetensors").touch()
     arguments = vllm_arguments(ModelSettings(name=str(tiny_model)), tmp_path)

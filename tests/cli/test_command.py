@@ -97,7 +97,7 @@ def test_the_same_flag_says_the_same_everywhere():
 def test_old_flags_are_taken_with_a_note(command, old, new, tmp_path):
     assert old not in options(command) and new in options(command)
     done = handpicked(command, tmp_path / "nothing", f"{old}=3", cwd=tmp_path)
-    assert done.stderr.startswith(f"{old} is called {new} now; the old name will be taken until 0.3.0.\n")
+    assert done.stderr.startswith(f"{old} is now called {new}; the old name is accepted until 0.3.0.\n")
     assert "no such option" not in done.stderr.lower()
     assert old not in handpicked(command, "--", old, cwd=tmp_path).stderr.split("is called")[0].split()
 

@@ -99,7 +99,9 @@ def test_a_byte_that_the_encoding_has_not_and_an_encoding_that_is_none(tmp_path)
     with pytest.raises(PoolError, match="cannot be read to its end: it is not cp1252 throughout"):
         read(path, encoding="windows-1252")
     for wrong in ("windows-1525", "base64"):
-        with pytest.raises(PoolError, match=f"encoding: '{wrong}' is no encoding of text; such are utf-8"):
+        with pytest.raises(
+            PoolError, match=f"encoding: '{wrong}' is not an encoding of text; such are utf-8"
+        ):
             read(path, encoding=wrong)
 
 

@@ -83,7 +83,7 @@ def test_a_split_by_its_name_or_another_word_for_it(tmp_path, names, split, expe
         ),
     ],
 )
-def test_what_the_card_does_not_have_is_told(tmp_path, card, options, says):
+def test_what_the_card_does_not_have_is_reported(tmp_path, card, options, says):
     with pytest.raises(PoolError, match=says):
         read(folder_of(tmp_path, card, "a.jsonl"), **options)
 

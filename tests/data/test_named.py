@@ -71,8 +71,8 @@ def test_it_is_fetched_once_and_pinned_in_the_manifest(github):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"body": b"other", "length": 5}, "is not the file that named:mine stands for"),
-        ({"body": DATA[:10]}, "is not the file that named:mine stands for|cannot be fetched"),
+        ({"body": b"other", "length": 5}, "is not the file of named:mine"),
+        ({"body": DATA[:10]}, "is not the file of named:mine|cannot be fetched"),
         ({"status": 404}, "cannot be fetched from .*HTTP Error 404"),
         ({"status": 503}, "cannot be fetched from .*HTTP Error 503"),
     ],
@@ -112,11 +112,11 @@ def test_one_on_the_hub_is_read_at_its_commit_and_checked(hub, monkeypatch):
     pool = read("named:mine")
     assert said(pool) == ["published"] and pool.inputs()[0]["commit"] == commit
     monkeypatch.setitem(named.NAMED, "mine", replace(one, sha256="0" * 64))
-    with pytest.raises(PoolError, match="is not the file that named:mine stands for"):
+    with pytest.raises(PoolError, match="is not the file of named:mine"):
         read("named:mine")
 
 
-def test_a_wrong_name_is_told(tmp_path, monkeypatch):
+def test_a_wrong_name_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PoolError, match=r"named:alpcaa: no data set has this name. Did you mean 'alpaca'"):
         read("named:alpcaa")

@@ -89,7 +89,7 @@ KINDS = {
 }
 
 
-def told(pool):
+def contents(pool):
     return (
         [(one.row, one.id, one.prompt, one.response) for one in pool.examples()],
         [(one.row, one.reason) for one in pool.rejected()],
@@ -103,7 +103,7 @@ def told(pool):
 def test_an_object_gives_what_its_file_gives(tmp_path, kind, rows):
     file = tmp_path / "pool.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert told(hp.read(KINDS[kind](rows))) == told(hp.read(file))
+    assert contents(hp.read(KINDS[kind](rows))) == contents(hp.read(file))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +134,7 @@ def test_any_rows_in_a_list_are_read_as_from_a_json_file(tmp_path, rows):
     file = tmp_path / "any.jsonl"
     file.write_text("".join(json.dumps(_as_json(row)) + "\n" for row in rows), encoding="utf-8")
     listed, read = hp.read(rows), hp.read(file)
-    assert told(listed) == told(read)
+    assert contents(listed) == contents(read)
     assert [one.original for one in listed.examples()] == [one.original for one in read.examples()]
 
 
@@ -233,7 +233,7 @@ def test_missing_fields_are_told_as_from_a_file_with_the_columns(tmp_path, kind,
         (None, "an object of type NoneType holds no rows"),
         ([1, 2], "a list of numbers"),
         ([["a", "b"]], r"the list: each row is a list.*\{\"messages\": turns\} for turns in rows"),
-        (pa.chunked_array([["a"]]), "the Arrow stream is no table of rows with columns"),
+        (pa.chunked_array([["a"]]), "the Arrow stream is not a table of rows with columns"),
         (
             [{"prompt": "a", "response": object()}],
             r"the list, row 1: a value of type object is none that JSON has; no file",
@@ -246,7 +246,7 @@ def test_what_is_no_pool_is_told_in_a_sentence(data, says, scratch):
     assert not list(scratch.iterdir())
 
 
-def test_a_row_that_contains_itself_is_told():
+def test_a_row_that_contains_itself_is_reported():
     row = {"prompt": "a", "response": "b"}
     row["self"] = row
     with pytest.raises(PoolError, match=r"row 2: .*no file can hold it"):

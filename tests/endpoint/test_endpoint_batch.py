@@ -82,7 +82,7 @@ def test_one_call_submits_the_next_looks_and_the_last_has_every_reply(tmp_path):
     assert len(server.made) == 1
 
 
-def test_what_expired_goes_into_another_batch_and_what_is_wrong_is_told(tmp_path):
+def test_what_expired_goes_into_another_batch_and_what_is_wrong_is_reported(tmp_path):
     requests, cache, folder = asks("one", "trouble", "wrong"), tmp_path / "c.sqlite", tmp_path / "batches"
 
     def line(row):
@@ -248,7 +248,7 @@ def test_a_damaged_state_of_batches_is_one_line(tmp_path):
     write_batched(requests, settings, cache, folder)
     for damage in ("[1]", '{"asked": 5}', '{"asked": "x", "batches": [{"odd": 1}]}'):
         (folder / "batches.json").write_text(damage)
-        with pytest.raises(StoreError, match="no state of batches"):
+        with pytest.raises(StoreError, match="not a state of batches"):
             complete_batched(requests, settings, cache, folder)
 
 

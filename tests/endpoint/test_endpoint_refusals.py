@@ -1,4 +1,4 @@
-"""A refusal of everything is no success; how a model wants to be asked is learnt from one refusal."""
+"""A refusal of everything is not a success; how a model wants to be asked is learnt from one refusal."""
 
 from __future__ import annotations
 

@@ -84,7 +84,9 @@ def test_a_sample_says_so_and_is_the_same_rows_of_every_set(job, monkeypatch):
     found = auditing.audit(job, pool, subsets, "words", None)
     whole, everything = found.sets[auditing.POOL], found.sets["all"]
     assert len(everything.rows) == 12 and everything.of == 40
-    assert set(whole.rows) <= set(everything.rows)  # of 41 rows one is no row: the pool's sample may hold it
+    assert set(whole.rows) <= set(
+        everything.rows
+    )  # of 41 rows one is not a row: the pool's sample may hold it
     assert found.sets["longest"].rows == list(range(30, 40))
 
 

@@ -102,7 +102,7 @@ def test_a_chat_endpoint_generates_and_tells_no_likelihoods(settings, tmp_path):
         assert all("Question:" in asked for asked in server.asked)
         before = len(server.bodies)
         with pytest.raises(
-            ConfigError, match=r"winogrande: compares the likelihoods.*chat completions do not tell"
+            ConfigError, match=r"winogrande: compares the likelihoods.*chat completions do not return"
         ):
             benching.bench(subject, ["winogrande"], settings, tmp_path / "out")
         assert len(server.bodies) == before

@@ -59,15 +59,15 @@ def test_all_mistakes_at_once_each_with_its_line(tmp_path):
     text = "\n".join(found)
     for expected in (
         r"line 1: 'name' is 'x y'",
-        r"line 2: 'pool.pth' is no field here. Did you mean 'path'\?",
+        r"line 2: 'pool.pth' is not a field here. Did you mean 'path'\?",
         r"line 2: 'pool.path' is missing",
         r"line 4: arm 'a' needs exactly one of 'size' and 'fraction'",
         r"line 5: arm 'b': there is no arm 'aa'. Did you mean 'a'\?",
         r"line 5: 'arms.b.size' is 'five'",
         r"line 6: 'train.method' is 'lor', which is none of: lora, qlora or full",
-        r"line 6: 'train.learnin_rate' is no field here. Did you mean 'learning_rate'\?",
+        r"line 6: 'train.learnin_rate' is not a field here. Did you mean 'learning_rate'\?",
         r"line 9: test set 'v' needs 'path'",
-        r"line 10: 'evaluate.judges.0.concurency' is no field here. Did you mean 'concurrency'\?",
+        r"line 10: 'evaluate.judges.0.concurency' is not a field here. Did you mean 'concurrency'\?",
     ):
         assert re.search(expected, text), f"{expected}\nnot in\n{text}"
 
@@ -134,7 +134,7 @@ def test_checks_of_the_stages_are_reported_with_the_rest(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load(path, also=lambda e: [(("arms", "longest", "by"), f"no selector '{e.arms['longest'].by}'.")])
     assert [m.split(": ", 1)[1] for m in caught.value.mistakes] == [
-        "'surplus' is no field here. Known: arms, candidate, cost, evaluate, expected, model, models, "
+        "'surplus' is not a field here. Known: arms, candidate, cost, evaluate, expected, model, models, "
         "name, pool, pools, train, why.",
         "no selector 'longest'.",
     ]

@@ -80,8 +80,13 @@ def test_a_judge_that_nobody_pays_for_needs_no_folder(scratch):
     [
         ((GOOD, BAD, "scores"), {"model": "m"}, hp.ConfigError, "out: name a folder. 'scores' asks a model"),
         ((GOOD, BAD, "scroes"), {"out": "x"}, hp.ConfigError, "scroes"),
-        ((GOOD, BAD, "scores"), {"modle": "m"}, hp.ConfigError, "modle is no setting. Did you mean 'model'"),
-        (([{"a": 1}], BAD), {}, hp.PoolError, "A holds no answers that handpicked knows. Fields seen: a"),
+        (
+            (GOOD, BAD, "scores"),
+            {"modle": "m"},
+            hp.ConfigError,
+            "modle is not a setting. Did you mean 'model'",
+        ),
+        (([{"a": 1}], BAD), {}, hp.PoolError, "A holds no answers in a known format. Fields seen: a"),
         ((GOOD, [{"prompt": "other", "answer": "x"}]), {}, hp.PoolError, "no prompt in common"),
         ((GOOD, iter([])), {}, hp.PoolError, "the iterable is empty"),
         ((GOOD, "nothing.json"), {}, hp.PoolError, "there is no such file"),
@@ -124,5 +129,5 @@ def test_a_judge_is_compared_with_people_on_labelled_objects(tmp_path, endpoint)
     judged = hp.calibrate(LABELLED, "scores", out=tmp_path / "out", **endpoint)
     (found,) = judged.results.judges
     assert found.people["all"].agreement.value == 0.8 and found.people["all"].agreement.n == 5
-    with pytest.raises(hp.ConfigError, match="by: the pairs hold labels and no verdicts"):
+    with pytest.raises(hp.ConfigError, match="by: the pairs hold labels but no verdicts"):
         hp.calibrate(LABELLED)

@@ -46,7 +46,7 @@ def test_the_rate_is_printed_with_the_other_forms_and_the_pairs_near_equal_lengt
     assert comparison.length_controlled_soft is None
 
 
-def test_what_cannot_be_told_is_printed_with_its_reason(tmp_path):
+def test_what_cannot_be_estimated_is_printed_with_its_reason(tmp_path):
     comparison, printed = replayed(tmp_path / "r.parquet", [(100, 300, p) for _, _, p in MIXED])
     why = "the first model's answer is longer in 100% of 80 pairs"
     rate = comparison.length_controlled.win_rate

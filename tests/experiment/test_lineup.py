@@ -174,15 +174,15 @@ def test_all_mistakes_of_arms_are_told_at_once_each_with_its_line(tmp_path):
     )
     expected = [
         "line 2: 'model' and 'models' are both given; keep one of them.",
-        "line 9: arm 'base' is not trained: 'seeds' mean nothing.",
+        "line 9: arm 'base' is not trained: 'seeds' have no effect there.",
         "line 10: arm 'a' needs exactly one of 'size' and 'fraction', or several as 'sizes' or 'fractions'.",
         "line 11: arm 'b' has both 'seed' and 'seeds'; keep one of them.",
         "line 12: arm 'c' has a value twice in 'sizes'.",
         "line 12: arm 'c' names a model 'smal' that is not in 'models'. Did you mean 'small'?",
         "line 13: arm 'd' names a pool 'medcal' that is not in 'pools'. Did you mean 'medical'?",
-        "line 15: arm 'e-1' comes to the name 'e-1', as arm 'e' does; rename one.",
+        "line 15: arm 'e-1' would be named 'e-1', which arm 'e' is named; rename one.",
         "line 16: arm 'f': 'e' is several arms; name one of e-1, e-2.",
-        "line 17: arm 'g' is the whole pool: 'size' means nothing.",
+        "line 17: arm 'g' is the whole pool: 'size' has no effect there.",
         "line 18: there is no arm 'longst'. Known: ",
         "line 20: test set 'x' needs 'pools.medical.hold_out', the number of rows to hold out.",
         "line 20: test set 'y' names a pool 'nowhere' that is not in 'pools'. Known: medical.",

@@ -54,7 +54,7 @@ def test_few_far_values_do_not_squeeze_the_others():
     assert found.edges[-2] < 1.1 and found.edges[-1] == 1e6 and sum(found.all) == 1000
 
 
-def test_of_many_rows_a_sample_is_drawn_and_told():
+def test_of_many_rows_a_sample_is_drawn_and_reported():
     column, other = numbers(np.arange(20_000.0)), numbers(np.arange(20_000.0) ** 2)
     found = points(column, other, None, None)
     assert (len(found.rows), found.total) == (POINTS, 20_000) and len(set(found.rows)) == POINTS

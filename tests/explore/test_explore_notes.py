@@ -67,7 +67,7 @@ def test_a_torn_line_is_cut_off_and_a_damaged_one_is_named(tmp_path):
     NoteFile(path).add(said(2))
     assert [note.row for note in NoteFile(path).standing().values()] == [1, 2]
     path.write_text("nonsense\n")
-    with pytest.raises(PoolError, match="line 1 is no note"):
+    with pytest.raises(PoolError, match="line 1 is not a note"):
         NoteFile(path).standing()
 
 

@@ -287,7 +287,7 @@ def test_mistakes_are_one_line(pool, tmp_path):
     assert "nothing to explore" in line(tmp_path / "empty")
     assert "no such file" in line(tmp_path / "nowhere.jsonl")
     (folder / "notes.jsonl").write_text("nonsense\n")
-    assert "line 1 is no note" in line(folder, "--no-open")
+    assert "line 1 is not a note" in line(folder, "--no-open")
     (folder / "notes.jsonl").unlink()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -104,11 +104,11 @@ def test_what_was_found_before_is_not_changed_by_whoever_got_it():
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        (Condition("n", values=("a",)), "cannot be filtered so"),
-        (Condition("n", contains="a"), "cannot be filtered so"),
-        (Condition("prompt", low=1), "cannot be filtered so"),
-        (Condition("kind", high=1), "cannot be filtered so"),
-        (Condition("kind"), "neither a range"),
+        (Condition("n", values=("a",)), "does not support this filter"),
+        (Condition("n", contains="a"), "does not support this filter"),
+        (Condition("prompt", low=1), "does not support this filter"),
+        (Condition("kind", high=1), "does not support this filter"),
+        (Condition("kind"), "needs a range"),
         (Condition("kind", values=("c",)), "no row is 'c'"),
         (Condition("knid", values=("a",)), "Did you mean 'kind'"),
     ],

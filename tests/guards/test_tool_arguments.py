@@ -1,4 +1,4 @@
-"""Tool calls whose arguments are no JSON, or do not fit the declared schema."""
+"""Tool calls whose arguments are not JSON, or do not fit the declared schema."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_arguments_are_held_to_their_schema(tmp_path, arguments, wrong, as_text)
 def test_arguments_that_are_no_json_object(tmp_path):
     assert found(tmp_path, '{"city": "Oslo"').startswith("get_weather: no JSON: ")
     assert found(tmp_path, "{'city': 'Oslo'}").startswith("get_weather: no JSON: ")
-    assert found(tmp_path, '["Oslo"]') == "get_weather: arguments are no object"
+    assert found(tmp_path, '["Oslo"]') == "get_weather: arguments are not an object"
     assert found(tmp_path, '"[' + "[" * 100_000) is not None
 
 

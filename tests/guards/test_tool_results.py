@@ -1,4 +1,4 @@
-"""Tool results that no call asked for, and calls that get no result."""
+"""Tool results without a call, and calls without a result."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SOUND = {
     "next question": [ASK, calling(call("w", id="a")), result("a"), ANSWER, ASK, ANSWER],
 }  # fmt: skip
 WRONG = {
-    "no call": ([ASK, result(), ANSWER], "turn 2: a result that no call asked for"),
+    "no call": ([ASK, result(), ANSWER], "turn 2: a result without a call"),
     "after text": (
         [ASK, ANSWER, result("a", name="w"), ANSWER],
-        "turn 3: a result of w a that no call asked for",
+        "turn 3: a result of w a without a call",
     ),
     "another id": (
         [ASK, calling(call("w", id="a")), result("z"), ANSWER],
-        "turn 3: a result of z that no call asked for",
+        "turn 3: a result of z without a call",
     ),
     "an old id": (
         [ASK, calling(call("w", id="a")), result("a"), calling(call("w", id="b")), result("a"), ANSWER],
-        "turn 5: a result of a that no call asked for",
+        "turn 5: a result of a without a call",
     ),
     "no result": ([ASK, calling(call("w", id="a")), ANSWER], "w has no result before turn 3"),
     "no result before a question": (
@@ -78,4 +78,4 @@ def test_anthropics_blocks(tmp_path):
     rows = [
         {"messages": [ASK, turn("assistant", [use]), turn("user", [one]), ANSWER]} for one in (back, other)
     ]
-    assert findings(ToolResults(), rows, tmp_path) == [None, "turn 3: a result of z that no call asked for"]
+    assert findings(ToolResults(), rows, tmp_path) == [None, "turn 3: a result of z without a call"]

@@ -70,7 +70,7 @@ def test_the_choice_is_the_same_for_any_cut_and_any_order(rows, selector, wanted
     shuffle.shuffle(mixed)
     moved = choose(mixed, selector, size, shards, batch)
 
-    # Rows of one id are interchangeable but for fields that are no part of the messages; compare what
+    # Rows of one id are interchangeable but for fields that are not part of the messages; compare what
     # decides.
     def content(pool_rows, chosen):
         return sorted((pool_rows[one]["prompt"], pool_rows[one]["response"]) for one in chosen.rows.tolist())
@@ -88,7 +88,7 @@ def test_rows_in_are_kept_plus_dropped_plus_rejected(rows, selector, wanted, gua
     try:
         selection = choose(rows, selector, possible(rows, selector, wanted), 2, 3, guards)
     except ConfigError as error:
-        assert "were asked for" in str(error)
+        assert "are requested" in str(error)
         return
     summary = selection.summary  # asserts the sum itself
     table = [one for batch in selection.table() for one in batch.to_pylist()]

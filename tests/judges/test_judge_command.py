@@ -43,10 +43,10 @@ def test_labels_with_stored_verdicts_are_compared_without_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--reversed", "x.json", "a.json", "b.json"), "they belong to --replay"),
+        (("--reversed", "x.json", "a.json", "b.json"), "they need --replay"),
         (("--replay", "x.json", "a.json", "b.json"), "one of these"),
         ((), "one of these"),
-        (("--replay", "ORDER", "--judge", "scores"), "--judge asks a judge"),
+        (("--replay", "ORDER", "--judge", "scores"), "--judge calls a judge"),
         (("--replay", "ORDER", "--a", "nobody"), "There is no model 'nobody'"),
         (("--calibrate", "ORDER"), "Fields seen: text, Answer1, Answer2, review, label"),
     ],

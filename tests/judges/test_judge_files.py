@@ -117,7 +117,7 @@ def test_a_file_is_named_without_its_endings(tmp_path, name, stem):
 
 
 DAMAGED = {
-    "nul.jsonl": (LINES + b"\0" * 100, "line 4: the line holds NUL bytes alone"),
+    "nul.jsonl": (LINES + b"\0" * 100, "line 4: the line holds only NUL bytes"),
     "cut.jsonl.zst": (pa.compress(LINES * 1000, "zstd", asbytes=True)[:-20], "cut.jsonl.zst"),
     "cut.jsonl.gz": (gzip.compress(LINES * 1000)[:-20], "cannot be read to its end"),
     "cut-utf16.jsonl": (LINES.decode().encode("utf-16")[:-1], "it is not utf-16 throughout: truncated data"),

@@ -141,7 +141,7 @@ def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own
     assert judge.people["all"].agreement.value == pytest.approx(2 / 3)
     assert judge.people["all"].agreement.missing == 1
     assert (tmp_path / "out/verdicts.jsonl").is_file()
-    with pytest.raises(ConfigError, match="name one by --judge"):
+    with pytest.raises(ConfigError, match="name a judge with --judge"):
         calibrate(tmp_path / "labels.json", [], None)
     (tmp_path / "other.json").write_text(json.dumps([{"idx": 99, "gpt_result": "1"}]))
     with pytest.raises(PoolError, match="no 'idx' in common"):

@@ -56,7 +56,7 @@ def test_two_scores_are_read(reply, scores):
         ("", "empty"),
         ("Both are good.", "no line with two scores"),
         ("8", "no line with two scores"),
-        ("8 7 9", "3 scores where two belong"),
+        ("8 7 9", "3 scores instead of two"),
         ("11 7", "11 is outside 1 to 10"),
         ("0 7", "0 is outside 1 to 10"),
         ("-3 7", "-3 is outside 1 to 10"),
@@ -64,8 +64,8 @@ def test_two_scores_are_read(reply, scores):
         ("The first was written in 1999.", "no line with two scores"),
         ("8% 7%", "no line with two scores"),
         ("<think>8 7", "ends within its thoughts"),
-        ("8\n7\n9", "3 scores where two belong"),
-        ("8,5 7", "3 scores where two belong"),
+        ("8\n7\n9", "3 scores instead of two"),
+        ("8,5 7", "3 scores instead of two"),
     ],
 )
 def test_what_is_not_two_valid_scores_is_unparsed_with_the_reason(reply, reason):

@@ -208,7 +208,7 @@ def test_our_own_verdicts_come_back_as_they_were(tmp_path):
         ("", "is empty"),
         ("[1]", "expected an object"),
         ('{"x": ', "line 1: not valid JSON"),
-        (json.dumps([cherry("oops", [1, 2])]), "row 1 is no review"),
+        (json.dumps([cherry("oops", [1, 2])]), "row 1 is not a review"),
     ],
 )
 def test_what_is_no_review_is_one_clear_error(tmp_path, text, says):

@@ -44,7 +44,7 @@ def test_a_folder_that_is_no_causal_model_is_said(tmp_path: Path):
     (tmp_path / "config.json").write_text(
         json.dumps({"model_type": "bert", "architectures": ["BertForMaskedLM"]})
     )
-    with pytest.raises(ConfigError, match="no causal language model"):
+    with pytest.raises(ConfigError, match="not a causal language model"):
         resolve(ModelSettings(name=str(tmp_path)))
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -83,7 +83,7 @@ def without(weight: str, model: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("weight", ["lm_head.weight", "model.layers.1.mlp.up_proj.weight"])
 def test_weights_that_are_missing_are_named_and_never_made_up(tiny_model: Path, tmp_path: Path, weight: str):
     folder = without(weight, tiny_model, tmp_path / "model")
-    with pytest.raises(ConfigError, match=f"lack the weights {weight}: they would be random numbers"):
+    with pytest.raises(ConfigError, match=f"lack the weights {weight}: these would be random numbers"):
         load_model(ModelSettings(name=str(folder)))
     with pytest.raises(ConfigError, match=weight):
         load_model(ModelSettings(name=str(folder)), device_map={"": "cpu"})
@@ -129,7 +129,7 @@ def test_a_hub_model_of_another_kind_is_refused(cached_hub, tmp_path: Path):
     (tmp_path / "encoder" / "config.json").write_text(json.dumps(config))
     cached_hub("made/encoder", tmp_path / "encoder")
     for refused in (resolve, identity, load_model):
-        with pytest.raises(ConfigError, match="no causal language model"):
+        with pytest.raises(ConfigError, match="not a causal language model"):
             refused(ModelSettings(name="made/encoder"))
 
 

@@ -92,7 +92,7 @@ def test_a_template_that_would_not_end_is_refused_soon_and_in_one_line(source):
 
 
 def test_what_is_no_template_is_an_error_with_its_line():
-    with pytest.raises(TrainingError, match=r"'broken' is no valid Jinja \(line 2"):
+    with pytest.raises(TrainingError, match=r"'broken' is not valid Jinja \(line 2"):
         render_source("{{ messages }}\n{% if %}", "broken", {"messages": []})
 
 

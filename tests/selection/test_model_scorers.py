@@ -139,7 +139,7 @@ def test_an_experiment_file_is_checked_before_it_runs(files, tiny_model, arm):
         ({"by": "less", "target": str(target)}, "keep_optimizer"),
         ({"by": "less", "target": str(target), "checkpoint": str(pool.parent)}, "holds no optimizer"),
         ({"by": "reward"}, "needs a model that was trained for it"),
-        ({"by": "reward", "model": str(tiny_model)}, "no reward model"),
+        ({"by": "reward", "model": str(tiny_model)}, "not a reward model"),
         ({"by": "deita-score", "model": "/no/such/model"}, "no model folder"),
         ({"by": "reward", "model": str(tiny_model), "target": str(target)}, "has no such setting"),
     ):

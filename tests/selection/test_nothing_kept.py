@@ -1,4 +1,4 @@
-"""A selection that keeps nothing is no success, and every summary shows why rows were rejected."""
+"""A selection that keeps nothing is not a success, and every summary shows why rows were rejected."""
 
 from __future__ import annotations
 

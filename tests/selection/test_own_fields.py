@@ -72,7 +72,7 @@ def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(pool_of, field):
 
 @pytest.mark.parametrize("name", ["wordy", "repeated_5grams"])
 def test_a_scorer_that_the_pool_has_as_a_field_is_not_selected_by_in_short(pool_of, tmp_path, name):
-    with pytest.raises(ConfigError, match=f"has a field '{name}' of its own"):
+    with pytest.raises(ConfigError, match=f"already has a field '{name}'"):
         pick(pool_of(name), SelectSettings(by=name, size=1), tmp_path / "x")
 
 
@@ -89,7 +89,7 @@ def test_a_measure_is_computed_whatever_fields_the_pool_has(pool_of, tmp_path):
 
 
 def test_where_both_are_needed_the_pool_must_be_renamed(pool_of):
-    with pytest.raises(ConfigError, match="a field 'tokens' of its own, by which 'top' selects"):
+    with pytest.raises(ConfigError, match="already has a field 'tokens', by which 'top' selects"):
         chosen(pool_of("tokens"), hp.Top("tokens"), guards=["token-window=1:"])
     assert chosen(pool_of("words"), hp.Top("words"), guards=["token-window=1:"]) == [0]
     assert chosen(pool_of("words"), PowerLaw("source", "words", seed=1)) in ([3], [2], [1])

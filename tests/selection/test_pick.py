@@ -169,8 +169,8 @@ def test_length_matched_copies_the_lengths_of_another_subset(tmp_path):
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"by": "longest", "size": 5}, r"5 rows were asked for, but the pool has 4 to select from \(5 rows, of which 1 cannot be read\)"),
-        ({"by": "longest", "size": 9}, r"9 rows were asked for, but the pool has 5\. Lower the size"),
+        ({"by": "longest", "size": 5}, r"5 rows are requested, but the pool has 4 to select from \(5 rows, of which 1 cannot be read\)"),
+        ({"by": "longest", "size": 9}, r"9 rows are requested, but the pool has 5\. Lower the size"),
         ({"by": "longest"}, "say how many rows"),
         ({"by": "longest", "size": 1, "fraction": 0.5}, "both a size"),
         ({"by": "full", "size": 1}, "takes no size"),
@@ -195,7 +195,7 @@ def test_an_empty_pool_and_a_pool_of_one(tmp_path):
     assert pick(MemoryPool(rows_of(1)), settings(size=1), tmp_path / "one").kept == 1
     with pytest.raises(PoolError, match="none of the 1 rows of the pool can be read"):
         pick(MemoryPool([None]), settings(by="full"), tmp_path / "rejected")
-    with pytest.raises(ConfigError, match="1 rows were asked for, but the pool has 0"):
+    with pytest.raises(ConfigError, match="1 rows are requested, but the pool has 0"):
         pick(MemoryPool([]), settings(size=1), tmp_path / "too-many")
 
 
@@ -240,7 +240,7 @@ def test_guards_drop_before_the_size_is_filled():
     assert rows == [1, 3]
     assert dropped == {"repetition": 1, "not among the 2 longest": 1}
     with pytest.raises(
-        ConfigError, match=r"4 rows were asked for, but the pool has 3 .*1 are dropped by guards"
+        ConfigError, match=r"4 rows are requested, but the pool has 3 .*1 are dropped by guards"
     ):
         guarded([loop, PROSE, "short.", PROSE + " More."], ["repetition"], size=4)
 

@@ -122,7 +122,7 @@ def test_a_lost_row_is_null_until_the_same_command_asks_for_it_alone_again(tmp_p
         counts, ratings, sent = rate()
         assert ratings == [0, 1, 2, None, 4, 5, 0, None, 2, 3, 4, None]  # kept, though the endpoint fails
         assert set(sent) == {3}
-        assert told[0].startswith("llm-rating: asks again where no reply came last time (1)")
+        assert told[0].startswith("llm-rating: requests the replies again that were lost last time (1)")
         assert "llm-rating: stays as it is" in told[1]
 
         sick.clear()

@@ -42,7 +42,7 @@ def experiment(tmp_path, arms, **options):
         ("{by: perplexity, size: 2}", r"'top' .* or 'bottom'"),
         (
             "{by: ifd, size: 2, score: {prefilter: 'longesd:5'}}",
-            r"no cheap selector.* Did you mean 'longest'",
+            r"not a cheap selector.* Did you mean 'longest'",
         ),
         ("{by: ifdd, size: 2}", r"no method 'ifdd'. Did you mean 'ifd'"),
         ("{by: longest, size: 2, score: {model: x}}", r"score\.model: nothing here is scored by a model"),
@@ -133,6 +133,6 @@ def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(tmp_path, field):
 def test_too_few_rows_are_told_before_any_is_scored(tmp_path, tiny_model):
     arm = f"{{by: ifd, fraction: 0.5, score: {{sample: 2, model: {tiny_model}}}}}"
     said: list[str] = []
-    with pytest.raises(ConfigError, match=r"5 rows were asked for, but score\.sample leaves 2"):
+    with pytest.raises(ConfigError, match=r"5 rows are requested, but score\.sample leaves 2"):
         run(experiment(tmp_path, {"a": arm}), tmp_path / "run", until="select", say=said.append)
     assert said == []

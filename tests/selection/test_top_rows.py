@@ -67,7 +67,7 @@ def test_the_winners_are_put_aside_whatever_the_batches_and_ties(keys, cuts, ord
                 assert pa.concat_tables(tables)["text"].to_pylist() == [f"text {row}" for row in sorted(best)]
 
 
-def test_a_row_that_is_not_there_is_told(tmp_path):
+def test_a_row_that_is_not_there_is_reported(tmp_path):
     top_rows = TopRows("key", True, 2, tmp_path / "aside.arrow")
     offered(top_rows, list(range(100)), range(10, 100, 10), 0)
     assert top_rows.tables([1, 99]) is None
@@ -98,7 +98,7 @@ def test_too_many_bytes_are_not_put_aside(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_a_disk_that_refuses_is_told(tmp_path):
+def test_a_disk_that_refuses_is_reported(tmp_path):
     (tmp_path / "aside.arrow").symlink_to("/dev/full")
     top_rows = TopRows("key", True, 5, tmp_path / "aside.arrow")
     for begin in range(0, 40, 10):
@@ -113,14 +113,14 @@ def test_a_disk_that_refuses_is_told(tmp_path):
         {"text": pa.array(["b"] * 10).dictionary_encode()},
     ],
 )
-def test_rows_of_another_schema_are_told(tmp_path, other):
+def test_rows_of_another_schema_are_reported(tmp_path, other):
     top_rows = TopRows("key", True, 20, tmp_path / "aside.arrow")
     top_rows.offer(scores(range(10), [1.0] * 10), 0, texts(["a"] * 10))
     top_rows.offer(scores(range(10, 20), [1.0] * 10), 10, pa.record_batch(other))
     assert top_rows.tables(range(20)) is None
 
 
-def test_words_of_a_dictionary_that_grows_come_back_or_are_told(tmp_path):
+def test_words_of_a_dictionary_that_grows_come_back_or_are_reported(tmp_path):
     top_rows = TopRows("key", True, 20, tmp_path / "aside.arrow")
     words = [["a", "b"] * 5, ["c", "a"] * 5]
     for begin, part in zip((0, 10), words, strict=True):

@@ -140,7 +140,7 @@ NOT_ESTIMABLE = {
 
 
 @pytest.mark.parametrize(("verdicts", "why"), NOT_ESTIMABLE.values(), ids=NOT_ESTIMABLE)
-def test_where_it_cannot_be_told_there_is_a_reason_and_no_value(verdicts, why):
+def test_where_it_cannot_be_estimated_there_is_a_reason_and_no_value(verdicts, why):
     found = length_controlled(verdicts)
     assert isinstance(found.win_rate, NotEstimable)
     assert why in found.win_rate.reason
@@ -164,7 +164,7 @@ def test_lengths_that_never_differ_leave_the_plain_rate():
     assert found.effects == {} and found.near.share == 1
 
 
-def test_forms_on_both_sides_of_a_half_are_told():
+def test_forms_on_both_sides_of_a_half_are_reported():
     """Rates near a half, and long answers that lose: the forms disagree on the side."""
     seeds = (
         length_controlled(drawn(300, 0.5, love=2.5, shift=0.5, loops=0.1, seed=seed)) for seed in range(40)
@@ -275,7 +275,7 @@ def test_a_judge_that_loves_lists_is_seen_through():
     assert nothing.win_rate.missing == 800 and "no verdict" in nothing.reason
 
 
-def test_a_constant_difference_cannot_be_told_from_the_answer():
+def test_a_constant_difference_cannot_be_estimated_from_the_answer():
     found = length_controlled([verdict(("win", "lose")[i % 3 == 0], f"p{i}", (105, 100)) for i in range(99)])
     assert (
         found.reason
@@ -283,7 +283,7 @@ def test_a_constant_difference_cannot_be_told_from_the_answer():
     )
 
 
-def test_a_style_that_one_side_always_has_cannot_be_told_apart():
+def test_a_style_that_one_side_always_has_cannot_be_distinguished():
     verdicts, pairs = styled(200, listed=1.0)
     pairs = [
         Pair(p.prompt_id, "q", "x", "y", p.answer_a, p.answer_b.replace("- ", "+ ").replace("+ ", ""))
@@ -293,7 +293,7 @@ def test_a_style_that_one_side_always_has_cannot_be_told_apart():
     assert found.reason == "the first model's answer has more list items in 100% of 200 pairs"
 
 
-def test_styles_that_always_differ_together_cannot_be_told_apart():
+def test_styles_that_always_differ_together_cannot_be_distinguished():
     verdicts, pairs = styled(300)
     pairs = [
         Pair(

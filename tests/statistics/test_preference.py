@@ -86,7 +86,7 @@ def test_all_features_in_one_model_agree_where_they_are_independent():
     assert preference(verdicts[:20], answers, ("used", "none")).together is None
 
 
-def test_what_is_missing_is_counted_and_told():
+def test_what_is_missing_is_counted_and_reported():
     verdicts, answers = simulated(0.5, prompts=60, rivals=1)
     answers["mine", "p0"] = {**answers["mine", "p0"], "used": None}
     del answers["mine", "p1"]

@@ -66,11 +66,11 @@ def test_a_stage_that_lost_replies_is_made_again_once_in_each_run_until_it_lacks
         return {store.LOST: int(len(asked) == 1)}
 
     assert once() == ("two of three", 1)
-    assert heard == ["verdicts/x: no reply came for 1; run the same command again to ask for these alone"]
+    assert heard == ["verdicts/x: lost replies: 1; run the same command again to request only these"]
     for fault in (EndpointError("away"), MissingPart("no key")):
         fails.append(fault)
         assert once() == ("two of three", 1)
-        assert "asks again where no reply came last time (1)" in heard[-2] and heard[-1].endswith(
+        assert "requests the replies again that were lost last time (1)" in heard[-2] and heard[-1].endswith(
             f"as it is. {fault}"
         )
     assert once() == ("all three", 0)

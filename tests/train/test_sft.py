@@ -218,7 +218,7 @@ def test_rows_without_a_learned_token_give_no_loss(rows, model, tmp_path, monkey
         return Encoded(whole.ids, [-100] * len(whole.ids))
 
     monkeypatch.setattr(Template, "encode", unlearned)
-    with pytest.raises(TrainingError, match="12 rows that 'a' is trained on have no learned token"):
+    with pytest.raises(TrainingError, match="12 rows that 'a' is trained on have no token to learn"):
         train(rows, model, SETTINGS, tmp_path / "out", arm="a")
 
 

@@ -257,7 +257,7 @@ def test_mistakes_are_one_line(tmp_path):
     assert "--size 0" in inspect(folder, "--size", 0)
     assert "must end in .json or .csv" in inspect(folder, "--export", tmp_path / "votes.txt")
     (folder / "votes.jsonl").write_text("nonsense\n")
-    assert "line 1 is no vote" in inspect(folder)
+    assert "line 1 is not a vote" in inspect(folder)
     (folder / "votes.jsonl").unlink()
     with served(folder) as (_, address):
         assert "cannot be used" in inspect(folder, "--no-open", "--port", urlsplit(address).port)

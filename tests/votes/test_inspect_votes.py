@@ -81,7 +81,7 @@ def test_a_damaged_line_in_the_middle_is_named(file, line):
     file.cast(vote())
     with file.path.open("a") as out:
         out.write(line + "\n")
-    with pytest.raises(PoolError, match=r"votes.jsonl, line 2 is no vote"):
+    with pytest.raises(PoolError, match=r"votes.jsonl, line 2 is not a vote"):
         file.standing()
 
 

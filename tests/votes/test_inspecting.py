@@ -157,7 +157,7 @@ def test_votes_become_part_of_the_results_of_their_run(tmp_path):
     results = with_votes(usual(), folder)
     assert results == replace(usual(), people=inspected.summary())
     (folder / "votes.jsonl").write_text("no vote\n")
-    with pytest.raises(PoolError, match=r"votes\.jsonl, line 1 is no vote"):
+    with pytest.raises(PoolError, match=r"votes\.jsonl, line 1 is not a vote"):
         with_votes(results, folder)
 
 

@@ -29,7 +29,7 @@ def no_note(monkeypatch, tmp_path):
     return tmp_path / "ray" / "ray_current_cluster"
 
 
-def told(call) -> tuple[str, float]:
+def refusal(call) -> tuple[str, float]:
     started = time.monotonic()
     with pytest.raises(ConfigError) as error:
         call()
@@ -72,39 +72,39 @@ def web_port():
 @pytest.mark.parametrize("form", ["{}", "ray://{}"])
 def test_an_address_that_nobody_is_at_is_told_at_once(no_note, closed_port, form):
     address = form.format(closed_port)
-    message, seconds = told(lambda: cluster.connect(address))
+    message, seconds = refusal(lambda: cluster.connect(address))
     assert f"--address {address} does not answer" in message and "--address local" in message
     assert seconds < 5 and "\n" not in message
 
 
-def test_an_address_that_takes_a_call_and_is_silent_is_told(no_note, silent_port, monkeypatch):
+def test_an_address_that_takes_a_call_and_is_silent_is_reported(no_note, silent_port, monkeypatch):
     monkeypatch.setattr(cluster, "WAIT", 1.0)
-    message, seconds = told(lambda: cluster.connect(silent_port))
+    message, seconds = refusal(lambda: cluster.connect(silent_port))
     assert "does not answer (timed out)" in message and seconds < 5
 
 
-def test_an_address_of_something_else_is_told(no_note, web_port):
-    message, _ = told(lambda: cluster.connect(web_port))
+def test_an_address_of_something_else_is_reported(no_note, web_port):
+    message, _ = refusal(lambda: cluster.connect(web_port))
     assert "answers, but not as a Ray cluster does" in message
 
 
-def test_what_is_no_address_is_told(no_note):
-    message, _ = told(lambda: cluster.connect("head-node"))
-    assert "--address head-node is no address of a cluster: it is HOST:PORT" in message
+def test_what_is_no_address_is_reported(no_note):
+    message, _ = refusal(lambda: cluster.connect("head-node"))
+    assert "--address head-node is not an address of a cluster: it is HOST:PORT" in message
 
 
 @pytest.mark.parametrize("address", [None, "auto"])
-def test_rays_note_of_a_cluster_that_died_is_told(no_note, closed_port, address):
+def test_rays_note_of_a_cluster_that_died_is_reported(no_note, closed_port, address):
     no_note.parent.mkdir()
     no_note.write_text(closed_port)
-    message, seconds = told(lambda: cluster.connect(address))
+    message, seconds = refusal(lambda: cluster.connect(address))
     assert f"Ray's note {no_note} names a cluster at {closed_port} that does not answer" in message
     assert "remove the note ('ray stop' does)" in message and seconds < 5
 
 
 def test_an_address_in_the_environment_is_named_as_such(no_note, closed_port, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", closed_port)
-    message, _ = told(lambda: cluster.connect(None))
+    message, _ = refusal(lambda: cluster.connect(None))
     assert f"RAY_ADDRESS={closed_port} does not answer" in message
 
 

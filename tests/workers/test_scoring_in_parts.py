@@ -122,7 +122,7 @@ def test_what_an_earlier_version_left_unfinished_is_told_and_removed(tiny_model,
         modeled(pool, scorers, ScoreSettings(), say=said.append)
     monkeypatch.setattr(PartScorer, "score_on", real)
     (kept,) = modeled(pool, scorers, ScoreSettings(), say=said.append)
-    assert any("an earlier version of handpicked left unfinished" in line for line in said)
+    assert any("the unfinished work of an earlier version of handpicked" in line for line in said)
     assert sorted(path.name for path in kept.folder.iterdir()) == [FACTS, SCORES, "stage.json"]
 
 

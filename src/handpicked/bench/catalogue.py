@@ -1,5 +1,4 @@
-"""The benchmarks that have a name in handpicked: their definition in lm-evaluation-harness, shots and
-metric.
+"""The benchmarks that have a name in handpicked: their definition in lm-evaluation-harness, shots and metric.
 
 The six of the Open LLM Leaderboard and BBH are the paper's (Shen, 2024, arXiv 2402.06094),
 with the leaderboard's shots.
@@ -16,8 +15,8 @@ class Benchmark:
     """One benchmark.
 
     ``folder`` holds the definition, below lm-eval's own ``tasks``, or ours below ``definitions``; ``task`` is
-    its name there, and ``group`` says that it is a group of tasks, whose rows are told apart by the field of
-    that name. ``metric`` is the number it is read by, as lm-eval names it. ``splits`` maps what the
+    its name there, and ``group`` says that it is a group of tasks, whose rows are distinguished by the field
+    of that name. ``metric`` is the number it is read by, as lm-eval names it. ``splits`` maps what the
     definition reads to the file names it may have in a local folder, ``shots_from`` is the split that
     examples come from (``None``: the definition holds them, or there are none).
 

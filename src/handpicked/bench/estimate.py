@@ -25,7 +25,7 @@ class PlannedBenchmark:
 
 
 def planned(names: Sequence[str], settings: BenchSettings) -> list[PlannedBenchmark]:
-    """What each task would take. Reads the local files where there are any; asks the hub nothing."""
+    """What each task would take. Reads the local files where there are any; does not call the hub."""
     tasks = tasks_of(names)
     try:
         data = check_files(tasks, settings.data)

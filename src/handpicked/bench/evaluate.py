@@ -12,7 +12,7 @@ import numpy as np
 
 from handpicked.bench.catalogue import BENCHMARKS, Benchmark
 from handpicked.bench.listening import listening
-from handpicked.bench.lm import ServedModel, refusals_heard, refuse_likelihoods, what_to_check
+from handpicked.bench.lm import ServedModel, caught_refusals, refuse_likelihoods, what_to_check
 from handpicked.bench.loading import load_tasks
 from handpicked.bench.local import LocalData
 from handpicked.bench.overlap import meteor_stages
@@ -40,7 +40,7 @@ class Score:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What a benchmark came to. ``score`` is the number it is read by, named ``metric``;
+    """The result of a benchmark. ``score`` is the number it is read by, named ``metric``;
     ``metrics`` are all it measured.
 
     ``subtasks`` are the scores of a group's tasks. ``score.value`` is None, with
@@ -95,15 +95,15 @@ def evaluate(
 ) -> tuple[BenchResult, list[BenchSample]]:
     """Run the benchmark ``name`` on ``lm``. ``limit`` is documents a task, the first ones, as lm-eval counts.
 
-    ``chat`` asks in the tokenizer's chat template. Raises ConfigError and MissingPart before anything is
-    asked, PoolError for local rows that are not the benchmark's, and BenchmarkFailed for whatever goes wrong
-    in a benchmark's own code.
+    ``chat`` uses the tokenizer's chat template. Raises ConfigError and MissingPart before any request,
+    PoolError for local rows that are not the benchmark's, and BenchmarkFailed for errors in a benchmark's own
+    code.
     """
     if data is not None and not data.rows()[data.evaluated]:
         return _empty(name, chat, f"{data.files[data.evaluated]} has no rows"), []
     notes = [data.note if data else None, _limited(limit), ensure_punkt() if name == "ifeval" else None]
     try:
-        with listening(progress, label or name), refusals_heard() as heard:
+        with listening(progress, label or name), caught_refusals() as refused:
             loaded = load_tasks(name, data)
             if endpoint is not None:
                 refuse_likelihoods(endpoint, [name] if _compares(loaded) else [])
@@ -112,10 +112,10 @@ def evaluate(
         raise
     except Exception as error:  # a boundary: a benchmark's definition, metric and data set are others' code
         why = f"{type(error).__name__}: {first_line(error)}"
-        advice = what_to_check(endpoint, heard.words) if endpoint is not None and _refused(error) else ""
+        advice = what_to_check(endpoint, refused.words) if endpoint is not None and _refused(error) else ""
         raise BenchmarkFailed(redacted(why + advice)) from error
-    told = [note for note in notes if note]
-    return _result(name, loaded, found, chat, told), _samples(
+    kept = [note for note in notes if note]
+    return _result(name, loaded, found, chat, kept), _samples(
         found["samples"], loaded["tasks"], BENCHMARKS.get(name)
     )
 
@@ -147,7 +147,11 @@ def _run(lm: Any, loaded: Mapping[str, Any], limit: int | None, chat: bool) -> d
 
 
 def _limited(limit: int | None) -> str | None:
-    return None if limit is None else f"the first {limit} documents a task only: no published number compares"
+    return (
+        None
+        if limit is None
+        else f"only the first {limit} documents a task: not comparable with published numbers"
+    )
 
 
 def _empty(name: str, chat: bool, reason: str) -> BenchResult:
@@ -175,7 +179,7 @@ def _result(
     first = next(iter(tasks.values()))
     reason = None
     if metric not in metrics:
-        reason = "lm-eval gives no average over these tasks; ask for them one by one"
+        reason = "lm-eval gives no average over these tasks; name them one by one"
     elif metrics[metric].value is None:
         reason = f"{metric} is not a number"
     shots = found["n-shot"].get(whole or first.task_name)
@@ -206,7 +210,7 @@ def _count(counts: Mapping[str, Mapping[str, int]], tasks: Sequence[str] | Mappi
 
 
 def _scores(found: Mapping[str, Any], n: int) -> dict[str, Score]:
-    """``acc,none`` and ``acc_stderr,none`` as one score. What is no finite number is None."""
+    """``acc,none`` and ``acc_stderr,none`` as one score. What is not a finite number is None."""
     return {
         key: Score(_number(value), _number(found.get("{}_stderr,{}".format(*key.split(",", 1)))), n)
         for key, value in found.items()

@@ -29,11 +29,11 @@ def listening(progress: Progress, label: str) -> Iterator[None]:
         def init(bar: Any, *args: Any, **options: Any) -> None:
             make(bar, *args, **{**options, "disable": True})
             if options.get("total") and str(options.get("desc", "")).startswith(_REQUESTS):
-                bar.heard = shown.enter_context(progress(label, options["total"]))
+                bar.step = shown.enter_context(progress(label, options["total"]))
 
         def update(bar: Any, n: float | None = 1) -> Any:
-            if hasattr(bar, "heard"):
-                bar.heard(n or 0)
+            if hasattr(bar, "step"):
+                bar.step(n or 0)
             return advance(bar, n)
 
         tqdm.__init__, tqdm.update = init, update

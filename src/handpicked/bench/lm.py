@@ -26,13 +26,13 @@ UNKNOWN_LENGTH = 10**9
 """transformers gives a tokenizer that knows no length one beyond this."""
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The limits of an adapter's rank that vLLM can be told."""
+"""The limits of an adapter's rank that vLLM accepts."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` asks its chat completions,
-    which tell no likelihoods.
+    """An OpenAI-compatible endpoint (``http://host:8000/v1``). ``chat`` uses its chat completions, which
+    return no likelihoods.
 
     ``tokenizer`` (a name or a folder) is needed where likelihoods are compared; requests are then sent as its
     tokens, so that the endpoint cannot cut them elsewhere. ``max_length`` is what the model takes at once, in
@@ -59,7 +59,7 @@ def open_model(
     batch_size: int = 8,
 ) -> Any:
     """lm-eval's view of a local model. ``template`` is the chat template of answers in free text,
-    None where none is asked.
+    None where none is used.
 
     Raises MissingPart without lm-eval or vLLM, and what loading the model raises.
     """
@@ -78,7 +78,7 @@ def open_model(
 
 
 def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
-    """vLLM chooses its own batches. It writes free text in the tokenizer's own chat template."""
+    """vLLM chooses its own batches, and uses the tokenizer's own chat template for free text."""
     try:
         import vllm  # noqa: F401
         from lm_eval.models.vllm_causallms import VLLM
@@ -91,8 +91,8 @@ def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
 
 
 def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]:
-    """What lm-eval's vLLM model is made with. vLLM refuses adapters of a higher rank
-    than it was told to expect.
+    """What lm-eval's vLLM model is made with. vLLM refuses adapters of a higher rank than it is set to
+    accept.
     """
     arguments: dict[str, Any] = {
         "pretrained": str(resolve(model)),
@@ -142,7 +142,7 @@ def open_endpoint(endpoint: ServedModel) -> Any:
 
 
 class _Refusals(logging.Handler):
-    """Keeps what an endpoint said last of a request that it refused."""
+    """Keeps an endpoint's last message about a refused request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,19 +156,19 @@ class _Refusals(logging.Handler):
 
 
 @contextmanager
-def refusals_heard() -> Iterator[_Refusals]:
-    """Within it, what lm-eval logs of refused requests is heard and not shown: it holds the whole request,
-    headers included, and the error that lm-eval raises lacks the endpoint's own words.
+def caught_refusals() -> Iterator[_Refusals]:
+    """Within it, lm-eval's log of refused requests is caught and not shown: it holds the whole request,
+    headers included. The error that lm-eval raises lacks the endpoint's own message.
     """
-    logger, heard = logging.getLogger("lm_eval.models.api_models"), _Refusals()
+    logger, refused = logging.getLogger("lm_eval.models.api_models"), _Refusals()
     level, propagate = logger.level, logger.propagate
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-    logger.addHandler(heard)
+    logger.addHandler(refused)
     try:
-        yield heard
+        yield refused
     finally:
-        logger.removeHandler(heard)
+        logger.removeHandler(refused)
         logger.setLevel(level)
         logger.propagate = propagate
 
@@ -193,7 +193,7 @@ def _known_length(tokenizer: str | None) -> int | None:
 
 def refuse_likelihoods(endpoint: ServedModel, names: Sequence[str]) -> None:
     """Raise ConfigError when benchmarks that compare likelihoods of given answers meet an
-    endpoint that cannot tell them.
+    endpoint that does not return them.
     """
     if not names:
         return
@@ -201,7 +201,7 @@ def refuse_likelihoods(endpoint: ServedModel, names: Sequence[str]) -> None:
     if endpoint.chat:
         raise ConfigError(
             f"{listed}: compares the likelihoods of given answers, which chat completions do "
-            "not tell. Ask an endpoint with "
+            "not return. Use an endpoint with "
             "completions and logprobs (leave out --chat), a local model, or benchmarks that "
             "generate (gsm8k, bbh, ifeval)."
         )

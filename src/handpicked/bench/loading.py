@@ -63,7 +63,7 @@ def check_files(tasks: Sequence[str], folder: str | None) -> dict[str, LocalData
     """The local files of each task that is ours, read through once; nothing where
     ``folder`` is None (the hub).
 
-    Raises ConfigError for names that nobody knows and for files that are missing, PoolError for wrong fields.
+    Raises ConfigError for unknown names and for files that are missing, PoolError for wrong fields.
     """
     check_names(list(tasks))
     if folder is None:
@@ -160,7 +160,7 @@ def _member(
         return None
     changed: dict[str, Any] = {"task": task, "custom_dataset": _local(rows), "dataset_kwargs": None}
     if data.shots_from is not None and data.shots_from != benchmark.shots_from:
-        # lm-eval leaves the asked row out of its examples where both come from one split that is called test
+        # lm-eval leaves the evaluated row out of its examples where both come from one split that is called test
         changed |= {"training_split": None, "fewshot_split": data.shots_from, "test_split": data.evaluated}
     return changed
 

@@ -23,8 +23,8 @@ class LocalData:
     """The files of one benchmark by the split that each holds; ``evaluated`` is the split that is scored.
 
     ``shots_from`` is the split that examples come from: the definition's where there is a file for it, else
-    another one, and in the last resort the evaluated split itself (lm-eval leaves the asked row out of its
-    own examples).
+    another one, and in the last resort the evaluated split itself (lm-eval leaves the evaluated row out of
+    its own examples).
     """
 
     benchmark: Benchmark
@@ -41,11 +41,11 @@ class LocalData:
 
     @property
     def note(self) -> str | None:
-        """What the reader should know where examples come from another split than published numbers' do."""
+        """A note where examples come from another split than in published numbers."""
         wanted = self.benchmark.shots_from
         if wanted is None or self.shots_from == wanted:
             return None
-        return f"examples come from {self.files[self.shots_from or self.evaluated].name}, for want of a {wanted} file"
+        return f"examples come from {self.files[self.shots_from or self.evaluated].name}, because there is no {wanted} file"
 
 
 def find(benchmark: Benchmark, folder: Path) -> LocalData:
@@ -115,7 +115,7 @@ def _rows(benchmark: Benchmark, file: Path) -> Iterator[Row]:
                 "read the benchmark from the hub."
             ) from error
         except (ValueError, TypeError, AttributeError) as error:
-            raise PoolError(f"{file}, row {number}: it is no row of {benchmark.name}: {error}.") from error
+            raise PoolError(f"{file}, row {number}: it is not a row of {benchmark.name}: {error}.") from error
         if made is not None:
             yield made
 

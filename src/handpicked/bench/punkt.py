@@ -1,6 +1,4 @@
-"""Sentence and word counts for IFEval by NLTK's Punkt; an untrained one where the
-trained model is missing.
-"""
+"""Sentence and word counts for IFEval by NLTK's Punkt; an untrained one where the trained model is missing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Held-out loss: the mean negative log-likelihood of reference responses.
 
-Per prompt, so that whoever compares models can bootstrap over prompts. In nats per token, lower is better;
+Per prompt, so that comparisons of models can bootstrap over prompts. In nats per token, lower is better;
 comparable between models that share a tokenizer, because a token is another amount of text in another one.
 """
 
@@ -119,7 +119,7 @@ class HeldOutLossWork:
 
     @cached_property
     def model(self) -> Any:
-        """Loaded when it is asked for first."""
+        """Loaded at first use."""
         return load_model(self.task.model, adapter=self.task.adapter)
 
 

@@ -122,12 +122,12 @@ def eli5(row: Row) -> dict[str, Any] | None:
     """
     if "output" in row:
         answers = [entry["answer"] for entry in row["output"] if entry.get("answer")]
-        asked = _text(row, "input")
+        question = _text(row, "input")
     else:
-        asked, answers = _text(row, "question"), [_text(row, "answer_paragraph")]
+        question, answers = _text(row, "question"), [_text(row, "answer_paragraph")]
         if row.get("dataset", "ELI5") != "ELI5":
             return None
-    return {"input": asked, "output": [{"answer": answer} for answer in answers]} if answers else None
+    return {"input": question, "output": [{"answer": answer} for answer in answers]} if answers else None
 
 
 SHAPES: Mapping[str, Callable[[Row], dict[str, Any] | None]] = {

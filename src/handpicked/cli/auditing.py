@@ -16,7 +16,7 @@ FAILED = 3
 
 Others = Annotated[
     list[str] | None,
-    typer.Option(help="Evaluation prompts, or rows you have: what is in both; may be given again."),
+    typer.Option(help="Find overlap with evaluation prompts or rows; may be given again."),
 ]
 Rules = Annotated[
     list[str] | None,
@@ -26,7 +26,7 @@ Rules = Annotated[
 ]
 Limits = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="A filter with a limit of its own; may be given again."),
+    typer.Option(metavar="NAME=VALUE", help="A filter with another limit; may be given again."),
 ]
 
 
@@ -41,10 +41,8 @@ def audit(
         int | None, typer.Option(help="Count what a trainer cuts at so many tokens.")
     ] = None,
     template: Annotated[str | None, typer.Option(help="Chat template to try on the rows.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Model whose tokenizer and chat template are tried.")
-    ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Rows that the template is tried on, at most.")] = 20_000,
+    model: Annotated[str | None, typer.Option(help="Model whose tokenizer and chat template to try.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Try the template on at most so many rows.")] = 20_000,
     measure: Annotated[str, typer.Option(help="Lengths in tokens, words, nltk or chars.")] = "tokens",
     tokenizer: options.TokenizerName = None,
     guard: Limits = None,
@@ -57,7 +55,7 @@ def audit(
     encoding: options.Encoding = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say what is in a pool: rejected rows, lengths, turns, what filters would drop, copies, leaks."""
+    """Show what is in a pool: rejected rows, lengths, turns, what filters would drop, copies, leaks."""
     from handpicked.data import read
     from handpicked.pool_audit.files import check_out, write
     from handpicked.pool_audit.make import make_audit

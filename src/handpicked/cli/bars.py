@@ -1,4 +1,4 @@
-"""Progress with the remaining time on stderr: bars in a terminal, a line now and then elsewhere."""
+"""Progress with the remaining time on stderr: bars in a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY = 30.0
 
 @contextmanager
 def bars(every: float = EVERY) -> Iterator[Progress]:
-    """Progress bars with the remaining time on stderr; where that is no terminal, a line ``every`` so many
+    """Progress bars with the remaining time on stderr; where that is not a terminal, a line ``every`` so many
     seconds; silence with ``-q``.
     """
     if volume() is Volume.QUIET:
@@ -27,7 +27,7 @@ def bars(every: float = EVERY) -> Iterator[Progress]:
         with _drawn() as progress:
             yield progress
     else:
-        with _told(every) as progress:
+        with _lines(every) as progress:
             yield progress
 
 
@@ -66,7 +66,7 @@ def _drawn() -> Iterator[Progress]:
 
 @dataclass
 class _Open:
-    """Work that is under way: ``done`` of ``total`` units (None: unknown) since ``began``, in seconds."""
+    """Running work: ``done`` of ``total`` units (None: unknown) since ``began``, in seconds."""
 
     label: str
     total: float | None
@@ -74,7 +74,7 @@ class _Open:
     done: float = 0.0
 
     def line(self, now: float) -> str:
-        """How far it is, and how long it will take at the speed so far."""
+        """How much is done, and the time left at the speed so far."""
         spent = now - self.began
         if self.total is None or self.total <= 0:
             return f"{self.label}: {self.done:,.0f} done, {duration(spent)} so far"
@@ -86,12 +86,12 @@ class _Open:
 
 
 @contextmanager
-def _told(every: float) -> Iterator[Progress]:
-    """A line on everything that is under way, by a thread: a step may take longer than ``every``."""
+def _lines(every: float) -> Iterator[Progress]:
+    """Prints a line on all running work from a thread, since a step may take longer than ``every``."""
     open_: list[_Open] = []
     ended = threading.Event()
 
-    def tell() -> None:
+    def print_lines() -> None:
         while not ended.wait(every):
             for one in tuple(open_):
                 say(one.line(time.monotonic()))
@@ -109,7 +109,7 @@ def _told(every: float) -> Iterator[Progress]:
         finally:
             open_.remove(mine)
 
-    thread = threading.Thread(target=tell, name="progress lines", daemon=True)
+    thread = threading.Thread(target=print_lines, name="progress lines", daemon=True)
     thread.start()
     try:
         yield bar

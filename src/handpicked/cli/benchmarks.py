@@ -45,7 +45,7 @@ def bench(
     chat: Annotated[bool, typer.Option("--chat", help="With --base-url: use chat completions.")] = False,
     tokenizer: Annotated[str | None, typer.Option(help="With --base-url: the model's tokenizer.")] = None,
     max_length: Annotated[
-        int | None, typer.Option(help="With --base-url: tokens that the model takes.")
+        int | None, typer.Option(help="With --base-url: the model's context in tokens.")
     ] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
     concurrency: Concurrency = None,
@@ -56,7 +56,7 @@ def bench(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Run the benchmarks of an experiment's arms, or of one model, and stop there."""
+    """Run the benchmarks of an experiment's arms, or of one model."""
     from handpicked.experiment import bench_model as benching
     from handpicked.experiment.bench_plan import bench_lines, bench_plan
     from handpicked.experiment.places import shipped_experiments
@@ -94,7 +94,7 @@ def bench(
         )  # fmt: skip
         if dry_run:
             entries = bench_plan(benchmark or [], settings, subject if base_url is None else None)
-            dry_runs.tell({"benchmarks": entries}, bench_lines(entries, "the model"), as_json)
+            dry_runs.show({"benchmarks": entries}, bench_lines(entries, "the model"), as_json)
             return
         if out is None:
             raise ConfigError("-o is missing: the folder for the results.")

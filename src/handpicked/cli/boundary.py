@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _command() -> int | None:
-    """Run the command that the arguments name; its exit code, after a line for whatever was wrong."""
+    """Run the command in the arguments and return its exit code; a mistake is one line on stderr."""
     try:
         surroundings.check()
         _quiet_libraries()
@@ -51,9 +51,7 @@ def _command() -> int | None:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except MemoryError:
-        complain(
-            "the memory that this process may use is full. A smaller pool, or a larger machine, will do."
-        )
+        complain("the memory that this process may use is full. Use a smaller pool or a larger machine.")
     except OSError as error:
         line = surroundings.refused(error)
         if line is None:
@@ -72,8 +70,8 @@ def _command() -> int | None:
 
 
 def _end_at_once() -> None:
-    """After Ctrl-C or its like. Threads of the data engine may still run, and would abort
-    a process that shuts down.
+    """Exit after Ctrl-C or another signal. Threads of the data engine may still run and would abort an
+    orderly shutdown.
     """
     complain("stopped. Finished work is kept; the same command continues from there.")
     if "handpicked.data.spool" in sys.modules:
@@ -90,7 +88,7 @@ def _option_hint(error: typer.TyperException) -> str:
 
 
 def _quiet_libraries() -> None:
-    """Libraries may not draw bars of their own, phone home or warn about forks on the user's terminal."""
+    """Keep libraries from drawing bars, phoning home or warning about forks on the user's terminal."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault(

@@ -1,6 +1,4 @@
-"""How every command is shown and read: the groups of its options in ``--help``, and the flags that an
-earlier release had.
-"""
+"""Shows and parses every command: the groups of options in ``--help``, and the flags of an earlier release."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ OLD_FLAGS: Mapping[str, Mapping[str, str]] = {
     "inspect": {"--size": "--limit"},
     "bench": {"--task": "--benchmark"},
 }
-"""By command, the flags of 0.1.0 that have another name now. They are taken until 0.3.0."""
+"""By command, the flags of 0.1.0 that have a new name. They are accepted until 0.3.0."""
 
 
 class Command(TyperCommand):
@@ -48,13 +46,13 @@ class Command(TyperCommand):
                 parameter.rich_help_panel = panel_of.get(parameter.name)  # type: ignore[attr-defined]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """With every old flag replaced by what it is called now."""
+        """The arguments with every old flag replaced by its new name."""
         old = OLD_FLAGS.get(self.name or "", {})
         for place, word in enumerate(args):
             if word == "--":
                 break
             flag, equals, value = word.partition("=")
             if flag in old:
-                say(f"{flag} is called {old[flag]} now; the old name will be taken until 0.3.0.")
+                say(f"{flag} is now called {old[flag]}; the old name is accepted until 0.3.0.")
                 args[place] = f"{old[flag]}{equals}{value}"
         return super().parse_args(ctx, args)

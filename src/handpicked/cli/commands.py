@@ -36,10 +36,10 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     quiet: Annotated[
         bool,
-        typer.Option("-q", "--quiet", help="Say nothing but results and mistakes: no progress, no remarks."),
+        typer.Option("-q", "--quiet", help="Print only results and mistakes: no progress, no remarks."),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Say what is done where, as run.log has it.")
+        bool, typer.Option("-v", "--verbose", help="Also print the log of the stages, as in run.log.")
     ] = False,
 ) -> None:
     if quiet or verbose:

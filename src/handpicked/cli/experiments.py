@@ -106,7 +106,7 @@ def tell_plan(
     from handpicked.experiment.dry_run_text import text_of
 
     planned = plan(file, overrides or [], until=until, only=arms, devices=devices, assume=assume)
-    dry_runs.tell(planned.summary, text_of(planned).split("\n"), as_json)
+    dry_runs.show(planned.summary, text_of(planned).split("\n"), as_json)
 
 
 def run_until(
@@ -120,7 +120,7 @@ def run_until(
     devices: str = "all",
     launch: str | None = None,
 ) -> Outcome:
-    """Run the experiment until that stage is done, or say what this machine lacks for it.
+    """Run the experiment until that stage is done, or report what this machine lacks for it.
 
     ``launch`` is that of every arm, instead of the file's.
     """

@@ -27,8 +27,8 @@ def fetch(
     config: options.ConfigName = None,
     as_json: options.Json = False,
 ) -> None:
-    """Download data sets into the cache, check their sha256, and say where they are; afterwards no network is
-    needed.
+    """Download data sets into the cache, check their sha256, and print their paths; no network is needed
+    later.
     """
     from handpicked.data import named, paths
     from handpicked.store import writing
@@ -37,16 +37,14 @@ def fetch(
         _list(as_json)
         return
     bare = [one for one in names if "/" not in one and ":" not in one and not Path(one).exists()]
-    asked = [f"{named.PREFIX}{one}" if one in bare else one for one in names]
-    others = [one for one in asked if not named.is_named(one)]
+    requested = [f"{named.PREFIX}{one}" if one in bare else one for one in names]
+    others = [one for one in requested if not named.is_named(one)]
     if others and out is not None:
-        raise ConfigError(
-            f"-o copies named data sets, and {others[0]} is none: it stays in the cache of the hub."
-        )
+        raise ConfigError(f"-o copies named data sets only; {others[0]} stays in the cache of the hub.")
     if not others and (split or config):
         raise ConfigError("--split and --config are for data sets on the hub; a named data set is one file.")
     fetched = []
-    for one in asked:
+    for one in requested:
         local = named.is_named(one)
         if not local and Path(one).expanduser().exists():
             raise ConfigError(f"{one} is on this machine already; there is nothing to fetch.")

@@ -19,14 +19,16 @@ Judges = Annotated[
     list[str] | None, typer.Option("--judge", help="Shipped or a folder; several make a panel.")
 ]
 Batch = Annotated[bool, typer.Option("--batch", help="By batch files: half the price; run again to collect.")]
-BatchWrite = Annotated[bool, typer.Option("--batch-write", help="Only write the batch files; needs no key.")]
+BatchWrite = Annotated[
+    bool, typer.Option("--batch-write", help="Only write the batch files; no key is needed.")
+]
 
 Reversed = Annotated[
     Path | None, typer.Option("--reversed", help="With --replay: the reviews of the other order.")
 ]
 Calibrate = Annotated[
     Path | None,
-    typer.Option(help="Pairs that people have labelled; no model is called where it holds verdicts."),
+    typer.Option(help="Pairs labelled by people; no model is called if it holds verdicts."),
 ]
 
 
@@ -67,21 +69,21 @@ def judge(
         raise ConfigError(
             "judge takes two files of answers, or --replay FILE, or --calibrate FILE "
             "(with --replay FILE where the "
-            "verdicts stand in a file of their own): one of these."
+            "verdicts are in another file): give one of these."
         )
     if replay is None and (reversed_ or a or b):
-        raise ConfigError("--reversed, --a and --b say how stored reviews are read: they belong to --replay.")
+        raise ConfigError("--reversed, --a and --b say how to read stored reviews: they need --replay.")
     if dry_run and replay is not None:
         raise ConfigError(
-            "--dry-run says what asking a judge will take, and --replay asks none: one of these."
+            "--dry-run estimates what a judge will take, and --replay calls none: give one of these."
         )
     if references is not None and not files:
         raise ConfigError(
             "--references are for two files of answers; stored reviews and labels bring theirs."
         )
     if replay is not None and judge_:
-        raise ConfigError("--judge asks a judge, and --replay reads what one has said: one of these.")
-    asked = judge_ or ["reference-similarity"]
+        raise ConfigError("--judge calls a judge, and --replay reads stored reviews: give one of these.")
+    chosen = judge_ or ["reference-similarity"]
     if replay is not None and calibrate is None:
         judged = judging.replay_file(replay, out, reversed_=reversed_, a=a, b=b)
     elif calibrate is not None and not judge_ and (replay is not None or judging.has_verdicts(calibrate)):
@@ -92,10 +94,10 @@ def judge(
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
             "batch": batch,
         }  # fmt: skip
-        judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in asked]
+        judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in chosen]
         if dry_run:
             planned = judge_plan(judging.pairs_of(files, calibrate, references), judges)
-            dry_runs.tell(asdict(planned), planned.lines, as_json)
+            dry_runs.show(asdict(planned), planned.lines, as_json)
             return
         if out is None:
             raise ConfigError("-o is missing: the folder for the verdicts.")

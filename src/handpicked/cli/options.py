@@ -13,7 +13,7 @@ from handpicked.records import Turns
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check everything, say what it will take, start nothing.")
+    bool, typer.Option("--dry-run", help="Check everything, estimate what it will take, start nothing.")
 ]
 
 BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; else OpenAI's.")]
@@ -21,7 +21,7 @@ KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds 
 ScoreKey = Annotated[
     str | None, typer.Option(help="Environment variable that holds the key; else OPENAI_API_KEY.")
 ]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests in flight at most.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="At most so many requests at a time.")]
 MaxCost = Annotated[float | None, typer.Option(help="US dollars that may be spent; needs both prices.")]
 PriceIn = Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")]
 PriceOut = Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")]
@@ -51,9 +51,7 @@ ResponseTurns = Annotated[Turns, typer.Option(help="Which assistant turns are th
 TokenizerName = Annotated[str | None, typer.Option(help="Name, folder, tokenizer.json or .model.")]
 ResponsePart = Annotated[
     Part,
-    typer.Option(
-        help="What of a response is measured and scored by text: all of it, its thought or its answer."
-    ),
+    typer.Option(help="Part of the response to measure: all of it, its thought or its answer."),
 ]
 Devices = Annotated[
     str, typer.Option(help="For work by models: all, GPUs by number (0,1), or cpu:2 for two workers.")

@@ -1,4 +1,4 @@
-"""``handpicked methods`` and ``handpicked doctor``: what can be chosen, and what this machine can run."""
+"""``handpicked methods`` and ``handpicked doctor``: the available methods, and what this machine can run."""
 
 from __future__ import annotations
 

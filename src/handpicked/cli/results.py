@@ -50,4 +50,4 @@ def inspect(
     summary = inspected.summary()
     print(json.dumps(summary, default=LINE.default) if as_json else text_of(summary))
     if not as_json and (folder / "results.json").is_file():
-        next_step(f"take the votes into the report: handpicked report {folder}")
+        next_step(f"add the votes to the report: handpicked report {folder}")

@@ -59,7 +59,7 @@ def score(
     from handpicked.selection.estimated import score_estimates
     from handpicked.selection.execution import Execution
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.scoring import refuse_no_values, score_into, values_told
+    from handpicked.selection.scoring import refuse_no_values, score_into, value_lines
     from handpicked.settings import assigned, mapping_of, score_settings
 
     method, scorers = assigned(set_ or [])
@@ -82,7 +82,7 @@ def score(
     )  # fmt: skip
     if dry_run:
         takes = score_estimates(rows, scorer, settings, tokenizer)
-        dry_runs.tell({"pool": rows.rows, "scorers": takes}, [f"{n}: {t}" for n, t in takes.items()], as_json)
+        dry_runs.show({"pool": rows.rows, "scorers": takes}, [f"{n}: {t}" for n, t in takes.items()], as_json)
         return
     if out is None:
         raise ConfigError("-o is missing: the folder for the scores.")
@@ -104,7 +104,7 @@ def score(
             print(line)
         if "part" in counts:
             print(f"Texts are scored by {SAID[part]}.")
-        for line in values_told(counts):
+        for line in value_lines(counts):
             print(line)
     refuse_no_values(counts, scorer)
     if not as_json:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from handpicked.records import Pool, SelectionSummary
 
 Guards = Annotated[list[str] | None, typer.Option(help="A filter that drops rows first; may be given again.")]
-Disjoint = Annotated[bool, typer.Option("--disjoint", help="For length-matched: none of its rows.")]
+Disjoint = Annotated[bool, typer.Option("--disjoint", help="For length-matched: take none of its rows.")]
 RankedBy = Annotated[
     str | None, typer.Option(help="For top, bottom, balanced, deita, qdit, car: the column or scorer.")
 ]
-Neighbours = Annotated[int | None, typer.Option(help="For facility-location, qdit: nearest rows only.")]
+Neighbours = Annotated[
+    int | None, typer.Option(help="For facility-location, qdit: compare only nearest rows.")
+]
 Prompts = Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")]
 Place = Annotated[Runner, typer.Option(help="Where to run: here, or on a Ray cluster.")]
 MaxLength = Annotated[
@@ -125,7 +127,7 @@ def select(
     )  # fmt: skip
     if out is None and not (compare_measures and size is not None):
         raise ConfigError(
-            "-o is missing: the folder for the subset. (--compare-measures with --size goes without.)"
+            "-o is missing: the folder for the subset. (--compare-measures with --size needs none.)"
         )
     workers = workplace(runner, address, devices)
     rows = read(
@@ -153,9 +155,7 @@ def select(
         print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
     else:
         _tell(out, rows, summary, agreement, format)
-        next_step(
-            f"look at the rows in {out}; whether they teach more than random ones: handpicked init compare"
-        )
+        next_step(f"look at the rows in {out}; to test them against random ones: handpicked init compare")
 
 
 def _tell(
@@ -164,7 +164,7 @@ def _tell(
     """What was kept, what was dropped and why, and what to look at before training."""
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.summary_text import told
+    from handpicked.selection.summary_text import summary_lines
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
@@ -176,7 +176,7 @@ def _tell(
         print(f"  {part.rows:>11,}  {part.reason}")
     for line in unread_lines(summary.unread, summary.pool, format):
         print(line)
-    for line in told(summary.audit):
+    for line in summary_lines(summary.audit):
         print(line)
     if agreement is not None:
         from handpicked.report.selected_tables import measure_table

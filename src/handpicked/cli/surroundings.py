@@ -1,4 +1,4 @@
-"""What the process finds around it: the encoding of names, its streams, and the signals that end it."""
+"""The environment of the process: the encoding of names, its streams, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def _open_streams() -> None:
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         raise StoreError(
-            "standard output is closed, and results are printed there. Where nobody reads them: > /dev/null"
+            "standard output is closed, but results are printed there. To discard them: > /dev/null"
         )
     if sys.stdout.errors == "strict" and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # PYTHONIOENCODING=ascii is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # PYTHONIOENCODING=ascii is not a reason to fail
 
 
 def _check_names() -> None:
@@ -90,7 +90,7 @@ def _check_names() -> None:
             word.encode("utf-8")
         except UnicodeEncodeError:
             raise StoreError(
-                f"The name {word.encode('utf-8', 'surrogateescape')!r} is no UTF-8, so "
+                f"The name {word.encode('utf-8', 'surrogateescape')!r} is not UTF-8, so "
                 "that files which mention it could "
                 "not be read. Rename it."
             ) from None
@@ -107,7 +107,7 @@ def refused(error: OSError) -> str | None:
     if error.errno is None or error.filename is None:
         return None
     name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
-    return f"{_short(name)} cannot be used: {said}. Give another name, or see to it that it can be."
+    return f"{_short(name)} cannot be used: {said}. Give another name, or make it usable."
 
 
 def _was_printing(error: OSError) -> bool:
@@ -132,6 +132,5 @@ def homeless(error: RuntimeError) -> HandpickedError | None:
     if "home directory" not in str(error):
         return None
     return StoreError(
-        "There is no home folder to keep a cache in, or to read ~ as. Set HOME, or "
-        "HANDPICKED_CACHE and whole paths."
+        "There is no home folder for the cache or for ~. Set HOME, or HANDPICKED_CACHE and whole paths."
     )

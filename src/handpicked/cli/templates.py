@@ -13,7 +13,7 @@ from handpicked.cli.terminal import next_step
 
 Template = Annotated[
     str,
-    typer.Argument(help="quickstart, compare, sizes or domain; or another experiment that is shipped."),
+    typer.Argument(help="quickstart, compare, sizes, domain, or another shipped experiment."),
 ]
 File = Annotated[
     Path | None,
@@ -22,7 +22,7 @@ File = Annotated[
 
 
 def init(template: Template = "quickstart", out: File = None, as_json: Json = False) -> None:
-    """Write an experiment file to begin with, with comments, and its schema for editors."""
+    """Write a commented experiment file to start from, and its schema for editors."""
     from handpicked.experiment.first_file import write_first
 
     written = write_first(template, out or Path(f"{template}.yaml"))

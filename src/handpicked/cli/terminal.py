@@ -12,7 +12,7 @@ LONGEST = 1000
 
 
 class Volume(IntEnum):
-    """How much is said on stderr beside mistakes: nothing; remarks and progress; also what is done where."""
+    """How much is written to stderr apart from mistakes: nothing; remarks and progress; the stages' log too."""
 
     QUIET = 0
     NORMAL = 1
@@ -23,12 +23,12 @@ _volume = Volume.NORMAL
 
 
 def volume() -> Volume:
-    """How much is said."""
+    """The current level."""
     return _volume
 
 
 def set_volume(chosen: Volume) -> None:
-    """Say so much from now on."""
+    """Set the level from now on."""
     global _volume
     _volume = chosen
     logger = logging.getLogger("handpicked")
@@ -40,22 +40,20 @@ def set_volume(chosen: Volume) -> None:
 
 
 class _Said(logging.Handler):
-    """What the stages log, said on stderr."""
+    """Writes the stages' log to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         write(record.getMessage())
 
 
 def say(message: str) -> None:
-    """A remark that is no result; nothing where ``-q`` asks for quiet."""
+    """A remark that is not a result; nothing where ``-q`` asks for quiet."""
     if _volume is not Volume.QUIET:
         write(message)
 
 
 def write(message: str) -> None:
-    """A line on stderr. Where nobody hears it (``2>&1 | head -1``) the
-    work goes on all the same.
-    """
+    """A line on stderr. Where nobody reads it (``2>&1 | head -1``) the work goes on."""
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:

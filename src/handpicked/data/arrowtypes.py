@@ -58,7 +58,7 @@ def objects(batch: pa.RecordBatch, needed: Collection[str] | None = None) -> lis
 
 
 def _values(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
-    """The values of a column as JSON has them; ``broken`` is told the places of those that are not UTF-8."""
+    """The values of a column as JSON has them; ``broken`` collects the places of those that are not UTF-8."""
     spelled = _spelled(column)
     try:
         values = spelled.to_pylist(maps_as_pydicts="lossy")
@@ -91,7 +91,7 @@ def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
 
 def _check_names(fields: Sequence[pa.Field], where: str) -> None:
     """Raise PoolError where columns, or fields of one struct, share a name, and UnicodeDecodeError
-    for one that is no UTF-8.
+    for one that is not UTF-8.
     """
     names = Counter(field.name for field in fields)
     twice = next((name for name, count in names.items() if count > 1), None)
@@ -142,7 +142,7 @@ def _spelled(column: pa.Array) -> pa.Array:
     if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
         try:
             return column.cast(pa.large_string())
-        except pa.ArrowInvalid:  # some are no UTF-8: one by one
+        except pa.ArrowInvalid:  # some are not UTF-8: one by one
             return column
     wanted = _swapped(type_, _text_of)
     if wanted == type_:
@@ -212,7 +212,7 @@ def _is_binary(type_: pa.DataType) -> bool:
 
 
 def _odd_inside(type_: pa.DataType) -> bool:
-    """Whether a nested type may hold NaN, bytes, or keys that are no text."""
+    """Whether a nested type may hold NaN, bytes, or keys that are not text."""
     if pa.types.is_nested(type_):
         if pa.types.is_map(type_):
             return True

@@ -38,7 +38,7 @@ DERIVED = (
 class Reading:
     """How the rows of one file are understood, and where it lies in the pool.
 
-    ``kinds`` gives each original field its column type: ``text`` (anything that is no text becomes JSON),
+    ``kinds`` gives each original field its column type: ``text`` (anything that is not text becomes JSON),
     ``number`` (float64) or ``bool``; ``source_field`` names the field that holds a row's source, else it is
     ``source``.
     """
@@ -141,7 +141,7 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
             place = ("thought", "answer").index(column)
             values = [thought_and_answer_of(messages, reading.turns)[place] for messages in said]
         elif column == TURNS:
-            values = [turns_told(*one) for one in zip(said, prompts, responses, strict=True)]
+            values = [turns_json(*one) for one in zip(said, prompts, responses, strict=True)]
         elif column == "messages":
             values = [
                 [{"role": turn.role, "content": turn.content} for turn in messages] for messages in said
@@ -160,7 +160,7 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
-def turns_told(messages: Sequence[Message], prompt: str, response: str) -> str | None:
+def turns_json(messages: Sequence[Message], prompt: str, response: str) -> str | None:
     """See ``TURNS``."""
     if tuple(messages) == (Message("user", prompt), Message("assistant", response)):
         return None
@@ -210,9 +210,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _as_number(value: Any) -> float | None:
-    """A number as float64; that of a text which is one (a CSV cell); NaN and what
-    is too large are no value.
-    """
+    """A number as float64; that of a text which is one (a CSV cell); NaN and what is too large are null."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
     if isinstance(value, str) and not NUMBER.fullmatch(value):

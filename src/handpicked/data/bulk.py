@@ -1,8 +1,8 @@
 """Reads whole columns at once where prompts and responses are plain text columns.
 
 The rules are those of ``formats`` and ``records``, in Arrow kernels; only the hashing is a loop. Where a
-column is no text, holds bytes that are not UTF-8, or a history or system text is used, there is no batch and
-the rows are read one by one.
+column is not text, holds bytes that are not UTF-8, or a history or system text is used, there is no batch
+and the rows are read one by one.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ from handpicked.parts import MARKED, thought_and_answer
 def bulk_batch(
     batch: pa.RecordBatch, first_row: int, reading: Reading, columns: Sequence[str]
 ) -> pa.RecordBatch | None:
-    """The readable rows with ``columns`` in that order, or ``None`` where the
-    rows must be read one by one.
-    """
+    """The readable rows with ``columns`` in that order, or ``None`` where the rows must be read one by one."""
     plain = understood(batch, reading, columns)
     return None if plain is None else batch_of(batch, *plain, first_row, reading, columns)
 
@@ -77,8 +75,8 @@ def unreadable(batch: pa.RecordBatch, reading: Reading) -> Sequence[int]:
 
 
 def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.RecordBatch | None:
-    """Raw rows of a text file as columns: the fields of the format and the asked ones. ``None`` where a field
-    of the format is not text throughout.
+    """Raw rows of a text file as columns: the fields of the format and the requested ones. ``None`` where a
+    field of the format is not text throughout.
     """
     shape = reading.format
     if not isinstance(shape, Pairs) or shape.listed or shape.beside.rejected is not None:
@@ -129,12 +127,12 @@ def understood(
     wanted = _wanted(batch, shape.beside.label)
     if wanted is None:
         return None
-    asked, further, response = (
+    prompts, further, response = (
         _text_column(batch, name) for name in (shape.prompt, shape.input, shape.response)
     )
-    if asked is None or further is None or response is None:
+    if prompts is None or further is None or response is None:
         return None
-    prompt = _joined(asked, further)
+    prompt = _joined(prompts, further)
     return prompt, response, _not_blank(prompt) & _not_blank(response) & wanted
 
 
@@ -192,7 +190,7 @@ def _unused(batch: pa.RecordBatch, field: str | None) -> bool:
 
 
 def _text_column(batch: pa.RecordBatch, field: str | None) -> pa.Array | None:
-    """A column as large_string with null as empty; ``None`` where it is no sound text."""
+    """A column as large_string with null as empty; ``None`` where it is not a sound text."""
     if field is None or field not in batch.schema.names:
         return pa.repeat(pa.scalar("", pa.large_string()), batch.num_rows)
     column = batch.column(field)
@@ -212,13 +210,13 @@ def _text_column(batch: pa.RecordBatch, field: str | None) -> pa.Array | None:
     return pc.fill_null(column, "") if column.null_count else column
 
 
-def _joined(asked: pa.Array, further: pa.Array) -> pa.Array:
+def _joined(prompts: pa.Array, further: pa.Array) -> pa.Array:
     """Prompt and further input with a blank line between them, where both are there."""
     alone = pc.equal(pc.binary_length(further), 0)
     if pc.all(alone, min_count=0).as_py():
-        return asked
-    both = pc.binary_join_element_wise(asked, further, pa.scalar("\n\n", pa.large_string()))
-    return pc.case_when(pc.make_struct(alone, pc.equal(pc.binary_length(asked), 0)), asked, further, both)
+        return prompts
+    both = pc.binary_join_element_wise(prompts, further, pa.scalar("\n\n", pa.large_string()))
+    return pc.case_when(pc.make_struct(alone, pc.equal(pc.binary_length(prompts), 0)), prompts, further, both)
 
 
 def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:

@@ -1,7 +1,7 @@
-"""Connects this process to a Ray cluster, after asking whether anybody is there.
+"""Connects this process to a Ray cluster, after checking that it answers.
 
-Ray itself waits for minutes for an address that does not answer, and so it does for the cluster that its own
-note in the temporary folder names when that has died.
+Ray itself waits for minutes for an address that does not answer, or for a dead cluster that its note in the
+temporary folder still names.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from handpicked.records import Runner
 WAIT = 8.0
 """Seconds that a cluster may take to answer."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How a client of gRPC, which all services of Ray speak, greets its server:
-HTTP/2's preface and no settings.
+"""How a client of gRPC, which all services of Ray speak, greets its server: HTTP/2's preface and no settings.
 """
 
 
@@ -41,9 +40,9 @@ def connect(address: str | None) -> None:
 
     if ray.is_initialized():
         return
-    place, told = _place(address)
+    place, source = _place(address)
     if place is not None and (why := _silent(place)):
-        raise ConfigError(f"runner: {told} {why}. {_advice(told)}")
+        raise ConfigError(f"runner: {source} {why}. {_advice(source)}")
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -92,8 +91,8 @@ def _place(address: str | None) -> tuple[str | None, str]:
     return None, ""
 
 
-def _advice(told: str) -> str:
-    if told.startswith("Ray's note"):
+def _advice(source: str) -> str:
+    if source.startswith("Ray's note"):
         return (
             "If it has ended, remove the note ('ray stop' does), or give --address local for a new one here."
         )
@@ -101,10 +100,10 @@ def _advice(told: str) -> str:
 
 
 def _silent(place: str) -> str | None:
-    """Why nobody of Ray is at ``HOST:PORT``; None: somebody answers."""
+    """Why no Ray cluster is at ``HOST:PORT``; None: it answers."""
     host, _, port = place.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return "is no address of a cluster: it is HOST:PORT, or ray://HOST:PORT"
+        return "is not an address of a cluster: it is HOST:PORT, or ray://HOST:PORT"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), WAIT) as line:
             if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):

@@ -104,12 +104,12 @@ class ColumnarShard:
             )
 
     def _needed(self, columns: Sequence[str]) -> list[str]:
-        """The fields of the file that the asked columns are made of."""
-        asked = [column for column in columns if column not in DERIVED]
+        """The fields of the file that the requested columns are made of."""
+        wanted = [column for column in columns if column not in DERIVED]
         source = [self.reading.source_field] if self.reading.source_field else []
         made = derived_columns(self.reading.format)
-        ratings = self.reading.format.beside.ratings or () if any(column in made for column in asked) else ()
-        return list(dict.fromkeys([*self.reading.format.fields, *asked, *source, *ratings]))
+        ratings = self.reading.format.beside.ratings or () if any(column in made for column in wanted) else ()
+        return list(dict.fromkeys([*self.reading.format.fields, *wanted, *source, *ratings]))
 
     def _raw(self, batch: pa.RecordBatch, row: int) -> Raw:
         first = row - self.first_row + self.first_in_file + 1
@@ -139,9 +139,7 @@ class ColumnarShard:
 def _batches(
     path: Path, container: Container, groups: range, columns: Sequence[str] | None, rows: int = ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of these row groups with workable types. Raises PoolError for
-    whatever damage does to a file.
-    """
+    """Batches of these row groups with workable types. Raises PoolError where the file is damaged."""
     try:
         if container.kind == "parquet":
             yield from _parquet(path, groups, columns, rows)
@@ -152,7 +150,7 @@ def _batches(
 
 
 def _damages() -> tuple[type[Exception], ...]:
-    """What reading a damaged file raises: lengths, names and offsets in it may be anything."""
+    """The errors of reading a damaged file, whose lengths, names and offsets may be anything."""
     return (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError)
 
 
@@ -281,9 +279,7 @@ def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int,
 
 
 def _has_values(schema: pa.Schema) -> bool:
-    """Whether any column has buffers: one of nulls has none, so its length is
-    whatever a damaged file says.
-    """
+    """Whether any column has buffers: one of nulls has none, so a damaged file may claim any length."""
     return any(not pa.types.is_null(type_) for type_ in schema.types)
 
 

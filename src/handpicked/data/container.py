@@ -1,6 +1,4 @@
-"""Recognises a file's container by its content: JSON, JSON lines, CSV, Parquet or
-Arrow, compressed or not.
-"""
+"""Recognises a file's container by its content: JSON, JSON lines, CSV, Parquet or Arrow, compressed or not."""
 
 from __future__ import annotations
 
@@ -138,7 +136,7 @@ def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:
 
 
 def open_text(path: Path, container: Container) -> IO[bytes]:
-    """The decompressed text of a file as UTF-8, whatever its encoding. Raises PoolError when it is missing or
+    """The decompressed text of a file as UTF-8, from any encoding. Raises PoolError when it is missing or
     unreadable.
     """
     return as_utf8(open_bytes(path, container.compression), container.encoding)
@@ -159,7 +157,7 @@ DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 def _head(path: Path) -> tuple[bytes, Compression | None]:
     if path.exists() and not path.is_file():
-        raise PoolError(f"{path} is no file: it is a folder, a pipe or a device")
+        raise PoolError(f"{path} is not a file: it is a folder, a pipe or a device")
     with open_bytes(path, None) as raw:
         try:
             start = raw.read(HEAD)

@@ -85,9 +85,7 @@ def _unwrapped(found: list[Any]) -> list[Any]:
 
 
 def _by_columns(value: Mapping[str, Any]) -> list[Any] | None:
-    """Rows of an object whose fields are columns of one length, of texts and
-    numbers (or of lists of turns).
-    """
+    """Rows of an object whose fields are columns of one length, of texts and numbers (or of lists of turns)."""
     if not 1 < len(value) <= MOST_KEYS:
         return None
     columns = {name: _column(part) for name, part in value.items()}

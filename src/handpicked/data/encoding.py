@@ -21,7 +21,7 @@ PIECE = 1 << 20
 
 
 def encoding_of(head: bytes) -> str | None:
-    """The encoding that the beginning of a text shows, None for UTF-8 and whatever shows none."""
+    """The encoding that the beginning of a text shows; None for UTF-8 and where it shows none."""
     marked = next((name for mark, name in MARKS if head.startswith(mark)), None)
     return marked or _without_mark(head)
 
@@ -37,16 +37,14 @@ def _without_mark(head: bytes) -> str | None:
 
 
 def known_encoding(name: str) -> str | None:
-    """The encoding that the user names, by its usual name; None for UTF-8. Raises
-    PoolError for none of text.
-    """
+    """The encoding that the user names, by its usual name; None for UTF-8. Raises PoolError for none of text."""
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError):
         found = None
     if found is None or not getattr(found, "_is_text_encoding", True):
         raise PoolError(
-            f"encoding: '{name}' is no encoding of text; such are utf-8, utf-16, windows-1252, gb18030"
+            f"encoding: '{name}' is not an encoding of text; such are utf-8, utf-16, windows-1252, gb18030"
         )
     return None if found.name in ("utf-8", "utf-8-sig", "ascii") else found.name
 

@@ -1,4 +1,4 @@
-"""What an object store says of the version of an object, so that one that changed is noticed."""
+"""The version of an object in an object store, so that a change is noticed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 VERSIONS = ("ETag", "etag", "Etag", "generation", "version_id", "Version-Id")
-"""Under which names a store tells it."""
+"""The names under which stores give it."""
 PATIENCE = 30
 """Seconds to wait for an answer."""
 
 
 def etag_of(url: str) -> str | None:
-    """The etag of an object; of a local file its time; ``None`` where the store cannot tell it."""
+    """The etag of an object; of a local file its time; ``None`` where the store does not give it."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         about = Path(unquote(parts.path)).stat()

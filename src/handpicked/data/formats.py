@@ -30,7 +30,7 @@ from handpicked.data.turns import (
 from handpicked.records import Message, Turns, prompt_text
 
 Row = Mapping[str, Any]
-UNWANTED = "'{field}' is false: the answer was not wanted, so it is no demonstration"
+UNWANTED = "'{field}' is false: the answer was not wanted, so it is not a demonstration"
 HIGHER = ("overall_score", "score", "rating", "reward", "fine-grained_score")
 """The fields of one of several answers that rate it, higher for a better one."""
 ANSWER_TEXTS = ("response", "answer", "text", "content", "completion", "output")
@@ -147,12 +147,12 @@ class Pairs:
                 raise BadRow(_absent(self.response, row))
             said = [Message("assistant", self._undoubled(_text(answer, self.response, row), question, row))]
         if any(turn.role == "user" for turn in said):  # the whole conversation, with its prompt
-            asked = self._asked(question, row)[:1] if isinstance(question, list) else []
-            system = [turn for turn in asked if turn.role == "system" and said[0].role != "system"]
+            before = self._prompt_turns(question, row)[:1] if isinstance(question, list) else []
+            system = [turn for turn in before if turn.role == "system" and said[0].role != "system"]
             return self.beside.around([*system, *said], row)
-        return self.beside.around([*before, *self._asked(question, row), *said], row)
+        return self.beside.around([*before, *self._prompt_turns(question, row), *said], row)
 
-    def _asked(self, question: Any, row: Row) -> list[Message]:
+    def _prompt_turns(self, question: Any, row: Row) -> list[Message]:
         if isinstance(question, list):
             return turns_of(question, self.prompt)
         text = _text(question, self.prompt, row)
@@ -269,13 +269,13 @@ class Answers:
             raise BadRow(f"field '{self.answers}' is {kind_name(answers)}, not a list of answers")
         rated = self._rated(answers)
         if not rated:
-            raise BadRow(f"no answer in '{self.answers}' is rated, so none can be said to be the best")
+            raise BadRow(f"no answer in '{self.answers}' is rated, so there is no best one")
         best = max(rated, key=lambda one: one[0])[1]
         question = _text(row.get(self.prompt), self.prompt, row)
-        asked = templated.split(f"{question.rstrip()} .")  # Nectar's prompts end in "Assistant:"
+        parted = templated.split(f"{question.rstrip()} .")  # Nectar's prompts end in "Assistant:"
         turns = (
-            [*asked[1][:-1]]
-            if asked is not None and asked[1][-1].content == "."
+            [*parted[1][:-1]]
+            if parted is not None and parted[1][-1].content == "."
             else [Message("user", question)]
         )
         return self.beside.around([*turns, Message("assistant", best)], row)
@@ -362,16 +362,16 @@ def texts(messages: Sequence[Message], turns: Turns) -> tuple[str, str]:
     """
     answers = learned(messages, turns)
     if turns == "last":
-        asked: Sequence[Message] = messages[: answers[-1]]
+        prompt: Sequence[Message] = messages[: answers[-1]]
         response = messages[answers[-1]].text
     else:
-        asked = [message for message in messages if not message.learned]
+        prompt = [message for message in messages if not message.learned]
         response = "\n\n".join(messages[index].text for index in answers)
     if not response.strip(BLANK):
         raise BadRow("the response is empty")
-    if all(not message.text.strip(BLANK) for message in asked):
+    if all(not message.text.strip(BLANK) for message in prompt):
         raise BadRow("the prompt is empty")
-    return prompt_text(asked), response
+    return prompt_text(prompt), response
 
 
 def learned(messages: Sequence[Message], turns: Turns) -> list[int]:
@@ -392,9 +392,7 @@ def thought_and_answer_of(messages: Sequence[Message], turns: Turns) -> tuple[st
 
 
 def instruction_turn(instruction: str, further: str) -> Message:
-    """An instruction and its further input as one user turn, a blank line between
-    them where both are there.
-    """
+    """An instruction and its further input as one user turn, a blank line between them where both are there."""
     if instruction and further:
         return Message("user", f"{instruction}\n\n{further}", further)
     return Message("user", instruction or further)
@@ -422,7 +420,7 @@ def _system(row: Row, field: str | None) -> list[Message]:
 
 
 def _text(value: Any, field: str | None, row: Row) -> str:
-    """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is no text."""
+    """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is not text."""
     if isinstance(value, str):
         return value
     if _value(value) is None:

@@ -3,7 +3,7 @@
 Everything goes through ``huggingface_hub``, which knows HF_ENDPOINT, the token (HF_TOKEN or the stored one),
 the cache (HF_HOME) and Xet. A revision is looked up once and everything is read at that commit, so that an
 upload in between changes nothing. What was listed is noted in our cache, so that a machine without the hub
-can tell whether its copy is whole.
+can check whether its copy is complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handpicked.data import layout
 from handpicked.data.archive import PACKED_TAR
 from handpicked.data.container import SUFFIXES, is_data, unpacked_suffix
 from handpicked.data.found import Found
-from handpicked.data.hubfaults import cause_of, hub_errors, is_out_of_reach, told
+from handpicked.data.hubfaults import cause_of, hub_errors, is_out_of_reach, message_of
 from handpicked.data.remote import cache_folder
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.store import write_json
@@ -35,7 +35,7 @@ OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 AT_ONCE = 8
 """Files fetched at the same time."""
 TRIES = 3
-"""How often a file is asked for while the connection breaks; some releases of the client ask but once."""
+"""How often a file is requested while the connection breaks; some releases of the client try only once."""
 SCHEME = "hf://"
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _REVISION = r"refs/(?:convert|pr)/[^/]+|[^/]+"
@@ -61,7 +61,7 @@ class Place:
         """The place that a URL (``hf://datasets/...``, or a data set's page) or a bare ``owner/name`` names.
 
         Whether a bare name is a file of this machine must be looked up before. Raises PoolError for a URL of
-        the hub that is no data set's.
+        the hub that is not a data set's.
         """
         found = URL.fullmatch(text) or PAGE.fullmatch(text)
         if found is not None:
@@ -120,7 +120,7 @@ def fetch(place: Place, split: str | None, config: str | None) -> tuple[list[Fou
 
 
 def is_offline() -> bool:
-    """Whether the user says that the hub may not be asked."""
+    """Whether the user has set the hub offline."""
     return any(os.environ.get(name, "").lower() not in ("", "0", "false", "no", "off") for name in OFFLINE)
 
 
@@ -163,9 +163,7 @@ def _no_data(place: Place, listing: _Listing) -> str:
 
 
 def _listed(place: Place) -> tuple[_Listing, list[str]]:
-    """The files of the data set as the hub lists them; where it is out of reach,
-    as it did when asked last.
-    """
+    """The files of the data set as the hub lists them; where it is out of reach, from the last listing."""
     from huggingface_hub import HfApi
 
     known = _known(place)
@@ -232,9 +230,7 @@ def _copies(place: Place, listing: _Listing, names: Sequence[str]) -> list[Path]
 
 
 def _copy(download: Callable[..., str], name: str) -> Path:
-    """A local copy of one file. Where the connection breaks it is asked for again,
-    and goes on where it broke.
-    """
+    """A local copy of one file. Where the connection breaks, the download is resumed."""
     for left in reversed(range(TRIES)):
         try:
             return Path(download(filename=name))
@@ -259,4 +255,4 @@ def _refusal(error: Exception, place: Place) -> PoolError:
         return PoolError(
             f"'{place.name}' cannot be kept in {constants.HF_HUB_CACHE}: {behind.strerror or behind}"
         )
-    return PoolError(told(error, place.name, place.revision))
+    return PoolError(message_of(error, place.name, place.revision))

@@ -57,7 +57,7 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, (OfflineModeIsEnabled, *silent))
 
 
-def told(error: BaseException, name: str, revision: str | None = None) -> str:
+def message_of(error: BaseException, name: str, revision: str | None = None) -> str:
     """Why the hub did not give the data set ``name`` (at ``revision``), and what to do."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import (
@@ -93,7 +93,7 @@ def told(error: BaseException, name: str, revision: str | None = None) -> str:
         wait = f"{seconds} seconds" if seconds else "some minutes"
         return f"{said}the hub has had too many requests from here (429). Wait {wait} and run the same command; {LOG_IN} for a higher limit."
     if status is not None and status >= 500:
-        return f"{said}the hub itself fails ({status}). Try again later; what has arrived is kept."
+        return f"{said}the hub itself fails ({status}). Try again later; finished files are kept."
     return f"{said}the connection failed or broke ({first_line(_as_error(error))}). Run the same command again; what has arrived is kept."
 
 
@@ -102,7 +102,7 @@ def _as_error(error: BaseException) -> Exception:
 
 
 def _close(name: str, known: Callable[[], Iterable[str]]) -> str:
-    """`` Did you mean 'x'?`` where the hub knows a name like it; nothing where it cannot be asked."""
+    """`` Did you mean 'x'?`` where the hub knows a name like it; empty where the hub does not answer."""
     try:
         close = get_close_matches(name, list(known()), n=1, cutoff=0.6)
     except hub_errors():

@@ -2,7 +2,7 @@
 
 Damage costs the rows that are damaged and no others, each counted: reading goes on at the next object that
 begins with a field of the rows before. Damage after which no row can be found, such as a download that was
-cut, is an error that names the line and byte. Whatever the file holds, the time is linear in its size.
+cut, is an error that names the line and byte. The time is always linear in the size of the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WINDOWS = (1 << 12, 1 << 16)
 CAREFUL = 1000
 """Rows after damage that are first looked at through a window."""
 KEYS = 64
-"""Fields of the first row by which a row is known again."""
+"""Fields of the first row by which a row is recognised."""
 
 
 class _Fault(Exception):
@@ -85,8 +85,8 @@ class _Extent:
 class Elements:
     """The elements of one array, or of a part of one that begins between two elements.
 
-    ``array`` tells brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields by
-    which a row is known again after damage (those of the first row when empty). A row of more than
+    ``array`` distinguishes brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields
+    by which a row is known again after damage (those of the first row when empty). A row of more than
     ``max_row`` bytes is not held.
     """
 
@@ -226,9 +226,7 @@ class Elements:
             self._starts = _row_start(self.keys)
 
     def _without_commas(self, begin: int, fault: _Fault) -> tuple[Any, int] | None:
-        """The row at ``begin`` and its end, if all that is wrong with it is a comma
-        before a closing bracket.
-        """
+        """The row at ``begin`` and its end, if all that is wrong with it is a comma before a closing bracket."""
         if fault.at is None or not COMMA_THEN_END.match(self._text, fault.at):
             return None
         following = None if self._starts is None else self._starts.search(self._text, begin + 1)
@@ -403,9 +401,7 @@ class Elements:
             )
 
     def _more(self) -> None:
-        """Drop what is parsed, and read at least as much again as is left (so that
-        it is retried few times).
-        """
+        """Drop what is parsed, and read at least as much again as is left (so that it is retried few times)."""
         self._line_at(self._at)
         self._base = self._byte(self._at)
         kept = self._text[self._at :]
@@ -424,7 +420,7 @@ class Elements:
 
     def _byte(self, at: int) -> int:
         """The byte offset in the file of a position in the buffer; counted on from
-        where it was last asked for.
+        where it was last requested.
         """
         begin, end = sorted((self._measured, at))
         part = self._text[begin:end]

@@ -1,5 +1,5 @@
 """JSON of rows of many megabytes, with few copies: their long texts are taken out of it, and each is
-decoded or written by itself.
+decoded or written separately.
 
 A parser copies what it is given before it reads it, and an encoder puts a whole text together twice. A text
 with a character beyond U+FFFF takes four bytes a character in Python, so each such copy would be four times
@@ -163,7 +163,7 @@ def text_column(texts: Sequence[Any]) -> pa.Array:
 
     Raises:
         UnicodeEncodeError, ArrowTypeError, ArrowInvalid: a text holds a lone
-            surrogate, or a value is no text.
+            surrogate, or a value is not text.
     """
     if not any(map(is_long, texts)):
         return pa.array(texts, pa.large_string())
@@ -171,7 +171,7 @@ def text_column(texts: Sequence[Any]) -> pa.Array:
     ends = [0]
     for text in texts:
         if text is not None and not isinstance(text, str):
-            raise pa.ArrowTypeError("a value is no text")
+            raise pa.ArrowTypeError("a value is not text")
         for at in range(0, len(text or ""), PIECE):
             data += (text or "")[at : at + PIECE].encode()
         ends.append(len(data))

@@ -20,7 +20,7 @@ from handpicked.safe_yaml import checked
 
 CARD = "README.md"
 SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?=[-_.]|$)", re.IGNORECASE)
-"""How the name of a file or folder begins that is one split of a data set."""
+"""How the name of a file or folder of one split begins."""
 SHARD = re.compile(r"(\w+(?:\.\w+)*)-\d{5,}-of-\d{5,}\b")
 """Files as the hub's own tools name them, which begin with the whole name of the split."""
 SAME = {"valid": "validation", "val": "validation", "dev": "validation", "eval": "test"}
@@ -30,7 +30,7 @@ SAME = {"valid": "validation", "val": "validation", "dev": "validation", "eval":
 def front_matter(text: str, where: str) -> Mapping[str, Any]:
     """The YAML between the first two ``---`` lines of a card; empty where there is none.
 
-    Raises PoolError where it is no YAML, since its configs could not be obeyed.
+    Raises PoolError where it is not YAML, since its configs could not be obeyed.
     """
     lines = text.removeprefix("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
@@ -44,7 +44,7 @@ def front_matter(text: str, where: str) -> Mapping[str, Any]:
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise PoolError(
             f"{where}: the block between the --- lines, which may say what the splits are, is not YAML "
-            f"({problem}). Mend it, or name the data files themselves."
+            f"({problem}). Correct it, or name the data files themselves."
         ) from error
     return value if isinstance(value, dict) else {}
 
@@ -146,13 +146,13 @@ def _split_of(splits: Sequence[str], where: str, wanted: str | None) -> str:
 
 
 def _by_names(files: Sequence[str], where: str, split: str | None, remarks: list[str]) -> list[str]:
-    """The files of a split by their names: where none is asked for, of train if
+    """The files of a split by their names: where none is requested, of train if
     others are held out, else all.
     """
     data = [file for file in files if is_data(Path(file))]
     said = {file: one for file in data if (one := split_of_name(PurePosixPath(file))) is not None}
     if split is not None:
-        return _asked_for(data, said, where, split)
+        return _of_split(data, said, where, split)
     held_out = [file for file, one in said.items() if one != "train"]
     if not held_out or "train" not in said.values():
         return data
@@ -164,7 +164,7 @@ def _by_names(files: Sequence[str], where: str, split: str | None, remarks: list
     return [file for file in data if file not in held_out]
 
 
-def _asked_for(data: Sequence[str], said: Mapping[str, str], where: str, split: str) -> list[str]:
+def _of_split(data: Sequence[str], said: Mapping[str, str], where: str, split: str) -> list[str]:
     shards = {file: found[1] for file in data if (found := SHARD.match(PurePosixPath(file).name))}
     exact = [file for file in data if shards.get(file) == split]
     wanted = SAME.get(split, split)

@@ -65,7 +65,7 @@ def line_chunks(
     stream: IO[bytes], start: int = 0, size: int | None = None, max_row: int = MAX_ROW
 ) -> Iterator[tuple[bytes | bytearray | Oversized, int]]:
     """Whole lines, about a chunk at a time, each with the byte offset of its end; a line
-    beyond a chunk comes by itself.
+    beyond a chunk comes alone.
 
     ``size`` bounds the bytes read.
     """
@@ -98,7 +98,7 @@ def json_lines(
     stream: IO[bytes], start: int = 0, line: int = 1, size: int | None = None, max_row: int = MAX_ROW
 ) -> Iterator[Raw]:
     """The rows of a JSON lines file from byte ``start``, where line number ``line``
-    begins. Blank lines are no rows.
+    begins. Blank lines are not rows.
     """
     for chunk, end in line_chunks(stream, start, size, max_row):
         held = [chunk]
@@ -152,9 +152,7 @@ def json_row(part: bytes | bytearray, exact: bool) -> Any:
     if text.isspace():
         return BLANK_LINE
     if not text.strip("\0 \t\r\n"):
-        return Damage(
-            "the line holds NUL bytes alone, as a file system leaves them that lost power", excerpt(text)
-        )
+        return Damage("the line holds only NUL bytes, as after a power failure", excerpt(text))
     return parsed(text.strip("\0"))
 
 

@@ -133,7 +133,7 @@ def fetch(name: str) -> Found:
     """The file of a named data set on this machine: from HANDPICKED_DATA, the cache,
     or where it is published.
 
-    Raises PoolError where it cannot be fetched, or is not the file that the name stands for.
+    Raises PoolError where it cannot be fetched, or is not the file that belongs to the name.
     """
     one = lookup(name)
     origin = {"url": one.url, "licence": one.licence}
@@ -230,7 +230,7 @@ def _offline(one: Named) -> PoolError:
 def _check(one: Named, sha256: str, where: str) -> None:
     if one.sha256 is not None and sha256 != one.sha256:
         raise PoolError(
-            f"{where} is not the file that {PREFIX}{one.name} stands for: its "
+            f"{where} is not the file of {PREFIX}{one.name}: its "
             f"sha256 is {sha256[:16]}..., not "
             f"{one.sha256[:16]}.... It broke on the way, or was replaced; try again, "
             "or give your own file by path."

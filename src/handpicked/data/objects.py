@@ -1,8 +1,8 @@
 """Data sets that are Python objects: data frames, Arrow tables, ``datasets``, lists and generators of rows.
 
 Each is written once to a temporary file (Arrow where it has columns, else JSON lines) and then read exactly
-as that file would be. So memory is bounded whatever the object holds, and rows, ids and rejected rows are
-those of a file. No library is imported to recognise its objects: who has one has imported it.
+as that file would be. So memory is bounded for any object, and rows, ids and rejected rows are those of a
+file. No library is imported to recognise its objects: whoever has such an object has imported its library.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Data = TypeVar("Data")
 
 class Given(ABC, Generic[Data]):
     """A data set that the user gave as an object. ``name`` is what messages and manifests call it, and
-    ``library`` whose kind of object ``take`` gives back ("" where there is none of its own).
+    ``library`` whose kind of object ``take`` gives back ("" where there is none).
     """
 
     name: ClassVar[str]
@@ -130,7 +130,7 @@ class PolarsQuery(Given[Any]):
 
 
 class HubDataset(Given[Any]):
-    """A Dataset of the library ``datasets``, with whatever was selected, shuffled or mapped before."""
+    """A Dataset of the library ``datasets``, with all rows selected, shuffled or mapped before."""
 
     name = "the Dataset"
     library = "datasets"
@@ -166,7 +166,7 @@ class ArrowTable(Given[Any]):
 
 
 class ArrowStream(Given[Any]):
-    """Whatever gives its rows as an Arrow stream: a RecordBatchReader, a relation of DuckDB. Read once."""
+    """Any object with an Arrow stream: a RecordBatchReader, a relation of DuckDB. Read once."""
 
     name = "the Arrow stream"
     library = "pyarrow"
@@ -221,7 +221,9 @@ class ListedRows(Given[list[Any]]):
 
 
 class StreamedRows(Given[Iterable[Any]]):
-    """Anything else that yields dictionaries: a generator, an IterableDataset. Read once, never held."""
+    """Anything else that yields dictionaries: a generator, an IterableDataset. Read once, never kept in
+    memory.
+    """
 
     name = "the iterable"
 
@@ -298,7 +300,7 @@ def _spool_stream(data: Any, folder: Path, name: str) -> Path:
     try:
         reader = pa.RecordBatchReader.from_stream(data)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise PoolError(f"{name} is no table of rows with columns: {first_line(error)}") from error
+        raise PoolError(f"{name} is not a table of rows with columns: {first_line(error)}") from error
     batches: Iterator[pa.RecordBatch] = iter(reader)
     return write_tables(folder / "rows.arrow", reader.schema, batches, name)
 

@@ -29,9 +29,7 @@ DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value)
 
 
 def parsed(text: str) -> Any:
-    """The value of a text, or ``Damage``. A comma after it, and before a closing
-    bracket in it, is let pass.
-    """
+    """The value of a text, or ``Damage``. A comma after it, and before a closing bracket in it, is let pass."""
     text = text.removeprefix("\ufeff")
     try:
         return DECODER.decode(text)
@@ -52,7 +50,7 @@ def without_commas(text: str) -> str:
 
 
 def broken(error: Exception) -> str:
-    """Why a text is no JSON."""
+    """Why a text is not JSON."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, json.JSONDecodeError):
@@ -80,6 +78,6 @@ def encoding_hint(data: bytes | bytearray) -> str:
 
 
 def too_large(size: int, max_row: int, head: bytes | bytearray) -> Damage:
-    """What stands in the place of a row that is larger than the limit."""
+    """The stand-in for a row that is larger than the limit."""
     reason = f"the row has {size / 1e6:,.1f} MB, more than the {max_row / (1 << 20):g} MiB that a row may have (--max-row-mb)"
     return Damage(reason, excerpt(head[:400].decode("utf-8", "replace")))

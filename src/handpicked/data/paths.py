@@ -27,25 +27,25 @@ def files(
 
     Raises PoolError where there is nothing to read.
     """
-    asked = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not asked:
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
         raise PoolError("no file was given to read")
     found: list[Found] = []
     remarks: list[str] = []
-    for name in asked:
-        more, told = _expand(str(name), split, config)
+    for name in given:
+        more, notes = _expand(str(name), split, config)
         found += more
-        remarks += told
+        remarks += notes
     seen: set[str] = set()
     for one in found:
         if one.name in seen:
-            raise PoolError(f"{one.name} is given twice; its rows would count double")
+            raise PoolError(f"{one.name} is given twice; its rows would count twice")
         seen.add(one.name)
     return found, remarks
 
 
 def missing(name: str) -> str | None:
-    """Why nothing is read where a name says, as far as this machine can tell without asking another."""
+    """Why nothing can be read under a name, as far as this machine knows without a request."""
     try:
         if named.is_named(name):
             named.lookup(name)
@@ -75,12 +75,12 @@ def _expand(name: str, split: str | None, config: str | None) -> tuple[list[Foun
 
 
 def _one_file(name: str, split: str | None, config: str | None) -> None:
-    """Raises PoolError where a split or a config is asked for of what has none."""
-    asked = [
+    """Raises PoolError where a split or a config is requested of a source that has none."""
+    given = [
         f"{word} '{value}'" for word, value in (("split", split), ("config", config)) if value is not None
     ]
-    if asked:
-        raise PoolError(f"{name} has no {asked[0]}: it is no folder and no data set on the hub")
+    if given:
+        raise PoolError(f"{name} has no {given[0]}: it is neither a folder nor a data set on the hub")
 
 
 def _local(name: str, path: Path, remarks: list[str]) -> list[Path]:
@@ -143,7 +143,7 @@ def _card(folder: Path) -> Mapping[str, Any]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is something of that name. Raises PoolError where the system cannot say."""
+    """Whether there is something of that name. Raises PoolError where the system cannot look it up."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -161,12 +161,12 @@ def _short(path: Path, limit: int = 120) -> str:
 
 
 def _readable(path: Path) -> Path:
-    """The path. Raises PoolError for one whose bytes are no UTF-8: what is written could not mention it."""
+    """The path. Raises PoolError where its bytes are not UTF-8, since manifests could not name it."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError as error:
         name = str(path).encode("utf-8", "surrogateescape")
-        raise PoolError(f"{name!r}: the name of this file is no UTF-8; rename it") from error
+        raise PoolError(f"{name!r}: the name of this file is not UTF-8; rename it") from error
     return path
 
 
@@ -185,9 +185,7 @@ def _saved(folder: Path, split: str | None = None) -> list[Path]:
 
 
 def _splits(folder: Path, split: str | None, remarks: list[str]) -> list[Path]:
-    """The split that is asked for of a folder written by ``DatasetDict.save_to_disk``,
-    else train or its only one.
-    """
+    """The requested split of a folder written by ``DatasetDict.save_to_disk``, else train or its only one."""
     splits = sorted(path.parent.name for path in folder.glob("*/state.json"))
     usual = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
     taken = usual if split is None else split

@@ -93,7 +93,7 @@ class FilePool:
         return self._inputs
 
     def unread(self) -> Sequence[Unread]:
-        """What its rows hold that is no part of the conversation (see ``data.unread``)."""
+        """What its rows hold that is not part of the conversation (see ``data.unread``)."""
         if self._unread is None:
             self._unread = unread.unread(self.shards)
         return self._unread

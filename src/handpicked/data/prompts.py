@@ -48,9 +48,7 @@ def read_prompts(
     """
     for role in map or {}:
         if role not in MAPPED:
-            raise PoolError(
-                f"map: '{role}' is nothing that a prompt field can be mapped to.{did_you_mean(role, MAPPED)}"
-            )
+            raise PoolError(f"map: '{role}' is not a role of a prompt field.{did_you_mean(role, MAPPED)}")
     found: dict[str, Prompt] = {}
     twice = 0
     files, _ = where_from.files(path, split, config)
@@ -64,7 +62,7 @@ def read_prompts(
         twice += prompt.prompt_id in found
         found.setdefault(prompt.prompt_id, prompt)
     if twice:
-        log.warning("%s: %d prompts occur more than once and are asked once", path, twice)
+        log.warning("%s: %d prompts occur more than once and are used once", path, twice)
     return list(found.values())
 
 
@@ -80,7 +78,7 @@ def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str
 
 def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Prompt:
     real = {str(key).lower(): key for key in row}
-    messages, reference = _asked(row, real, map)
+    messages, reference = _prompt_of(row, real, map)
     if not any(message.content.strip(BLANK) for message in messages if message.role != "system"):
         raise BadRow("the prompt is empty")
     reference = _named(row, real, REFERENCES, map.get("reference")) or reference
@@ -88,7 +86,7 @@ def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Pr
     return Prompt(messages_id(messages), tuple(messages), test_set, category, reference)
 
 
-def _asked(
+def _prompt_of(
     row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str]
 ) -> tuple[list[Message], str | None]:
     """The turns that ask, and the answer that the row itself may hold."""
@@ -121,7 +119,7 @@ def _asked(
 def _further(
     row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str], field: str
 ) -> tuple[str, str | None]:
-    """The further input of an instruction, and the answer beside it: of its own fields
+    """The further input of an instruction, and the answer beside it: of the row's own fields
     or of the first instance.
     """
     instances = row.get(real.get("instances", ""))

@@ -52,9 +52,9 @@ def read(
     ``split`` and ``config`` choose in a DatasetDict, a folder or a data set on the hub (train of the default
     one, as its README.md or the names of its files say). ``format`` forces a row format by name and ``map``
     names the fields, such as ``{"prompt": "question", "response": "answer"}``. ``turns`` is the rule by which
-    prompt and response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected,
-    without ever being held. ``encoding`` is that of text files where they are neither UTF-8 nor UTF-16, such
-    as ``windows-1252``. Raises PoolError, in one line that says what, where and what to do.
+    prompt and response are derived. A row of a text file that is larger than ``max_row_mb`` MiB is rejected
+    without being loaded. ``encoding`` is that of text files where they are neither UTF-8 nor UTF-16, such as
+    ``windows-1252``. Raises PoolError, in one line that says what, where and what to do.
     """
     if turns not in ("last", "all"):
         raise PoolError(f"turns is 'last' or 'all', not {turns!r}")
@@ -63,8 +63,8 @@ def read(
     max_row = max_row_mb << 20
     if not _are_paths(data):
         return _of_object(objects.given(data, split), format, map, turns, max_row)
-    asked = [data] if isinstance(data, str | Path) else data
-    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in asked]
+    sources = [data] if isinstance(data, str | Path) else data
+    paths = [stdlib.cached_pool() if one == stdlib.NAME else one for one in sources]
     found, remarks = where_from.files(paths, split, config)
     text_form = None if encoding is None else known_encoding(encoding)
     parts = [_survey(one, format, map, max_row, encoding=text_form) for one in found]
@@ -89,7 +89,7 @@ def _of_object(
     turns: Turns,
     max_row: int,
 ) -> Pool:
-    """The pool of an object, whose temporary file is deleted when nobody holds the pool any more."""
+    """The pool of an object, whose temporary file is deleted together with the pool."""
     with writing(Path(tempfile.gettempdir())):
         folder = Path(tempfile.mkdtemp(prefix="handpicked-")).resolve()
         try:
@@ -98,7 +98,7 @@ def _of_object(
             container = Container("json lines") if file.suffix == ".jsonl" else None
             part = _survey(Found(file, given.name), format, map, max_row, container)
             pool = _pool([part], [], (map or {}).get("source", "source"), turns)
-        except BaseException:  # Ctrl-C too: nobody else knows of this folder
+        except BaseException:  # after Ctrl-C too: nothing else removes this folder
             spool.forget(folder)
             raise
     pool.given = given
@@ -109,7 +109,7 @@ def _of_object(
 def read_back(pool: Pool, file: Path) -> Pool | None:
     """The original rows of ``pool`` that its ``write`` left in ``file``, understood as they are in the pool.
 
-    None where one file cannot hold what tells them apart: the pool's files are of several row formats.
+    None where the pool's files are of several row formats, which one file cannot hold.
     """
     if not isinstance(pool, FilePool) or len({one.reading.format for one in pool.files}) != 1:
         return None
@@ -154,7 +154,7 @@ class _Part:
 
 
 def _place(part: _Part) -> Place:
-    """What tells the place of a row: its line, or its number where lines do not tell rows apart."""
+    """The place of a row: its line, or its number where lines do not distinguish rows."""
     if part.spans is None or part.container.kind == "json document" or spool.is_copy(part.path):
         return "row"
     rows, last = sum(span.rows for span in part.spans), max((span.last for span in part.spans), default=0)
@@ -330,5 +330,5 @@ def _merged(all_kinds: list[dict[str, Kind]]) -> dict[str, Kind]:
 
 def _whys(parts: list[_Part], remarks: list[str]) -> str:
     """One sentence on how the files were recognised."""
-    told = dict.fromkeys(f"{part.container}: {part.why}" for part in parts)
-    return "; ".join([*told, *remarks])
+    reasons = dict.fromkeys(f"{part.container}: {part.why}" for part in parts)
+    return "; ".join([*reasons, *remarks])

@@ -76,7 +76,7 @@ def recognise(
     format: str | None = None,
     map: Mapping[str, str] | None = None,
 ) -> tuple[RowFormat, str]:
-    """The row format of these first rows of a file, and one sentence saying how it was told.
+    """The row format of these first rows of a file, and one sentence saying how it was recognised.
 
     ``map`` names the fields by hand and wins; then ``format`` by name; then the fields decide: a list of
     turns before a prompt and a response. Raises PoolError with the fields seen when none of that fits.
@@ -121,7 +121,7 @@ def _with_beside(
     if "margin" in real:
         beside = replace(beside, ratings=None)
     if beside.label:
-        why += f"; rows whose {beside.label} is false are no demonstrations"
+        why += f"; rows whose {beside.label} is false are not demonstrations"
     if beside.rejected:
         why += f"; {beside.rejected} is kept beside it"
     return replace(shape, beside=beside), why
@@ -160,10 +160,10 @@ def _templated(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[Ro
         values = [row[field] for row in rows if isinstance(row.get(field), str)] if field in fields else []
         names = [name for value in values if (name := templated.template_of(value)) is not None]
         if values and len(names) * 2 >= len(values):
-            told = " and ".join(dict.fromkeys(names))
+            templates = " and ".join(dict.fromkeys(names))
             return Templated(
                 "templated", field
-            ), f"field '{field}' is a whole conversation, cut at the marks of {told}"
+            ), f"field '{field}' is a whole conversation, cut at the marks of {templates}"
     return None
 
 
@@ -173,7 +173,7 @@ def _mapped(
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
             raise PoolError(
-                f"map: '{role}' is not something that a field can be mapped "
+                f"map: '{role}' is not a role that a field can be mapped "
                 f"to.{did_you_mean(role, ROLES_OF_MAP)}"
             )
         if field not in fields:
@@ -258,9 +258,7 @@ def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
-    """A prompt and a response field, whatever their case. Of several response fields, the
-    one with the most values.
-    """
+    """A prompt and a response field, ignoring case. Of several response fields, the one with the most values."""
     real = {field.lower(): field for field in reversed(fields)}
     prompt = next((name for name in PROMPTS if name in real), None)
     answers = [name for name in RESPONSES if name in real]

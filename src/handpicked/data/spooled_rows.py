@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 
 def write_json_rows(file: Path, rows: Iterable[Any], name: str) -> Path:
-    """Write rows as JSON lines; what is no dictionary is left for the reader to reject. An Example is its
+    """Write rows as JSON lines; what is not a dictionary is left for the reader to reject. An Example is its
     original row.
 
     Raises PoolError where ``rows`` (called ``name``) fails, holds nothing, or a row holds what no file can.

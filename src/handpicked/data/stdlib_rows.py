@@ -1,6 +1,4 @@
-"""Prints one row of JSON for each documented object; ``stdlib.write_pool`` runs
-it in a process of its own.
-"""
+"""Prints one row of JSON for each documented object; ``stdlib.write_pool`` runs it in a separate process."""
 
 from __future__ import annotations
 
@@ -63,9 +61,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 def objects(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
-    """Kind, full name and object of what a module itself defines: functions,
-    classes and their own methods.
-    """
+    """Kind, full name and object of what a module itself defines: functions, classes and their own methods."""
     package = module.__name__.split(".", 1)[0]
     for name, value in sorted(vars(module).items()):
         if name.startswith("_"):
@@ -92,7 +88,7 @@ def methods(path: str, owner: type) -> Iterator[tuple[str, str, Any]]:
 
 
 def answer(name: str, value: Any) -> str | None:
-    """Signature (where it is known) and documentation. ``None`` where there is none of its own."""
+    """Signature (where it is known) and documentation. ``None`` where it has none itself."""
     documentation = (
         inspect.cleandoc(value.__doc__) if isinstance(getattr(value, "__doc__", None), str) else ""
     )

@@ -159,7 +159,7 @@ def csv_rows(
     try:
         cells = next(reader, [])
         if 0 < len(cells) <= 2 and cells[0].lower().startswith("sep=") and not "".join(cells[1:]):
-            cells = next(reader, [])  # Excel's own hint, which is no header
+            cells = next(reader, [])  # Excel's own hint, which is not a header
         header = _Header(cells, where)
     except (csv.Error, _Wide) as error:
         raise PoolError(f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}") from error

@@ -27,9 +27,7 @@ def to_list(pool: Pool, rows: np.ndarray) -> list[dict[str, Any]]:
 
 
 def to_arrow(pool: Pool, rows: np.ndarray) -> pa.Table:
-    """The rows (ascending) as an Arrow table. Raises PoolError where rows of a
-    text file fit no one schema.
-    """
+    """The rows (ascending) as an Arrow table. Raises PoolError where rows of a text file fit no one schema."""
     own = _own(pool, "pyarrow", rows)
     return original_table(pool, rows.tolist()) if own is None else own
 

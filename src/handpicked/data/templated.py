@@ -76,8 +76,8 @@ def _marked(text: str, marks: _Marks) -> list[Message]:
         )
         said = said.strip(BLANK)
         if head[1] == "Input" and turns and turns[-1].role == "user":
-            asked = turns.pop().content
-            turns.append(Message("user", f"{asked}\n\n{said}", said) if said else Message("user", asked))
+            prompt = turns.pop().content
+            turns.append(Message("user", f"{prompt}\n\n{said}", said) if said else Message("user", prompt))
         elif said:
             turns.append(Message(_ROLES[head[1].lower()], said))
     return turns
@@ -85,12 +85,12 @@ def _marked(text: str, marks: _Marks) -> list[Message]:
 
 def _inst(text: str) -> list[Message]:
     turns: list[Message] = []
-    for asked, said in _INST.findall(text):
-        system = _SYSTEM.match(asked)
+    for prompt, said in _INST.findall(text):
+        system = _SYSTEM.match(prompt)
         if system is not None:
             turns.append(Message("system", system[1]))
-            asked = asked[system.end() :]
-        turns.append(Message("user", asked.strip(BLANK)))
+            prompt = prompt[system.end() :]
+        turns.append(Message("user", prompt.strip(BLANK)))
         said = re.sub(r"\s*</s>\s*(?:<s>)?\s*\Z", "", said).strip(BLANK)
         if said:
             turns.append(Message("assistant", said))

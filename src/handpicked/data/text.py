@@ -43,9 +43,7 @@ class Span:
 
 
 def stream_rows(path: Path, container: Container, span: Span | None = None) -> Iterator[Raw]:
-    """The raw rows of a text file, or of one span of it. Raises PoolError where
-    the file cannot be read on.
-    """
+    """The raw rows of a text file, or of one span of it. Raises PoolError where the file cannot be read on."""
     with open_text(path, container) as stream:
         try:
             yield from _parsed(stream, str(path), container, span)

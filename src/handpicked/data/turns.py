@@ -149,9 +149,7 @@ def _calls_of(turn: Turn) -> tuple[tuple[ToolCall, ...], str]:
 
 
 def calls_in(value: Any) -> tuple[ToolCall, ...]:
-    """Tool calls as OpenAI, Hugging Face and ShareGPT write them: one or a list;
-    nothing where any is none.
-    """
+    """Tool calls as OpenAI, Hugging Face and ShareGPT write them: one or a list; nothing where any is none."""
     listed = value if isinstance(value, list) else [value]
     made = [_call(one) for one in listed]
     return tuple(one for one in made if one is not None) if None not in made else ()
@@ -232,7 +230,7 @@ def _weight(turn: Turn) -> float | None:
 
 def tools_in(value: Any) -> str:
     """The tools that a row declares as JSON text: a list, or the text of one. A text that
-    is no JSON stays as it is.
+    is not JSON stays as it is.
     """
     if isinstance(value, str):
         text = value.strip(BLANK)

@@ -1,4 +1,4 @@
-"""What the rows of a pool hold that is no part of the conversation: counted by name, so that
+"""What the rows of a pool hold that is not part of the conversation: counted by name, so that
 nothing is dropped in silence.
 """
 

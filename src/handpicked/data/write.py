@@ -143,9 +143,7 @@ def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for, as text: dates and decimals by their usual
-    spelling, bytes in hexadecimal.
-    """
+    """What JSON has no form for, as text: dates and decimals by their usual spelling, bytes in hexadecimal."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -305,15 +303,15 @@ def _alpaca(example: Example) -> dict[str, Any]:
     is text before its answer, and a tool call text after it.
     """
     system = "\n\n".join(turn.content for turn in example.messages if turn.role == "system")
-    asked: list[str] = []
+    prompts: list[str] = []
     pairs: list[list[str]] = []
     last = max(index for index, turn in enumerate(example.messages) if turn.learned)
     for turn in example.messages[: last + 1]:
         if turn.role == "assistant":
-            pairs.append(["\n\n".join(asked), turn.text])
-            asked = []
+            pairs.append(["\n\n".join(prompts), turn.text])
+            prompts = []
         elif turn.role != "system":
-            asked.append(turn.content)
+            prompts.append(turn.content)
     *history, (instruction, output) = pairs
     tools = {"tools": tools_of(example.messages)} if tools_of(example.messages) else {}
     return {

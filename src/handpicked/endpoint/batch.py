@@ -56,7 +56,7 @@ class Collected:
 def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) -> dict[str, str]:
     """The lines of OpenAI's batch input for every request that the cache lacks, once, by cache key.
 
-    A request's ``custom_id`` is its cache key, so that replies find their place whatever their order.
+    A request's ``custom_id`` is its cache key, so that replies are matched in any order.
     """
     base_url, spoken = base_url_of(settings), spoken_dialect(settings, cache)
     made = (payload(request, settings, spoken) for request in requests)
@@ -71,7 +71,7 @@ def batch_lines(requests: Sequence[Request], settings: Endpoint, cache: Path) ->
 
 
 def spoken_dialect(settings: Endpoint, cache: Path) -> Dialect:
-    """How the model wants to be asked, as far as the cache knows from its refusals."""
+    """The model's request format, as far as the cache knows it from refusals."""
     with ReplyCache(cache) as store:
         return store.dialect(base_url_of(settings), settings.model or "") or usual_dialect(settings)
 
@@ -86,7 +86,7 @@ def write_batch(requests: Sequence[Request], settings: Endpoint, cache: Path, fi
 def submit_batch(file: Path, settings: Endpoint, tag: str = "") -> str:
     """Upload the file and start the batch; its id, to be kept for ``collect_batch``.
 
-    ``tag`` is kept with the batch, so that ``find_batch`` can tell it from others.
+    ``tag`` is kept with the batch, so that ``find_batch`` can find it again.
     """
     from openai import OpenAIError
 

@@ -81,7 +81,7 @@ class State:
 def complete_batched(
     requests: Sequence[Request], settings: Endpoint, cache: Path, folder: Path
 ) -> list[Reply]:
-    """One Reply a request, in order, once the batches in ``folder`` are done; nothing is asked but batches.
+    """One Reply a request, in order, once the batches in ``folder`` are done; only batches are sent.
 
     A request that expired or failed on the way is sent in another batch, three at most; one that the endpoint
     calls wrong is a Reply without text and with the reason. Where it refuses all of them because the model
@@ -149,10 +149,10 @@ def _learns(
     state: State,
     folder: Path,
 ) -> bool:
-    """Whether the endpoint refused every request and said how the model wants to be asked instead.
+    """Whether the endpoint refused every request and named the format that the model wants.
 
-    Then the cache knows it, and the same requests have other keys. Each way is tried once, or two refusals
-    that contradict each other would make batches for ever.
+    Then the cache knows it, and the same requests have other keys. Each format is tried once, since
+    contradictory refusals would otherwise cause batches without end.
     """
     said = next((state.refused[key] for key in keys if key in state.refused), None)
     with ReplyCache(cache) as store:
@@ -163,7 +163,7 @@ def _learns(
         if found is None or _named(found) in state.tried:
             return False
         store.learn(base_url_of(settings), settings.model or "", found)
-    log.warning("%s wants to be asked by %s: %s", settings.model, _named(found), said)
+    log.warning("%s needs %s: %s", settings.model, _named(found), said)
     state.tried += [_named(spoken), _named(found)]
     _save(state, folder)
     return True
@@ -188,7 +188,7 @@ def _load(folder: Path, keys: Sequence[str]) -> State:
         return State(asked, batches, tried=fields.get("tried", []))
     except (KeyError, TypeError) as error:
         raise StoreError(
-            f"{folder / STATE} is no state of batches ({error!r}), so what was submitted is "
+            f"{folder / STATE} is not a state of batches ({error!r}), so what was submitted is "
             "not known. Restore it, or move "
             f"{folder} aside to submit anew (and pay again)."
         ) from error
@@ -208,7 +208,7 @@ def _take_files(state: State, folder: Path, cache: Path) -> None:
 
 
 def _collect(state: State, settings: Endpoint, cache: Path, folder: Path) -> None:
-    """Look at every open batch, and take what the finished ones gave."""
+    """Check every open batch, and collect the finished ones."""
     for batch in state.batches:
         if not batch.open or batch.status == "written":
             continue
@@ -230,7 +230,7 @@ def _collect(state: State, settings: Endpoint, cache: Path, folder: Path) -> Non
             _save(state, folder)
             raise EndpointError(
                 f"{base_url_of(settings)} refused the batch {batch.id}: "
-                f"{found.problem or 'it does not say why'}. "
+                f"{found.problem or 'it gives no reason'}. "
                 f"Run the same command again to submit it anew."
             )
     _save(state, folder)
@@ -255,7 +255,7 @@ def _missing(requests: Sequence[Request], settings: Endpoint, cache: Path, state
 
 
 def _refuse_expense(requests: Sequence[Request], settings: Endpoint) -> None:
-    """A batch cannot be stopped when it has cost enough, so the most it can cost counts."""
+    """Compare the highest possible cost with the limit, since a running batch cannot be stopped."""
     expense, limit = estimate(requests, settings), settings.max_cost
     if limit is None:
         return
@@ -328,7 +328,7 @@ def _replies(keys: Sequence[str], settings: Endpoint, cache: Path, state: State)
             f"{base_url_of(settings)} refused every request of its batches ({count:,} times: "
             f"{reason}). Change what it names "
             f"(model, max_tokens, temperature, the key in {settings.key_env}); "
-            "another request is another batch."
+            "changed requests make a new batch."
         )
     found = []
     for key in keys:

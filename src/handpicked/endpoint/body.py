@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 LARGEST = 16 * 2**20
 """Bytes of an answer, decompressed. A reply of 100,000 tokens with 20 alternatives each has about 10 MB."""
 LARGEST_ERROR = 2**16
-"""Bytes that are read of an answer that is no success."""
+"""Bytes that are read of an answer that is not a success."""
 COMPRESSIONS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
-"""What is asked for, and zlib's window bits for it: gzip or zlib by their own header."""
+"""The accepted compressions, and zlib's window bits for each."""
 
 
 class BodyError(Exception):
@@ -23,7 +23,7 @@ class BodyError(Exception):
 async def read_body(response: ClientResponse) -> bytes:
     """The whole body of a success, the beginning of any other.
 
-    Raises BodyError when it is larger than ``LARGEST``, whatever its headers say, or no such compression.
+    Raises BodyError when it is larger than ``LARGEST`` or has another compression, regardless of its headers.
     """
     limit = LARGEST if response.status == 200 else LARGEST_ERROR
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()

@@ -50,7 +50,7 @@ class ReplyCache:
     """A context manager over the SQLite file. Several processes may share one.
 
     Every reply is committed as it comes, so kill -9 loses at most what is in flight. Only complete replies
-    are kept: a failure is asked again.
+    are kept: a failed request is sent again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class ReplyCache:
             opened.callback(self._db.close)
             self._db.text_factory = lambda raw: raw.decode(
                 "utf-8", "replace"
-            )  # damage within a text is no error yet
+            )  # damage within a text is not an error yet
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             # A checkpoint waits for the disk, and every reply in flight for it: once in 40 MB of log is
@@ -121,7 +121,7 @@ class ReplyCache:
         log.warning(
             "the request cache %s is damaged (%s): it was set aside as %s, and the %d "
             "replies that are whole in it were "
-            "taken over; what is missing is asked again", self.path, error, aside.name, kept,
+            "taken over; missing ones are requested again", self.path, error, aside.name, kept,
         )  # fmt: skip
 
     def __enter__(self) -> ReplyCache:
@@ -158,7 +158,7 @@ class ReplyCache:
         self._execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
 
     def dialect(self, base_url: str, model: str) -> Dialect | None:
-        """How this model is known to want to be asked; ``None`` where nothing was learnt."""
+        """The known request format of this model; ``None`` where none was learnt."""
         rows = self._execute(
             "SELECT dialect, '' FROM dialects WHERE model = ?", (utf8(f"{base_url} {model}"),)
         )
@@ -170,7 +170,7 @@ class ReplyCache:
             return None  # it is learnt again
 
     def learn(self, base_url: str, model: str, dialect: Dialect) -> None:
-        """Remember how this model wants to be asked."""
+        """Remember the request format of this model."""
         values = (utf8(f"{base_url} {model}"), json.dumps(asdict(dialect)))
         self._execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", values)
 
@@ -192,7 +192,7 @@ def _set_aside(path: Path) -> Path:
 
 
 def _kept(row: object) -> Reply:
-    """A stored reply as far as it can be read: earlier versions kept whatever an endpoint sent."""
+    """A stored reply as far as it can be read: earlier versions kept replies unchecked."""
     try:
         fields = json.loads(row) if isinstance(row, (str, bytes)) else None
     except (ValueError, RecursionError):

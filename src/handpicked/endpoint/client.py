@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Patience. Pauses double from ``first_pause`` to ``longest_pause`` seconds; a Retry-After is obeyed
+    """When to retry. Pauses double from ``first_pause`` to ``longest_pause`` seconds; a Retry-After is obeyed
     instead.
 
     ``attempts`` are for faults, ``rate_limited`` for 429s; a Retry-After above ``longest_wait`` seconds ends
@@ -74,8 +74,8 @@ def complete(
     loop too.
 
     Raises MissingPart without a key; EndpointError when going on cannot help (key or model refused, every
-    request refused, endpoint away, ``max_cost`` reached): whatever was paid for is in the cache by then, and
-    the same call again goes on from there.
+    request refused, endpoint away, ``max_cost`` reached). All paid replies are in the cache by then, and the
+    same call resumes from there.
     """
     base_url = base_url_of(settings)
     key_of(settings)
@@ -169,14 +169,14 @@ class _Sender:
         mended = [reply.mended for reply in self.replies.values() if reply.mended]
         if mended:
             log.warning(
-                "%d characters in %d replies were no Unicode and are U+FFFD now", sum(mended), len(mended)
+                "%d invalid characters in %d replies were replaced by U+FFFD", sum(mended), len(mended)
             )
         self.fatal = self.fatal or self.refusals.of_all()
         if self.fatal is not None:
             came = sum(reply.text is not None for reply in self.replies.values())
             raise EndpointError(
                 f"{self.fatal} {came} of {len(todo)} replies came and are kept: "
-                f"run the same command again and only the others are sent."
+                f"run the same command again to send only the others."
             )
         return self.replies
 
@@ -195,13 +195,13 @@ class _Sender:
             self.store.settle()
 
     async def _one(self, http: ClientSession, key: str, request: Request, body: bytes) -> Reply | None:
-        """Try until there is a reply or no more patience; ``None`` when the whole call must stop."""
+        """Try until there is a reply or no attempt is left; ``None`` when the whole call must stop."""
         failures = limited = 0
         spoken = self._usual
         while self.fatal is None:
-            if spoken != self.dialect:  # another request has learnt how this model wants to be asked
+            if spoken != self.dialect:  # another request has learnt the model's format
                 spoken = self.dialect
-                key, body, known = self._asked_anew(request)
+                key, body, known = self._in_other_words(request)
                 if known is not None:
                     return known
             entered = await self.throttle.enter()
@@ -233,9 +233,7 @@ class _Sender:
         return None
 
     def _learns(self, fault: Fault, spoken: Dialect, request: Request) -> bool:
-        """Whether a refusal says how this model wants to be asked instead, or another
-        one has said so meanwhile.
-        """
+        """Whether a refusal names the format that the model wants, or another refusal has done so meanwhile."""
         found = learnt(fault, spoken, request)
         if found is None:
             return False
@@ -249,10 +247,8 @@ class _Sender:
             log.warning("%s wants %s%s: %s", self.settings.model, found.limit, left_out, fault.said)
         return True
 
-    def _asked_anew(self, request: Request) -> tuple[str, bytes, Reply | None]:
-        """The key and the body of a request in the words that were learnt, and its
-        reply where the cache has it.
-        """
+    def _in_other_words(self, request: Request) -> tuple[str, bytes, Reply | None]:
+        """The key and the body of a request in the learnt format, and its reply if the cache has it."""
         body = encoded(payload(request, self.settings, self.dialect))
         key = request_key(self.base_url, body)
         return key, body, self.store.get([key]).get(key)

@@ -14,10 +14,10 @@ QUIET = 0.002
 
 
 class OwnReplies(TCPConnector):
-    """Never hands out a kept connection on which something has arrived that no request asked for.
+    """Never reuses a connection on which unrequested data has arrived.
 
-    A server that answers twice, or sends more than it announced, would else have the rest of one answer taken
-    for the next request's reply.
+    Otherwise, where a server answers twice or sends more than it announced, the rest of one answer would be
+    taken for the next reply.
     """
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:

@@ -41,7 +41,7 @@ def price(prompt: int | None, reply: int | None, settings: Endpoint) -> float | 
 
 
 def estimate(requests: Sequence[Request], settings: Endpoint) -> Expense:
-    """What these requests would take if every one were sent once."""
+    """The cost of these requests if each is sent once."""
     prompt = sum(prompt_tokens(request) for request in requests)
     reply = sum(request.max_tokens for request in requests)
     return Expense(len(requests), prompt, reply, price(prompt, 0, settings), price(prompt, reply, settings))

@@ -20,7 +20,7 @@ ROUNDED = 0.01
 
 
 class Unreadable(Exception):
-    """The body is no chat completion; ``str`` is the reason, ``said`` the endpoint's own
+    """The body is not a chat completion; ``str`` is the reason, ``said`` the endpoint's own
     words, ``code`` its status.
 
     ``again`` says that another attempt may give one.
@@ -34,11 +34,11 @@ class Unreadable(Exception):
 def read_completion(content: str | bytes) -> Reply:
     """The reply in the body of a success; where it has no usable text, ``text`` is None with the reason.
 
-    Raises Unreadable for a body that is no chat completion, or an error in the place of one.
+    Raises Unreadable for a body that is not a chat completion, or an error in the place of one.
     """
     body = _json(content)
     if not isinstance(body, dict):
-        raise Unreadable("the reply is no chat completion")
+        raise Unreadable("the reply is not a chat completion")
     choices = body.get("choices")
     if not choices and body.get("error"):
         raise _error(body)
@@ -47,7 +47,7 @@ def read_completion(content: str | bytes) -> Reply:
         raise _error(choice)
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise Unreadable("the reply is no chat completion")
+        raise Unreadable("the reply is not a chat completion")
     finish = choice.get("finish_reason")
     text, reason = _text(message, finish)
     usage = body.get("usage")
@@ -68,11 +68,11 @@ def _json(content: str | bytes) -> Any:
     try:
         return json.loads(content)
     except RecursionError:
-        raise Unreadable("the reply is no chat completion: its JSON is too deep", again=False) from None
+        raise Unreadable("the reply is not a chat completion: its JSON is too deep", again=False) from None
     except ValueError:
         begins = said_in(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))[:60]
         shown = f" (it begins {begins!r})" if begins else ""
-        raise Unreadable(f"the reply is no chat completion{shown}") from None
+        raise Unreadable(f"the reply is not a chat completion{shown}") from None
 
 
 def _error(of: Mapping[str, Any]) -> Unreadable:
@@ -97,7 +97,7 @@ def _text(message: Mapping[str, Any], finish: object) -> tuple[str | None, str |
     if isinstance(refusal, str) and refusal.strip():
         return None, f"the model refused: {' '.join(refusal.split())[:WORDS]}"
     if text is None and content is not None:
-        raise Unreadable(f"the content of the reply is {_kind(content)}, where text belongs", again=False)
+        raise Unreadable(f"the content of the reply is {_kind(content)}, not text", again=False)
     thought = message.get("reasoning_content") or message.get("reasoning")
     if thought and finish == "length":
         return None, "the model used up max_tokens on its reasoning and wrote no answer: raise max_tokens"
@@ -115,7 +115,7 @@ def _text(message: Mapping[str, Any], finish: object) -> tuple[str | None, str |
 
 
 def _joined(content: object) -> str | None:
-    """The text of a content that comes in parts; ``None`` where it is no list, or has no part with text."""
+    """The text of a content that comes in parts; ``None`` where it is not a list, or has no part with text."""
     if not isinstance(content, list):
         return None
     texts = [part if isinstance(part, str) else _part(part) for part in content]
@@ -161,7 +161,7 @@ def _alternatives(entry: object) -> dict[str, float] | None:
 
 
 def log_probabilities(found: Mapping[str, object]) -> dict[str, float] | None:
-    """Natural-log probabilities by token; ``None`` when one of them is no logarithm of a probability."""
+    """Natural-log probabilities by token; ``None`` when one of them is not a logarithm of a probability."""
     checked: dict[str, float] = {}
     for token, value in found.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value <= ROUNDED:  # nor NaN
@@ -171,12 +171,12 @@ def log_probabilities(found: Mapping[str, object]) -> dict[str, float] | None:
 
 
 def _lone(text: str) -> int:
-    """How many characters of a text are no Unicode."""
+    """How many characters of a text are not Unicode."""
     return 0 if text.isascii() else utf8(text).count("\ufffd") - text.count("\ufffd")
 
 
 def said_in(content: bytes) -> str:
-    """What an endpoint says of an error, on one line: OpenAI's shape (``error.message``,
+    """An endpoint's error message on one line: OpenAI's shape (``error.message``,
     ``error.code``), or any text.
     """
     text = content.decode("utf-8", "replace")

@@ -10,8 +10,8 @@ from handpicked.endpoint.wire import Fault
 FIRST = 20
 """So many requests refused, and none answered, end the call."""
 IN_A_ROW = 200
-"""So many refused one after the other end it too, whatever came before; and where each refusal is about what
-its own request holds, so many of the first.
+"""So many refusals in a row end it too, even after successes; and where each refusal is about its own
+request, so many of the first requests.
 """
 UNSUPPORTED = (
     *(
@@ -25,29 +25,29 @@ UNSUPPORTED = (
     ),
     *("unexpected", "not permitted", "not allowed", "extra inputs", "not available"),
 )
-"""Words by which an endpoint says that it takes no such setting at all, and not only not this value."""
+"""Words by which an endpoint refuses a setting altogether, and not only its value."""
 OPTIONAL = ("temperature", "top_p")
 
 
-def learnt(fault: Fault, asked: Dialect, request: Request) -> Dialect | None:
-    """How to ask instead of as in ``asked``, where a refusal says so: by the other name of the limit, or
-    without a setting that the model does not take. ``None`` where it says neither.
+def learnt(fault: Fault, dialect: Dialect, request: Request) -> Dialect | None:
+    """The request format that a refusal of ``dialect`` calls for: the other name of the limit, or without a
+    setting that the model does not accept. ``None`` where it names neither.
     """
     words = fault.said.lower()
     if not words or (not any(word in words for word in UNSUPPORTED) and "instead" not in words):
         return None
-    if asked.limit == "max_tokens" and "max_completion_tokens" in words:
-        return replace(asked, limit="max_completion_tokens")
-    if asked.limit == "max_completion_tokens" and "max_completion_tokens" in words:
-        return replace(asked, limit="max_tokens")
+    if dialect.limit == "max_tokens" and "max_completion_tokens" in words:
+        return replace(dialect, limit="max_completion_tokens")
+    if dialect.limit == "max_completion_tokens" and "max_completion_tokens" in words:
+        return replace(dialect, limit="max_tokens")
     for name in OPTIONAL:
-        if name in words and getattr(request, name) is not None and name not in asked.left_out:
-            return replace(asked, left_out=(*asked.left_out, name))
+        if name in words and getattr(request, name) is not None and name not in dialect.left_out:
+            return replace(dialect, left_out=(*dialect.left_out, name))
     return None
 
 
 class Refusals:
-    """Counts requests that were refused in a row, and says when to give up. ``answered``:
+    """Counts requests that were refused in a row, and decides when to give up. ``answered``:
     whether any was not refused.
     """
 
@@ -76,7 +76,7 @@ class Refusals:
         return None
 
     def of_all(self) -> str | None:
-        """At the end: why this is no success, where nothing but refusals came."""
+        """At the end: why this is not a success, where nothing but refusals came."""
         if self.answered or self._count == 0:
             return None
         return self._why("refused every request")
@@ -94,7 +94,9 @@ class Refusals:
                 "max_tokens, or set model to one that takes more."
             )
         if "logprob" in words:
-            return "This model tells no token probabilities: choose a judge that reads text (--judge scores)."
+            return (
+                "This model returns no token probabilities: choose a judge that reads text (--judge scores)."
+            )
         for name in ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed"):
             if name in words:
                 return f"Change the setting {name} (judge.yaml of a judge's folder, refine), or set another model."

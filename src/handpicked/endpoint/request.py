@@ -74,7 +74,7 @@ class Reply:
     given; ``logprobs`` holds, for each position of the reply, natural-log probabilities of the most likely
     tokens; ``finished`` is false when the reply was cut at ``max_tokens``; ``cached`` says it was not sent
     this time; ``attempts`` counts sendings this time; ``lost`` says that nothing came for a reason that may
-    pass; ``mended`` counts characters that were no Unicode and are U+FFFD in ``text``.
+    pass; ``mended`` counts characters that were not Unicode and are U+FFFD in ``text``.
     """
 
     text: str | None
@@ -92,11 +92,10 @@ class Reply:
 
 
 def base_url_of(settings: Address) -> str:
-    """The endpoint's address, to be shown and to name it by: the settings', else ``OPENAI_BASE_URL`` (as the
-    client reads it), else OpenAI's. It has no password and no keys; ``url_of`` is the one that requests go
-    to.
+    """The endpoint's address for messages and identities: the settings', else ``OPENAI_BASE_URL``, else
+    OpenAI's. It has no password and no keys; ``url_of`` is the one that requests go to.
 
-    Raises ConfigError when it is no HTTP address.
+    Raises ConfigError when it is not an HTTP address.
     """
     parts = _split(settings)
     query = [(name, value) for name, value in parse_qsl(parts.query, True) if not QUERY_NAMES.search(name)]
@@ -125,11 +124,11 @@ def _parts(url: str) -> SplitResult:
         url.encode()
         parts = urlsplit(url.strip())
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # a port that is not a number, half an IPv6 address
         usable = False
     if not usable:
         raise ConfigError(
-            f"base_url: {url!r} is no address of an endpoint; such as http://localhost:8000/v1."
+            f"base_url: {url!r} is not an address of an endpoint; such as http://localhost:8000/v1."
         )
     return parts._replace(path=parts.path.rstrip("/"))
 
@@ -180,9 +179,7 @@ def _whole(parts: SplitResult) -> str:
 
 
 def authorization_of(settings: Address) -> str:
-    """The Authorization header: by the user and password of the address where it
-    has them, else by the key.
-    """
+    """The Authorization header: by the user and password of the address where it has them, else by the key."""
     key, parts = key_of(settings), _split(settings)
     if not parts.password:
         return f"Bearer {key}"
@@ -197,8 +194,8 @@ Limit = Literal["max_tokens", "max_completion_tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a model wants to be asked: what it calls the limit of its reply, and which
-    settings it takes no value of.
+    """The request format of a model: its name for the limit of the reply, and the settings that it does not
+    accept.
     """
 
     limit: Limit

@@ -1,4 +1,4 @@
-"""What can still be read in a damaged cache: its pages are looked through one by one, without SQLite.
+"""Recovers replies from a damaged cache by reading its pages one by one, without SQLite.
 
 The table ``replies`` is WITHOUT ROWID, so its rows lie in the pages of an index B-tree (types 2 and 10 of the
 SQLite file format, https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1). A page that is damaged

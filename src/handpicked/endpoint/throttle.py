@@ -13,7 +13,7 @@ in every round.
 
 
 class Throttle:
-    """Additive increase, multiplicative decrease (Chiu and Jain, 1989), and a common pause after a 429.
+    """Additive increase, multiplicative decrease (Chiu and Jain, 1989), and a shared pause after a 429.
 
     All times are ``time.monotonic`` seconds.
     """
@@ -29,7 +29,7 @@ class Throttle:
         self._changed = asyncio.Condition()
 
     async def enter(self) -> float:
-        """Wait for a turn, a place, and out any pause; the time of entry."""
+        """Wait for a turn, a free place and the end of any pause; returns the time of entry."""
         now = time.monotonic()
         self._turn = max(now, self._turn + APART)
         if self._turn > now:

@@ -37,7 +37,7 @@ OF_THIS_REQUEST = (
     *("context_length", "context length", "maximum context", "context window", "too long", "too many tokens"),
     *("content_filter", "content management", "moderation", "flagged"),
 )
-"""Words of a refusal that is about what one request holds, so that others may pass."""
+"""Words of a refusal that is about one request only, so that others may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Fault:
     """Why an attempt failed.
 
     ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429; ``hopeless`` says that no request
-    can succeed; ``maybe_paid`` that the endpoint may have worked for us all the same, and will charge for it.
-    ``said`` are the endpoint's own words; ``alone`` says that they are about what this request holds.
+    can succeed; ``maybe_paid`` that the endpoint may charge for it all the same.
+    ``said`` is the endpoint's own message; ``alone`` says that it is about this request only.
     """
 
     reason: str
@@ -118,7 +118,7 @@ async def post(http: ClientSession, settings: Endpoint, body: bytes) -> Reply | 
 def _status(code: int, headers: Mapping[str, str], content: bytes) -> Fault:
     detail = said_in(content)
     if 300 <= code < 400 and (place := headers.get("Location")):
-        detail = f"it moved to {redacted(place)[:WORDS]}; give that address as base_url"
+        detail = f"it moved to {redacted(place)[:WORDS]}; use that address as base_url"
     return fault_of(code, detail, _retry_after(headers))
 
 

@@ -105,9 +105,7 @@ def arm_rows(
 
 
 class _Counting:
-    """Counts the arms of one experiment. Arms often share pool, guards and
-    scorers: each is looked at once.
-    """
+    """Counts the arms of one experiment. Arms often share pool, guards and scorers: each is looked at once."""
 
     def __init__(
         self, experiment: Lineup, pools: Mapping[str | None, Pool], readable: Mapping[str | None, int]
@@ -153,8 +151,8 @@ class _Counting:
         return plan_for(pool, Random(), plain)
 
     def _counted(self, name: str, settings: SelectSettings) -> SelectSettings:
-        """With the tokenizer of the arm's model, which is asked for once: a hub may be
-        slow to say that it is away.
+        """With the tokenizer of the arm's model, which is looked up once: an unreachable hub may be slow to
+        fail.
         """
         model = self.experiment.model(name)
         if model not in self.tokenizers:

@@ -1,6 +1,6 @@
 """Describes what the arms selected: lengths, linguistic features, instruction types and overlap.
 
-Each part is a stage of its own, so that a report written again costs nothing. Features are computed of at
+Each part is a separate stage, so that writing a report again costs nothing. Features are computed of at
 most ``SAMPLE`` rows of the pool and of each subset; they are the rows that a hash of the row number puts
 first, so that a row that is sampled from the pool is sampled from every subset that holds it.
 """
@@ -109,13 +109,13 @@ def audit(
     )
 
 
-def prompt_verbs(job: Job, asked: Sequence[Prompt]) -> tuple[dict[str, str | None], Stage] | None:
+def prompt_verbs(job: Job, prompts: Sequence[Prompt]) -> tuple[dict[str, str | None], Stage] | None:
     """The root verb of each evaluation prompt by its id, or ``None`` where spaCy is not installed."""
-    texts = [instruction((turn.role, turn.content) for turn in prompt.messages) for prompt in asked]
+    texts = [instruction((turn.role, turn.content) for turn in prompt.messages) for prompt in prompts]
     found = _verbs(job, "audit/prompt-verbs", sha256(json.dumps(texts).encode()).hexdigest(), texts)
     if found is None:
         return None
-    return {prompt.prompt_id: parsed[0] for prompt, parsed in zip(asked, found[0], strict=True)}, found[1]
+    return {prompt.prompt_id: parsed[0] for prompt, parsed in zip(prompts, found[0], strict=True)}, found[1]
 
 
 def document_verbs(
@@ -124,7 +124,7 @@ def document_verbs(
     """The root verb of each benchmark document that asks something, by benchmark and document, or ``None``
     where none does or spaCy is not installed.
     """
-    texts = sorted({_plain(text) for asked in questions.values() for text in asked.values()})
+    texts = sorted({_plain(text) for prompts in questions.values() for text in prompts.values()})
     if not texts:
         return None
     found = _verbs(job, "audit/benchmark-verbs", sha256(json.dumps(texts).encode()).hexdigest(), texts)
@@ -132,7 +132,8 @@ def document_verbs(
         return None
     verbs = {text: parsed[0] for text, parsed in zip(texts, found[0], strict=True)}
     return {
-        name: {doc: verbs[_plain(text)] for doc, text in asked.items()} for name, asked in questions.items()
+        name: {doc: verbs[_plain(text)] for doc, text in prompts.items()}
+        for name, prompts in questions.items()
     }, found[1]
 
 
@@ -206,10 +207,10 @@ def _look(
         **{name: _sample(rows) for name, rows in kept.items()},
     }
     wanted = np.unique(np.concatenate([*sets.values(), np.empty(0, np.int64)]))
-    parts, asked = [], []
+    parts, prompts = [], []
     for batch, instructions in _texts(opened.pool, wanted.tolist()):
         parts.append(_valued(batch, measure, tokenizer))
-        asked += instructions
+        prompts += instructions
     table = pa.concat_tables(parts) if parts else _valued(_batch([]), measure, tokenizer)
     scores = []
     for subset in subsets.values():
@@ -218,7 +219,7 @@ def _look(
                 table = table.append_column(name, values)
                 scores.append(name)
     pq.write_table(table, work / "rows.parquet")
-    write_json(work / "asked.json", asked)
+    write_json(work / "asked.json", prompts)
     read = set(table["row"].to_pylist())
     sampled = {name: [row for row in rows.tolist() if row in read] for name, rows in sets.items()}
     sizes = {POOL: opened.pool.rows, **{name: len(rows) for name, rows in kept.items()}}
@@ -247,15 +248,15 @@ def _sample(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _texts(pool: Pool, rows: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, list[str]]]:
     """Batches of row, source and response, each with the instructions of its rows."""
     waiting: list[tuple[int, str, str]] = []
-    asked: list[str] = []
+    prompts: list[str] = []
     for example in pool.examples(rows) if rows else ():
         waiting.append((example.row, _plain(example.source), _plain(example.response)))
-        asked.append(_plain(instruction((turn.role, turn.content) for turn in example.messages)))
+        prompts.append(_plain(instruction((turn.role, turn.content) for turn in example.messages)))
         if len(waiting) == BATCH:
-            yield _batch(waiting), asked
-            waiting, asked = [], []
+            yield _batch(waiting), prompts
+            waiting, prompts = [], []
     if waiting:
-        yield _batch(waiting), asked
+        yield _batch(waiting), prompts
 
 
 def _batch(rows: Sequence[tuple[int, str, str]]) -> pa.RecordBatch:

@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 
 def model_subject(name: str, adapter: Path | None, template: str, settings: BenchSettings) -> Subject:
-    """A model by name or folder. A folder that holds only a LoRA adapter brings its base model's name along.
+    """A model by name or folder. A folder with only a LoRA adapter names its base model.
 
-    Raises ConfigError and MissingPart for a model that cannot be had.
+    Raises ConfigError and MissingPart for a model that is not available.
     """
     folder = Path(name).expanduser()
     if (
@@ -63,12 +63,12 @@ def _base_of(adapter: Path) -> str:
 
 
 def endpoint_subject(endpoint: ServedModel) -> Subject:
-    """A model behind an OpenAI-compatible endpoint. Its identity is its name: what
-    answers there cannot be hashed.
+    """A model behind an OpenAI-compatible endpoint. Its identity is its name, because its weights cannot be
+    hashed.
     """
-    # Neither how fast it is asked nor a password in its address changes an answer.
-    told = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
-    return Subject("model", str(told), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
+    # Neither the request rate nor a password in the address changes an answer.
+    of_endpoint = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
+    return Subject("model", str(of_endpoint), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,13 @@ def bench_lines(entries: Sequence[dict[str, Any]], of: str) -> list[str]:
     lines = []
     for one in entries:
         known = one["requests"] is not None
-        asked = (
+        requests = (
             f"{one['documents']:,} documents, {one['requests']:,} requests"
             if known
             else "a task of lm-eval: size unknown"
         )
         time = "time unknown" if one["hours"] is None else f"some {duration(3600 * one['hours'])}"
-        lines.append(f"bench {one['benchmark']}: {asked} to {of}, {time}")
+        lines.append(f"bench {one['benchmark']}: {requests} to {of}, {time}")
     return lines
 
 

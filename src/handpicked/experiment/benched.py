@@ -61,10 +61,10 @@ def questions(benched: Sequence[Benched]) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     for one in benched:
-        asked = found.setdefault(one.benchmark, {})
+        of_benchmark = found.setdefault(one.benchmark, {})
         for sample in one.samples:
             if sample.get("question") is not None:
-                asked[_document(sample)] = sample["question"]
+                of_benchmark[_document(sample)] = sample["question"]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The benchmark stages: one for each benchmark of each arm. Each resumes alone, and one failure stops no
+"""The benchmark stages: one for each benchmark of each arm. Each resumes separately, and a failure stops no
 other.
 """
 
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
 RESULT, SAMPLES = "result.json", "samples.jsonl"
 BENCH = 1
-"""The version of how benchmarks are asked and read here. Raise it when the same documents
-would be scored otherwise.
+"""The version of how benchmarks are run and read here. Raise it when the same documents would score
+differently.
 """
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is benchmarked: how it is opened (once, when the first benchmark needs
-    it) and what identifies it.
-    """
+    """What is benchmarked: how it is opened (once, when the first benchmark needs it) and what identifies it."""
 
     name: str
     identity: str
@@ -76,14 +74,14 @@ def run_benchmarks(
     """
     tasks = tasks_of(names)
     data = check_files(tasks, settings.data)
-    asked_in_chat = [task for task in tasks if _in_chat(task, settings, subject)]
+    chat_tasks = [task for task in tasks if _in_chat(task, settings, subject)]
 
     @cache
     def lm() -> Any:
-        return subject.open(subject.template if asked_in_chat else None)
+        return subject.open(subject.template if chat_tasks else None)
 
     return [
-        _one(store, subject, task, data.get(task), settings, task in asked_in_chat, lm, progress)
+        _one(store, subject, task, data.get(task), settings, task in chat_tasks, lm, progress)
         for task in tasks
     ]
 
@@ -150,7 +148,7 @@ def _one(
 
 
 def _libraries(task: str, subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
-    """What computes the results: behind an endpoint nobody can say which libraries answer."""
+    """What computes the results; the libraries behind an endpoint are unknown."""
     measured = ("lm-eval", "nltk", "rouge-score") if _free_text(task) else ("lm-eval",)
     if subject.endpoint is not None:
         return measured

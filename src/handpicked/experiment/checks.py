@@ -37,9 +37,7 @@ Mistakes = list[tuple[Location, str]]
 
 
 def mistakes(experiment: Experiment) -> Mistakes:
-    """Every name that means nothing and every file that is not there, with its
-    place in the experiment file.
-    """
+    """Every unknown name and every missing file, with its place in the experiment file."""
     return [
         *_arms(experiment),
         *_scorers(experiment),
@@ -55,7 +53,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
 
 
 def missing_parts(experiment: Experiment) -> list[str]:
-    """What the experiment needs and this machine lacks, each as a sentence that says how to get it."""
+    """What the experiment needs and this machine lacks, each with how to get it."""
     found = []
     trained = [name for name, arm in experiment.arms.items() if arm.by != "none"]
     needed = ["transformers", "torch", *(("trl", "peft", "accelerate", "datasets") if trained else ())]
@@ -102,12 +100,12 @@ def missing_parts(experiment: Experiment) -> list[str]:
 
 
 def _arms(experiment: Experiment) -> Mistakes:
-    """Methods that nobody knows, and settings that a method does not take."""
+    """Unknown methods, and settings that a method does not take."""
     found: Mistakes = []
     for name, arm in experiment.arms.items():
         if arm.by == "none":
             found += [
-                (("arms", name, key), f"arm '{name}' is not trained: '{key}' means nothing.")
+                (("arms", name, key), f"arm '{name}' is not trained: '{key}' has no effect there.")
                 for key in arm.options
             ]
             continue
@@ -140,9 +138,8 @@ def _scorers(experiment: Experiment) -> Mistakes:
 
 
 def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
-    """What the scorers that an arm ranks by are made of, which looks at every file that they need. A field of
-    its pool goes before a scorer of that name; whether the pool has it is looked up only where the scorer
-    could not be made.
+    """Makes the scorers that an arm ranks by, which checks every file that they need. A field of the pool
+    takes precedence over a scorer of that name; the pool is read only where the scorer could not be made.
     """
     try:
         return _scorer_identities(arm)
@@ -154,9 +151,7 @@ def _scored_by(experiment: Experiment, arm: ArmSettings) -> list[str]:
 
 
 def _own_fields(experiment: Experiment, arm: ArmSettings) -> Sequence[str]:
-    """The fields of the arm's pool; none where it cannot be read, which is
-    reported as a mistake of its own.
-    """
+    """The fields of the arm's pool; none where it cannot be read, which is reported separately."""
     settings = experiment.pool if arm.pool is None else experiment.pools.get(arm.pool)
     if arm.field is None or settings is None:
         return ()
@@ -229,8 +224,8 @@ def _models(experiment: Experiment) -> Mistakes:
 
 
 def _model(at: Location, settings: ModelSettings) -> Mistakes:
-    """A folder that is no model is a mistake; a part or a hub that is missing
-    here is not the file's fault.
+    """A folder that is not a model is a mistake; a part or a hub that is missing here is not the file's
+    fault.
     """
     try:
         resolve(settings)
@@ -280,21 +275,21 @@ def _templates(experiment: Experiment) -> Mistakes:
 
 
 def _empty(experiment: Experiment) -> Mistakes:
-    """Arms that ask for no row: trained on nothing, they would be the base model under another name."""
+    """Arms of 0 rows: without training they would be the base model under another name."""
     return [
         (
             ("arms", name, field),
-            f"arm '{name}': {field} is 0, so nothing would be trained. Ask for some "
+            f"arm '{name}': {field} is 0, so nothing would be trained. Give it some "
             "rows; 'by: none' is the base model.",
         )
         for name, arm in experiment.arms.items()
-        for field, asked in (("size", arm.size), ("fraction", arm.fraction))
-        if asked == 0
+        for field, requested in (("size", arm.size), ("fraction", arm.fraction))
+        if requested == 0
     ]
 
 
 def _own_templates(experiment: Experiment) -> set[str]:
-    """The names of the chat templates that the models' tokenizers bring, of those that can be had here.
+    """The names of the chat templates in the tokenizers of the models that are available here.
 
     Tokenizers are loaded only where a name is not one of ours.
     """
@@ -312,7 +307,7 @@ def _own_templates(experiment: Experiment) -> set[str]:
 
 
 def _benchmarks(experiment: Experiment) -> Mistakes:
-    """Names that nobody knows, and local files that are missing or hold something else."""
+    """Unknown names, and local files that are missing or hold something else."""
     evaluate = experiment.evaluate
     try:
         check_files(tasks_of(evaluate.benchmarks), evaluate.bench.data)

@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
 REFINE_PROMPT_TOKENS = 250
-"""Tokens of a rewriting prompt beside the row's own, about those of the one that is shipped."""
+"""Tokens of a rewriting prompt beside the row's own, about as many as in the shipped one."""
 CONFIGURED = "its configuration"
 """Where a model's shape is from, when its files are here."""
 CPU_GIB = 20
-"""Memory of one arm, in GiB, beyond which a GPU is said to be missing."""
+"""Memory of one arm, in GiB, beyond which a missing GPU is reported."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _bases(experiment: Experiment) -> dict[str, ModelSettings]:
 
 
 def _absent(experiment: Experiment, sizes: Mapping[str, tuple[ModelSize | None, str]]) -> set[str]:
-    """The models whose files cannot be had here: their shape was guessed."""
+    """The models whose files are not available: their shape was guessed."""
     return {model.name for name, model in _bases(experiment).items() if sizes[name][1] != CONFIGURED}
 
 
@@ -232,7 +232,7 @@ def _refinement(
 
 
 def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[str, Any]:
-    """Prompts, comparisons, and the judge's calls with their cost; ``reckoned`` are the rows held out of each
+    """Prompts, comparisons, and the judge's calls with their cost; ``reckoned`` are the held-out rows of each
     pool.
     """
     experiment = expanded.experiment
@@ -250,13 +250,13 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[
         sets[prompts.name] = len(listed)
         words += sum(len(prompt.text) for prompt in listed) // 4
         texts += texts_of(listed, prompts.references)
-    asked = sum(sets.values())
+    count = sum(sets.values())
     arms = len(experiment.arms)
     pairs = len(expanded.meetings())
     judges = []
     for settings in evaluate.judges:
         judge = load_judge(settings.name)
-        calls = 2 * pairs * asked if judge.asks else 0
+        calls = 2 * pairs * count if judge.asks else 0
         prompt_tokens = (
             calls * (len(judge.template) // 4 + 2 * evaluate.generate.max_new_tokens) + 2 * pairs * words
         )
@@ -265,7 +265,7 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[
         if judge.asks and settings.price_in is not None and settings.price_out is not None:
             cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
         judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})
-    return {"prompts": sets, "comparisons": pairs, "answers": arms * asked, "judges": judges, "texts": texts}
+    return {"prompts": sets, "comparisons": pairs, "answers": arms * count, "judges": judges, "texts": texts}
 
 
 def _benchmarks(
@@ -298,7 +298,7 @@ def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
 
 
 def _machine(devices: str, assume: str | None) -> Machine:
-    """The machine to plan for; without torch, which alone could tell of a GPU, a CPU."""
+    """The machine to plan for; a CPU where torch, which is needed to find GPUs, is missing."""
     if assume is not None:
         return assumed(assume)
     try:

@@ -39,11 +39,11 @@ def text_of(planned: DryRun) -> str:
         lines.append(f"refine  {part['arm']} ({part['model']}): {part['calls']:,} calls, {cost}")
     lines += [f"score   {part['arm']}: {part['scorer']}: {part['takes']}" for part in planned.scored]
     for judge in evaluation["judges"]:
-        asked = f" ({judge['model']})" if judge["model"] else ""
+        named = f" ({judge['model']})" if judge["model"] else ""
         cost = "free" if not judge["calls"] else "cost unknown: give price_in and price_out"
         if judge["at_most_usd"] is not None:
             cost = f"at most ${judge['at_most_usd']:,.2f}"
-        lines.append(f"judge   {judge['name']}{asked}: {judge['calls']:,} calls, {cost}")
+        lines.append(f"judge   {judge['name']}{named}: {judge['calls']:,} calls, {cost}")
     for one in evaluation["benchmarks"]:
         known = one["requests"] is not None
         requests = f"{one['requests']:,} requests on all arms" if known else "of lm-eval: size unknown"
@@ -111,7 +111,7 @@ def _start_lines(planned: DryRun) -> list[str]:
 
 
 def _advice(arms: Sequence[PlannedArm]) -> list[str]:
-    """What would fit where arms do not, once for all arms that it is true of."""
+    """What would fit where arms do not, once for all arms with the same advice."""
     of: dict[str, list[str]] = {}
     for arm in arms:
         if arm.advice:

@@ -1,6 +1,4 @@
-"""Reads an experiment file into an ``Experiment``, or reports all of its mistakes
-at once with their lines.
-"""
+"""Reads an experiment file into an ``Experiment``, or reports all of its mistakes at once with their lines."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), *, also: Check = lambd
     """The experiment in ``path``, or of that name among those that come with handpicked, with
     ``key.sub=value`` overrides applied (values are YAML; paths in them begin at the current folder).
 
-    ``also`` adds mistakes that only the stages can know, such as an unknown selector, each with its location.
+    ``also`` adds mistakes that only the stages can find, such as an unknown selector, each with its location.
     Raises ConfigError with all mistakes: file, line, field, what is wrong, what was probably meant.
     """
     path = experiment_file(Path(path))
@@ -172,7 +170,7 @@ def _note_lines(
 
 
 def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Location, str]:
-    """Apply ``key.sub=value``; say which path came from which override. ``pool=FILE`` is
+    """Apply ``key.sub=value`` and return the override that each path came from. ``pool=FILE`` is
     short for ``pool.path=FILE``.
     """
     origins: dict[Location, str] = {}
@@ -217,9 +215,7 @@ def _assign(target: Any, key: str, value: Any, override: str, mistakes: list[str
 
 
 def _of_document(location: Sequence[str | int], document: Any) -> Location:
-    """Pydantic's location without the parts it adds for unions and key checks,
-    which are not in the document.
-    """
+    """Pydantic's location without the parts it adds for unions and key checks."""
     kept: list[str | int] = []
     value = document
     for part in location:
@@ -241,7 +237,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     name = ".".join(str(part) for part in location if part != "[key]")
     kind = error["type"]
     if kind == "extra_forbidden":
-        return f"'{name}' is no field here.{did_you_mean(str(location[-1]), _fields_at(location[:-1]))}"
+        return f"'{name}' is not a field here.{did_you_mean(str(location[-1]), _fields_at(location[:-1]))}"
     if kind == "missing":
         return f"'{name}' is missing; it must be given."
     if kind == "literal_error":
@@ -274,7 +270,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _cross_check(experiment: Experiment) -> list[tuple[Location, str]]:
-    """Mistakes that only show between fields."""
+    """Mistakes in the combination of fields."""
     mistakes = arms.mistakes(experiment)
     seen: set[str] = set()
     for index, prompts in enumerate(experiment.evaluate.prompts):

@@ -1,6 +1,4 @@
-"""``handpicked init``: a shipped experiment as a file of one's own, with the schema
-that editors check it by.
-"""
+"""``handpicked init``: copies a shipped experiment and the schema that editors check it by."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 def write_first(name: str, file: Path) -> list[Path]:
     """Write the shipped experiment ``name`` to ``file`` and beside it the schema and the data that it names;
-    the files written, the experiment first. A schema that is there is replaced: it is that of another
-    version.
+    returns the files written, the experiment first. An existing schema is replaced, because it may be of
+    another version.
 
     Raises:
         ConfigError: there is no such experiment, or one of the files exists already; nothing is written.

@@ -29,8 +29,7 @@ from handpicked.workers import THIS_MACHINE, Workers
 
 @dataclass(frozen=True)
 class Job:
-    """What every stage needs: where to put things, what is wanted, who shows progress, and which
-    devices work."""
+    """What every stage needs: the store, the experiment, the progress and the devices."""
 
     store: Run
     lineup: Lineup
@@ -63,8 +62,8 @@ class OpenPool:
 
 @dataclass(frozen=True)
 class Subset:
-    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of
-    its rows, how they are read.
+    """One arm's subset: its folder (``selected.jsonl``, ``scores.parquet``, ...), the hash of its rows, and
+    how to read them.
 
     ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of
     the selection. ``scores`` are the stages of the scores by models that it was selected by.
@@ -94,7 +93,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one arm's model did on the prompts: its records and the stage that made them."""
+    """What one arm's model produced on the prompts: the records and the stage that made them."""
 
     records: Sequence[Any]
     identity: str
@@ -144,8 +143,8 @@ def reread(settings: PoolSettings, file: Path) -> Pool:
 
 
 def tokenizer(model: ModelSettings) -> str | None:
-    """What lengths are counted with: the model's own tokenizer. The bundled model's is
-    the embedded default, None.
+    """The tokenizer that counts lengths: the model's own. None is the embedded one, which is the bundled
+    model's.
     """
     if model.name == BUNDLED_LM:
         return None
@@ -157,7 +156,7 @@ def selection_settings(lineup: Lineup, name: str) -> SelectSettings:
     """How an arm's rows are selected. Lengths in tokens are counted with its model's own tokenizer.
 
     Raises:
-        MissingPart, ModelError, ConfigError: the model is not there.
+        MissingPart, ModelError, ConfigError: the model is missing.
     """
     arm = lineup.experiment.arms[name]
     settings = SelectSettings.model_validate(arm.model_dump(include=set(SelectSettings.model_fields)))

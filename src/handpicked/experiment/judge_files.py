@@ -41,7 +41,7 @@ MOST_REASONS = 3
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of it: where it lies, what was said, what could not be paired."""
+    """The outcome: the folder, the remarks, and what could not be paired."""
 
     results: Judgements
     said: tuple[str, ...]
@@ -65,8 +65,7 @@ def judge_files(
     unpaired.json, judgements.json.
 
     ``references`` is a file of prompts and good answers, for pairs that have none. Several judges also make a
-    panel. Raises PoolError for files that hold no answers or share no prompt,
-    and what the judges raise.
+    panel. Raises PoolError for files that hold no answers or share no prompt, and what the judges raise.
     """
     one, other = read_answers(a), read_answers(b)
     paired = pair_up(one, other)
@@ -92,12 +91,14 @@ def judge_files(
 
 
 def read_counts(verdicts: Sequence[Verdict]) -> str:
-    """How many pairs have a verdict, and of the others' reviews the most frequent reasons."""
+    """How many pairs have a verdict, and the most frequent reasons why others have none."""
     without = [verdict for verdict in verdicts if verdict.strict == "unparsed"]
     counted = f"{len(verdicts) - len(without):,} of {len(verdicts):,} verdicts could be read"
     reasons = Counter(r.reason for verdict in without for r in verdict.reviews if r.reason)
-    told = "; ".join(f"{reason} ({count:,} replies)" for reason, count in reasons.most_common(MOST_REASONS))
-    return f"{counted}; of the others: {told}" if told else counted
+    failures = "; ".join(
+        f"{reason} ({count:,} replies)" for reason, count in reasons.most_common(MOST_REASONS)
+    )
+    return f"{counted}; of the others: {failures}" if failures else counted
 
 
 def refuse_unread(judged: Judged, out: Path | None = None) -> None:
@@ -113,17 +114,17 @@ def refuse_unread(judged: Judged, out: Path | None = None) -> None:
     ]
     if unread and all(set(entry.health.unparsed_reasons) == {NO_REFERENCE} for entry in unread):
         raise ConfigError(_without_references(unread[0].health.pairs, out))
-    told = [
+    failures = [
         f"judge {entry.judge}: not one of {entry.health.pairs:,} verdicts could be read. "
         f"{'; '.join(entry.health.unparsed_reasons)}"
         for entry in unread
     ]
-    if told:
-        raise EndpointError("\n".join(told))
+    if failures:
+        raise EndpointError("\n".join(failures))
 
 
 def _without_references(pairs: int, out: Path | None) -> str:
-    """What to do where the judge that needs no key has nothing to compare with."""
+    """What to do where reference-similarity has no references."""
     vote = "" if out is None else f"\n  - vote on the pairs yourself, blind: handpicked inspect {out}"
     return (
         f"Nothing was judged: none of the {pairs:,} pairs has a reference, and reference-similarity compares "
@@ -138,7 +139,7 @@ def _without_references(pairs: int, out: Path | None) -> str:
 
 
 def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
-    """What was judged, for ``handpicked inspect``."""
+    """Writes the judged pairs, for ``handpicked inspect``."""
     write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs), private=True)
 
 
@@ -153,8 +154,8 @@ def calibrate(
     """How far judges agree with people, on pairs that people have labelled: agreement
     and kappa, with intervals.
 
-    Without ``judges``, those whose verdicts are stored beside the labels (or in the file ``verdicts``):
-    nothing is asked. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what
+    Without ``judges``, the judges whose verdicts are stored beside the labels (or in the file ``verdicts``);
+    no model is called. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what
     they say.
     """
     known = read_labelled(labelled, verdicts)
@@ -164,7 +165,7 @@ def calibrate(
     ]
     if not judges:
         found = _stored(known, labelled)
-        said.append(f"stored verdicts of {', '.join(known.judged)}: nothing is asked")
+        said.append(f"stored verdicts of {', '.join(known.judged)}: no model is called")
     elif out is None:
         raise ConfigError("-o is missing: the folder for the verdicts.")
     else:
@@ -186,7 +187,7 @@ def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
 
     if not known.judged:
         raise ConfigError(
-            f"{given_name(labelled)} holds labels and no verdicts of a judge: name one by --judge."
+            f"{given_name(labelled)} holds labels but no verdicts of a judge: name a judge with --judge."
         )
     return [
         verdict(pair, judge, reviews)
@@ -238,9 +239,7 @@ def write_batches(pairs: Sequence[Pair], judges: Sequence[JudgeSettings], out: P
 
 
 def pairs_of(files: Sequence[Path], labelled: Path | None, references: Path | None = None) -> Sequence[Pair]:
-    """The pairs of two files of answers, or the labelled ones of one file; with
-    ``references`` from a file.
-    """
+    """The pairs of two files of answers, or the labelled ones of one file; with ``references`` from a file."""
     pairs: Sequence[Pair] = (
         read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
     )
@@ -255,7 +254,7 @@ def replay_file(
     a: str | None = None,
     b: str | None = None,
 ) -> Judged:
-    """Everything that can be known of stored reviews, with no call.
+    """Statistics of stored reviews; no model is called.
 
     ``reversed_`` holds the reviews of the other order, where each order has its own file; ``a`` and ``b``
     name the models that are compared. With ``out``, also written there; where the reviews come with the
@@ -327,9 +326,7 @@ def _finished(
     grades: Mapping[str, tuple[MeanGrade, ...]] | None = None,
     labels: Sequence[Outcome] | None = None,
 ) -> Judged:
-    """Judgements of the verdicts, with what people voted in ``out`` and with
-    people's ``labels``, one a pair.
-    """
+    """Judgements of the verdicts, with what people voted in ``out`` and with people's ``labels``, one a pair."""
     found = judgements(verdicts, pairs)
     if labels is not None:
         found = tuple(

@@ -32,8 +32,8 @@ def judge(
     ``a`` and ``b`` are files of answers, or their rows as any object that ``read`` takes; a model is called
     by its field ``generator``, else by its file, else A and B. ``by`` names a judge or several (these also
     make a panel), and ``settings`` are the fields of ``JudgeSettings``, such as ``model="gpt-4o"``. ``out``
-    gets verdicts.jsonl, pairs.jsonl, unpaired.json and judgements.json; it is needed where replies are paid
-    for, because they are kept there.
+    gets verdicts.jsonl, pairs.jsonl, unpaired.json and judgements.json; it is needed where replies cost
+    money, because they are kept there.
 
     Raises:
         ConfigError: an unknown judge or setting. PoolError: no answers, or no prompt in common.
@@ -59,15 +59,15 @@ def calibrate(
 ) -> Judged:
     """How far judges agree with people, on pairs that people have labelled (a file, or rows as an object).
 
-    Without ``by``, the judges whose verdicts stand beside the labels, or in ``verdicts``, and nothing is
-    asked. The rest is as for ``judge``.
+    Without ``by``, the judges whose verdicts are stored beside the labels or in ``verdicts``; no model is
+    called. The other parameters are those of ``judge``.
     """
     judges = _judges(by, settings)
     with ExitStack() as stack:
         file = stack.enter_context(as_file(labelled, "labelled pairs"))
         stored = None if verdicts is None else stack.enter_context(as_file(verdicts, "verdicts"))
         if not judges and stored is None and not has_verdicts(file):
-            raise ConfigError("by: the pairs hold labels and no verdicts of a judge; name a judge.")
+            raise ConfigError("by: the pairs hold labels but no verdicts of a judge; name a judge.")
         folder = stack.enter_context(_folder(out, judges)) if judges else None if out is None else Path(out)
         judged = judge_files.calibrate(file, judges, folder, progress, verdicts=stored)
     refuse_unread(judged)
@@ -82,7 +82,7 @@ def replay(
     b: str | None = None,
     out: str | Path | None = None,
 ) -> Judged:
-    """Everything that can be known of stored reviews (a file, or rows as an object), with no call.
+    """Statistics of stored reviews (a file, or rows as an object); no model is called.
 
     ``reversed_`` holds the reviews of the other order, where each order is apart; ``a`` and ``b`` name the
     models that are compared. Raises PoolError where the reviews are not recognised.
@@ -100,7 +100,7 @@ def _judges(by: str | Sequence[str], settings: dict[str, Any]) -> list[JudgeSett
 
 @contextmanager
 def _folder(out: str | Path | None, judges: Sequence[JudgeSettings]) -> Iterator[Path]:
-    """The folder for the verdicts: ``out``, or one that is deleted where nothing is lost by it."""
+    """The folder for the verdicts: ``out``, or a temporary one where no paid replies must be kept."""
     if out is not None:
         yield Path(out)
         return

@@ -1,4 +1,4 @@
-"""Finds what is wrong with how trainings are to be started and tracked, before any work starts."""
+"""Checks how trainings are to be started and tracked, before any work starts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Mistakes = list[tuple[Location, str]]
 
 
 def launch_mistakes(experiment: Experiment, machine: Machine) -> Mistakes:
-    """Every ``launch`` that means nothing or cannot be done on ``machine``, and every tracker that nobody
-    knows, with its place in the experiment file.
+    """Every ``launch`` that is unknown or impossible on ``machine``, and every unknown tracker, with its
+    place in the experiment file.
     """
     return [mistake for at, settings in _sections(experiment) for mistake in _of(at, settings, machine)]
 
@@ -43,7 +43,7 @@ def launched(experiment: Experiment, launch: str | None) -> Experiment:
 
 
 def missing_for_training(experiment: Experiment) -> list[str]:
-    """The trackers and the 4-bit library that are asked for and not installed, each with how to get it."""
+    """The requested trackers and 4-bit library that are not installed, each with how to get it."""
     four_bits = any(settings.method == "qlora" for _, settings in _sections(experiment))
     lacking = four_bits and importlib.util.find_spec("bitsandbytes") is None
     named = dict.fromkeys(name for _, settings in _sections(experiment) for name in settings.report_to)
@@ -90,23 +90,23 @@ def _of(at: Location, settings: TrainSettings, machine: Machine) -> Iterator[tup
     if launch == "fsdp" and not machine.gpu:
         yield (
             (*at, "launch"),
-            "FSDP shares weights out over GPUs, and the devices are "
-            f"{machine.name}: Accelerate would do plain "
-            "DDP there without a word. Set launch: ddp, or auto.",
+            "FSDP shards weights over GPUs, and the devices are "
+            f"{machine.name}: Accelerate would silently do "
+            "plain DDP there. Set launch: ddp, or auto.",
         )
     if launch == "fsdp" and settings.method == "qlora":
         yield (
             (*at, "launch"),
-            "the 4-bit weights of qlora are not shared out by FSDP. Set launch: one or ddp, or method: lora.",
+            "FSDP cannot shard the 4-bit weights of qlora. Set launch: one or ddp, or method: lora.",
         )
 
 
 def _no_config(file: str) -> str | None:
-    """Why a file is no Accelerate config; None where it is one."""
+    """Why a file is not an Accelerate config; None where it is one."""
     path = Path(file).expanduser()
     if not path.is_file():
         return (
-            f"launch '{file}' is none of {', '.join(LAUNCHES)} and no file of an Accelerate config."
+            f"launch '{file}' is neither one of {', '.join(LAUNCHES)} nor the file of an Accelerate config."
             f"{did_you_mean(file, LAUNCHES)}"
         )
     try:
@@ -114,5 +114,5 @@ def _no_config(file: str) -> str | None:
     except (OSError, ValueError, YAMLError) as error:
         return f"launch: {file} cannot be read as an Accelerate config: {first_line(error)}"
     if not isinstance(found, dict) or "num_processes" not in found:
-        return f"launch: {file} is no Accelerate config: it has no num_processes. 'accelerate config' writes one."
+        return f"launch: {file} is not an Accelerate config: it has no num_processes. 'accelerate config' writes one."
     return None

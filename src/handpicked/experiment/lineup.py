@@ -84,7 +84,7 @@ class Lineup:
         """The arms that are to be compared: only within a base model.
 
         With ``pairs: all`` every two. Else the candidate meets every other family, and of one with sizes the
-        arm of its own size (all of them where none has it). So that a size curve has one yardstick, every
+        arm of the same size (all of them where none has it). So that a size curve has one yardstick, every
         size of a family meets the base model, and so does training on the whole pool.
         """
         found: dict[tuple[str, str], None] = {}
@@ -212,7 +212,7 @@ def _candidates(experiment: Experiment, arms: Sequence[Arm]) -> tuple[str, ...]:
 
 
 def mistakes(experiment: Experiment) -> list[tuple[Location, str]]:
-    """What is wrong with arms, sizes, seeds, models and pools, each with its place in the file."""
+    """Mistakes in arms, sizes, seeds, models and pools, each with its place in the file."""
     found: list[tuple[Location, str]] = []
     for name, arm in experiment.arms.items():
         found += [
@@ -233,12 +233,12 @@ def _of_arm(arm: ArmSettings, experiment: Experiment) -> Iterator[tuple[Location
     if arm.by in WHOLE and given:
         yield (
             (given[0],),
-            f"is {'the base model' if arm.by == 'none' else 'the whole pool'}: '{given[0]}' means nothing.",
+            f"is {'the base model' if arm.by == 'none' else 'the whole pool'}: '{given[0]}' has no effect there.",
         )
     if arm.by not in WHOLE and len(given) != 1:
         yield (), "needs exactly one of 'size' and 'fraction', or several as 'sizes' or 'fractions'."
     if arm.seeds and arm.by == "none":
-        yield ("seeds",), "is not trained: 'seeds' mean nothing."
+        yield ("seeds",), "is not trained: 'seeds' have no effect there."
     if arm.seeds and "seed" in arm.model_fields_set:
         yield ("seeds",), "has both 'seed' and 'seeds'; keep one of them."
     for field in ("sizes", "fractions", "seeds"):
@@ -247,7 +247,7 @@ def _of_arm(arm: ArmSettings, experiment: Experiment) -> Iterator[tuple[Location
             yield (field,), f"has a value twice in '{field}'."
     if arm.by == "none" and (arm.refine or arm.pool):
         field = "refine" if arm.refine else "pool"
-        yield (field,), f"is not trained: '{field}' means nothing."
+        yield (field,), f"is not trained: '{field}' has no effect there."
     if arm.by == "length-matched" and arm.of is None:
         yield (), "needs 'of', the arm whose lengths it matches."
     for field, known in (("model", experiment.models), ("pool", experiment.pools)):
@@ -258,7 +258,7 @@ def _of_arm(arm: ArmSettings, experiment: Experiment) -> Iterator[tuple[Location
 
 
 def _names(expanded: Lineup) -> Iterator[tuple[Location, str]]:
-    """Two arms that come to one name."""
+    """Two arms that would have the same name."""
     seen: dict[str, str] = {}
     for arm in expanded.arms:
         for name in dict.fromkeys((arm.name, *arm.members)):
@@ -266,7 +266,7 @@ def _names(expanded: Lineup) -> Iterator[tuple[Location, str]]:
                 at: Location = ("arms", arm.family)
                 yield (
                     at,
-                    f"arm '{arm.family}' comes to the name '{name}', as arm '{seen[name]}' does; rename one.",
+                    f"arm '{arm.family}' would be named '{name}', which arm '{seen[name]}' is named; rename one.",
                 )
             seen[name] = arm.family
 
@@ -293,9 +293,12 @@ def _references(experiment: Experiment, expanded: Lineup) -> Iterator[tuple[Loca
             continue
         other = experiment.arms[target]
         if target == family or other.of is not None or other.by == "none":
-            yield at, f"arm '{family}' must match an arm that stands by itself and has a subset."
+            yield (
+                at,
+                f"arm '{family}' must match an arm that selects a subset and does not itself match another.",
+            )
         elif other.pool != written.pool:
-            yield at, f"arm '{family}' must match an arm of its own pool."
+            yield at, f"arm '{family}' must match an arm that selects from the same pool."
         else:
             yield from _ambiguous(experiment, expanded, family, of, at)
 
@@ -317,8 +320,7 @@ def _ambiguous(
 
 
 def members_of(expanded: Lineup, only: Sequence[str]) -> list[str]:
-    """The models to work on, in the file's order; ``only`` names families, arms or
-    single models.
+    """The models to work on, in the file's order; ``only`` names families, arms or single models.
 
     Raises ConfigError for a name that there is not.
     """

@@ -1,5 +1,5 @@
-"""Everything one can name in an experiment file or on the command line: what it does, its source,
-its cost and its settings.
+"""Every method that an experiment file or the command line can name: what it does, its source, cost and
+settings.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _setting(one: Setting) -> SettingEntry:
 
 
 def _type(kind: Any) -> str:
-    """A type as a reader of the docs knows it: ``int``, ``nearest | random | longest``."""
+    """A type as the docs show it: ``int``, ``nearest | random | longest``."""
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
         return " | ".join(map(str, arguments))

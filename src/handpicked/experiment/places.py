@@ -1,4 +1,4 @@
-"""Where an experiment file lies, and the files that it names.
+"""The location of an experiment file, and of the files that it names.
 
 A relative path in an experiment file begins at the folder of that file; where nothing is there, at the
 current folder.
@@ -35,7 +35,7 @@ FILES: Sequence[tuple[str, ...]] = (
     ("evaluate", "judges", "*", "name"),
     ("evaluate", "bench", "data"),
 )
-"""The fields that may name a file or a folder; ``*`` stands for any name or position."""
+"""The fields that may name a file or a folder; ``*`` is any name or position."""
 
 
 def shipped_experiments() -> list[str]:
@@ -87,7 +87,7 @@ def _places(node: Any, fields: Sequence[str]) -> Iterator[tuple[Any, Any]]:
 
 
 def _from(value: Any, folder: Path) -> Any:
-    """A path, several, or a method in a file of the user's, with its settings or without."""
+    """A path, several paths, or a method in a user's file, with or without settings."""
     if isinstance(value, list):
         return [_from(one, folder) for one in value]
     if isinstance(value, dict):

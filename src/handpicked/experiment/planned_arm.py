@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
 A_GPU = Machine((Device("cuda"),), None, "a GPU")
-"""What a model is planned for that is too large for the CPU here."""
+"""The machine to plan for where a model is too large for this CPU."""
 Costs = list[tuple[int, int]]
 """(response tokens, prompt tokens) of every row of a pool."""
 
@@ -116,7 +116,7 @@ def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> L
 def arm_likely_rows(
     expanded: Lineup, arm: ArmSettings, costs: Costs, rows: int, max_length: int
 ) -> LikelyRows:
-    """Of an arm that matches the lengths of another one, the rows of that one, which are not its own."""
+    """The rows of the arm whose lengths this arm matches."""
     of = expanded.experiment.arms.get(arm.of or "")
     if of is None:
         return likely_rows(arm, costs, rows, max_length)
@@ -209,7 +209,7 @@ def _weighed(
 
 
 def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
-    """Why training the arm could not move a weight; None where it can, and for the base model."""
+    """Why training cannot change the arm's weights; None where it can, and for the base model."""
     if arm.learning_rate is None:
         return None
     if arm.rows and settings.budget_tokens is not None and settings.budget_tokens < arm.shortest_row:

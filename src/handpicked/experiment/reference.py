@@ -1,5 +1,5 @@
-"""What is published about methods and the experiment file, made from the classes: a page of all
-methods, and the JSON schema.
+"""The reference of methods and the experiment file, made from the classes: a Markdown page and the JSON
+schema.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _settings(method: Any) -> dict[str, Any]:
 
 
 def _beside(methods: Iterable[dict[str, Any]], taken: dict[str, Any]) -> dict[str, Any]:
-    """The settings of all methods; where several mean different things by one name, any of them."""
+    """The settings of all methods; a name that has several meanings takes any of them."""
     found: dict[str, list[Any]] = {}
     for method in methods:
         for name, one in method.get("properties", {}).items():

@@ -40,7 +40,7 @@ KEPT = (
     *("learning_rate", "warmup_steps", "rate_sum", "token_accuracy", "token_accuracy_last_pass"),
     *("weight_change", "weight_change_relative"),
 )
-"""What the report says of a training as the stage kept it, under the same names."""
+"""The fields of a training's result that the report shows, under the same names."""
 
 
 def report(
@@ -48,7 +48,7 @@ def report(
     pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
     models: Mapping[str, Trained],
-    asked: Sequence[Prompt],
+    test_prompts: Sequence[Prompt],
     losses: Mapping[str, Measured | None],
     answers: Mapping[str, Measured],
     verdicts: Mapping[str, Measured],
@@ -59,7 +59,7 @@ def report(
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
-    looked = _looked(job, pools, subsets, asked, answers, benched, measure)
+    looked = _looked(job, pools, subsets, test_prompts, answers, benched, measure)
     ran = ran_stages(pools, subsets, models, losses, answers, verdicts, benched)
     values = {
         name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
@@ -76,7 +76,7 @@ def report(
             arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name, ()))
             for name, trained in models.items()
         ],
-        prompts=asked,
+        prompts=test_prompts,
         completions=completions,
         losses=values,
         verdicts=decided,
@@ -94,7 +94,7 @@ def report(
                 *looked.stages,
             ],
         ),
-        people=votes_on(job.store.folder, judged_pairs(decided, asked, completions), decided),
+        people=votes_on(job.store.folder, judged_pairs(decided, test_prompts, completions), decided),
         benchmarks=[bench_facts(one) for one in benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
     )
@@ -150,16 +150,14 @@ def arm_facts(job: Job, name: str, subset: Subset | None, trained: Trained, leng
 
 
 def _tokenizer(job: Job) -> str | None:
-    """What all lengths are counted with: the tokenizer of the first base model."""
+    """The tokenizer that counts all lengths: that of the first base model."""
     first = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
     return tokenizer(job.lineup.model(first.members[0]))
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What the audit stages found, as ``assemble`` takes it: lengths of pools and
-    subsets, and the looks at both.
-    """
+    """What the audit stages found, as ``assemble`` takes it: lengths and features of pools and subsets."""
 
     pools: Mapping[str | None, Lengths]
     lengths: Mapping[str, Lengths]
@@ -178,12 +176,12 @@ def _looked(
     job: Job,
     pools: Mapping[str | None, OpenPool],
     subsets: Mapping[str, Subset],
-    asked: Sequence[Prompt],
+    test_prompts: Sequence[Prompt],
     answers: Mapping[str, Measured],
     benched: Sequence[Benched],
     measure: Measure,
 ) -> Looked:
-    """Look at what was selected, as it was trained on, and at what was answered, each as a stored stage."""
+    """Audit the selected rows as they were trained on, and the answers, each as a stored stage."""
     name_of = _tokenizer(job) if measure == "tokens" else None
     wholes = {
         name: auditing.lengths(
@@ -198,7 +196,7 @@ def _looked(
         for name, one in subsets.items()
     }
     audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
-    prompts = auditing.prompt_verbs(job, asked)
+    prompts = auditing.prompt_verbs(job, test_prompts)
     documents = auditing.document_verbs(job, questions(benched))
     features, written = auditing.answer_features(job, answers)
     ran = [stage for _, stage in (*wholes.values(), *parts.values())]
@@ -222,9 +220,7 @@ def _audited(
     measure: Measure,
     tokenizer: str | None,
 ) -> tuple[SelectionAudit, Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
-    """The selection audit of the candidate's pool and of every arm that selects from it,
-    by the first seed of each.
-    """
+    """The selection audit of the candidate's pool and of the first seed of every arm that selects from it."""
     chosen = job.experiment.arms
     candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
     pool = chosen[candidate.members[0]].pool
@@ -249,8 +245,8 @@ def _audited(
 
 
 def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> TrainingFacts:
-    """What the stage kept. Where the learning rate comes from is no part of a result,
-    so the experiment says it.
+    """What the stage kept. The origin of the learning rate is not part of a result: it comes from the
+    experiment.
     """
     return TrainingFacts(
         rows=facts["rows_used"],
@@ -280,7 +276,7 @@ def ran_stages(
     verdicts: Mapping[str, Measured],
     benched: Sequence[Benched],
 ) -> list[tuple[str, str, Stage]]:
-    """Every stage that ran with what it is called and its arm, in the order of the path."""
+    """Every stage that ran, with its name and its arm, in the order of the path."""
     ran: list[tuple[str, str, Stage | None]] = [
         ("pool", name or "", pool.stage) for name, pool in pools.items()
     ]
@@ -316,8 +312,7 @@ def provenance(
     command: str,
     ran: Sequence[Stage],
 ) -> dict[str, JsonValue]:
-    """Where the numbers come from: of each stage, which versions, when and on what machine;
-    the rest is of this report.
+    """The provenance of the numbers: versions, time and machine of each stage, and of this report.
 
     Times are those that the stages noted, so that a report rendered again from the same results is the same.
     """
@@ -339,9 +334,7 @@ def provenance(
 
 
 def _origin(stage: Stage) -> dict[str, JsonValue]:
-    """What made a stage, as results.json has it. A stage of an earlier version of
-    handpicked noted none of it.
-    """
+    """What made a stage, as results.json has it; earlier versions of handpicked did not record it."""
     origin = stage.origin
     return {
         "stage": stage.name,

@@ -1,8 +1,7 @@
 """Runs an experiment, one call per stage: pool, subsets, models, losses, answers, verdicts, benchmarks,
 report.
 
-Read this file to know the house. What each stage depends on, and where it puts its
-result, is in ``stages.py``.
+Start reading here. ``stages.py`` says what each stage depends on and where it puts its result.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ Until = Literal["select", "train", "generate", "judge", "bench", "report"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: its folder, and the results that ``results.json`` holds (``None``
-    when it stopped earlier).
+    """The outcome of a run: its folder, and the contents of ``results.json`` (``None`` when it stopped
+    earlier).
     """
 
     folder: Path
@@ -52,7 +51,7 @@ class Outcome:
 
     @property
     def answer(self) -> str:
-        """The answer to the experiment's question, in a sentence."""
+        """One sentence that answers the experiment's question."""
         return self.results.answer.sentence if self.results else ""
 
 
@@ -71,11 +70,11 @@ def run(
     """Run an experiment in ``folder`` (by default ``runs/NAME``), or as much of it as is not done there yet.
 
     ``experiment`` is an experiment file, which is checked before any work begins, or one that ``load`` has
-    read. A stage runs again where its inputs, settings or versions differ from those that made it; with
-    ``keep_versions`` other versions of methods and libraries are no reason. ``until`` stops after a stage;
-    ``only`` restricts selecting, training and generating to some arms; ``devices`` says what models are
-    trained, scored and asked on (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for what is the user's
-    to fix, before any work starts where that can be known.
+    read. A stage runs again where its inputs, settings or versions have changed; ``keep_versions`` keeps
+    results of other versions of methods and libraries. ``until`` stops after a stage; ``only`` restricts
+    selecting, training and generating to some arms; ``devices`` names the devices for training, scoring and
+    generation (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for the user's mistakes, before any work
+    starts where they can be found by then.
     """
     if not isinstance(experiment, Experiment):
         experiment = checked(experiment, devices=devices)

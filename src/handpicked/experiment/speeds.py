@@ -1,7 +1,7 @@
 """What a dry run assumes of models and machines that are not available here.
 
-Operations follow Kaplan et al. (2020, arXiv 2001.08361): 2 a weight a token forward, 4 backward; frozen
-weights save a third of the six, recomputed activations add a third.
+Operations follow Kaplan et al. (2020, arXiv 2001.08361): for each weight and token 2 forward and 4 backward.
+Frozen weights save a third of these six, recomputed activations add a third.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ CPU_FLOPS = 0.06e12
 """Operations a second of two CPU cores in float32 (measured with the bundled model)."""
 
 ON_CPU = 1_000_000_000
-"""Weights beyond which work without a GPU is no plan: times are then those of a GPU."""
+"""Weights beyond which work without a GPU is unrealistic: times are then those of a GPU."""
 CPU_BYTES = 8e9
 """Bytes of weights that two CPU cores read a second: every new token of a batch reads all of them."""
 GPU_STEP, VLLM_STEP = 0.03, 0.01
-"""Seconds of a decoding step on a GPU that are not arithmetic, in transformers and in vLLM."""
+"""Overhead in seconds of a decoding step on a GPU, in transformers and in vLLM."""
 VLLM_BATCH = 256
 """Answers that vLLM decodes at a time."""
 CPU_LOAD, GPU_LOAD = 50.0, 3.0

@@ -71,7 +71,7 @@ GENERATE = 2
 
 
 class Trainer(Protocol):
-    """Who fine-tunes an arm, on whichever devices."""
+    """Fine-tunes an arm, on any devices."""
 
     def train(
         self,
@@ -225,9 +225,7 @@ def train(job: Job, name: str, subset: Subset | None, trainer: Trainer | None) -
     )
     used = stage.facts.get("template", settings.template)
     if used != settings.template and not stage.skipped:
-        job.store.say(
-            f"model/{name}: the model's tokenizer has no chat template of its own; '{used}' was used"
-        )
+        job.store.say(f"model/{name}: the model's tokenizer has no chat template; '{used}' was used")
     if not stage.skipped:
         _say_rows(job, name, stage.facts)
     full = settings.method == "full"
@@ -252,9 +250,7 @@ def _model_libraries(trained: Trained, engine: str = "transformers") -> tuple[st
 
 
 def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
-    """What the chat template left out of the arm's rows, and whether its answers
-    should begin with a thought.
-    """
+    """What the chat template left out of the arm's rows, and whether its answers should begin with a thought."""
     if facts.get("rows_refused"):
         job.store.say(
             f"model/{name}: {facts['rows_refused']} of {facts['rows_in_subset']} rows are left "
@@ -283,8 +279,8 @@ def _weights_identity(folder: Path) -> str:
 
 
 def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
-    """Every evaluation prompt, in the file's order of test sets; a prompt of two test
-    sets belongs to the first.
+    """Every evaluation prompt, in the file's order of test sets; a prompt in two test sets belongs to the
+    first.
     """
     found: dict[str, Prompt] = {}
     for settings in job.experiment.evaluate.prompts:
@@ -298,14 +294,13 @@ def prompts(job: Job, opened: Mapping[str | None, OpenPool]) -> list[Prompt]:
     return list(found.values())
 
 
-def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
-    """The ids of the prompts that the chat template of any arm refuses: no arm answers them.
-    Written down with the reason.
+def _refused(job: Job, test_prompts: Sequence[Prompt]) -> list[str]:
+    """The ids of the prompts that the chat template of any arm refuses; no arm answers them. Logged with the
+    reason.
 
-    A lone user turn is what every template takes, so tokenizers are loaded only
-    where there is another prompt.
+    Every template takes a lone user turn, so tokenizers are loaded only where there are other prompts.
     """
-    unusual = [prompt for prompt in asked if [message.role for message in prompt.messages] != ["user"]]
+    unusual = [prompt for prompt in test_prompts if [message.role for message in prompt.messages] != ["user"]]
     reasons: dict[str, str] = {}
     for (model, name), template in (templates(job.lineup) if unusual else {}).items():
         for prompt, reason in refusals(unusual, template):
@@ -317,11 +312,11 @@ def _refused(job: Job, asked: Sequence[Prompt]) -> list[str]:
         write_text(rejected, "".join(lines))
         one, reason = next(iter(reasons.items()))
         job.store.say(
-            f"prompts: {len(reasons)} of {len(asked)} are left out for every arm, because a chat "
+            f"prompts: {len(reasons)} of {len(test_prompts)} are left out for every arm, because a chat "
             "template refuses them, such as "
             f"{one} ({reason}); all are in prompts-rejected.jsonl"
         )
-    if asked and len(reasons) == len(asked):
+    if test_prompts and len(reasons) == len(test_prompts):
         raise PoolError(
             f"Every evaluation prompt is refused by a chat template ({reason}). Set "
             "train.template to chatml, alpaca, vicuna "
@@ -347,13 +342,13 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
 
 
 def _held_out_prompt(example: Example, test_set: str) -> Prompt:
-    asked = example.messages[:-1]
-    return Prompt(messages_id(asked), asked, test_set, reference=example.messages[-1].text)
+    before = example.messages[:-1]
+    return Prompt(messages_id(before), before, test_set, reference=example.messages[-1].text)
 
 
-def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured | None:
-    """How likely the arm's model finds the references, or None when the experiment does not ask."""
-    referenced = [prompt for prompt in asked if prompt.reference is not None]
+def reference_loss(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured | None:
+    """The arm's loss on the references; None where the experiment does not measure it."""
+    referenced = [prompt for prompt in test_prompts if prompt.reference is not None]
     if not job.experiment.evaluate.reference_loss or not referenced:
         return None
 
@@ -380,7 +375,7 @@ def reference_loss(job: Job, name: str, trained: Trained, asked: Sequence[Prompt
     return Measured(_lines(file), digest(file), stage)
 
 
-def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> Measured:
+def generate(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured:
     """The arm's answers to all prompts."""
     settings = job.experiment.evaluate.generate
 
@@ -388,7 +383,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
         from handpicked.generate import generate as answer
 
         answer(
-            asked,
+            test_prompts,
             trained.model,
             trained.adapter,
             settings,
@@ -402,7 +397,7 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
     stage = job.store.stage(
         f"answers/{name}",
         make,
-        inputs={"model": trained.identity, "prompts": _prompts_identity(asked)},
+        inputs={"model": trained.identity, "prompts": _prompts_identity(test_prompts)},
         settings={**_generation(settings), "template": trained.template},
         versions=Versions.of({"generate": GENERATE}, _model_libraries(trained, settings.engine)),
     )
@@ -411,17 +406,17 @@ def generate(job: Job, name: str, trained: Trained, asked: Sequence[Prompt]) -> 
 
 
 def _generation(settings: GenerateSettings) -> dict[str, Any]:
-    """What answers depend on: greedy ones on no other prompt of their batch."""
+    """What answers depend on. Greedy ones do not depend on the other prompts of their batch."""
     counting: dict[str, Any] = result_settings(settings)
     if not settings.temperature:
         del counting["batch_size"]
     return counting
 
 
-def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
-    """The verdicts of every judge on every pair of arms that is to meet, by the judge's name."""
+def judge(job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
+    """The verdicts of every judge on every pair of arms to compare, by the judge's name."""
     meetings = job.lineup.meetings()
-    pairs = _pairs(meetings, asked, answers)
+    pairs = _pairs(meetings, test_prompts, answers)
     under_test = sorted({job.lineup.model(name).name for name in answers})
     found: dict[str, Measured] = {}
     waiting: list[str] = []
@@ -446,7 +441,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
                 "verdicts/" + re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."),
                 make,
                 inputs={
-                    "prompts": _prompts_identity(asked),
+                    "prompts": _prompts_identity(test_prompts),
                     **{arm: measured.identity for arm, measured in answers.items()},
                     **_judging_model(settings),
                 },
@@ -470,7 +465,7 @@ def judge(job: Job, asked: Sequence[Prompt], answers: Mapping[str, Measured]) ->
 
 
 def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str, ...]:
-    """What computes the verdicts: a model on this machine, or else whatever is behind the endpoint."""
+    """What computes the verdicts: a model on this machine, or the model behind the endpoint."""
     if not judge.asks:
         return EMBEDDER
     return LANGUAGE_MODEL if runs_here(settings) else ()
@@ -484,9 +479,9 @@ def _judging_model(settings: JudgeSettings) -> dict[str, str]:
 
 
 def _pairs(
-    meetings: Sequence[tuple[str, str]], asked: Sequence[Prompt], answers: Mapping[str, Measured]
+    meetings: Sequence[tuple[str, str]], test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]
 ) -> list[Pair]:
-    """Who meets whom on which prompts. Joined by prompt id."""
+    """The pairs of answers to compare, joined by prompt id."""
     texts = {
         arm: {answer.prompt_id: answer.text for answer in measured.records}
         for arm, measured in answers.items()
@@ -504,7 +499,7 @@ def _pairs(
             p.reference,
         )
         for a, b in meetings
-        for p in asked
+        for p in test_prompts
     ]
 
 
@@ -512,9 +507,9 @@ def _pool_identity(source: Pool) -> str:
     return hashlib.sha256(" ".join(str(file["sha256"]) for file in source.inputs()).encode()).hexdigest()
 
 
-def _prompts_identity(asked: Sequence[Prompt]) -> str:
+def _prompts_identity(test_prompts: Sequence[Prompt]) -> str:
     return hashlib.sha256(
-        "\n".join(to_json(prompt) for prompt in asked).encode("utf-8", "surrogatepass")
+        "\n".join(to_json(prompt) for prompt in test_prompts).encode("utf-8", "surrogatepass")
     ).hexdigest()
 
 

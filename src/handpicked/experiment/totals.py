@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 TEMPLATE_TOKENS = 30
 """Tokens that a chat template adds to a prompt."""
 TOKENS_A_WORD = 1.6
-"""Of a model's tokenizer in text with code."""
+"""Letters in a token, in text with code."""
 LETTERS_A_TOKEN = 4
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the work over all arms. ``hours`` is None where they are unknown, ``usd``
-    where they are; no money is 0.
+    """One part of the work over all arms. ``hours`` and ``usd`` are None where unknown; ``usd`` is 0 where it
+    is free.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Texts:
         )
 
     def of(self, prompts: int) -> Texts:
-        """So many like these."""
+        """The same prompts scaled to another number."""
         share = prompts / self.prompts if self.prompts else 0.0
         return Texts(prompts, share * self.prompt_tokens, share * self.reference_tokens)
 
@@ -60,8 +60,8 @@ def texts_of(prompts: Sequence[Prompt], known: ReferenceSettings | None) -> Text
     """Prompts of a file, with their references from there or from the file of ``known``."""
     given = {} if known is None else references(known)
     good = [prompt.reference or given.get(prompt.prompt_id) or "" for prompt in prompts]
-    asked = sum(len(prompt.text) for prompt in prompts) / LETTERS_A_TOKEN
-    return Texts(len(prompts), asked + TEMPLATE_TOKENS * len(prompts), sum(map(len, good)) / LETTERS_A_TOKEN)
+    tokens = sum(len(prompt.text) for prompt in prompts) / LETTERS_A_TOKEN
+    return Texts(len(prompts), tokens + TEMPLATE_TOKENS * len(prompts), sum(map(len, good)) / LETTERS_A_TOKEN)
 
 
 def held_out_texts(settings: PoolSettings, costs: Costs) -> Texts:
@@ -76,7 +76,9 @@ def held_out_texts(settings: PoolSettings, costs: Costs) -> Texts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the parts are reckoned from: the weights of every arm's model (None: unknown), and the prompts."""
+    """What the estimates are computed from: the weights of every arm's model (None: unknown), and the
+    prompts.
+    """
 
     weights: Mapping[str, int | None]
     texts: Texts

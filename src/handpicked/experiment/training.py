@@ -31,9 +31,9 @@ def train_arms(
     """The model of every arm, in the order of ``arms``, trained on the devices of ``machine`` (None: no arm
     is to be trained).
 
-    When a training fails, those that run come to their end and are kept, no other begins, and its error is
-    raised; of several, that of the first arm. Ctrl-C ends them all; each goes on from its last checkpoint.
-    Raises ConfigError before any training for a ``launch`` that cannot be done on the machine.
+    When a training fails, the running ones finish and are kept, no other begins, and its error is raised (the
+    first arm's, if several fail). Ctrl-C ends them all; each resumes from its last checkpoint. Raises
+    ConfigError before any training for a ``launch`` that cannot be done on the machine.
     """
     if machine is None:
         return {name: stages.train(job, name, None, None) for name in arms}
@@ -63,7 +63,7 @@ def _cancel(begun: Mapping[str, Future[Trained]]) -> None:
 
 
 def _say_failed(job: Job, begun: Mapping[str, Future[Trained]], trainings: Trainings) -> None:
-    """Say at once what has failed where others are still being trained: their end may be hours away."""
+    """Report a failure at once while others are still being trained, which may take hours."""
     failed = [name for name, future in begun.items() if future.done() and future.exception() is not None]
     running = [name for name in trainings.running if name not in failed]
     if failed and running:
@@ -81,8 +81,8 @@ def _train_arm(job: Job, name: str, subset: Subset | None, trainings: Trainings)
 class Trainings:
     """The devices of a run, lent to its trainings one by one or all together.
 
-    Threads that train arms share one ``turn``: all that they do in this process they do alone, and give the
-    turn away only while they wait for devices, or for the processes that train.
+    Threads that train arms share one ``turn``: only its holder works in this process. A thread gives it away
+    only while it waits for devices, or for the processes that train.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -136,7 +136,7 @@ class Trainings:
 
     @contextmanager
     def _lent(self, number: int, arm: str) -> Iterator[tuple[Device, ...]]:
-        """So many devices, once they are free; the turn is given away until they are given back."""
+        """``number`` devices, once they are free; the turn is given away until they are returned."""
         self.turn.wait_for(lambda: len(self._free) >= number or self.stop.is_set())
         if self.stop.is_set():
             raise KeyboardInterrupt

@@ -69,7 +69,7 @@ def _planned(expanded: Lineup, name: str, arm: ArmSettings, pools: Mapping[str |
     selecting refuses an empty subset.
     """
     costs, settings = pools[arm.pool], expanded.train(name)
-    asked = share_of(arm.fraction, len(costs)) if arm.fraction is not None else arm.size
-    rows = len(costs) if asked is None else min(asked, len(costs))
+    requested = share_of(arm.fraction, len(costs)) if arm.fraction is not None else arm.size
+    rows = len(costs) if requested is None else min(requested, len(costs))
     likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
     return planned_arm(name, arm, rows, likely, settings, None, None, CPU)

@@ -1,6 +1,6 @@
 """Columns of a table that rows are filtered, sorted and counted by: numbers, categories and texts.
 
-Each is loaded when it is first asked for. Numbers and categories are arrays of NumPy; texts stay in the
+Each is loaded at first use. Numbers and categories are arrays of NumPy; texts stay in the
 memory-mapped file and are searched there by Arrow.
 """
 
@@ -27,10 +27,10 @@ WORKERS = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="search")
 
 @dataclass(frozen=True)
 class Condition:
-    """What a row must satisfy in one column. Only what is set counts; ``exclude`` turns it round.
+    """What a row must satisfy in one column. Only the fields that are set count; ``exclude`` inverts it.
 
-    ``low`` and ``high`` (both included) are for numbers, ``values`` for categories, ``contains`` (whatever
-    the case) for texts; ``missing`` is true for rows without a value, false for rows with one.
+    ``low`` and ``high`` (both included) are for numbers, ``values`` for categories, ``contains`` (ignoring
+    case) for texts; ``missing`` is true for rows without a value, false for rows with one.
     """
 
     column: str
@@ -110,7 +110,7 @@ class Number:
         return isinstance(other, Number) and np.array_equal(self.values, other.values, equal_nan=True)
 
     def shown(self, rows: np.ndarray) -> list[Any]:
-        """See ``Column``. Infinite values are told as text."""
+        """See ``Column``. Infinite values are given as text."""
         if self.one is not None and "values" not in self.__dict__:
             return [self.one(row) for row in rows.tolist()]
         return [number(value) for value in self.values[rows].tolist()]
@@ -250,7 +250,7 @@ class Text:
         )
 
     def whole(self, row: int) -> str | None:
-        """All of one text, found by its place."""
+        """One whole text, by its position."""
         number = bisect_right(self._begins, row) - 1
         text: str | None = self.chunks[number][row - self._begins[number]].as_py()
         return text
@@ -265,7 +265,7 @@ def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
 def _allow(column: Column, condition: Condition, *foreign: Any) -> None:
     """Raises ConfigError where a condition asks for what this kind of column does not have, or nothing."""
     if any(value is not None for value in foreign):
-        raise ConfigError(f"{column.name} is a {column.kind}: it cannot be filtered so.")
-    asked = (condition.low, condition.high, condition.values, condition.contains, condition.missing)
-    if all(value is None for value in asked):
-        raise ConfigError(f"{column.name}: the filter says neither a range, values, a text nor 'missing'.")
+        raise ConfigError(f"{column.name} is a {column.kind}: it does not support this filter.")
+    limits = (condition.low, condition.high, condition.values, condition.contains, condition.missing)
+    if all(value is None for value in limits):
+        raise ConfigError(f"{column.name}: the filter needs a range, values, a text or 'missing'.")

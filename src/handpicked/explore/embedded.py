@@ -63,13 +63,13 @@ def map_of(index: Index, folder: Path, method: Projection, progress: Progress = 
     """The map of these embeddings; kept beside the index, since a million vectors take half a minute.
 
     Raises:
-        MissingPart: UMAP is asked for and not installed. StoreError: damaged embeddings.
+        MissingPart: UMAP is requested and not installed. StoreError: damaged embeddings.
     """
     if method == "umap" and importlib.util.find_spec("umap") is None:
         raise MissingPart("--projection umap needs UMAP: pip install umap-learn. 'pca' needs nothing more.")
     stat = (folder / VECTORS).stat()
-    told = f"1 {folder.resolve()} {stat.st_size} {stat.st_mtime_ns} {method}"
-    kept = index.folder / f"map-{hashlib.sha256(told.encode()).hexdigest()[:12]}.npz"
+    stamp = f"1 {folder.resolve()} {stat.st_size} {stat.st_mtime_ns} {method}"
+    kept = index.folder / f"map-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.npz"
     if not kept.is_file():
         with progress("map", None):
             _keep(kept, Embeddings.load(folder), method, index.rows)

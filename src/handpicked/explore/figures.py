@@ -125,9 +125,9 @@ def overlap(kept: Mapping[str, np.ndarray], found: np.ndarray | None) -> Overlap
     different, first, counts = np.unique(packed, axis=0, return_index=True, return_counts=True)
     del different
     order = sorted(range(len(first)), key=lambda place: (-counts[place], first[place]))
-    told = [(marks[first[place]].tolist(), int(counts[place])) for place in order]
-    none = next((count for combination, count in told if not any(combination)), 0)
-    some = [(combination, count) for combination, count in told if any(combination)]
+    counted = [(marks[first[place]].tolist(), int(counts[place])) for place in order]
+    none = next((count for combination, count in counted if not any(combination)), 0)
+    some = [(combination, count) for combination, count in counted if any(combination)]
     others = sum(count for _, count in some[COMBINATIONS:])
     return Overlap(arms, marks.sum(axis=0).tolist(), some[:COMBINATIONS], none, others)
 
@@ -135,8 +135,8 @@ def overlap(kept: Mapping[str, np.ndarray], found: np.ndarray | None) -> Overlap
 def value_counts(column: Category, found: np.ndarray | None, most: int = 200) -> list[tuple[str, int, int]]:
     """The most frequent values with their rows in the whole table and among the found ones."""
     all_, some = column.counts(), column.counts(found)
-    told = [(text, all_[code], some[code]) for code, text in enumerate(column.texts)]
-    return sorted((one for one in told if one[1]), key=lambda one: (-one[1], one[0]))[:most]
+    counted = [(text, all_[code], some[code]) for code, text in enumerate(column.texts)]
+    return sorted((one for one in counted if one[1]), key=lambda one: (-one[1], one[0]))[:most]
 
 
 def spread(column: Number) -> dict[str, Any]:

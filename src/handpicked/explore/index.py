@@ -1,7 +1,7 @@
-"""A pool as a file in which any row is found by its place: made once, kept in the cache, memory-mapped.
+"""A pool as a file with random access to its rows: made once, kept in the cache, memory-mapped.
 
 JSON lines, archives and compressed Parquet cannot be read from the middle. So each row's texts are written
-once to an Arrow file without compression, with the fields of the row that are no part of its conversation.
+once to an Arrow file without compression, with the fields of the row that are not part of its conversation.
 The file lies in ``explore/`` of the cache, in a folder named after the pool's files, their sizes and times.
 """
 
@@ -61,7 +61,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the original rows that is no part of the conversation, and its column in the file."""
+    """A field of the original rows that is not part of the conversation, and its column in the file."""
 
     name: str
     kind: Kind
@@ -112,7 +112,7 @@ class Index:
         return [batch[column] for batch in self.batches]
 
     def value(self, row: int, column: str) -> Any:
-        """One value, found by its place."""
+        """One value, by its position."""
         number = bisect_right(self.begins, row) - 1
         return self.batches[number][column][row - self.begins[number]].as_py()
 
@@ -134,9 +134,9 @@ class Index:
         """The turns of a row; none where it was rejected."""
         if self.unread(row):
             return []
-        told = self.value(row, "messages")
-        if told is not None:
-            return [Message.of(one) for one in json.loads(told)]
+        stored = self.value(row, "messages")
+        if stored is not None:
+            return [Message.of(one) for one in json.loads(stored)]
         said = (("user", self.value(row, "prompt")), ("assistant", self.value(row, "response")))
         return [Message(role, text) for role, text in said]
 
@@ -160,8 +160,8 @@ def index_of(
     Raises:
         PoolError: the pool cannot be read. StoreError: the cache cannot be written.
     """
-    asked = [stdlib.cached_pool() if path == stdlib.NAME else path for path in paths]
-    found, _ = files_of(asked, reading.split, reading.config)
+    given = [stdlib.cached_pool() if path == stdlib.NAME else path for path in paths]
+    found, _ = files_of(given, reading.split, reading.config)
     name, now = _key([one.path for one in found], reading)
     folder = cache_folder() / "explore" / f"{name}-{now}"
     with writing(folder):
@@ -169,27 +169,27 @@ def index_of(
         with FileLock(f"{folder}.lock"):
             if not (folder / ABOUT).is_file():
                 with _aside(folder) as work:
-                    _write(asked, reading, work, progress, say)
+                    _write(given, reading, work, progress, say)
                 for older in set(folder.parent.glob(f"{name}-*/")) - {folder}:
                     shutil.rmtree(older, ignore_errors=True)
     return Index.open(folder)
 
 
 def _key(paths: Sequence[Path], reading: Reading) -> tuple[str, str]:
-    """A name for these files read so, and one for what they are now."""
+    """A name for these files and this reading, and a name for their current content."""
     places = [str(path.resolve()) for path in paths]
     stats = [(found.st_size, found.st_mtime_ns) for found in map(Path.stat, paths)]
     name = "".join(letter if letter.isalnum() else "-" for letter in paths[0].stem)[:40]
     return f"{name}-{_hash([places, asdict(reading)])}", _hash([VERSION, stats])
 
 
-def _hash(told: Any) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder that takes the place of ``folder`` when the block ends well, and else is gone."""
+    """A temporary folder that replaces ``folder`` when the block succeeds, and is removed otherwise."""
     shutil.rmtree(folder, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
@@ -247,7 +247,7 @@ class _Writer:
         ]
         self.fields.append(Field("source", "text", "source"))
         self.values = {one.name: set() for one in self.fields if one.kind == "text"}
-        self.asked = ["row", *OWN, *(one.name for one in self.fields)]
+        self.columns = ["row", *OWN, *(one.name for one in self.fields)]
         own = [
             ("id", pa.string()),
             *((name, pa.large_string()) for name in ("prompt", "response", "messages")),
@@ -259,7 +259,7 @@ class _Writer:
         with pa.OSFile(str(self.folder / ROWS), "wb") as file, pa.ipc.new_file(file, self.schema) as writer:
             following = 0
             for shard in self.pool.shards:
-                for read_rows in shard.read(self.asked):
+                for read_rows in shard.read(self.columns):
                     following = self._write(read_rows, following, writer)
                     step(len(read_rows))
             self._write(None, following, writer)
@@ -282,9 +282,9 @@ class _Writer:
         return int(end)
 
     def _columns(self, rows: pa.RecordBatch) -> pa.Table:
-        told = rows[TURNS]
-        turns = [2.0 if one is None else float(len(orjson.loads(one))) for one in told.to_pylist()]
-        made = {name: rows[name] for name in ("id", "prompt", "response")} | {"messages": told}
+        stored = rows[TURNS]
+        turns = [2.0 if one is None else float(len(orjson.loads(one))) for one in stored.to_pylist()]
+        made = {name: rows[name] for name in ("id", "prompt", "response")} | {"messages": stored}
         made |= {"turns": pa.array(turns, pa.float64())}
         for one in self.fields:
             made[one.column] = pc.cast(rows[one.name], TYPES[one.kind])
@@ -300,7 +300,7 @@ class _Writer:
                 self.values[one.name] = None
 
     def described(self) -> list[Field]:
-        """The fields, where those of one source alone say nothing of it."""
+        """The fields, without those that only repeat the source."""
         few = {name: bool(values) for name, values in self.values.items()}
         return [
             Field(one.name, one.kind, one.column, few.get(one.name, False))

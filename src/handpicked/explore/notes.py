@@ -1,7 +1,7 @@
 """Notes and flags of people on rows and pairs, each on the disk before the page confirms it.
 
-An event is appended for every change, so that several people at once lose nothing: what counts of one person
-on one row is what that person said last.
+An event is appended for every change, so that several people at once lose nothing. A person's last event on a
+row counts.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class NoteFile:
         return found.st_size, found.st_mtime_ns
 
     def standing(self) -> Mapping[Key, Note]:
-        """What counts now. Raises PoolError naming a line that is no note."""
+        """The notes that count now. Raises PoolError naming a line that is not a note."""
         with self._lock:
             version = self.version()
             if version != self._seen:
@@ -96,19 +96,19 @@ class NoteFile:
                     found[note.key] = note
             except (ValueError, TypeError) as error:
                 raise PoolError(
-                    f"{self.path}, line {number} is no note ({error}), so it cannot be said what counts. "
-                    "Mend or delete that line."
+                    f"{self.path}, line {number} is not a note ({error}), so the notes cannot be read. "
+                    "Repair or delete that line."
                 ) from error
         return found
 
 
-def note_of(asked: Mapping[str, Any], about: Subject, row: int, id: str) -> Note:
+def note_of(request: Mapping[str, Any], about: Subject, row: int, id: str) -> Note:
     """The note in a request. Raises ConfigError for one that is none."""
-    name, text = asked.get("annotator"), asked.get("text", "")
+    name, text = request.get("annotator"), request.get("text", "")
     who = " ".join(name.split()) if isinstance(name, str) else ""
     if not who or len(who) > LONGEST_NAME or not who.isprintable():
         raise ConfigError(f"A name of 1 to {LONGEST_NAME} letters is needed: notes are kept under it.")
     if not isinstance(text, str) or len(text) > LONGEST_NOTE:
         raise ConfigError(f"A note has at most {LONGEST_NOTE:,} letters.")
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Note(who, about, row, id, asked.get("flag") is True, text.strip(), now)
+    return Note(who, about, row, id, request.get("flag") is True, text.strip(), now)

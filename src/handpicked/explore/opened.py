@@ -1,6 +1,4 @@
-"""What was named on the command line, opened: a pool, a folder of 'select' or
-'score', a run, judged pairs.
-"""
+"""What was named on the command line, opened: a pool, a folder of 'select' or 'score', a run, judged pairs."""
 
 from __future__ import annotations
 
@@ -130,15 +128,15 @@ class _Opening:
         return self._opened(name, "pool", made, accounts)
 
     def scores(self) -> Opened:
-        told = manifest(self.folder)
-        index = self._index(*self._pool_of(told, self.folder))
+        about = manifest(self.folder)
+        index = self._index(*self._pool_of(about, self.folder))
         file = score_file(self.folder, index)
         made = _Columns(index, _notes(self.wanted, self.folder))
         made.add("score", *file.columns())
         if file.selects:
             state = file.state("state")
             made.add("selection", state, file.reason("reason"))
-            accounts = _accounts(file, state, told)
+            accounts = _accounts(file, state, about)
         else:
             made.add("selection", *readable(index))
             accounts = {"scored": index.rows - index.rejected, "rejected": index.rejected}
@@ -190,7 +188,7 @@ class _Opening:
             except HandpickedError as error:
                 if self.wanted.projection != "pca":
                     raise
-                remarks.append(f"There is no map: {error}")
+                remarks.append(f"No map can be shown: {error}")
         elif self.wanted.projection != "pca":
             raise ConfigError(
                 "--projection: there are no embeddings of this pool. 'handpicked score POOL --scorer "
@@ -209,25 +207,25 @@ class _Opening:
         return index_of(paths, reading, self.progress, self.say)
 
     def _pool_of(
-        self, told: Mapping[str, Any], folder: Path, reading: Reading | None = None
+        self, about: Mapping[str, Any], folder: Path, reading: Reading | None = None
     ) -> tuple[Sequence[str | Path], Reading]:
         """The files of the pool that a manifest names, and how they are read: as they were then, unless the
         command line says otherwise. Raises ConfigError where they are gone.
         """
         own = self.wanted.reading
-        read_so = own if own != Reading() else reading or replace(own, turns=told.get("turns", own.turns))
+        read_so = own if own != Reading() else reading or replace(own, turns=about.get("turns", own.turns))
         if self.wanted.pool:
             return self.wanted.pool, read_so
-        inputs = [one.get("path", "") for one in told.get("pool", {}).get("inputs", [])]
+        inputs = [one.get("path", "") for one in about.get("pool", {}).get("inputs", [])]
         found = [path if _is_elsewhere(path) else _there(Path(path), folder) for path in inputs]
         lost = next((path for path, there in zip(inputs, found, strict=True) if there is None), None)
         if not inputs or lost is not None:
-            what = f"its pool {lost} is not there (any more)" if lost else "it does not say what its pool was"
+            what = f"its pool {lost} is missing" if lost else "it does not name its pool"
             raise ConfigError(f"{folder}: {what}, so no row can be shown. Give the pool with --pool.")
         return [path for path in found if path is not None], read_so
 
     def _run_reading(self, arm: str) -> Reading:
-        """How a run read the pool of an arm: rows that were split off keep their form."""
+        """How a run read the pool of an arm; rows that were split off keep their format."""
         experiment = read_json(self.folder / "experiment.json")
         pool = experiment.get("pool") or {}
         name = experiment.get("arms", {}).get(arm, {}).get("pool")
@@ -246,15 +244,15 @@ def _is_elsewhere(path: str) -> bool:
 
 
 def _there(path: Path, folder: Path) -> Path | None:
-    """The file, or where a run was moved the one at the same place in it."""
+    """The file, or where a run was moved, the one at the same path in it."""
     moved = folder.joinpath(*path.parts[-3:])
     return path if path.is_file() else moved if moved.is_file() else None
 
 
-def _accounts(file: ScoreFile, state: Category, told: Mapping[str, Any]) -> dict[str, int]:
-    """How many rows were kept, dropped and rejected. Raises PoolError where the manifest says otherwise."""
+def _accounts(file: ScoreFile, state: Category, about: Mapping[str, Any]) -> dict[str, int]:
+    """How many rows were kept, dropped and rejected. Raises PoolError where the manifest differs."""
     counts = dict(zip(STATES, state.counts(), strict=False))
-    said = told.get("counts", {})
+    said = about.get("counts", {})
     for name in ("kept", "rejected"):
         if name in said and said[name] != counts[name]:
             raise PoolError(
@@ -278,7 +276,7 @@ class _Columns:
         self.add("notes", Noted("note", self.index, self.notes))
 
     def add(self, group: str, *columns: Column) -> None:
-        """Add columns under names that are free."""
+        """Add columns under unused names."""
         names = unique_names([column.name for column in columns], list(self.columns))
         for name, column in zip(names, columns, strict=True):
             self.columns[name] = column

@@ -32,7 +32,7 @@ class Pairs:
         object.__setattr__(self, "by_id", {case.id: case for case in self.cases})
 
     def about(self) -> dict[str, Any]:
-        """What one can choose among."""
+        """The values to choose from."""
         return {
             "total": len(self.cases),
             "judges": list(dict.fromkeys(v.judge for case in self.cases for v in case.verdicts)),
@@ -43,15 +43,15 @@ class Pairs:
             "lengths": list(LENGTHS),
         }
 
-    def found(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """The pairs that satisfy what is asked, from ``offset`` on, and how the chosen judge decided them."""
+    def found(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The pairs that match the request, from ``offset`` on, and the verdicts of the chosen judge."""
         wanted = {
-            name: text_in(asked, name)
+            name: text_in(request, name)
             for name in ("judge", "first", "rival", "test_set", "outcome", "length")
         }
-        search = text_in(asked, "search").casefold()
+        search = text_in(request, "search").casefold()
         chosen = [case for case in self.cases if _fits(case, wanted) and _says(case, search)]
-        offset, limit = whole_in(asked, "offset", 10**9, 0), whole_in(asked, "limit", 200, 50)
+        offset, limit = whole_in(request, "offset", 10**9, 0), whole_in(request, "limit", 200, 50)
         outcomes = [_outcome(case, wanted["judge"]) for case in chosen]
         return {
             "total": len(chosen),
@@ -59,9 +59,9 @@ class Pairs:
             "pairs": [_line(case, wanted["judge"]) for case in chosen[offset : offset + limit]],
         }
 
-    def one(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def one(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A pair with its texts, the judges' words and the diff of its answers. Raises ConfigError."""
-        case = self.case(asked)
+        case = self.case(request)
         pair = case.pair
         return {
             **_line(case, ""),
@@ -71,14 +71,14 @@ class Pairs:
             "answer_a": pair.answer_a,
             "answer_b": pair.answer_b,
             "diff": diff(pair.answer_a, pair.answer_b),
-            "verdicts": [_told(verdict) for verdict in case.verdicts],
+            "verdicts": [_shown(verdict) for verdict in case.verdicts],
         }
 
-    def case(self, asked: Mapping[str, Any]) -> Case:
+    def case(self, request: Mapping[str, Any]) -> Case:
         """The pair of this id. Raises ConfigError where there is none."""
-        found = self.by_id.get(text_in(asked, "id"))
+        found = self.by_id.get(text_in(request, "id"))
         if found is None:
-            raise ConfigError("There is no such pair. Was the run made again? Load the page again.")
+            raise ConfigError("There is no such pair. If the run was made again, reload the page.")
         return found
 
 
@@ -96,7 +96,7 @@ def diff(a: str, b: str) -> list[tuple[str, str, str]] | None:
     ]
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _shown(verdict: Verdict) -> dict[str, Any]:
     return {
         "judge": verdict.judge,
         "strict": verdict.strict,

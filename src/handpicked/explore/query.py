@@ -1,4 +1,4 @@
-"""What the page asks of a table: which rows, in which order. Read from JSON that anybody may have written."""
+"""The page's query of a table: which rows, in which order. Read from untrusted JSON."""
 
 from __future__ import annotations
 
@@ -28,28 +28,26 @@ class Query:
     descending: bool = False
 
 
-def query_of(asked: Mapping[str, Any]) -> Query:
-    """The query in a request. Raises ConfigError for one that is none."""
-    where = asked.get("where", [])
+def query_of(request: Mapping[str, Any]) -> Query:
+    """The query in a request. Raises ConfigError where it is invalid."""
+    where = request.get("where", [])
     if not isinstance(where, list) or len(where) > 50:
         raise ConfigError("where: a list of at most 50 filters is needed.")
-    within = PLACES.get(str(asked.get("within", "both")))
+    within = PLACES.get(str(request.get("within", "both")))
     if within is None:
         raise ConfigError(f"within is one of {', '.join(PLACES)}.")
     return Query(
-        search=text_in(asked, "search"),
+        search=text_in(request, "search"),
         within=within,
         where=tuple(map(_condition, where)),
-        sort=text_in(asked, "sort") or None,
-        descending=asked.get("descending", False) is True,
+        sort=text_in(request, "sort") or None,
+        descending=request.get("descending", False) is True,
     )
 
 
-def text_in(asked: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) -> str:
-    """A text of a request, empty where it has none. Raises ConfigError for what is
-    no text that Arrow takes.
-    """
-    found = asked.get(name) or ""
+def text_in(request: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) -> str:
+    """A text of a request, empty where it has none. Raises ConfigError for what is not text that Arrow takes."""
+    found = request.get(name) or ""
     if not isinstance(found, str) or len(found) > longest:
         raise ConfigError(f"{name}: a text of at most {longest:,} letters is needed.")
     try:
@@ -59,36 +57,36 @@ def text_in(asked: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) 
     return found
 
 
-def whole_in(asked: Mapping[str, Any], name: str, most: int, default: int | None = None) -> int:
+def whole_in(request: Mapping[str, Any], name: str, most: int, default: int | None = None) -> int:
     """A whole number of a request from 0 to ``most``. Raises ConfigError for anything else."""
-    found = asked.get(name, default)
+    found = request.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= most:
         raise ConfigError(f"{name}: a whole number from 0 to {most:,} is needed.")
     return found
 
 
-def _condition(asked: Any) -> Condition:
-    if not isinstance(asked, dict) or not isinstance(asked.get("column"), str):
+def _condition(request: Any) -> Condition:
+    if not isinstance(request, dict) or not isinstance(request.get("column"), str):
         raise ConfigError("where: each filter is an object that names its column.")
-    unknown = [name for name in asked if name not in ("column", *FIELDS)]
+    unknown = [name for name in request if name not in ("column", *FIELDS)]
     if unknown:
         raise ConfigError(f"where: a filter has no '{unknown[0]}'.{did_you_mean(unknown[0], FIELDS)}")
-    values = asked.get("values")
+    values = request.get("values")
     if values is not None and not (isinstance(values, list) and all(isinstance(one, str) for one in values)):
-        raise ConfigError(f"{asked['column']}: values are a list of texts.")
+        raise ConfigError(f"{request['column']}: values are a list of texts.")
     return Condition(
-        asked["column"],
-        low=_bound(asked, "low"),
-        high=_bound(asked, "high"),
+        request["column"],
+        low=_bound(request, "low"),
+        high=_bound(request, "high"),
         values=None if values is None else tuple(values),
-        contains=text_in(asked, "contains") or None,
-        missing=asked["missing"] if isinstance(asked.get("missing"), bool) else None,
-        exclude=asked.get("exclude", False) is True,
+        contains=text_in(request, "contains") or None,
+        missing=request["missing"] if isinstance(request.get("missing"), bool) else None,
+        exclude=request.get("exclude", False) is True,
     )
 
 
-def _bound(asked: Mapping[str, Any], name: str) -> float | None:
-    found = asked.get(name)
+def _bound(request: Mapping[str, Any], name: str) -> float | None:
+    found = request.get(name)
     if found is None:
         return None
     try:
@@ -96,5 +94,5 @@ def _bound(asked: Mapping[str, Any], name: str) -> float | None:
     except OverflowError:
         bound = math.nan
     if math.isnan(bound):
-        raise ConfigError(f"{asked['column']}: '{name}' is no number.")
+        raise ConfigError(f"{request['column']}: '{name}' is not a number.")
     return bound

@@ -48,11 +48,11 @@ class ScoreFile:
         return [name for name in self.schema.names if name not in ("row", "id", "kept", "reason")]
 
     def columns(self) -> list[Column]:
-        """Its scores as columns that are read when they are first asked for."""
+        """Its scores as columns that are read at first use."""
         return [self._column(name) for name in self.scores]
 
     def state(self, name: str) -> Category:
-        """Kept, dropped or rejected. Raises PoolError when it is asked for and the file is damaged."""
+        """Kept, dropped or rejected. Raises PoolError when the file is damaged."""
 
         def load() -> tuple[np.ndarray, Sequence[str]]:
             kept = self._placed(pc.cast(self._read("kept"), pa.int8()).to_numpy(zero_copy_only=False), 0)
@@ -123,7 +123,7 @@ def score_file(folder: Path, index: Index) -> ScoreFile:
         schema = pq.read_schema(path)
         lacks = [name for name in ("row", "id") if name not in schema.names]
         if lacks:
-            raise PoolError(f"{path} has no column '{lacks[0]}', so it is no file of scores.")
+            raise PoolError(f"{path} has no column '{lacks[0]}', so it is not a file of scores.")
         whole = _whole(path, index)
     if "kept" in schema.names and not whole:
         raise PoolError(
@@ -138,8 +138,8 @@ def _whole(path: Path, index: Index) -> bool:
     beside the index as long as the file stays as it is.
     """
     stat = path.stat()
-    told = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    kept = index.folder / f"checked-{hashlib.sha256(told.encode()).hexdigest()[:12]}.txt"
+    key = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    kept = index.folder / f"checked-{hashlib.sha256(key.encode()).hexdigest()[:12]}.txt"
     if not kept.is_file():
         table = pq.read_table(path, columns=["row", "id"])
         write_text(kept, str(_check(path, table["row"].to_numpy(), table["id"], index)))
@@ -183,5 +183,5 @@ def manifest(folder: Path) -> Mapping[str, Any]:
     except StoreError as error:
         raise PoolError(str(error)) from error
     if not isinstance(found, dict):
-        raise PoolError(f"{path} is damaged: it is no JSON object. Write the folder again.")
+        raise PoolError(f"{path} is damaged: it is not a JSON object. Write the folder again.")
     return found

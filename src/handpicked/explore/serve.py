@@ -28,7 +28,7 @@ def site_of(opened: Opened) -> Site:
     return Site(
         "handpicked explore",
         resources.files("handpicked.explore").joinpath("page"),
-        asked={"about": session.about},
+        queries={"about": session.about},
         actions=actions,
         downloads={"notes.jsonl": (session.export, "application/x-ndjson")},
     )

@@ -33,7 +33,7 @@ class Session:
 
     opened: Opened
 
-    def about(self, asked: Mapping[str, Any]) -> Json:
+    def about(self, request: Mapping[str, Any]) -> Json:
         """What the first screen shows. No column is loaded for it."""
         opened = self.opened
         columns = {} if opened.table is None else opened.table.columns
@@ -61,13 +61,13 @@ class Session:
             "annotators": list(dict.fromkeys(who for who, _, _ in opened.notes.standing())),
         }  # fmt: skip
 
-    def rows(self, asked: Mapping[str, Any]) -> Json:
+    def rows(self, request: Mapping[str, Any]) -> Json:
         """A page of the rows that a query finds."""
         table = self._table
-        found = table.found(query_of(asked))
-        offset, limit = whole_in(asked, "offset", 10**12, 0), whole_in(asked, "limit", MOST_ROWS, 50)
+        found = table.found(query_of(request))
+        offset, limit = whole_in(request, "offset", 10**12, 0), whole_in(request, "limit", MOST_ROWS, 50)
         rows = found[offset : offset + limit]
-        names = [*self._named(asked), "state", "note"]
+        names = [*self._named(request), "state", "note"]
         shown = {name: table.column(name).shown(rows) for name in ("prompt", "response", *names)}
         return {
             "total": len(found),
@@ -77,9 +77,9 @@ class Session:
             ],
         }
 
-    def row(self, asked: Mapping[str, Any]) -> Json:
+    def row(self, request: Mapping[str, Any]) -> Json:
         """One row: its conversation, every value it has, why it was rejected, and people's notes on it."""
-        index, row = self.opened.index, self._row(asked)
+        index, row = self.opened.index, self._row(request)
         assert index is not None
         id_ = index.value(row, "id") or ""
         place = np.array([row])
@@ -91,60 +91,60 @@ class Session:
         return {
             "row": row,
             "id": id_,
-            "messages": [_told(message) for message in index.messages(row)],
+            "messages": [_shown(message) for message in index.messages(row)],
             "values": values,
             "rejected": index.rejections.get(row),
             "notes": [asdict(note) for note in self.opened.notes.on("row", id_, row)],
         }
 
-    def histogram(self, asked: Mapping[str, Any]) -> Json:
+    def histogram(self, request: Mapping[str, Any]) -> Json:
         """How the values of a column of numbers are spread, in the table and among the found rows."""
-        column = self._table.number(asked.get("column"))
-        return {"column": column.name, **asdict(figures.histogram(column, self._mask(asked)))}
+        column = self._table.number(request.get("column"))
+        return {"column": column.name, **asdict(figures.histogram(column, self._mask(request)))}
 
-    def counts(self, asked: Mapping[str, Any]) -> Json:
+    def counts(self, request: Mapping[str, Any]) -> Json:
         """How many rows have each value of a category, in the table and among the found rows."""
-        column = self._table.category(asked.get("column"))
-        counts = figures.value_counts(column, self._mask(asked), LISTED)
+        column = self._table.category(request.get("column"))
+        counts = figures.value_counts(column, self._mask(request), LISTED)
         return {"column": column.name, "values": counts, "different": len(column.texts)}
 
-    def spread(self, asked: Mapping[str, Any]) -> Json:
+    def spread(self, request: Mapping[str, Any]) -> Json:
         """Smallest and largest value of a column of numbers."""
-        return figures.spread(self._table.number(asked.get("column")))
+        return figures.spread(self._table.number(request.get("column")))
 
-    def scatter(self, asked: Mapping[str, Any]) -> Json:
+    def scatter(self, request: Mapping[str, Any]) -> Json:
         """The found rows by two columns of numbers, coloured by a third column."""
         table = self._table
-        colour = table.column(asked["colour"]) if asked.get("colour") else None
+        colour = table.column(request["colour"]) if request.get("colour") else None
         if colour is not None and not isinstance(colour, Category | Number):
             raise ConfigError(f"{colour.name} is a text: colours are of numbers and categories.")
-        x, y = table.number(asked.get("x")), table.number(asked.get("y"))
-        return asdict(figures.points(x, y, colour, self._mask(asked)))
+        x, y = table.number(request.get("x")), table.number(request.get("y"))
+        return asdict(figures.points(x, y, colour, self._mask(request)))
 
-    def overlap(self, asked: Mapping[str, Any]) -> Json:
+    def overlap(self, request: Mapping[str, Any]) -> Json:
         """How the subsets of the arms overlap among the found rows."""
         if not self.opened.arms:
             raise ConfigError("There are no arms here: overlap is of a run.")
         kept = {arm: state.codes == 0 for arm, state in self.opened.arms.items()}
-        return asdict(figures.overlap(kept, self._mask(asked)))
+        return asdict(figures.overlap(kept, self._mask(request)))
 
-    def pairs(self, asked: Mapping[str, Any]) -> Json:
-        """A page of the pairs that satisfy what is asked."""
-        return self._pairs.found(asked)
+    def pairs(self, request: Mapping[str, Any]) -> Json:
+        """A page of the pairs that match the request."""
+        return self._pairs.found(request)
 
-    def pair(self, asked: Mapping[str, Any]) -> Json:
+    def pair(self, request: Mapping[str, Any]) -> Json:
         """One pair with its texts, its verdicts and people's notes on it."""
-        found = self._pairs.one(asked)
+        found = self._pairs.one(request)
         return {**found, "notes": [asdict(note) for note in self.opened.notes.on("pair", found["id"])]}
 
-    def note(self, asked: Mapping[str, Any]) -> Json:
+    def note(self, request: Mapping[str, Any]) -> Json:
         """Keep a note on a row or pair; the notes of everyone on it, once it is on the disk."""
-        if asked.get("about") == "pair":
-            note = note_of(asked, "pair", -1, self._pairs.case(asked).id)
+        if request.get("about") == "pair":
+            note = note_of(request, "pair", -1, self._pairs.case(request).id)
         else:
-            index, row = self.opened.index, self._row(asked)
+            index, row = self.opened.index, self._row(request)
             assert index is not None
-            note = note_of(asked, "row", row, index.value(row, "id") or "")
+            note = note_of(request, "row", row, index.value(row, "id") or "")
         self.opened.notes.add(note)
         return {"notes": [asdict(one) for one in self._notes_beside(note)]}
 
@@ -167,23 +167,23 @@ class Session:
             raise ConfigError("There are no pairs here: nothing was judged.")
         return self.opened.pairs
 
-    def _row(self, asked: Mapping[str, Any]) -> int:
+    def _row(self, request: Mapping[str, Any]) -> int:
         most = self._table.rows - 1
-        return whole_in(asked, "row", most)
+        return whole_in(request, "row", most)
 
-    def _mask(self, asked: Mapping[str, Any]) -> np.ndarray | None:
-        query: Query = query_of(asked)
+    def _mask(self, request: Mapping[str, Any]) -> np.ndarray | None:
+        query: Query = query_of(request)
         return self._table.mask(query)
 
-    def _named(self, asked: Mapping[str, Any]) -> list[str]:
-        names = asked.get("columns", list(self.opened.shown))
+    def _named(self, request: Mapping[str, Any]) -> list[str]:
+        names = request.get("columns", list(self.opened.shown))
         if not isinstance(names, list) or len(names) > MOST_COLUMNS:
             raise ConfigError(f"columns: a list of at most {MOST_COLUMNS} names is needed.")
         columns: list[Column] = [self._table.column(name) for name in names]
         return [column.name for column in columns]
 
 
-def _told(message: Message) -> Json:
+def _shown(message: Message) -> Json:
     """A turn for the page, with the thought apart from the answer and very long texts cut."""
     mine = message.role == "assistant"
     texts = {

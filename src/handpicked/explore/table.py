@@ -1,6 +1,4 @@
-"""A table of columns in which rows are found: filtered, searched and sorted, with
-what was found last kept.
-"""
+"""A table of columns in which rows are found: filtered, searched and sorted, with what was found last kept."""
 
 from __future__ import annotations
 
@@ -48,10 +46,10 @@ class Table:
         """The column of few values of this name. Raises ConfigError where there is none."""
         return self._of(Category, name, "categories")
 
-    def _of(self, kind: type[T], name: Any, told: str) -> T:
+    def _of(self, kind: type[T], name: Any, kind_name: str) -> T:
         found = self.column(name)
         if not isinstance(found, kind):
-            raise ConfigError(f"{name} is a {found.kind}; this needs a column of {told}.")
+            raise ConfigError(f"{name} is a {found.kind}; this needs a column of {kind_name}.")
         return found
 
     def mask(self, query: Query) -> np.ndarray | None:
@@ -68,8 +66,8 @@ class Table:
 
     def found(self, query: Query) -> np.ndarray:
         """The rows (int64) that the query finds, in its order."""
-        asked = (query, self.changing()[1])
-        return self._kept(("found", asked), lambda: self._found(query))
+        view = (query, self.changing()[1])
+        return self._kept(("found", view), lambda: self._found(query))
 
     def _found(self, query: Query) -> np.ndarray:
         mask = self.mask(query)

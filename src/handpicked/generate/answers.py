@@ -34,7 +34,7 @@ class GenerationRequest:
     ids: list[int]
 
 
-# Takes the requests of one batch and a seed; gives the new token ids of each, whatever comes after an end
+# Takes the requests of one batch and a seed; gives the new token ids of each, including any after an end
 # token included.
 Engine = Callable[[Sequence[GenerationRequest], int], list[list[int]]]
 
@@ -70,7 +70,7 @@ def generate(
     # change.
     order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
     task = Answering(arm, order, model, adapter, settings, template)
-    if settings.engine == "vllm":  # it takes all devices by itself
+    if settings.engine == "vllm":  # it takes all devices itself
         workers = THIS_PROCESS
     ids = [request.prompt_id for request in order]
     found = records_of(task, ids, settings.batch_size, Completion, out_file, workers, progress)
@@ -197,9 +197,7 @@ def _refuse_duplicates(requests: Sequence[GenerationRequest]) -> None:
 
 
 def refuse_long(requests: Sequence[GenerationRequest], context: int, new: int) -> None:
-    """Raise ConfigError when a prompt and ``new`` tokens of answer exceed the
-    model's ``context`` in tokens.
-    """
+    """Raise ConfigError when a prompt and ``new`` tokens of answer exceed the model's ``context`` in tokens."""
     long = [request for request in requests if len(request.ids) + new > context]
     if long:
         worst = max(long, key=lambda request: len(request.ids))

@@ -32,7 +32,7 @@ def transformers_engine(
         pad_token_id=pad,
         **(sampling if settings.temperature > 0 else {"do_sample": False}),
     )
-    # A model's own config may ask for sampling or penalties that nobody asked for here.
+    # A model's own config may set sampling or penalties that were not requested here.
     model.generation_config = config
 
     def engine(batch: Sequence[GenerationRequest], seed: int) -> list[list[int]]:

@@ -17,7 +17,7 @@ from handpicked.selectors.selector import Scores
 
 @dataclass(frozen=True)
 class Compressibility(Guard):
-    """Drops responses that zlib makes smaller by more than a factor: they hold little for their length."""
+    """Drops responses that zlib compresses by more than a factor: they say little for their length."""
 
     limit: Annotated[float, Field(gt=0)] = 4.0
     """The largest factor that passes. English prose compresses about 2 times."""

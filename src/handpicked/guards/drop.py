@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 class Drop(Protocol):
-    """Tells the rows of a batch that are dropped. ``name`` is the guard's, ``why`` its rule."""
+    """Marks the rows of a batch that are dropped. ``name`` is the guard's, ``why`` its rule."""
 
     @property
     def name(self) -> str: ...

@@ -16,7 +16,7 @@ from handpicked.selectors.topk import id_numbers
 
 @dataclass(frozen=True)
 class Duplicates(Guard):
-    """Drops every row whose id, the hash of its messages, a row before it has (24 bytes of memory a row)."""
+    """Drops every row with the id (hash of the messages) of an earlier row. Needs 24 bytes of memory a row."""
 
     name: ClassVar[str] = "duplicates"
     about: ClassVar[str] = "drops all but the first of exact duplicates"
@@ -33,12 +33,12 @@ class Duplicates(Guard):
 
 
 def exact_duplicates(scores: Scores) -> np.ndarray:
-    """Every row whose id a row before it has (24 bytes of memory a row)."""
+    """Every row with the id of an earlier row. Needs 24 bytes of memory a row."""
     return exact_copies(scores)[0]
 
 
 def exact_copies(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """Every row (ascending) whose id a row before it has, and of each the first such row."""
+    """Every row (ascending) with the id of an earlier row, and the first row with that id."""
     parts = [
         (*id_numbers(batch["id"]), batch["row"].to_numpy()) for batch in scores.batches(()) if len(batch)
     ]

@@ -15,7 +15,7 @@ from handpicked.records import Cost
 @dataclass(frozen=True)
 class EmptyThought(Lint):
     """Drops responses that begin with the marks of a thought and nothing between them, such as
-    ``<think></think>``. A model learns from them to think nothing.
+    ``<think></think>``. A model learns from them not to think.
 
     Qwen3 writes such a mark on purpose where it is not to think.
     """

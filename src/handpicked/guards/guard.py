@@ -22,7 +22,7 @@ class Guard(Method, ABC):
     value: ClassVar[str] = ""
     """The setting that ``name=value`` gives; empty: it takes no value."""
     audited: ClassVar[bool] = False
-    """Whether audits count the rows that it would drop with its defaults, also where it is off."""
+    """Whether audits count the rows that it would drop with its defaults, even where it is off."""
 
     @classmethod
     def settings_in(cls, value: str) -> Mapping[str, Any]:
@@ -58,7 +58,7 @@ class Guard(Method, ABC):
         return None
 
     def check(self) -> None:
-        """What can be said before any score is computed.
+        """Checks that need no scores.
 
         Raises:
             ConfigError: it lacks something that the user must name. MissingPart: something must be installed.

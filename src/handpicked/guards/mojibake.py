@@ -26,7 +26,7 @@ SHOWN = 60
 @dataclass(frozen=True)
 class Mojibake(Lint):
     """Drops rows whose prompt or response was decoded by the wrong encoding ("donâ€™t" for "don’t", "Ã©" for
-    "é"), by the library ftfy, or holds U+FFFD, which stands for a character that was lost.
+    "é"), by the library ftfy, or holds U+FFFD, the mark of a lost character.
     """
 
     name: ClassVar[str] = "mojibake"

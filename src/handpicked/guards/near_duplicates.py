@@ -33,9 +33,7 @@ PIECE = 1 << 14
 
 @dataclass(frozen=True)
 class NearDuplicates(Guard):
-    """Drops every row of which a longer one is a near duplicate, by the MinHash signatures of their 3-grams
-    of words.
-    """
+    """Drops every row that is a near duplicate of a longer one, by MinHash signatures of word 3-grams."""
 
     limit: Annotated[float, Field(ge=0, le=1)] = 0.80
     """The share of 3-grams (Jaccard similarity) from which two rows are near duplicates, 0 to 1."""

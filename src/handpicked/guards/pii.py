@@ -40,8 +40,8 @@ class Pii(Lint):
     phonenumbers), numbers of payment cards (with their check digit, ISO/IEC 7812), public IP addresses.
 
     It looks for forms, so it finds neither names nor postal addresses. Addresses of example.com and its like,
-    private IP addresses and phone numbers without any separator pass. What is found is told by its kind, so
-    that no file of handpicked repeats it.
+    private IP addresses and phone numbers without any separator pass. Findings are reported by their kind, so
+    that no file of handpicked repeats them.
     """
 
     kinds: tuple[Kind, ...] = KINDS

@@ -22,8 +22,8 @@ SHIPPED = Path(__file__).with_name("refusal.txt")
 
 @dataclass(frozen=True)
 class Refusal(Lint):
-    """Drops responses whose answer refuses, or speaks of being an AI ("As an AI language model"): a model
-    learns from few of them to refuse much.
+    """Drops responses whose answer refuses, or speaks of being an AI ("As an AI language model"): a few of
+    them teach a model to refuse often.
 
     By a list of English phrases. Some count anywhere in the answer, those after ``^`` at its beginning only.
     """

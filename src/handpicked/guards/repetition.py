@@ -17,7 +17,7 @@ from handpicked.selectors.selector import Scores
 
 @dataclass(frozen=True)
 class Repetition(Guard):
-    """Drops responses of whose 5-grams of words too many occurred in them before.
+    """Drops responses with too many repeated 5-grams of words.
 
     The repetition filter of Rae et al. (2021), Scaling Language Models (Gopher), Table A1.
     """

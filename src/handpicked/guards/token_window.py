@@ -41,7 +41,7 @@ class TokenWindow(Guard):
     def settings_in(cls, value: str) -> Mapping[str, Any]:
         low, colon, high = value.partition(":")
         if value and not colon:
-            raise ValueError(f"{value!r} is no window. {_HOW}")
+            raise ValueError(f"{value!r} is not a window. {_HOW}")
         return {name: bound for name, bound in (("low", low), ("high", high)) if bound}
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Tool calls whose arguments are no JSON, or do not fit the declared schema."""
+"""Tool calls whose arguments are not JSON, or do not fit the declared schema."""
 
 from __future__ import annotations
 
@@ -27,21 +27,23 @@ JSON_TYPES = frozenset(("object", "array", "string", "integer", "number", "boole
 
 @dataclass(frozen=True)
 class ToolArguments(Lint):
-    """Drops rows with a tool call whose arguments are no JSON object, or do not fit the schema that the row
-    declares for that tool (JSON schema, by the library jsonschema).
+    """Drops rows with a tool call whose arguments are not a JSON object, or do not fit the schema that the
+    row declares for that tool (JSON schema, by the library jsonschema).
 
-    A schema that cannot be understood says nothing, and a tool without one takes any object. A ``$ref`` to
+    A schema that cannot be understood is ignored, and a tool without one takes any object. A ``$ref`` to
     another document is never fetched.
     """
 
     name: ClassVar[str] = "tool-arguments"
-    about: ClassVar[str] = "drops rows with tool calls whose arguments are no JSON or do not fit their schema"
+    about: ClassVar[str] = (
+        "drops rows with tool calls whose arguments are not JSON or do not fit their schema"
+    )
     cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     libraries: ClassVar[tuple[str, ...]] = ("jsonschema",)
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("tool_turns",)
-    fault: ClassVar[str] = "a tool call's arguments are no JSON, or do not fit the declared schema"
+    fault: ClassVar[str] = "a tool call's arguments are not JSON, or do not fit the declared schema"
 
     def find(self, batch: pa.RecordBatch) -> pa.Array:
         return found_in_turns(batch["tool_turns"], misfit)
@@ -59,7 +61,7 @@ def misfit(turns: Sequence[Message]) -> str | None:
 
 def _wrong(call: ToolCall, schema: Any) -> str | None:
     if not call.name and not call.arguments.startswith(("{", "[")):
-        return None  # a call in a notation of its own (XML)
+        return None  # a call in another notation (XML)
     name = call.name or "a call"
     try:
         value = json.loads(call.arguments)
@@ -68,13 +70,13 @@ def _wrong(call: ToolCall, schema: Any) -> str | None:
     if not call.name:
         return "a call has no name"
     if not isinstance(value, dict):
-        return f"{name}: arguments are no object"
+        return f"{name}: arguments are not an object"
     found = None if schema is None else _first_error(json.dumps(schema, sort_keys=True), value)
     return None if found is None else f"{name}: {found}"
 
 
 def _first_error(schema: str, value: Any) -> str | None:
-    """Where and why a value does not fit; None where it does, and where the schema cannot tell."""
+    """Where and why a value does not fit; None where it does, and where the schema is not usable."""
     from jsonschema import ValidationError
     from jsonschema.exceptions import best_match
     from referencing.exceptions import Unresolvable

@@ -1,4 +1,4 @@
-"""Tool results that no call asked for, and calls that get no result."""
+"""Tool results without a call, and calls without a result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from handpicked.records import Cost, Message, ToolCall
 
 @dataclass(frozen=True)
 class ToolResults(Lint):
-    """Drops conversations with a tool result that no call before it asked for, or with a call that has no
-    result when the conversation goes on.
+    """Drops conversations with a tool result without an earlier call, or with a call that has no result when
+    the conversation goes on.
 
     Results are matched by the id of the call where both have one. A result without an id answers all calls
     since the last turn. Calls of the final turn need no result.
@@ -36,32 +36,32 @@ class ToolResults(Lint):
 
 def unmatched(turns: Sequence[Message]) -> str | None:
     """The first result without a call, or call without a result."""
-    asked: list[ToolCall] = []
+    earlier: list[ToolCall] = []
     waiting: list[ToolCall] = []
     results = False
     for place, turn in enumerate(turns, start=1):
         calls = calls_of(turn)
         if turn.role == "tool":
-            answered = _answered(turn, asked)
+            answered = _answered(turn, earlier)
             if not answered:
-                return f"turn {place}: a result{_named(turn)} that no call asked for"
+                return f"turn {place}: a result{_named(turn)} without a call"
             waiting = [call for call in waiting if call not in answered]
             results = True
             continue
         if waiting and (results or not calls):
             return _unanswered(waiting[0], place)
         if results or not calls:
-            asked, waiting, results = [], [], False
-        asked += calls
+            earlier, waiting, results = [], [], False
+        earlier += calls
         waiting += calls
     return _unanswered(waiting[0], len(turns) + 1) if waiting and results else None
 
 
-def _answered(result: Message, asked: Sequence[ToolCall]) -> list[ToolCall]:
+def _answered(result: Message, earlier: Sequence[ToolCall]) -> list[ToolCall]:
     """The calls that a result answers."""
-    if result.call_id and asked and all(call.id for call in asked):
-        return [call for call in asked if call.id == result.call_id]
-    return list(asked)
+    if result.call_id and earlier and all(call.id for call in earlier):
+        return [call for call in earlier if call.id == result.call_id]
+    return list(earlier)
 
 
 def _unanswered(call: ToolCall, place: int) -> str:

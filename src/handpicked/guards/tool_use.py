@@ -82,7 +82,7 @@ def _json(text: str) -> Any:
 def calls_of(turn: Message) -> tuple[ToolCall, ...]:
     """The calls that a turn makes, also those between ``<tool_call>`` marks in its text.
 
-    One there that is no call in JSON has no name, and what stands there as its arguments.
+    One there that is not a call in JSON has no name, and what stands there as its arguments.
     """
     if turn.role != "assistant" or "<tool_call>" not in turn.content:
         return turn.calls

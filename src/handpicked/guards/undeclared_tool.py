@@ -15,7 +15,7 @@ from handpicked.records import Cost, Message
 
 @dataclass(frozen=True)
 class UndeclaredTool(Lint):
-    """Drops rows that call a tool which they do not declare: a model learns from them to make tools up.
+    """Drops rows that call a tool which they do not declare: a model learns from them to invent tools.
 
     Tools are declared in the row's field of tools, or between ``<tools>`` marks in the system turn. Where
     neither holds any, a tool counts as declared if the system turn names it.

@@ -158,7 +158,7 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
     if fields & set(TURN_NAMES) or (fields & set(PROMPT_NAMES) and fields & set(ANSWER_NAMES)):
         return "prompt and answer", _plain
     raise PoolError(
-        f"{part.file} holds no answers that handpicked knows. Fields seen: "
+        f"{part.file} holds no answers in a known format. Fields seen: "
         f"{fields_seen(part.rows)}. A row needs a "
         f"prompt ({', '.join(PROMPT_NAMES)} or messages) and an answer ({', '.join(ANSWER_NAMES)})."
     )
@@ -167,7 +167,7 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
 def _plain(row: Mapping[str, Any], _: Mapping[str, str]) -> Answer | None:
     turns = _turns(row)
     said = turns[-1].content if turns and turns[-1].role == "assistant" else None
-    messages = (turns[:-1] if turns[-1].role == "assistant" else turns) if turns else _asked(row)
+    messages = (turns[:-1] if turns[-1].role == "assistant" else turns) if turns else _prompt_of(row)
     text = _answer_text(row)
     text = said if text is None else text
     if not messages or text is None:
@@ -182,7 +182,7 @@ def _plain(row: Mapping[str, Any], _: Mapping[str, str]) -> Answer | None:
     )
 
 
-def _asked(row: Mapping[str, Any]) -> tuple[Message, ...]:
+def _prompt_of(row: Mapping[str, Any]) -> tuple[Message, ...]:
     prompt = first_text(row, *PROMPT_NAMES)
     return () if prompt is None else (Message("user", with_input(prompt, row)),)
 

@@ -20,7 +20,7 @@ from handpicked.records import Pair, Review
 ORDERS: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
 
 
-def asked_reviews(
+def model_reviews(
     pairs: Sequence[Pair],
     judge: JudgeFolder,
     settings: JudgeSettings,
@@ -28,7 +28,7 @@ def asked_reviews(
     batches: Path,
     progress: Progress,
 ) -> list[tuple[Review, ...]]:
-    """Two reviews a pair. A pair whose prompt needs a reference and has none is not asked, and unparsed.
+    """Two reviews a pair. A pair that needs a reference and has none is not judged, and unparsed.
 
     ``batches`` is the folder of batch files, for settings that ask for them.
     """
@@ -51,9 +51,7 @@ def asked_reviews(
 
 
 def all_requests(pairs: Sequence[Pair], judge: JudgeFolder) -> list[Request]:
-    """Two requests for every pair that can be shown, one after the other: what a batch file is written
-    from.
-    """
+    """Two requests for every pair that can be shown, one after the other: what a batch file is written from."""
     return [request for pair in pairs if _shown(pair, judge) for request in requests_of(pair, judge)]
 
 

@@ -1,6 +1,4 @@
-"""Reads a judge's folder: judge.yaml says how to call the model and read its reply, prompt.txt is the
-prompt.
-"""
+"""Reads a judge's folder: judge.yaml says how to call the model and read its reply, prompt.txt is the prompt."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ GROUP = "handpicked.judges"
 SHIPPED = Path(__file__).parent / "shipped"
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
 VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
-"""The version of each way of asking and reading. Raise one when the same replies would give other verdicts,
-and only then; what a judge's folder says is hashed as it is.
+"""The version of each way of calling and reading a judge. Raise one when the same replies would give other
+verdicts, and only then; the judge's folder itself is hashed.
 """
 NEEDED = {
     "scores": ("prompt", "first", "second"),
@@ -66,7 +64,7 @@ class JudgeFolder(Strict):
     temperature: Annotated[float, Field(ge=0)] | None = 0
     """None leaves it to the endpoint."""
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
-    """Alternatives asked for at each position of the reply (``letters``)."""
+    """Alternatives requested at each position of the reply (``letters``)."""
     answer_chars: Annotated[int, Field(gt=0)] = 16000
     """When either answer is longer, both are cut to so many characters; the review says so."""
     embedder: str = BUNDLED_EMBEDDER
@@ -83,7 +81,7 @@ class JudgeFolder(Strict):
 
     @property
     def version(self) -> int:
-        """The version of its way of asking and reading."""
+        """The version of its way of calling and reading."""
         return VERSIONS[self.reads]
 
 

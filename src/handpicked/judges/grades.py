@@ -45,9 +45,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A model's grade; ``None`` where there is none. Prompt and answer are texts
-    where the table holds them.
-    """
+    """A model's grade; ``None`` where there is none. Prompt and answer are texts where the table holds them."""
 
     value: float | None
     prompt: str | None = None
@@ -61,11 +59,11 @@ Grades = Mapping[str, Mapping[str, Mapping[Item, Grade]]]
 
 def is_table(part: Rows) -> bool:
     """Whether a file holds grades of single answers."""
-    asked = {*QUESTIONS, *PROMPTS} & part.fields
+    prompt_fields = {*QUESTIONS, *PROMPTS} & part.fields
     scores = [row[name] for name in SCORES for row in part.rows[:100] if row.get(name) is not None]
     by_skill = bool(scores) and all(isinstance(score, dict) for score in scores)
     single = bool({*MODELS} & part.fields) and any(number(score) is not None for score in scores)
-    return bool(asked) and (by_skill or single)
+    return bool(prompt_fields) and (by_skill or single)
 
 
 def table_name(part: Rows) -> str:
@@ -78,9 +76,7 @@ def _of_mt_bench(part: Rows) -> bool:
 
 
 def read_grades(parts: Sequence[Rows]) -> tuple[Grades, list[str]]:
-    """The grades of all files, and what was left out, in words. Of several grades of one answer
-    the last good one counts.
-    """
+    """The grades of all files, and in words what was left out. The last valid grade of an answer counts."""
     valid = _range(parts)
     found: dict[str, dict[str, dict[Item, Grade]]] = {}
     again = 0
@@ -138,7 +134,7 @@ def _item(row: Mapping[str, Any], part: Rows, place: int, skill: str) -> Item:
         return Item(f"question {question}", turn, skill)
     if first_text(row, *PROMPTS) is None:
         raise PoolError(
-            f"{part.file}, row {place}: neither {', '.join(QUESTIONS)} nor a prompt says what was graded."
+            f"{part.file}, row {place}: it has neither {', '.join(QUESTIONS)} nor a prompt, so what was graded is unknown."
         )
     return Item(messages_id((Message("user", prompt_of(row)),)), turn, skill)
 

@@ -55,7 +55,7 @@ def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
                 pair, label = read(row)
                 reviews = stored_reviews(row, part)
             except (KeyError, TypeError, ValueError) as error:
-                place = f"{part.file}, row {at} is no labelled pair of {name}"
+                place = f"{part.file}, row {at} is not a labelled pair of {name}"
                 raise PoolError(f"{place}: {reason_of(error)}.") from error
             if label is None:
                 without += 1
@@ -73,16 +73,16 @@ def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
 
 
 def _joined(part: Rows, others: Sequence[Rows]) -> Rows:
-    """The rows with what the other files say of the same ``idx``."""
-    told = {row["idx"]: row for other in others for row in other.rows if "idx" in row}
-    known = [row for row in part.rows if row.get("idx") in told]
+    """The rows, extended by the fields of the other files' rows with the same ``idx``."""
+    by_idx = {row["idx"]: row for other in others for row in other.rows if "idx" in row}
+    known = [row for row in part.rows if row.get("idx") in by_idx]
     if not known:
         raise PoolError(
-            f"{part.file} and {others[0].file} have no 'idx' in common, by which "
-            "verdicts are joined with labels. "
+            f"{part.file} and {others[0].file} have no 'idx' in common, which joins "
+            "verdicts and labels. "
             f"Fields seen: {fields_seen(part.rows)}; {fields_seen(others[0].rows)}."
         )
-    return Rows(part.file, [{**told.get(row.get("idx"), {}), **row} for row in part.rows], part.about)
+    return Rows(part.file, [{**by_idx.get(row.get("idx"), {}), **row} for row in part.rows], part.about)
 
 
 Reader = Callable[[Mapping[str, Any]], "tuple[Pair, Outcome | None]"]

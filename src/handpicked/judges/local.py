@@ -36,7 +36,7 @@ def local_replies(
     """
     if judge.reads != "letters":
         raise ConfigError(
-            f"The judge '{judge.name}' reads written text, and {settings.model} would "
+            f"The judge '{judge.name}' reads written text, so {settings.model} would "
             "have to be served for that: give "
             f"base_url, or use letter-probability, which needs one forward pass a review."
         )

@@ -41,9 +41,7 @@ IDS = ("answer1_id", "answer2_id")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the file calls the answer that it shows first and the other; ``fields``
-    hold their texts (or ids).
-    """
+    """What the file calls the answer that it shows first and the other; ``fields`` hold their texts (or ids)."""
 
     models: tuple[str, str]
     fields: tuple[str, str]
@@ -52,7 +50,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One review: the row, what was shown first and second, and by what these are told apart."""
+    """One review: the row, what was shown first and second, and what distinguishes these."""
 
     row: Mapping[str, Any]
     names: Names
@@ -83,12 +81,11 @@ def is_one_order(part: Rows) -> bool:
 def joined(
     parts: Sequence[Rows], turned: Sequence[Rows], a: str | None, b: str | None
 ) -> tuple[list[Reviewed], list[str]]:
-    """The verdicts of all files, and in words what could not be had. ``turned`` hold the other order.
+    """The verdicts of all files, and in words what is missing. ``turned`` holds the other order.
 
-    A review belongs to that of the same prompt, judge and answers in another file. Which of the two answers
-    it shows first is told by the names in the file's name, else by ids or texts, else by ``turned``. Raises
-    PoolError where two reviews of a pair are in the same order, or where nothing says which answer was shown
-    first.
+    A review belongs to that of the same prompt, judge and answers in another file. The names in the file's
+    name show which answer came first, else ids or texts, else ``turned``. Raises PoolError where two reviews
+    of a pair are in the same order, or where nothing says which answer was shown first.
     """
     found: dict[tuple[object, ...], list[Shown]] = {}
     base: Names | None = None
@@ -99,7 +96,7 @@ def joined(
             names = replace(names, test_set=names.test_set or base.test_set)
         base = base or names
         for one in (_shown(row, part, names, other, n) for n, row in enumerate(part.rows, 1)):
-            key = (names.test_set, one.judge, _asked(one.row), frozenset(one.marks))
+            key = (names.test_set, one.judge, _prompt_of(one.row), frozenset(one.marks))
             seen[key] += 1
             found.setdefault((*key, seen[key]), []).append(one)
     verdicts = []
@@ -143,8 +140,8 @@ def _is_turned(one: Shown, base: Shown) -> bool:
     return one.marks == base.marks[::-1] or (one.turned and not base.turned)
 
 
-def _asked(row: Mapping[str, Any]) -> object:
-    """What tells prompts apart: the question's number, else the prompt with its input."""
+def _prompt_of(row: Mapping[str, Any]) -> object:
+    """What distinguishes prompts: the question's number, else the prompt with its input."""
     return row["question_id"] if row.get("question_id") is not None else prompt_of(row)
 
 
@@ -158,9 +155,9 @@ def _shown(row: Mapping[str, Any], part: Rows, names: Names, turned: bool, place
     return Shown(row, names, judge, (marks[0], marks[1]), turned)
 
 
-def _names(part: Rows, asked: tuple[str | None, str | None]) -> Names:
+def _names(part: Rows, given: tuple[str | None, str | None]) -> Names:
     """Which fields hold the answers, in the order in which the file shows them."""
-    first, second = asked
+    first, second = given
     for fields in (PLAIN, IDS):
         if set(fields) <= part.fields:
             one, other = part.about.get("fname1", first), part.about.get("fname2", second)

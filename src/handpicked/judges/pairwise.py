@@ -10,7 +10,7 @@ from pathlib import Path
 from handpicked.config import JudgeSettings
 from handpicked.endpoint import default_cache, write_batched
 from handpicked.errors import ConfigError
-from handpicked.judges.ask import all_requests, asked_reviews
+from handpicked.judges.ask import all_requests, model_reviews
 from handpicked.judges.folder import JudgeFolder, load_judge
 from handpicked.judges.local import runs_here
 from handpicked.judges.outcome import verdict
@@ -47,13 +47,13 @@ def judge(
     """
     folder = load_judge(settings.name)
     known = {_key(one): one for one in earlier if not one.lost}
-    asked = [pair for pair in pairs if _key(pair) not in known]
+    pending = [pair for pair in pairs if _key(pair) not in known]
     if folder.asks:
         _refuse_self_judgement(settings, models_under_test)
         files = (batches or out_file.parent / "batches") / _slug(judge_label(folder, settings))
-        reviews = asked_reviews(asked, folder, settings, cache or default_cache(), files, progress)
+        reviews = model_reviews(pending, folder, settings, cache or default_cache(), files, progress)
     else:
-        reviews = similarity_reviews(asked, folder, progress)
+        reviews = similarity_reviews(pending, folder, progress)
     label = judge_label(folder, settings)
     found = iter(reviews)
     verdicts = [known.get(_key(pair)) or verdict(pair, label, next(found)) for pair in pairs]
@@ -86,18 +86,18 @@ def _slug(label: str) -> str:
 
 
 def judge_label(folder: JudgeFolder, settings: JudgeSettings) -> str:
-    """What verdicts call this judge: the folder's name, and the model's where one is asked."""
+    """The judge's name in verdicts: the folder's name, and that of its model if it has one."""
     return f"{folder.name}/{settings.model}" if folder.asks else folder.name
 
 
 def _refuse_self_judgement(settings: JudgeSettings, models_under_test: Sequence[str]) -> None:
-    """Models prefer their own answers (Panickssery et al., 2024), so such a judge decides nothing."""
+    """Refuse a judge that is under test: models prefer their own answers (Panickssery et al., 2024)."""
     own = [name for name in models_under_test if settings.model and _plain(name) == _plain(settings.model)]
     if own and not settings.force:
         raise ConfigError(
             f"The judge's model '{settings.model}' is a model under test "
             f"('{own[0]}'), and models prefer their own "
-            f"answers. Use another judge, or set force: true to do it all the same."
+            f"answers. Use another judge, or set force: true to allow it."
         )
 
 

@@ -46,7 +46,7 @@ DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reply says of (first, second): the preferred position, or ``None`` and why not."""
+    """A reply's preference between (first, second): the position, or ``None`` and why."""
 
     preferred: Preference | None
     scores: tuple[float, float] | None = None
@@ -64,7 +64,7 @@ def read_scores(reply: str, low: float = 1, high: float = 10, margin: float = 0.
     """Two scores: in a JSON object; else on the first line that holds scores and labels only, or on two such
     lines with one score each; else together in prose.
 
-    Thoughts before the reply are not read. ``8/10`` and ``8 out of 10`` (whatever ``high`` is) read as 8, and
+    Thoughts before the reply are not read. ``8/10`` and ``8 out of 10`` read as 8 (for any ``high``), and
     ``8,5 6,5`` as 8.5 and 6.5. Labels say whose a score is (``Assistant 2: 6, Assistant 1: 8``). One or three
     scores on the line, a score outside [low, high], or two lines that contradict each other make it unparsed.
     """
@@ -79,7 +79,7 @@ def read_scores(reply: str, low: float = 1, high: float = 10, margin: float = 0.
     if not found:
         return Reading(None, reason=_excerpt("no line with two scores", said))
     if len(found[0]) != 2:
-        return Reading(None, reason=_excerpt(f"{len(found[0])} scores where two belong", said))
+        return Reading(None, reason=_excerpt(f"{len(found[0])} scores instead of two", said))
     if any(other != found[0] for other in found[1:] if len(other) == 2):
         return Reading(None, reason=_excerpt("two lines with different scores", said))
     first, second = found[0]
@@ -125,7 +125,7 @@ def _score(value: object) -> float | None:
 
 
 def _one_a_line(lines: Sequence[str], bare: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Two lines with one score each, one right after the other; more or fewer of them are no pair."""
+    """Two lines with one score each, one right after the other; more or fewer of them are not a pair."""
     single = [place for place, numbers in enumerate(bare) if len(numbers) == 1]
     if not single or single != list(range(single[0], single[-1] + 1)):
         return []
@@ -214,7 +214,9 @@ def read_letters(logprobs: Sequence[Mapping[str, float]] | None, judge: JudgeFol
         return Reading(None, reason="the endpoint gave no token probabilities")
     mass = {judge.answers.first: 0.0, judge.answers.second: 0.0}
     for token, logprob in logprobs[0].items():
-        if not logprob <= 0.01:  # by rounding; more is no logarithm of a probability, and no number neither
+        if (
+            not logprob <= 0.01
+        ):  # by rounding; more is not a logarithm of a probability, and no number neither
             return Reading(None, reason=f"a log-probability of {logprob:g} is above 0")
         if token.strip() in mass:
             mass[token.strip()] += math.exp(logprob)

@@ -32,8 +32,7 @@ for models that are named.
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What a file of reviews holds. ``grades`` are single-answer grades, by judge. ``pairs`` are the answers
-    that were judged, where the file holds them. ``notes`` say in words what was left out, or could not be
-    told.
+    that were judged, where the file holds them. ``notes`` say in words what was left out or is unknown.
     """
 
     format: str
@@ -95,7 +94,7 @@ def _rows(shape: Shape, part: Rows) -> list[Reviewed]:
         try:
             found.append(shape.read(row, part))
         except (KeyError, TypeError, ValueError) as error:
-            place = f"{part.file}, row {number} is no review of the kind '{shape.name}'"
+            place = f"{part.file}, row {number} is not a review of the kind '{shape.name}'"
             raise PoolError(f"{place}: {reason_of(error)}.") from error
     return found
 
@@ -132,9 +131,7 @@ def _without_failures(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
 
 
 def _graded(name: str, parts: Sequence[Rows], a: str | None, b: str | None) -> Replay:
-    """Grades, and the pairs that they make of every two models; of the named ones
-    alone where there are many.
-    """
+    """Grades, and the pairs that they make of every two models; of the named ones alone where there are many."""
     grades, notes = read_grades(parts)
     models = list(dict.fromkeys(model for table in grades.values() for model in table))
     _there([name for name in (a, b) if name], models)
@@ -151,7 +148,7 @@ def _graded(name: str, parts: Sequence[Rows], a: str | None, b: str | None) -> R
 
 
 def _between(found: Replay, a: str | None, b: str | None) -> Replay:
-    """What concerns the named models."""
+    """The reviews that compare the named models."""
     wanted = {name for name in (a, b) if name}
     if not wanted:
         return found

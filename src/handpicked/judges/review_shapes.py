@@ -34,7 +34,7 @@ class Reviewed:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What was judged, by whom; whichever answer was called ``a``."""
+        """What was judged and by whom, in either order of the answers."""
         v = self.verdict
         return (v.judge, v.prompt_id, v.test_set, *sorted((v.a, v.b)))
 
@@ -43,7 +43,7 @@ class Reviewed:
 class Shape:
     """A kind of stored review: ``needed`` are the fields by which it is recognised.
 
-    ``read`` raises KeyError, TypeError or ValueError for a row that is none.
+    ``read`` raises KeyError, TypeError or ValueError for a row of another kind.
     """
 
     name: str
@@ -89,7 +89,7 @@ def _question(row: Mapping[str, Any]) -> object:
     """The number (or id) of the question. Raises ValueError for a row without one."""
     found = next((row[name] for name in ("question_id", "uid") if row.get(name) is not None), None)
     if found is None:
-        raise ValueError("neither a prompt nor a question_id says what was judged")
+        raise ValueError("it has neither a prompt nor a question_id, so what was judged is unknown")
     return found
 
 
@@ -99,8 +99,8 @@ def prompt_of(row: Mapping[str, Any]) -> str:
     LIMA's ``conversations`` are a list of texts, of which the first asks.
     """
     turns = row.get("conversations")
-    asked = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else ""
-    return with_input(first_text(row, *PROMPTS) or asked, row)
+    first_turn = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else ""
+    return with_input(first_text(row, *PROMPTS) or first_turn, row)
 
 
 def scored(order: Order, raw: object, stored: object) -> Review:
@@ -242,8 +242,8 @@ def _arena_hard(row: Mapping[str, Any], _: Rows) -> Reviewed:
 
 def _arena_game(order: str, game: Any) -> Review:
     score = game.get("score") if isinstance(game, Mapping) else None
-    told = game.get("judgment") if isinstance(game, Mapping) else None
-    raw = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+    judgment = game.get("judgment") if isinstance(game, Mapping) else None
+    raw = judgment if isinstance(judgment, str) else json.dumps(judgment, ensure_ascii=False)
     preferred = LETTERS.get(str(score))
     shown: Order = "ba" if order == "ba" else "ab"
     return Review(shown, preferred, raw, reason=None if preferred else f"the stored score is {score}")

@@ -36,7 +36,7 @@ def read_verdicts(file: Path) -> list[Verdict]:
             try:
                 verdicts.append(verdict_of(json.loads(line)))
             except (ValueError, TypeError, KeyError) as error:
-                raise PoolError(f"{file}, line {number} is no verdict of handpicked ({error}).") from error
+                raise PoolError(f"{file}, line {number} is not a verdict of handpicked ({error}).") from error
         return verdicts
 
 
@@ -63,7 +63,7 @@ def verdict_of(fields: Mapping[str, Any]) -> Verdict:
 
 
 def _review(fields: Mapping[str, Any]) -> Review:
-    """A review; times and prices that are no numbers (NaN) are missing."""
+    """A review; times and prices that are not numbers (NaN) are missing."""
     _check_choices(fields)
     scores = fields.get("scores")
     if scores is not None:

@@ -35,11 +35,11 @@ def stored_reviews(row: Mapping[str, Any], part: Rows) -> dict[str, Reviews]:
 
 
 def _column(value: object, reason: object) -> Review:
-    """One review, with the first answer first. What is no verdict (PandaLM's
-    ``garbage``) could not be read.
+    """One review, with the first answer first. What is not a verdict (PandaLM's ``garbage``) could not be
+    read.
     """
-    told = f"{value:g}" if isinstance(value, float) else str(value).strip().lower()
-    preferred = BY_NAME.get(told)
+    given = f"{value:g}" if isinstance(value, float) else str(value).strip().lower()
+    preferred = BY_NAME.get(given)
     raw = reason if isinstance(reason, str) and reason else json.dumps(value)
     return Review("ab", preferred, raw, reason=None if preferred else f"the stored verdict is '{value}'")
 
@@ -58,10 +58,10 @@ def _llmbar(results: object) -> Reviews:
     )
 
 
-def _side(told: Any) -> tuple[Preference | None, str, str | None]:
+def _side(given: Any) -> tuple[Preference | None, str, str | None]:
     """What is preferred, the judge's text, and why nothing is preferred."""
-    winner = told.get("winner") if isinstance(told, Mapping) else told
-    completion = told.get("completion") if isinstance(told, Mapping) else None
+    winner = given.get("winner") if isinstance(given, Mapping) else given
+    completion = given.get("completion") if isinstance(given, Mapping) else None
     raw = str(completion[0]) if isinstance(completion, list) and completion else json.dumps(winner)
     preferred = BY_NAME.get(str(winner))
     return preferred, raw, None if preferred else f"the stored winner is {winner}"

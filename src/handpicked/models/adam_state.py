@@ -41,9 +41,7 @@ class AdamState:
 
 
 def save_state(model: Any, optimizer: Any, folder: Path, about: Mapping[str, str]) -> None:
-    """Write adapter and moments of a PEFT model into ``folder``, which gets its
-    name only when it is whole.
-    """
+    """Write adapter and moments of a PEFT model into ``folder``, which gets its name only when it is whole."""
     from safetensors.torch import save_file
 
     aside = folder.with_name(f".{folder.name}.part")
@@ -94,7 +92,7 @@ def find_states(checkpoint: str) -> list[AdamState]:
         raise ConfigError(
             f"checkpoint: {checkpoint} is of the model {first.model.name} as it was "
             f"({first.made_of[:40]}...); what has that name now "
-            "is another one, and its gradients would mean nothing. Restore it, or train again."
+            "is another one, whose gradients would be meaningless. Restore it, or train again."
         )
     return states
 

@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 def resolve_classifier(settings: ModelSettings) -> Path | str:
     """The folder or hub name of a reward model, after checking that it is one.
 
-    Raises ConfigError for a folder that is missing, a model that is no sequence classifier or has several
+    Raises ConfigError for a folder that is missing, a model that is not a sequence classifier or has several
     labels, and MissingPart for a hub model that cannot be had.
     """
     config = classifier_config(settings)
     classes = config.architectures or []
     if not any("SequenceClassification" in name for name in classes):
         raise ConfigError(
-            f"'{settings.name}' is no reward model: it is a "
+            f"'{settings.name}' is not a reward model: it is a "
             f"{', '.join(classes) or config.model_type}, and a reward model is a "
             "sequence-classification model with one output. Its score head would be made "
-            "of random numbers. Give another."
+            "of random numbers. Give another model."
         )
     if config.num_labels != 1:
         raise ConfigError(
-            f"'{settings.name}' is no reward model: it tells {config.num_labels} labels apart "
+            f"'{settings.name}' is not a reward model: it has {config.num_labels} labels "
             f"({', '.join(str(name) for name in config.id2label.values())}) and "
             "a reward model has one output."
         )
@@ -54,7 +54,7 @@ def classifier_config(settings: ModelSettings) -> PretrainedConfig:
                 place, revision=pinned(settings), trust_remote_code=settings.trust_remote_code
             )
         except (OSError, ValueError) as error:
-            raise ConfigError(f"'{settings.name}' is no model folder: {first_line(error)}") from error
+            raise ConfigError(f"'{settings.name}' is not a model folder: {first_line(error)}") from error
 
 
 def classifier_identity(settings: ModelSettings) -> str:
@@ -97,7 +97,7 @@ def load_classifier_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBas
 def _place(settings: ModelSettings) -> Path | str:
     if settings.name.startswith(PREFIX):
         raise ConfigError(
-            f"'{settings.name}' is no reward model, and none is bundled: no small one is known "
+            f"'{settings.name}' is not a reward model, and none is bundled: no small one is known "
             "that could be. Give a hub name or "
             "a folder."
         )

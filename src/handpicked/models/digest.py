@@ -31,9 +31,7 @@ def _sha256(path: Path, size: int, modified: int) -> str:
 
 
 def sha256_of_folder(folder: Path) -> str:
-    """One sha256 over the names and contents of a model folder's files (weights,
-    configuration, tokenizer).
-    """
+    """One sha256 over the names and contents of a model folder's files (weights, configuration, tokenizer)."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)}):
         digest.update(f"{path.name}\0{sha256_of_file(path)}\n".encode())

@@ -41,9 +41,7 @@ def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int
 
 
 def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tuple[int, int]]:
-    """For each text how many tokens the embedder reads, its special ones included,
-    and how many it cuts off.
-    """
+    """For each text how many tokens the embedder reads, its special ones included, and how many it cuts off."""
     if not texts:
         return []
     model = embedder(name)
@@ -68,9 +66,9 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
         raise ConfigError(f"There is no model folder '{name}' (looked at {folder.absolute()}).")
     if not (folder / "modules.json").is_file():
         raise ConfigError(
-            f"'{name}' is no sentence-transformers model: there is no modules.json in "
-            f"{folder.absolute()}. What it says, how "
-            "token vectors become one, must not be guessed."
+            f"'{name}' is not a sentence-transformers model: there is no modules.json in "
+            f"{folder.absolute()}. It defines how "
+            "token vectors become one, which must not be guessed."
         )
     digest = hashlib.sha256()
     for path in sorted({path for pattern in (*MODEL_FILES, "*.json") for path in folder.rglob(pattern)}):
@@ -87,7 +85,7 @@ def embedder(name: str) -> Any:
     except ImportError:
         raise MissingPart("Embeddings need sentence-transformers: pip install 'handpicked[embed]'") from None
     place = str(bundled_folder(name)) if name.startswith(PREFIX) else name
-    # The very commit that the identity names, whatever the hub has by now.
+    # The exact commit that the identity names, even if the hub has a newer one.
     commit = None if place != name or is_folder(name) else _hub_commit(name)
     if commit is None:
         check_modules(Path(place).expanduser(), name)
@@ -98,7 +96,7 @@ def embedder(name: str) -> Any:
             *UNREADABLE,
             ImportError,
             SafetensorError,
-        ) as error:  # the last for a module of its own, whose code is not run
+        ) as error:  # the last for a custom module, whose code is not run
             raise MissingPart(
                 f"The embedding model '{name}' cannot be loaded: {first_line(error)}"
             ) from error

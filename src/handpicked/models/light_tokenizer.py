@@ -11,17 +11,17 @@ from handpicked.errors import ConfigError
 
 
 class LightTokenizer:
-    """A tokenizer for the shipped chat templates; a tokenizer.json brings none of its own.
+    """A tokenizer for the shipped chat templates; a tokenizer.json has none.
 
-    It does not say which of its special tokens ends a text: the first one that begins no text stands for it,
-    which is one token as any other is.
+    It does not say which of its special tokens ends a text: the first one that begins no text is used, since
+    any single token will do for counting.
     """
 
     chat_template = None
     unk_token_id = None
 
     def __init__(self, file: Path) -> None:
-        """Raises ConfigError for a file that is no tokenizer.json, or has no special token."""
+        """Raises ConfigError for a file that is not a tokenizer.json, or has no special token."""
         import tokenizers
 
         try:
@@ -60,8 +60,6 @@ class LightTokenizer:
     def __call__(
         self, text: str, add_special_tokens: bool = True, split_special_tokens: bool = False
     ) -> dict[str, list[int]]:
-        """The ids of a text; with ``split_special_tokens`` one that spells out a
-        special token is plain text.
-        """
+        """The ids of a text; with ``split_special_tokens`` one that spells out a special token is plain text."""
         self._tokenizer.encode_special_tokens = split_special_tokens
         return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}

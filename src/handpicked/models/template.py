@@ -10,7 +10,7 @@ The *opening* is what the template itself puts between its generation prompt and
 (Qwen3), the end of a thought that the generation prompt begins (DeepSeek-R1), a channel (gpt-oss). It is no
 part of the row, so it is not learned, and generation is prompted with it. A row whose response holds a
 thought is learned with its thought and has no opening: ``encode_prompt(..., thought=True)`` is its prompt. An
-empty thought in a row is no thought.
+empty thought in a row is not a thought.
 
 Earlier turns are as the template writes them before a later one, which may be without their thoughts. An
 earlier turn is learned only where it stands there exactly as inference would show it; ``Encoded.unlearned``
@@ -53,12 +53,10 @@ log = logging.getLogger(__name__)
 
 SHIPPED = ("alpaca", "chatml", "plain", "vicuna")
 FALLBACK = "alpaca"
-"""What ``auto`` is for a tokenizer without a template of its own: the template that this
-family of papers trains with.
-"""
+"""What ``auto`` is for a tokenizer without a template: the one that this family of papers trains with."""
 THOUGHT, THOUGHT_END = "<think>", "</think>"
 CLOSED = f"\n{THOUGHT_END}\n\n"
-"""How a thought that the generation prompt begins is ended where the response has none."""
+"""What closes a thought that the generation prompt opens, where the response has none."""
 EMPTY_THOUGHT = re.compile(rf"^\s*(?:{THOUGHT})?\s*{THOUGHT_END}\s*")
 OTHERS = "Set train.template to chatml, alpaca, vicuna or plain."
 DEFAULT = "default"
@@ -99,7 +97,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Takes:
-    """What a chat template shows, of what a turn says beside its content."""
+    """What a chat template renders of a turn beside its content."""
 
     reasoning: bool = True
     calls: bool = True
@@ -120,11 +118,11 @@ class Template:
 
     @functools.cached_property
     def takes(self) -> Takes:
-        """What the template shows of thoughts, calls and declared tools."""
+        """Which thoughts, calls and declared tools the template renders."""
         return takes_of(self.tokenizer, self.source, self.name)
 
     def writes_as_text(self, messages: Sequence[Message]) -> bool:
-        """Whether a turn has a thought of its own or tool calls that the template has no form for."""
+        """Whether a turn has a separate thought or tool calls that the template cannot render."""
         return any(
             (message.reasoning and not self.takes.reasoning) or (message.calls and not self.takes.calls)
             for message in messages
@@ -325,17 +323,14 @@ def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
     """The template ``auto`` (the tokenizer's own), alpaca, chatml, plain, vicuna, or one
     that the tokenizer names.
 
-    A tokenizer without a template of its own, as a base model's, gets ``FALLBACK`` for ``auto``: the template
-    that is returned bears its name, and it is logged. Raises ConfigError for an unknown name; TrainingError
-    for a tokenizer without an end-of-text token, for a template that is no Jinja or exceeds the sandbox's
-    bounds, and for one whose responses end in no special token, because a model trained so would never learn
-    to stop.
+    A tokenizer without a template, such as a base model's, gets ``FALLBACK`` for ``auto``: the returned
+    template has its name, and this is logged. Raises ConfigError for an unknown name; TrainingError for a
+    tokenizer without an end-of-text token, for a template that is not Jinja or exceeds the sandbox's bounds,
+    and for one whose responses end in no special token, because a model trained so would never learn to stop.
     """
     own = own_templates(tokenizer)
     if name == "auto" and not own:
-        log.warning(
-            "This model's tokenizer has no chat template of its own: '%s' is used for auto.", FALLBACK
-        )
+        log.warning("This model's tokenizer has no chat template: '%s' is used for auto.", FALLBACK)
         name = FALLBACK
     prefix: tuple[int, ...] = ()  # a chat template writes its own beginning-of-text
     if name == "auto":
@@ -421,13 +416,13 @@ def takes_of(tokenizer: Any, source: str, name: str) -> Takes:
         except Refused:
             return False
 
-    asked, answer = _PROBE
+    question, answer = _PROBE
     calling = Message("assistant", "", calls=(_CALL_PROBE,))
     result = Message("tool", "here", call_id=_CALL_PROBE.id, name=_CALL_PROBE.name)
     return Takes(
-        reasoning=shows(_THOUGHT_PROBE, asked, replace(answer, reasoning=_THOUGHT_PROBE)),
-        calls=shows("hither", asked, calling) or shows("hither", asked, calling, result, answer),
-        tools=shows("handpicks", replace(asked, tools=_TOOL_PROBE), answer),
+        reasoning=shows(_THOUGHT_PROBE, question, replace(answer, reasoning=_THOUGHT_PROBE)),
+        calls=shows("hither", question, calling) or shows("hither", question, calling, result, answer),
+        tools=shows("handpicks", replace(question, tools=_TOOL_PROBE), answer),
     )
 
 
@@ -483,7 +478,7 @@ def _declared(messages: Sequence[Message]) -> list[Any] | None:
 
 
 def _texts_in(arguments: str) -> Iterator[str]:
-    """The texts of the values in the arguments of a call; those themselves where they are no JSON."""
+    """The texts of the values in the arguments of a call; those themselves where they are not JSON."""
     try:
         waiting = [json.loads(arguments)]
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from handpicked.errors import ConfigError, first_line
 from handpicked.models.quiet import quiet
 
 NAMED = 3
-"""Weights that an error names, of those that are missing."""
+"""The most missing weights that an error names."""
 
 
 def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **options: Any) -> Any:
@@ -22,7 +22,7 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
 
     with quiet():
         try:
-            model, told = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 place,
                 trust_remote_code=settings.trust_remote_code,
                 use_safetensors=True,
@@ -39,12 +39,12 @@ def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **option
                 f"The model '{settings.name}' cannot be loaded: {first_line(error)} "
                 "handpicked reads safetensors only."
             ) from error
-    missing = sorted(told["missing_keys"])
+    missing = sorted(report["missing_keys"])
     if missing:
         more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
         raise ConfigError(
             f"The files of '{settings.name}' lack the weights {', '.join(missing[:NAMED])}{more}: "
-            "they would be random numbers. "
+            "these would be random numbers. "
             "Give the folder of the whole model."
         )
     return model

@@ -1,4 +1,4 @@
-"""What is in a pool, before anything is selected from it: ``audit``; as text, JSON and a page."""
+"""``audit``: what is in a pool before anything is selected from it, as text, JSON and a page."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def audit(
     """Look at every row of ``pool`` and say what is in it: rejected rows and why, lengths, turns, sources,
     what every guard would drop, copies, and what it has in common with other files.
 
-    ``against``: files (folders, globs) of evaluation prompts, or of rows that one has already. ``measure``
-    and ``tokenizer`` count lengths. ``template`` is a chat template that is tried on up to 20,000 rows, of
-    ``model`` (a name or folder; without ``template`` its own) or a shipped one, and ``max_length`` (tokens)
-    what of it would be cut. ``guards`` are guards with other limits than the usual, as ``name=value``.
+    ``against``: files (folders, globs) of evaluation prompts, or of rows that you already have. ``measure``
+    and ``tokenizer`` count lengths. ``template`` is a chat template to try on up to 20,000 rows: a shipped
+    one or that of ``model`` (a name or folder; its own by default). ``max_length`` (tokens) counts what a
+    trainer would cut. ``guards`` are guards with other limits than the defaults, as ``name=value``.
 
     Raises:
         ConfigError: an unknown name or a wrong limit. PoolError: no row can be read, or a file is missing.
-        MissingPart: what is asked for needs an extra.
+        MissingPart: something requested needs an extra.
     """
     plan = plan_audit(
         against=against,

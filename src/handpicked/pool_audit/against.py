@@ -1,4 +1,4 @@
-"""What a pool has in common with other files: evaluation prompts, or rows that one has already."""
+"""What a pool has in common with other files: evaluation prompts, or rows that you already have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from handpicked.scorers.text.prompt_hash import PromptHash
 from handpicked.selectors.topk import id_numbers
 
 NO_ID = "0" * 32
-"""In the place of the id of a prompt, which is no conversation."""
+"""Stands in for the id of a prompt, which is not a conversation."""
 
 
 class Known:
@@ -57,26 +57,24 @@ class Reference:
     kind: Literal["rows", "prompts"]
     conversations: Known | None
     prompts: Known
-    asked: tuple[tuple[str, str], ...]
+    texts: tuple[tuple[str, str], ...]
     items: int
     unreadable: int
 
     @cached_property
     def column(self) -> Renamed:
         """The item of which a row has 13 words in a row, as a score."""
-        overlap = PromptOverlap(self.asked)
+        overlap = PromptOverlap(self.texts)
         return Renamed(overlap, f"overlap with {self.number}", overlap.columns)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A row or a prompt to compare with: its id (empty for a prompt), the text of
-    its prompt, its user turns.
-    """
+    """A row or a prompt to compare with: its id (empty for a prompt), the text of its prompt, its user turns."""
 
     id: str
     prompt: str
-    asked: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 def read_reference(name: str, number: int, turns: Turns) -> Reference:
@@ -104,7 +102,7 @@ def read_reference(name: str, number: int, turns: Turns) -> Reference:
         "rows" if rows_only else "prompts",
         Known([one.id or NO_ID for one in items]) if any(one.id for one in items) else None,
         Known(_hashes(items)),
-        tuple((str(place), text) for place, one in enumerate(items, start=1) for text in one.asked),
+        tuple((str(place), text) for place, one in enumerate(items, start=1) for text in one.texts),
         len(items),
         unreadable,
     )
@@ -112,12 +110,12 @@ def read_reference(name: str, number: int, turns: Turns) -> Reference:
 
 def _row(example: Example) -> Item:
     last = max(place for place, turn in enumerate(example.messages) if turn.learned)
-    return Item(example.id, example.prompt, _asked(example.messages[:last]))
+    return Item(example.id, example.prompt, _prompt_texts(example.messages[:last]))
 
 
 def _prompts(name: str, file: str, why: str) -> list[Item]:
     try:
-        found = [Item("", one.text, _asked(one.messages)) for one in read_prompts(file, "against")]
+        found = [Item("", one.text, _prompt_texts(one.messages)) for one in read_prompts(file, "against")]
     except PoolError as error:
         raise PoolError(
             f"--against {name}: it holds neither rows ({why}) nor evaluation prompts ({error})"
@@ -127,7 +125,7 @@ def _prompts(name: str, file: str, why: str) -> list[Item]:
     return found
 
 
-def _asked(messages: Sequence[Message]) -> tuple[str, ...]:
+def _prompt_texts(messages: Sequence[Message]) -> tuple[str, ...]:
     return tuple(turn.content for turn in messages if turn.role == "user")
 
 

@@ -10,7 +10,7 @@ from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.of_part import OfPart
 
 PARTS = ("prompt", "response", "thought", "answer")
-"""The texts of a row whose lengths are told."""
+"""The texts of a row whose lengths are measured."""
 
 
 @dataclass(frozen=True)

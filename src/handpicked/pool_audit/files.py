@@ -14,7 +14,7 @@ JSON, PAGE = "audit.json", "audit.html"
 
 
 def check_out(out: Path) -> None:
-    """Look whether the folder can take an audit, before one is made.
+    """Check that the folder can take an audit, before one is made.
 
     Raises:
         StoreError: it is a file, or holds an audit.json or audit.html that handpicked did not write.

@@ -16,7 +16,7 @@ from handpicked.pool_audit.values import ValueTally
 SAMPLE = 20_000
 """Rows whose language is looked at, at most: two seconds of one core."""
 UNKNOWN = ""
-"""In the place of a language that cannot be told."""
+"""Marks an answer whose language is not recognised."""
 
 
 @dataclass(frozen=True)

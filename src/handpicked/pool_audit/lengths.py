@@ -32,7 +32,7 @@ class LengthTally:
         self._counts.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
 
     def result(self) -> Lengths:
-        """All of them, but for those that are 0."""
+        """All lengths except those that are 0."""
         filled = sorted((value, rows) for value, rows in self._counts.items() if value > 0)
         if not filled:
             return Lengths(self.of, 0, 0, None, None, None, {}, {})
@@ -53,9 +53,7 @@ class LengthTally:
 
 
 def _quantile(values: Any, upto: Any, q: float) -> float:
-    """The quantile ``q`` of ascending ``values``, of which ``upto`` have been
-    counted at each, interpolated.
-    """
+    """The quantile ``q`` of ascending ``values``, of which ``upto`` have been counted at each, interpolated."""
     at = q * (int(upto[-1]) - 1)
     low, high = (
         float(values[np.searchsorted(upto, place, side="right")]) for place in (int(at), -int(-at // 1))

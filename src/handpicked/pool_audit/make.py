@@ -43,10 +43,10 @@ class Tally(Protocol):
 
 
 def make_audit(pool: Pool, plan: AuditPlan, progress: Progress = SILENT) -> Audit:
-    """Look at ``pool`` as the plan says.
+    """Audit ``pool`` by the plan.
 
-    Memory does not grow with the pool, but for what finding copies takes (see ``copies.find_copies``) and
-    what the files of ``against`` hold. Scores lie in a temporary file, some 700 bytes a row.
+    Memory does not grow with the pool, except for finding copies (see ``copies.find_copies``) and for the
+    files of ``against``. Scores are in a temporary file, some 700 bytes a row.
 
     Raises:
         PoolError: no row can be read, or the pool changes meanwhile; a file to compare with cannot be read.
@@ -63,7 +63,7 @@ def make_audit(pool: Pool, plan: AuditPlan, progress: Progress = SILENT) -> Audi
 
 
 def _turns(pool: Pool) -> Turns:
-    """The rule by which the pool's prompts and responses are told apart."""
+    """The rule that separates the pool's prompts and responses."""
     found: Turns = getattr(pool, "turns", "last")
     return found
 

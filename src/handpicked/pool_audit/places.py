@@ -51,7 +51,7 @@ class Places:
 
 
 def _alike(paths: list[str]) -> bool:
-    """Whether all are absolute paths, of which a common folder can be told."""
+    """Whether all are absolute paths, which have a common folder."""
     return bool(paths) and all(os.path.isabs(path) for path in paths)  # noqa: PTH117
 
 

@@ -54,11 +54,11 @@ def plan_audit(
     max_length: int | None = None,
     guards: Sequence[str] = (),
 ) -> AuditPlan:
-    """What an audit is asked for, checked before a pool is read; ``audit`` says what each means.
+    """The plan of an audit, checked before a pool is read; ``audit`` documents the parameters.
 
     Raises:
         ConfigError: an unknown measure, guard, template or model, or a length that holds no token.
-        PoolError: there is no such file to compare with. MissingPart: what was asked for needs an extra.
+        PoolError: there is no such file to compare with. MissingPart: something requested needs an extra.
     """
     if measure not in measures():
         raise ConfigError(f"--measure: there is no measure {measure!r}.{did_you_mean(measure, measures())}")

@@ -128,7 +128,7 @@ class Conversations:
 @dataclass(frozen=True, slots=True)
 class Languages:
     """The languages of answers, in ``rows`` of ``of`` rows that were looked at; ``values.none`` are those
-    whose language cannot be told, such as short answers and code.
+    whose language is not recognised, such as short answers and code.
     """
 
     rows: int

@@ -83,7 +83,7 @@ def render_rows(
             step(1)
     lengths = LengthTally("whole row")
     lengths.count(tally.lengths)
-    asked = plan.max_length is not None
+    limited = plan.max_length is not None
     return Rendered(
         template=plan.template.name,
         tokenizer=plan.tokenizer,
@@ -98,10 +98,10 @@ def render_rows(
         unshown_tools=tally.unshown,
         unlearned=tally.unlearned,
         max_length=plan.max_length,
-        cut=tally.cut if asked else None,
-        no_response=tally.no_response if asked else None,
+        cut=tally.cut if limited else None,
+        no_response=tally.no_response if limited else None,
         tokens=sum(tally.lengths),
-        tokens_lost=tally.lost if asked else None,
+        tokens_lost=tally.lost if limited else None,
     )
 
 

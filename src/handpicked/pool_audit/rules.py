@@ -40,7 +40,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Measured:
-    """A count of rows among ``of``; ``rows`` is None where it cannot be told, which ``why`` explains."""
+    """A count of rows among ``of``; ``rows`` is None where it is not known, for the reason ``why``."""
 
     rows: int | None
     of: int
@@ -51,7 +51,7 @@ def parse_rules(texts: Sequence[str], plan: AuditPlan) -> tuple[Rule, ...]:
     """The rules in these texts.
 
     Raises:
-        ConfigError: one is no rule, or names what this audit does not measure; all at once.
+        ConfigError: one is not a rule, or names what this audit does not measure; all at once.
     """
     names = _planned(plan)
     rules: list[Rule] = []
@@ -68,9 +68,9 @@ def parse_rules(texts: Sequence[str], plan: AuditPlan) -> tuple[Rule, ...]:
         elif names[name]:
             mistakes.append(f"--fail-on {text!r}: {name} is not measured here: {names[name]}.")
         elif percent and value > 100:
-            mistakes.append(f"--fail-on {text!r}: no share is over 100%.")
+            mistakes.append(f"--fail-on {text!r}: a share cannot be over 100%.")
         elif not percent and value.denominator != 1:
-            mistakes.append(f"--fail-on {text!r}: {number} is no count of rows. A share ends in %.")
+            mistakes.append(f"--fail-on {text!r}: {number} is not a count of rows. A share ends in %.")
         else:
             rules.append(Rule(text.strip(), name, op, value, bool(percent)))
     if mistakes:
@@ -79,7 +79,7 @@ def parse_rules(texts: Sequence[str], plan: AuditPlan) -> tuple[Rule, ...]:
 
 
 def _planned(plan: AuditPlan) -> dict[str, str]:
-    """Every name that a rule may have, and why it is not measured by this plan (nothing: it is)."""
+    """Every name that a rule may have, and why this plan does not measure it (empty: it does)."""
     return {
         **dict.fromkeys(ALWAYS, ""),
         **{one.name: "" for one in plan.guards},
@@ -103,26 +103,26 @@ def failures(audit: Audit, rules: Sequence[Rule]) -> list[str]:
 
 def _failure(rule: Rule, found: Measured) -> str:
     if found.rows is None:
-        return f"--fail-on {rule.text}: {rule.name} cannot be told: {found.why}"
+        return f"--fail-on {rule.text}: {rule.name} is not known: {found.why}"
     if rule.percent:
         share = Fraction(100 * found.rows, found.of) if found.of else None
         if share is None:
-            return f"--fail-on {rule.text}: {rule.name} cannot be told: there are no rows to take a share of"
+            return f"--fail-on {rule.text}: {rule.name} is not known: there are no rows to take a share of"
         failed = OPERATORS[rule.op](share, rule.value)
-        told = f"{found.rows:,} of {found.of:,} rows, {_percent(share)}%"
+        described = f"{found.rows:,} of {found.of:,} rows, {_percent(share)}%"
     else:
         failed = OPERATORS[rule.op](Fraction(found.rows), rule.value)
-        told = f"{found.rows:,} of {found.of:,} rows"
-    return f"--fail-on {rule.text}: {rule.name} is {told}" if failed else ""
+        described = f"{found.rows:,} of {found.of:,} rows"
+    return f"--fail-on {rule.text}: {rule.name} is {described}" if failed else ""
 
 
 def _percent(share: Fraction) -> str:
-    """A share with as many digits as show that it is no whole percent."""
+    """A share with as many digits as show that it is not a whole percent."""
     return f"{float(share):.4g}"
 
 
 def measured(audit: Audit) -> dict[str, Measured]:
-    """Everything that a rule can name, in the order in which it is told."""
+    """Everything that a rule can name, in the order of the summary."""
     rows = audit.readable
     found = {
         "rows": Measured(audit.rows, audit.rows),

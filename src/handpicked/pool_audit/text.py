@@ -17,7 +17,7 @@ COPIES = {
 
 
 def lines(audit: Audit) -> Iterator[str]:
-    """The audit, a part after the other; what there is nothing to say of is left out."""
+    """The audit, section by section, without empty sections."""
     yield from _rows(audit)
     yield from _lengths(audit)
     yield from _conversations(audit)
@@ -111,7 +111,7 @@ def _values(title: str, values: Values, least: int = 2) -> Iterator[str]:
     if rest:
         yield _counted(rest, total, f"{len(values.top[REASONS:]) + values.others:,} others")
     if values.none and values.top and least == 1:
-        yield _counted(values.none, total, "none that can be told")
+        yield _counted(values.none, total, "none recognised")
 
 
 def _unread(audit: Audit) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _against(one: Against, readable: int) -> Iterator[str]:
     yield _counted(common.prompts, readable, "rows have the same prompt")
     yield _counted(common.overlaps, readable, "rows have 13 words in a row of a prompt, or a short one whole")
     for match in one.shown[:1]:
-        such = f" (such as {match.row.file}, row {match.row.place:,}, and its number {match.item:,})"
+        such = f" (such as {match.row.file}, row {match.row.place:,}, and number {match.item:,} there)"
         yield _counted(common.rows, readable, f"rows in all{such}")
 
 
@@ -182,11 +182,11 @@ def _rendered(one: Rendered) -> Iterator[str]:
         yield _counted(reason.rows, one.rows, f"  {reason.reason} ({reason.file}, {reason.place})")
     left = one.rows - one.refused
     if not left:
-        yield "  It refuses every row, so nothing else can be told of it. Set another template."
+        yield "  It refuses every row, so nothing else is known about it. Set another template."
         return
     if one.as_text:
         yield _counted(
-            one.as_text, left, "have thoughts or tool calls that it has no form for: learned as text"
+            one.as_text, left, "have thoughts or tool calls that it cannot render: learned as text"
         )
     if one.unshown_tools:
         yield _counted(one.unshown_tools, left, "declare tools that it does not show")
@@ -202,5 +202,5 @@ def _rendered(one: Rendered) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Foreign text on one line, without what a terminal would obey."""
+    """Foreign text on one line, without terminal control characters."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[:200])

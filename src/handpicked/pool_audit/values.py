@@ -12,7 +12,7 @@ from handpicked.pool_audit.record import Conversations, Role, Value, Values
 TOP = 12
 """Values that are named."""
 MOST = 100_000
-"""Different values that are counted apart; of more, those that come later are only counted together."""
+"""Different values that are counted separately; any further ones are counted together."""
 TURNS = 6
 """Turns of an order of roles that are named."""
 

@@ -32,7 +32,7 @@ PLACES = ("{prompt}", "{response}")
 
 @dataclass(frozen=True)
 class Refined:
-    """What a rewriting came to, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
+    """The outcome of a rewriting, in rows. ``cost`` is in US dollars, ``None`` where no prices are given.
 
     ``rows = rewritten + unchanged + the sum of left_out``, which counts the rows not trained on by reason.
     ``lost`` of these are so for a reason that may pass.
@@ -86,10 +86,10 @@ def rewrite(
     """
     template = load_prompt(settings.prompt)
     known = {line["row"]: line for line in earlier if not line["lost"]}
-    asked = [example for example in examples if example.row not in known]
-    requests = [_request(example, template, settings) for example in asked]
+    pending = [example for example in examples if example.row not in known]
+    requests = [_request(example, template, settings) for example in pending]
     replies = complete(requests, settings, cache or default_cache(), progress, label=f"refine {arm}")
-    known |= {one.row: _line(one, reply, settings) for one, reply in zip(asked, replies, strict=True)}
+    known |= {one.row: _line(one, reply, settings) for one, reply in zip(pending, replies, strict=True)}
     lines = [known[example.row] for example in examples]
     kept = [_kept(example, line) for example, line in zip(examples, lines, strict=True) if line["refined"]]
     left_out = Counter(line["reason"] for line in lines if line["reason"] is not None)

@@ -103,9 +103,7 @@ def share_bar(value: float, most: float) -> Markup:
 
 
 def quantile_strip(quantiles: Mapping[str, float] | None, most: float) -> Markup:
-    """The middle 90% as a thin line, the middle half as a thick one, the median as
-    a dot, from 0 to ``most``.
-    """
+    """The middle 90% as a thin line, the middle half as a thick one, the median as a dot, from 0 to ``most``."""
     if quantiles is None:
         return _svg(ROW, [])
     at = {q: _x(quantiles[q] / most if most else 0.0) for q in ("p5", "p25", "p50", "p75", "p95")}

@@ -14,7 +14,7 @@ from handpicked.report.page import environment, shell
 from handpicked.results.schema import ArmComparison, Results
 
 NOT_A_DIFFERENCE = ("name", "why", "cost", "expected")
-"""What an experiment says about itself, shown elsewhere."""
+"""Fields of the experiment that are shown elsewhere on the page."""
 
 
 def render_comparison(results: Sequence[Results]) -> str:
@@ -41,8 +41,8 @@ def render_comparison(results: Sequence[Results]) -> str:
 def _headline(results: Sequence[Results]) -> str:
     said = [run.answer.headline for run in results]
     if _same(said):
-        return f"All {len(results)} runs say the same: {said[0]}" if len(results) > 1 else said[0]
-    return f"The {len(results)} runs do not say the same."
+        return f"All {len(results)} runs agree: {said[0]}" if len(results) > 1 else said[0]
+    return f"The {len(results)} runs do not agree."
 
 
 def _labels(names: Sequence[str]) -> list[str]:

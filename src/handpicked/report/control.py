@@ -35,7 +35,7 @@ def _reason(rate: Rate) -> str | None:
 
 
 def control_note(rate: Rate) -> str:
-    """What a reader must know beside a rate at equal length: why it has no value, or what other forms say."""
+    """The note on a rate at equal length: why it has no value, or its range over other forms."""
     if not isinstance(rate, ControlledRate):
         return ""
     if rate.reason:

@@ -1,6 +1,4 @@
-"""The files of a report: results.json, report.md and report.html, so written that
-nobody reads half of one.
-"""
+"""The files of a report: results.json, report.md and report.html, each written atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ def read(folder: Path) -> Results:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StoreError(
-            f"{folder} has no results.json: either it is no run folder or its run has not finished. "
+            f"{folder} has no results.json: either it is not a run folder or its run has not finished. "
             "Run the experiment again with the same folder; what is done is kept."
         ) from error
     except (OSError, ValueError) as error:
@@ -47,7 +45,7 @@ def read(folder: Path) -> Results:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise StoreError(
-            f"{path} is not what handpicked writes: {place}: {first['msg']}. "
+            f"{path} does not fit the format: {place}: {first['msg']}. "
             "Delete it and run the experiment "
             "again: only the report is redone."
         ) from error

@@ -50,9 +50,7 @@ def _comparison(
 
 
 def health_table(judge: JudgeFigures) -> Table:
-    """The habits of a judge, in percent of its pairs; with people's labels also
-    how far it agrees with them.
-    """
+    """The habits of a judge, in percent of its pairs; with people's labels also how far it agrees with them."""
     health = judge.health
     shares = {
         "first position preferred": health.first_position,

@@ -1,6 +1,4 @@
-"""What the sections on the selected rows need beside the results: which sets are shown first, and shared
-axes.
-"""
+"""Data for the sections on the selected rows beside the results: the order of sets, and shared axes."""
 
 from __future__ import annotations
 
@@ -40,9 +38,9 @@ class SelectedView:
 def selected_view(results: Results) -> SelectedView:
     """The view of these results."""
     candidate, preference = results.candidate, results.preference
-    told = [row for row in results.audit.differences if candidate in row.arms] if results.audit else []
+    listed = [row for row in results.audit.differences if candidate in row.arms] if results.audit else []
     # Length has its own figure, and of the longest rows it would press all others together.
-    features = [row for row in told if row.feature != results.pool.measure]
+    features = [row for row in listed if row.feature != results.pool.measure]
     effects = preference.rows if preference else ()
     fitted = [(row.p, row) for row in effects if row.p is not None]
     sets = [one for one in results.instructions.sets if one.verbs] if results.instructions else []
@@ -54,7 +52,7 @@ def selected_view(results: Results) -> SelectedView:
         order=list(dict.fromkeys(verb.verb for one in (*first, *others) for verb in one.verbs)),
         difference_axis=_axis([row.arms[candidate] for row in features]),
         differences=sorted(features, key=lambda row: -abs(row.arms[candidate].value or 0)),
-        longer=next((row.arms[candidate] for row in told if row not in features), None),
+        longer=next((row.arms[candidate] for row in listed if row not in features), None),
         guard_names=_guard_names(results),
         effects=[row for _, row in sorted(fitted, key=lambda one: one[0])],
         effect_axis=_axis([row.effect for row in effects]),
@@ -76,7 +74,7 @@ def scored_rows(arm: ArmSection) -> str:
 
 
 def words(name: str) -> str:
-    """The name of a feature as a reader says it."""
+    """The name of a feature for readers."""
     return name.replace("_", " ")
 
 

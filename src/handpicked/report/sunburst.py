@@ -23,7 +23,7 @@ LINE = 11
 
 def sunburst(verbs: Sequence[VerbCount], order: Sequence[str]) -> Markup:
     """The inner ring holds ``verbs`` by their counts, the outer one each verb's objects as shares of that
-    verb; what is left open there are rarer objects and none. A verb has the colour of its place in ``order``,
+    verb; the gaps are rarer objects and none. A verb has the colour of its place in ``order``,
     the same in every figure.
     """
     total = sum(verb.n for verb in verbs)

@@ -1,4 +1,4 @@
-"""A table as it is said once: the page, report.md and the terminal write the same columns and cells."""
+"""A table that the page, report.md and the terminal write with the same columns and cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handpicked.report.text import visible
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place; ``note`` is said smaller beside it, on the page without brackets."""
+    """One cell; ``note`` is shown smaller beside it, on the page without brackets."""
 
     text: str
     note: str = ""
@@ -80,7 +80,7 @@ def text(one: Table, width: int = WIDTH) -> str:
 
 
 def _block(heads: Sequence[str], row: Sequence[str]) -> list[str]:
-    """A row by itself: its first cell, and below it every other one that holds something."""
+    """A row as a list: its first cell, and below it every other cell that holds something."""
     wide = max(map(len, heads))
     return [
         f"  {row[0]}",
@@ -98,6 +98,6 @@ def _text(cell: Cell) -> str:
 
 
 def plain(text: str) -> str:
-    """Foreign text that Markdown and HTML leave alone."""
+    """Foreign text, escaped for Markdown and HTML."""
     flat = " ".join(visible(text).split())
     return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", flat)

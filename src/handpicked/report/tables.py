@@ -80,7 +80,7 @@ def size_table(results: Results) -> Table:
 
 
 def training_table(results: Results) -> Table:
-    """What training changed in every arm, and what came of it; base models last."""
+    """What training changed in every arm, and its results; base models last."""
     head = ["Arm", "Steps", "Warm-up", "Peak learning rate", "Sum of rates", "Weights moved", "Of their norm"]
     head += ["Token accuracy", "In the last pass", "Answers finished"]
     trained = [arm for arm in results.arms if arm.training]
@@ -163,7 +163,7 @@ def control_table(results: Results) -> Table:
 
 
 def seed_table(results: Results) -> Table:
-    """The win rate of each seed by itself."""
+    """The win rate of each seed."""
     rows = [
         [
             one.a,
@@ -177,13 +177,11 @@ def seed_table(results: Results) -> Table:
         if c.test_set == "all"
         for one in c.seeds
     ]
-    return table(
-        "Each seed by itself", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3
-    )
+    return table("Each seed", ["Model", "Against", "Judge", "Win rate", "95%", "n"], rows, text_columns=3)
 
 
 def outcome_table(people: People) -> Table:
-    """What people and the judges said of the same pairs, for every two arms."""
+    """The outcomes by people and by judges on the same pairs, for every two arms."""
     rows = [
         [f"{found.a} vs {found.b}", name, str(n.win), str(n.tie), str(n.lose), str(n.unparsed)]
         for found in people.comparisons
@@ -193,7 +191,7 @@ def outcome_table(people: People) -> Table:
 
 
 def people_table(people: People) -> Table:
-    """Who agrees with whom."""
+    """The agreement of every two raters."""
     rows = [
         [
             pair.one,

@@ -33,9 +33,7 @@ _CONTROL = re.compile(
 
 
 def visible(text: str) -> str:
-    """Foreign text with what must not be obeyed made visible: control characters, lone
-    surrogates, direction overrides.
-    """
+    """Foreign text with control characters, lone surrogates and direction overrides made visible."""
     return _CONTROL.sub(_picture, text.replace("\r\n", "\n"))
 
 
@@ -50,7 +48,7 @@ def shorten(text: str, most: int = LONGEST_TEXT) -> tuple[str, int]:
 
 
 def value_of(estimate: Interval | None) -> float | None:
-    """The value of an estimate that there may not be."""
+    """The value of an estimate, which may be missing."""
     return None if estimate is None else estimate.value
 
 

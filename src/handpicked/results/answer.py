@@ -22,7 +22,7 @@ Decision = Literal["beaten", "lost", "undecided", "thin"]
 Groups = Mapping[Decision, Sequence[ArmComparison]]
 
 RANDOM = ("random",)
-"""Selectors that choose blindly: the arms that a method must beat to be worth its name."""
+"""Selectors that ignore quality: the arms that a method must beat to be useful."""
 
 
 def decide(comparison: ArmComparison) -> Decision:
@@ -119,7 +119,7 @@ def _kind(groups: Groups) -> AnswerKind:
 
 
 def _statement(candidate: str, groups: Groups, say: Callable[[ArmComparison], str]) -> str:
-    """What became of the rivals; ``say`` names one of them, with or without its numbers."""
+    """The outcome against each rival; ``say`` names one of them, with or without its numbers."""
     phrases: tuple[tuple[Decision, str, str], ...] = (
         ("beaten", "beats", "and"),
         ("lost", "loses to", "and"),
@@ -157,7 +157,7 @@ def _certainty(comparisons: Sequence[ArmComparison], judge: Health, arms: Sequen
             f"With so many prompts, a true win rate {points} is found four times of five{corrected}."
         )
     lines += _beyond_power(comparisons, arms)
-    lines.append("Each interval is 95% by itself.")
+    lines.append("Each interval is 95% on its own.")
     if len(comparisons) > 1:
         lines.append(_corrected(comparisons, arms))
     if any(arm.training for arm in arms):
@@ -177,7 +177,7 @@ def _beyond_power(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSectio
 
 
 def _trainings(arms: Sequence[ArmSection]) -> str:
-    """How often each arm was trained, and what that means for the intervals."""
+    """The sentence on how often each arm was trained, and what that means for the intervals."""
     several = [f"{arm.name} ({len(arm.seeds)} seeds)" for arm in arms if arm.seeds]
     if not several:
         return (
@@ -190,7 +190,7 @@ def _trainings(arms: Sequence[ArmSection]) -> str:
 
 
 def _corrected(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection]) -> str:
-    """How the correction for several comparisons was reckoned with, and what it undid."""
+    """The sentence on the correction for several comparisons, and on what it overturned."""
     rule = f"What is decided stands corrected for making {len(comparisons)} comparisons at once (Holm)."
     undone = [
         item
@@ -201,22 +201,22 @@ def _corrected(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection])
         return rule if any(decide(item) in ("beaten", "lost") for item in comparisons) else ""
     names = join([arm_name(item.b, arms) for item in undone])
     return (
-        f"By itself the interval against {names} leaves 50% out; corrected for making "
+        f"Alone, the interval against {names} excludes 50%; corrected for making "
         f"{len(comparisons)} comparisons at once "
-        "(Holm) that is not enough."
+        "(Holm) it does not."
     )
 
 
 @dataclass(frozen=True)
 class _ByLoss:
-    """What the loss on the references says."""
+    """The sentence on the loss on the references."""
 
     kind: AnswerKind
     sentence: str
 
 
 def _by_loss(candidate: str, arms: Sequence[ArmSection]) -> _ByLoss | None:
-    """What the loss on the references says; ``None`` where nothing can be compared."""
+    """The outcome by loss on the references; ``None`` where nothing can be compared."""
     rivals = [arm for arm in arms if arm.name != candidate]
     above = {arm.name: arm.loss_above_candidate for arm in rivals if arm.loss_above_candidate}
     known = {name: found for name, found in above.items() if found.low is not None}
@@ -242,7 +242,7 @@ def _by_loss(candidate: str, arms: Sequence[ArmSection]) -> _ByLoss | None:
 
 
 def _without_verdicts(by_loss: _ByLoss | None) -> Answer:
-    """No pairs were judged: the losses speak alone, and never for more than they measure."""
+    """The answer where no pairs were judged: by the losses alone, and only on what they measure."""
     if by_loss is None:
         nothing = "Nothing was compared: there are no verdicts and no held-out losses."
         return Answer("refused", nothing, nothing, "", "")

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from handpicked.records import Prompt, Verdict
 from handpicked.results.answer import answers
 from handpicked.results.arm_table import arm_table
+from handpicked.results.arm_verdicts import ArmVerdicts, group_verdicts
 from handpicked.results.banners import banners
 from handpicked.results.benchmarks import benchmark_table, lines_of
 from handpicked.results.compared import EVERYTHING, compare_arms, judged_pairs, ranking
@@ -32,7 +33,6 @@ from handpicked.results.schema import (
 )
 from handpicked.results.short_answers import short_answers
 from handpicked.results.size_curves import size_curves
-from handpicked.results.told import Told, tell
 from handpicked.statistics.health import health
 from handpicked.statistics.histogram import EDGES, summarize
 from handpicked.statistics.preference import StylePreference, preference
@@ -44,11 +44,11 @@ def assemble(run: RunFacts) -> Results:
     Verdicts are turned to the side of the arm that comes first, the candidate before all
     others and the base model last.
     """
-    told = tell(run)
+    grouped = group_verdicts(run)
     tables = arm_table(run.arms, run.candidates, run.losses, run.completions)
-    judges = tuple(health(told.by(name)) for name in told.judges)
-    comparisons = _comparisons(run, told)
-    headline = [item for item in comparisons if _is_headline(item, told, run.candidates)]
+    judges = tuple(health(grouped.by(name)) for name in grouped.judges)
+    comparisons = _comparisons(run, grouped)
+    headline = [item for item in comparisons if _is_headline(item, grouped, run.candidates)]
     main = judges[0] if judges else None
     candidate = run.candidates[0]
     results = Results(
@@ -65,17 +65,19 @@ def assemble(run: RunFacts) -> Results:
         length_bins=EDGES,
         prompts=_prompt_sets(run.prompts),
         arms=tables,
-        members=_members(run, told),
+        members=_members(run, grouped),
         comparisons=comparisons,
-        size_curves=size_curves(run.curves, told.groups, run.losses, told.main, run.benchmarks),
+        size_curves=size_curves(run.curves, grouped.groups, run.losses, grouped.main, run.benchmarks),
         judges=judges,
-        rankings=_rankings(run, told, tables),
-        benchmarks=benchmark_table(run.benchmarks, lines_of(told.groups), run.averages),
-        short_answers=short_answers(told.groups, run.prompts, run.completions),
-        samples=samples(told.verdicts, run.prompts, run.completions, told.groups[candidate][0].name, main),
+        rankings=_rankings(run, grouped, tables),
+        benchmarks=benchmark_table(run.benchmarks, lines_of(grouped.groups), run.averages),
+        short_answers=short_answers(grouped.groups, run.prompts, run.completions),
+        samples=samples(
+            grouped.verdicts, run.prompts, run.completions, grouped.groups[candidate][0].name, main
+        ),
         audit=run.audit,
-        instructions=instructions(run, told),
-        preference=_preference(run, told),
+        instructions=instructions(run, grouped),
+        preference=_preference(run, grouped),
         people=run.people,
         stages=tuple(run.stages),
         settings=run.experiment,
@@ -84,43 +86,45 @@ def assemble(run: RunFacts) -> Results:
     return replace(results, banners=banners(results))
 
 
-def _comparisons(run: RunFacts, told: Told) -> tuple[ArmComparison, ...]:
+def _comparisons(run: RunFacts, grouped: ArmVerdicts) -> tuple[ArmComparison, ...]:
     """Every two arms that met, by each judge."""
-    pairs = judged_pairs(told.verdicts, run.prompts, run.completions)
+    pairs = judged_pairs(grouped.verdicts, run.prompts, run.completions)
     return tuple(
         comparison
-        for judge in told.judges
-        for comparison in compare_arms(judge, told.verdicts, told.order, run.candidates, told.arm_of, pairs)
+        for judge in grouped.judges
+        for comparison in compare_arms(
+            judge, grouped.verdicts, grouped.order, run.candidates, grouped.arm_of, pairs
+        )
     )
 
 
-def _is_headline(comparison: ArmComparison, told: Told, candidates: Sequence[str]) -> bool:
+def _is_headline(comparison: ArmComparison, grouped: ArmVerdicts, candidates: Sequence[str]) -> bool:
     """Whether it is a candidate's, over all prompts, by the first judge."""
     return (
-        comparison.judge == told.judges[0]
+        comparison.judge == grouped.judges[0]
         and comparison.test_set == EVERYTHING
         and comparison.a in candidates
     )
 
 
-def _preference(run: RunFacts, told: Told) -> StylePreference | None:
+def _preference(run: RunFacts, grouped: ArmVerdicts) -> StylePreference | None:
     """The first judge's preference against the features of the answers, at equal length."""
-    if not told.judges or not run.answer_features:
+    if not grouped.judges or not run.answer_features:
         return None
     features = list(dict.fromkeys(name for values in run.answer_features.values() for name in values))
-    fixed = {arm.name for members in told.groups.values() if len(members) == 1 for arm in members}
-    return preference(told.main, run.answer_features, features, fixed=fixed)
+    fixed = {arm.name for members in grouped.groups.values() if len(members) == 1 for arm in members}
+    return preference(grouped.main, run.answer_features, features, fixed=fixed)
 
 
-def _members(run: RunFacts, told: Told) -> tuple[SeedSection, ...]:
-    """Each seed of the arms that have several, by itself."""
-    several = [members for members in told.groups.values() if len(members) > 1]
+def _members(run: RunFacts, grouped: ArmVerdicts) -> tuple[SeedSection, ...]:
+    """Each seed separately, of the arms that have several."""
+    several = [members for members in grouped.groups.values() if len(members) > 1]
     single = [replace(arm, arm="") for members in several for arm in members]
     names = {arm.name for arm in single}
     tables = arm_table(single, (), run.losses, [c for c in run.completions if c.arm in names])
     return tuple(
         SeedSection(
-            arm=told.arm_of[one.name],
+            arm=grouped.arm_of[one.name],
             name=one.name,
             rows=one.rows,
             training=one.training,
@@ -134,14 +138,14 @@ def _members(run: RunFacts, told: Told) -> tuple[SeedSection, ...]:
     )
 
 
-def _rankings(run: RunFacts, told: Told, tables: Sequence[ArmSection]) -> tuple[Ranking, ...]:
+def _rankings(run: RunFacts, grouped: ArmVerdicts, tables: Sequence[ArmSection]) -> tuple[Ranking, ...]:
     """All arms of a base model by strength, by each judge, where there is more to rank than a
     candidate's own comparisons.
     """
     return tuple(
-        ranking(base, judge, met, told.arm_of)
-        for judge in told.judges
-        for base, met in _ranked(told.by(judge), tables, run.candidates, told.arm_of).items()
+        ranking(base, judge, met, grouped.arm_of)
+        for judge in grouped.judges
+        for base, met in _ranked(grouped.by(judge), tables, run.candidates, grouped.arm_of).items()
     )
 
 
@@ -151,7 +155,7 @@ def _ranked(
     candidates: Sequence[str],
     arm_of: Mapping[str, str],
 ) -> dict[str, list[Verdict]]:
-    """The verdicts on each base model on which rivals met among themselves, so that there is more to tell
+    """The verdicts on each base model on which rivals met among themselves, so that there is more to rank
     than the candidate's comparisons and, on a size curve, those with the base model.
     """
     base = {arm.name: arm.base for arm in tables}
@@ -180,7 +184,7 @@ def _pool(pool: PoolFacts) -> PoolSection:
 
 def _prompt_sets(prompts: Sequence[Prompt]) -> tuple[PromptSet, ...]:
     """Each test set with its counts and a digest of its prompts, by which two runs can
-    tell that they share them.
+    know that they share them.
     """
     sets: dict[str, list[Prompt]] = {}
     for prompt in prompts:

@@ -79,17 +79,17 @@ def _random_as_good(results: Results) -> Iterator[Banner]:
                 "A random subset is as good, as far as this run can tell",
                 f"{candidate} is not shown to beat {' or '.join(equal)}, chosen "
                 f"blindly{' and of the same size' if same else ''}. "
-                "Until it is, the method has not earned its cost.",
+                "Until then, its cost is not justified.",
             )
 
 
 def _length_explains(results: Results) -> Iterator[Banner]:
     """A win that is no longer sure at equal length; or, if it still is, at equal length and
-    style; or neither can be told.
+    style; or neither can be estimated.
     """
     decided = [c for c in _headline_comparisons(results) if decide(c) in ("beaten", "lost")]
     beaten = [c for c in decided if decide(c) == "beaten"]
-    yield from _cannot_be_told(decided)
+    yield from _not_estimable(decided)
     known = [c for c in beaten if not _reason(c.length_controlled)]
     by_length = [c.b for c in known if _undone(c.length_controlled)]
     by_style = [
@@ -115,10 +115,8 @@ def _length_explains(results: Results) -> Iterator[Banner]:
         )
 
 
-def _cannot_be_told(decided: Sequence[ArmComparison]) -> Iterator[Banner]:
-    """Comparisons with a winner whose verdicts do not show what remains at equal
-    length, or at equal style.
-    """
+def _not_estimable(decided: Sequence[ArmComparison]) -> Iterator[Banner]:
+    """Comparisons with a winner whose verdicts do not show what remains at equal length, or at equal style."""
     length = {c.b: reason for c in decided if (reason := _reason(c.length_controlled))}
     style = {c.b: reason for c in decided if c.b not in length and (reason := _reason(c.style_controlled))}
     for what, found in (("Length", length), ("Style", style)):
@@ -162,7 +160,7 @@ def widened(estimate: Estimate, tests: int) -> tuple[float | None, float | None]
 
 
 def _short_answers(results: Results) -> Iterator[Banner]:
-    """Longer answers where a word was asked, and fewer of them right: by the references, or
+    """Longer answers where one word was asked for, and fewer of them right: by the references, or
     on a benchmark of the run.
     """
     found = []

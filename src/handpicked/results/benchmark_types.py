@@ -123,12 +123,12 @@ def _pooled(facts: Iterable[BenchFacts], verbs: Verbs, also: Collection[str]) ->
     benchmark: dict[str, str] = {}
     known: dict[str, str | None] = {}
     for fact in facts:
-        asked, mine = verbs.get(fact.benchmark, {}), values.setdefault(fact.arm, {})
-        for doc in {**fact.values, **asked}:
+        verbs_of, mine = verbs.get(fact.benchmark, {}), values.setdefault(fact.arm, {})
+        for doc in {**fact.values, **verbs_of}:
             place = f"{fact.benchmark} {doc}"
             benchmark[place] = fact.benchmark
             if doc in fact.values:
                 mine[place] = fact.values[doc]
-            if doc in asked:
-                known[place] = asked[doc]
+            if doc in verbs_of:
+                known[place] = verbs_of[doc]
     return _Pooled(values, benchmark, {**dict.fromkeys(benchmark, WITHOUT), **types_of(known, also)})

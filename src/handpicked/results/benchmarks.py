@@ -72,7 +72,7 @@ def _row(
     name: str, lines: Sequence[Line], sides: Mapping[tuple[str, str], Sequence[BenchFacts]]
 ) -> BenchmarkRow:
     facts = [fact for line in lines for fact in sides[name, line.arm]]
-    told = next((fact for fact in facts if not fact.failed), facts[0])
+    first = next((fact for fact in facts if not fact.failed), facts[0])
     cells = []
     for line in lines:
         if mine := sides[name, line.arm]:
@@ -83,12 +83,12 @@ def _row(
             cells.append(_cell(line.arm, mine, base, full))
     return BenchmarkRow(
         benchmark=name,
-        metric=told.metric,
-        higher_is_better=told.higher_is_better,
-        shots=told.shots,
-        chat=told.chat,
-        short_answer=told.short_answer,
-        notes=tuple(told.notes),
+        metric=first.metric,
+        higher_is_better=first.higher_is_better,
+        shots=first.shots,
+        chat=first.chat,
+        short_answer=first.short_answer,
+        notes=tuple(first.notes),
         members=(),
         arms=tuple(cells),
     )

@@ -53,11 +53,11 @@ def judged_pairs(
     verdicts: Sequence[Verdict], prompts: Sequence[Prompt], completions: Sequence[Completion]
 ) -> list[Pair]:
     """What was judged, as far as both answers are known: the texts that style is counted in."""
-    asked = {prompt.prompt_id: prompt.text for prompt in prompts}
+    texts_of = {prompt.prompt_id: prompt.text for prompt in prompts}
     texts = {(answer.arm, answer.prompt_id): answer.text for answer in completions}
     met = dict.fromkeys((v.prompt_id, v.a, v.b) for v in verdicts)
     return [
-        Pair(prompt, asked.get(prompt, ""), a, b, texts[a, prompt], texts[b, prompt])
+        Pair(prompt, texts_of.get(prompt, ""), a, b, texts[a, prompt], texts[b, prompt])
         for prompt, a, b in met
         if (a, prompt) in texts and (b, prompt) in texts
     ]

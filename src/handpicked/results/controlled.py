@@ -1,4 +1,4 @@
-"""A controlled win rate as results tell it."""
+"""A controlled win rate as results.json holds it."""
 
 from __future__ import annotations
 

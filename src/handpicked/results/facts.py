@@ -1,6 +1,4 @@
-"""What a run left, as ``results.assemble`` takes it: the facts of pool, arms,
-training, benchmarks and stages.
-"""
+"""The facts of a run, as ``results.assemble`` takes them: of pool, arms, training, benchmarks and stages."""
 
 from __future__ import annotations
 
@@ -93,7 +91,7 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """One model of the experiment: which subset it was given and what became of it.
+    """One model of the experiment: its subset, its training and its answers.
 
     ``by`` is the selector (``none``: the base model). ``rows`` counts the subset; ``lengths`` are the
     response lengths of its rows in the pool's measure. ``training`` is ``None`` for an arm that was not
@@ -176,14 +174,14 @@ class InstructionFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All that a run left, of which its results are made.
+    """All facts of a run, from which its results are made.
 
     ``experiment`` is the experiment file with its defaults resolved. ``candidates`` are the arms that the
     experiment is about, one for each base model, the headline's first; ``curves`` the arms of each size
-    curve. ``completions``, ``losses``, ``verdicts`` and ``benchmarks`` name models, which ``arms`` tells the
+    curve. ``completions``, ``losses``, ``verdicts`` and ``benchmarks`` name models, which ``arms`` gives the
     arms of; verdicts may be from either side and by several judges. ``averages`` names the benchmarks that
     each average is taken over, ``people`` is what ``votes.summary`` makes of the votes cast on this run,
-    ``audit`` what ``selection_audit`` found. What is not given is not told.
+    ``audit`` what ``selection_audit`` found. What is not given is left out of the report.
     """
 
     experiment: Mapping[str, JsonValue]

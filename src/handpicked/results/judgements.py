@@ -1,6 +1,4 @@
-"""Everything that a set of verdicts says, judge by judge and pair of models by pair of models: what
-judgements.json holds.
-"""
+"""The contents of judgements.json: what a set of verdicts says, by judge and by pair of models."""
 
 from __future__ import annotations
 

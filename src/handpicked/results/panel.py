@@ -13,8 +13,8 @@ from handpicked.statistics.win_rate import WORTH
 def panel(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """One verdict for each pair that several judges saw, by majority under both rules (Verga et al., 2024).
 
-    An unparsed vote is no vote; without any vote the panel's verdict is unparsed. When no side has more votes
-    than the other, it is a tie. The reviews of all judges are kept, in order.
+    An unparsed vote is not a vote; without any vote the panel's verdict is unparsed. When no side has more
+    votes than the other, it is a tie. The reviews of all judges are kept, in order.
     """
     groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
     for v in verdicts:

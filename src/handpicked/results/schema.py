@@ -1,5 +1,5 @@
-"""What results.json says: one frozen dataclass a section, ``Results`` at the top, and how they are written
-and read.
+"""The contents of results.json: one frozen dataclass a section, ``Results`` at the top, and how they are
+written and read.
 
 The fields are the keys of the file, in its order. ``docs/results.schema.json`` is the JSON schema of
 ``Results``, made by ``schema``. Every reported number is an Estimate (value, low, high, n, missing, method).
@@ -105,11 +105,11 @@ class RefinedRows:
 class ArmSection:
     """One arm: its subset, its training, its loss on the references, its answers. Several seeds are pooled.
 
-    ``by`` is the selector (``none``: the base model); ``seeds`` names the models of an arm that has
-    several. Losses are nats per response token; ``loss_above_base`` and ``loss_above_candidate`` are
-    differences to the base model and to the candidate on the same prompts. Answers are counted in the
-    model's tokens; ``finished`` and ``unfinished`` are the shares that ended by themselves and that stopped
-    at the token limit.
+    ``by`` is the selector (``none``: the base model); ``seeds`` names the models of an arm that has several.
+    Losses are nats per response token; ``loss_above_base`` and ``loss_above_candidate`` are differences to
+    the base model and to the candidate on the same prompts. Answers are counted in the model's tokens;
+    ``finished`` and ``unfinished`` are the shares that ended on their own and that stopped at the token
+    limit.
     """
 
     name: str
@@ -136,7 +136,7 @@ class ArmSection:
 
 @dataclass(frozen=True, slots=True)
 class SeedSection:
-    """One seed of an arm that has several, by itself."""
+    """One seed of an arm that has several."""
 
     arm: str
     name: str
@@ -286,9 +286,7 @@ class BenchmarkCell:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRow:
-    """One benchmark, or an average over ``members`` (then ``shots`` is ``None``),
-    with a cell for each arm.
-    """
+    """One benchmark, or an average over ``members`` (then ``shots`` is ``None``), with a cell for each arm."""
 
     benchmark: str
     metric: str
@@ -433,7 +431,7 @@ class Instructions:
 
 @dataclass(frozen=True, slots=True)
 class VoteCounts:
-    """How so many labels fell."""
+    """The distribution of labels."""
 
     n: int
     win: int

@@ -32,16 +32,18 @@ def short_answers(
     answer holds a reference when its words occur in it in a row, after SQuAD's normalisation (Rajpurkar et
     al., 2016): the lenient rule, under which a longer answer is right more easily.
     """
-    asked = {p.prompt_id: words(p.reference) for p in prompts if p.reference and _is_short(p.reference)}
-    if len(asked) < LEAST_PROMPTS:
+    references = {p.prompt_id: words(p.reference) for p in prompts if p.reference and _is_short(p.reference)}
+    if len(references) < LEAST_PROMPTS:
         return ()
     lengths: dict[str, dict[str, float | None]] = {}
     right: dict[str, dict[str, float | None]] = {}
     for answer in completions:
-        if answer.prompt_id in asked:
+        if answer.prompt_id in references:
             said = words(answer.text)
             lengths.setdefault(answer.arm, {})[answer.prompt_id] = len(answer.text.split())
-            right.setdefault(answer.arm, {})[answer.prompt_id] = float(holds(said, asked[answer.prompt_id]))
+            right.setdefault(answer.arm, {})[answer.prompt_id] = float(
+                holds(said, references[answer.prompt_id])
+            )
     found = []
     for name, members in groups.items():
         untouched = next(
@@ -50,7 +52,7 @@ def short_answers(
         others = untouched if members[0].by != "none" else ()
         of_words = _with_difference(lengths, members, others, share=False)
         of_right = _with_difference(right, members, others, share=True)
-        found.append(ShortAnswers(name, len(asked), *of_words, *of_right))
+        found.append(ShortAnswers(name, len(references), *of_words, *of_right))
     return tuple(found)
 
 

@@ -61,7 +61,7 @@ def _entry(
 
 def _benchmarks(facts: Sequence[BenchFacts]) -> list[str]:
     """Those whose score is the mean over documents: of one that weighs its parts
-    otherwise, documents cannot tell.
+    otherwise, documents do not show it.
     """
     plain: dict[str, bool] = {}
     for fact in facts:

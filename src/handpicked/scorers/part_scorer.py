@@ -22,7 +22,7 @@ EARLIER = (
     *("losses.jsonl", "rows.jsonl", "batches.jsonl", "step-*.jsonl", "target-*.npy", "vectors.npy"),
     *("started.json", "counts.npy", "done"),
 )
-"""Files that unfinished work had before it went in parts."""
+"""Files of unfinished work from before work was done in parts."""
 
 
 class RowsWork(Protocol):
@@ -69,9 +69,7 @@ class PartScorer(PoolScorer):
         return True
 
     def finish(self, files: PartFiles, work: Path) -> None:
-        """Write the scores of the whole from its parts: one after the other, for a
-        scorer of ``item`` scope.
-        """
+        """Write the scores of the whole from its parts: one after the other, for a scorer of ``item`` scope."""
         write_json(work / FACTS, self.facts(files.facts()))
         write_tables(work, files.tables())
 

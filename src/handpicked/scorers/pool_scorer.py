@@ -20,8 +20,7 @@ from handpicked.workers import Workers
 SCORES = "scores.arrow"
 """The file that a pool scorer leaves in its work folder."""
 FACTS = "facts.json"
-"""A file that it may leave there too: what scoring found out by the way (a JSON object), kept in manifests.
-"""
+"""A file that it may leave there too: additional facts (a JSON object), kept in manifests."""
 
 
 class PoolScorer(Method, ABC):
@@ -74,8 +73,8 @@ class PoolScorer(Method, ABC):
         """Score ``rows`` (ascending; None: every readable row) and leave ``work / SCORES``,
         written by ``write_scores``.
 
-        ``work`` may hold what an interrupted attempt with the same fingerprint left there: nothing that is
-        done is done again, and nothing paid for is paid for twice.
+        ``work`` may hold the files of an interrupted attempt with the same fingerprint: finished work is not
+        repeated, and nothing is paid for twice.
         """
 
     def score_on(
@@ -88,8 +87,8 @@ class PoolScorer(Method, ABC):
         self.score(pool, rows, work, progress)
 
     def forget_earlier(self, work: Path) -> bool:
-        """Remove from ``work`` what an earlier version left unfinished there and this one cannot go on with.
-        Whether there was any.
+        """Remove from ``work`` the unfinished files of an earlier version that this one cannot resume.
+        Returns whether there were any.
         """
         del work
         return False

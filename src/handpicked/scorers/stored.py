@@ -21,8 +21,8 @@ class Stored:
     """The column ``name`` of the scores in ``file`` (``pool_scorer.write_scores``). A row
     that is not there is null.
 
-    ``reasons`` names the column (of ``StoredReason``) that says why a value is null; ``about`` is what a
-    manifest tells of how the scores were made.
+    ``reasons`` names the column (of ``StoredReason``) that says why a value is null; ``about`` is the
+    manifest's entry on how the scores were made.
     """
 
     name: str

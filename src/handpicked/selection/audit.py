@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, tuple[pa.DataType, Callable[[Example], Any]]] = {
     "turn_roles": (pa.string(), lambda example: turn_roles(example.messages)),
     "tool_turns": (pa.large_string(), lambda example: tool_turns(example.messages)),
 }
-"""What the guards of an audit may read of a row, and how it is made."""
+"""The columns of a row that the guards of an audit may read, and how each is made."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""The card of a written subset: README.md, with which
-``datasets.load_dataset(FOLDER)`` gives its rows alone.
-"""
+"""The card of a written subset: README.md, with which ``datasets.load_dataset(FOLDER)`` gives its rows alone."""
 
 from __future__ import annotations
 

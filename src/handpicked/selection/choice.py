@@ -16,7 +16,7 @@ from handpicked.records import Pool, SelectionSummary, Turns
 from handpicked.rounding import share_of
 from handpicked.selection.execution import Execution
 from handpicked.selection.guarded import Guarded
-from handpicked.selection.guards import GuardAsked
+from handpicked.selection.guards import GuardEntry
 from handpicked.selection.kept_scores import Content, KeptScores, modeled
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable
@@ -94,7 +94,7 @@ def select(
     *,
     size: int | None = None,
     fraction: float | None = None,
-    guards: Sequence[GuardAsked] = (),
+    guards: Sequence[GuardEntry] = (),
     seed: int | None = None,
     execution: Execution = Execution(),  # noqa: B008  (frozen)
     **settings: Any,
@@ -102,21 +102,21 @@ def select(
     """Score ``data`` and select ``size`` of its rows, or ``fraction`` of the readable ones (rounded down).
 
     ``data`` is a pool or anything that ``read`` takes: a file, a data frame, a Dataset, dictionaries. ``by``
-    is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or
-    a name with its settings (``{"kmeans": {"clusters": 100}}``). ``guards`` (each ``name``,
-    ``name=value`` or ``{name: settings}``) drop rows first. ``seed`` is that of every random choice of a
-    method that is named.
+    is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or a
+    name with its settings (``{"kmeans": {"clusters": 100}}``). ``guards`` (each ``name``, ``name=value`` or
+    ``{name: settings}``) drop rows first. ``seed`` seeds every random choice of a method given by name.
 
-    ``settings`` are the fields of ``SelectSettings``, such as ``measure``, ``part``, ``tokenizer``,
-    ``prompts`` (files for the guard ``decontaminate``) and ``score`` (how a scorer computes, as
-    ``ScoreSettings`` or a mapping), and those of the method that ``by`` names, such as ``clusters=100``. A
-    column that the pool has not itself may be any scorer's, such as ``Top("ifd")``. Where the scorer states a
-    ceiling (IFD: 1) and the selector none, it is taken; ``Top("ifd", ceiling=math.inf)`` has none.
+    ``settings`` are fields of ``SelectSettings``, such as ``measure``, ``part``, ``tokenizer``, ``prompts``
+    (files for the guard ``decontaminate``) and ``score`` (how a scorer computes, as ``ScoreSettings`` or a
+    mapping), and those of the method that ``by`` names, such as ``clusters=100``. A selector may rank by a
+    column that the pool lacks but a scorer computes, such as ``Top("ifd")``. Where the scorer states a
+    ceiling (IFD: 1) and the selector does not, the scorer's applies; ``Top("ifd", ceiling=math.inf)`` lifts
+    it.
 
     Raises:
         ConfigError: a size beyond the rows there are, an unknown name or setting, or a column that cannot be
             ranked.
-        PoolError: ``data`` cannot be read, or rows were asked for, and none can be read.
+        PoolError: ``data`` cannot be read, or rows are requested and none can be read.
     """
     given = {"size": size, "fraction": fraction, "guards": tuple(guards), **settings}
     given["prompts"] = [str(prompt) for prompt in settings.get("prompts", ())]
@@ -129,12 +129,12 @@ def select(
 
 
 def _plan_by(pool: Pool, selector: Selector, settings: SelectSettings, seed: int | None) -> SelectionPlan:
-    """The plan of a selection by a selector that is made already, of the settings that it has not itself."""
+    """The plan of a selection by a selector object, with the settings that the object does not have."""
     own = [*settings.options, *(["seed"] if seed is not None else [])]
     own += ["measure"] if "measure" in settings.model_fields_set else []
     if own:
         raise ConfigError(
-            f"{own[0]}: {type(selector).__name__} is made already, with its own settings. Give it there, or "
+            f"{own[0]}: {type(selector).__name__} has its own settings. Set it there, or "
             f"name the method: select(data, '{selector.name}', {own[0]}=...)."
         )
     return plan_for(pool, selector, settings)
@@ -147,8 +147,8 @@ def select_by(
     kept: Sequence[KeptScores] | None = None,
     scratch: Path | None = None,
 ) -> Selection:
-    """``select`` as it was planned. ``kept`` are the scores by models where they are computed already. Scores
-    wait in the file ``scratch`` (a temporary one by default) until the selection is written or let go.
+    """``select`` by a plan. ``kept`` are the scores by models, where they are already computed. Scores
+    are kept in the file ``scratch`` (a temporary one by default) until the selection is written or discarded.
     """
     plan.selector.check(None if plan.limited else plan.pool.rows)
     by_models = scores_for(plan, execution=execution) if kept is None else kept
@@ -207,7 +207,7 @@ def _top_rows(plan: SelectionPlan, scratch: Path) -> TopRows | None:
 
 
 def _seeing(selector: Selector, by_models: Sequence[KeptScores]) -> Selector:
-    """The selector with the embeddings that were made for it, where it works on some."""
+    """The selector with its embeddings, where it needs some."""
     made = [one for one in by_models if one.columns[0].name == EMBEDDING]
     if not made or not selector.compares_meaning or EMBEDDING not in selector.columns:
         return selector
@@ -215,11 +215,11 @@ def _seeing(selector: Selector, by_models: Sequence[KeptScores]) -> Selector:
 
 
 def _check_found(selector: Selector, wanted: int, found: int) -> None:
-    """A selector that leaves rows out may find too few, which shows only once it has looked at all."""
+    """Raise ConfigError where a selector that leaves rows out has found too few."""
     if found < wanted:
         over = selector.leaves_out
         raise ConfigError(
-            f"size: {wanted:,} rows were asked for, but '{selector.name}' finds "
+            f"size: {wanted:,} rows are requested, but '{selector.name}' finds "
             f"{found:,}: the others have no value "
             f"of {' or '.join(selector.columns)}, or {over}. Lower the size."
         )

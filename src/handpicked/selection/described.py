@@ -25,9 +25,9 @@ def arguments(record: Any) -> dict[str, Any]:
 
 
 def unread_of(pool: Pool) -> tuple[Unread, ...]:
-    """What the rows of a pool hold that is no part of the conversation, where the pool can tell."""
-    told = getattr(pool, "unread", None)
-    return () if told is None else tuple(told())
+    """What the rows of a pool hold that is not part of the conversation, where the pool knows it."""
+    unread = getattr(pool, "unread", None)
+    return () if unread is None else tuple(unread())
 
 
 def pool_described(pool: Pool) -> dict[str, Any]:

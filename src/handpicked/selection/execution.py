@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Execution:
-    """Where a selection or scores are computed, and who is told of it. The same rows come of each."""
+    """Where a selection or scores are computed, and how progress is reported. It does not change the result."""
 
     workers: Workers = THIS_MACHINE
     """All devices of this machine, some of them, or a Ray cluster."""
@@ -24,6 +24,6 @@ class Execution:
     keep_versions: bool = False
     """Go on with finished scores that other versions of libraries or methods made."""
     say: Callable[[str], None] = log.info
-    """Gets a line beforehand on what scores by models will take."""
+    """Called with a line on what scores by models will take, before they are computed."""
     progress: Progress = shown
-    """Shows how far it is: by default a bar in a notebook or a terminal, elsewhere nothing."""
+    """Shows progress: by default a bar in a notebook or a terminal, elsewhere nothing."""

@@ -9,7 +9,7 @@ from handpicked.errors import MissingPart, first_line
 
 
 def push(folder: Path, name: str) -> str:
-    """Upload the files of a subset folder to the private data set ``name``; the sentence to tell.
+    """Upload the files of a subset folder to the private data set ``name``; returns a sentence that says so.
 
     The key is the hub's own (HF_TOKEN or its login). Raises MissingPart when the hub refuses.
     """

@@ -1,8 +1,7 @@
-"""Scores by a model, an endpoint or a target set: computed once, kept and resumed.
-
-They take hours or money. So they are a stage of a store: of the experiment's run folder, or of a cache folder
-of their own, named after the pool's content, for the command line. A killed job takes up where it stopped,
-and selecting after scoring costs nothing.
+"""Scores by a model, an endpoint or a target set: computed once, kept and resumed. They take hours or money,
+so they are a stage of a store: of the experiment's run folder, or of a cache folder of their own, named after
+the pool's content, for the command line. A killed job resumes where it stopped, and selecting after scoring
+costs nothing.
 """
 
 from __future__ import annotations
@@ -109,9 +108,8 @@ def modeled(
     They are kept in the run of ``execution`` (an experiment's), or else under ``HANDPICKED_CACHE``
     (``~/.cache/handpicked``). It gets a line on what it will take before the work begins, and says who works.
     ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens counts with
-    ``tokenizer``; ``content`` is that of the pool where it is known. Where
-    the scorer lost rows (``LOST``), these are scored once more, and the scores stay as they are if that
-    fails.
+    ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``),
+    these are scored once more, and the scores stay as they are if that fails.
 
     Raises:
         ConfigError: fewer rows to score than are to be selected;
@@ -168,12 +166,12 @@ def check_enough(names: Sequence[str], settings: ScoreSettings, chosen: ToScore,
         return
     if not limits:
         raise ConfigError(
-            f"size: {wanted:,} rows were asked for, but only {chosen.count:,} of the "
+            f"size: {wanted:,} rows are requested, but only {chosen.count:,} of the "
             "pool can be read. Lower the size."
         )
     leaves = "leaves" if len(limits) == 1 else "leave"
     raise ConfigError(
-        f"size: {wanted:,} rows were asked for, but {' and '.join(limits)} {leaves} "
+        f"size: {wanted:,} rows are requested, but {' and '.join(limits)} {leaves} "
         f"{chosen.count:,} to be scored by "
         f"{scorers}. Lower the size, or score more rows."
     )
@@ -196,9 +194,8 @@ def _modeled(
             stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
         if scorer.forget_earlier(work):
             stores.say(
-                f"{scorer.name}: what an earlier version of handpicked left "
-                "unfinished cannot be gone on with; "
-                "it is computed anew"
+                f"{scorer.name}: the unfinished work of an earlier version of handpicked "
+                "cannot be resumed; it starts anew"
             )
         scorer.score_on(workers, pool, chosen.rows, work, progress)
         return _facts(scorer, work, chosen.count)
@@ -206,7 +203,7 @@ def _modeled(
     versions = Versions.by(scorer, stage={"scores": SCORING})
     with stores.open(chosen.pool, _names(scorer, inputs)) as (store, name):
         stage = store.asking_stage(
-            name, make, inputs=inputs, settings=arguments, versions=versions, told_as=scorer.name
+            name, make, inputs=inputs, settings=arguments, versions=versions, shown_as=scorer.name
         )
     return KeptScores(
         _columns(scorer, stage, settings, arguments, inputs["scorer"], chosen),
@@ -264,7 +261,7 @@ class _Stores:
 
 
 def _facts(scorer: PoolScorer, work: Path, expected: int) -> dict[str, Any]:
-    """Rows, nulls by reason, and whatever the scorer itself noted."""
+    """Rows, nulls by reason, and the scorer's own facts."""
     with pa.memory_map(str(work / SCORES)) as source:
         table = pa.ipc.open_file(source).read_all()
     if len(table) != expected:
@@ -303,9 +300,7 @@ def _columns(
 
 
 def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, content: Content) -> ToScore:
-    """The rows that ``prefilter`` and then ``sample`` leave. Both go by content: the
-    pool's order does not matter.
-    """
+    """The rows that ``prefilter`` and then ``sample`` leave. Both depend on content, not on the pool's order."""
     rows: Sequence[int] | None = None
     outside = []
     scorers: Sequence[Scorer] = ()
@@ -321,10 +316,10 @@ def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, co
 
 
 def prefilter_of(text: str) -> SelectSettings:
-    """``longest:5000`` as settings. Raises ConfigError for a selector that is no cheap one."""
+    """``longest:5000`` as settings. Raises ConfigError for a selector that is not a cheap one."""
     by, _, size = text.partition(":")
     if by not in prefilters():
-        raise ConfigError(f"score.prefilter: '{by}' is no cheap selector.{did_you_mean(by, prefilters())}")
+        raise ConfigError(f"score.prefilter: '{by}' is not a cheap selector.{did_you_mean(by, prefilters())}")
     return SelectSettings(by=by, size=int(size))
 
 

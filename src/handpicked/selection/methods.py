@@ -25,7 +25,7 @@ from handpicked.selectors.selector import Selector
 
 EVERY_SCORER_TAKES = ("sample", "prefilter", "seed")
 SHARED = ("measure", "seed")
-"""Settings of a selection that its selector takes where it has one of that name."""
+"""Settings of a selection that are passed to a selector with a setting of that name."""
 
 
 def measures() -> list[str]:
@@ -110,8 +110,8 @@ def refuse_unused(by_text: Sequence[str], by_models: Sequence[str], settings: Sc
 
 def _not_taken(key: str, names: Sequence[str], every: Collection[str]) -> str:
     known = sorted({*EVERY_SCORER_TAKES, *every})
-    asked = " and ".join(f"'{name}'" for name in names)
-    return f"score.{key}: {asked} has no such setting, only {', '.join(known)}.{did_you_mean(key, known)}"
+    quoted = " and ".join(f"'{name}'" for name in names)
+    return f"score.{key}: {quoted} has no such setting, only {', '.join(known)}.{did_you_mean(key, known)}"
 
 
 def scorer_of_column(column: str) -> str | None:
@@ -151,8 +151,8 @@ def selector_for(
 ) -> Selector:
     """The selector that ``settings.by`` names; the name of a scorer selects its better end.
 
-    ``own`` are the fields of the pool: as ``field`` they go before scorers of their names. A selector that
-    copies another subset reads it by the rule ``turns``, unless ``whole`` is false.
+    ``own`` are the fields of the pool: as ``field`` they take precedence over scorers of the same name. A
+    selector that copies another subset reads it by the rule ``turns``, unless ``whole`` is false.
 
     Raises:
         ConfigError: no such method, or settings that it does not take.
@@ -178,7 +178,7 @@ def selector_for(
 
 
 def class_of(by: str) -> type[Selector] | type[AnyScorer] | None:
-    """The selector or scorer of that name; of a file whatever it holds. ``None``: there is none.
+    """The selector or scorer of that name, or the method in that file. ``None``: there is none.
 
     Raises:
         ConfigError: the file holds no such class, or one of another kind.
@@ -195,7 +195,7 @@ def class_of(by: str) -> type[Selector] | type[AnyScorer] | None:
 
 
 def any_class_of(name: str) -> type[Selector] | type[AnyScorer] | type[Guard] | None:
-    """The selector, scorer or guard of that name; of a file whatever it holds. ``None``: there is none.
+    """The selector, scorer or guard of that name, or the method in that file. ``None``: there is none.
 
     Raises:
         ConfigError: the file holds no such class, or one of another kind.
@@ -225,8 +225,8 @@ def _better_end(by: str, scorer: type[AnyScorer]) -> Selector:
         return Bottom(f"{name}_rank")  # rows are ranked as a set, 1 the first to be taken
     if scorer.better == "none":
         raise ConfigError(
-            f"by: '{by}' says of no end that it is the better one. Name the end "
-            "yourself: by 'top' (the highest) or "
+            f"by: '{by}' does not say which end is better. Choose one "
+            "yourself: 'top' (the highest) or "
             f"'bottom' (the lowest) with field '{by}'."
         )
     return Bottom(name) if scorer.better == "low" else Top(name, scorer.ceiling)

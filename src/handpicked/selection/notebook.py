@@ -95,9 +95,9 @@ def _drawn(pool: np.ndarray, kept: np.ndarray, unit: str) -> Lengths:
     step = WIDTH / counts.shape[1]
     bars = []
     for index in range(counts.shape[1]):
-        told = f"{counts[0, index]:,} of the pool, {counts[1, index]:,} kept"
+        described = f"{counts[0, index]:,} of the pool, {counts[1, index]:,} kept"
         tall, filled_to = (round(float(height), 1) for height in heights[:, index])
-        title = f"from {EDGES[first + index]:,} {unit}: {told}"
+        title = f"from {EDGES[first + index]:,} {unit}: {described}"
         bars.append(Bar(round(step * index, 1), round(step * 0.9, 1), tall, filled_to, title))
     ends = (f"{EDGES[first]:,}", f"{pool.max():,.0f} {unit}")
     return Lengths(unit, bars, ends, _median(pool), _median(kept))

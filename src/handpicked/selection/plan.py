@@ -55,8 +55,8 @@ class SelectionPlan:
 
     ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers``
     those that need a model, an endpoint or a target set. ``part`` is what of a response the selector's
-    scorers of texts read. ``settings`` are what the user set of all that a result depends on, ``files`` the
-    sha256 of the user's own files of methods.
+    scorers of texts read. ``settings`` are those of the user's settings that a result depends on, ``files``
+    the sha256 of the user's own files of methods.
     """
 
     pool: Pool
@@ -114,10 +114,10 @@ class SelectionPlan:
                 (self.pool.rows - readable, "cannot be read"),
                 (readable - passed, "are dropped by guards"),
             ]
-            told = ", ".join(f"{count:,} {why}" for count, why in lost if count)
+            losses = ", ".join(f"{count:,} {why}" for count, why in lost if count)
             raise ConfigError(
-                f"size: {size:,} rows were asked for, but the pool has {passed:,} to select from"
-                f"{f' ({self.pool.rows:,} rows, of which {told})' if told else ''}. Lower the size."
+                f"size: {size:,} rows are requested, but the pool has {passed:,} to select from"
+                f"{f' ({self.pool.rows:,} rows, of which {losses})' if losses else ''}. Lower the size."
             )
         return size
 
@@ -134,7 +134,7 @@ class SelectionPlan:
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """What a manifest says of the plan beside selector, scorers and guards."""
+        """What a manifest says of the plan apart from selector, scorers and guards."""
         methods, libraries = dict(self.versions.methods), dict(self.versions.libraries)
         return {"part": self.part, "methods": methods, "libraries": libraries}
 
@@ -148,8 +148,8 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
     own = fields_of(pool)
     if settings.by in own and SELECTORS.get(settings.by) is None:
         raise ConfigError(
-            f"by: the pool has a field '{settings.by}' of its own. To rank by "
-            "it, say top or bottom with field "
+            f"by: the pool already has a field '{settings.by}'. To rank by "
+            "it, use top or bottom with field "
             f"'{settings.by}'; to have it computed, rename that field of the pool."
         )
     selector = selector_for(settings, own, turns=turns)
@@ -162,7 +162,7 @@ def plan_selection(pool: Pool, settings: SelectSettings, turns: Turns = "last") 
 
 
 def _counting(plan: SelectionPlan, settings: SelectSettings) -> dict[str, Any]:
-    """What the user set of all that a result depends on."""
+    """Those of the user's settings that a result depends on."""
     common = settings.model_dump(mode="json", include=set(SelectSettings.model_fields) - {"options", "score"})
     if settings.part == "response":  # as before there were parts
         del common["part"]
@@ -225,7 +225,7 @@ def _check_part(
     parted = {one.name for one in ranking if isinstance(one, OfPart)}
     if part != "response" and not parted:
         raise ConfigError(
-            f"part: '{selector.name}' ranks by no text of the response here, so there is no "
+            f"part: '{selector.name}' ranks by no text score of the response here, so there is no "
             f"{part} to look at. Leave it out."
         )
     both = next((one.name for one in guards if one.name in parted), None)
@@ -275,30 +275,30 @@ def _check_names(selector: Selector, fields: Sequence[str], made: Sequence[str])
     both = [one for one in fields if one in made]
     if both:
         raise ConfigError(
-            f"field: the pool has a field '{both[0]}' of its own, by which "
+            f"field: the pool already has a field '{both[0]}', by which "
             f"'{selector.name}' selects, and a score of that "
             "name is needed too. Rename that field of the pool."
         )
 
 
 def _check_size(pool: Pool, selector: Selector, size: int | None, fraction: float | None) -> None:
-    """What can be said of the size before the pool is read."""
+    """Checks of the size that need no pool."""
     if size is not None and fraction is not None:
         raise ConfigError(f"size: both a size ({size:,}) and a fraction ({fraction}) are given; give one.")
     if size is not None and size < 0:
-        raise ConfigError(f"size: {size:,} is less than no rows.")
+        raise ConfigError(f"size: {size:,} is negative.")
     if size is not None and size > pool.rows:
         raise ConfigError(
-            f"size: {size:,} rows were asked for, but the pool has {pool.rows:,}. Lower the size."
+            f"size: {size:,} rows are requested, but the pool has {pool.rows:,}. Lower the size."
         )
     if fraction is not None and not 0 <= fraction <= 1:
-        raise ConfigError(f"fraction: {fraction} is no share of the pool; give 0 to 1.")
-    asked = size is not None or fraction is not None
-    if asked and selector.size_rule == "none":
+        raise ConfigError(f"fraction: {fraction} is not a share of the pool; give 0 to 1.")
+    requested = size is not None or fraction is not None
+    if requested and selector.size_rule == "none":
         raise ConfigError(
             f"size: '{selector.name}' keeps every row and takes no size. Leave it out, or select by 'random'."
         )
-    if not asked and selector.size_rule == "needed":
+    if not requested and selector.size_rule == "needed":
         raise ConfigError(
             f"size: say how many rows '{selector.name}' keeps, as a size or as a fraction of the pool."
         )

@@ -27,7 +27,7 @@ def rejections(rejected: Iterable[Rejected]) -> tuple[Dropped, ...]:
 
     Reasons that differ only in numbers (a line, a column) are one.
     """
-    return tuple(Dropped(_told(first), rows) for first, rows in by_reason(rejected))
+    return tuple(Dropped(_where(first), rows) for first, rows in by_reason(rejected))
 
 
 def by_reason(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:
@@ -41,7 +41,7 @@ def by_reason(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:
     return [(first[kind], rows) for kind, rows in counts.most_common()]
 
 
-def _told(one: Rejected) -> str:
+def _where(one: Rejected) -> str:
     return f"{one.reason} ({Path(one.file).name}, {one.place})"
 
 
@@ -55,7 +55,7 @@ def rejection_lines(found: Sequence[Dropped]) -> Iterator[str]:
 
 
 def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -> Iterator[str]:
-    """What the ``rows`` of a pool hold that is no part of the conversation, for a terminal; they
+    """What the ``rows`` of a pool hold that is not part of the conversation, for a terminal; they
     are written as ``format``.
     """
     for one in found[:FIELDS]:
@@ -70,13 +70,13 @@ def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -
 
 def none_readable(rejected: Sequence[Rejected], done: str = "selected") -> PoolError:
     """What to raise where no row of a pool can be read; ``done`` is what was to be done with them."""
-    examples = {_told(one): one.excerpt for one in reversed(rejected)}
-    told = "; ".join(
+    examples = {_where(one): one.excerpt for one in reversed(rejected)}
+    described = "; ".join(
         f"{part.rows:,} rows: {part.reason}{_shown(examples.get(part.reason, ''))}"
         for part in rejections(rejected)[:SHOWN]
     )
     return PoolError(
-        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is {done}. {told}"
+        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is {done}. {described}"
     )
 
 
@@ -90,12 +90,12 @@ def none_left(selection: Selection) -> HandpickedError:
         for row, reason in zip(batch["row"].to_pylist(), batch["reason"].to_pylist(), strict=True):
             counts[reason] += 1
             first.setdefault(reason, row)
-    told = [
+    described = [
         f"{rows:,} rows: {reason} (such as row {first[reason]:,})"
         for reason, rows in counts.most_common(SHOWN)
     ]
     return ConfigError(
-        f"no row is kept, so nothing is written. {'; '.join(told)}. Change the size, the guards or the pool."
+        f"no row is kept, so nothing is written. {'; '.join(described)}. Change the size, the guards or the pool."
     )
 
 

@@ -53,14 +53,14 @@ class Form:
     container: str | None = None
     """``jsonl``, ``parquet`` or ``datasets``. None: that of the pool."""
     truncation: Truncation | None = None
-    """Asks how many selected rows a maximum sequence length would cut."""
+    """A maximum sequence length, to count the selected rows that it would cut."""
 
 
 @dataclass(eq=False, repr=False)
 class Selection:
     """Which rows of a pool were kept, and of every other row why it was not. Made by ``select``.
 
-    ``rows`` are the numbers of the kept ones in the pool, ascending; ``size`` is how many were asked for. Its
+    ``rows`` are the numbers of the kept ones in the pool, ascending; ``size`` is how many were requested. Its
     length is that of ``rows``, and iterating gives the kept Examples. ``to_pandas``, ``to_polars``,
     ``to_dataset``, ``to_arrow`` and ``to_list`` give the kept rows with all of their columns, as they came;
     ``write`` puts the subset on disk.
@@ -175,7 +175,8 @@ class Selection:
         return taken.to_dataset(self.pool, self.rows)
 
     def push_to_hub(self, name: str) -> str:
-        """Upload the subset, as ``write`` leaves it, to the private data set ``name``; the sentence to tell.
+        """Upload the subset, as ``write`` leaves it, to the private data set ``name``; returns a sentence
+        that says so.
 
         Raises MissingPart where the hub's client is missing or refuses.
         """
@@ -185,7 +186,7 @@ class Selection:
 
     @property
     def _measured(self) -> dict[str, str]:
-        """What of a response is measured, where anything of it is."""
+        """The part of the response that is measured, if any."""
         return {"part": self.plan.part} if any(map(part_of, self.plan.texts)) else {}
 
     @property
@@ -249,7 +250,7 @@ class Selection:
         return pa.RecordBatch.from_arrays(columns, names=[*shown, "kept", "reason"])
 
     def _unfit(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
-        """Each reason why rows of the batch could not be chosen at all, and (boolean) which rows."""
+        """Each reason why rows of the batch were ineligible, and (boolean) which rows."""
         selector: Any = self.selector
         if getattr(selector, "ceiling", None) is not None:
             over = numbers(batch[selector.column], selector.column) > selector.ceiling

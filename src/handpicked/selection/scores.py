@@ -66,7 +66,7 @@ class ScoreShard:
 
 
 def _no_nan(values: pa.Array) -> pa.Array:
-    """Not a number is no value."""
+    """Not a number is not a value."""
     if not pa.types.is_floating(values.type):
         return values
     return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)

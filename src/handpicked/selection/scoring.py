@@ -56,7 +56,7 @@ class Scored:
         return f"<Scores of {len(self):,} of {self.pool.rows:,} rows: {names}>"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(chr(10).join([repr(self)[1:-1], *values_told(self.counts)]))}</pre>"
+        return f"<pre>{escape(chr(10).join([repr(self)[1:-1], *value_lines(self.counts)]))}</pre>"
 
     @cached_property
     def table(self) -> pa.Table:
@@ -119,7 +119,7 @@ def score(
     ``data`` is a pool or anything that ``read`` takes. Text scorers are of ``part`` of the response, and
     ``tokenizer`` counts its tokens. A scorer that needs a model, an endpoint or a target set works by
     ``settings``, the fields of ``ScoreSettings`` (``model="gpt-4o-mini"``, ``sample=1000``), and has several
-    columns. What it computes is kept in the cache: a killed job takes up where it stopped.
+    columns. What it computes is kept in the cache: a killed job resumes where it stopped.
 
     Raises:
         ConfigError: an unknown scorer or setting, or a scorer named twice.
@@ -197,21 +197,21 @@ def _scored(
     return found
 
 
-def values_told(counts: Mapping[str, Any]) -> list[str]:
+def value_lines(counts: Mapping[str, Any]) -> list[str]:
     """A line for each score: how many rows have a value, and the most frequent
     reasons of those that have none.
     """
     return [
         f"{name}: {counts['scored'] - nulls:,} of {counts['scored']:,} rows have a "
-        f"value{_reasons_told(counts, name)}"
+        f"value{_null_reasons(counts, name)}"
         for name, nulls in counts["null"].items()
     ]
 
 
-def _reasons_told(counts: Mapping[str, Any], name: str) -> str:
+def _null_reasons(counts: Mapping[str, Any], name: str) -> str:
     reasons = Counter(counts.get("reasons", {}).get(name, {})).most_common(3)
-    told = "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
-    return f"; of the others: {told}" if told else ""
+    listed = "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
+    return f"; of the others: {listed}" if listed else ""
 
 
 def refuse_no_values(counts: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -220,7 +220,7 @@ def refuse_no_values(counts: Mapping[str, Any], names: Sequence[str]) -> None:
     if empty:
         raise PoolError(
             "\n".join(
-                f"{name}: not one of {counts['scored']:,} rows has a value{_reasons_told(counts, name)}"
+                f"{name}: not one of {counts['scored']:,} rows has a value{_null_reasons(counts, name)}"
                 for name in empty
             )
         )

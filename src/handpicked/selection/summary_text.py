@@ -9,7 +9,7 @@ LONGEST = 80
 """Characters of a finding that are shown."""
 
 
-def told(audit: Mapping[str, Any]) -> Iterator[str]:
+def summary_lines(audit: Mapping[str, Any]) -> Iterator[str]:
     """What a user should see before training: which guards the kept rows would fail,
     and what truncation cuts.
     """

@@ -84,7 +84,7 @@ class TopRows:
                     self._prune()
 
     def close(self) -> None:
-        """Nothing more will be offered."""
+        """No more batches will be offered."""
         with self._lock:
             writer, self._writer = self._writer, None
             try:

@@ -88,8 +88,7 @@ def even_quotas(available: list[int], size: int) -> np.ndarray:
     goes to the first groups.
 
     >>> even_quotas([100, 2, 100], 11).tolist()
-    [5, 2, 4]
-    """
+    [5, 2, 4]"""
     rows = np.array(available, dtype=np.int64)
     size = min(size, int(rows.sum()))
     level = 0

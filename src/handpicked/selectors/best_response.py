@@ -57,7 +57,7 @@ class BestResponse(Selector):
 
     @property
     def length_columns(self) -> tuple[str, ...]:
-        """See ``Selector``. The hash too is computed, whatever fields the pool has."""
+        """See ``Selector``. The hash is computed even if the pool has a field of that name."""
         return (PROMPT, self.measure) if self.column is None else (PROMPT,)
 
     @property

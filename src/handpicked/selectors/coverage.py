@@ -26,8 +26,8 @@ KEPT = 1 << 30
 again where they are needed.
 """
 DECIMALS = 5
-"""Digits to which gains are compared. Two rows that stand for each other alone gain the same:
-rounding errors shall not choose.
+"""Digits to which gains are compared. Two rows that only cover each other have equal gains: rounding errors
+must not decide.
 """
 
 
@@ -36,7 +36,7 @@ class Coverage(Protocol):
 
     @property
     def slack(self) -> float:
-        """How far below a gain its bound may lie for want of digits."""
+        """How far below a gain its bound may lie because of rounding."""
         ...
 
     def first(self) -> np.ndarray:
@@ -48,7 +48,7 @@ class Coverage(Protocol):
         ...
 
     def take(self, place: int) -> np.ndarray | float:
-        """Take this row. By how much, at least, the gain of every row falls (float64 [n], or 0
+        """Take this row. Returns by how much, at least, the gain of every row falls (float64 [n], or 0
         where that is not known).
         """
         ...
@@ -207,7 +207,7 @@ def _best(
     worth: np.ndarray,
     blend: Callable[[Any, Any], Any],
 ) -> int:
-    """The row that is worth most now, where ``worth`` is what rows are worth at most.
+    """The row that is worth most now, where ``worth`` holds upper bounds.
 
     ``bounds`` of the rows that are looked at are renewed; their ``worth`` becomes -inf.
     """

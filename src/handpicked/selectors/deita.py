@@ -79,7 +79,7 @@ class Deita(Selector):
         taken = apart(rows, order, size, self.threshold)
         if len(taken) < min(size, len(rows)):
             raise ConfigError(
-                f"threshold: {size:,} rows were asked for, but only {len(taken):,} of "
+                f"threshold: {size:,} rows are requested, but only {len(taken):,} of "
                 f"{len(rows):,} have no better row with "
                 f"a cosine above {self.threshold:g} among those taken. Raise "
                 "the threshold, or lower the size."
@@ -92,9 +92,7 @@ class Deita(Selector):
 
 
 def apart(rows: Candidates, order: np.ndarray, size: int, threshold: float) -> list[int]:
-    """The first ``size`` places of ``order`` that are no more similar than
-    ``threshold`` to one taken before.
-    """
+    """The first ``size`` places of ``order`` that are no more similar than ``threshold`` to one taken before."""
     kept = np.empty((min(size, len(order)), rows.embeddings.vectors.shape[1]), np.float32)
     taken: list[int] = []
     for begin in range(0, len(order), AT_ONCE):

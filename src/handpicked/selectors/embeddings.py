@@ -76,8 +76,8 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The rows that may be selected and have every value, in ascending order of (id, row),
-    whatever the order of the pool.
+    """The rows that may be selected and have every value, in ascending order of (id, row), independent of the
+    order of the pool.
 
     All choices are made on places in this order, so that the first of equals is the one with the smaller id.
     """
@@ -118,7 +118,7 @@ class Candidates:
             raise ConfigError(
                 f"embeddings: the vector of row {row:,} is not of length 1 (its square is "
                 f"{lengths[wrong[0]]:g}), so a dot "
-                "product is no cosine. Make the embeddings again, normalised."
+                "product is not a cosine. Make the embeddings again, normalised."
             )
         return found
 
@@ -141,7 +141,7 @@ def candidates(
     """
     if embeddings is None:
         raise ConfigError(
-            "embeddings: this selector compares meanings and has no embeddings. "
+            "embeddings: this selector compares meanings but has no embeddings. "
             "handpicked.selectors makes them; otherwise give "
             "embeddings=Embeddings.load(folder)."
         )

@@ -33,7 +33,7 @@ class FacilityLocation(Selector):
     """
 
     neighbours: Annotated[int, Field(gt=0)] | None = None
-    """Nearest rows that may stand for a row. None: all, for up to 200,000 rows."""
+    """Nearest rows that may cover a row. None: all, for up to 200,000 rows."""
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "facility-location"
     cost: ClassVar[Cost] = "embedding"
@@ -61,11 +61,11 @@ class FacilityLocation(Selector):
         return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, self.name), size)])
 
     def why_not(self, size: int) -> str:
-        return f"stood for by the {size:,} rows taken (facility location)"
+        return f"covered by the {size:,} rows taken (facility location)"
 
 
 def check_rows(rows: int, neighbours: int | None, name: str) -> None:
-    """Refuse to compare every two of too many rows, which can be told before they are embedded.
+    """Refuse to compare every two of too many rows, before they are embedded.
 
     Raises:
         ConfigError: they are more than ``MOST``.

@@ -24,7 +24,7 @@ Take = Literal["nearest", "random", "longest"]
 
 @dataclass(frozen=True)
 class KMeans(Selector):
-    """Rows from each of ``clusters`` K-Means clusters (None: as many as rows are asked for, one from each):
+    """Rows from each of ``clusters`` K-Means clusters (None: as many as rows are requested, one from each):
     those ``nearest`` to the centroid, ``random`` ones, or the ``longest`` by ``measure``.
 
     The diversity baseline of Shen (2024, arXiv 2402.06094), which leaves the details open. Lloyd's algorithm
@@ -74,7 +74,7 @@ class KMeans(Selector):
             raise ConfigError(
                 f"clusters: {count:,} clusters cannot each give one of {size:,} rows. Lower "
                 "clusters, or leave it out: then "
-                "there are as many as rows."
+                "there is one a row."
             )
         afford(
             2 * rows.bytes,

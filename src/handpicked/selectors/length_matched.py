@@ -25,7 +25,7 @@ WIDTH = 1.1
 
 
 def length_bins(lengths: Any) -> np.ndarray:
-    """The bin of each length: ``floor(log(length) / log(1.1))``, with one bin of its own for length 0."""
+    """The bin of each length: ``floor(log(length) / log(1.1))``, with a separate bin for length 0."""
     values = np.asarray(lengths, dtype=np.float64)
     return np.where(values < 1, 0, 1 + np.floor(np.log(np.maximum(values, 1)) / np.log(WIDTH) + 1e-9)).astype(
         np.int64
@@ -52,13 +52,11 @@ class LengthMatched(Selector):
     of: str | None = None
     """The arm (or, on the command line, the folder of a subset) whose length histogram is copied."""
     disjoint: bool = False
-    """Draw none of the rows of ``of`` itself. The longest rows of a pool are matched only by themselves, so
-    their control must be other rows, as near in length as there are.
+    """Draw none of the rows of ``of`` itself. Only the longest rows of a pool match their own lengths, so
+    their control must be other rows, as near in length as possible.
     """
     name: ClassVar[str] = "length-matched"
-    about: ClassVar[str] = (
-        "random rows with the length histogram of another arm: tells length from everything else"
-    )
+    about: ClassVar[str] = "random rows with the length histogram of another arm: a control for length"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 

@@ -44,7 +44,7 @@ class Qdit(Selector):
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The weight of quality against diversity, 0 to 1."""
     neighbours: Annotated[int, Field(gt=0)] | None = None
-    """Nearest rows that may stand for a row. None: all, for up to 200,000 rows."""
+    """Nearest rows that may cover a row. None: all, for up to 200,000 rows."""
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
     name: ClassVar[str] = "qdit"
     cost: ClassVar[Cost] = "embedding"
@@ -58,7 +58,7 @@ class Qdit(Selector):
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
             raise ConfigError(
-                f"alpha: {self.alpha} is no share of quality; give 0 (diversity) to 1 (quality)."
+                f"alpha: {self.alpha} is not a share of quality; give 0 (diversity) to 1 (quality)."
             )
 
     @property
@@ -103,7 +103,7 @@ def unit_range(values: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ConfigError(
-            "field: quality has infinite values, so that it has no scale to blend with diversity."
+            "field: quality has infinite values, so it cannot be scaled and blended with diversity."
         )
     found: np.ndarray = (values - low) / (high - low) if high > low else np.zeros(len(values))
     return found

@@ -14,8 +14,7 @@ from handpicked.selectors.topk import TopK, id_numbers
 def random_keys(ids: tuple[Any, Any], seed: int) -> np.ndarray:
     """A number in [0, 2**53) for each id, from its 128 bits and ``seed`` (splitmix64, Steele et al., 2014).
 
-    It belongs to the row's content, not to its place: any order and any split of a
-    pool gives the same choice.
+    It depends on the row's content, not on its place: any order and split of a pool gives the same choice.
     """
 
     def mix(values: Any) -> Any:
@@ -40,7 +39,7 @@ class Random(Selector):
     seed: int = 0
     """Seed of its random choices."""
     name: ClassVar[str] = "random"
-    about: ClassVar[str] = "a seeded random subset, the same whatever the order of the pool"
+    about: ClassVar[str] = "a seeded random subset, independent of the order of the pool"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
     libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()

@@ -113,7 +113,7 @@ class Top(Selector):
 
     @property
     def extreme(self) -> Extreme | None:
-        """See ``Selector``. Which rows are over a ceiling is not looked at before they are chosen."""
+        """See ``Selector``. Rows over a ceiling are known only when rows are chosen."""
         return Extreme(self.column, highest=True) if self.ceiling is None else None
 
     @property
@@ -124,10 +124,10 @@ class Top(Selector):
     @property
     def leaves_out(self) -> str:
         """See ``Selector``."""
-        return "lie outside of what it chooses from" if self.ceiling is None else f"are over {self.ceiling:g}"
+        return "are outside of what it chooses from" if self.ceiling is None else f"are over {self.ceiling:g}"
 
     def directed(self, highest: bool | None, ceiling: float | None) -> Top:
-        """See ``Selector``: the end is said already, the ceiling may be the scorer's."""
+        """See ``Selector``: the end is fixed, the ceiling may be the scorer's."""
         del highest
         limit = ceiling if self.ceiling is None else self.ceiling
         return replace(self, ceiling=None if limit == math.inf else limit)
@@ -190,8 +190,8 @@ def quality_end(
     """
     if column is not None and highest is None and better is None:
         raise ConfigError(
-            f"field: '{column}' says of no end that it is the better one, so '{name}' "
-            "cannot rank by it. Say which: "
+            f"field: '{column}' does not say which end is better, so '{name}' "
+            "cannot rank by it. Set "
             "highest: true or highest: false."
         )
     counts = limit if ceiling is None else ceiling

@@ -37,9 +37,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Extreme:
-    """A choice of the rows with the highest (or lowest) values of one column,
-    whatever else the pool holds.
-    """
+    """A choice of the rows with the highest (or lowest) values of one column, independent of all else."""
 
     column: str
     highest: bool
@@ -48,8 +46,8 @@ class Extreme:
 class Selector(Method, ABC):
     """Chooses rows from score columns. It never reads text.
 
-    The same scores, size and seed give the same rows, whatever their order and however they are split into
-    batches. Rows of equal rank are taken in order of ``id``, then ``row``.
+    The same scores, size and seed give the same rows, in any order and any split into batches. Rows of equal
+    rank are taken in order of ``id``, then ``row``.
     """
 
     compares_meaning: ClassVar[bool] = False
@@ -75,7 +73,7 @@ class Selector(Method, ABC):
         return "needed"
 
     def size_without(self, rows: int) -> int:
-        """How many of ``rows`` it is asked for where no size is given."""
+        """How many of ``rows`` it takes where no size is given."""
         return rows
 
     @property
@@ -102,7 +100,7 @@ class Selector(Method, ABC):
         and the highest that counts.
 
         Raises:
-            ConfigError: nobody says which end is the better one (``highest`` is None).
+            ConfigError: neither user nor scorer says which end is the better one (``highest`` is None).
         """
         del highest, ceiling
         return self
@@ -113,8 +111,8 @@ class Selector(Method, ABC):
 
     @property
     def leaves_out(self) -> str:
-        """What is true of rows that have every value and that it never takes."""
-        return "lie outside of what it chooses from"
+        """Why it never takes some rows that have every value."""
+        return "are outside of what it chooses from"
 
     @property
     def extreme(self) -> Extreme | None:
@@ -122,8 +120,7 @@ class Selector(Method, ABC):
         return None
 
     def check(self, rows: int | None) -> None:
-        """What can be said before any score is computed; ``rows`` are those it chooses from,
-        None where this is not known.
+        """Checks that need no scores; ``rows`` are those it chooses from, None where this is not known.
 
         Raises:
             ConfigError: the choice cannot be made. MissingPart: something must be installed.

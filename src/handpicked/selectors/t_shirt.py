@@ -25,7 +25,7 @@ class Steady(Selector):
     """
 
     spread: bool | None = field(default=None, metadata=HIDDEN)
-    """Whether neighbours tell how steady a row is. None: where the scores have a spread."""
+    """Whether to use the spread over neighbours. None: where the scores have one."""
     columns: ClassVar[tuple[str, ...]] = ("t-shirt", "t-shirt_spread", "t-shirt_ifd")
     name: ClassVar[str] = "t-shirt"
     about: ClassVar[str] = "rows with a high T-SHIRT score whose noisy copies agree"

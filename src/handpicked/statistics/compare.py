@@ -22,7 +22,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A test of "neither is better". ``wins`` and ``losses`` count prompts; even ones say nothing.
+    """A test of "neither is better". ``wins`` and ``losses`` count prompts; even ones do not count.
     ``p_value`` is two-sided.
 
     ``adjusted`` is the p-value after Holm's correction over all comparisons that were made together.

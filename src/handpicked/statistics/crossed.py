@@ -1,10 +1,10 @@
 """The variance of an estimate over prompts and training seeds (two-way clustering).
 
-Prompts and seeds are crossed: every seed answers every prompt, so what is estimated strays for three reasons,
+Prompts and seeds are crossed: every seed answers every prompt, so the estimate varies for three reasons,
 the prompts chosen, the seeds drawn, and what is left of each answer. Their variances are found from sums over
 prompts, over seeds, and the residuals (two-way clustering: Cameron, Gelbach and Miller, 2011, Journal of
 Business and Economic Statistics 29(2), 238-249; the same components as those of the pigeonhole bootstrap,
-Owen, 2007). An estimate that is no mean (a logistic regression) enters by the influence of each verdict on
+Owen, 2007). An estimate that is not a mean (a logistic regression) enters by the influence of each verdict on
 it, which makes this its sandwich.
 
 The half width of an interval is
@@ -167,9 +167,7 @@ def _places(names: Sequence[Hashable]) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def _squares(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> float:
-    """The sum of squares, scaled to be unbiased: n / (n - 1) where all sizes are
-    equal; 0 for one sum alone.
-    """
+    """The sum of squares, scaled to be unbiased: n / (n - 1) where all sizes are equal; 0 for one sum alone."""
     if len(sums) < 2:
         return 0.0
     share = sizes / sizes.sum()

@@ -4,8 +4,8 @@ The unit is the prompt with everything judged on it, because judgements on one p
 ``crossed`` finds the variance. A share has the interval of Wilson (1927) with an effective sample size in
 place of n, which stays between 0 and 1 and covers also near them (Korn and Graubard, 1998, Survey Methodology
 24(2), 193-201; recommended by Franco, Little, Louis and Slud, 2019, Journal of Survey Statistics and
-Methodology 7(3), 334-364), so that ties, repeated prompts and seeds count as what they tell. A mean has that
-of Student, wider on the side of a long tail (``Crossed.sides``).
+Methodology 7(3), 334-364), so that ties, repeated prompts and seeds count by the information that they add. A
+mean has that of Student, wider on the side of a long tail (``Crossed.sides``).
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def mean(
 
 
 def share_p_value(value: float, even: float, found: Crossed) -> float:
-    """A two-sided p-value of the share being ``even``, as Wilson's interval tests
-    it (``Crossed.p_value``).
-    """
+    """A two-sided p-value of the share being ``even``, as Wilson's interval tests it (``Crossed.p_value``)."""
     spread = value * (1 - value)
     return found.p_value(abs(value - even) * math.sqrt(spread / (even * (1 - even))))
 

@@ -54,9 +54,9 @@ def health(verdicts: Sequence[Verdict]) -> Health:
     """The health of the one judge that gave these verdicts.
 
     The floor, below which no winner may be named: first-position share with its whole interval outside 25% to
-    75%; contradictions that cannot be told from a coin's 50% (the interval's upper end reaches it); more than
-    10% of the reviews unparsed; or no review that names a winner. Verdicts replayed from one order only
-    cannot be checked for position, and are not healthy for that reason.
+    75%; contradictions that cannot be distinguished from a coin's 50% (the interval's upper end reaches it);
+    more than 10% of the reviews unparsed; or no review that names a winner. Verdicts replayed from one order
+    only cannot be checked for position, and are not healthy for that reason.
     """
     reviews = [(v.prompt_id, r) for v in verdicts for r in v.reviews]
     parsed = [(p, r) for p, r in reviews if r.preferred is not None]

@@ -58,7 +58,7 @@ class Controlled:
 
     @property
     def both_sides(self) -> bool:
-        """Whether the forms fall on both sides of 50%: then the verdicts cannot tell the
+        """Whether the forms fall on both sides of 50%: then the verdicts cannot decide the
         answers from their lengths.
         """
         return bool(self.forms) and min(self.forms.values()) < 0.5 < max(self.forms.values())

@@ -3,7 +3,7 @@
 The rule is that of ``compare`` and ``answer.decide``: a comparison is decided when its p-value, corrected by
 Holm (1979) for ``comparisons`` made at once, is below 5%. The chances here are those of a comparison whose
 rivals are all even but one, the hardest case: it must pass 5% / ``comparisons``. With one training an arm the
-p-value is that of the sign test, whose power is summed exactly over the number of prompts that are no tie.
+p-value is that of the sign test, whose power is summed exactly over the number of prompts that are not ties.
 With several seeds it is that of the win rate over prompts and seeds; its power is found from draws of the
 variance between so few seeds, and no number of prompts makes it certain.
 """
@@ -102,7 +102,7 @@ Chance = Callable[[int, float], float]
 
 
 def _of_sign_test(balance: dict[str, float], level: float) -> tuple[float, Chance]:
-    """The distance seen and the chance. A prompt that is no tie is taken to be worth as much as
+    """The distance seen and the chance. A prompt that is not a tie is taken to be worth as much as
     those seen are on average.
     """
     decided = [value for value in balance.values() if value]

@@ -126,20 +126,22 @@ def _alone(
     fixed: Container[str] | None,
 ) -> tuple[Estimate, float | None]:
     """The effect of one feature with length held fixed, and its p-value."""
-    told = [(v, value, d) for (v, value), d in zip(kept, differences, strict=True) if d is not None]
-    missing = total - len(told)
+    measured = [(v, value, d) for (v, value), d in zip(kept, differences, strict=True) if d is not None]
+    missing = total - len(measured)
     nothing = Estimate(
         None, None, None, 0, total, "too few verdicts, or answers or verdicts that do not differ"
     )
-    columns = len({(v.a, v.b) for v, _, _ in told}) + 2
-    if len({v.prompt_id for v, _, _ in told}) < max(ENOUGH, columns + 1) or not any(d for _, _, d in told):
+    columns = len({(v.a, v.b) for v, _, _ in measured}) + 2
+    if len({v.prompt_id for v, _, _ in measured}) < max(ENOUGH, columns + 1) or not any(
+        d for _, _, d in measured
+    ):
         return nothing, None
     beta, variances = _fitted(
-        [v for v, _, _ in told], [value for _, value, _ in told], [[d] for _, _, d in told], fixed
+        [v for v, _, _ in measured], [value for _, value, _ in measured], [[d] for _, _, d in measured], fixed
     )
     if not variances[-1].half():
         return nothing, None
-    return _effect(beta[-1], variances[-1], len(told), missing), variances[-1].p_value(abs(beta[-1]))
+    return _effect(beta[-1], variances[-1], len(measured), missing), variances[-1].p_value(abs(beta[-1]))
 
 
 def _together(

@@ -4,7 +4,7 @@ Sizes are compared prompt by prompt. The best size is chosen by the same data th
 of the differences to it are simultaneous over every two sizes: whichever turned out best, they hold together
 (multiple comparisons with the best, Hsu, 1996, chapter 4). They are made so by Bonferroni's inequality, which
 for five independent sizes asks for 2.81 standard errors where Tukey's exact range asks for 2.73, and holds
-whatever sizes have in common.
+everything that sizes have in common.
 
 The rule: a size is *not shown to be worse* than the best when the simultaneous 95% interval of its difference
 to it reaches zero. The smallest such size is named, with the deficit that its interval leaves room for: few
@@ -154,14 +154,14 @@ def sentence(curve: Curve, family: str, measure: str, say: Say, gap: Say) -> str
     """The curve in words; ``say`` writes a value of the measure, ``gap`` a difference of two."""
     by_arm = {point.arm: point for point in curve.points}
     best, smallest = by_arm[curve.best], by_arm[curve.smallest]
-    told = f"{best.rows:,} rows ({say(best.value.value)})"
+    described = f"{best.rows:,} rows ({say(best.value.value)})"
     n = best.value.n
     if best is curve.points[0]:
-        return f"By {measure}, the smallest size of {family}, {told}, is also the best, n = {n}."
+        return f"By {measure}, the smallest size of {family}, {described}, is also the best, n = {n}."
     if smallest is best:
-        return f"By {measure}, every size of {family} below the best, {told}, is worse, n = {n}."
+        return f"By {measure}, every size of {family} below the best, {described}, is worse, n = {n}."
     return (
         f"By {measure}, {smallest.rows:,} rows of {family} ({say(smallest.value.value)}) are "
         "not shown to be worse than the "
-        f"best, {told}, n = {n}; they may still be worse by up to {gap(curve.deficit)}."
+        f"best, {described}, n = {n}; they may still be worse by up to {gap(curve.deficit)}."
     )

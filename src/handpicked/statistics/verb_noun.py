@@ -16,7 +16,7 @@ from handpicked.statistics.win_rate import adjusted_win_rate
 
 VERBS, NOUNS = 20, 4
 FEWEST, TYPES = 5, 12
-"""Prompts of one type below which it is counted among the others, and how many types are told apart."""
+"""Prompts of one type below which it is counted among the others, and how many types are distinguished."""
 OTHERS, NONE, WITHOUT = "other verbs", "no root verb", "without text"
 
 Losses = Mapping[str, Sequence[seeds.Values]]
@@ -130,7 +130,7 @@ def types_of(verbs: Mapping[str, str | None], also: Collection[str] = ()) -> dic
 
 
 def in_order(sizes: Mapping[str, int]) -> list[str]:
-    """The types, the most common first, then what is no type of its own."""
+    """The types, the most common first, then the prompts of no separate type."""
     last = (OTHERS, NONE, WITHOUT)
     return sorted(sizes, key=lambda name: (last.index(name) + 1 if name in last else 0, -sizes[name], name))
 

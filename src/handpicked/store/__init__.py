@@ -58,7 +58,7 @@ _DISK_REASONS = {
     errno.EEXIST: "a file of that name is in the way. Choose another folder with -o.",
     errno.ENAMETOOLONG: "a name in that path is too long for this system. Choose another folder with -o.",
     errno.ELOOP: "links in that path lead to themselves. Choose another folder with -o.",
-    errno.EIO: "the device has failed. Choose another folder with -o, and look after the disk.",
+    errno.EIO: "the device has failed. Choose another folder with -o, and check the disk.",
     errno.EFBIG: "the file would exceed the size limit of this system or of this process.",
 }
 
@@ -76,8 +76,8 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only its owner may enter, and its parents, whatever the umask; one
-    that is there stays as it is.
+    """Make a folder that only its owner may enter, and its parents, regardless of the umask; an existing one
+    stays as it is.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
@@ -88,8 +88,8 @@ def private_folder(path: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file that only its owner may read, whatever the umask; one
-    that is there stays as it is.
+    """Make an empty file that only its owner may read, regardless of the umask; an existing one stays as it
+    is.
     """
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -221,7 +221,7 @@ class Run:
         settings: Mapping[str, Any],
         versions: Versions,
         again: bool = False,
-        told_as: str | None = None,
+        shown_as: str | None = None,
     ) -> Stage:
         """Make the folder ``name`` by calling ``make(work_folder)``, unless it is there
         with the same fingerprint.
@@ -230,7 +230,7 @@ class Run:
         ``versions`` those of its methods and libraries. ``make`` may find files in its work folder: they are
         from an interrupted attempt with the same fingerprint. What it returns is kept in the manifest as
         ``facts``. With ``again`` a stage that is there is made once more, from a copy of its files, unless
-        this run has made it already; it stays until the new one is complete. ``told_as`` is its name in what
+        this run has made it already; it stays until the new one is complete. ``shown_as`` is its name in what
         is said.
         """
         depends = Dependencies(inputs, settings, versions)
@@ -238,7 +238,7 @@ class Run:
         again = again and name not in self.made
         for done in () if again else (final, work):
             manifest = _manifest(done)
-            if manifest is None or (kept := self._stays(told_as or name, manifest, depends)) is None:
+            if manifest is None or (kept := self._stays(shown_as or name, manifest, depends)) is None:
                 continue
             if done == work:
                 _swap(work, final)
@@ -249,8 +249,8 @@ class Run:
             )
         self.made.add(name)
         if not again:
-            self._say_why(told_as or name, _manifest(final), depends)
-        return self._make(name, told_as or name, make, depends, final if again else None)
+            self._say_why(shown_as or name, _manifest(final), depends)
+        return self._make(name, shown_as or name, make, depends, final if again else None)
 
     def _stays(self, shown: str, manifest: Mapping[str, Any], depends: Dependencies) -> Sequence[str] | None:
         """None where the stage must be made anew, else the differences in versions that are kept."""
@@ -346,29 +346,29 @@ class Run:
         inputs: Mapping[str, str],
         settings: Mapping[str, Any],
         versions: Versions,
-        told_as: str | None = None,
+        shown_as: str | None = None,
     ) -> Stage:
-        """``stage`` of what an endpoint is asked for. ``make`` notes as the fact ``LOST``
-        how many replies it lost.
+        """``stage`` for requests to an endpoint. ``make`` records the number of lost replies as the fact
+        ``LOST``.
 
-        Where a finished one lost some, it is made again once in a run, ``make`` being told how many; it stays
-        as it is if the endpoint is still away. ``told_as`` is its name in what is said.
+        Where a finished one lost some, it is made again once in a run, and ``make`` gets their number; it
+        stays as it is if the endpoint is still away. ``shown_as`` is its name in what is said.
         """
-        shown = told_as or name
+        shown = shown_as or name
         once = self.stage(
             name,
             lambda work: make(work, 0),
             inputs=inputs,
             settings=settings,
             versions=versions,
-            told_as=told_as,
+            shown_as=shown_as,
         )
         lost = once.facts.get(LOST, 0)
         if not once.skipped:
             self._say_lost(shown, lost)
         if not lost or name in self.made:
             return once
-        self.say(f"{shown}: asks again where no reply came last time ({lost:,}); the rest is kept")
+        self.say(f"{shown}: requests the replies again that were lost last time ({lost:,}); the rest is kept")
         try:
             healed = self.stage(
                 name,
@@ -377,7 +377,7 @@ class Run:
                 settings=settings,
                 versions=versions,
                 again=True,
-                told_as=told_as,
+                shown_as=shown_as,
             )
         except (EndpointError, MissingPart) as error:  # what is there is as good as it was
             self.say(f"{shown}: stays as it is. {error}")
@@ -387,15 +387,13 @@ class Run:
 
     def _say_lost(self, shown: str, lost: int) -> None:
         if lost:
-            self.say(
-                f"{shown}: no reply came for {lost:,}; run the same command again to ask for these alone"
-            )
+            self.say(f"{shown}: lost replies: {lost:,}; run the same command again to request only these")
 
     def _say_why(self, shown: str, before: Mapping[str, Any] | None, depends: Dependencies) -> None:
         if before is None:
             return
         now = depends.recorded
-        if "versions" not in before:  # of layout 1: what it did not note is no reason
+        if "versions" not in before:  # of layout 1: what it did not note is not a reason
             now = {**now, "libraries": {}}
             before = {
                 **before,
@@ -453,8 +451,10 @@ def _keep_time(
 
 
 def _made_here() -> dict[str, Any]:
-    """When and by what a stage was made. The machine is described and not named: results are published."""
-    torch = sys.modules.get("torch")  # never loaded for this
+    """When and by what a stage was made. The machine is described but not named, because results are
+    published.
+    """
+    torch = sys.modules.get("torch")  # not imported for this
     gpu = f", {torch.cuda.get_device_name()}" if torch is not None and torch.cuda.is_available() else ""
     return {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -39,7 +39,7 @@ def append_event(path: Path, event: Mapping[str, Any]) -> None:
 
 def events(path: Path) -> Iterator[tuple[int, bytes]]:
     """The whole lines of the file with their numbers. A last line without its end is what a killed
-    process left: it was never confirmed, and is no event.
+    process left: it was never confirmed, and is not an event.
     """
     if path.is_file():
         *lines, _torn = path.read_bytes().split(b"\n")

@@ -16,7 +16,8 @@ from handpicked.store import utf8, writing
 def recover(path: Path) -> list[dict[str, Any]]:
     """The records of ``path``, after cutting off a last line that was torn by a kill. No file: no records.
 
-    Raises StoreError for a damaged line elsewhere: that is no interruption, and guessing would lose results.
+    Raises StoreError for a damaged line elsewhere: that is not an interruption, and guessing would lose
+    results.
     """
     if not path.exists():
         return []

@@ -23,7 +23,7 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
     place, the manifest last.
 
     ``names`` are the files that may be written. Until the first is renamed ``out`` keeps what it held; from
-    then on it has no manifest until the last one is there, so that a half-replaced folder can be told. A
+    then on it has no manifest until the last one is there, so that a half-replaced folder is recognised. A
     folder left by a killed run is cleared. When the block fails nothing of it stays.
 
     Raises:
@@ -57,9 +57,7 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def _refuse_foreign(out: Path, names: Sequence[str]) -> None:
-    """Never overwrite what we did not write: a manifest of ours, or an unfinished
-    run of ours, must be there.
-    """
+    """Refuse to overwrite foreign files: a manifest or an unfinished run of handpicked must be there."""
     taken = [name for name in names if (out / name).exists()]
     if taken and not (out / ASIDE).is_dir() and not _is_ours(out / MANIFEST):
         raise StoreError(
@@ -91,9 +89,7 @@ def _commit(aside: Path, out: Path, names: Sequence[str]) -> None:
 
 
 def _replace(new: Path, old: Path) -> None:
-    """Put ``new`` in the place of ``old``; where there is no new one, an old one
-    of an earlier run must go.
-    """
+    """Replace ``old`` by ``new``; where there is no new file, remove that of an earlier run."""
     if old.is_dir():
         shutil.rmtree(old)
     if new.exists():

@@ -1,7 +1,7 @@
 """The versions that a stage depends on, and how two attempts at it differ.
 
 A stage depends on the content of its inputs, on its settings, on the ``version`` that each of its methods
-states beside its code, and on the versions of the libraries that compute it. The text of the code is no part
+states beside its code, and on the versions of the libraries that compute it. The text of the code is not part
 of it: a fix of a comment or a refactoring changes no result. ``design/0011`` says why, and when a version is
 raised.
 """
@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 LANGUAGE_MODEL = ("tokenizers", "torch", "transformers")
-"""The libraries that compute whatever a language model says."""
+"""The libraries that compute all outputs of a language model."""
 EMBEDDER = (*LANGUAGE_MODEL, "sentence-transformers")
 
 
 class Versioned(Protocol):
-    """What states a version of its own: a scorer, a selector."""
+    """A method that states its version: a scorer, a selector."""
 
     @property
     def name(self) -> str: ...

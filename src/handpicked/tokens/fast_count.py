@@ -7,8 +7,7 @@
   exception: in a run of two or more white-space characters before a digit, GPT-2's pattern keeps the last one
   for the digit, while digits split first leave the run whole. ``_run_correction`` adds the difference, which
   depends on the run alone. Texts with other numbers than ASCII digits, or other white space in such a run, go
-  to the reference.
-"""
+  to the reference."""
 
 from __future__ import annotations
 
@@ -256,7 +255,7 @@ DIGIT_ZEROS = (
 
 @lru_cache(maxsize=1)
 def _other_numbers() -> str:
-    """RE2 pattern: a number that is no ASCII digit, or a white-space run before a
+    """RE2 pattern: a number that is not an ASCII digit, or a white-space run before a
     digit that is not plain ASCII.
     """
     digits = "".join(f"\\x{{{zero:x}}}-\\x{{{zero + 9:x}}}" for zero in DIGIT_ZEROS)

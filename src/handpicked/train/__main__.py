@@ -14,7 +14,7 @@ from handpicked.train.words import WATCHED, write_words
 
 
 def main(arguments: list[str]) -> None:
-    """Do the job, and leave last words where it cannot be done."""
+    """Do the job, and record the error where it fails."""
     if len(arguments) != 1:
         sys.exit("usage: python -m handpicked.train JOB.json")
     guard_process()
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _end(code: int) -> None:
-    """At once: one of several processes would wait at its end for those that have died."""
+    """Exit at once: an orderly exit would wait for processes that have died."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -150,6 +150,6 @@ def _refuse_leaking(model: Any) -> None:
     if not torch.allclose(packed, alone, rtol=0.01, atol=0.01 * float(alone.abs().max())):
         raise TrainingError(
             "train.packing is true, but this model lets packed rows see each other, so rows "
-            "would be learned with foreign "
-            "context. Set train.packing: false."
+            "would be "
+            "learned with the context of other rows. Set train.packing: false."
         )

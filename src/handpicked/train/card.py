@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 def write_card(
     folder: Path, kind: str, result: TrainResult, model: ModelSettings, settings: TrainSettings, identity: str
 ) -> None:
-    """Write ``README.md`` into ``folder``, replacing the generic one of PEFT.
-    ``kind`` is adapter or model.
-    """
+    """Write ``README.md`` into ``folder``, replacing the generic one of PEFT. ``kind`` is adapter or model."""
     losses = [loss for _, loss in result.losses]
     what = "A LoRA adapter for" if kind == "adapter" else "A fine-tuning of"
     settings_json = json.dumps(settings.resolved().model_dump(mode="json"), indent=2)

@@ -33,9 +33,7 @@ class WeightChange:
 
 
 def adapted_norm(model: Any) -> float:
-    """The norm of the weights that the adapters of a PEFT model are added to, of
-    4-bit ones as they compute.
-    """
+    """The norm of the weights that the adapters of a PEFT model are added to, of 4-bit ones as they compute."""
     import torch
     from peft.utils.integrations import dequantize_module_weight
 
@@ -80,8 +78,8 @@ def model_change(trained: Any, model: ModelSettings) -> WeightChange:
 
 
 def refusal(change: WeightChange, arm: str, peak_rate: float) -> TrainingError | None:
-    """Why the result may not be used: nothing has changed, so that the arm would be the base model under
-    another name, or a weight is no number. None where there is no reason.
+    """Why the result is unusable: no weight has changed, so that the arm would be the base model under
+    another name, or a weight is not a number. None where it is usable.
     """
     if not math.isfinite(change.norm):
         return TrainingError(

@@ -84,7 +84,7 @@ def encode(
 
 
 def _nothing(rows: int, max_length: int, template: Template, refused: Sequence[tuple[int, str]]) -> str:
-    """Why no row is left."""
+    """The error where no row is left."""
     if not rows:
         return "There is no row to train on: the subset is empty."
     if refused:

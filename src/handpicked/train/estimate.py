@@ -16,8 +16,7 @@ gradients once more in the buckets that are sent. Under FSDP2 each has its share
 they compute, with their gradients, two layers and the embeddings with the head (Zhao et al., 2023, arXiv
 2304.11277, section 3: what is gathered is a unit, and the next one on its way).
 
-It is a rough figure, good to a factor of about 1.5; allocator waste and framework overhead come on top.
-"""
+It is a rough figure, good to a factor of about 1.5; allocator waste and framework overhead come on top."""
 
 from __future__ import annotations
 
@@ -152,7 +151,5 @@ def places_of(rows: int, tokens_per_row: float, settings: TrainSettings) -> int:
 
 
 def steps_of(places: int, settings: TrainSettings) -> int:
-    """Optimizer steps over so many rows; with packing too, whose steps hold
-    ``batch_size`` rows on average.
-    """
+    """Optimizer steps over so many rows; with packing too, whose steps hold ``batch_size`` rows on average."""
     return -(-places // settings.batch_size)

@@ -1,4 +1,4 @@
-"""Decides how a training is started on a machine, and says what to change where it does not fit."""
+"""Decides how to start a training on a machine, and what to change where it does not fit."""
 
 from __future__ import annotations
 

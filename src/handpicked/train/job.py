@@ -58,7 +58,7 @@ def run_job(job_file: Path) -> TrainResult:
         out = Path(job["out"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PoolError(
-            f"{job_file} is no training job: {error!r}. handpicked.train.job.write_job makes one."
+            f"{job_file} is not a training job: {error!r}. handpicked.train.job.write_job makes one."
         ) from error
     prepared = open_prepared(folder)
     from accelerate import PartialState

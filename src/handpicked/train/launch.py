@@ -34,8 +34,8 @@ FSDP2 = {
 }
 """What ``accelerate launch`` sets for FSDP2."""
 LOOK, LAST_WORDS, GRACE = 0.1, 1.0, 20.0
-"""Seconds between two looks at the processes, that those have which notice the failure of another to say so,
-and that all have to end by themselves.
+"""Seconds between two checks of the processes, for processes to report the failure of another one, and for
+all of them to end.
 """
 PROGRAM = (sys.executable, "-m", "handpicked.train")
 
@@ -67,7 +67,7 @@ def run_training(
     stop: threading.Event | None = None,
     program: Sequence[str] = PROGRAM,
 ) -> TrainResult:
-    """Do the job that ``write_job`` wrote, in processes of its own, and wait for its end. Their output goes
+    """Do the job that ``write_job`` wrote, in separate processes, and wait for the end. Their output goes
     to ``out/train.log`` (``train-1.log`` for the second process, and so on), behind that of earlier attempts.
 
     ``stop`` ends them from another thread, as Ctrl-C and any other exception does here; they end too when
@@ -88,8 +88,8 @@ def run_training(
 def _watch(
     ranks: Sequence[_Rank], job: Path, step: Callable[[float], None], stop: threading.Event | None
 ) -> list[int]:
-    """The exit codes of all, once they have ended or one has failed; 0 of those that then still wait for it,
-    which are left to be ended.
+    """The exit codes of all processes, once they have ended or one has failed; 0 for those that still run
+    then.
     """
     shown = 0.0
     while None in (codes := [rank.process.poll() for rank in ranks]):
@@ -107,7 +107,7 @@ def _watch(
 
 @contextmanager
 def _started(launch: Launch, job: Path, out: Path, program: Sequence[str]) -> Iterator[list[_Rank]]:
-    """The running processes of a job, which are gone afterwards whatever happens."""
+    """The running processes of a job; none is left after the block, even after an error."""
     out.mkdir(parents=True, exist_ok=True)
     ranks: list[_Rank] = []
     with ExitStack() as held:
@@ -174,8 +174,8 @@ def _visible(devices: Sequence[Device]) -> dict[str, str]:
 
 @contextmanager
 def _meeting_place(ranks: int) -> Iterator[int]:
-    """The port of a store in this process where the ranks find each other: it is bound before they start, so
-    that nobody else can take it. 0 for a single one, which meets nobody.
+    """The port of a store in this process where the ranks find each other. It is bound before they start, so
+    that no other process can take it. 0 for a single rank, which needs none.
     """
     if ranks < 2:
         yield 0
@@ -187,7 +187,7 @@ def _meeting_place(ranks: int) -> Iterator[int]:
 
 
 def _end(ranks: Sequence[_Rank]) -> None:
-    """End what still runs, with whatever it has started."""
+    """End the processes that still run, and their children."""
     for rank in ranks:
         _send(rank, signal.SIGTERM)
     until = time.monotonic() + GRACE

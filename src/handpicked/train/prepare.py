@@ -1,4 +1,4 @@
-"""What a training is made of, before a weight is loaded: encoded rows and their order, in a folder that every
+"""Prepares a training before any weight is loaded: encoded rows and their order, in a folder that every
 process maps.
 """
 
@@ -24,7 +24,7 @@ from handpicked.train.plan import TrainingPlan, plan
 from handpicked.train.rows import Places, TokenRows, mapped, open_rows, save, write_rows
 
 FOLDER = "rows"
-"""Beside the model that is being made; removed when it is."""
+"""The folder beside the model during training; removed at the end."""
 CUT, READDED, ORDER, PARTS, PACKED = "cut.npy", "end_readded.npy", "order.npy", "parts.npy", "packed"
 
 
@@ -47,9 +47,8 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training of ``arm`` that can begin. ``template`` is the chat template's name, ``base`` what
-    the model is made of; ``packed`` is None
-    where rows are not packed.
+    """A training of ``arm`` that can begin. ``template`` is the chat template's name, ``base`` what the model
+    is made of; ``packed`` is None where rows are not packed.
     """
 
     arm: str
@@ -86,8 +85,8 @@ def prepare(
         learned = rows.rows.learned_counts
         if not any(learned[row] for row in planned.order):
             raise TrainingError(
-                f"The {planned.rows} rows that '{arm}' is trained on have no learned token: no response, "
-                "and so no loss. Look at its rows."
+                f"The {planned.rows} rows that '{arm}' is trained on have no token to learn: no response, "
+                "and so no loss. Check its rows."
             )
         for name, values in ((CUT, rows.cut), (READDED, rows.end_readded), (ORDER, planned.order)):
             save(folder / name, np.asarray(values))

@@ -20,7 +20,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 Places: TypeAlias = NDArray[np.int64]
 IDS, LEARNED, ENDS = "ids.npy", "learned.npy", "ends.npy"
 HEADER = 128
-"""Bytes of a .npy header of one dimension, whatever its length: numpy leaves room for it to grow."""
+"""Bytes of a .npy header of one dimension, for any length: numpy leaves room for it to grow."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def write_rows(rows: Sequence[Encoded], folder: Path) -> TokenRows:
 
 
 def save(path: Path, values: NDArray[np.generic]) -> None:
-    """Write a .npy file anew: whoever has mapped an old one keeps it."""
+    """Write a new .npy file; processes that have mapped the old one keep it."""
     path.unlink(missing_ok=True)
     np.save(path, values)
 

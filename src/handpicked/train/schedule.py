@@ -85,9 +85,9 @@ def refuse_still(planned: Schedule) -> None:
 
 
 def still(planned: Schedule) -> str:
-    """Why a schedule cannot move a weight, and what to do."""
+    """Why a schedule cannot change a weight, and what to do."""
     if not planned.steps:
-        return "there is no row to train on, so it would stay the base model. Select some rows."
+        return "there is no row to train on, so the arm would stay the base model. Select some rows."
     plural = "" if planned.steps == 1 else "s"
     return (
         f"{planned.steps:,} optimizer step{plural} with learning rates that add up to "

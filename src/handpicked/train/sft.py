@@ -104,9 +104,9 @@ def train(
     losses. Killed and called again with the same arguments it goes on from its last checkpoint, with the same
     losses as without the kill. Safe under ``accelerate launch``: every process calls it, one writes.
 
-    Raises TrainingError for settings or data that would do silent harm, or when training has changed no
-    weight, ConfigError and MissingPart for a model, a part or a device that is not there, StoreError for a
-    folder that cannot be written.
+    Raises TrainingError for settings or data that would spoil the training silently, or when training has
+    changed no weight, ConfigError and MissingPart for a model, a part or a device that is not there,
+    StoreError for a folder that cannot be written.
     """
     _require_parts(settings)
     prepared = prepare(
@@ -257,9 +257,7 @@ def _result(
 
 
 def _require_space(model: Any, settings: TrainSettings, out: Path, planned: TrainingPlan) -> None:
-    """Raise StoreError now, not after hours, when the disk cannot hold two checkpoints and
-    what is saved at the end.
-    """
+    """Raise StoreError at once when the disk cannot hold two checkpoints and the final model."""
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     # A checkpoint holds the trained weights and AdamW's two moments in float32; the newest is written before
@@ -307,7 +305,7 @@ def _require_parts(settings: TrainSettings) -> None:
     if settings.method != "qlora":
         return
     if device() == "mps":
-        raise MissingPart("train.method qlora needs an NVIDIA GPU, or a CPU and patience; use lora here.")
+        raise MissingPart("train.method qlora needs an NVIDIA GPU or a CPU; use lora here.")
     if find_spec("bitsandbytes") is None:
         raise MissingPart("train.method qlora needs bitsandbytes: pip install bitsandbytes")
 
@@ -319,8 +317,8 @@ def _sharding(trainer: Any) -> str:
 
 
 def _fingerprint(prepared: Prepared, settings: TrainSettings, processes: Any) -> str:
-    """What a checkpoint belongs to: the model, the settings, every token in its order, and how many processes
-    share it in which way, because they have dealt its state out among them.
+    """What identifies a checkpoint: the model, the settings, every token in its order, and how many processes
+    share its state, and how.
     """
     planned, rows = prepared.planned, prepared.rows.rows
     resolved = json.dumps(result_settings(settings.resolved()))

@@ -51,14 +51,14 @@ class KeepStates(TrainerCallback):  # type: ignore[misc]
 
 
 def refuse_states(trainer: Any, settings: TrainSettings) -> None:
-    """Raise TrainingError where the moments of an adapter cannot be had whole."""
+    """Raise TrainingError where the moments of an adapter are not available whole."""
     if settings.method == "full":
         raise TrainingError(
-            "train.keep_optimizer keeps Adam's moments of an adapter, as LESS needs them; "
+            "train.keep_optimizer keeps Adam's moments of an adapter, which LESS needs, but "
             "train.method is full. Set lora or qlora."
         )
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise TrainingError(
-            "train.keep_optimizer needs Adam's moments whole, and FSDP or DeepSpeed deal them out to several "
+            "train.keep_optimizer needs Adam's moments whole, but FSDP and DeepSpeed shard them over several "
             "processes. Train without them."
         )

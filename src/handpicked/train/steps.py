@@ -15,7 +15,7 @@ from handpicked.train.prepare import Prepared
 from handpicked.train.rows import Places
 
 BLANK = -1
-"""A place that holds no row: one token of which nothing is learned."""
+"""A padding place without a row: one token that is not learned."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Dealt:
 
     ``rows`` of them make a forward pass of one process, ``passes`` of those its part of a step. ``places``
     are numbers of rows (of sequences where they are packed), or ``BLANK``: filled up with these, all
-    processes have equally many forward passes, where they would else wait for each other for ever or see
+    processes have equally many forward passes, since they would otherwise wait for each other for ever or see
     rows twice. A step's loss is the mean over its learned tokens, so blank ones do not weigh.
     """
 

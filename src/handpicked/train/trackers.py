@@ -16,12 +16,12 @@ FOLDERS: Mapping[str, str] = {
     "trackio": "TRACKIO_DIR",
     "wandb": "WANDB_DIR",
 }
-"""The variable by which each tracker is told its folder."""
+"""The environment variable that gives each tracker its folder."""
 
 
 @contextmanager
 def tracked(trackers: tuple[str, ...], out: Path) -> Iterator[None]:
-    """Within it, these trackers write below ``out/logs``; one whose variable the user has set, there."""
+    """Within it, these trackers write below ``out/logs``, unless the user has set a tracker's variable."""
     wanted = {FOLDERS[name]: str(out / LOGS / name) for name in trackers if name in FOLDERS}
     own = {variable: folder for variable, folder in wanted.items() if variable not in os.environ}
     for folder in own.values():
@@ -37,7 +37,7 @@ def tracked(trackers: tuple[str, ...], out: Path) -> Iterator[None]:
 
 def tracker_arguments(arguments: Any, arm: str) -> dict[str, Any]:
     """What ``arguments``, a class of TrainingArguments, takes for trackers: the name of the run, and that
-    nothing is sent to a Space of the hub that was not asked for.
+    nothing is sent to a Space of the hub without the user's request.
     """
     known = {field.name for field in fields(arguments)}
     wanted = {"run_name": arm, "project": PROJECT, "trackio_space_id": None, "trackio_static_space_id": False}

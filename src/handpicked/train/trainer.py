@@ -46,7 +46,7 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
         """The sum over this micro-batch divided by ``num_items_in_batch``, the labelled
         tokens of the whole step.
 
-        Raises TrainingError for a step without a learned token, whose mean is no number.
+        Raises TrainingError for a step without a learned token, whose mean is not a number.
         """
         labels = inputs["labels"]
         learned = (labels[:, 1:] != IGNORED).sum()
@@ -54,7 +54,7 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
         tokens = everywhere if num_items_in_batch is None else num_items_in_batch
         if not int(tokens):
             raise TrainingError(
-                "A training step has no learned token: no response, and so no loss. Look at its rows."
+                "A training step has no token to learn: no response, and so no loss. Check its rows."
             )
         if return_outputs or self._left_to_trl(labels):
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -99,7 +99,7 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
 
 class Steps(TrainerCallback):  # type: ignore[misc]
     """Reports steps and notes when training itself began and ended, from which step. A loss
-    that is no number stops it.
+    that is not a number stops it.
     """
 
     def __init__(self, step: Callable[[float], None]) -> None:
@@ -124,7 +124,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
-        """A loss of NaN or infinity never becomes a model."""
+        """Stop where the loss is NaN or infinite."""
         del control
         loss = (logs or {}).get("loss")
         if loss is None:
@@ -135,8 +135,8 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         if state.global_step == 1:
             raise TrainingError(
                 f"The training loss is {loss} at step 1, before any weight has changed: the model gives "
-                "no valid number for these rows. "
-                "Set model.dtype: float32, or look at the model's weights."
+                "no valid loss for these rows. "
+                "Set model.dtype: float32, or check the model's weights."
             )
         raise TrainingError(
             f"The training loss became {loss} at step {state.global_step}: lower "

@@ -1,4 +1,4 @@
-"""The last words of a process that trains: why it could not, for the one that has started it."""
+"""Passes the error that ended a training process to the process that started it."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ class Case:
 
     @property
     def longer(self) -> Side | None:
-        """The side whose answer has more characters, by more than a fifth of the
-        longer one; else ``None``.
-        """
+        """The side whose answer has more characters, by more than a fifth of the longer one; else ``None``."""
         a, b = len(self.pair.answer_a), len(self.pair.answer_b)
         if abs(a - b) <= max(a, b) / 5:
             return None
@@ -41,9 +39,7 @@ class Case:
 
 
 def shown_first(case: Case, annotator: str, seed: int) -> Side:
-    """Which side this annotator sees first: a coin for each pair and annotator, the
-    same whenever it is asked.
-    """
+    """Which side this annotator sees first: a fixed random choice for each pair and annotator."""
     return "a" if int(_hash(str(seed), annotator, case.id), 16) % 2 else "b"
 
 
@@ -53,9 +49,7 @@ def order_key(case: Case, seed: int) -> str:
 
 
 def _hash(*parts: str) -> str:
-    """16 hex digits of the texts, each framed as a netstring so that no two lists
-    of texts share their bytes.
-    """
+    """16 hex digits of the texts, each framed as a netstring so that no two lists of texts share their bytes."""
     hashed = hashlib.blake2b(digest_size=8)
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass")

@@ -58,7 +58,7 @@ def inspection(folder: Path, size: int = 50, seed: int = 0) -> Inspection:
 
 
 def serve(inspection: Inspection, port: int, open_browser: bool, say: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C. The address is said once; votes are on the disk as they are cast."""
+    """Serve the page until Ctrl-C. The address is printed once; votes are on the disk as they are cast."""
     downloads = {
         "votes.json": (lambda: inspection.export("json"), "application/json"),
         "votes.csv": (lambda: inspection.export("csv"), "text/csv"),

@@ -23,7 +23,7 @@ class InspectServer(LocalServer):
         site = Site(
             "handpicked inspect",
             resources.files("handpicked.votes").joinpath("page"),
-            asked={
+            queries={
                 "about": lambda _: session.about(),
                 "state": lambda query: session.state(query.get("annotator", "")),
                 "results": lambda query: session.results(query.get("annotator", "")),

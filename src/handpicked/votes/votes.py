@@ -78,14 +78,14 @@ class VoteFile:
         self._append({"event": "unveil", "annotator": annotator, "cases": list(cases), "time": _now()})
 
     def standing(self) -> Standing:
-        """What the file says now. Raises PoolError naming a line that is no event of ours."""
+        """What the file says now. Raises PoolError naming a line that is not an event of ours."""
         found = Standing()
         for number, line in events(self.path):
             try:
                 _apply(json.loads(line.decode("utf-8", "surrogatepass")), found)
             except (ValueError, KeyError, TypeError) as error:
                 raise PoolError(
-                    f"{self.path}, line {number} is no vote ({error}), so it cannot be "
+                    f"{self.path}, line {number} is not a vote ({error}), so it cannot be "
                     "said what counts. Mend or delete "
                     f"that line."
                 ) from error

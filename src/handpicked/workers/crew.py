@@ -1,4 +1,4 @@
-"""Runs the parts of a task by workers elsewhere: hands them out, takes reports, replaces who dies."""
+"""Runs the parts of a task on workers: hands them out, takes reports, replaces workers that die."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Its part is not done, for a reason of the device; ``dead``: and neither is there a worker any more."""
+    """Its part is not done because of the device; ``dead``: and the worker is gone too."""
 
     why: str
     dead: bool = False
@@ -41,7 +41,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Refused:
-    """The task ends with an error of ours, by the name of its class."""
+    """The task ends with a HandpickedError, by the name of its class."""
 
     kind: str
     message: str
@@ -56,7 +56,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Bug:
-    """The task ends with an error that nobody foresaw; its traceback."""
+    """The task ends with an unexpected error; its traceback."""
 
     traceback: str
 
@@ -69,11 +69,11 @@ class Crew(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the workers that there may be."""
+        """The names of all workers that may be started."""
         ...
 
     def start(self, name: str) -> bool:
-        """Begin a worker, or another in its place. False where there can be none any more."""
+        """Start a worker, or replace it. False where none can be started any more."""
         ...
 
     def give(self, name: str, part: Part, following: Part | None) -> None:
@@ -86,7 +86,7 @@ class Crew(Protocol):
 
 
 class BrokenWorker(RuntimeError):
-    """A worker ended with an error that nobody foresaw. Holds its traceback."""
+    """A worker ended with an unexpected error. Holds its traceback."""
 
 
 def lead(
@@ -148,7 +148,7 @@ def _given(crew: Crew, schedule: Schedule, name: str) -> bool:
 
 
 def _check_releases(task: Task, name: str, there: dict[str, str], here: dict[str, str]) -> None:
-    """Parts of two releases in one result would be nobody's result."""
+    """One result must not mix parts of different releases."""
     differ = [
         f"{library} is {there.get(library)} there and {release} here"
         for library, release in here.items()

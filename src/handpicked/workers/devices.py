@@ -26,7 +26,7 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What messages call it: ``cuda:1``, ``mps``, ``cpu``, or ``cpu:1`` of several workers on the CPU."""
+        """Its name in messages: ``cuda:1``, ``mps``, ``cpu``, or ``cpu:1`` of several workers on the CPU."""
         many = self.kind == "cuda" or self.workers > 1
         return f"{self.kind}:{self.index}" if many else self.kind
 
@@ -51,9 +51,9 @@ def parse_devices(written: str) -> tuple[Device, ...]:
     """The devices that ``--devices`` names: ``all`` (every visible GPU, else Apple's, else the CPU), GPUs by
     number (``0`` or ``0,1``), ``cpu``, or ``cpu:2`` for two workers that share its cores.
 
-    Numbers are those of this process: under CUDA_VISIBLE_DEVICES=2,3 they are 0 and 1. Raises ConfigError
-    for what is none of these and for a GPU that is not there, MissingPart where torch is not installed and
-    is needed to tell.
+    Numbers are those of this process: under CUDA_VISIBLE_DEVICES=2,3 they are 0 and 1. Raises ConfigError for
+    what is none of these and for a GPU that is not there, MissingPart where torch is needed and not
+    installed.
     """
     text = written.strip().lower()
     if text == "all":

@@ -1,4 +1,4 @@
-"""A machine to plan for: this one, or one that is not at hand."""
+"""A machine to plan for: this one, or another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handpicked.workers.devices import Device
 
 GIB = 1024**3
 USABLE = 0.9
-"""Share of a device's memory that work may take: the rest is for its driver, and lost to fragments."""
+"""Share of a device's memory that work may take: the rest goes to the driver and to fragmentation."""
 MEMORY: Mapping[str, int] = {
     "a10": 24, "a100": 80, "a40": 48, "b200": 180, "gb200": 186, "h100": 80, "h200": 141, "l4": 24, "l40": 48,
     "l40s": 48, "mi250x": 128, "mi300x": 192, "rtx3090": 24, "rtx4090": 24, "rtx5090": 32, "rtx6000": 48,
@@ -73,7 +73,7 @@ def assumed(written: str) -> Machine:
     )
     if found is None or not (found[2] or found[3]) or found[1] == "0":
         raise ConfigError(
-            f"--assume '{written}' is no machine. Write how many GPUs, their name and memory: 8xH100-80GB."
+            f"--assume '{written}' is not a machine. Write how many GPUs, their name and memory: 8xH100-80GB."
         )
     number, name, memory = int(found[1] or 1), found[2], found[3]
     if memory is None and name not in MEMORY:

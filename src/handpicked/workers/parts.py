@@ -26,7 +26,7 @@ from handpicked.store import writing
 log = logging.getLogger(__name__)
 
 FACTS = b"facts"
-"""Where the schema of a part's table keeps what was found out by the way, as JSON."""
+"""The key of the table's schema metadata that holds additional facts, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class PartFiles:
         return self.folder / f"{part.number:06}.arrow"
 
     def missing(self) -> list[Part]:
-        """The parts that are yet to be done. What a kill left half-written is removed; a file that is
-        damaged is told of and its part done again.
+        """The parts that are yet to be done. Files that a kill left half-written are removed; a damaged file
+        is reported and its part done again.
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,7 @@ class Processes:
 
 
 def _send(stream: IO[bytes] | None, message: Any) -> None:
-    """A worker that is gone is told of by the end of its output."""
+    """The end of a worker's output reports that it is gone."""
     assert stream is not None
     try:
         pickle.dump(message, stream)
@@ -121,10 +121,10 @@ def _send(stream: IO[bytes] | None, message: Any) -> None:
 
 
 def serve() -> None:
-    """The life of a worker process."""
+    """The main loop of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that leads
     inbox, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no report
+    os.dup2(2, 1)  # what libraries print is not a report
     given: queue.Queue[Any] = queue.Queue()
 
     def listen() -> None:
@@ -136,32 +136,32 @@ def serve() -> None:
         except Exception:  # noqa: BLE001 (a task that cannot be read here)
             given.put(Bug(traceback.format_exc()))
 
-    def tell(report: Report) -> None:
+    def send(report: Report) -> None:
         _send(out, report)
 
     threading.Thread(target=listen, daemon=True).start()
     begun = given.get()
     if isinstance(begun, Bug):
-        tell(begun)
+        send(begun)
         return
     task, files = begun
     worker = Worker(task)
-    tell(Ready(releases(task.libraries)))
+    send(Ready(releases(task.libraries)))
     while True:
         part, following = given.get()
-        tell(_one(worker, files, part, following, lambda items: tell(Step(items))))
+        send(_one(worker, files, part, following, lambda items: send(Step(items))))
 
 
 def _one(
     worker: Worker, files: PartFiles, part: Part, following: Part | None, step: Callable[[float], None]
 ) -> Report:
-    """Do one part and write it; what came of it."""
+    """Do one part, write it, and return the report."""
     try:
         files.write(part, worker(part, following, step))
     except DeviceTrouble as error:
         return Trouble(str(error))
     except HandpickedError as error:
         return Refused(type(error).__name__, str(error))
-    except Exception:  # noqa: BLE001 (told where it can be shown)
+    except Exception:  # noqa: BLE001 (reported where it can be shown)
         return Bug(traceback.format_exc())
     return Finished()

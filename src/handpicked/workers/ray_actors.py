@@ -35,7 +35,7 @@ def run_on_ray(
     crew = Actors(task, files, _seats())
     if not crew.seats:
         raise WorkerError(
-            f"{task.name}: no host of the Ray cluster has a CPU for workers ('ray status' tells)."
+            f"{task.name}: no host of the Ray cluster has a CPU for workers ('ray status' shows why)."
         )
     try:
         lead(crew, task, missing, releases(task.libraries), step)
@@ -150,23 +150,23 @@ class Actor:
         self.worker = Worker(task)
 
     def hello(self) -> Report:
-        """That it is there, with its releases."""
+        """Reports that the worker has begun, with the releases of its libraries."""
         return Ready(releases(self.worker.task.libraries))
 
     def do(self, part: Part, following: Part | None) -> pa.Table | Report:
-        """The table of a part, or what came of it."""
+        """The table of a part, or the report of its failure."""
         try:
             return self.worker(part, following, lambda _: None)
         except DeviceTrouble as error:
             return Trouble(str(error))
         except HandpickedError as error:
             return Refused(type(error).__name__, str(error))
-        except Exception:  # noqa: BLE001 (told where it can be shown)
+        except Exception:  # noqa: BLE001 (reported where it can be shown)
             return Bug(traceback.format_exc())
 
 
 def _how_it_ended(error: Exception) -> str:
-    """The telling line of Ray's account of a dead actor: the last one where it could not even begin."""
+    """The informative line of Ray's message about a dead actor: the last one where it could not begin."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
     if not lines:
         return "its actor died"

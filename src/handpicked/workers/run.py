@@ -17,9 +17,9 @@ HERE = "here"
 
 @dataclass(frozen=True)
 class Workers:
-    """Where to work: ``devices`` of this machine (see ``parse_devices``; ``here``: in this process, whatever
-    devices there are), or with ``ray`` the cluster at ``address`` (None: the one that Ray finds, else a new
-    one on this machine). No part of any fingerprint.
+    """Where to work: ``devices`` of this machine (see ``parse_devices``; ``here``: in this process, with any
+    devices), or with ``ray`` the cluster at ``address`` (None: the one that Ray finds, else a new one on this
+    machine). No part of any fingerprint.
     """
 
     runner: Literal["native", "ray"] = "native"
@@ -30,7 +30,7 @@ class Workers:
 THIS_MACHINE = Workers()
 """All devices of this machine."""
 THIS_PROCESS = Workers(devices=HERE)
-"""For work that knows of all devices itself."""
+"""For work that uses all devices itself."""
 
 
 def run_parts(task: Task, files: PartFiles, workers: Workers, progress: Progress) -> PartFiles:
@@ -71,7 +71,7 @@ def _run(
 def run_here(
     task: Task, files: PartFiles, missing: Sequence[Part], device: Device, step: Callable[[float], None]
 ) -> None:
-    """Do the missing parts in this process, on the device that it takes by itself."""
+    """Do the missing parts in this process, on its default device."""
     worker = Worker(task)
     try:
         for part, following in zip(missing, [*missing[1:], None], strict=True):

@@ -70,9 +70,7 @@ class Schedule:
         )
 
     def _from_a_stretch(self) -> Part | None:
-        """The first part of the longest stretch, or its middle where another worker is about to do the
-        first.
-        """
+        """The first part of the longest stretch, or its middle where another worker is about to do the first."""
         stretch = max(runs(list(self.waiting.values())), key=len, default=())
         if not stretch:
             return None

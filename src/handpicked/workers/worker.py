@@ -63,7 +63,7 @@ class Worker:
 
 @contextlib.contextmanager
 def _trouble() -> Iterator[None]:
-    """Tell what a device refuses from what is wrong with the task."""
+    """Distinguish what a device refuses from what is wrong with the task."""
     try:
         yield
     except HandpickedError:

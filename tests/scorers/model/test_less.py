@@ -241,7 +241,7 @@ def test_nothing_is_kept_unless_asked_for(model, tmp_path):
         train(list(POOL.found), model, full, tmp_path / "full", arm="a")
 
 
-def test_mistakes_are_told(less, tmp_path):
+def test_mistakes_are_reported(less, tmp_path):
     with pytest.raises(ConfigError, match="no folder"):
         replace(less, checkpoint=str(tmp_path / "nowhere")).identity()
     bare = replace(less, target=target(("why?", None, None), ("how?", "so", None)))

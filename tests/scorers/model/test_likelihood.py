@@ -215,7 +215,7 @@ def test_a_model_that_is_none_is_told_at_once(tiny_model, tmp_path):
     encoder = tmp_path / "encoder"
     encoder.mkdir()
     (encoder / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTModel"]}')
-    with pytest.raises(ConfigError, match="no causal language model"):
+    with pytest.raises(ConfigError, match="not a causal language model"):
         Ifd(LanguageModel(str(encoder))).identity()
     empty = tmp_path / "empty"
     shutil.copytree(tiny_model, empty)

@@ -277,7 +277,7 @@ def test_mistakes_are_told_before_anything_is_sent(tmp_path, monkeypatch):
     (tmp_path / "p.txt").write_text("Rate {response}.")
     with pytest.raises(ConfigError, match=r"lacks \{prompt\}, \{dimension\}"):
         LLMRating(model="m", prompt=str(tmp_path / "p.txt")).identity()
-    with pytest.raises(ConfigError, match="is no address"):
+    with pytest.raises(ConfigError, match="is not an address"):
         LLMRating(model="m", base_url="localhost:8000").identity()
 
 

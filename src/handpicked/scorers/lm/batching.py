@@ -1,6 +1,4 @@
-"""Forward passes in batches: sorted by length within windows of the pool, so that
-padding is a few percent.
-"""
+"""Forward passes in batches: sorted by length within windows of the pool, so that padding is a few percent."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ def template_of(model: ModelSettings, template: str) -> str:
     """What a fingerprint says of the chat template: the tokenizer's own, which is among the
     model's files, or one of ours.
 
-    Raises ConfigError for ``auto`` where the tokenizer has none of its own, because nobody chose the one that
-    would stand in for it, and for a name that is no template.
+    Raises ConfigError for ``auto`` where the tokenizer has none, because nobody chose a substitute, and for a
+    name that is not a template.
     """
     tokenizer = load_tokenizer(model)
     if template == "auto" and not own_templates(tokenizer):
         raise ConfigError(
-            f"score.template: the tokenizer of '{model.name}' has no chat template of its own; choose one of "
+            f"score.template: the tokenizer of '{model.name}' has no chat template; choose one of "
             f"{', '.join(SHIPPED)}."
         )
     source = load_template(template, tokenizer).source

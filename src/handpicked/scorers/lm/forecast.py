@@ -1,6 +1,4 @@
-"""Estimates the cost of a scorer by a model before it begins, from a sample of
-rows and a short measurement.
-"""
+"""Estimates the cost of a scorer by a model before it begins, from a sample of rows and a short measurement."""
 
 from __future__ import annotations
 
@@ -97,9 +95,7 @@ def weights_of(build: Callable[[], Any]) -> int:
 
 
 def stored_weights(place: Path | str) -> int:
-    """The number of weights of a model folder, from the headers of its files; 0 for
-    a model that is not here.
-    """
+    """The number of weights of a model folder, from the headers of its files; 0 for a model that is not here."""
     from safetensors import safe_open
 
     if isinstance(place, str):

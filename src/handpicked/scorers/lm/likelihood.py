@@ -1,6 +1,6 @@
 """Losses of a pool's responses by a causal language model: used by perplexity, IFD and similar scorers.
 
-For each row one pass gives the loss of every response token given the prompt; a second pass, where asked for,
+For each row one pass gives the loss of every response token given the prompt; a second pass, where requested,
 gives it for the response alone. Passes are sorted by length within windows of a part and batched by tokens,
 so that padding is a few percent; the output head sees response tokens only.
 """
@@ -82,11 +82,11 @@ class LanguageModel:
 
         Tokens are guessed from characters, speed is tried out here.
         """
-        asked, count = characters(pool, rows)
+        letters, count = characters(pool, rows)
         weights = stored_weights(resolve(self.settings))
         if not weights or not count:
             return f"{count:,} rows through {self.model}"
-        tokens = times * ((asked[0] + passes * asked[1]) / 4.2 + 30 * count)
+        tokens = times * ((letters[0] + passes * letters[1]) / 4.2 + 30 * count)
         seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self.settings)))
         compiling = "; compiling first takes half a minute or more" if self.compile else ""
         return (
@@ -138,7 +138,7 @@ class LossWork:
     """Losses of the rows of parts, in one worker."""
 
     def __init__(self, lm: LanguageModel, table: TableOf, passes: LossPasses) -> None:
-        self.lm, self.table, self.asked = lm, table, passes
+        self.lm, self.table, self.wanted = lm, table, passes
         tokenizer = load_tokenizer(lm.settings)
         self.template = load_template(lm.template, tokenizer)
         self.limit = min(lm.max_length or 1 << 30, _context(lm.settings, tokenizer))
@@ -160,12 +160,14 @@ class LossWork:
 
     @cached_property
     def passes(self) -> Passes:
-        """With the model, which is loaded when it is asked for first."""
-        asked, model = self.asked, load_model(self.lm.settings)
+        """Needs the model, which is loaded on first use."""
+        wanted, model = self.wanted, load_model(self.lm.settings)
         if self.lm.compile:
             model = compiled(model)
         start = beginning(self.template)
-        return Passes(model, asked.alone, asked.each, start, asked.neighbours, asked.noise, self.lm.compile)
+        return Passes(
+            model, wanted.alone, wanted.each, start, wanted.neighbours, wanted.noise, self.lm.compile
+        )
 
 
 ADDED = ("tokens", "padded", "cut rows", "cut tokens")

@@ -21,7 +21,7 @@ class Pass:
     ``None`` when it is not finite.
 
     ``alone``: without its prompt. ``neighbour``: 0 for the row itself, else the number of a noisy copy.
-    ``losses`` are those of the single tokens (float32), kept where asked for.
+    ``losses`` are those of the single tokens (float32), kept where requested.
     """
 
     row: int
@@ -32,7 +32,7 @@ class Pass:
 
     @property
     def key(self) -> tuple[int, bool, int]:
-        """What tells it from all other passes: row, alone, neighbour."""
+        """What identifies the pass: row, alone, neighbour."""
         return self.row, self.alone, self.neighbour
 
 
@@ -42,7 +42,7 @@ class Row:
     ``tokens`` response tokens.
 
     ``reason`` says why there is none. ``cut`` counts the response tokens beyond ``max_length``.
-    ``each_given`` and ``each_alone`` are the tokens' own losses, where they were asked for.
+    ``each_given`` and ``each_alone`` are the tokens' own losses, where they were requested.
     """
 
     row: int

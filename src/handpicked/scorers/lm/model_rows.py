@@ -42,9 +42,8 @@ def batches(rows: Iterable[ModelRow], tokens: int | None) -> list[list[ModelRow]
     """The rows that can be computed, longest first, in batches of at most ``tokens``
     tokens, padding included.
 
-    ``None``: as many as suit this device.
-    A row longer than that is a batch by itself. Rows sort by what they say, so that the batches do not depend
-    on the order of the pool.
+    ``None``: as many as suit this device. A longer row is a batch of one. Rows sort by what they
+    say, so that the batches do not depend on the order of the pool.
     """
     limit = BATCH_TOKENS[device()] if tokens is None else tokens
     found: list[list[ModelRow]] = []
@@ -66,7 +65,7 @@ def packed(ids: Sequence[int]) -> Sequence[int]:
 @dataclass
 class ModelRowsWork:
     """Values of the rows of parts, in one worker. ``encode`` is of one row; ``load`` gives the model and what
-    computes a batch with it, when it is asked for first; ``names`` are the columns, of which the last counts
+    computes a batch with it, at first use; ``names`` are the columns, of which the last counts
     the tokens that were cut off; batches are of ``tokens`` tokens (None: as many as suit the device).
     """
 

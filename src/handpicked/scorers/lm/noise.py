@@ -26,7 +26,7 @@ class Noise:
         shape = (len(tokens), width)
         if neighbour == 0:
             return np.zeros(shape, np.float32)
-        seed = self.seed % 2**64  # NumPy takes no negative one; wherever else a seed is asked for, it may be
+        seed = self.seed % 2**64  # NumPy takes no negative seed; other libraries do
         generator = np.random.default_rng([seed, neighbour, zlib.crc32(tokens.tobytes())])
         noise = generator.uniform(-1, 1, shape) * (self.alpha / math.sqrt(len(tokens) * width))
         return noise.astype(np.float32)

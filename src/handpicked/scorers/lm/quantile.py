@@ -12,7 +12,7 @@ def quantile(arrays: Callable[[], Iterable[np.ndarray]], share: float) -> float 
     """The quantile ``share`` (0 to 1) of all numbers, interpolated as by ``np.quantile``; None of none.
 
     ``arrays`` gives them, float32 and not negative, as often as it is called: twice. Numbers that are not
-    negative are in the order of their bits, so that counts of the upper half of the bits tell in which of
+    negative are in the order of their bits, so that counts of the upper half of the bits show in which of
     65,536 bins a number of some rank is, and counts of the lower half which number of the bin it is. Memory:
     a megabyte, beside one array.
     """

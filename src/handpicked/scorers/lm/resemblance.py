@@ -40,10 +40,10 @@ def compared_table(rows: Sequence[Compared], vectors: np.ndarray) -> pa.Table:
     """The table of a part. ``vectors`` are of the rows without a reason, in order; a row whose vector has no
     direction gets that as its reason.
     """
-    asked = np.array([row.reason is None for row in rows], bool)
+    usable = np.array([row.reason is None for row in rows], bool)
     good = directed(vectors)
-    valued = asked.copy()
-    valued[asked] = good
+    valued = usable.copy()
+    valued[usable] = good
     reasons = [row.reason or (None if valued[place] else NO_DIRECTION) for place, row in enumerate(rows)]
     table = pa.table(
         {
@@ -93,7 +93,7 @@ def _ranked(work: Path, files: PartFiles, valued: pa.Table, targets: np.ndarray)
     """Similarity and rank of the rows with a vector, in the order of the pool."""
     if not len(valued):
         return Ranked(np.empty(0), np.empty(0, np.int64))
-    # Equals are taken in order of id, whatever the order of the pool.
+    # Equals are taken in order of id, independent of the order of the pool.
     order = pc.sort_indices(valued, [("id", "ascending"), ("row", "ascending")]).to_numpy()
     with writing(work):
         shape = (len(targets), len(valued))

@@ -21,7 +21,7 @@ class TargetSet:
     """The prompts of the file ``path``, with their responses as ``reference`` where it has any.
 
     ``sha256`` is of the prompts, responses and categories, in their order. The prompts themselves
-    are no recorded argument.
+    are not a recorded argument.
 
     Raises:
         ConfigError: it holds no prompt.
@@ -49,7 +49,7 @@ class TargetSet:
             ConfigError: rows of it cannot be read. PoolError: it is neither a pool nor a file of prompts.
         """
         file = Path(path).expanduser()
-        if not file.is_file():  # a folder or a glob: nothing tells whether it is as it was
+        if not file.is_file():  # a folder or a glob: whether it has changed is unknown
             return _read(path)
         stat = file.stat()
         return _read_once(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
@@ -74,9 +74,7 @@ class TargetSet:
 
 
 def target_text(prompt: Prompt, whole: bool) -> str:
-    """What an embedder reads of a target, as it does of a row: its prompt, and
-    with ``whole`` its response.
-    """
+    """What an embedder reads of a target, as it does of a row: its prompt, and with ``whole`` its response."""
     return f"{prompt.text}\n\n{prompt.reference}" if whole else prompt.text
 
 

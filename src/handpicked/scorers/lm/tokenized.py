@@ -61,7 +61,7 @@ class Tokenized:
 def tokenize(examples: Iterable[Example], template: Template, limit: int) -> Tokenized:
     """The rows as ``template`` writes them, of at most ``limit`` tokens each.
 
-    The response is cut at its end. A row's tokens end with its response: the end-of-text token is no part of
+    The response is cut at its end. A row's tokens end with its response: the end-of-text token is not part of
     it.
     """
     index: list[tuple[int, int, int, int]] = []

@@ -52,10 +52,10 @@ class DeitaRating(PartScorer):
     """The expected rating of a prompt's complexity or a response's quality, 1 to 6, by
     any causal language model.
 
-    ``prompt`` is a text file to use in place of ours: ``{prompt}`` stands for the prompt of a row and, for
-    quality, ``{response}`` for its response; the rating is the very next token. A text of more than
-    ``max_length`` tokens (None: the model's context) loses the end of what is rated, and the column that ends
-    in ``_truncated`` counts it.
+    ``prompt`` is a text file to use in place of ours, in which ``{prompt}`` is replaced by the prompt of a
+    row and, for quality, ``{response}`` by its response; the rating is the very next token. A text of more
+    than ``max_length`` tokens (None: the model's context) loses the end of what is rated, and the column that
+    ends in ``_truncated`` counts it.
 
     Cost: one forward pass a row, without the output head but for its last place.
     """
@@ -143,8 +143,8 @@ class DeitaRating(PartScorer):
             raise ConfigError(f"prompt: {self.prompt} cannot be read: {error}") from error
         if field not in text:
             raise ConfigError(
-                f"prompt: {self.prompt} has no {field}, so every row would be rated the same. "
-                "Write it where the text belongs."
+                f"prompt: {self.prompt} has no {field}, so every row would get the same rating. "
+                "Put it where the text belongs."
             )
         return text
 
@@ -209,7 +209,7 @@ def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
             raise ConfigError(
                 f"The tokenizer of '{model}' does not write the rating {rating} "
                 "after this prompt as one token "
-                f"({len(before)} tokens become {len(after)}, or the prompt's own change). Give a "
+                f"({len(before)} tokens become {len(after)}, or the prompt's own change). Use a "
                 "prompt that ends otherwise, with or "
                 "without a space."
             )

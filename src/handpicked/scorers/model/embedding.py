@@ -80,11 +80,15 @@ class Embedding(PartScorer):
         for row in _texts(pool, rows, self.text):
             count += 1
             tokens += _guess(row.text, 256 if self.model == BUNDLED_EMBEDDER else None)
-        told = f"embedding {count:,} texts of some {tokens:,} tokens"
+        summary = f"embedding {count:,} texts of some {tokens:,} tokens"
         if self.model != BUNDLED_EMBEDDER:
-            return f"{told} by {self.model}; the bundled model does {TOKENS_PER_SECOND:,} tokens a second on two cores"
+            return f"{summary} by {self.model}; the bundled model does {TOKENS_PER_SECOND:,} tokens a second on two cores"
         minutes = tokens / TOKENS_PER_SECOND / 60
-        return f"{told}: about {minutes:,.0f} min on two cores" if minutes >= 1 else f"{told}: under a minute"
+        return (
+            f"{summary}: about {minutes:,.0f} min on two cores"
+            if minutes >= 1
+            else f"{summary}: under a minute"
+        )
 
     def opened(self) -> RowsWork:
         """See ``PartScorer``."""
@@ -201,6 +205,6 @@ def _texts(pool: Pool, rows: Sequence[int] | None, text: Text) -> Iterator[_Row]
 
 
 def _guess(text: str, limit: int | None) -> int:
-    """About how many tokens of a text the model reads: what the progress bar counts."""
+    """Roughly how many tokens of a text the model reads, for the progress bar."""
     tokens = 2 + len(text) // CHARACTERS_PER_TOKEN
     return tokens if limit is None else min(tokens, limit)

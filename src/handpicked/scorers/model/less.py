@@ -54,7 +54,7 @@ from handpicked.workers import PartFiles
 
 OPERATIONS = 8
 """A weight and a token: two forward, two backward through weights that are not trained, the head, and time in
-steps that are no products.
+steps that are not products.
 """
 
 
@@ -118,7 +118,7 @@ class Less(PartScorer):
         self.check_target()
         states = find_states(self.checkpoint)
         encode = Encoder(states[0])
-        told = forecast(
+        summary = forecast(
             pool,
             rows,
             lambda one: len(states) * len(encode(one)[0].ids),
@@ -127,7 +127,7 @@ class Less(PartScorer):
             operations=OPERATIONS,
             more_tokens=len(states) * sum(len(row.ids) for row in encode.targets(self.target)),
         )
-        return f"forward and backward at {len(states)} states: {told}"
+        return f"forward and backward at {len(states)} states: {summary}"
 
     def opened(self) -> RowsWork:
         """See ``PartScorer``."""
@@ -144,9 +144,7 @@ class Less(PartScorer):
         return (rows,) * len(find_states(self.checkpoint))
 
     def finish(self, files: PartFiles, work: Path) -> None:
-        """The influence of every row; null for an empty response, or one for which
-        its prompt leaves no room.
-        """
+        """The influence of every row; null for an empty response, or one for which its prompt leaves no room."""
         write_json(work / FACTS, self.facts(files.facts()))
         states = find_states(self.checkpoint)
         rates = [state.learning_rate / sum(one.learning_rate for one in states) for state in states]

@@ -70,7 +70,7 @@ class LLMRating(PoolScorer):
     """
 
     model: str | None = None
-    """The name that the endpoint knows the model by."""
+    """The name of the model at its endpoint."""
     base_url: str | None = None
     """OpenAI-compatible endpoint; None: OpenAI's."""
     key_env: str = field(default="OPENAI_API_KEY", metadata=EXECUTION)
@@ -115,9 +115,7 @@ class LLMRating(PoolScorer):
         begins that could not end.
         """
         if not self.model:
-            raise ConfigError(
-                f"score.model: {NAME} needs the name of the model that rates, as its endpoint knows it."
-            )
+            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
         url, prompt = base_url_of(self), hashlib.sha256(self._template().encode()).hexdigest()[:16]
         key_of(self)
         return f"{self.model} at {url}, {self.dimension}, prompt {prompt}"
@@ -148,8 +146,8 @@ class LLMRating(PoolScorer):
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """Rate the rows into ``work``: scores.arrow, and replies.jsonl with every reply as it came.
 
-        Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows
-        that it lost are asked again.
+        Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows that it lost are sent
+        again.
 
         Raises MissingPart without a key, before anything is sent; EndpointError when going on cannot help
         (key or model refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
@@ -185,12 +183,12 @@ class LLMRating(PoolScorer):
     def _rated(
         self, examples: Sequence[Example], known: Mapping[int, Rated], budget: Budget, progress: Progress
     ) -> Iterator[Rated]:
-        """What came of each example, in order; the rows of ``known`` are not asked."""
+        """The result of each example, in order; the rows of ``known`` are not sent."""
         template = self._template()
-        asked = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
+        requests = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
         cache = Path(self.cache).expanduser() if self.cache else default_cache()
         label = f"rate by {self.model}"
-        replies = iter(complete(asked, self, cache, progress, label=label, budget=budget))
+        replies = iter(complete(requests, self, cache, progress, label=label, budget=budget))
         for example in examples:
             if example.row in known:
                 yield known[example.row]
@@ -223,9 +221,7 @@ class LLMRating(PoolScorer):
             raise ConfigError(f"score.prompt: {file} cannot be read ({error}).") from error
         missing = [f"{{{name}}}" for name in NEEDED if name not in fields(template)]
         if missing:
-            raise ConfigError(
-                f"score.prompt: {file} lacks {', '.join(missing)}, which the model must be shown."
-            )
+            raise ConfigError(f"score.prompt: {file} lacks {', '.join(missing)}, which the model must see.")
         return template
 
 
@@ -239,7 +235,7 @@ def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
 
 
 def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
-    """What came of each row in an earlier scoring, in the same order; nothing where there was none."""
+    """The results of an earlier scoring, in the same order; empty where there was none."""
     if not file.is_file():
         return
     with file.open(encoding="utf-8", errors="surrogatepass") as lines:

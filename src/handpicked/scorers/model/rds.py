@@ -5,8 +5,8 @@ conversation is the mean of the model's last hidden states h_1 .. h_L, position 
 2022, SGPT, arXiv 2202.08904): ``sum of i h_i / sum of i``. A row's score is its largest cosine to a target;
 rows are taken in round robin over the targets. The last position is the token that ends the response, which
 is read; what a template writes after it is not. Of a row that is cut it is wherever the cut falls, and of a
-prompt alone it is the end of the generation prompt. The published code lets padding take part in the mean,
-which does no harm at its batch size of 1; here it never does.
+prompt alone it is the end of the generation prompt. The published code includes padding in the mean, which
+does no harm at its batch size of 1; here it is left out.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ class Rds(PartScorer):
         return section == ROWS
 
     def finish(self, files: PartFiles, work: Path) -> None:
-        """Similarity and rank of every row; null for an empty response and for a
-        vector without a direction.
-        """
+        """Similarity and rank of every row; null for an empty response and for a vector without a direction."""
         write_resemblance(work, self.values, files, self.target)
 
     def template_and_limit(self) -> tuple[Template, int]:
@@ -197,7 +195,7 @@ class RdsWork:
 
     @cached_property
     def model(self) -> Any:
-        """Loaded when it is asked for first."""
+        """Loaded at first use."""
         return load_model(self.scorer.model)
 
 
@@ -220,7 +218,7 @@ def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray:
     weights = torch.where(places <= lengths[:, None], places, 0).float()
     with torch.inference_mode():
         hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
-        # Places beyond a row are no numbers of its own; a NaN there must not reach it by way of 0 times NaN.
+        # Padding may hold NaN, which must not reach the row by way of 0 times NaN.
         hidden = hidden.masked_fill((weights == 0)[:, :, None], 0.0)
         means = torch.einsum("bl,blh->bh", weights, hidden) / weights.sum(1, keepdim=True)
     found: np.ndarray = means.cpu().numpy()

@@ -128,7 +128,7 @@ class Encoder:
     def __post_init__(self) -> None:
         if own_template(self.tokenizer) is None:
             raise ConfigError(
-                f"The tokenizer of '{self.model}' has no chat template, so nobody can say how it reads "
+                f"The tokenizer of '{self.model}' has no chat template, so it is unknown how it reads "
                 "a conversation. Put the one of "
                 "its model card into its folder as chat_template.jinja."
             )

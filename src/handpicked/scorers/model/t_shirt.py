@@ -28,7 +28,7 @@ from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import PartFiles
 
 NEIGHBOURS = 30
-NO_RATIO = "a loss of the row or of a neighbour is no finite number, or too large for a perplexity"
+NO_RATIO = "a loss of the row or of a neighbour is not a finite number, or too large for a perplexity"
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class TShirt(PartScorer):
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """See ``PoolScorer``."""
-        told = self.lm.estimate(pool, rows, passes=2, times=1 + self.neighbours)
-        return f"{told} (score.neighbours=0 does the row alone)" if self.neighbours else told
+        summary = self.lm.estimate(pool, rows, passes=2, times=1 + self.neighbours)
+        return f"{summary} (score.neighbours=0 does the row alone)" if self.neighbours else summary
 
     def opened(self) -> RowsWork:
         """See ``PartScorer``."""
         noise = Noise(seed=self.seed) if self.neighbours else None
-        asked = LossPasses(alone=True, each=True, neighbours=self.neighbours, noise=noise)
-        return self.lm.work(partial(delta_table, self.copies), asked)
+        needed = LossPasses(alone=True, each=True, neighbours=self.neighbours, noise=noise)
+        return self.lm.work(partial(delta_table, self.copies), needed)
 
     def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See ``PartScorer``."""

@@ -80,7 +80,7 @@ def of_part(scorer: Scorer, part: Part) -> Scorer | OfPart:
 
 
 def whole(scorer: Scorer | OfPart) -> Scorer:
-    """The scorer itself, whatever part it is given."""
+    """The scorer itself, for any part."""
     return scorer.scorer if isinstance(scorer, OfPart) else scorer
 
 

@@ -79,10 +79,9 @@ class ReadingEase(Scorer):
     """Flesch (1948), A new readability yardstick: 206.835 - 1.015 words per sentence
     - 84.6 syllables per word.
 
-    About 100 is very easy English, 30 and less is very hard. It means nothing in another language; words
+    About 100 is very easy English, 30 and less is very hard. It is meaningless in another language; words
     without a Latin letter are not counted. Syllables by the rule of ``count_syllables``, sentences by that of
-    ``count_sentences``.
-    """
+    ``count_sentences``."""
 
     name: ClassVar[str] = "reading_ease"
     about: ClassVar[str] = "Flesch's reading ease of English text, in points"

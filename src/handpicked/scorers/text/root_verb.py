@@ -170,16 +170,16 @@ class RootVerb(Scorer):
     missing: ClassVar[str] = "the instruction has no root verb in English"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
-        asked = [
+        prompts = [
             instruction((turn["role"], turn["content"]) for turn in turns or ())
             for turns in batch["messages"].to_pylist()
         ]
-        return pa.array([one.verb for one in root_verbs(asked)], pa.large_string())
+        return pa.array([one.verb for one in root_verbs(prompts)], pa.large_string())
 
 
 @cache
 def _pipeline() -> tuple[Any, Any]:
-    """Tagger and parser, and the lemmatizer apart: it is asked for two words a text only."""
+    """Tagger and parser, and separately the lemmatizer, which is used for only two words a text."""
     import spacy
 
     nlp = spacy.load(PIPELINE, exclude=["ner"], disable=["lemmatizer"])

@@ -1,4 +1,4 @@
-"""A run's verdicts from one side, and its arms: the material of the report's sections."""
+"""The verdicts of a run, grouped by arm: what the sections of the report are made of."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from handpicked.results.facts import ArmFacts, RunFacts
 
 
 @dataclass(frozen=True)
-class Told:
+class ArmVerdicts:
     """``groups`` are the models of each arm (one, or one a seed) and ``arm_of`` the arm of each model;
     ``order`` the arms, the candidates first. ``verdicts`` are from the side of the arm that comes first
-    there, the base model last, and sorted, so that the order they came in says nothing. ``judges`` are those
+    there, the base model last, and sorted, so that their original order does not matter. ``judges`` are those
     that gave any; the first answers the experiment's question.
     """
 
@@ -37,8 +37,8 @@ class Told:
         return self.by(self.judges[0]) if self.judges else []
 
 
-def tell(run: RunFacts) -> Told:
-    """The run's verdicts, each from the side of the arm that comes first."""
+def group_verdicts(run: RunFacts) -> ArmVerdicts:
+    """The verdicts of the run, each from the side of the arm that comes first."""
     groups = by_arm(run.arms)
     arm_of = {arm.name: name for name, members in groups.items() for arm in members}
     order = [*run.candidates, *(name for name in groups if name not in run.candidates)]
@@ -47,9 +47,9 @@ def tell(run: RunFacts) -> Told:
         arm.name: (arm.by == "none" and arm_of[arm.name] not in run.candidates, place[arm.name])
         for arm in run.arms
     }
-    told = [from_first(v, min(v.a, v.b, key=side.__getitem__)) for v in run.verdicts]
-    told.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))
-    return Told(groups, arm_of, order, told, _judges(run.experiment, told))
+    verdicts = [from_first(v, min(v.a, v.b, key=side.__getitem__)) for v in run.verdicts]
+    verdicts.sort(key=lambda v: (v.judge, place[v.a], place[v.b], v.test_set, v.prompt_id))
+    return ArmVerdicts(groups, arm_of, order, verdicts, _judges(run.experiment, verdicts))
 
 
 def _judges(experiment: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[str]:
