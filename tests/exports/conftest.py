@@ -110,3 +110,26 @@ def export(tmp_path: Path, rows: list[dict[str, Any]]) -> Callable[..., Made]:
         return Made(folder, subset.export(trainer, folder, TrainSettings(**settings)))
 
     return make
+
+
+CHATML = (
+    "{% if tools %}<|im_start|>tools\n{{ tools | tojson }}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+    "{% if m.tool_calls %}{% for call in m.tool_calls %}"
+    "{{ call.function.name }}{{ call.function.arguments | tojson }}{% endfor %}{% endif %}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def chat_tokenizer() -> Any:
+    """A tokenizer with a chat template that shows tools and calls."""
+    from transformers import PreTrainedTokenizerFast
+
+    from handpicked.tokens.tokenizer import EMBEDDED
+
+    made = PreTrainedTokenizerFast(
+        tokenizer_file=str(EMBEDDED), eos_token="<|im_end|>", pad_token="<|im_end|>", bos_token="<|im_start|>"
+    )
+    made.chat_template = CHATML
+    return made

@@ -59,3 +59,25 @@ def test_its_schema_takes_every_key(export, method):
     assert found.datasets[0].message_field_training == "training"
     assert found.datasets[0].chat_template == "tokenizer_default"
     assert found.adapter == (None if method == "full" else method)
+
+
+def test_its_tokenizer_learns_the_marked_turns(export, chat_tokenizer):
+    pytest.importorskip("axolotl", reason="Axolotl is not installed")
+    from axolotl.prompt_strategies import load
+    from axolotl.utils.dict import DictDefault
+
+    made = export("axolotl")
+    (about,) = made.config["datasets"]
+    config = DictDefault(made.config)
+    strategy = load(about["type"], chat_tokenizer, config, DictDefault(about))
+    said = []
+    for row in made.rows:
+        read = strategy.tokenize_prompt(row)
+        pairs = zip(read["input_ids"], read["labels"], strict=True)
+        said.append(chat_tokenizer.decode([token for token, label in pairs if label != -100]).strip())
+    assert said == [
+        "It is 4.<|im_end|>",
+        "22 in Rome, 4 in Oslo.<|im_end|>",
+        'add{"x": 1, "y": 2}<|im_end|>',
+        "See you – soon.<|im_end|>",
+    ]

@@ -44,7 +44,17 @@ def test_the_trainers_are_found_by_name():
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_a_row_says_is_lost(export, name):
     text = (export(name).folder / "data.jsonl").read_text(encoding="utf-8")
-    said = ["Be brief.", "Two and two.", "It is 4.", "Rome", "Oslo", "22", "Use it.", "add", "See you – soon."]
+    said = [
+        "Be brief.",
+        "Two and two.",
+        "It is 4.",
+        "Rome",
+        "Oslo",
+        "22",
+        "Use it.",
+        "add",
+        "See you – soon.",
+    ]
     for words in [*said, "The weather.", "The add."]:
         assert words in text, words
     assert "Thanks." not in text  # nothing is learned from what follows the last answer
@@ -149,7 +159,8 @@ def test_the_subset_stays_a_data_set_and_a_pool(tmp_path):
 
 def test_the_command_line_writes_several_and_says_how_to_start_them(tmp_path, rows):
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = "select pool.jsonl --size 4 -o out --export trl --export llama-factory --max-length 512".split()
+    words = ["select", "pool.jsonl", "--size", "4", "-o", "out", "--max-length", "512"]
+    words += ["--export", "trl", "--export", "llama-factory"]
     done = handpicked(*words, "--train", "method=full", "--train", "epochs=15", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "cd out/trl && trl sft --config train.yaml" in done.stdout

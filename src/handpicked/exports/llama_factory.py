@@ -92,7 +92,10 @@ class LlamaFactory(Trainer):
 
 def _turn(turn: Message) -> dict[str, str]:
     if turn.role != "assistant":
-        return {"from": {"user": "human", "tool": "observation"}.get(turn.role, turn.role), "value": turn.content}
+        return {
+            "from": {"user": "human", "tool": "observation"}.get(turn.role, turn.role),
+            "value": turn.content,
+        }
     if not turn.calls or turn.content:
         return {"from": "gpt", "value": turn.text}
     calls = json.dumps([called(call) for call in turn.calls], ensure_ascii=False)

@@ -99,8 +99,7 @@ class OpenInstruct(Trainer):
             "",
             "# The model to start from: a folder or a name on the hub.",
             f"MODEL=${{MODEL:-{MODEL}}}",
-            "# The folder of open-instruct, and the number of devices, which divides "
-            f"{job.accumulation}.",
+            f"# The folder of open-instruct, and the number of devices, which divides {job.accumulation}.",
             "OPEN_INSTRUCT=${OPEN_INSTRUCT:-$HOME/open-instruct}",
             "DEVICES=${DEVICES:-1}",
             'here="$(cd "$(dirname "$0")" && pwd)"',

@@ -24,7 +24,7 @@ class Export:
     """
 
     trainer: Trainer
-    settings: TrainSettings = TrainSettings()
+    settings: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
         self.trainer.check(self.settings)
@@ -44,7 +44,12 @@ class Exported:
 
     def described(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {"rows": self.rows, "files": list(self.files), "command": self.command, "lost": dict(self.lost)}
+        return {
+            "rows": self.rows,
+            "files": list(self.files),
+            "command": self.command,
+            "lost": dict(self.lost),
+        }
 
 
 def write_export(export: Export, examples: Iterable[Example], turns: Turns, folder: Path) -> Exported:
