@@ -12,6 +12,11 @@ from handpicked.exports.lesson import Lesson, plain_turn
 from handpicked.exports.trainer import DATA, MODEL, Job, Trainer
 from handpicked.records import Turns
 
+FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id", "name")
+"""Fields of a turn that are given to the chat template. Left to itself, Axolotl gives those that it finds in
+the template's text, and where it does not find ``tool_calls`` the calls are lost without a word.
+"""
+
 
 @dataclass(frozen=True)
 class Axolotl(Trainer):
@@ -38,6 +43,7 @@ class Axolotl(Trainer):
             "ds_type": "json",
             "type": "chat_template",
             "field_messages": "messages",
+            "message_property_mappings": {field: field for field in FIELDS},
             "message_field_training": "training",
             "roles_to_train": ["assistant"],
             "train_on_eos": "turn",
