@@ -1,9 +1,9 @@
-"""Every selector, scorer and guard by the name that users give: shipped ones, those of installed
-packages, and ``FILE.py:CLASS``.
+"""Every selector, scorer, guard and trainer to export for by the name that users give: shipped ones, those
+of installed packages, and ``FILE.py:CLASS``.
 
-Names are known only here. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/`` or ``guards/`` with
-a class of its kind is found automatically; a package adds its own by an entry point of the group
-``handpicked.selectors``, ``handpicked.scorers`` or ``handpicked.guards``.
+Names are known only here. A file in ``selectors/``, ``scorers/text/``, ``scorers/model/``, ``guards/`` or
+``exports/`` with a class of its kind is found automatically; a package adds its own by an entry point of the
+group ``handpicked.selectors``, ``handpicked.scorers``, ``handpicked.guards`` or ``handpicked.exports``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 
 from handpicked import installed
 from handpicked.errors import ConfigError, HandpickedError, did_you_mean
+from handpicked.exports.trainer import Trainer
 from handpicked.guards.guard import Guard
 from handpicked.method import Method, classes_in
 from handpicked.scorers.pool_scorer import PoolScorer
@@ -104,6 +105,7 @@ SCORERS: Shelf[AnyScorer] = Shelf(
     (Scorer, PoolScorer),
 )
 GUARDS: Shelf[Guard] = Shelf("guard", "handpicked.guards", ("handpicked.guards",), (Guard,))
+TRAINERS: Shelf[Trainer] = Shelf("trainer", "handpicked.exports", ("handpicked.exports",), (Trainer,))
 
 
 def is_file(name: str) -> bool:

@@ -393,6 +393,10 @@ class SelectionSummary:
     """Why rows were rejected, commonest first."""
     unread: tuple[Unread, ...] = ()
     """What rows hold that is not part of the conversation."""
+    exports: Mapping[str, Any] = field(default_factory=dict)
+    """The exports for other trainers by their names: rows, files, command, and rows that hold something which
+    the trainer does not take (``lost``).
+    """
 
     def __post_init__(self) -> None:
         total = self.kept + self.rejected + sum(part.rows for part in self.dropped)

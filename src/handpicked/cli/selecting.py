@@ -38,6 +38,16 @@ ChatTemplate = Annotated[
     str | None, typer.Option(help="With --max-length: the chat template of the trainer.")
 ]
 Compare = Annotated[bool, typer.Option("--compare-measures", help="Print how far measures agree.")]
+Exports = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Also write rows and config for a trainer: llama-factory, axolotl, ms-swift, trl, unsloth, "
+        "open-instruct; may be given again."
+    ),
+]
+Train = Annotated[
+    list[str] | None, typer.Option(help="For --export: NAME=VALUE of the settings under 'train'.")
+]
 HubName = Annotated[str | None, typer.Option(help="Also upload the folder to this data set on the hub.")]
 
 
@@ -72,6 +82,8 @@ def select(
     max_row_mb: options.MaxRow = 256,
     format: Annotated[str, typer.Option(help="original, alpaca, sharegpt, messages or trl.")] = "original",
     container: Annotated[str | None, typer.Option(help="jsonl, parquet or datasets.")] = None,
+    export: Exports = None,
+    train: Train = None,
     runner: Place = "native",
     address: options.RayAddress = None,
     devices: options.Devices = "all",
@@ -94,6 +106,7 @@ def select(
     as_json: options.Json = False,
 ) -> None:
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
+    from handpicked.cli.exporting import exports_of
     from handpicked.config import SelectSettings
     from handpicked.data import read
     from handpicked.report.selected_tables import measure_table
@@ -129,6 +142,7 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size needs none.)"
         )
+    exports = exports_of(export or [], train or [], max_length)
     workers = workplace(runner, address, devices)
     rows = read(
         pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
@@ -143,7 +157,7 @@ def select(
     truncation = None if max_length is None else Truncation(max_length, added)
     with bars() as progress:
         summary = pick(
-            rows, settings, out, turns=turns, form=Form(format, container, truncation),
+            rows, settings, out, turns=turns, form=Form(format, container, truncation, exports),
             execution=Execution(workers, keep_versions=keep_versions, say=say, progress=progress),
             command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
@@ -164,7 +178,7 @@ def _tell(
     """What was kept, what was dropped and why, and what to look at before training."""
     from handpicked.scorers.text.of_part import SAID
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.summary_text import summary_lines
+    from handpicked.selection.summary_text import exported_lines, summary_lines
 
     say(f"{rows.format}: {rows.why}")
     print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
@@ -177,6 +191,8 @@ def _tell(
     for line in unread_lines(summary.unread, summary.pool, format):
         print(line)
     for line in summary_lines(summary.audit):
+        print(line)
+    for line in exported_lines(summary.exports, out):
         print(line)
     if agreement is not None:
         from handpicked.report.selected_tables import measure_table

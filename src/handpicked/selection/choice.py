@@ -20,7 +20,7 @@ from handpicked.selection.guards import GuardEntry
 from handpicked.selection.kept_scores import Content, KeptScores, modeled
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable
-from handpicked.selection.result import FILES, Form, Selection
+from handpicked.selection.result import Form, Selection
 from handpicked.selection.scores import score_pool
 from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.embeddings import EMBEDDING, Embeddings
@@ -70,7 +70,7 @@ def pick_by(
     """``pick`` of a selection that is planned already; ``facts`` go into the manifest, ``kept``
     are its scores by models.
     """
-    with filling(Path(out), FILES) as folder:
+    with filling(Path(out), form.names) as folder:
         hashing = Thread(target=_hash_inputs, args=(plan.pool,), daemon=True)
         hashing.start()  # as a daemon, because a mistake below need not wait for it
         scratch = folder / "scores.arrow"

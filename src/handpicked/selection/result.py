@@ -17,10 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from handpicked._version import __version__
+from handpicked.catalogue import TRAINERS
+from handpicked.config import TrainSettings
 from handpicked.data import taken
 from handpicked.data.layout import CARD
 from handpicked.data.reading import read_back
-from handpicked.errors import PoolError
+from handpicked.errors import PoolError, StoreError
+from handpicked.exports.write import Export, Exported, write_export
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Dropped, Example, Pool, Rejected, SelectionSummary, to_json
 from handpicked.scorers.scorer import ScoreColumn
@@ -54,6 +57,22 @@ class Form:
     """``jsonl``, ``parquet`` or ``datasets``. None: that of the pool."""
     truncation: Truncation | None = None
     """A maximum sequence length, to count the selected rows that it would cut."""
+    exports: tuple[Export, ...] = ()
+    """Other trainers to write rows and a config for, each into a folder of its name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files and folders that may be written, the manifest last."""
+        exported = dict.fromkeys((*TRAINERS.shipped, *(one.trainer.name for one in self.exports)))
+        return (*FILES[:-1], *exported, MANIFEST)
+
+
+def export_for(trainer: str, settings: TrainSettings | None = None) -> Export:
+    """An export for the trainer of that name, with handpicked's default settings unless others are given.
+
+    Raises ConfigError for a trainer that is not known and for settings that its config cannot say.
+    """
+    return Export(TRAINERS.find(trainer, "--export")(), settings or TrainSettings())
 
 
 @dataclass(eq=False, repr=False)
@@ -76,6 +95,7 @@ class Selection:
     _rejected: list[Rejected] | None = None
     _reasons: Counter[str] | None = None
     _audit: Mapping[str, Any] | None = None
+    _exported: tuple[Exported, ...] = ()
 
     @property
     def pool(self) -> Pool:
@@ -94,11 +114,34 @@ class Selection:
         format: str = "original",
         container: str | None = None,
         truncation: Truncation | None = None,
+        export: str | Sequence[str] = (),
     ) -> SelectionSummary:
-        """Write the subset into the folder ``out``, as ``pick`` does; see ``Form`` for how."""
-        with filling(Path(out), FILES) as folder:
-            self.fill(folder, Form(format, container, truncation))
+        """Write the subset into the folder ``out``, as ``pick`` does; see ``Form`` for how. ``export`` names
+        trainers that get a folder of their own in it, with handpicked's default settings.
+        """
+        trainers = [export] if isinstance(export, str) else export
+        form = Form(format, container, truncation, tuple(export_for(one) for one in trainers))
+        with filling(Path(out), form.names) as folder:
+            self.fill(folder, form)
         return self.summary
+
+    def export(self, trainer: str, out: str | Path, train: TrainSettings | None = None) -> Exported:
+        """Write the rows as ``trainer`` reads them (``llama-factory``, ``axolotl``, ``ms-swift``, ``trl``,
+        ``unsloth``, ``open-instruct``, ``FILE.py:CLASS``) and its config with the settings ``train`` into the
+        folder ``out``, which must be new or empty.
+
+        Raises:
+            ConfigError: an unknown trainer, or settings that its config cannot say.
+            StoreError: ``out`` holds something, or cannot be written.
+        """
+        made = export_for(trainer, train)
+        with writing(Path(out)):
+            if Path(out).exists() and any(Path(out).iterdir()):
+                raise StoreError(f"{out} is not empty. Choose a new folder, so that nothing is overwritten.")
+            return self._export(made, Path(out))
+
+    def _export(self, made: Export, folder: Path) -> Exported:
+        return write_export(made, iter(self), getattr(self.pool, "turns", "last"), folder)
 
     @property
     def summary(self) -> SelectionSummary:
@@ -117,6 +160,7 @@ class Selection:
             audit=self._audit or {},
             rejections=rejections(self.rejected),
             unread=unread_of(self.pool),
+            exports={one.trainer: one.described() for one in self._exported},
         )
 
     def __len__(self) -> int:
@@ -296,11 +340,12 @@ class Selection:
             at_hand = None if self._top_rows is None else self._top_rows.tables
             written = self.pool.write(self.rows.tolist(), folder, form.format, form.container, at_hand)
             self._audit = audit(*self._to_audit(written, form.format), self.plan.tokenizer, form.truncation)
+            self._exported = tuple(self._export(one, folder / one.trainer.name) for one in form.exports)
             for half in (inputs, scores):
                 half.result()
             manifest = self._manifest(facts or {})
             write_card(folder, written.name, manifest)
-            outputs = {name: digest(folder / name) for name in FILES if (folder / name).exists()}
+            outputs = {name: digest(folder / name) for name in form.names if (folder / name).exists()}
             write_json(folder / MANIFEST, {**manifest, "outputs": outputs, "versions": versions()})
 
     def _to_audit(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
@@ -351,6 +396,7 @@ class Selection:
             "scores": [described(scorer) for scorer in self.scorers],
             "guards": [{"name": guard.name, "rule": guard.why} for guard in self.guarded.guards],
             "audit": dict(summary.audit),
+            **({"exports": dict(summary.exports)} if summary.exports else {}),
             **self.plan.recorded,
             **facts,
         }

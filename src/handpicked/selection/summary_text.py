@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 LONGEST = 80
@@ -33,6 +34,14 @@ def summary_lines(audit: Mapping[str, Any]) -> Iterator[str]:
         share = f"{cut['cut_and_lose_end_of_text']:,} of {cut['rows']:,}"
         yield f"At {cut['max_length']:,} tokens a trainer cuts {share} kept rows: they lose their end-of-text, and"
         yield f"  {cut['lose_whole_response']:>11,}  of them the whole response; {cut['tokens_lost']:,} tokens in all"
+
+
+def exported_lines(exports: Mapping[str, Any], out: Path) -> Iterator[str]:
+    """What was written for other trainers, how to start them, and what of the rows they do not take."""
+    for name, one in exports.items():
+        yield f"For {name}: {', '.join(one['files'])}. Name the model in it, then: cd {out / name} && {one['command']}"
+        for reason, rows in one["lost"].items():
+            yield f"  {rows:>11,}  rows {reason}"
 
 
 def _such_as(guard: Mapping[str, Any]) -> str:
