@@ -1,4 +1,4 @@
-"""Measures the arms' models, on vLLM servers where the experiment asks for them, and checks that it can be."""
+"""Measures the arms' models, on vLLM servers where the experiment wants them, and checks that it can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generation by a vLLM server: prompts and answers are token ids, so prompts are exactly those of training."""
+"""Generation by a vLLM server. Prompts and answers are token ids, so prompts are those of training."""
 
 from __future__ import annotations
 

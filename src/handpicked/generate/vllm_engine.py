@@ -23,8 +23,8 @@ def vllm_engine(
         from vllm.lora.request import LoRARequest
     except ImportError:
         raise MissingPart(
-            "evaluate.generate.engine is vllm, which this environment has not. Set evaluate.generate.server: auto "
-            "and server_python to a Python that has it, or the engine to transformers; pip install vllm works "
+            "evaluate.generate.engine is vllm, which this environment has not. Set "
+            "evaluate.generate.server: auto and server_python to a Python that has it, or the engine to transformers; pip install vllm works "
             "here only where their transformers agree."
         ) from None
     llm = LLM(

@@ -71,8 +71,8 @@ class Client:
         ]
 
     def load_adapter(self, name: str, folder: str) -> None:
-        """Have it load the LoRA adapter in ``folder``, which it must see under this path. Raises EndpointError
-        where it refuses.
+        """Have it load the LoRA adapter in ``folder``, which it must see under this path. Raises
+        EndpointError where it refuses.
         """
         body = {"lora_name": name, "lora_path": folder}
         found = _run(self._ask("POST", "/v1/load_lora_adapter", body, PATIENCE))
@@ -122,7 +122,8 @@ class Client:
                 break
         raise EndpointError(
             f"vLLM at {self.url} did not complete a prompt of {len(body['prompt'])} tokens for the model "
-            f"'{body['model']}': {fault.hopeless or fault.reason}. What is done is kept; the same command goes on."
+            f"'{body['model']}': {fault.hopeless or fault.reason}. What is done is kept; the same command "
+            "goes on."
         )
 
     async def _once(self, http: ClientSession, body: Mapping[str, Any]) -> dict[str, Any] | Fault:

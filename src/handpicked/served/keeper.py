@@ -34,7 +34,8 @@ def main(command: list[str]) -> int:
 
 
 def _end_with_the_asker(child: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not by sys.stdin, whose lock would be held when this program ends
+        pass
     _send(child, signal.SIGTERM)
     try:
         child.wait(GRACE)

@@ -140,8 +140,8 @@ def wait_until(process: Process, answers: Callable[[], bool], seconds: float) ->
             raise WorkerError(f"{death}.")
         if time.monotonic() > until:
             raise WorkerError(
-                f"vllm serve did not answer within {seconds:g} s (evaluate.generate.server_wait); it last said: "
-                f"{last_words(process.log)} (its log is {process.log})."
+                f"vllm serve did not answer within {seconds:g} s (evaluate.generate.server_wait); it last "
+                f"said: {last_words(process.log)} (its log is {process.log})."
             )
         time.sleep(LOOK)
 
