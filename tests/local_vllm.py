@@ -208,7 +208,7 @@ def main() -> None:
     given = parser.parse_args()
     faults = Faults(**json.loads(os.environ.get("LOCAL_VLLM", "{}")))
     if faults.dies:
-        sys.exit("INFO loading\nValueError: No room for the KV cache\nINFO bye")
+        sys.exit("WARNING limits such as OSError: 24\nValueError: No room for the KV cache\nINFO bye")
     if given.lora_modules and not given.enable_lora:
         sys.exit("error: --lora-modules needs --enable-lora")
     time.sleep(faults.slow)

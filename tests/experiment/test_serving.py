@@ -11,6 +11,7 @@ import pytest
 from handpicked.config import Experiment
 from handpicked.experiment.run import run
 from handpicked.experiment.serving import missing_for_serving, serving_mistakes
+from handpicked.store import MANIFEST
 from local_vllm import write_command
 
 
@@ -97,7 +98,7 @@ def test_a_run_with_a_server_finds_what_one_with_transformers_does(tiny_model, t
     assert "longest=" in start, "one server has both"
     with pytest.raises(ProcessLookupError):
         os.kill(int(start.split()[0]), 0)
-    manifest = json.loads(next((out / "answers" / "longest").glob("*manifest*")).read_text())
+    manifest = json.loads((out / "answers" / "longest" / MANIFEST).read_text())
     assert manifest["facts"] == {"vllm": "0.0.local"}
     assert manifest["settings"]["engine"] == "vllm" and "server" not in manifest["settings"]
 

@@ -22,6 +22,7 @@ LOOK = 0.2
 QUOTED, LONGEST = 3, 240
 """Lines of a log that an error quotes, and characters of each."""
 CAUSE = re.compile(r"\b[A-Za-z]*(?:Error|Exception): \S")
+HARMLESS = re.compile(r"\b(?:INFO|WARNING|DEBUG)\b")
 HOME = ("PYTHONPATH", "PYTHONHOME")
 """Variables of this Python that another one must not see."""
 
@@ -151,5 +152,5 @@ def last_words(log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace")[-100_000:]
     lines = [line.strip()[-LONGEST:] for line in text.splitlines() if line.strip()]
     last = lines[-QUOTED:]
-    cause = next((line for line in lines if CAUSE.search(line)), None)
+    cause = next((line for line in lines if CAUSE.search(line) and not HARMLESS.search(line)), None)
     return " | ".join([cause, *last] if cause is not None and cause not in last else last)
