@@ -319,13 +319,25 @@ class GenerateSettings(Strict):
     """How answers are generated."""
 
     engine: Literal["transformers", "vllm"] = "transformers"
+    server: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """Where vLLM is: ``auto`` starts it, in an environment of its own, and ends it after the last arm; an
+    address such as ``http://localhost:8000`` is a server that is there already. None: in this process.
+    """
+    server_python: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """The Python that has vLLM, such as ``~/vllm/bin/python``, for ``server: auto``. None: ``vllm`` on PATH."""
+    server_options: tuple[str, ...] = ()
+    """Further options of ``vllm serve`` for ``server: auto``, such as ``[--tensor-parallel-size=2]``. Those
+    that only say how the work is spread or how much memory it takes are in no fingerprint.
+    """
+    server_wait: Annotated[float, Field(gt=0, json_schema_extra=EXECUTION)] = 1200.0
+    """Seconds that a started server may take until it answers."""
     max_new_tokens: Annotated[int, Field(gt=0)] = 512
     """Tokens an answer may have; answers that reach it are marked unfinished."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 is greedy."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     batch_size: Annotated[int, Field(gt=0)] = 16
-    """Prompts in one forward pass."""
+    """Prompts in one forward pass (a server makes its own batches)."""
     seed: int = 0
     thinking: bool = False
     """Whether answers begin with a thought. False: after the empty thought that templates such as Qwen3's
@@ -405,6 +417,8 @@ class EvaluateSettings(Strict):
     prompts: tuple[PromptSettings, ...] = (PromptSettings(name="held-out"),)
     reference_loss: bool = True
     """Mean negative log-likelihood of the held-out references, nats per response token."""
+    loss_engine: Literal["transformers", "vllm"] = "transformers"
+    """What computes it; vllm is the server of ``generate.server``."""
     generate: GenerateSettings = GenerateSettings()
     judges: tuple[JudgeSettings, ...] = (JudgeSettings(),)
     pairs: Literal["candidate", "all"] = "candidate"

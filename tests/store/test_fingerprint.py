@@ -119,7 +119,9 @@ def test_what_changes_no_result_is_marked():
     assert marked[TrainSettings] == {"launch", "save_every", "report_to"} and marked[BenchSettings] == {
         "batch_size"
     }
-    assert not any(marked[one] for one in (PoolSettings, SelectSettings, ModelSettings, GenerateSettings))
+    assert marked[GenerateSettings] == {"server", "server_python", "server_wait"}
+    assert marked[PoolSettings] == {"split", "config", "encoding"}
+    assert not marked[SelectSettings] and not marked[ModelSettings]
 
 
 def test_marks_reach_the_settings_within_settings_and_those_of_scorers():
@@ -206,6 +208,16 @@ def test_greedy_answers_do_not_depend_on_the_size_of_their_batch():
             for size in (4, 8)
         )
         assert (one == other) is same
+
+
+def test_options_of_a_server_count_where_they_may_change_an_answer():
+    def answers(*options):
+        generate = {"engine": "vllm", "server": "auto", "server_options": options}
+        return asked_for("generate", evaluate={"generate": generate})
+
+    assert answers() == answers("--tensor-parallel-size=2", "--max-num-seqs", "8")
+    assert answers() != answers("--quantization=fp8")
+    assert "server_options" not in answers()[0], "as before there were any"
 
 
 def test_stages_name_the_libraries_that_compute_them(monkeypatch):

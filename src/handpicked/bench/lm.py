@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -17,16 +16,13 @@ from handpicked.endpoint.reading import said_in
 from handpicked.endpoint.request import authorization_of, base_url_of, url_of
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
-from handpicked.models.pickles import checked_adapter
 from handpicked.models.sandbox import dated
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
+from handpicked.served.lora import rank_limit
 
 UNKNOWN_LENGTH = 10**9
 """transformers gives a tokenizer that knows no length one beyond this."""
-
-VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The limits of an adapter's rank that vLLM accepts."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +99,7 @@ def vllm_arguments(model: ModelSettings, adapter: Path | None) -> dict[str, Any]
         "batch_size": "auto",
     }
     if adapter is not None:
-        config = json.loads((checked_adapter(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
-        rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
-        known = next((one for one in VLLM_RANKS if one >= rank), rank)
-        arguments |= {"lora_local_path": str(adapter), "max_lora_rank": known}
+        arguments |= {"lora_local_path": str(adapter), "max_lora_rank": rank_limit(adapter)}
     return arguments
 
 

@@ -21,8 +21,10 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Message, Prompt
+from handpicked.served import Served
+from handpicked.served.logprobs import row_losses as served_losses
 from handpicked.store.versions import LANGUAGE_MODEL
-from handpicked.workers import THIS_MACHINE, Part, Work, Workers
+from handpicked.workers import THIS_MACHINE, THIS_PROCESS, Part, Work, Workers
 from handpicked.workers.records import records_of
 
 
@@ -52,13 +54,15 @@ def reference_loss(
     batch_size: int = 8,
     workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
+    served: Callable[[], Served] | None = None,
 ) -> list[ReferenceLoss]:
     """The loss on the reference of every prompt that has one, in the order of ``prompts``.
 
     ``template`` must be the one the arm was trained with (``auto`` for the base model). ``batch_size`` is
     references in a forward pass and changes no value beyond rounding. The work goes in parts of about 64
     prompts, by ``workers``; ``out_file`` has the losses when all are there, and those already there are kept.
-    A prompt and reference longer than the model's context have no value, with the reason.
+    A prompt and reference longer than the model's context have no value, with the reason. ``served`` reaches
+    the vLLM server that computes them instead of the model here; it is called only where losses are missing.
 
     Raises ConfigError and MissingPart as loading the model does; StoreError for a
     file that cannot be written.
@@ -66,7 +70,8 @@ def reference_loss(
     text_of = load_template(template, load_tokenizer(model))
     encoded, refused = _encoded(prompts, text_of, arm)
     ids = sorted(encoded, key=lambda name: (-len(encoded[name].ids), name))
-    task = HeldOutLoss(arm, [(name, encoded[name]) for name in ids], model, adapter, batch_size)
+    task = HeldOutLoss(arm, [(name, encoded[name]) for name in ids], model, adapter, batch_size, served)
+    workers = THIS_PROCESS if served else workers
     found = records_of(task, ids, batch_size, ReferenceLoss, out_file, workers, progress)
     done = refused | {loss.prompt_id: loss for loss in found}
     return [done[prompt.prompt_id] for prompt in prompts if prompt.reference is not None]
@@ -81,6 +86,7 @@ class HeldOutLoss:
     model: ModelSettings
     adapter: Path | None
     batch_size: int
+    served: Callable[[], Served] | None = None
     items: str = "prompts"
 
     @property
@@ -95,7 +101,7 @@ class HeldOutLoss:
 
     def open(self) -> Work:
         """See ``workers.Task``."""
-        return HeldOutLossWork(self)
+        return HeldOutLossWork(self) if self.served is None else ServedLossWork(self, self.served)
 
 
 @dataclass
@@ -121,6 +127,33 @@ class HeldOutLossWork:
     def model(self) -> Any:
         """Loaded at first use."""
         return load_model(self.task.model, adapter=self.task.adapter)
+
+
+@dataclass
+class ServedLossWork:
+    """Held-out losses by a vLLM server, which makes its own batches of a whole part."""
+
+    task: HeldOutLoss
+    reach: Callable[[], Served]
+
+    def read(self, part: Part) -> Sequence[tuple[str, Encoded]]:
+        """See ``workers.Work``."""
+        return self.task.references[part.first : part.end]
+
+    def compute(self, ready: Sequence[tuple[str, Encoded]], step: Callable[[float], None]) -> pa.Table:
+        """See ``workers.Work``. vLLM must write a token more than it is asked about."""
+        served = self.served
+
+        def computed(rows: Sequence[Encoded]) -> list[float]:
+            return served_losses(served, rows, step)
+
+        losses = _measured(computed, served.context - 1, self.task.arm, dict(ready))
+        return pa.Table.from_pylist([asdict(loss) for loss in losses], LOSSES)
+
+    @cached_property
+    def served(self) -> Served:
+        """Reached when it is asked for first."""
+        return self.reach()
 
 
 LOSSES = pa.schema(
@@ -154,8 +187,15 @@ def _encoded(
 def _batch(model: Any, arm: str, rows: dict[str, Encoded]) -> list[ReferenceLoss]:
     """One forward pass over the rows that fit the model's context."""
     context = getattr(model.config, "max_position_embeddings", 1 << 30)
+    return _measured(lambda fitting: row_losses(model, fitting), context, arm, rows)
+
+
+def _measured(
+    computed: Callable[[Sequence[Encoded]], list[float]], context: int, arm: str, rows: dict[str, Encoded]
+) -> list[ReferenceLoss]:
+    """The losses of the rows of at most ``context`` tokens, and why the others have none."""
     fitting = {name: row for name, row in rows.items() if len(row.ids) <= context}
-    losses = dict(zip(fitting, row_losses(model, list(fitting.values())), strict=True)) if fitting else {}
+    losses = dict(zip(fitting, computed(list(fitting.values())), strict=True)) if fitting else {}
     return [
         ReferenceLoss(arm, name, losses[name], row.learned)
         if name in losses

@@ -16,6 +16,7 @@ from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolErr
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import read_pool
 from handpicked.experiment.launching import missing_for_training
+from handpicked.experiment.serving import missing_for_serving, serving_mistakes
 from handpicked.judges import load_judge
 from handpicked.models.load import load_tokenizer, resolve
 from handpicked.models.template import SHIPPED, own_templates
@@ -49,6 +50,7 @@ def mistakes(experiment: Experiment) -> Mistakes:
         *_templates(experiment),
         *_empty(experiment),
         *_benchmarks(experiment),
+        *serving_mistakes(experiment),
     ]
 
 
@@ -61,10 +63,7 @@ def missing_parts(experiment: Experiment) -> list[str]:
     if lacking:
         extra = "train" if trained else "lm"
         found.append(f"{', '.join(lacking)}: not installed. pip install 'handpicked[{extra}]'")
-    if experiment.evaluate.generate.engine == "vllm" and importlib.util.find_spec("vllm") is None:
-        found.append(
-            "vllm: not installed. pip install vllm, or set evaluate.generate.engine to transformers."
-        )
+    found += missing_for_serving(experiment)
     if experiment.evaluate.benchmarks and importlib.util.find_spec("lm_eval") is None:
         found.append("benchmarks: lm-eval is not installed. pip install 'handpicked[bench]'")
     if experiment.evaluate.bench.engine == "vllm" and importlib.util.find_spec("vllm") is None:

@@ -19,6 +19,7 @@ from handpicked.experiment import stages
 from handpicked.experiment.benched import Benched
 from handpicked.experiment.job import Job, Trained
 from handpicked.experiment.lineup import lineup, members_of
+from handpicked.experiment.serving import losses_and_answers
 from handpicked.experiment.start import checked
 from handpicked.experiment.training import train_arms
 from handpicked.progress import Progress, shown
@@ -99,8 +100,7 @@ def run(
             return Outcome(folder, None, _benchmarks(job, models), experiment.evaluate.benchmarks)
 
         prompts = stages.prompts(job, pools)
-        losses = {name: stages.reference_loss(job, name, models[name], prompts) for name in arms}
-        answers = {name: stages.generate(job, name, models[name], prompts) for name in arms}
+        losses, answers = losses_and_answers(job, models, prompts)
         if until == "generate":
             return Outcome(folder, None)
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,6 +51,8 @@ from handpicked.refine import estimated, load_prompt, rewrite
 from handpicked.selection.choice import pick_by, scores_for
 from handpicked.selection.execution import Execution
 from handpicked.selection.plan import plan_selection
+from handpicked.served import Served, Servers
+from handpicked.served.options import counting_options
 from handpicked.store import LOST, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
 from handpicked.train import TrainResult
@@ -346,13 +348,17 @@ def _held_out_prompt(example: Example, test_set: str) -> Prompt:
     return Prompt(messages_id(before), before, test_set, reference=example.messages[-1].text)
 
 
-def reference_loss(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured | None:
+def reference_loss(
+    job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt], servers: Servers | None = None
+) -> Measured | None:
     """The arm's loss on the references; None where the experiment does not measure it."""
     referenced = [prompt for prompt in test_prompts if prompt.reference is not None]
     if not job.experiment.evaluate.reference_loss or not referenced:
         return None
+    engine = job.experiment.evaluate.loss_engine
 
-    def make(work: Path) -> None:
+    def make(work: Path) -> Mapping[str, Any]:
+        told: dict[str, Any] = {}
         measure(
             referenced,
             trained.model,
@@ -362,26 +368,31 @@ def reference_loss(job: Job, name: str, trained: Trained, test_prompts: Sequence
             arm=name,
             workers=job.workers,
             progress=job.progress,
+            served=_reach(servers, name, work, told) if engine == "vllm" else None,
         )
+        return told
 
     stage = job.store.stage(
         f"losses/{name}",
         make,
         inputs={"model": trained.identity, "prompts": _prompts_identity(referenced)},
-        settings={"template": trained.template},
-        versions=Versions.of({"reference loss": REFERENCE_LOSS}, _model_libraries(trained)),
+        settings={"template": trained.template, **({"engine": engine} if engine == "vllm" else {})},
+        versions=Versions.of({"reference loss": REFERENCE_LOSS}, _model_libraries(trained, engine)),
     )
     file = stage.folder / "losses.jsonl"
     return Measured(_lines(file), digest(file), stage)
 
 
-def generate(job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt]) -> Measured:
+def generate(
+    job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt], servers: Servers | None = None
+) -> Measured:
     """The arm's answers to all prompts."""
     settings = job.experiment.evaluate.generate
 
-    def make(work: Path) -> None:
+    def make(work: Path) -> Mapping[str, Any]:
         from handpicked.generate import generate as answer
 
+        told: dict[str, Any] = {}
         answer(
             test_prompts,
             trained.model,
@@ -392,7 +403,9 @@ def generate(job: Job, name: str, trained: Trained, test_prompts: Sequence[Promp
             arm=name,
             workers=job.workers,
             progress=job.progress,
+            served=_reach(servers, name, work, told),
         )
+        return told
 
     stage = job.store.stage(
         f"answers/{name}",
@@ -405,9 +418,27 @@ def generate(job: Job, name: str, trained: Trained, test_prompts: Sequence[Promp
     return Measured([Completion(**line) for line in _lines(file)], digest(file), stage)
 
 
+def _reach(
+    servers: Servers | None, name: str, work: Path, told: dict[str, Any]
+) -> Callable[[], Served] | None:
+    """Reaches the arm's server, and notes vLLM's release in ``told``; None where there is no server."""
+    if servers is None:
+        return None
+
+    def reach() -> Served:
+        served = servers.served(name, work)
+        told["vllm"] = served.version
+        return served
+
+    return reach
+
+
 def _generation(settings: GenerateSettings) -> dict[str, Any]:
     """What answers depend on. Greedy ones do not depend on the other prompts of their batch."""
     counting: dict[str, Any] = result_settings(settings)
+    counting["server_options"] = counting_options(settings.server_options)
+    if not counting["server_options"]:
+        del counting["server_options"]  # earlier versions had none
     if not settings.temperature:
         del counting["batch_size"]
     return counting

@@ -21,6 +21,7 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Completion, Prompt
+from handpicked.served import Served
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import THIS_MACHINE, THIS_PROCESS, Part, Work, Workers
 from handpicked.workers.records import records_of
@@ -50,6 +51,7 @@ def generate(
     arm: str,
     workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
+    served: Callable[[], Served] | None = None,
 ) -> list[Completion]:
     """Answer every prompt, in the order of ``prompts``; ``out_file`` has the answers when all are there. The
     work goes in parts of about 64 prompts, by ``workers``; what a kill leaves is kept beside ``out_file``.
@@ -57,7 +59,8 @@ def generate(
     ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not
     depend on the other prompts of their batch; sampled ones depend on the seed and on which prompts share a
     batch, and stay the same over a kill and on any devices, because the batches do. Answers already in
-    ``out_file`` are kept.
+    ``out_file`` are kept. ``served`` reaches the vLLM server that has the model, where there is one; it is
+    called only where answers are missing.
 
     Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice;
     Refused, naming the prompt, for one that the template refuses; MissingPart, ConfigError as loading the
@@ -69,7 +72,7 @@ def generate(
     # Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never
     # change.
     order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
-    task = Answering(arm, order, model, adapter, settings, template)
+    task = Answering(arm, order, model, adapter, settings, template, served)
     if settings.engine == "vllm":  # it takes all devices itself
         workers = THIS_PROCESS
     ids = [request.prompt_id for request in order]
@@ -88,6 +91,7 @@ class Answering:
     adapter: Path | None
     settings: GenerateSettings
     template: str
+    served: Callable[[], Served] | None = None
     items: str = "prompts"
 
     @property
@@ -102,7 +106,12 @@ class Answering:
 
     def open(self) -> Work:
         """See ``workers.Task``."""
-        return AnsweringWork(self, load_template(self.template, load_tokenizer(self.model)))
+        template = load_template(self.template, load_tokenizer(self.model))
+        if self.served is None:
+            return AnsweringWork(self, template)
+        from handpicked.generate.served import ServedAnswering
+
+        return ServedAnswering(self, template, self.served)
 
 
 @dataclass
@@ -123,9 +132,9 @@ class AnsweringWork:
         for at in range(0, len(ready), size):
             engine, ends = self._engine
             batch = ready[at : at + size]
-            new = engine(batch, _batch_seed(self.task.settings.seed, batch))
+            new = engine(batch, batch_seed(self.task.settings.seed, batch))
             answers += [
-                _completion(self.task.arm, request.prompt_id, ids, ends, self.template)
+                completion(self.task.arm, request.prompt_id, ids, ends, self.template)
                 for request, ids in zip(batch, new, strict=True)
             ]
             step(len(batch))
@@ -170,7 +179,7 @@ def _engine(
     return transformers_engine(load_model(model, adapter=adapter), settings, template)
 
 
-def _completion(
+def completion(
     arm: str, prompt_id: str, ids: Sequence[int], ends: frozenset[int], template: Template
 ) -> Completion:
     """The answer before the first end token; without one it is unfinished. ``tokens``
@@ -182,7 +191,8 @@ def _completion(
     return Completion(arm, prompt_id, text, len(answer), at is not None)
 
 
-def _batch_seed(seed: int, batch: Sequence[GenerationRequest]) -> int:
+def batch_seed(seed: int, batch: Sequence[GenerationRequest]) -> int:
+    """The seed of a batch that is sampled."""
     return random.Random(f"{seed} {batch[0].prompt_id}").getrandbits(31)
 
 

@@ -12,6 +12,7 @@ from handpicked.generate.answers import Engine, GenerationRequest, refuse_long
 from handpicked.models.load import dtype_of, pinned, resolve
 from handpicked.models.pickles import checked_adapter
 from handpicked.models.template import Template
+from handpicked.served.process import HOW
 
 
 def vllm_engine(
@@ -23,8 +24,7 @@ def vllm_engine(
         from vllm.lora.request import LoRARequest
     except ImportError:
         raise MissingPart(
-            "evaluate.generate.engine is vllm, which is not installed: pip install vllm (it needs a GPU), "
-            "or set it to transformers."
+            f"evaluate.generate.engine is vllm, which this environment has not. {HOW}"
         ) from None
     llm = LLM(
         model=str(resolve(model)),
