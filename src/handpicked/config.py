@@ -375,6 +375,10 @@ class PromptSettings(Strict):
     map: dict[str, str] | None = None
     limit: Annotated[int, Field(gt=0)] | None = None
     """Only this many prompts, in seeded order."""
+    suffix: str | None = None
+    """Text that follows every prompt after a space, for all arms alike, such as ``Answer in one sentence.``
+    Training rows stay as they are.
+    """
     references: ReferenceSettings | None = None
     """Where references come from when the prompt file has none."""
 

@@ -39,6 +39,7 @@ def test_what_it_writes_passes_a_dry_run_and_its_schema(template, tmp_path):
     plan = json.loads(planned.stdout)
     assert plan["pool"]["rows"] > 3000 and plan["hours"] > 0
     assert plan["start"] == "handpicked run mine/first.yaml"
+    assert not any(arm["warnings"] for arm in plan["arms"])  # such as too few steps
 
 
 def test_nothing_is_overwritten(tmp_path):

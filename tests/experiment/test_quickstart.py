@@ -45,17 +45,10 @@ def check(done, out):
     results = json.loads((out / "results.json").read_text())
     assert Path(page) == out / "report.html" and Path(page).stat().st_size > 10_000
     assert answer == results["answer"]["sentence"]
-    assert [arm["name"] for arm in results["arms"]] == [
-        "base",
-        "longest",
-        "random-1",
-        "random-2",
-        "length-matched",
-    ]
+    assert [arm["name"] for arm in results["arms"]] == ["base", "longest", "random"]
     lengths = {arm["name"]: arm["lengths"] for arm in results["arms"]}
     median = {name: found["quantiles"]["p50"] for name, found in lengths.items() if found["n"]}
-    assert median["longest"] > 2 * median["random-1"]
-    assert abs(median["longest"] - median["length-matched"]) < 60
+    assert median["longest"] > 1.5 * median["random"]
     assert results["pool"]["rows"] > 3000
     for arm in results["arms"]:
         assert arm["loss"]["value"] > 0
@@ -71,7 +64,14 @@ def test_the_quickstart_runs_from_the_standard_library_to_a_report(tmp_path):
 @pytest.mark.slow
 @pytest.mark.models
 def test_the_quickstart_in_full_learns_something_from_every_subset(tmp_path):
+    """Also: no banner that its own settings make."""
     results = check(quickstart(tmp_path / "run"), tmp_path / "run")
     losses = {arm["name"]: arm["loss"]["value"] for arm in results["arms"]}
     assert all(loss < losses["base"] for name, loss in losses.items() if name != "base")
     assert results["judges"][0]["healthy"]
+    titles = {banner["title"] for banner in results["banners"]}
+    assert not titles & {
+        "Trained for few steps",
+        "Answers stop at the token limit",
+        "Training cut the responses it was given",
+    }

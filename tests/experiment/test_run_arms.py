@@ -97,7 +97,10 @@ def finished(folder, tiny_model, tmp_path_factory):
             "domain": {"by": "longest", "size": 4, "pool": "medical", "model": "one"},
         },
         evaluate={
-            "prompts": [{"name": "held-out"}, {"name": "medicine", "pool": "medical"}],
+            "prompts": [
+                {"name": "held-out"},
+                {"name": "medicine", "pool": "medical", "suffix": "Answer briefly."},
+            ],
             "generate": {"max_new_tokens": 8, "batch_size": 8},
         },
     )
@@ -123,6 +126,19 @@ def test_every_size_seed_model_and_pool_is_selected_from_trained_and_asked(finis
         "held-out",
         "medicine",
     }
+
+
+def test_a_suffix_follows_every_prompt_of_its_test_set_and_no_training_row(finished):
+    _, outcome = finished
+    asked = [json.loads(line) for line in (outcome.folder / "prompts.jsonl").open()]
+    ends = {
+        (prompt["test_set"], prompt["messages"][-1]["content"].endswith(" Answer briefly."))
+        for prompt in asked
+    }
+    assert ends == {("held-out", False), ("medicine", True)}
+    assert len({prompt["prompt_id"] for prompt in asked}) == len(asked) == 9
+    assert "Answer briefly." not in (outcome.folder / "subset/domain/selected.jsonl").read_text()
+    assert all(prompt["reference"] for prompt in asked)
 
 
 def test_the_results_compare_within_a_base_and_pool_the_seeds(finished):

@@ -340,7 +340,15 @@ def _test_set(settings: PromptSettings, held_out: Sequence[Example]) -> list[Pro
     if settings.references is not None:
         known = references(settings.references)
         listed = [replace(p, reference=p.reference or known.get(p.prompt_id)) for p in listed]
-    return listed
+    return listed if settings.suffix is None else [_followed(p, settings.suffix) for p in listed]
+
+
+def _followed(prompt: Prompt, suffix: str) -> Prompt:
+    """The prompt with ``suffix`` at the end of its last turn: another prompt, so its id is another."""
+    last = prompt.messages[-1]
+    given = f"{last.input} {suffix}" if last.input else ""
+    asked = (*prompt.messages[:-1], replace(last, content=f"{last.content} {suffix}", input=given))
+    return replace(prompt, prompt_id=messages_id(asked), messages=asked)
 
 
 def _held_out_prompt(example: Example, test_set: str) -> Prompt:
