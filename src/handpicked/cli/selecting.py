@@ -94,8 +94,8 @@ def select(
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.pages.table import text
     from handpicked.report.selected_tables import measure_table
-    from handpicked.report.table import text
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
@@ -179,7 +179,7 @@ def _tell(
     for line in told(summary.audit):
         print(line)
     if agreement is not None:
+        from handpicked.pages.table import text
         from handpicked.report.selected_tables import measure_table
-        from handpicked.report.table import text
 
         print(text(measure_table(agreement)))

@@ -17,8 +17,8 @@ from handpicked.experiment.benched import Benched, averages_of, bench_facts
 from handpicked.experiment.benchmarks import Subject, run_benchmarks, subject_of
 from handpicked.experiment.job import Trained
 from handpicked.models.load import identity
+from handpicked.pages.table import text
 from handpicked.progress import SILENT, Progress
-from handpicked.report.table import text
 from handpicked.report.tables import benchmark_rows_table
 from handpicked.results.benchmarks import benchmark_table
 from handpicked.results.schema import BenchmarkRow

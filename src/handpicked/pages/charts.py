@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from handpicked.report.text import Interval
+from handpicked.pages.text import Interval
 from handpicked.statistics.histogram import LengthSummary
 from handpicked.statistics.win_rate import Counts
 
