@@ -91,7 +91,7 @@ def select(
     push_to_hub: HubName = None,
     as_json: options.Json = False,
 ) -> None:
-    """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
+    """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, report.html."""
     from handpicked.config import SelectSettings
     from handpicked.data import read
     from handpicked.pages.table import text
@@ -101,7 +101,7 @@ def select(
     from handpicked.selection.audit import Truncation
     from handpicked.selection.execution import Execution
     from handpicked.selection.hub import push
-    from handpicked.selection.result import Form
+    from handpicked.selection.result import PAGE, Form
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
 
@@ -149,13 +149,11 @@ def select(
     if push_to_hub is not None:
         say(push(out, push_to_hub))
     if as_json:
-        found = {"out": str(out), "format": rows.format, **asdict(summary)}
+        found = {"out": str(out), "report": str(out / PAGE), "format": rows.format, **asdict(summary)}
         print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
     else:
         _tell(out, rows, summary, agreement, format)
-        next_step(
-            f"look at the rows in {out}; whether they teach more than random ones: handpicked init compare"
-        )
+        next_step(f"look at {out / PAGE}; whether they teach more than random ones: handpicked init compare")
 
 
 def _tell(
