@@ -146,5 +146,5 @@ def test_two_ray_workers_choose_the_same_rows_as_this_process(tmp_path):
     pick(read(files), SelectSettings(by="longest", size=500, guards=("repetition",)), tmp_path / "native")
     code = RUN.format(tests=str(Path(__file__).parents[1]), files=files, out=str(tmp_path / "ray"))
     subprocess.run([sys.executable, "-c", code], check=True)
-    for name in ("selected.jsonl", "scores.parquet", "rejected.jsonl", "manifest.json"):
+    for name in ("selected.jsonl", "scores.parquet", "rejected.jsonl", "report.html", "manifest.json"):
         assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "native" / name).read_bytes()

@@ -70,7 +70,8 @@ def test_a_command_runs_as_written(command, folder, real_data, monkeypatch):
         out = folder / words[words.index("-o") + 1]
         assert len((out / "selected.jsonl").read_text().splitlines()) == 1000
         listed = {path.name for path in out.iterdir()}
-        assert listed == {"README.md", "selected.jsonl", "scores.parquet", "rejected.jsonl", "manifest.json"}
+        rows = {"selected.jsonl", "scores.parquet", "rejected.jsonl"}
+        assert listed == {"README.md", "report.html", "manifest.json", *rows}
 
 
 @pytest.mark.parametrize("target", sorted({c.split()[1] for c in COMMANDS if c.startswith("make")}))

@@ -7,10 +7,10 @@ from html import unescape
 
 import pytest
 
+from handpicked.pages.table import Cell, Table, markdown, table
 from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.selected_tables import correlation_table, difference_table, overlap_table
-from handpicked.report.table import Cell, Table, markdown, table
 from handpicked.report.tables import comparison_table, size_table, stage_table, training_table
 from made_run import usual
 

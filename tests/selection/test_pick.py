@@ -82,7 +82,7 @@ def test_out_holds_the_subset_the_scores_the_rejected_and_the_manifest(tmp_path)
         command=["handpicked", "select"],
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "README.md", "manifest.json", "rejected.jsonl", "scores.parquet", "selected.jsonl",
+        "README.md", "manifest.json", "rejected.jsonl", "report.html", "scores.parquet", "selected.jsonl",
     ]  # fmt: skip
     assert (summary.pool, summary.kept, summary.rejected) == (102, 10, 2)
 

@@ -62,6 +62,7 @@ def bench(
     from handpicked.experiment.places import shipped_experiments
     from handpicked.records import LINE
 
+    page: dict[str, str] = {}
     shipped = subject in shipped_experiments() and not Path(subject).is_dir()
     if shipped or Path(subject).suffix in (".yaml", ".yml"):
         given = {
@@ -109,7 +110,9 @@ def bench(
             table = benching.bench(
                 model, benchmark or [], settings, out, progress, say, keep_versions=keep_versions
             ).benchmarks
-    print(json.dumps({"benchmarks": table}, default=LINE.default) if as_json else benching.text_of(table))
+        page["report"] = str(out / benching.PAGE)
+    found = {"benchmarks": table, **page}
+    print(json.dumps(found, default=LINE.default) if as_json else benching.text_of(table))
     benching.refuse_broken(table)
     if not as_json:
         next_step(

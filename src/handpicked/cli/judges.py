@@ -114,10 +114,13 @@ def judge(
     for line in judged.said:
         say(line)
     if as_json:
-        print(json.dumps(judged.results, default=LINE.default))
+        page = {} if out is None else {"report": str(out / judging.PAGE)}
+        print(json.dumps({**LINE.default(judged.results), **page}, default=LINE.default))
     if replay is None:
         judging.refuse_unread(judged, out)
     if not as_json:
         print(judged)
     if not as_json and out is not None and (out / "pairs.jsonl").is_file():
-        next_step(f"vote blind on the same pairs, to see whether people agree: handpicked inspect {out}")
+        next_step(
+            f"read the pairs in {out / judging.PAGE}; vote blind on the same pairs, to see whether people agree: handpicked inspect {out}"
+        )

@@ -11,6 +11,10 @@ import typer
 
 from handpicked.cli.options import Json
 
+Assume = Annotated[
+    str | None, typer.Option(help="Tell the experiments of a machine that is not here, such as 8xH100-80GB.")
+]
+
 
 def methods(
     name: Annotated[str | None, typer.Argument(help="One method, with all of its settings.")] = None,
@@ -43,14 +47,9 @@ def methods(
     print(known.text_of(found))
 
 
-def doctor(as_json: Json = False) -> None:
-    """What this machine can run: extras, GPU, bundled models, keys, disk."""
-    from handpicked.doctor import examine
+def doctor(assume: Assume = None, as_json: Json = False) -> None:
+    """What this machine can run: devices, parts, versions that clash, hub, keys, disk, experiments."""
+    from handpicked.doctor import examine, told
 
-    findings = examine(Path("runs"))
-    if as_json:
-        print(json.dumps([asdict(finding) for finding in findings]))
-        return
-    width = max(len(finding.what) for finding in findings)
-    for finding in findings:
-        print(f"{'ok     ' if finding.there else 'missing'}  {finding.what:<{width}}  {finding.detail}")
+    findings = examine(Path("runs"), assume)
+    print(json.dumps([asdict(finding) for finding in findings]) if as_json else told(findings))

@@ -51,7 +51,7 @@ def score(
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
-    """Score every row and select nothing: scores.parquet, rejected.jsonl, manifest.json."""
+    """Score every row and select nothing: scores.parquet, rejected.jsonl, report.html, manifest.json."""
     from handpicked.data import read
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID
@@ -59,7 +59,7 @@ def score(
     from handpicked.selection.estimated import score_estimates
     from handpicked.selection.execution import Execution
     from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.scoring import refuse_no_values, score_into, value_lines
+    from handpicked.selection.scoring import PAGE, refuse_no_values, score_into, value_lines
     from handpicked.settings import assigned, mapping_of, score_settings
 
     method, scorers = assigned(set_ or [])
@@ -94,7 +94,7 @@ def score(
             command=["handpicked", *sys.argv[1:]],
         )  # fmt: skip
     if as_json:
-        print(json.dumps({"out": str(out), "format": rows.format, **counts}))
+        print(json.dumps({"out": str(out), "report": str(out / PAGE), "format": rows.format, **counts}))
     else:
         say(f"{rows.format}: {rows.why}")
         print(f"{out}: {counts['scored']:,} of {counts['pool']:,} rows read, {counts['rejected']:,} rejected")

@@ -105,18 +105,18 @@ def select(
     push_to_hub: HubName = None,
     as_json: options.Json = False,
 ) -> None:
-    """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, manifest.json."""
+    """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, report.html."""
     from handpicked.cli.exporting import exports_of
     from handpicked.config import SelectSettings
     from handpicked.data import read
+    from handpicked.pages.table import text
     from handpicked.report.selected_tables import measure_table
-    from handpicked.report.table import text
     from handpicked.selection import compare_measures as agreements
     from handpicked.selection import pick
     from handpicked.selection.audit import Truncation
     from handpicked.selection.execution import Execution
     from handpicked.selection.hub import push
-    from handpicked.selection.result import Form
+    from handpicked.selection.result import PAGE, Form
     from handpicked.selection.template_tokens import overhead
     from handpicked.settings import assigned, mapping_of, score_settings, settings_of
 
@@ -165,11 +165,11 @@ def select(
     if push_to_hub is not None:
         say(push(out, push_to_hub))
     if as_json:
-        found = {"out": str(out), "format": rows.format, **asdict(summary)}
+        found = {"out": str(out), "report": str(out / PAGE), "format": rows.format, **asdict(summary)}
         print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
     else:
         _tell(out, rows, summary, agreement, format)
-        next_step(f"look at the rows in {out}; to test them against random ones: handpicked init compare")
+        next_step(f"look at {out / PAGE}; to test the rows against random ones: handpicked init compare")
 
 
 def _tell(
@@ -195,7 +195,7 @@ def _tell(
     for line in exported_lines(summary.exports, out):
         print(line)
     if agreement is not None:
+        from handpicked.pages.table import text
         from handpicked.report.selected_tables import measure_table
-        from handpicked.report.table import text
 
         print(text(measure_table(agreement)))

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,23 @@ def connect(address: str | None) -> None:
             f"runner: the Ray cluster{f' at {address}' if address else ''} "
             f"cannot be used: {first_line(error)}"
         ) from error
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The cluster that this process would connect to at ``address`` (None: it would start one), what ``names``
+    it, and why nobody of Ray answers there (``silent``; None: somebody does).
+    """
+
+    address: str | None
+    names: str
+    silent: str | None
+
+
+def standing() -> Standing:
+    """Where ``connect(None)`` would connect to. It is asked, and nothing is started."""
+    place, told = _place(None)
+    return Standing(place, told.removesuffix(" that"), None if place is None else _silent(place))
 
 
 def refuse_change(wanted: Runner) -> None:

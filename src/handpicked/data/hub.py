@@ -124,6 +124,14 @@ def is_offline() -> bool:
     return any(os.environ.get(name, "").lower() not in ("", "0", "false", "no", "off") for name in OFFLINE)
 
 
+def is_cached(place: Place) -> bool:
+    """Whether the one file that ``place`` names is in the client's cache at its revision."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(place.name, place.path, revision=place.revision, repo_type="dataset")
+    return isinstance(found, str)
+
+
 def _wanted(
     place: Place, listing: _Listing, card: Mapping[str, Any], split: str | None, config: str | None
 ) -> tuple[list[str], list[str]]:

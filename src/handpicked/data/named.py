@@ -129,6 +129,20 @@ def lookup(name: str) -> Named:
     return NAMED[plain]
 
 
+def is_at_hand(name: str) -> bool:
+    """Whether a named data set is on this machine already, by the names of its files: nothing is read, so
+    that a file that is damaged or another counts. Raises PoolError for an unknown name.
+    """
+    one = lookup(name)
+    if one.host == "hub" and hub.is_cached(hub.Place(one.repository, one.revision, one.path)):
+        return True
+    if (cache_folder() / "named" / str(one.sha256)[:16] / one.file).is_file():
+        return True
+    given = os.environ.get(FOLDER)
+    tables = () if one.part_of is None else (one.part_of[0],)
+    return bool(given and _named_so(Path(given).expanduser(), one.file, f"{one.file}.gz", *tables))
+
+
 def fetch(name: str) -> Found:
     """The file of a named data set on this machine: from HANDPICKED_DATA, the cache,
     or where it is published.

@@ -17,17 +17,20 @@ from handpicked.experiment.benched import Benched, averages_of, bench_facts
 from handpicked.experiment.benchmarks import Subject, run_benchmarks, subject_of
 from handpicked.experiment.job import Trained
 from handpicked.models.load import identity
+from handpicked.pages.table import text
 from handpicked.progress import SILENT, Progress
-from handpicked.report.table import text
+from handpicked.report.bench_page import render_bench
 from handpicked.report.tables import benchmark_rows_table
 from handpicked.results.benchmarks import benchmark_table
 from handpicked.results.schema import BenchmarkRow
-from handpicked.store import digest, open_run, write_json
+from handpicked.store import digest, open_run, write_json, write_text
 
 if TYPE_CHECKING:
     from handpicked.bench import ServedModel
 
 log = logging.getLogger(__name__)
+
+PAGE = "report.html"
 
 
 def model_subject(name: str, adapter: Path | None, template: str, settings: BenchSettings) -> Subject:
@@ -91,7 +94,7 @@ def bench(
     keep_versions: bool = False,
 ) -> ModelBenchmarks:
     """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also
-    written to benchmarks.json.
+    written to benchmarks.json and report.html.
 
     A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError
     for wrong fields, MissingPart for what this machine lacks.
@@ -106,6 +109,7 @@ def bench(
         kept = tuple(f"{stage.name}: {what}" for stage in ran for what in stage.origin.kept)
         table = ModelBenchmarks(subject.identity, table_of(benched, names), kept)
         write_json(out / "benchmarks.json", table)
+        write_text(out / PAGE, render_bench(table.model, table.benchmarks, table.kept_versions))
     return table
 
 

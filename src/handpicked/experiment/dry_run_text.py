@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from handpicked.experiment.dry_run import DryRun
 from handpicked.experiment.planned_arm import PlannedArm
+from handpicked.pages.table import Table, table, text
 from handpicked.progress import duration
-from handpicked.report.table import Table, table, text
 
 
 def text_of(planned: DryRun) -> str:

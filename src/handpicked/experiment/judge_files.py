@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from handpicked.config import JudgeSettings
 from handpicked.data.spool import given_name
 from handpicked.errors import ConfigError, EndpointError, NotYet
-from handpicked.experiment.judged_text import text_of
+from handpicked.experiment.judged_text import sentences, text_of
 from handpicked.experiment.references import referenced
 from handpicked.judges import write_requests, write_verdicts
 from handpicked.judges.answers import pair_up, read_answers
@@ -20,6 +20,7 @@ from handpicked.judges.replay import replay
 from handpicked.judges.similarity import NO_REFERENCE
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Estimate, Outcome, Pair, Verdict, to_json
+from handpicked.report.judged_page import render_judged
 from handpicked.results.compared import from_first
 from handpicked.results.judgements import Judgements, MeanGrade, judgements
 from handpicked.results.panel import panel
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from handpicked.judges.grades import Grade, Grades, Item
     from handpicked.judges.labelled import Labelled
 
+PAGE = "report.html"
 CACHE = "replies.sqlite"
 """Paid replies, in the folder of the results."""
 MOST_REASONS = 3
@@ -62,7 +64,7 @@ def judge_files(
     references: Path | None = None,
 ) -> Judged:
     """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl,
-    unpaired.json, judgements.json.
+    unpaired.json, judgements.json, report.html.
 
     ``references`` is a file of prompts and good answers, for pairs that have none. Several judges also make a
     panel. Raises PoolError for files that hold no answers or share no prompt, and what the judges raise.
@@ -337,4 +339,6 @@ def _finished(
     results = Judgements(len(verdicts), found, grades or {}, votes)
     if out is not None:
         write_json(out / "judgements.json", results)
+        page = render_judged(results, pairs, verdicts, sentences(results), said)
+        write_text(out / PAGE, page, private=True)  # it holds the pairs
     return Judged(results, tuple(said), tuple(verdicts))

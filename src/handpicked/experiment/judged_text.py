@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from handpicked.pages.table import text
+from handpicked.pages.text import points, points_interval
 from handpicked.report.judged_tables import (
     comparisons,
     grade_table,
@@ -10,8 +12,6 @@ from handpicked.report.judged_tables import (
     held_equal_table,
     rules_table,
 )
-from handpicked.report.table import text
-from handpicked.report.text import points, points_interval
 from handpicked.results.answer import decide
 from handpicked.results.judgements import JudgeFigures, Judgements
 from handpicked.results.schema import ArmComparison

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handpicked.pages.shell import shell
 from handpicked.pool_audit.record import Audit, Lengths
 from handpicked.pool_audit.text import COPIES, by_rows, share
-from handpicked.report.page import environment, shell
+from handpicked.report.page import environment
 from handpicked.statistics.histogram import EDGES, LengthSummary
 
 NOTHING = LengthSummary(0, 0, {}, None, None, 0)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from handpicked.pages.shell import shell
 from handpicked.records import Estimate
 from handpicked.report.headline import headline_comparisons
-from handpicked.report.page import environment, shell
+from handpicked.report.page import environment
 from handpicked.results.schema import ArmComparison, Results
 
 NOT_A_DIFFERENCE = ("name", "why", "cost", "expected")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handpicked.pages.text import percent
 from handpicked.records import Estimate
-from handpicked.report.text import percent
 from handpicked.results.schema import ArmComparison, ControlledRate, Results
 
 Rate = Estimate | ControlledRate

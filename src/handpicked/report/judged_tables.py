@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from handpicked.pages.table import Table, table
+from handpicked.pages.text import number, percent_interval, points, points_interval, signed_interval
 from handpicked.records import Estimate
 from handpicked.report.control import control_note, control_rows, near_note
-from handpicked.report.table import Table, table
-from handpicked.report.text import number, percent_interval, points, points_interval, signed_interval
 from handpicked.results.judgements import Figures, JudgeFigures, MeanGrade, Meeting, RuleFigures
 from handpicked.results.schema import ArmComparison, ControlledRate, RuleRate, SoftRate
 from handpicked.statistics.power import Power

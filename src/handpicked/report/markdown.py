@@ -7,12 +7,12 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from handpicked.pages.table import markdown, plain
 from handpicked.report import tables
 from handpicked.report.control import near_note
 from handpicked.report.headline import headline_comparisons
 from handpicked.report.selected import scored_rows
 from handpicked.report.selected_tables import selected_tables
-from handpicked.report.table import markdown, plain
 from handpicked.results.schema import Results
 
 

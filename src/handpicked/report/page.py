@@ -4,19 +4,15 @@ the same bytes every time.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
+from handpicked.pages.shell import environment_of, shell
 from handpicked.records import Estimate
-from handpicked.report import charts, text
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
 from handpicked.report.headline import first_over_all, headline_comparisons, other_comparisons
 from handpicked.report.sections import SECTIONS
@@ -91,48 +87,16 @@ def render(results: Results) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates, with every printed text escaped and made safe to look at."""
-    made = Environment(
-        loader=PackageLoader("handpicked.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    names = [
-        "shorten",
-        "percent",
-        "number",
-        "signed",
-        "percent_interval",
-        "signed_interval",
-        "duration",
-        "value_of",
-    ]
-    names += ["compact", "compact_percent", "points", "signed_points", "points_interval", "p_value"]
-    made.filters.update({name: getattr(text, name) for name in names})
+    """The templates of the report, with the tables and charts that they draw."""
+    made = environment_of("handpicked.report")
     made.filters.update(words=words, scored_rows=scored_rows)
-    made.globals.update(charts=charts, sunburst=sunburst, size_chart=size_chart)
+    made.globals.update(sunburst=sunburst, size_chart=size_chart)
     made.globals.update(comparison_table=comparison_table, size_table=size_table, stage_table=stage_table)
     made.globals.update(
         training_table=training_table, by_type_table=by_type_table, overlap_table=overlap_table
     )
     made.globals.update(difference_table=difference_table, correlation_table=correlation_table)
     return made
-
-
-def _shown(value: object) -> object:
-    """Every text that a template prints, made safe to look at; markup of our own (charts) passes as it is."""
-    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def shell() -> dict[str, str]:
-    """The style sheet and the policy that allows it, by its hash, and nothing else."""
-    style = resources.files("handpicked.report").joinpath("templates/style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return {"style": style, "policy": policy}
 
 
 def _loss_axis(arms: Sequence[ArmSection]) -> tuple[float, float] | None:

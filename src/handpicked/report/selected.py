@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from handpicked.pages.text import number
 from handpicked.records import Estimate
-from handpicked.report.text import number
 from handpicked.results.schema import ArmSection, FeatureDifference, Results
 from handpicked.statistics.preference import FeatureEffect
 from handpicked.statistics.verb_noun import VerbTable

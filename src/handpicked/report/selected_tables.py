@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from handpicked.report.selected import words
-from handpicked.report.table import Cell, Table, table
-from handpicked.report.text import (
+from handpicked.pages.table import Cell, Table, table
+from handpicked.pages.text import (
     number,
     p_value,
     percent,
@@ -17,6 +16,7 @@ from handpicked.report.text import (
     signed_interval,
     signed_points,
 )
+from handpicked.report.selected import words
 from handpicked.results.schema import BenchmarkTypes, Results, SelectionAudit
 from handpicked.statistics.preference import StylePreference
 from handpicked.statistics.verb_noun import PromptType, VerbTable

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handpicked.report.control import control_note, control_rows, equal_text, group_rows
-from handpicked.report.headline import headline_comparisons, headline_first
-from handpicked.report.table import Table, table
-from handpicked.report.text import (
+from handpicked.pages.table import Table, table
+from handpicked.pages.text import (
     compact,
     compact_percent,
     duration,
@@ -22,6 +20,8 @@ from handpicked.report.text import (
     signed_points,
     value_of,
 )
+from handpicked.report.control import control_note, control_rows, equal_text, group_rows
+from handpicked.report.headline import headline_comparisons, headline_first
 from handpicked.results.schema import ArmComparison, ArmSection, BenchmarkRow, People, Results
 
 

@@ -56,7 +56,7 @@ def card(written: str, manifest: Mapping[str, Any]) -> str:
         "",
         "## Where they come from",
         "",
-        *_table(["file", "rows", "licence", "version", "sha256"], map(_source, inputs)),
+        *_table(["file", "rows", "licence", "version", "sha256"], map(source, inputs)),
         "",
         "`scores.parquet` holds every row of the pool with its scores and the reason why it was not kept,",
         "`rejected.jsonl` the rows that could not be read, `manifest.json` all "
@@ -89,20 +89,10 @@ def _front(path: str, rows: int, inputs: Sequence[Mapping[str, Any]]) -> Iterato
 
 def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was done and what came out, each with its name."""
-    counts, selector = manifest["counts"], manifest["selector"]
-    settings = ", ".join(
-        f"{key} = {value}" for key, value in selector.items() if key != "name" and value is not None
-    )
-    yield "method", f"{selector['name']}{f' ({settings})' if settings else ''}"
-    for score in manifest["scores"]:
-        counted = (score.get("tokenizer") or {}).get("name")
-        part = f", of the {score['part']}" if score.get("part") else ""
-        yield (
-            f"score `{score['name']}`",
-            f"in {score['unit']}{part}{f', tokenizer {counted}' if counted else ''}",
-        )
-    for guard in manifest["guards"]:
-        yield f"filter `{guard['name']}`", f"drops a row where {guard['rule']}"
+    counts = manifest["counts"]
+    for name, said in how(manifest):
+        code = name.partition(" ")
+        yield (f"{code[0]} `{code[2]}`" if code[2] else name), said
     yield "rows of the pool", f"{counts['pool']:,}"
     yield "rows kept", f"{counts['kept']:,}"
     if counts["rejected"]:
@@ -118,12 +108,31 @@ def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
+def how(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was done: the method, each score and each filter, with their settings."""
+    selector = manifest["selector"]
+    settings = ", ".join(
+        f"{key} = {value}" for key, value in selector.items() if key != "name" and value is not None
+    )
+    yield "method", f"{selector['name']}{f' ({settings})' if settings else ''}"
+    for score in manifest["scores"]:
+        counted = (score.get("tokenizer") or {}).get("name")
+        part = f", of the {score['part']}" if score.get("part") else ""
+        yield (
+            f"score {score['name']}",
+            f"in {score['unit']}{part}{f', tokenizer {counted}' if counted else ''}",
+        )
+    for guard in manifest["guards"]:
+        yield f"filter {guard['name']}", f"drops a row where {guard['rule']}"
+
+
 def _command(words: Sequence[str]) -> Iterator[str]:
     if words:
         yield from ("", "```sh", shlex.join(words), "```")
 
 
-def _source(one: Mapping[str, Any]) -> tuple[str, ...]:
+def source(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """An input file of a manifest: its name, rows, licence, version and hash."""
     pinned = {"commit": str(one.get("commit", ""))[:12], "etag": str(one.get("etag", ""))}
     version = next((f"{kind} {value}" for kind, value in pinned.items() if value), "")
     sha256 = f"`{one['sha256'][:16]}`" if "sha256" in one else ""

@@ -42,7 +42,7 @@ def pick(
     """Score ``pool``, select from it by ``settings`` and write the subset into the folder ``out``.
 
     ``out`` gets ``selected.jsonl`` (or ``.parquet``; the original rows in pool order), ``scores.parquet``
-    (row, id, every score, kept, reason, for every row of the pool), ``rejected.jsonl`` and, last,
+    (row, id, every score, kept, reason, for every row of the pool), ``rejected.jsonl``, ``report.html`` and, last,
     ``manifest.json``. It is never half-written: files are made aside and renamed, and the same settings give
     the same bytes.
 

@@ -29,6 +29,7 @@ from handpicked.records import Dropped, Example, Pool, Rejected, SelectionSummar
 from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
 from handpicked.scorers.text.of_part import part_of
+from handpicked.selection import subset_page
 from handpicked.selection.audit import Truncation, audit
 from handpicked.selection.card import write_card
 from handpicked.selection.described import arguments, described, pool_described, unread_of, versions
@@ -39,10 +40,13 @@ from handpicked.selection.reasons import rejections
 from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.selector import Selector
 from handpicked.selectors.topk import numbers
-from handpicked.store import digest, write_json, writing
+from handpicked.store import digest, write_json, write_text, writing
 from handpicked.store.outfolder import MANIFEST, filling
 
-FILES = ("selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", CARD, MANIFEST)
+PAGE = "report.html"
+FILES = (
+    "selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", CARD, PAGE, MANIFEST
+)  # fmt: skip
 SKETCHES = ("minhash",)
 """Score columns that mean nothing to a reader, and are not written."""
 
@@ -337,18 +341,20 @@ class Selection:
                 self.pool.inputs
             )  # hashes the pool's files, which the manifest will ask for
             scores = beside.submit(self._write_scores, folder / "scores.parquet", progress)
-            at_hand = None if self._top_rows is None else self._top_rows.tables
-            written = self.pool.write(self.rows.tolist(), folder, form.format, form.container, at_hand)
-            self._audit = audit(*self._to_audit(written, form.format), self.plan.tokenizer, form.truncation)
+            tables = None if self._top_rows is None else self._top_rows.tables
+            written = self.pool.write(self.rows.tolist(), folder, form.format, form.container, tables)
+            at_hand, places = self._kept_in(written, form.format)
+            self._audit = audit(at_hand, places, self.plan.tokenizer, form.truncation)
             self._exported = tuple(self._export(one, folder / one.trainer.name) for one in form.exports)
             for half in (inputs, scores):
                 half.result()
             manifest = self._manifest(facts or {})
             write_card(folder, written.name, manifest)
+            write_text(folder / PAGE, subset_page.page(self, at_hand, places, manifest, versions()))
             outputs = {name: digest(folder / name) for name in form.names if (folder / name).exists()}
             write_json(folder / MANIFEST, {**manifest, "outputs": outputs, "versions": versions()})
 
-    def _to_audit(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
+    def _kept_in(self, written: Path, format: str) -> tuple[Pool, Sequence[int]]:
         """A pool and the rows of it that were kept: the written subset where it can be read as
         the pool is, else the pool.
 

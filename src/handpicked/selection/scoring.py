@@ -25,6 +25,7 @@ from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
 from handpicked.scorers.text.of_part import of_part, part_of
+from handpicked.selection import scores_page
 from handpicked.selection.described import described, pool_described, versions
 from handpicked.selection.execution import Execution
 from handpicked.selection.kept_scores import modeled
@@ -32,10 +33,11 @@ from handpicked.selection.methods import scorers_for
 from handpicked.selection.reasons import none_readable, rejections
 from handpicked.selection.scores import ScoredPool, score_pool
 from handpicked.settings import settings_of
-from handpicked.store import digest, write_json, writing
+from handpicked.store import digest, write_json, write_text, writing
 from handpicked.store.outfolder import MANIFEST, filling
 
-FILES = ("scores.parquet", "rejected.jsonl", MANIFEST)
+PAGE = "report.html"
+FILES = ("scores.parquet", "rejected.jsonl", PAGE, MANIFEST)
 
 
 @dataclass(eq=False, repr=False)
@@ -86,7 +88,9 @@ class Scored:
         }
 
     def write(self, out: str | Path) -> None:
-        """Write scores.parquet, rejected.jsonl and manifest.json into ``out``. Raises StoreError."""
+        """Write scores.parquet, rejected.jsonl, report.html and manifest.json into ``out``. Raises
+        StoreError.
+        """
         with filling(Path(out), FILES) as folder:
             self.fill(folder)
 
@@ -102,7 +106,10 @@ class Scored:
                     writer.write_batch(batch)
             with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as lines:
                 lines.writelines(to_json(one) + "\n" for one in self.rejected)
-            write_json(folder / MANIFEST, _manifest(self.pool, self.counts, self.scorers, command, folder))
+            manifest = _manifest(self.pool, self.counts, self.scorers, command)
+            write_text(folder / PAGE, scores_page.page(self, manifest))
+            outputs = {name: digest(folder / name) for name in FILES if name != MANIFEST}
+            write_json(folder / MANIFEST, {**manifest, "outputs": outputs})
 
 
 def score(
@@ -148,7 +155,7 @@ def score_into(
     command: Sequence[str] = (),
 ) -> dict[str, Any]:
     """``score`` written into the folder ``out``: scores.parquet (a line for every readable row),
-    rejected.jsonl and manifest.json. Returns the counts.
+    rejected.jsonl, report.html and manifest.json. Returns the counts.
 
     Raises:
         ConfigError: an unknown scorer, or one named twice.
@@ -231,16 +238,14 @@ def _manifest(
     counts: Mapping[str, Any],
     scorers: Sequence[ScoreColumn],
     command: Sequence[str],
-    folder: Path,
 ) -> dict[str, Any]:
-    """What was scored, how and from what, with hashes of the files in ``folder``."""
+    """What was scored, how and from what."""
     return {
         "handpicked": __version__,
         "pool": pool_described(pool),
         "counts": counts,
         "scores": [described(scorer) for scorer in scorers],
         "command": list(command),
-        "outputs": {name: digest(folder / name) for name in FILES if name != MANIFEST},
         "versions": versions(),
     }
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from handpicked.pages.table import text
 from handpicked.records import Estimate, Outcome, Pair, Verdict
-from handpicked.report.table import text
 from handpicked.report.tables import outcome_table, people_table
 from handpicked.results.schema import Annotator, People, PeopleComparison, RaterAgreement, VoteCounts
 from handpicked.statistics.agreement import Agreement, agree, among

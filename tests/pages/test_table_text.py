@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handpicked.report.table import Cell, markdown, table, text
+from handpicked.pages.table import Cell, markdown, table, text
 
 TABLE = table("Arms", ["Arm", "By", "Rows"], [["base", "none", "–"], ["longest-1k", "longest", "1,000"]], 2)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handpicked.report.text import visible
+from handpicked.pages.text import visible
 
 
 @dataclass(frozen=True)

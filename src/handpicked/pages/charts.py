@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from handpicked.report.text import Interval
+from handpicked.pages.text import Interval
 from handpicked.statistics.histogram import LengthSummary
 from handpicked.statistics.win_rate import Counts
 
@@ -122,10 +122,22 @@ def histogram(pool: LengthSummary, subset: LengthSummary, bins: Sequence[int], t
 
     ``bins`` are the lower edges of the bins shown, ``tallest`` the share that fills the height.
     """
-    width, floor, parts = 1 / len(bins), 96, []
-    for kind, summary, inset in (("pool", pool, 0.0), ("subset", subset, 0.2)):
-        for place, edge in enumerate(bins):
-            share = summary.counts.get(str(edge), 0) / summary.n if summary.n else 0.0
+    shares = [
+        [one.counts.get(str(edge), 0) / one.n if one.n else 0.0 for edge in bins] for one in (pool, subset)
+    ]
+    ticks = [(place / len(bins), f"{edge:,}") for place, edge in enumerate(bins) if _labelled(edge)]
+    return bars(shares[0], shares[1], tallest, ticks)
+
+
+def bars(
+    pool: Sequence[float], subset: Sequence[float], tallest: float, ticks: Iterable[tuple[float, str]]
+) -> Markup:
+    """Bars of a subset before those of its pool, in the same bins; ``tallest`` fills the height, and
+    ``ticks`` are places from 0 to 1 along the floor, each with its label.
+    """
+    width, floor, parts = 1 / max(1, len(pool)), 96, []
+    for kind, shares, inset in (("pool", pool, 0.0), ("subset", subset, 0.2)):
+        for place, share in enumerate(shares):
             if share:
                 height = max(1.0, 90 * share / tallest)
                 x, w = (place + inset) * width, (1 - 2 * inset) * width
@@ -133,9 +145,7 @@ def histogram(pool: LengthSummary, subset: LengthSummary, bins: Sequence[int], t
                     f'<rect class="{kind}" x="{_x(x)}" width="{_x(w)}" y="{floor - height:.1f}" height="{height:.1f}"/>'
                 )
     parts.append(f'<line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>')
-    parts += [
-        _tick(place * width, f"{edge:,}", floor + 15) for place, edge in enumerate(bins) if _labelled(edge)
-    ]
+    parts += [_tick(at, label, floor + 15) for at, label in ticks]
     return _svg(floor + 20, parts, "panel")
 
 

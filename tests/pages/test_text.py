@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from handpicked.pages.text import p_value, percent_interval
 from handpicked.records import Estimate
-from handpicked.report.text import p_value, percent_interval
 
 
 @pytest.mark.parametrize(

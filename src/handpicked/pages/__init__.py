@@ -1,0 +1,1 @@
+"""What every page, table and chart is made of: the shell with its style, numbers as text, tables, charts."""

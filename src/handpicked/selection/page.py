@@ -1,0 +1,15 @@
+"""The templates of the pages that stand beside a subset and beside scores."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment
+
+from handpicked.pages.shell import environment_of
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this package."""
+    return environment_of("handpicked.selection")
