@@ -1,7 +1,7 @@
-"""Take the pictures of docs/images: ``python tools/pictures.py runs/compare``.
+"""Take the pictures of docs/images: ``python tools/pictures.py``.
 
-The report is that of the given finished run; the audit and the rows are of ``python-stdlib``, the documentation
-of the running Python, so nothing in them is private. Needs Chromium with its driver, and selenium (dev group).
+The report is that of the made-up run of the tests; the audit and the rows are of ``python-stdlib``, the
+documentation of the running Python. So nothing in them is private, and no training is needed. Needs Chromium with its driver, and selenium (dev group).
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.append(str(REPOSITORY / "tests"))
+
+from handpicked.report import render  # noqa: E402
+from made_run import usual  # noqa: E402
+
+IMAGES = REPOSITORY / "docs" / "images"
 WIDTH, HEIGHT = 1200, 760
 LARGEST = 200_000
 """Bytes of a picture at most."""
@@ -67,10 +73,7 @@ def take(driver: webdriver.Chrome, address: str, name: str) -> None:
     print(f"{picture}: {size:,} bytes")
 
 
-def main(run: Path) -> None:
-    report = run.resolve() / "report.html"
-    if not report.is_file():
-        sys.exit(f"{report} does not exist: give the folder of a finished run")
+def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as made, browser() as driver:
         folder = Path(made)
@@ -88,13 +91,12 @@ def main(run: Path) -> None:
         ]
         for command in (audit, select):
             subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        take(driver, report.as_uri(), "report")
+        (folder / "report.html").write_text(render(usual()), encoding="utf-8")
+        take(driver, (folder / "report.html").as_uri(), "report")
         take(driver, (folder / "audit" / "audit.html").as_uri(), "audit")
         with explored(folder / "longest-1k") as address:
             take(driver, address, "explore")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python tools/pictures.py RUN")
-    main(Path(sys.argv[1]))
+    main()
