@@ -1,12 +1,13 @@
 # The same commands that README and CI use. Everything lives in .venv; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
+DOCS_VENV := .venv-docs
 PY := $(VENV)/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 MINIMUM := .venv-minimum
 TORCH := 2.13.0
 
-.PHONY: demo test test-all test-minimum lint format bench dist clean
+.PHONY: demo test test-all test-minimum lint format bench docs dist clean
 
 demo: $(VENV)/ready ## run the quickstart to its report
 	@$(PY) -m handpicked run quickstart
@@ -33,6 +34,9 @@ format: $(VENV)/dev-ready
 bench: $(VENV)/dev-ready ## speed and memory, as ratios to stated rivals in the same run
 	$(PY) -m benchmarks
 
+docs: $(DOCS_VENV)/ready ## the site of the documentation, in site/; fails on a warning, a dead link or anchor
+	$(DOCS_VENV)/bin/python tools/docs_site.py
+
 dist: $(PY) ## the wheel and the source archive, in dist/, checked as PyPI checks them
 	@$(PIP) build twine
 	rm -rf dist
@@ -40,7 +44,7 @@ dist: $(PY) ## the wheel and the source archive, in dist/, checked as PyPI check
 	$(PY) -m twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) $(MINIMUM)
+	rm -rf $(VENV) $(MINIMUM) $(DOCS_VENV) build/docs site
 
 $(PY):
 	@echo "Making a virtual environment in $(VENV) (once, a few minutes)"
@@ -70,6 +74,14 @@ $(VENV)/ready: pyproject.toml $(VENV)/torch-ready
 $(VENV)/dev-ready: $(VENV)/ready
 	@echo "Installing the test tools"
 	@$(PIP) --editable ".[all]" --group dev
+	@touch $@
+
+# Docstrings are read, not imported: the site needs neither handpicked nor torch.
+$(DOCS_VENV)/ready: pyproject.toml
+	@echo "Installing the tools of the site"
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
 
 # uv alone can resolve to the lowest versions; packages that ours do not name are the newest that fit. It keeps what is

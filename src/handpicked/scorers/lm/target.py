@@ -120,7 +120,7 @@ def _read(path: str) -> TargetSet:
         raise ConfigError(
             f"score.target: {path}, {lost.place} cannot be read: {lost.reason}. "
             "A target set is small and each "
-            "example counts: mend or remove it."
+            "example counts: correct or remove it."
         )
     return TargetSet(path, tuple(_prompt(example) for example in pool.examples()))
 
