@@ -67,7 +67,9 @@ def test_the_options_of_select_are_taken(tmp_path):
     file = write(tmp_path / "chat.jsonl", [{"messages": chat}])
     lengths = [
         json.loads(
-            handpicked(file, "--turns", rule, "--format", "messages", "--json", "--measure", "words").stdout
+            handpicked(
+                file, "--turns", rule, "--pool-format", "messages", "--json", "--measure", "words"
+            ).stdout
         )
         for rule in ("last", "all")
     ]

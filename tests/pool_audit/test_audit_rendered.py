@@ -25,13 +25,15 @@ def pool(tmp_path):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_maximal_length_cuts_what_training_cuts(pool, name):
+def test_a_maximal_length_cuts_what_training_cuts(pool, name, tmp_path):
     found = hp.audit(pool, template=name, max_length=50).rendered
-    trained = encode(list(pool.examples()), load_template(name, LightTokenizer(EMBEDDED)), 50)
+    trained = encode(
+        list(pool.examples()), load_template(name, LightTokenizer(EMBEDDED)), 50, tmp_path / "rows"
+    )
     assert (found.rows, found.of, found.refused) == (60, 60, 0)
     assert found.cut == sum(trained.cut) + trained.without_room
     assert found.no_response == trained.without_room == 1
-    assert found.tokens - found.tokens_lost == sum(trained.lengths) + 50 * trained.without_room
+    assert found.tokens - found.tokens_lost == sum(trained.rows.lengths) + 50 * trained.without_room
     assert found.lengths.total == found.tokens
 
 

@@ -96,7 +96,7 @@ def insults(text: str) -> float:
 
 
 def test_every_command_of_the_page_is_run_here():
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
     assert len(JUDGING) == 2
 
 
@@ -133,6 +133,14 @@ def test_the_selector_keeps_the_most_verbose(folder):
     assert "least" in handpicked("handpicked methods ./mine.py:Verbose", folder)
 
 
+def test_the_filter_drops_what_it_finds(folder):
+    (command,) = [one for one in COMMANDS if "Shouting" in one]
+    handpicked(command, folder)
+    reasons = pq.read_table(folder / "calm" / "scores.parquet")["shouting"].to_pylist()
+    assert reasons == [None] * ROWS  # nothing in this pool shouts
+    assert len(outputs(folder, "calm")) == 1000
+
+
 def test_the_python_of_the_page_runs(folder):
     (code,) = [text for language, text in BLOCKS if language == "python" and not text.startswith("# ")]
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
@@ -166,7 +174,8 @@ def test_the_package_of_the_page_adds_its_methods(folder, monkeypatch):
     points = re.sub(r'\[project\.entry-points\."(.*)"\]', r"[\1]", project).replace('"', "")
     (info / "entry_points.txt").write_text(points.partition("\n")[2])
     package = folder / "my_package"
-    methods = (folder / "mine.py").read_text() + "\n" + (package / "methods.py").read_text()
+    parts = [folder / "mine.py", folder / "shouting.py", package / "methods.py"]
+    methods = "\n".join(part.read_text() for part in parts)
     home = folder / "site" / "my_package"
     home.mkdir()
     (home / "__init__.py").write_text("")

@@ -14,6 +14,7 @@ from handpicked.data import read
 from handpicked.errors import MissingPart
 from handpicked.selection import pick
 from handpicked.selection.hub import push
+from handpicked.selection.result import Form
 
 datasets = pytest.importorskip("datasets", reason="needs the train extra")
 
@@ -34,7 +35,7 @@ def loaded(folder, tmp_path, **more):
 
 @pytest.mark.parametrize("container", ["jsonl", "parquet", "datasets"])
 def test_load_dataset_gives_the_subset_and_nothing_else(pool, tmp_path, container):
-    pick(read(pool), SelectSettings(by="longest", size=5), tmp_path / "out", container=container)
+    pick(read(pool), SelectSettings(by="longest", size=5), tmp_path / "out", form=Form(container=container))
     found = loaded(tmp_path / "out", tmp_path)
     assert list(found) == ["train"]
     assert found["train"].to_list() == BEST
@@ -42,7 +43,7 @@ def test_load_dataset_gives_the_subset_and_nothing_else(pool, tmp_path, containe
 
 @pytest.mark.parametrize("format", ["alpaca", "sharegpt", "messages", "trl"])
 def test_every_format_is_loadable(pool, tmp_path, format):
-    pick(read(pool), SelectSettings(by="longest", size=5), tmp_path / "out", format=format)
+    pick(read(pool), SelectSettings(by="longest", size=5), tmp_path / "out", form=Form(format))
     written = [json.loads(line) for line in (tmp_path / "out/selected.jsonl").read_text().splitlines()]
     assert loaded(tmp_path / "out", tmp_path, split="train").to_list() == written
 

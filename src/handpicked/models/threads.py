@@ -28,8 +28,8 @@ def side_by_side(
     import torch
 
     threads = torch.get_num_threads()
-    independent = _independent(model)
-    workers = min(threads, len(items)) if items and independent else 1
+    independent = len(items) > 0 and _independent(model)
+    workers = min(threads, len(items)) if independent else 1
     each = 1 if independent else threads
     with threadpool_limits(limits=each, user_api="blas"):
         if workers == threads == 1 or not independent:
