@@ -38,7 +38,17 @@ def write_lines(path: Path, rows: list[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-@pytest.fixture(scope="module", params=PAGES, ids=lambda page: page.stem)
+LONG = ("better-than-random", "eight-gpus", "faq")
+"""Their commands take more than a quarter of a minute together."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in LONG else [])
+        for page in PAGES
+    ],
+)
 def reader(request, tmp_path_factory):
     """A page, and a folder with the files that its commands name."""
     folder = tmp_path_factory.mktemp("reader")

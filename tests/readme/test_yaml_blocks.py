@@ -38,13 +38,21 @@ SMALLER = 100
 FEWER = {"hold_out": 4, "limit": 3, "max_new_tokens": 4}
 
 
+QUICK = ("README.md", "experiments.md")
+"""Of these pages the first block is run by `make test`; all others take minutes together."""
+
+
+def found_of(page: str, found: list[Any]) -> int:
+    """How many blocks of the page were found before."""
+    return sum(str(one.id).startswith(f"{page}:") for one in found)
+
+
 def blocks() -> list[Any]:
     found = []
     for page in PAGES:
         for match in re.finditer(r"^```ya?ml\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
             line = page.read_text("utf-8")[: match.start()].count("\n") + 1
-            # avg2 alone is 92 tasks of lm-evaluation-harness
-            marks = [pytest.mark.slow] if "avg2" in match.group(1) else []
+            marks = [] if page.name in QUICK and found_of(page.name, found) < 1 else [pytest.mark.slow]
             found.append(pytest.param(match.group(1), id=f"{page.name}:{line}", marks=marks))
     return found
 
