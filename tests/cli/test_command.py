@@ -135,7 +135,7 @@ def test_a_command_is_completed():
 def test_the_last_line_says_what_to_do_next_but_not_in_json(pool, tmp_path):
     out = tmp_path / "out"
     words = ("select", pool, "--size", 3, "--measure", "chars", "-o", out)
-    assert handpicked(*words).stderr.splitlines()[-1].startswith(f"Next: look at the rows in {out}")
+    assert handpicked(*words).stderr.splitlines()[-1].startswith(f"Next: look at {out}")
     assert "Next" not in handpicked(*words, "--json").stderr
     scored = handpicked("score", pool, "--scorer", "words", "-o", tmp_path / "scored")
     following = scored.stderr.splitlines()[-1].partition("handpicked ")[2].split()

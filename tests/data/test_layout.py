@@ -103,7 +103,7 @@ def test_a_data_dir_bounds_what_is_read(tmp_path):
 
 def test_a_split_of_a_file_is_refused(tmp_path):
     file = folder_of(tmp_path, None, "a.jsonl") / "a.jsonl"
-    with pytest.raises(PoolError, match=r"a\.jsonl has no split 'test': it is no folder"):
+    with pytest.raises(PoolError, match=r"a\.jsonl has no split 'test': it is neither a folder"):
         read(file, split="test")
 
 

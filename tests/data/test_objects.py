@@ -322,7 +322,7 @@ def test_a_dataset_dict_gives_its_train_split_or_the_named_one():
         hp.read(both, split="dev")
     with pytest.raises(PoolError, match="has the splits a, b; name one"):
         hp.read(datasets.DatasetDict(a=both["train"], b=both["test"]))
-    with pytest.raises(PoolError, match="has no split 'test'"):
+    with pytest.raises(PoolError, match="'test' is a part of a DatasetDict, and an object of type list"):
         hp.read(ROWS, split="test")
     with pytest.raises(PoolError, match="has no split 'test'"):
         hp.read("pool.json", split="test")

@@ -65,7 +65,7 @@ def test_fsdp_on_a_cpu_is_refused_because_it_would_silently_be_ddp(file):
 
 def test_a_launch_that_means_nothing_or_is_no_config(file, tmp_path):
     ((_, mistake),) = said(file, CPU, "train.launch=fdsp")
-    assert "none of auto, one, ddp, fsdp" in mistake and "Did you mean 'fsdp'" in mistake
+    assert "neither one of auto, one, ddp, fsdp" in mistake and "Did you mean 'fsdp'" in mistake
     for text, part in (("[1, 2", "cannot be read"), ("a: 1", "no num_processes"), ("", "no num_processes")):
         (tmp_path / "c.yaml").write_text(text)
         ((_, mistake),) = said(file, CPU, f"train.launch={tmp_path / 'c.yaml'}")

@@ -82,5 +82,5 @@ def test_damaged_embeddings_are_told_and_the_rows_are_shown(pool, cache):
     for file in cache.rglob("embeddings.npy"):
         file.write_bytes(b"nonsense")
     found = open_wanted(Wanted((str(pool),)))
-    assert found.map is None and found.table.rows == 40 and "no map" in found.remarks[0]
+    assert found.map is None and found.table.rows == 40 and "No map" in found.remarks[0]
     json.dumps(Session(found).about({}))

@@ -175,7 +175,7 @@ def test_the_command_line_writes_several_and_says_how_to_start_them(tmp_path, ro
     ("words", "said"),
     [
         (["--export", "lama-factory"], "Did you mean 'llama-factory'?"),
-        (["--export", "trl", "--train", "epoch=3"], "train.epoch is no setting. Did you mean 'epochs'?"),
+        (["--export", "trl", "--train", "epoch=3"], "train.epoch is not a setting. Did you mean 'epochs'?"),
         (["--export", "trl", "--train", "epochs=0"], "train.epochs 0"),
         (["--train", "epochs=3"], "give --export too"),
         (["--export", "open-instruct", "--train", "epochs=1.5"], "takes whole epochs, not 1.5"),
