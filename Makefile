@@ -13,7 +13,7 @@ demo: $(VENV)/ready ## run the quickstart to its report
 	@$(PY) -m handpicked run quickstart
 
 test: $(VENV)/dev-ready ## every test that takes seconds
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/dev-ready ## also the tests that take minutes
 	$(PY) -m pytest
