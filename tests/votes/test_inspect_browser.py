@@ -86,7 +86,7 @@ def page(driver):
 
 def test_an_annotator_votes_by_keys_takes_back_and_unveils(page, tmp_path):
     folder = run_folder(tmp_path / "run")
-    with served(folder, "--size", 4) as (_, address):
+    with served(folder, "--limit", 4) as (_, address):
         page.open(address, "Ann")
         assert page.text("count") == "0 of 4" and CANDIDATE not in page.driver.page_source
         page.press("d")
@@ -119,7 +119,7 @@ def test_an_annotator_votes_by_keys_takes_back_and_unveils(page, tmp_path):
 
 def test_two_annotators_by_buttons_and_a_page_loaded_again(page, tmp_path):
     folder = run_folder(tmp_path / "run")
-    with served(folder, "--size", 2) as (_, address):
+    with served(folder, "--limit", 2) as (_, address):
         page.open(address, "Ann")
         page.driver.find_element(By.CSS_SELECTOR, "[data-choice=first]").click()
         page.until_count("1 of 2")

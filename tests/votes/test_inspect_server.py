@@ -217,14 +217,14 @@ def test_what_is_no_request_is_refused(page, status, request_):
 
 def test_votes_survive_kill_9_and_the_next_server_goes_on(tmp_path):
     folder = run_folder(tmp_path / "run")
-    with served(folder, "--size", 6) as (process, address):
+    with served(folder, "--limit", 6) as (process, address):
         for choice in ("first", "tie", "second"):
             cast(address, "ann", choice)
         process.send_signal(signal.SIGKILL)
         process.wait()
     with (folder / "votes.jsonl").open("a") as torn:
         torn.write('{"event": "vote", "annot')
-    with served(folder, "--size", 6) as (_, address):
+    with served(folder, "--limit", 6) as (_, address):
         assert json.loads(ask(address, "state?annotator=ann")[2])["done"] == 3
         cast(address, "ann", "tie")
         assert json.loads(ask(address, "about")[2])["annotators"] == ["ann"]
@@ -254,7 +254,7 @@ def test_mistakes_are_one_line(tmp_path):
 
     folder = run_folder(tmp_path / "run")
     assert "There is no folder" in inspect(tmp_path / "nowhere")
-    assert "--size 0" in inspect(folder, "--size", 0)
+    assert "--limit 0" in inspect(folder, "--limit", 0)
     assert "must end in .json or .csv" in inspect(folder, "--export", tmp_path / "votes.txt")
     (folder / "votes.jsonl").write_text("nonsense\n")
     assert "line 1 is not a vote" in inspect(folder)

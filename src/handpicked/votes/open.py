@@ -46,7 +46,7 @@ def inspection(folder: Path, size: int = 50, seed: int = 0) -> Inspection:
     Raises ConfigError or PoolError when it holds no pairs, or a size below 1.
     """
     if size < 1:
-        raise ConfigError(f"--size {size}: at least one pair is needed.")
+        raise ConfigError(f"--limit {size}: at least one pair is needed.")
     known = {case.id: case for case in cases_of(folder)}
     chosen = sample(list(known.values()), size, seed)
     file = VoteFile(folder / "votes.jsonl")
