@@ -6,11 +6,10 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.cost import Budget, estimate, price
@@ -26,6 +25,7 @@ from handpicked.endpoint.request import (
     payload,
     usual_dialect,
 )
+from handpicked.endpoint.sync import run_to_end
 from handpicked.endpoint.throttle import Throttle
 from handpicked.endpoint.wire import Fault, post, session
 from handpicked.errors import EndpointError
@@ -90,23 +90,13 @@ def complete(
             sender = _Sender(settings, store, retry, step, Counter(keys), dialect, budget or Budget(settings))
             sender.announce([request for request, _ in todo.values()])
             sender.refusals.answered = bool(replies)
-            replies |= _run(sender.send_all(todo))
+            replies |= run_to_end(sender.send_all(todo))
     return [_priced(replies[k], settings) for k in keys]
 
 
 def _priced(reply: Reply, settings: Endpoint) -> Reply:
     cost = price(reply.prompt_tokens, reply.reply_tokens, settings)
     return reply if cost == reply.cost else replace(reply, cost=cost)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end from sync code, also where an event loop is already running (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
 
 
 class _Sender:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from handpicked.endpoint.body import BodyError, read_body
 from handpicked.endpoint.reading import said_in
 from handpicked.endpoint.request import LOCAL_HOSTS, header_value
+from handpicked.endpoint.sync import run_to_end
 from handpicked.endpoint.wire import Fault, fault_of
 from handpicked.errors import EndpointError, WorkerError
 from handpicked.secrets import protect
@@ -51,18 +51,18 @@ class Client:
     def healthy(self) -> bool:
         """Whether it answers that it is ready."""
         try:
-            return not isinstance(_run(self._ask("GET", "/health", None, SHORT)), Fault)
+            return not isinstance(run_to_end(self._ask("GET", "/health", None, SHORT)), Fault)
         except EndpointError:
             return False
 
     def version(self) -> str | None:
         """The release of vLLM; None where it does not tell."""
-        found = _run(self._ask("GET", "/version", None, SHORT))
+        found = run_to_end(self._ask("GET", "/version", None, SHORT))
         return str(found["version"]) if isinstance(found, dict) and "version" in found else None
 
     def cards(self) -> list[Card]:
         """What it serves. Raises EndpointError where it does not answer."""
-        found = _run(self._ask("GET", "/v1/models", None, SHORT))
+        found = run_to_end(self._ask("GET", "/v1/models", None, SHORT))
         if isinstance(found, Fault) or not isinstance(found.get("data"), list):
             why = found.hopeless or found.reason if isinstance(found, Fault) else "it lists no models"
             raise EndpointError(f"There is no vLLM at {self.url}: {why}.")
@@ -75,7 +75,7 @@ class Client:
         EndpointError where it refuses.
         """
         body = {"lora_name": name, "lora_path": folder}
-        found = _run(self._ask("POST", "/v1/load_lora_adapter", body, PATIENCE))
+        found = run_to_end(self._ask("POST", "/v1/load_lora_adapter", body, PATIENCE))
         if isinstance(found, Fault):
             raise EndpointError(
                 f"vLLM at {self.url} does not serve the adapter {folder} and does not load it "
@@ -91,7 +91,7 @@ class Client:
 
         Raises WorkerError where the server has died, EndpointError where it refuses or fails repeatedly.
         """
-        found: list[dict[str, Any]] = _run(self._complete(bodies, step))
+        found: list[dict[str, Any]] = run_to_end(self._complete(bodies, step))
         return found
 
     async def _complete(
@@ -177,13 +177,3 @@ async def _send(
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end from sync code, also where an event loop is already running (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()

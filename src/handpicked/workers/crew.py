@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from handpicked import errors
 from handpicked.errors import HandpickedError, WorkerError
 from handpicked.workers.parts import Part, Task
 from handpicked.workers.schedule import TRIES, Schedule
+from handpicked.workers.worker import DeviceTrouble
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,20 @@ class Bug:
     traceback: str
 
 
+Made = TypeVar("Made")
 Report = Ready | Step | Finished | Trouble | Refused | Bug
+
+
+def reported(do: Callable[[], Made]) -> Made | Report:
+    """What ``do`` returns, or the report of its failure. What a worker raises would be seen by nobody."""
+    try:
+        return do()
+    except DeviceTrouble as error:
+        return Trouble(str(error))
+    except HandpickedError as error:
+        return Refused(type(error).__name__, str(error))
+    except Exception:  # noqa: BLE001 (reported where it can be shown)
+        return Bug(traceback.format_exc())
 
 
 class Crew(Protocol):

@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from handpicked.errors import HandpickedError
-from handpicked.workers.crew import Bug, Finished, Ready, Refused, Report, Step, Trouble, lead
+from handpicked.workers.crew import Bug, Finished, Ready, Report, Step, Trouble, lead, reported
 from handpicked.workers.devices import Device
 from handpicked.workers.parts import Part, PartFiles, Task
-from handpicked.workers.worker import DeviceTrouble, Worker, releases
+from handpicked.workers.worker import Worker, releases
 
 COMMAND = "from handpicked.workers.processes import serve; serve()"
 
@@ -156,12 +155,9 @@ def _one(
     worker: Worker, files: PartFiles, part: Part, following: Part | None, step: Callable[[float], None]
 ) -> Report:
     """Do one part, write it, and return the report."""
-    try:
+
+    def do() -> Finished:
         files.write(part, worker(part, following, step))
-    except DeviceTrouble as error:
-        return Trouble(str(error))
-    except HandpickedError as error:
-        return Refused(type(error).__name__, str(error))
-    except Exception:  # noqa: BLE001 (reported where it can be shown)
-        return Bug(traceback.format_exc())
-    return Finished()
+        return Finished()
+
+    return reported(do)

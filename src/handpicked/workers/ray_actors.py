@@ -7,7 +7,6 @@ part; this process alone writes, so the hosts need not share what it writes to.
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from handpicked.data.cluster import connect
-from handpicked.errors import HandpickedError, WorkerError
-from handpicked.workers.crew import Bug, Finished, Ready, Refused, Report, Trouble, lead
+from handpicked.errors import WorkerError
+from handpicked.workers.crew import Bug, Finished, Ready, Report, Trouble, lead, reported
 from handpicked.workers.parts import Part, PartFiles, Task
-from handpicked.workers.worker import DeviceTrouble, Worker, releases
+from handpicked.workers.worker import Worker, releases
 
 
 def run_on_ray(
@@ -155,14 +154,7 @@ class Actor:
 
     def do(self, part: Part, following: Part | None) -> pa.Table | Report:
         """The table of a part, or the report of its failure."""
-        try:
-            return self.worker(part, following, lambda _: None)
-        except DeviceTrouble as error:
-            return Trouble(str(error))
-        except HandpickedError as error:
-            return Refused(type(error).__name__, str(error))
-        except Exception:  # noqa: BLE001 (reported where it can be shown)
-            return Bug(traceback.format_exc())
+        return reported(lambda: self.worker(part, following, lambda _: None))
 
 
 def _how_it_ended(error: Exception) -> str:
