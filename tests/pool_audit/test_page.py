@@ -5,10 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from made_pools import pair, two_files, write
@@ -19,15 +16,10 @@ from handpicked.pool_audit.files import write as write_audit
 from handpicked.pool_audit.page import page
 from handpicked.pool_audit.record import NotAudited, from_json, to_json
 from handpicked.pool_audit.text import lines as audit_lines
+from headless import dom, needs_chromium
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\x1b[31m\u202e"
-)
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
-browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"
 )
 
 
@@ -103,13 +95,7 @@ def test_files_are_written_and_those_of_others_are_left(usual, tmp_path):
         write_audit(usual, out / "audit.html")
 
 
-def dom(file: Path, profile: Path, *flags: str) -> str:
-    base = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
-    command = [str(CHROMIUM), *base, *flags, f"--user-data-dir={profile}", "--dump-dom", file.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
-
-
-@browser
+@needs_chromium
 @pytest.mark.parametrize("width", [360, 1200])
 def test_in_a_browser_nothing_runs_and_nothing_is_too_wide(hostile, tmp_path, width):
     (tmp_path / "page.html").write_text(page(hostile), encoding="utf-8")

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from test_report_page import HOSTILE, hostile
 
 from handpicked.report import render
+from headless import dom, needs_chromium
 from made_run import usual
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-]
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"
-)
-
-
-def dom(page: Path, profile: Path, *flags: str) -> str:
-    """The document after the browser has loaded it and run whatever it would run."""
-    command = [str(CHROMIUM), *FLAGS, *flags, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+pytestmark = needs_chromium
 
 
 def test_the_harness_sees_a_script_that_runs(tmp_path: Path) -> None:
