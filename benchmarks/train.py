@@ -130,7 +130,7 @@ def by_trl(rows: EncodedRows, model: ModelSettings, settings: TrainSettings, **o
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return clock.rates(settings.epochs * sum(rows.lengths))
+    return clock.rates(settings.epochs * sum(rows.rows.lengths))
 
 
 def main() -> None:
@@ -162,7 +162,7 @@ def main() -> None:
         rows = encode(pool, load_template("auto", load_tokenizer(model)), settings.max_length, Path(folder))
     learned = sum(row.learned for row in rows.rows)
     print(
-        f"{len(rows.rows)} rows, {sum(rows.lengths)} tokens, {learned} of them learned; "
+        f"{len(rows.rows)} rows, {sum(rows.rows.lengths)} tokens, {learned} of them learned; "
         f"{settings.method}, on {device()}"
     )
     ways = {

@@ -74,7 +74,7 @@ def test_mistakes_and_a_missing_key_are_told_before_anything_is_asked(tmp_path, 
     def select(**score):
         pick(pool, SelectSettings(by="llm-rating", size=3, score=ScoreSettings(**score)), tmp_path / "out")
 
-    with pytest.raises(ConfigError, match=r"score\.model: llm-rating needs the name of the model"):
+    with pytest.raises(ConfigError, match=r"score\.model: llm-rating needs the name of the rating model"):
         select()
     with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
         select(model="m", base_url="https://api.example.com/v1")

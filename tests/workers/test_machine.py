@@ -31,10 +31,10 @@ def test_a_machine_is_written_as_number_name_and_memory(written, number, gigabyt
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("", "no machine"),
-        ("8x", "no machine"),
-        ("0xH100", "no machine"),
-        ("eight H100s, 80", "no machine"),
+        ("", "is not a machine"),
+        ("8x", "is not a machine"),
+        ("0xH100", "is not a machine"),
+        ("eight H100s, 80", "is not a machine"),
         ("2xUnknown9", "memory of 'unknown9' is not known"),
         ("8xH10", "Did you mean 'h100'"),
         ("8xH100-0GB", "holds nothing"),

@@ -119,9 +119,9 @@ def test_what_an_earlier_version_left_unfinished_is_told_and_removed(tiny_model,
     scorers = [Ifd(LanguageModel(str(tiny_model)))]
     monkeypatch.setattr(PartScorer, "score_on", earlier)
     with pytest.raises(KeyboardInterrupt):
-        modeled(pool, scorers, ScoreSettings(), say=said.append)
+        modeled(pool, scorers, ScoreSettings(), execution=hp.Execution(say=said.append))
     monkeypatch.setattr(PartScorer, "score_on", real)
-    (kept,) = modeled(pool, scorers, ScoreSettings(), say=said.append)
+    (kept,) = modeled(pool, scorers, ScoreSettings(), execution=hp.Execution(say=said.append))
     assert any("the unfinished work of an earlier version of handpicked" in line for line in said)
     assert sorted(path.name for path in kept.folder.iterdir()) == [FACTS, SCORES, "stage.json"]
 

@@ -266,7 +266,7 @@ def test_the_cost_is_told_first_and_never_passed_over_all_chunks(tmp_path, monke
 
 def test_mistakes_are_told_before_anything_is_sent(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(ConfigError, match="needs the name of the model"):
+    with pytest.raises(ConfigError, match="needs the name of the rating model"):
         LLMRating().identity()
     away = LLMRating(model="m", base_url="https://api.example.com/v1")
     for call in (lambda: away.estimate(pool(1), None), lambda: rated(away, pool(1), tmp_path / "w")):
