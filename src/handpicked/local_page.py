@@ -12,7 +12,8 @@ import os
 import secrets
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -204,15 +205,22 @@ class Handler(BaseHTTPRequestHandler):
         log.debug("%s answered", getattr(self, "command", None))  # a silent connection has none
 
 
-def serve_until_ctrl_c(server: LocalServer, open_browser: bool) -> bool:
-    """Serve the page, in a browser if one can be opened. Whether Ctrl-C ended it."""
+@contextmanager
+def until_ctrl_c(say: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl-C ends what is inside, and is no failure. The address is printed inside too: whoever reads
+    it may press Ctrl-C at once.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("")
+
+
+def serve_in_browser(server: LocalServer, open_browser: bool) -> None:
+    """Serve the page until something ends it, in a browser if one can be opened."""
     if open_browser and _has_screen():
         webbrowser.open(server.address)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        return True
-    return False
+    server.serve_forever()
 
 
 def _has_screen() -> bool:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from made_explored import HOSTILE, alpaca, chat, run, selection, write
 
-from handpicked.explore import Wanted, open_wanted, site_of
+from handpicked.explore import Wanted, open_wanted, serve, site_of
 from handpicked.local_page import LocalServer
 from made_folder import judged_folder
 
@@ -302,6 +302,19 @@ def test_ctrl_c_ends_it(pool):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
         assert (process.returncode, out) == (0, "") and "Traceback" not in err, err
+
+
+def test_ctrl_c_is_no_failure_while_the_address_is_printed(pool):
+    """A program that waits for the address may end the page before it serves its first request."""
+    printed = []
+
+    def say(line):
+        printed.append(line)
+        if line.startswith("Ctrl-C ends it"):
+            raise KeyboardInterrupt
+
+    serve(open_wanted(Wanted((str(pool),))), 0, False, say)
+    assert "http://" in printed[0] and printed[-1] == ""
 
 
 def test_a_connection_that_ends_early_is_no_news(pool):

@@ -7,7 +7,7 @@ from importlib import resources
 
 from handpicked.explore.opened import Opened
 from handpicked.explore.session import Session
-from handpicked.local_page import LocalServer, Site, serve_until_ctrl_c
+from handpicked.local_page import LocalServer, Site, serve_in_browser, until_ctrl_c
 
 
 def site_of(opened: Opened) -> Site:
@@ -46,10 +46,9 @@ def serve(
 
     Raises ConfigError when the port is taken.
     """
-    with LocalServer(site_of(opened), port) as server:
+    with LocalServer(site_of(opened), port) as server, until_ctrl_c(say):
         what = f"{opened.table.rows:,} rows" if opened.table is not None else "judged pairs"
         say(f"{opened.title} ({opened.kind}, {what}): {server.address}")
         ready(server.address)
         say(f"Ctrl-C ends it. Notes are kept in {opened.notes.path}.")
-        if serve_until_ctrl_c(server, open_browser):
-            say("")
+        serve_in_browser(server, open_browser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -44,11 +45,18 @@ def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tupl
     """For each text how many tokens the embedder reads, its special ones included, and how many it cuts off."""
     if not texts:
         return []
-    model = embedder(name)
-    limit = model.max_seq_length or 1 << 30
+    limit = embedder(name).max_seq_length or 1 << 30
     with quiet():
-        counts = [len(ids) for ids in model.tokenizer(list(texts), truncation=False)["input_ids"]]
+        counts = [len(ids) for ids in _counting(name)(list(texts), truncation=False)["input_ids"]]
     return [(min(count, limit), max(0, count - limit)) for count in counts]
+
+
+@lru_cache(maxsize=2)
+def _counting(name: str) -> Any:
+    """The embedder's tokenizer, for counting. A copy, because padding and truncation are state of a tokenizer:
+    one thread may count while another embeds.
+    """
+    return copy.deepcopy(embedder(name).tokenizer)
 
 
 def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:

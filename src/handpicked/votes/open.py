@@ -10,7 +10,7 @@ from typing import Any
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
-from handpicked.local_page import serve_until_ctrl_c
+from handpicked.local_page import serve_in_browser, until_ctrl_c
 from handpicked.records import Completion, Message, Pair, Prompt, Verdict
 from handpicked.results.schema import People, Results
 from handpicked.store import read_json, write_text
@@ -63,11 +63,10 @@ def serve(inspection: Inspection, port: int, open_browser: bool, say: Callable[[
         "votes.json": (lambda: inspection.export("json"), "application/json"),
         "votes.csv": (lambda: inspection.export("csv"), "text/csv"),
     }
-    with InspectServer(inspection.session, port, downloads) as server:
+    with InspectServer(inspection.session, port, downloads) as server, until_ctrl_c(say):
         say(f"{len(inspection.session.cases)} of {len(inspection.session.known)} pairs: {server.address}")
         say("Ctrl-C ends it; every vote is already kept.")
-        if serve_until_ctrl_c(server, open_browser):
-            say("")
+        serve_in_browser(server, open_browser)
 
 
 def export_to(inspection: Inspection, file: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -166,6 +168,25 @@ def test_what_was_embedded_before_a_failure_is_not_embedded_again(tmp_path, monk
     again = Embeddings.load(made(tmp_path, pool, name="again"))
     assert len(asked) == 40 and len(set(asked)) == 40
     assert np.allclose(again.vectors, whole.vectors, atol=1e-5)
+
+
+def test_counting_tokens_does_not_disturb_texts_that_are_embedded_meanwhile():
+    """A worker counts the tokens of a part while it embeds the part before: no state may be shared."""
+    texts = [" ".join(["word"] * n) for n in range(1, 60)]
+    expected, ended = models.tokens_read(texts), threading.Event()
+
+    def count():
+        while not ended.is_set():
+            assert models.tokens_read(texts) == expected
+
+    with ThreadPoolExecutor(1) as other:
+        counting = other.submit(count)
+        try:
+            for _ in range(20):
+                models.embed(texts, batch_size=8)
+        finally:
+            ended.set()
+        counting.result()
 
 
 def test_the_progress_is_of_rows_and_reaches_its_total(tmp_path, monkeypatch):
