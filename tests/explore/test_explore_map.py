@@ -84,3 +84,22 @@ def test_damaged_embeddings_are_told_and_the_rows_are_shown(pool, cache):
     found = open_wanted(Wanted((str(pool),)))
     assert found.map is None and found.table.rows == 40 and "No map" in found.remarks[0]
     json.dumps(Session(found).about({}))
+
+
+def test_umap_keeps_groups_apart(pool, cache):
+    """Where umap-learn is installed, which no extra of handpicked does."""
+    pytest.importorskip("umap", reason="umap-learn is not installed")
+    rows, vectors = embed(pool, cache)
+    found = open_wanted(Wanted((str(pool),), projection="umap"))
+    assert [axis.name for axis in found.map.axes] == ["UMAP 1", "UMAP 2"]
+    places = np.stack([axis.values[rows] for axis in found.map.axes], axis=1)
+    same = (vectors @ vectors.T) > 0.5
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assert np.median(apart[same]) < np.median(apart[~same]) / 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 15])
+def test_umap_of_few_vectors_is_a_map(count):
+    pytest.importorskip("umap", reason="umap-learn is not installed")
+    places = embedded._umap(clustered(count, groups=3, dimensions=8, spread=0.05))
+    assert places.shape == (count, 2) and np.isfinite(places).all()

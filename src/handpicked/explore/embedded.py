@@ -33,6 +33,8 @@ SAMPLE = 20_000
 """Vectors that the axes are computed from; of more a seeded sample."""
 NEIGHBOURS = 10_000
 """Rows on a UMAP map, which takes a minute for so many."""
+FEW = 16
+"""Vectors from which UMAP's own start does not compute eigenvectors."""
 IDENTITY = "content.txt"
 
 
@@ -126,9 +128,16 @@ def _pca(vectors: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _umap(vectors: np.ndarray) -> np.ndarray:
+    """UMAP starts from eigenvectors, which few vectors do not have, and cannot place two at all."""
     import umap
 
-    found: np.ndarray = umap.UMAP(metric="cosine", random_state=0, n_jobs=1).fit_transform(vectors)
+    if len(vectors) < 3:
+        return _pca(vectors)[0]
+    start = "random" if len(vectors) < FEW else "spectral"
+    reducer = umap.UMAP(
+        metric="cosine", random_state=0, n_jobs=1, init=start, n_neighbors=min(15, len(vectors) - 1)
+    )
+    found: np.ndarray = reducer.fit_transform(vectors)
     return found
 
 
