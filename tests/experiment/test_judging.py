@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import handpicked as hp
+from handpicked.errors import StoreError
 from local_endpoint import Act, local_endpoint
 
 REVIEWS = Path(__file__).parents[1] / "readme" / "reviews.jsonl"
@@ -107,6 +108,30 @@ def test_a_judge_whose_every_reply_is_unreadable_is_an_endpoint_error(tmp_path, 
     ):
         hp.judge(GOOD, BAD, "scores", out=tmp_path / "out", model="m", base_url=server.url)
     assert len((tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("name", ["verdicts.jsonl", "judgements.json", "report.html"])
+def test_files_that_handpicked_did_not_write_are_not_overwritten(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    with local_endpoint(likes_more) as server:
+        with pytest.raises(StoreError, match=f"already holds {name}"):
+            hp.judge(GOOD, BAD, "scores", out=out, model="m", base_url=server.url)
+        with pytest.raises(StoreError, match=f"already holds {name}"):
+            hp.replay(REVIEWS, out=out)
+        assert not server.bodies, "the folder is refused before a reply is paid for"
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [(name, "mine")]
+
+
+def test_a_folder_of_judge_is_written_again(tmp_path, endpoint):
+    out = tmp_path / "out"
+    hp.judge(GOOD, BAD, "scores", out=out, **endpoint)
+    (out / "judgements.json").unlink()  # as a kill leaves it
+    hp.judge(GOOD, BAD, "scores", out=out, **endpoint)
+    (out / "verdicts.jsonl").unlink()  # as stored grades without pairs leave it
+    assert hp.replay(REVIEWS, out=out).results.judges
 
 
 def test_stored_reviews_as_objects_give_what_their_file_gives(tmp_path):

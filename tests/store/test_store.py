@@ -224,6 +224,14 @@ def test_a_run_folder_of_another_layout_is_refused(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("name", ["results.json", "report.html", "benchmarks.json", "run.log"])
+def test_a_folder_with_files_that_are_not_of_a_run_is_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(StoreError, match=f"already holds {name}"), store.open_run(tmp_path):
+        pass
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 def test_what_a_disk_refuses_is_a_sentence_with_the_path(tmp_path, number):
     with pytest.raises(StoreError, match=r"Cannot write to /x/y: .*\."), store.writing(tmp_path):

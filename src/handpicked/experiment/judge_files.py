@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from handpicked.judges.answers import pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.replay import replay
 from handpicked.judges.similarity import NO_REFERENCE
+from handpicked.judges.stored import holds_verdicts
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Estimate, Outcome, Pair, Verdict, to_json
 from handpicked.report.judged_page import render_judged
@@ -27,6 +29,7 @@ from handpicked.results.panel import panel
 from handpicked.statistics.calibration import calibration
 from handpicked.statistics.estimates import mean
 from handpicked.store import private_folder, write_json, write_text, writing
+from handpicked.store.foreign import refuse_foreign
 from handpicked.votes import summary as people
 from handpicked.votes.cases import key
 
@@ -35,6 +38,11 @@ if TYPE_CHECKING:
     from handpicked.judges.labelled import Labelled
 
 PAGE = "report.html"
+VERDICTS = "verdicts.jsonl"
+PAIRS = "pairs.jsonl"
+UNPAIRED = "unpaired.json"
+JUDGEMENTS = "judgements.json"
+WRITTEN = (VERDICTS, PAIRS, UNPAIRED, JUDGEMENTS, PAGE)
 CACHE = "replies.sqlite"
 """Paid replies, in the folder of the results."""
 MOST_REASONS = 3
@@ -69,14 +77,15 @@ def judge_files(
     ``references`` is a file of prompts and good answers, for pairs that have none. Several judges also make a
     panel. Raises PoolError for files that hold no answers or share no prompt, and what the judges raise.
     """
+    _refuse_foreign(out)
     one, other = read_answers(a), read_answers(b)
     paired = pair_up(one, other)
     pairs = paired.pairs if references is None else referenced(paired.pairs, str(references))
     verdicts = _judged(pairs, judges, out, [pairs[0].a, pairs[0].b], progress)
-    write_verdicts(out / "verdicts.jsonl", verdicts)
+    write_verdicts(out / VERDICTS, verdicts)
     _write_pairs(out, pairs)
     write_json(
-        out / "unpaired.json", {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
+        out / UNPAIRED, {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
     said = [
         f"{given_name(a)}: {one.format}, {len(one.answers)} answers",
@@ -90,6 +99,23 @@ def judge_files(
     said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
     return _finished([*verdicts, *panels], pairs, out, said)
+
+
+def _refuse_foreign(out: Path | None) -> None:
+    """Of what a judgement writes, the verdicts come first, or where there are only grades the judgements:
+    where these are ours, so is the rest.
+    """
+    if out is not None:
+        ours = holds_verdicts(out / VERDICTS) or _holds_judgements(out / JUDGEMENTS)
+        refuse_foreign(out, WRITTEN, ours=ours)
+
+
+def _holds_judgements(file: Path) -> bool:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"pairs", "judges", "grades"} <= found.keys()
 
 
 def read_counts(verdicts: Sequence[Verdict]) -> str:
@@ -142,7 +168,7 @@ def _without_references(pairs: int, out: Path | None) -> str:
 
 def _write_pairs(out: Path, pairs: Sequence[Pair]) -> None:
     """Writes the judged pairs, for ``handpicked inspect``."""
-    write_text(out / "pairs.jsonl", "".join(to_json(pair) + "\n" for pair in pairs), private=True)
+    write_text(out / PAIRS, "".join(to_json(pair) + "\n" for pair in pairs), private=True)
 
 
 def calibrate(
@@ -160,6 +186,7 @@ def calibrate(
     no model is called. Raises ConfigError where none are stored, or where ``judges`` have no ``out`` for what
     they say.
     """
+    _refuse_foreign(out)
     known = read_labelled(labelled, verdicts)
     said = [
         f"{given_name(labelled)}: {known.format}, {len(known.pairs)} labelled pairs, "
@@ -174,7 +201,7 @@ def calibrate(
         found = _judged(known.pairs, judges, out, [], progress)
         said.append(read_counts(found))
     if out is not None:
-        write_verdicts(out / "verdicts.jsonl", found)
+        write_verdicts(out / VERDICTS, found)
     return _finished(found, known.pairs, out, said, labels=known.labels)
 
 
@@ -262,11 +289,12 @@ def replay_file(
     name the models that are compared. With ``out``, also written there; where the reviews come with the
     answers, ``handpicked inspect`` can open it.
     """
+    _refuse_foreign(out)
     replayed = replay(reviews, reversed_, a, b)
     verdicts, pairs = _one_way(replayed.verdicts, replayed.pairs, a, b)
     said = [f"{given_name(reviews)}: {replayed.format}, {len(verdicts)} pairs", *replayed.notes]
     if out is not None and verdicts:
-        write_verdicts(out / "verdicts.jsonl", verdicts)
+        write_verdicts(out / VERDICTS, verdicts)
     if out is not None and pairs:
         _write_pairs(out, pairs)
     known = {key(v) for v in verdicts if v.length_a + v.length_b > 0}
@@ -338,7 +366,7 @@ def _finished(
     votes = None if out is None else people.votes_on(out, pairs, verdicts)
     results = Judgements(len(verdicts), found, grades or {}, votes)
     if out is not None:
-        write_json(out / "judgements.json", results)
+        write_json(out / JUDGEMENTS, results)
         page = render_judged(results, pairs, verdicts, sentences(results), said)
         write_text(out / PAGE, page, private=True)  # it holds the pairs
     return Judged(results, tuple(said), tuple(verdicts))

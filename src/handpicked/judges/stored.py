@@ -28,6 +28,16 @@ def write_verdicts(file: Path, verdicts: Iterable[Verdict]) -> None:
     aside.replace(file)
 
 
+def holds_verdicts(file: Path) -> bool:
+    """Whether the first line of a file is a verdict of ours."""
+    try:
+        with file.open(encoding="utf-8", errors="surrogatepass") as lines:
+            verdict_of(json.loads(next(lines, "")))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return False
+    return True
+
+
 def read_verdicts(file: Path) -> list[Verdict]:
     """The verdicts of a file of ours. Raises PoolError naming the line that is none."""
     with file.open(encoding="utf-8", errors="surrogatepass") as lines:

@@ -29,6 +29,7 @@ from handpicked._version import __version__
 from handpicked.errors import EndpointError, MissingPart, StoreError
 from handpicked.records import LINE
 from handpicked.secrets import masked
+from handpicked.store.foreign import refuse_foreign
 from handpicked.store.versions import (
     Dependencies,
     Versions,
@@ -42,6 +43,16 @@ log = logging.getLogger(__name__)
 LAYOUT = 2
 READS = (1, 2)
 """Layouts of run folders that are read. Manifests of layout 1 noted no versions."""
+WRITTEN = (
+    "experiment.json",
+    "results.json",
+    "report.html",
+    "report.md",
+    "prompts.jsonl",
+    "benchmarks.json",
+    "run.log",
+)
+"""Files that a run writes beside the folders of its stages."""
 MANIFEST = "stage.json"
 STARTED = ".started.json"
 LOST = "lost"
@@ -492,6 +503,7 @@ def open_run(
                 f"reads {' and '.join(map(str, READS))}). Choose another folder with "
                 "-o, or delete it to start over."
             )
+        refuse_foreign(folder, WRITTEN, ours=layout.is_file())
         holder = folder / ".holder"
         lock = FileLock(str(folder / ".lock"), timeout=0)
         try:

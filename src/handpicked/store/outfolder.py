@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from handpicked.errors import StoreError
 from handpicked.store import writing
+from handpicked.store.foreign import refuse_foreign
 
 MANIFEST = "manifest.json"
 ASIDE = ".handpicked-unfinished"
@@ -34,7 +35,7 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
         existed = out.is_dir()
         out.mkdir(parents=True, exist_ok=True)
         aside = out / ASIDE
-        _refuse_foreign(out, names)
+        refuse_foreign(out, names, ours=aside.is_dir() or _is_ours(out / MANIFEST))
         aside.mkdir(exist_ok=True)
         lock = FileLock(str(aside / ".lock"), timeout=0)
         try:
@@ -54,16 +55,6 @@ def filling(out: Path, names: Sequence[str]) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
             if not complete and not existed:
                 _remove_if_empty(out)
-
-
-def _refuse_foreign(out: Path, names: Sequence[str]) -> None:
-    """Refuse to overwrite foreign files: a manifest or an unfinished run of handpicked must be there."""
-    taken = [name for name in names if (out / name).exists()]
-    if taken and not (out / ASIDE).is_dir() and not _is_ours(out / MANIFEST):
-        raise StoreError(
-            f"{out} already holds {taken[0]}, which handpicked did not write there. "
-            "Choose another folder with -o, or move it away."
-        )
 
 
 def _is_ours(manifest: Path) -> bool:
