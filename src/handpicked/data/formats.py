@@ -23,6 +23,7 @@ from handpicked.data.turns import (
     listed_turns,
     literal,
     read_turn,
+    text_of_blocks,
     tools_in,
     turns_of,
     zipped,
@@ -83,16 +84,18 @@ class Beside:
         system = _system(row, self.system)
         if system and turns[0].content != system[0].content:
             turns = system + turns
-        thought = row.get(self.reasoning) if self.reasoning is not None else None
-        if (
-            isinstance(thought, str)
-            and thought.strip(BLANK)
-            and turns[-1].role == "assistant"
-            and not turns[-1].reasoning
-        ):
+        thought = self.thought(row)
+        if thought and turns[-1].role == "assistant" and not turns[-1].reasoning:
             turns = [*turns[:-1], replace(turns[-1], reasoning=thought)]
         tools = tools_in(row.get(self.tools)) if self.tools is not None else ""
         return [replace(turns[0], tools=tools), *turns[1:]] if tools else turns
+
+    def thought(self, row: Row) -> str:
+        """The row's thought, which may be the only one of a list (s1K); blank where there is none."""
+        said = row.get(self.reasoning) if self.reasoning is not None else None
+        if isinstance(said, list) and len(said) == 1:
+            said = said[0]
+        return said if isinstance(said, str) and said.strip(BLANK) else ""
 
     def value(self, row: Row, column: str) -> float | None:
         """The value of a ``derived`` column: by how much the chosen answer is rated
@@ -143,7 +146,7 @@ class Pairs:
         elif isinstance(answer, Mapping):
             said = read_turn(answer, self.response, 0)
         else:
-            if answer is None and not self._thinks(row):
+            if answer is None and not self.beside.thought(row):
                 raise BadRow(_absent(self.response, row))
             said = [Message("assistant", self._undoubled(_text(answer, self.response, row), question, row))]
         if any(turn.role == "user" for turn in said):  # the whole conversation, with its prompt
@@ -160,10 +163,6 @@ class Pairs:
         if question is None and not further:
             raise BadRow(_absent(self.prompt, row))
         return [instruction_turn(text, further)]
-
-    def _thinks(self, row: Row) -> bool:
-        thought = row.get(self.beside.reasoning) if self.beside.reasoning is not None else None
-        return isinstance(thought, str) and bool(thought.strip(BLANK))
 
     def _undoubled(self, answer: str, question: Any, row: Row) -> str:
         """The chosen answer without the prompt that it begins with, where the rejected
@@ -415,7 +414,11 @@ def _history(history: Any) -> list[Message]:
 
 
 def _system(row: Row, field: str | None) -> list[Message]:
-    text = _text(row.get(field), field, row) if field is not None else ""
+    said = row.get(field) if field is not None else None
+    if isinstance(said, list | Mapping):
+        text = text_of_blocks(said, f"field '{field}'")
+    else:
+        text = _text(said, field, row)
     return [Message("system", text)] if text else []
 
 

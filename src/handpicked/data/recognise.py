@@ -9,17 +9,32 @@ from typing import Any
 from handpicked.data import templated
 from handpicked.data.formats import ANSWER_TEXTS, HIGHER, Answers, Beside, Chat, Pairs, RowFormat, Templated
 from handpicked.data.raw import excerpt
-from handpicked.data.turns import REASONING, listed_turns, literal
+from handpicked.data.turns import REASONING, listed_turns, literal, round_of
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.installed import load, names
 
-CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "data", "chosen")
+CHATS = (
+    "messages", "conversations", "conversation", "contents", "dialogue", "dialog", "data", "chosen"
+)  # fmt: skip
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
-RESPONSES = ("output", "response", "completion", "answer", "solution", "chosen")
-SYSTEMS = ("system", "system_prompt", "system_message")
+RESPONSES = ("output", "response", "completion", "attempt", "solution", "answer", "chosen")
+"""A worked solution comes before the bare answer that it ends in."""
+PAIRS = (
+    ("inputs", "targets"),
+    ("input", "target"),
+    ("user", "assistant"),
+    ("human", "assistant"),
+    ("human", "gpt"),
+    ("human", "bot"),
+    ("q", "a"),
+)
+"""Fields that are a prompt and a response only together."""
+SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction")
 TOOLS = ("tools", "functions")
 LABELS = ("label", "kto_tag")
-THOUGHTS = (*REASONING, "complex_cot")
+THOUGHTS = (*REASONING, "complex_cot", "thinking_trajectories")
+FLAGS = ("on", "off", "true", "false", "yes", "no")
+"""What a field says that tells whether a model was to think (Nemotron), and holds no thought."""
 RATED = ("completions", "answers", "responses")
 RATINGS = (
     ("score_chosen", "score_rejected"),
@@ -40,6 +55,14 @@ TEMPLATED = (
     "ASSISTANT:",
 )
 """What shows that a text is a whole conversation in a template."""
+CONVERSATION_IDS = (
+    "message_tree_id",
+    "conversation_id",
+    "thread_id",
+    "session_id",
+    "dialogue_id",
+    "dialog_id",
+)
 KEYS = 64
 INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
 ROLES_OF_MAP = (
@@ -114,7 +137,7 @@ def _with_beside(
         tools=map.get("tools") or first(TOOLS),
         label=map.get("label")
         or next((free[name] for name in LABELS if name in free and _is_label(rows, free[name])), None),
-        reasoning=map.get("reasoning") or (first(THOUGHTS) if isinstance(shape, Pairs) else None),
+        reasoning=map.get("reasoning") or (_thought_field(rows, free) if isinstance(shape, Pairs) else None),
         rejected=first(("rejected",)) if preferred else None,
         ratings=next(((real[one], real[two]) for one, two in RATINGS if one in real and two in real), None),
     )
@@ -125,6 +148,16 @@ def _with_beside(
     if beside.rejected:
         why += f"; {beside.rejected} is kept beside it"
     return replace(shape, beside=beside), why
+
+
+def _thought_field(rows: Sequence[Mapping[str, Any]], free: Mapping[str, str]) -> str | None:
+    """The first of the usual fields that holds thoughts."""
+    for name in THOUGHTS:
+        values = [row.get(free[name]) for row in rows] if name in free else []
+        filled = [value for value in values if value not in (None, "", [])]
+        if values and not (filled and all(str(value).strip().lower() in FLAGS for value in filled)):
+            return free[name]
+    return None
 
 
 def _is_label(rows: Sequence[Mapping[str, Any]], field: str) -> bool:
@@ -156,7 +189,7 @@ def _answers(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowF
 
 def _templated(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """Texts that are whole conversations in a known template."""
-    for field in ("text", "chosen", "conversation", "dialogue", "dialog"):
+    for field in ("text", "chosen", "conversation", "dialogue", "dialog", "chat"):
         values = [row[field] for row in rows if isinstance(row.get(field), str)] if field in fields else []
         names = [name for value in values if (name := templated.template_of(value)) is not None]
         if values and len(names) * 2 >= len(values):
@@ -238,9 +271,15 @@ def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowForm
                 "sharegpt", field, answer
             ), f"field '{field}' is a list of turns with from and value{preferred}"
         if "role" in turn:
+            said = "parts" if "parts" in turn else "content"
             return Chat(
                 "messages", field, answer
-            ), f"field '{field}' is a list of turns with role and content{preferred}"
+            ), f"field '{field}' is a list of turns with role and {said}{preferred}"
+        if (
+            field != "data" and (both := round_of(turn)) is not None
+        ):  # a file's only object has rows in "data"
+            why = f"field '{field}' is a list of rounds with {both[0]} and {both[1]}{preferred}"
+            return Chat("rounds", field, answer), why
     return None
 
 
@@ -263,8 +302,11 @@ def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFor
     prompt = next((name for name in PROMPTS if name in real), None)
     answers = [name for name in RESPONSES if name in real]
     if prompt is None or not answers:
-        return None
-    filled = {name: sum(bool(row.get(real[name])) for row in rows) for name in answers}
+        both = next((pair for pair in PAIRS if all(name in real for name in pair)), None)
+        if both is None:
+            return None
+        prompt, answers = both[0], [both[1]]
+    filled = {name: sum(_says(row.get(real[name])) for row in rows) for name in answers}
     answer = max(answers, key=lambda name: filled[name])
     further = next((name for name in INPUTS.get(prompt, ()) if name in real), None)
     read = [real[name] for name in (prompt, further, answer) if name]
@@ -276,6 +318,11 @@ def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFor
     if pairs.history:
         read.append(pairs.history)
     return pairs, f"rows have the fields {', '.join(read)}"
+
+
+def _says(value: Any) -> float:
+    """How much a value looks like a response: a number counts little, since it may be a count or a grade."""
+    return float(bool(value)) if isinstance(value, str | list | Mapping) else 0.01 * bool(value)
 
 
 def _listed(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> bool:
@@ -305,14 +352,33 @@ def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: s
             "and response are not apart in "
             f"it. Take the rows from before they were templated, with a prompt and a response each."
         )
+    if (turns := _single_turns(rows, fields)) is not None:
+        return f"{where}: {turns}"
     known = (*PROMPTS, *RESPONSES, *CHATS)
-    guesses = (did_you_mean(field, known) for field in fields[:KEYS] if field not in known)
+    guesses = (
+        did_you_mean(field, known)
+        for field in fields[:KEYS]
+        if field not in known and not field.endswith("_id")
+    )
     guess = next((text for text in guesses if text.startswith(" Did")), "")
     return (
         f"{where}: no prompt and response are recognised among the fields "
         f"{_listing(fields) or '(none)'}.{guess} "
         f"Name them, such as --map prompt=question,response=answer (in Python "
         'map={"prompt": "question", "response": "answer"}).'
+    )
+
+
+def _single_turns(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> str | None:
+    """What to do with rows that are one turn each, as in OASST."""
+    said = next((name for name in ("content", "text", "value", "message") if name in fields), None)
+    if said is None or not any(isinstance(row.get("role"), str) for row in rows):
+        return None
+    group = next((name for name in CONVERSATION_IDS if name in fields), None)
+    by = f"the rows of one '{group}'" if group else "the rows of one conversation"
+    return (
+        f"each row is one turn: 'role' says whose, '{said}' what. A row must hold a whole conversation. Gather "
+        f"{by}, in order, in a list 'messages' of objects with role and content."
     )
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from handpicked.data.turns import BLANK, ROLES
+from handpicked.data.turns import BLANK, ROLES, turns_of
 from handpicked.records import Message
 
 
@@ -24,24 +25,49 @@ class _Marks:
 
 _END = r"</s>|<\|endoftext\|>|<eos>|<\|eot_id\|>"
 MARKS = (
-    _Marks("ChatML", re.compile(r"<\|im_start\|>(\w+)\n?"), r"<\|im_end\|>"),
+    _Marks("ChatML", re.compile(r"<\|im_start\|>(\w+)(?:<\|im_sep\|>|\n)?"), r"<\|im_end\|>"),
+    _Marks("Kimi", re.compile(r"<\|im_(system|user|assistant)\|>\w+<\|im_middle\|>"), r"<\|im_end\|>"),
     _Marks(
         "Llama 3",
         re.compile(r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n*"),
         r"<\|eot_id\|>|<\|eom_id\|>|<\|end_of_text\|>",
     ),
+    _Marks("Llama 4", re.compile(r"<\|header_start\|>(\w+)<\|header_end\|>\n*"), r"<\|eot\|>|<\|eom\|>"),
+    _Marks("DeepSeek", re.compile(r"<[｜|](User|Assistant)[｜|]>"), r"<[｜|]end▁of▁sentence[｜|]>"),
+    _Marks(
+        "Command R",
+        re.compile(r"<\|START_OF_TURN_TOKEN\|><\|(SYSTEM|USER|CHATBOT)_TOKEN\|>"),
+        r"<\|END_OF_TURN_TOKEN\|>",
+    ),
+    _Marks("Granite", re.compile(r"<\|start_of_role\|>(\w+)<\|end_of_role\|>"), r"<\|end_of_text\|>"),
     _Marks("Gemma", re.compile(r"<start_of_turn>(\w+)\n?"), r"<end_of_turn>|<eos>"),
     _Marks("Zephyr", re.compile(r"<\|(system|user|assistant)\|>\n?"), rf"<\|end\|>|{_END}"),
     _Marks("Alpaca", re.compile(r"(?:^|(?<=\n))### (Instruction|Input|Response):[ \n]*"), _END),
     _Marks("Guanaco", re.compile(r"### (Human|Assistant|System|User):[ \n]*"), _END),
-    _Marks("Vicuna", re.compile(r"(?:^|(?<=\s)|(?<=</s>))(USER|ASSISTANT):[ \n]?"), _END),
+    _Marks("Vicuna", re.compile(r"(?:^|(?<=\s)|(?<=</s>))(USER|ASSISTANT|FUNCTION RESPONSE):[ \n]?"), _END),
     _Marks("Human and Assistant", re.compile(r"(?:^|\n\n)(Human|Assistant):[ \n]?"), _END),
 )
 _INST = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=\[INST\]|\Z)", re.DOTALL)
+_HARMONY = re.compile(
+    r"<\|start\|>(?P<who>[^<]+)(?:<\|channel\|>(?P<channel>[^<]+))?(?:<\|constrain\|>\w+)?<\|message\|>"
+    r"(?P<said>.*?)(?:<\|(?:end|return|call)\|>|\Z)",
+    re.DOTALL,
+)
+_RECIPIENT = re.compile(r"to=functions\.(\S+)")
+_MISTRAL_SYSTEM = re.compile(r"\[SYSTEM_PROMPT\](.*?)\[/SYSTEM_PROMPT\]", re.DOTALL)
 _SYSTEM = re.compile(r"\s*<<SYS>>\s*(.*?)\s*<</SYS>>\s*", re.DOTALL)
-_BEGIN = re.compile(r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)*\s*")
+_BEGIN = re.compile(
+    r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<[｜|]begin▁of▁sentence[｜|]>|<BOS_TOKEN>)*\s*"
+)
 _PREAMBLE = "Below is an instruction that describes a task"
-_ROLES = {**ROLES, "instruction": "user", "input": "user", "response": "assistant"}
+_ROLES = {
+    **ROLES,
+    "instruction": "user",
+    "input": "user",
+    "response": "assistant",
+    "chatbot": "assistant",
+    "function response": "tool",
+}
 
 
 def template_of(text: str) -> str | None:
@@ -54,7 +80,8 @@ def split(text: str) -> tuple[str, list[Message]] | None:
     """The name of the template of ``text`` and its turns; None where no known one
     shows a prompt and a response.
     """
-    for name, turns in (*((marks.name, _marked(text, marks)) for marks in MARKS), ("Llama 2", _inst(text))):
+    marked = ((marks.name, _marked(text, marks)) for marks in MARKS)
+    for name, turns in (("gpt-oss", _harmony(text)), *marked, ("Llama 2", _inst(text))):
         roles = {turn.role for turn in turns}
         if {"user", "assistant"} <= roles:
             return name, turns
@@ -83,8 +110,27 @@ def _marked(text: str, marks: _Marks) -> list[Message]:
     return turns
 
 
+def _harmony(text: str) -> list[Message]:
+    """The turns of gpt-oss's template; the channel ``analysis`` is the thought of the turn after it."""
+    listed = [_harmony_turn(one) for one in _HARMONY.finditer(text)]
+    return turns_of(listed, "text") if listed and all(turn["role"] in ROLES for turn in listed) else []
+
+
+def _harmony_turn(found: re.Match[str]) -> dict[str, Any]:
+    """One message: of an assistant that calls a function, of the function, or of anybody else."""
+    who, channel, said = found["who"].strip(), (found["channel"] or "").strip(), found["said"]
+    call = _RECIPIENT.search(f"{who} {channel}")
+    if who.startswith("functions."):
+        return {"role": "tool", "name": who.split()[0].removeprefix("functions."), "content": said}
+    role = who.split()[0] if who else ""
+    if call is not None:
+        return {"role": role, "tool_calls": [{"name": call[1], "arguments": said}]}
+    return {"role": role, "channel": channel, "content": said}
+
+
 def _inst(text: str) -> list[Message]:
-    turns: list[Message] = []
+    system = _MISTRAL_SYSTEM.search(text)
+    turns = [Message("system", system[1].strip(BLANK))] if system is not None else []
     for prompt, said in _INST.findall(text):
         system = _SYSTEM.match(prompt)
         if system is not None:

@@ -27,11 +27,28 @@ ROLES = {
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
 """The fields of a turn, or of a row, that may hold a thought."""
 CALLS = ("tool_calls", "function_call", "function_calls")
-CALL_IDS = ("tool_call_id", "tool_use_id", "call_id")
+CALL_IDS = ("tool_call_id", "tool_use_id", "call_id", "toolUseId")
+CALL_PARTS = ("functionCall", "function_call", "toolUse")
+"""The fields of a part that hold a call (Gemini, Bedrock)."""
+RESULT_PARTS = ("functionResponse", "function_response", "toolResult")
+"""The fields of a part that hold what a tool returned (Gemini, Bedrock)."""
+ROUNDS = (
+    ("input", "output"),
+    ("human", "assistant"),
+    ("human", "bot"),
+    ("user", "assistant"),
+    ("user", "bot"),
+    ("prompt", "response"),
+    ("question", "answer"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("query", "response"),
+)
+"""The fields of an object that is a question and its answer (XTuner, Firefly)."""
 UNLEARNED = ("train", "loss")
 """Fields that are false where a turn is not to be learned (axolotl and others)."""
 READ = frozenset(
-    {"role", "from", "content", "value", "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED}
+    {"role", "from", "content", "parts", "value", "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED}
 )  # fmt: skip
 """The fields of a turn that are understood."""
 MOST_LITERAL = 1 << 22
@@ -48,7 +65,8 @@ class BadRow(ValueError):
 def turns_of(listed: list[Any], field: str) -> list[Message]:
     """A list of turns as messages. Bare texts alternate between user and assistant (LIMA, UltraChat).
 
-    A turn of gpt-oss's channel ``analysis`` is the thought of the assistant's turn after it. Raises BadRow.
+    A turn of gpt-oss's channel ``analysis``, or an item ``reasoning`` of OpenAI's Responses, is the thought of
+    the assistant's turn after it. Raises BadRow.
     """
     if not listed:
         raise BadRow(f"field '{field}' is an empty list")
@@ -58,8 +76,8 @@ def turns_of(listed: list[Any], field: str) -> list[Message]:
     analysis = ""
     for index, turn in enumerate(listed):
         for message in read_turn(turn, field, index):
-            if isinstance(turn, Mapping) and turn.get("channel") == "analysis" and not message.calls:
-                analysis = "\n".join(part for part in (analysis, message.content) if part)
+            if _is_analysis(turn) and not message.calls:
+                analysis = "\n".join(part for part in (analysis, message.content, message.reasoning) if part)
             elif analysis and message.role == "assistant" and not message.reasoning:
                 found.append(replace(message, reasoning=analysis))
                 analysis = ""
@@ -68,9 +86,15 @@ def turns_of(listed: list[Any], field: str) -> list[Message]:
     return [*found, Message("assistant", "", reasoning=analysis)] if analysis else found
 
 
+def _is_analysis(turn: Any) -> bool:
+    return isinstance(turn, Mapping) and (
+        turn.get("channel") == "analysis" or (turn.get("type") == "reasoning" and "role" not in turn)
+    )
+
+
 def read_turn(turn: Any, field: str, index: int) -> list[Message]:
     """One turn as a message, after the results of tools that it holds (Anthropic puts them into the
-    user's turn). Raises BadRow.
+    user's turn). A question and its answer in one object are two. Raises BadRow.
     """
     if not isinstance(turn, Mapping):
         raise BadRow(
@@ -78,7 +102,7 @@ def read_turn(turn: Any, field: str, index: int) -> list[Message]:
         )
     said = turn.get("role") or turn.get("from")
     if said is None:
-        raise BadRow(f"turn {index + 1} of '{field}' has no role")
+        return _without_role(turn, f"turn {index + 1} of '{field}'")
     role = ROLES.get(said.lower()) if isinstance(said, str) else None
     if role is None:
         raise BadRow(f"turn {index + 1} of '{field}' has the unknown role {json.dumps(said)[:80]}")
@@ -105,6 +129,31 @@ def read_turn(turn: Any, field: str, index: int) -> list[Message]:
     return [*content.results] if alone else [*content.results, message]
 
 
+def round_of(turn: Turn) -> tuple[str, str] | None:
+    """The fields of an object that is a question and its answer."""
+    return next((both for both in ROUNDS if all(isinstance(turn.get(name), str) for name in both)), None)
+
+
+def _without_role(turn: Turn, where: str) -> list[Message]:
+    """A round of a question and its answer, or an item of OpenAI's Responses that is no message."""
+    kind = turn.get("type")
+    if kind == "reasoning":
+        said = turn.get("content") or turn.get("summary") or []
+        return [Message("assistant", "", reasoning=text_of_blocks(said, where))]
+    if kind == "function_call" and (call := _call(turn)) is not None:
+        return [Message("assistant", "", calls=(replace(call, id=str(turn.get("call_id") or call.id)),))]
+    if kind == "function_call_output":
+        output = turn.get("output")
+        text = output if isinstance(output, str) else json_text(output)
+        return [Message("tool", text, call_id=str(turn.get("call_id") or ""))]
+    both = round_of(turn)
+    if both is None:
+        raise BadRow(f"{where} has no role")
+    system = turn.get("system")
+    before = [Message("system", system)] if isinstance(system, str) and system.strip(BLANK) else []
+    return [*before, Message("user", turn[both[0]]), Message("assistant", turn[both[1]])]
+
+
 @dataclass(frozen=True)
 class _Content:
     """What a turn holds: its text, thought and calls, and the results of tools."""
@@ -118,7 +167,7 @@ class _Content:
 def _content(turn: Turn, is_call: bool, where: str) -> _Content:
     content = turn.get("content")
     if content is None:
-        content = turn.get("value")
+        content = turn.get("value", turn.get("parts"))
     reasoning = next((text for name in REASONING if (text := _thought(turn.get(name)))), "")
     calls, unreadable = _calls_of(turn)
     if isinstance(content, str):
@@ -163,10 +212,10 @@ def _call(value: Any) -> ToolCall | None:
     name = said.get("name")
     if not isinstance(name, str):
         return None
-    found = [said[key] for key in ("arguments", "parameters", "input") if said.get(key) is not None]
+    found = [said[key] for key in ("arguments", "parameters", "input", "args") if said.get(key) is not None]
     arguments: Any = found[0] if found else {}
     quoted = isinstance(arguments, str)
-    id_ = value.get("id")
+    id_ = value.get("id", value.get("toolUseId"))
     return ToolCall(
         name, arguments if quoted else json_text(arguments), id_ if isinstance(id_, str) else "", quoted
     )
@@ -182,7 +231,14 @@ def _blocks(blocks: list[Any], where: str) -> _Content:
     results: list[Message] = []
     for block in blocks:
         kind = block.get("type") if isinstance(block, Mapping) else None
-        if kind in ("thinking", "reasoning", "think"):
+        part = _part(block) if kind is None else None
+        if isinstance(part, ToolCall):
+            calls.append(part)
+        elif part is not None:
+            results.append(part)
+        elif kind is None and isinstance(block, Mapping) and block.get("thought") is True:
+            thoughts.append(_block(block, where))
+        elif kind in ("thinking", "reasoning", "think"):
             thoughts.append(
                 next((text for name in (*REASONING, "text") if (text := _thought(block.get(name)))), "")
             )
@@ -193,6 +249,32 @@ def _blocks(blocks: list[Any], where: str) -> _Content:
         else:
             texts.append(_block(block, where))
     return _Content("".join(texts), "\n".join(thoughts), tuple(calls), tuple(results))
+
+
+def _part(block: Any) -> ToolCall | Message | None:
+    """The call, or the result of a tool, that an untyped part holds (Gemini, Bedrock)."""
+    if not isinstance(block, Mapping):
+        return None
+    call = next((block[name] for name in CALL_PARTS if block.get(name)), None)
+    if call is not None:
+        return _call(call)
+    result = next((block[name] for name in RESULT_PARTS if isinstance(block.get(name), Mapping)), None)
+    if result is None:
+        return None
+    said = result.get("response", result.get("content"))
+    call_id = next((result[name] for name in (*CALL_IDS, "id") if isinstance(result.get(name), str)), "")
+    name = result["name"] if isinstance(result.get("name"), str) else ""
+    return Message("tool", said if isinstance(said, str) else json_text(said), call_id=call_id, name=name)
+
+
+def text_of_blocks(value: Any, where: str) -> str:
+    """The text of a system prompt or a summary that is written as blocks, or as an object with parts.
+
+    Raises BadRow for a block that is not text.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("parts", value.get("content", [value]))
+    return value if isinstance(value, str) else "".join(_block(one, where) for one in value or [])
 
 
 def _result(block: Turn, where: str) -> Message:
@@ -211,7 +293,11 @@ def _block(block: Any, where: str) -> str:
 
 
 def _thought(value: Any) -> str:
-    """A thought that is a text, or blocks of text; anything else that is not empty as JSON."""
+    """A thought that is a text, or blocks of text; anything else that is not empty as JSON. True and false say
+    whether a model was to think, and are no thought.
+    """
+    if isinstance(value, bool):
+        return ""
     if isinstance(value, str):
         return value if value.strip(BLANK) else ""
     if isinstance(value, list) and value and all(isinstance(one, str | Mapping) for one in value):
