@@ -21,11 +21,15 @@ It is a rough figure, good to a factor of about 1.5; allocator waste and framewo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import MissingPart
 from handpicked.models.load import pinned, resolve
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
 
 GIB = 1024**3
 
@@ -70,7 +74,7 @@ def model_size(model: ModelSettings) -> ModelSize:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        config: Any = AutoConfig.from_pretrained(
+        config: PretrainedConfig = AutoConfig.from_pretrained(
             place, revision=pinned(model), trust_remote_code=model.trust_remote_code
         ).get_text_config()
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.config import TrainSettings
 from handpicked.train.estimate import GIB, ModelSize, estimate
@@ -122,7 +122,7 @@ def _least(settings: TrainSettings, machine: Machine, work: Work) -> int:
 def _others(settings: TrainSettings) -> Iterator[tuple[str, TrainSettings]]:
     """Settings that take less memory than these, the mildest change first."""
 
-    def but(**changes: Any) -> TrainSettings:
+    def but(**changes: object) -> TrainSettings:
         return settings.model_copy(update={"launch": "auto", **changes})
 
     if settings.launch != "auto":
