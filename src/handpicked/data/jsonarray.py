@@ -82,12 +82,27 @@ class _Extent:
         return -1
 
 
-class Elements:
-    """The elements of one array, or of a part of one that begins between two elements.
+@dataclass(frozen=True)
+class Place:
+    """Where a part of an array lies that begins between two elements: at the byte ``start`` in ``line``, of
+    ``size`` bytes (``None``: to the end of the file).
+    """
 
-    ``array`` distinguishes brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields
-    by which a row is known again after damage (those of the first row when empty). A row of more than
-    ``max_row`` bytes is not held.
+    start: int = 0
+    line: int = 1
+    size: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.size is None
+
+
+class Elements:
+    """The elements of one array, or of a part of one.
+
+    ``array`` distinguishes brackets from bare objects; ``keys`` are the fields by which a row is known again
+    after damage (those of the first row when empty). A row of more than ``max_row`` bytes is not held.
     """
 
     def __init__(
@@ -96,19 +111,16 @@ class Elements:
         where: str,
         *,
         array: bool,
-        whole: bool,
-        start: int = 0,
-        line: int = 1,
-        size: int | None = None,
+        place: Place = Place(),
         keys: frozenset[str] = frozenset(),
         max_row: int = MAX_ROW,
     ) -> None:
-        self._stream, self._where, self._array, self._whole = stream, where, array, whole
-        self._start = start
-        self._left = size
+        self._stream, self._where, self._array, self._whole = stream, where, array, place.whole
+        self._start = place.start
+        self._left = place.size
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._text, self._at, self._base = "", 0, start
-        self._line, self._counted, self._measured = line, 0, 0
+        self._text, self._at, self._base = "", 0, place.start
+        self._line, self._counted, self._measured = place.line, 0, 0
         self._ended = self._closed = False
         self._clean = True
         self._broken: _Broken | None = None

@@ -63,16 +63,11 @@ def _parsed(stream: IO[bytes], where: str, container: Container, span: Span | No
     elif container.kind == "json document":
         yield document.rows(document.load(stream, where, container.max_row), container.shape)
     else:
-        array = container.kind == "json array"
-        whole = span is None or (part.start == 0 and part.end is None)
         elements = jsonarray.Elements(
             stream,
             where,
-            array=array,
-            whole=whole,
-            start=part.start,
-            line=part.line,
-            size=size,
+            array=container.kind == "json array",
+            place=jsonarray.Place(part.start, part.line, size),
             keys=part.keys if part.start else frozenset(),
             max_row=container.max_row,
         )
