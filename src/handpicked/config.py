@@ -19,7 +19,7 @@ Measure = Literal["tokens", "nltk", "words", "chars"]
 BUNDLED_LM = "bundled:smollm2-135m-instruct"
 BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 
-EXECUTION: dict[str, Any] = {"execution": True}
+EXECUTION: dict[str, object] = {"execution": True}
 """Marks a field that says how the work is done and changes no result: it is in no fingerprint. For a field of
 a section (``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``).
 """
@@ -126,7 +126,7 @@ class ScoreSettings(BaseModel):
     """Seed of ``sample`` and of the scorer's own random draws."""
 
     @property
-    def of_scorers(self) -> dict[str, Any]:
+    def of_scorers(self) -> dict[str, object]:
         """The settings of the scorers themselves."""
         return dict(self.model_extra or {})
 
@@ -156,7 +156,7 @@ class SelectSettings(Strict):
     """
     seed: int = 0
     """Seed of every random choice of this selection."""
-    guards: tuple[str | dict[str, dict[str, Any]], ...] = ()
+    guards: tuple[str | dict[str, dict[str, object]], ...] = ()
     """Guards that drop rows before selection, each ``name``, ``name=value`` or ``{name: {setting: value}}``;
     the name may be ``FILE.py:CLASS``.
     """
@@ -167,7 +167,7 @@ class SelectSettings(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather_options(cls, values: Any) -> Any:
+    def _gather_options(cls, values: object) -> object:
         """Turn both ways of giving a method its settings into ``by`` and ``options``."""
         if not isinstance(values, Mapping):
             return values
@@ -186,14 +186,14 @@ class SelectSettings(Strict):
 
     @field_validator("guards")
     @classmethod
-    def _one_guard_each(cls, guards: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _one_guard_each(cls, guards: tuple[object, ...]) -> tuple[object, ...]:
         if any(len(guard) != 1 for guard in guards if isinstance(guard, dict)):
             raise ValueError(
                 "each guard is a name, or one name with its settings: {repetition: {limit: 0.2}}"
             )
         return guards
 
-    def with_options(self, **options: Any) -> Self:
+    def with_options(self, **options: object) -> Self:
         """The same selection with some settings of its method changed."""
         return self.model_copy(update={"options": {**self.options, **options}})
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from handpicked.errors import ConfigError, HandpickedError, StoreError, first_line
@@ -42,9 +42,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-Query = Callable[[Mapping[str, str]], Any]
+Query = Callable[[Mapping[str, str]], object]
 """Answers a GET by the fields of its query with a value for JSON."""
-Action = Callable[[Mapping[str, Any]], Any]
+Action = Callable[[Mapping[str, object]], object]
 """Answers a POST by its JSON object with a value for JSON."""
 Download = tuple[Callable[[], str], str]
 """What makes the text of a file, and its media type."""
@@ -89,7 +89,7 @@ class LocalServer(ThreadingHTTPServer):
                 f"--port {port} cannot be used: {error.strerror}. Leave it out for a free one."
             ) from error
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Log an early disconnect of the browser without a traceback."""
         log.debug("a connection ended early", exc_info=True)
 
@@ -165,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
             return None
         return where
 
-    def _answer(self, make: Callable[[], Any], kind: str = "application/json") -> None:
+    def _answer(self, make: Callable[[], object], kind: str = "application/json") -> None:
         """The boundary to the browser: the user's mistakes and the disk's refusals
         become messages on the page.
         """
@@ -200,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *words: Any) -> None:
+    def log_message(self, format: str, *words: object) -> None:
         """Requests are not logged: their paths hold the token."""
         log.debug("%s answered", getattr(self, "command", None))  # a silent connection has none
 
@@ -238,7 +238,7 @@ def _is_here(netloc: str) -> bool:
         return False
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _object(body: bytes) -> Mapping[str, object]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.records import Cost
@@ -62,17 +63,18 @@ class Method:
         return given if given in cls.variants else cls.name
 
 
-HIDDEN: Mapping[str, Any] = {"setting": False}
+HIDDEN: Mapping[str, object] = {"setting": False}
 """Metadata of a field that is not a setting."""
 Made = TypeVar("Made", bound=Method)
+Given = TypeVar("Given")
 
 
-def called(name: str) -> dict[str, Any]:
+def called(name: str) -> dict[str, object]:
     """Metadata of a field whose setting has another name."""
     return {"setting": name}
 
 
-def read_by(make: Callable[[Any], Any], kind: Any, missing: str = "") -> dict[str, Any]:
+def read_by(make: Callable[[Given], object], kind: type[Given], missing: str = "") -> dict[str, object]:
     """Metadata of a field that is made of its setting's value of type ``kind``, such as a target
     set of the name of a file.
 
@@ -81,7 +83,7 @@ def read_by(make: Callable[[Any], Any], kind: Any, missing: str = "") -> dict[st
     return {"make": make, "kind": kind, "missing": missing}
 
 
-def parts(missing: str = "", **names: str) -> dict[str, Any]:
+def parts(missing: str = "", **names: str) -> dict[str, object]:
     """Metadata of a field that is a section of settings (a pydantic model), of which a user sets only these:
     each setting's name, and what the section calls it.
     """
@@ -93,12 +95,12 @@ class Setting:
     """One setting of a method: its type with bounds, its default, what it is, and the fields that lead to it."""
 
     name: str
-    kind: Any
-    default: Any
+    kind: object
+    default: object
     about: str
     path: tuple[str, ...]
     execution: bool = False
-    make: Callable[[Any], Any] | None = None
+    make: Callable[[Any], object] | None = None
     missing: str = ""
 
     @property
@@ -205,21 +207,21 @@ def _texts(method: type) -> dict[str, str]:
 
 
 @cache
-def model_of(method: Any) -> type[Any]:
+def model_of(method: Any) -> type[BaseModel]:
     """The settings of a method as a pydantic model, for checking and for the JSON schema."""
     listed: dict[str, Any] = {}
     for one in settings_of(method):
         default = ... if one.required else one.default
         listed[one.name] = (one.kind, Field(default, description=one.about))
     config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, protected_namespaces=())
-    model: type[Any] = create_model(method.__name__, __config__=config, **listed)
+    model: type[BaseModel] = create_model(method.__name__, __config__=config, **listed)
     return model
 
 
 def make(
     method: type[Made],
     name: str,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     say: Callable[[str], str] = str,
     beside: Sequence[str] = (),
 ) -> Made:
@@ -259,7 +261,7 @@ def _needed(name: str, setting: Setting) -> str:
     return f"'{name}' {setting.missing or f'needs this setting: {about[:1].lower()}{about[1:]}.'}"
 
 
-def _wrong(error: Any, say: Callable[[str], str]) -> str:
+def _wrong(error: ErrorDetails, say: Callable[[str], str]) -> str:
     name, given = str(error["loc"][0]), error["input"]
     if error["type"] == "literal_error":
         allowed = [one.strip(" '") for one in error["ctx"]["expected"].replace(" or ", ",").split(",")]
@@ -267,10 +269,10 @@ def _wrong(error: Any, say: Callable[[str], str]) -> str:
     return f"{say(name)}: {given!r} {error['msg'][0].lower()}{error['msg'][1:]}."
 
 
-def _build(method: type[Made], name: str, given: Sequence[tuple[Setting, Any]]) -> Made:
+def _build(method: type[Made], name: str, given: Sequence[tuple[Setting, object]]) -> Made:
     """The instance, with its groups of settings."""
-    direct: dict[str, Any] = {"name": name} if method.variants else {}
-    groups: dict[str, dict[str, Any]] = {}
+    direct: dict[str, object] = {"name": name} if method.variants else {}
+    groups: dict[str, dict[str, object]] = {}
     for setting, value in given:
         made = value if setting.make is None or value is None else setting.make(value)
         if len(setting.path) > 1:

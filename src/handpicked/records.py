@@ -17,7 +17,12 @@ from handpicked.parts import thought_and_answer
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from xxhash import xxh3_128
 
+Json = dict[str, Any]
+"""A JSON object that we wrote ourselves or asked for, whose reader knows the types of its fields. A row or a
+reply that anybody may have written is a ``Mapping[str, object]``, and its reader looks.
+"""
 Turns = Literal["last", "all"]
 Runner = Literal["native", "ray"]
 """Where rows are read and scored: in this process, or on a Ray cluster."""
@@ -108,14 +113,14 @@ class Message:
         """The content without the thought in it. Calls are not part of it."""
         return thought_and_answer(self.content)[1]
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> Json:
         """Its fields for a file: role, content and input, and of the others those that it uses."""
         plain = {"role": self.role, "content": self.content, "input": self.input}
         more = {name: getattr(self, name) for name in _FURTHER}
         return plain | {name: value for name, value in more.items() if value not in ("", (), None)}
 
     @staticmethod
-    def of(fields: Mapping[str, Any]) -> Message:
+    def of(fields: Json) -> Message:
         """The message whose ``fields`` these are, as read from a file."""
         calls = tuple(ToolCall(**call) for call in fields.get("calls", ()))
         return Message(**{**fields, "calls": calls})
@@ -142,7 +147,7 @@ class Example:
     prompt: str
     response: str
     source: str
-    original: Mapping[str, Any]
+    original: Mapping[str, object]
 
 
 class Shard(Protocol):
@@ -200,7 +205,7 @@ class Pool(Protocol):
         """Every row that could not be read: where and why."""
         ...
 
-    def inputs(self) -> Sequence[Mapping[str, Any]]:
+    def inputs(self) -> Sequence[Json]:
         """The files read: path, bytes, sha256, rows."""
         ...
 
@@ -393,7 +398,7 @@ class SelectionSummary:
     """Why rows were rejected, commonest first."""
     unread: tuple[Unread, ...] = ()
     """What rows hold that is not part of the conversation."""
-    exports: Mapping[str, Any] = field(default_factory=dict)
+    exports: Mapping[str, object] = field(default_factory=dict)
     """The exports for other trainers by their names: rows, files, command, and rows that hold something which
     the trainer does not take (``lost``).
     """
@@ -457,7 +462,7 @@ def _further(message: Message) -> Iterator[str]:
         yield from (".weight", f"{message.weight:g}")
 
 
-def _large_id(digest: Any, messages: Sequence[Message]) -> str:
+def _large_id(digest: xxh3_128, messages: Sequence[Message]) -> str:
     """``messages_id`` by pieces: slower for short texts, and without a copy of a long one."""
     for part in _framed(messages):
         encoded = part.encode("utf-8", "surrogatepass")
@@ -474,12 +479,12 @@ def prompt_text(messages: Sequence[Message]) -> str:
     return "\n\n".join(f"{message.role}: {message.text}" for message in messages)
 
 
-def to_json(record: Any) -> str:
+def to_json(record: object) -> str:
     """A record as one line of JSON with its fields in order."""
     return LINE.encode(record)
 
 
-def _fields(record: Any) -> dict[str, Any]:
+def _fields(record: Any) -> dict[str, object]:
     """The fields of a record as they are; ``asdict`` would copy everything first, for
     most of the time of writing.
     """

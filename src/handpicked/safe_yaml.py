@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 MOST_DEPTH = 64
@@ -11,7 +9,7 @@ MOST_NODES = 100_000
 """Nodes of a document with every alias written out."""
 
 
-def checked(text: str) -> tuple[yaml.Node | None, Any]:
+def checked(text: str) -> tuple[yaml.Node | None, object]:
     """The node and the value of a document.
 
     Raises yaml.YAMLError, with its place, for what is not YAML, is nested more than ``MOST_DEPTH`` deep,

@@ -44,7 +44,7 @@ _IN_HEADER = re.compile(
 
 _known: dict[str, None] = {}
 _spellings: re.Pattern[str] | None = None
-_hiding_record: Any = None
+_hiding_record: object = None
 
 
 def protect(*values: str) -> None:
@@ -103,10 +103,10 @@ class Redacting:
         for line in lines:
             self.write(line)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> object:
         return iter(self._stream)
 
 
@@ -155,7 +155,7 @@ def _wrap_records() -> None:
     global _hiding_record
     make = logging.getLogRecordFactory()
 
-    def hiding(*args: Any, **fields: Any) -> logging.LogRecord:
+    def hiding(*args: Any, **fields: object) -> logging.LogRecord:
         return _hide(make(*args, **fields))
 
     _hiding_record = hiding

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from handpicked.config import ScoreSettings
 from handpicked.errors import ConfigError, did_you_mean
@@ -14,7 +15,7 @@ from handpicked.errors import ConfigError, did_you_mean
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def settings_of(model: type[Settings], values: Mapping[str, Any], prefix: str | None = None) -> Settings:
+def settings_of(model: type[Settings], values: Mapping[str, object], prefix: str | None = None) -> Settings:
     """``model`` filled from options of the same names, or from settings that are called
     ``prefix`` and their name.
 
@@ -27,14 +28,14 @@ def settings_of(model: type[Settings], values: Mapping[str, Any], prefix: str | 
         raise ConfigError(*(_explain(mistake, prefix, known) for mistake in error.errors())) from None
 
 
-def assigned(assignments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def assigned(assignments: Sequence[str]) -> tuple[dict[str, object], dict[str, object]]:
     """``NAME=VALUE`` and ``score.NAME=VALUE`` (values are YAML): the settings of the method,
     and those of its scorers.
 
     Raises ConfigError for an assignment of another shape.
     """
-    method: dict[str, Any] = {}
-    scorers: dict[str, Any] = {}
+    method: dict[str, object] = {}
+    scorers: dict[str, object] = {}
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
@@ -50,7 +51,7 @@ def assigned(assignments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]
     return method, scorers
 
 
-def score_settings(values: Mapping[str, Any], **short: Any) -> ScoreSettings:
+def score_settings(values: Mapping[str, object], **short: object) -> ScoreSettings:
     """The settings of scorers from ``values`` and the options of their own that were given.
 
     Raises ConfigError for a value that it does not take.
@@ -59,7 +60,7 @@ def score_settings(values: Mapping[str, Any], **short: Any) -> ScoreSettings:
     return settings_of(ScoreSettings, {**values, **given}, "score.")
 
 
-def _explain(error: Any, prefix: str | None, known: Sequence[str]) -> str:
+def _explain(error: ErrorDetails, prefix: str | None, known: Sequence[str]) -> str:
     name = str(error["loc"][0])
     option = "--" + name.replace("_", "-") if prefix is None else prefix + name
     given = error["input"]

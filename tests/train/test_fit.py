@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from handpicked.config import TrainSettings
-from handpicked.train.estimate import GIB, ModelSize
-from handpicked.train.fit import Work, fit
+from handpicked.train.estimate import GIB, ModelSize, Work
+from handpicked.train.fit import fit
 from handpicked.workers.devices import Device
 from handpicked.workers.machine import CPU, assumed
 

@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 
 def starting_command() -> str:
@@ -14,7 +13,7 @@ def starting_command() -> str:
     return shlex.join(["handpicked", *(word for word in sys.argv[1:] if word not in ("--dry-run", "--json"))])
 
 
-def show(summary: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:
+def show(summary: Mapping[str, object], lines: Sequence[str], as_json: bool) -> None:
     """Print what the work will take, and last the command that starts it."""
     if as_json:
         print(json.dumps({**summary, "start": starting_command()}))

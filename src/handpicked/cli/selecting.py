@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -173,7 +173,11 @@ def select(
 
 
 def _tell(
-    out: Path, rows: Pool, summary: SelectionSummary, agreement: Mapping[str, Any] | None, format: str
+    out: Path,
+    rows: Pool,
+    summary: SelectionSummary,
+    agreement: Mapping[str, Mapping[str, float | None]] | None,
+    format: str,
 ) -> None:
     """What was kept, what was dropped and why, and what to look at before training."""
     from handpicked.scorers.text.of_part import SAID

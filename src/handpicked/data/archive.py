@@ -10,11 +10,11 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from handpicked.data.container import SUFFIXES, is_data, unreadable
 from handpicked.data.remote import cache_folder
@@ -73,7 +73,7 @@ def unpacked(path: Path) -> list[Path] | None:
     return sorted(file for file in place.rglob("*") if file.is_file())
 
 
-def _archive(path: Path) -> Any:
+def _archive(path: Path) -> AbstractContextManager[Iterator[_Member]] | None:
     """The members of an archive as a context, or ``None`` for another file."""
     try:
         with path.open("rb") as file:

@@ -51,13 +51,13 @@ def objects(batch: pa.RecordBatch, needed: Collection[str] | None = None) -> lis
         if needed is None or name in needed:
             damaged.update(broken)
     names = batch.schema.names
-    found: list[Any] = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    found: list[object] = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     for index, damage in damaged.items():
         found[index] = damage
     return found
 
 
-def _values(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
+def _values(column: pa.Array, broken: dict[int, Damage]) -> list[object]:
     """The values of a column as JSON has them; ``broken`` collects the places of those that are not UTF-8."""
     spelled = _spelled(column)
     try:
@@ -68,10 +68,10 @@ def _values(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
     return values if mend is None else [mend(value) for value in values]
 
 
-def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[Any]:
+def _decoded(column: pa.Array, broken: dict[int, Damage]) -> list[object]:
     """The values of a column of which some are not UTF-8."""
 
-    def text(value: Any, place: int) -> Any:
+    def text(value: object, place: int) -> Any:
         if isinstance(value, dict):
             return {text(key, place): text(part, place) for key, part in value.items() if part is not None}
         if isinstance(value, list):
@@ -198,7 +198,7 @@ def _iso(value: int | None, unit: str) -> str | None:
     return f"{'-' if value < 0 else ''}PT{whole}{part}S"
 
 
-def _mender(column: pa.Array) -> Callable[[Any], Any] | None:
+def _mender(column: pa.Array) -> Callable[[object], object] | None:
     """What makes the Python values of this column ones that JSON has; ``None`` where they are so already."""
     if not pa.types.is_nested(column.type):
         return _as_text if _is_binary(column.type) else None
@@ -230,7 +230,7 @@ def _nulls_inside(column: pa.Array) -> bool:
     return False
 
 
-def _mended(value: Any) -> Any:
+def _mended(value: object) -> object:
     if isinstance(value, dict):
         return {_key(key): _mended(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):
@@ -240,12 +240,12 @@ def _mended(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     text = _as_text(key)
     return text if isinstance(text, str) else str(text)
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: object) -> object:
     """Bytes as the text that they are in UTF-8; other values, and other bytes, as they are."""
     if not isinstance(value, bytes):
         return value

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 
@@ -51,11 +51,11 @@ class Reading:
     source_field: str | None
     place: Place
 
-    def source_of(self, row: Mapping[str, Any]) -> str:
+    def source_of(self, row: Mapping[str, object]) -> str:
         value = row.get(self.source_field) if self.source_field else None
         return value if isinstance(value, str) and value else self.source
 
-    def understood(self, value: Any) -> tuple[list[Message], str, str]:
+    def understood(self, value: object) -> tuple[list[Message], str, str]:
         """Messages, prompt and response of a raw row. Raises BadRow with the reason."""
         if not isinstance(value, dict):
             if isinstance(value, Damage):
@@ -110,7 +110,7 @@ def rejects(raw: Raw, rows: Sequence[int], reading: Reading) -> Iterator[Rejecte
 def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str]) -> pa.RecordBatch:
     """The readable rows of ``raw`` as one Arrow batch with ``columns`` in that order."""
     rows: list[int] = []
-    kept: list[Mapping[str, Any]] = []
+    kept: list[Mapping[str, object]] = []
     said: list[list[Message]] = []
     prompts: list[str] = []
     responses: list[str] = []
@@ -128,7 +128,7 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
     for column in columns:
         kind = column_type(column, reading.kinds)
         if column == "row":
-            values: Sequence[Any] = rows
+            values: Sequence[object] = rows
         elif column == "id":
             values = [messages_id(messages) for messages in said]
         elif column == "prompt":
@@ -189,7 +189,7 @@ def column_type(column: str, kinds: Mapping[str, Kind]) -> pa.DataType:
     return {"text": pa.large_string(), "number": pa.float64(), "bool": pa.bool_()}[kinds[column]]
 
 
-def kind_of(values: Sequence[Any], cells: bool = False) -> Kind:
+def kind_of(values: Sequence[object], cells: bool = False) -> Kind:
     """The column type that these values of one field call for; ``cells`` are texts of
     which a number may be one.
     """
@@ -203,13 +203,13 @@ def kind_of(values: Sequence[Any], cells: bool = False) -> Kind:
     return "text"
 
 
-def _as_text(value: Any) -> str | None:
+def _as_text(value: object) -> str | None:
     if value is None:
         return None
     return utf8(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _as_number(value: Any) -> float | None:
+def _as_number(value: object) -> float | None:
     """A number as float64; that of a text which is one (a CSV cell); NaN and what is too large are null."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
@@ -222,17 +222,17 @@ def _as_number(value: Any) -> float | None:
     return None if math.isnan(number) or (isinstance(value, str) and math.isinf(number)) else number
 
 
-CONVERT: Mapping[Kind, Callable[[Any], Any]] = {
+CONVERT: Mapping[Kind, Callable[[object], object]] = {
     "text": _as_text,
     "number": _as_number,
     "bool": lambda value: value if isinstance(value, bool) else None,
 }
 
 
-def _shown(row: Any) -> str:
+def _shown(row: object) -> str:
     return excerpt(json.dumps(row, default=str, ensure_ascii=False))
 
 
-def _json_kind(value: Any) -> str:
+def _json_kind(value: object) -> str:
     names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
     return names.get(type(value), "null")

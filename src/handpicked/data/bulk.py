@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +36,7 @@ def batch_of(
     batch: pa.RecordBatch,
     prompt: pa.Array,
     response: pa.Array,
-    readable: Any,
+    readable: np.ndarray,
     first_row: int,
     reading: Reading,
     columns: Sequence[str],
@@ -111,7 +110,7 @@ def gathered(raw: Raw, reading: Reading, columns: Sequence[str] = ()) -> pa.Reco
 
 def understood(
     batch: pa.RecordBatch, reading: Reading, columns: Sequence[str] = ()
-) -> tuple[pa.Array, pa.Array, Any] | None:
+) -> tuple[pa.Array, pa.Array, np.ndarray] | None:
     """Prompt, response and whether each row is readable (a numpy mask), where these are plain text and
     ``columns`` ask for no messages.
     """
@@ -136,7 +135,7 @@ def understood(
     return prompt, response, _not_blank(prompt) & _not_blank(response) & wanted
 
 
-def _wanted(batch: pa.RecordBatch, label: str | None) -> Any:
+def _wanted(batch: pa.RecordBatch, label: str | None) -> object:
     """Which rows have no label that is false (a numpy mask); ``None`` where the label is no
     column of true and false.
     """
@@ -159,7 +158,7 @@ def _part(response: pa.Array, place: int) -> pa.Array:
     return pa.array(parts, pa.large_string())
 
 
-def _not_blank(column: pa.Array) -> Any:
+def _not_blank(column: pa.Array) -> np.ndarray:
     """Which texts hold more than ASCII white space. Most show it in their first byte."""
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int64, len(column) + 1, 8 * column.offset)
@@ -230,7 +229,7 @@ def _ids(prompt: pa.Array, response: pa.Array) -> pa.Array:
     def size(column: pa.Array) -> pa.Array:
         return pc.binary_length(column).cast(pa.large_string())
 
-    parts: list[Any] = [
+    parts: list[pa.Array] = [
         text("4:user,"),
         size(prompt),
         text(":"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -115,7 +114,7 @@ class ColumnarShard:
         first = row - self.first_row + self.first_in_file + 1
         return Raw(self._objects(batch), range(first, first + batch.num_rows))
 
-    def _objects(self, batch: pa.RecordBatch) -> list[Any]:
+    def _objects(self, batch: pa.RecordBatch) -> list[object]:
         """The rows as objects; one that is larger than a row may be is damaged, and never made an object."""
         over = self._over(batch)
         if not over:
@@ -192,7 +191,7 @@ def _arrow(
     with pa.memory_map(str(path)) as source:
         if container.kind == "arrow file":
             reader = pa.ipc.open_file(source)
-            batches: Any = (reader.get_batch(group) for group in groups)
+            batches: Iterator[pa.RecordBatch] = (reader.get_batch(group) for group in groups)
         else:
             reader = batches = pa.ipc.open_stream(source)
         schema = arrowtypes.workable(reader.schema, str(path))
@@ -269,7 +268,9 @@ def _sizes(path: Path, container: Container) -> tuple[pa.Schema, list[tuple[int,
     with pa.memory_map(str(path)) as source:
         if container.kind == "arrow file":
             reader = pa.ipc.open_file(source)
-            batches: Any = (reader.get_batch(index) for index in range(reader.num_record_batches))
+            batches: Iterator[pa.RecordBatch] = (
+                reader.get_batch(index) for index in range(reader.num_record_batches)
+            )
         else:
             reader = batches = pa.ipc.open_stream(source)
         for batch in batches:

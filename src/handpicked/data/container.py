@@ -11,7 +11,7 @@ import re
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Literal, cast
 
 from handpicked.data.encoding import as_utf8, encoding_of
 from handpicked.data.raw import MAX_ROW
@@ -244,7 +244,7 @@ def _pretty(lines: list[str]) -> bool:
 def _is_a(kind: type, line: str) -> bool:
     """Whether a line is a whole JSON value of this kind."""
     try:
-        found: Any = json.loads(line)
+        found: object = json.loads(line)
     except (ValueError, RecursionError):
         return False
     return isinstance(found, kind)

@@ -35,7 +35,7 @@ MOST_KEYS = 200
 """Fields of an object that may be a row's or a column's names; an object of more is one of rows by id."""
 
 
-def load(stream: IO[bytes], where: str, max_row: int) -> Any:
+def load(stream: IO[bytes], where: str, max_row: int) -> object:
     """The one value of the file. Raises PoolError where it is too large or no JSON."""
     data = bytearray()
     while piece := stream.read(CHUNK):
@@ -52,7 +52,7 @@ def load(stream: IO[bytes], where: str, max_row: int) -> Any:
     return value
 
 
-def rows(value: Any, shape: str) -> Raw:
+def rows(value: object, shape: str) -> Raw:
     """The rows of a value in one of its ``shapes``, by their numbers. Raises PoolError
     where it is not of that shape.
     """
@@ -62,7 +62,7 @@ def rows(value: Any, shape: str) -> Raw:
     return Raw(found, range(1, len(found) + 1))
 
 
-def shapes(value: Any) -> dict[str, list[Any]]:
+def shapes(value: object) -> dict[str, list[Any]]:
     """The lists of rows that a value may be understood as, the likeliest first, each by the words for it."""
     if not isinstance(value, Mapping) or not value:
         return {}
@@ -77,14 +77,13 @@ def shapes(value: Any) -> dict[str, list[Any]]:
     return {shape: part for shape, part in found.items() if part}
 
 
-def _unwrapped(found: list[Any]) -> list[Any]:
+def _unwrapped(found: list[object]) -> list[object]:
     """The rows of a list; where each lies in a field ``row``, as the hub's viewer gives them, that field."""
-    if all(isinstance(row, Mapping) and isinstance(row.get("row"), Mapping) for row in found):
-        return [row["row"] for row in found]
-    return found
+    inner = [row.get("row") if isinstance(row, Mapping) else None for row in found]
+    return inner if all(isinstance(row, Mapping) for row in inner) else found
 
 
-def _by_columns(value: Mapping[str, Any]) -> list[Any] | None:
+def _by_columns(value: Mapping[str, object]) -> list[object] | None:
     """Rows of an object whose fields are columns of one length, of texts and numbers (or of lists of turns)."""
     if not 1 < len(value) <= MOST_KEYS:
         return None
@@ -98,7 +97,7 @@ def _by_columns(value: Mapping[str, Any]) -> list[Any] | None:
     return [{name: (column or {})[place] for name, column in columns.items()} for place in places]
 
 
-def _column(part: Any) -> dict[Any, Any] | None:
+def _column(part: object) -> Mapping[object, object] | None:
     """The values of a column by their places, if it is one."""
     if isinstance(part, list):
         part = dict(enumerate(part))
@@ -108,8 +107,9 @@ def _column(part: Any) -> dict[Any, Any] | None:
     return dict(part) if plain else None
 
 
-def _by_id(value: Mapping[str, Any]) -> list[Any] | None:
+def _by_id(value: Mapping[str, object]) -> list[object] | None:
     """Rows of an object whose values are rows. Its keys become their ``id``."""
-    if not all(isinstance(part, Mapping) and part for part in value.values()):
+    rows = {key: row for key, row in value.items() if isinstance(row, Mapping) and row}
+    if len(rows) < len(value):
         return None
-    return [row if "id" in row else {"id": key, **row} for key, row in value.items()]
+    return [row if "id" in row else {"id": key, **row} for key, row in rows.items()]

@@ -66,5 +66,5 @@ def _region() -> dict[str, str]:
     return {"region": found} if found else {}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

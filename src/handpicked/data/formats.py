@@ -13,7 +13,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from handpicked.data import templated
 from handpicked.data.turns import (
@@ -30,7 +29,7 @@ from handpicked.data.turns import (
 )
 from handpicked.records import Message, Turns, prompt_text
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 UNWANTED = "'{field}' is false: the answer was not wanted, so it is not a demonstration"
 HIGHER = ("overall_score", "score", "rating", "reward", "fine-grained_score")
 """The fields of one of several answers that rate it, higher for a better one."""
@@ -155,7 +154,7 @@ class Pairs:
             return self.beside.around([*system, *said], row)
         return self.beside.around([*before, *self._prompt_turns(question, row), *said], row)
 
-    def _prompt_turns(self, question: Any, row: Row) -> list[Message]:
+    def _prompt_turns(self, question: object, row: Row) -> list[Message]:
         if isinstance(question, list):
             return turns_of(question, self.prompt)
         text = _text(question, self.prompt, row)
@@ -164,7 +163,7 @@ class Pairs:
             raise BadRow(_absent(self.prompt, row))
         return [instruction_turn(text, further)]
 
-    def _undoubled(self, answer: str, question: Any, row: Row) -> str:
+    def _undoubled(self, answer: str, question: object, row: Row) -> str:
         """The chosen answer without the prompt that it begins with, where the rejected
         one begins with it as well.
         """
@@ -290,7 +289,7 @@ class Answers:
         return ratings[0] - ratings[1] if column == "margin" and len(ratings) > 1 else None
 
     @staticmethod
-    def _rated(answers: Sequence[Any]) -> list[tuple[float, str]]:
+    def _rated(answers: Sequence[object]) -> list[tuple[float, str]]:
         """Rating (higher is better) and text of each answer that has both."""
         found: list[tuple[float, str]] = []
         for one in answers:
@@ -397,7 +396,7 @@ def instruction_turn(instruction: str, further: str) -> Message:
     return Message("user", instruction or further)
 
 
-def _history(history: Any) -> list[Message]:
+def _history(history: object) -> list[Message]:
     """LLaMA-Factory history: a list of [question, answer] pairs before the current one."""
     turns: list[Message] = []
     if isinstance(history, str):
@@ -422,7 +421,7 @@ def _system(row: Row, field: str | None) -> list[Message]:
     return [Message("system", text)] if text else []
 
 
-def _text(value: Any, field: str | None, row: Row) -> str:
+def _text(value: object, field: str | None, row: Row) -> str:
     """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is not text."""
     if isinstance(value, str):
         return value
@@ -433,7 +432,7 @@ def _text(value: Any, field: str | None, row: Row) -> str:
     raise BadRow(f"field '{field}' is {kind_name(value)}, not text")
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """A number, or a text that is one (a CSV cell); NaN is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -450,12 +449,12 @@ def _absent(field: str, row: Row) -> str:
     return f"field '{field}' is missing (fields: {', '.join(map(str, row))[:200] or 'none'})"
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     """The value, or ``None`` for NaN, which is none."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _parsed(text: str, field: str) -> Any:
+def _parsed(text: str, field: str) -> object:
     """A list that a CSV or a text column holds as JSON or as a Python literal."""
     found = literal(text)
     if found is None:

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote
 
 from handpicked.data import layout
@@ -102,7 +101,7 @@ def fetch(place: Place, split: str | None, config: str | None) -> tuple[list[Fou
     """
     try:
         listing, remarks = _listed(place)
-        card: Mapping[str, Any] = {}
+        card: Mapping[str, object] = {}
         if layout.CARD in listing.files:
             (text,) = _copies(place, listing, [layout.CARD])
             card = layout.front_matter(text.read_text("utf-8", "replace"), f"{place.name}/{layout.CARD}")
@@ -133,7 +132,7 @@ def is_cached(place: Place) -> bool:
 
 
 def _wanted(
-    place: Place, listing: _Listing, card: Mapping[str, Any], split: str | None, config: str | None
+    place: Place, listing: _Listing, card: Mapping[str, object], split: str | None, config: str | None
 ) -> tuple[list[str], list[str]]:
     """The names of the files to read."""
     if not place.path:

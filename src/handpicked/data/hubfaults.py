@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.errors import first_line
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetInfo
+
 
 LOG_IN = "log in (hf auth login, or HF_TOKEN)"
 
@@ -113,7 +117,7 @@ def _close(name: str, known: Callable[[], Iterable[str]]) -> str:
 def _of_owner(owner: str) -> Iterable[str]:
     from huggingface_hub import HfApi
 
-    found: Iterable[Any] = HfApi().list_datasets(author=owner, limit=500)
+    found: Iterable[DatasetInfo] = HfApi().list_datasets(author=owner, limit=500)
     return [one.id for one in found]
 
 

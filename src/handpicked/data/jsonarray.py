@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from handpicked.data import large
 from handpicked.data.parsing import COMMA_THEN_END, DECODER, broken, encoding_hint, too_large, without_commas
@@ -82,12 +82,27 @@ class _Extent:
         return -1
 
 
-class Elements:
-    """The elements of one array, or of a part of one that begins between two elements.
+@dataclass(frozen=True)
+class Place:
+    """Where a part of an array lies that begins between two elements: at the byte ``start`` in ``line``, of
+    ``size`` bytes (``None``: to the end of the file).
+    """
 
-    ``array`` distinguishes brackets from bare objects; ``whole`` is false for a part; ``keys`` are the fields
-    by which a row is known again after damage (those of the first row when empty). A row of more than
-    ``max_row`` bytes is not held.
+    start: int = 0
+    line: int = 1
+    size: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.size is None
+
+
+class Elements:
+    """The elements of one array, or of a part of one.
+
+    ``array`` distinguishes brackets from bare objects; ``keys`` are the fields by which a row is known again
+    after damage (those of the first row when empty). A row of more than ``max_row`` bytes is not held.
     """
 
     def __init__(
@@ -96,19 +111,16 @@ class Elements:
         where: str,
         *,
         array: bool,
-        whole: bool,
-        start: int = 0,
-        line: int = 1,
-        size: int | None = None,
+        place: Place = Place(),
         keys: frozenset[str] = frozenset(),
         max_row: int = MAX_ROW,
     ) -> None:
-        self._stream, self._where, self._array, self._whole = stream, where, array, whole
-        self._start = start
-        self._left = size
+        self._stream, self._where, self._array, self._whole = stream, where, array, place.whole
+        self._start = place.start
+        self._left = place.size
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._text, self._at, self._base = "", 0, start
-        self._line, self._counted, self._measured = line, 0, 0
+        self._text, self._at, self._base = "", 0, place.start
+        self._line, self._counted, self._measured = place.line, 0, 0
         self._ended = self._closed = False
         self._clean = True
         self._broken: _Broken | None = None
@@ -127,7 +139,7 @@ class Elements:
                 self._more()
             self._at = self._text.find("[") + 1
         while True:
-            rows: list[Any] = []
+            rows: list[object] = []
             lines: list[int] = []
             self._available(rows, lines)
             self._rows_before += len(rows)
@@ -140,7 +152,7 @@ class Elements:
             self._more()
         self._check_end()
 
-    def _available(self, rows: list[Any], lines: list[int]) -> None:
+    def _available(self, rows: list[object], lines: list[int]) -> None:
         """Parse what the buffer holds completely."""
         while not self._closed:
             if self._broken is not None:
@@ -174,7 +186,7 @@ class Elements:
                 return
             self._take(value, begin, end, rows, lines)
 
-    def _decode(self, begin: int) -> tuple[Any, int]:
+    def _decode(self, begin: int) -> tuple[object, int]:
         """The value at ``begin`` and its end. Raises _Fault.
 
         After damage it looks at a little text first: the parser's errors take time in proportion
@@ -200,12 +212,12 @@ class Elements:
         except (ValueError, RecursionError) as error:
             raise _Fault(error, 0, cut=_cut(error, text)) from None
 
-    def _take(self, value: Any, begin: int, end: int, rows: list[Any], lines: list[int]) -> None:
+    def _take(self, value: object, begin: int, end: int, rows: list[object], lines: list[int]) -> None:
         rows.append(self._checked(value, begin, end))
         lines.append(self._line_at(begin))
         self._at = end
 
-    def _checked(self, value: Any, begin: int, end: int) -> Any:
+    def _checked(self, value: object, begin: int, end: int) -> object:
         if not self._clean and NOT_UTF8.search(self._text, begin, end):
             hint = encoding_hint(self._text[begin:end].encode("utf-8", "surrogateescape"))
             return Damage(
@@ -220,12 +232,12 @@ class Elements:
         self._learn(value)
         return value
 
-    def _learn(self, value: Any) -> None:
+    def _learn(self, value: object) -> None:
         if not self.keys and isinstance(value, dict):
             self.keys = frozenset(value)
             self._starts = _row_start(self.keys)
 
-    def _without_commas(self, begin: int, fault: _Fault) -> tuple[Any, int] | None:
+    def _without_commas(self, begin: int, fault: _Fault) -> tuple[object, int] | None:
         """The row at ``begin`` and its end, if all that is wrong with it is a comma before a closing bracket."""
         if fault.at is None or not COMMA_THEN_END.match(self._text, fault.at):
             return None
@@ -249,13 +261,13 @@ class Elements:
             self._starts = _row_start(frozenset([first[1]])) if first else None
         self._at = begin + 1
 
-    def _resume(self, rows: list[Any], lines: list[int]) -> bool:
+    def _resume(self, rows: list[object], lines: list[int]) -> bool:
         """Find the next row after a broken one, which may be broken too. False when more text is needed."""
         text = self._text
         for match in (self._starts or AFTER_OBJECT).finditer(text, self._at):
             begin = _row_at(match) if self._starts else match.end()
             try:
-                value, _ = self._decode(begin)
+                row, _ = self._decode(begin)
             except _Fault as fault:
                 if not self._ended and fault.cut and len(text) - begin <= CHUNK:
                     self._at = match.start()
@@ -263,14 +275,14 @@ class Elements:
                 if self._starts is None and not fault.cut:
                     continue  # it may lie inside the broken row
                 return self._mend(rows, lines, begin)
-            if not self.keys or len(self.keys & value.keys()) * 2 >= len(self.keys):
+            if not self.keys or (isinstance(row, dict) and len(self.keys & row.keys()) * 2 >= len(self.keys)):
                 return self._mend(rows, lines, begin)
         if self._ended:
             return self._mend_last(rows, lines)
         self._at = max(self._at, len(text) - 4096)
         return False
 
-    def _mend_last(self, rows: list[Any], lines: list[int]) -> bool:
+    def _mend_last(self, rows: list[object], lines: list[int]) -> bool:
         """The broken row is the last one, if the file ends as it should."""
         broken, text = self._broken, self._text
         assert broken is not None
@@ -286,14 +298,14 @@ class Elements:
             "are sound. Is the file complete?"
         )
 
-    def _mend(self, rows: list[Any], lines: list[int], end: int) -> bool:
+    def _mend(self, rows: list[object], lines: list[int], end: int) -> bool:
         assert self._broken is not None
         rows.append(Damage(self._broken.reason, self._broken.excerpt))
         lines.append(self._broken.line)
         self._broken, self._at = None, end
         return True
 
-    def _large(self, rows: list[Any], lines: list[int]) -> None:
+    def _large(self, rows: list[object], lines: list[int]) -> None:
         """Read the row that begins here and outgrew a chunk, as bytes. Where it is damaged it
         becomes the buffer's text.
         """
@@ -345,7 +357,7 @@ class Elements:
         self._base, self._line = begin + size, line + newlines
         self._decode_anew(rest)
 
-    def _row_of(self, data: bytearray) -> Any:
+    def _row_of(self, data: bytearray) -> object:
         """The value of these bytes, ``Damage``, or ``BROKEN``."""
         if len(data) > self._max_row:
             return too_large(len(data), self._max_row, data)

@@ -23,7 +23,7 @@ LARGE = 1 << 22
 PIECE = 1 << 20
 
 
-def loads(data: bytes | bytearray) -> Any:
+def loads(data: bytes | bytearray) -> object:
     """The JSON value of these bytes.
 
     Raises:
@@ -43,7 +43,7 @@ def loads(data: bytes | bytearray) -> Any:
     return _replaced(value, lambda text: _text(data, *names[text]) if text in names else text)
 
 
-def _value(data: bytes | bytearray) -> Any:
+def _value(data: bytes | bytearray) -> object:
     return DECODER.decode(data.decode()) if ROUNDED.search(data) else orjson.loads(data)
 
 
@@ -102,7 +102,7 @@ def _cut(data: bytes | bytearray, begin: int, at: int, end: int) -> int:
     return at
 
 
-def _replaced(value: Any, text: Callable[[str], Any]) -> Any:
+def _replaced(value: object, text: Callable[[str], object]) -> Any:
     """The value with every text in it replaced, names too."""
     if isinstance(value, str):
         return text(value)
@@ -111,7 +111,7 @@ def _replaced(value: Any, text: Callable[[str], Any]) -> Any:
     return [_replaced(part, text) for part in value] if isinstance(value, list | tuple) else value
 
 
-def pieces(row: Mapping[str, Any], dumps: Callable[[Mapping[str, Any]], bytes]) -> Iterator[bytes]:
+def pieces(row: Mapping[str, object], dumps: Callable[[Mapping[str, object]], bytes]) -> Iterator[bytes]:
     """What ``dumps`` makes of a row, with its long texts encoded a piece at a time."""
     long: list[str] = []
     mark = uuid.uuid4().hex
@@ -134,7 +134,7 @@ def pieces(row: Mapping[str, Any], dumps: Callable[[Mapping[str, Any]], bytes]) 
     yield rest
 
 
-def is_long(value: Any) -> bool:
+def is_long(value: object) -> bool:
     """Whether there is a long text in a value."""
     waiting = [value]  # no recursion: rows may be nested deeper than Python calls
     while waiting:
@@ -157,7 +157,7 @@ def _escapes(text: str) -> bytes:
         return json.dumps(text)[1:-1].encode()
 
 
-def text_column(texts: Sequence[Any]) -> pa.Array:
+def text_column(texts: Sequence[object]) -> pa.Array:
     """A ``large_string`` column of these texts. Of a long one Arrow would keep UTF-8 twice, in
     the text and in the column.
 

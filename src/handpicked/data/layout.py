@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import yaml
 
@@ -27,7 +26,7 @@ SAME = {"valid": "validation", "val": "validation", "dev": "validation", "eval":
 """Other words for a split."""
 
 
-def front_matter(text: str, where: str) -> Mapping[str, Any]:
+def front_matter(text: str, where: str) -> Mapping[str, object]:
     """The YAML between the first two ``---`` lines of a card; empty where there is none.
 
     Raises PoolError where it is not YAML, since its configs could not be obeyed.
@@ -49,7 +48,7 @@ def front_matter(text: str, where: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def licence(card: Mapping[str, Any]) -> str | None:
+def licence(card: Mapping[str, object]) -> str | None:
     """The licence that a card states, or several of them with commas between."""
     found = card.get("license")
     listed = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str)]
@@ -57,7 +56,7 @@ def licence(card: Mapping[str, Any]) -> str | None:
 
 
 def chosen(
-    files: Sequence[str], card: Mapping[str, Any], where: str, split: str | None, config: str | None
+    files: Sequence[str], card: Mapping[str, object], where: str, split: str | None, config: str | None
 ) -> tuple[list[str], list[str]]:
     """Of ``files`` (relative names) those of a split of a config, in order, and remarks on the choice.
 
@@ -103,13 +102,13 @@ def split_of_name(path: PurePosixPath) -> str | None:
     return next((one[1].lower() for one in found if one is not None), None)
 
 
-def _configs(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _configs(card: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
     listed = card.get("configs")
     found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return {str(one.get("config_name") or "default"): one for one in found}
 
 
-def _config(configs: Mapping[str, Mapping[str, Any]], where: str, wanted: str | None) -> str:
+def _config(configs: Mapping[str, Mapping[str, object]], where: str, wanted: str | None) -> str:
     if wanted is not None and wanted not in configs:
         raise PoolError(f"{where} has no config '{wanted}'.{did_you_mean(wanted, configs)}")
     flagged = [name for name, one in configs.items() if one.get("default") is True]
@@ -121,7 +120,7 @@ def _config(configs: Mapping[str, Mapping[str, Any]], where: str, wanted: str | 
     return usual[0] if wanted is None else wanted
 
 
-def _splits(config: Mapping[str, Any]) -> dict[str, list[str]]:
+def _splits(config: Mapping[str, object]) -> dict[str, list[str]]:
     """The patterns of each split; those of no named split are train's."""
     stated = config.get("data_files")
     splits: dict[str, list[str]] = {}

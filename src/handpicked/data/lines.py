@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
@@ -112,15 +112,15 @@ def _run(held: list[bytes | bytearray | Oversized], line: int, end: int, followi
     """The rows of the one chunk that is ``held``, which is taken out of the list."""
     chunk = held.pop()
     if isinstance(chunk, Oversized):
-        rows: list[Any] = [] if chunk.blank else [too_large(chunk.size, max_row, chunk.head)]
+        rows: list[object] = [] if chunk.blank else [too_large(chunk.size, max_row, chunk.head)]
         return Raw(rows, [line] * len(rows), end, following)
     return Raw(*_rows(chunk, line, max_row), end, following)
 
 
-def _rows(chunk: bytes | bytearray, line: int, max_row: int) -> tuple[list[Any], list[int]]:
+def _rows(chunk: bytes | bytearray, line: int, max_row: int) -> tuple[list[object], list[int]]:
     exact = ROUNDED.search(chunk) is not None
     parts = [chunk] if chunk.find(b"\n") in (-1, len(chunk) - 1) else chunk.split(b"\n")
-    rows: list[Any] = []
+    rows: list[object] = []
     lines: list[int] = []
     for number, part in enumerate(parts, line):
         if not part:
@@ -135,7 +135,7 @@ def _rows(chunk: bytes | bytearray, line: int, max_row: int) -> tuple[list[Any],
 BLANK_LINE = object()
 
 
-def json_row(part: bytes | bytearray, exact: bool) -> Any:
+def json_row(part: bytes | bytearray, exact: bool) -> object:
     """The value of one line, ``Damage``, or ``BLANK_LINE``. ``exact``: it may hold an
     integer that orjson would round.
     """

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,12 @@ from handpicked.data.arrow import int64_array
 from handpicked.data.spooled_rows import write_json_rows, write_tables
 from handpicked.errors import PoolError, first_line
 from handpicked.store import writing
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+    import polars as pl
+
 
 Data = TypeVar("Data")
 
@@ -40,19 +46,19 @@ class Given(ABC, Generic[Data]):
 
     @classmethod
     @abstractmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         """Whether ``data`` is of this kind."""
 
     @abstractmethod
     def spool(self, folder: Path) -> Path:
         """Write all rows to a file in ``folder``. Raises PoolError for rows that cannot be had or written."""
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> object:
         """These rows (ascending) as an object of ``library``, with the columns and types that they had."""
         raise NotImplementedError
 
 
-class PandasFrame(Given[Any]):
+class PandasFrame(Given["pd.DataFrame"]):
     """A pandas DataFrame. A level of its index is a column of the rows where it has a name; ``take`` keeps
     the index as it is.
     """
@@ -60,11 +66,11 @@ class PandasFrame(Given[Any]):
     name = "the pandas DataFrame"
     library = "pandas"
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: pd.DataFrame) -> None:
         super().__init__(data.copy(deep=False))  # so that later changes of its columns are not ours
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return _is(data, "pandas", "DataFrame")
 
     def spool(self, folder: Path) -> Path:
@@ -80,41 +86,41 @@ class PandasFrame(Given[Any]):
             return self._mixed(frame, folder)
         return write_tables(folder / "rows.arrow", table.schema, table.to_batches(), self.name)
 
-    def _mixed(self, frame: Any, folder: Path) -> Path:
+    def _mixed(self, frame: pd.DataFrame, folder: Path) -> Path:
         """Columns of several types in one: row by row, as in a JSON file."""
         plain = frame.astype(object)
         records = plain.where(plain.notna(), None).to_dict("records")
         return write_json_rows(folder / "rows.jsonl", records, self.name)
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> pd.DataFrame:
         return self.data.iloc[rows]
 
 
-class PolarsFrame(Given[Any]):
+class PolarsFrame(Given["pl.DataFrame"]):
     """A polars DataFrame."""
 
     name = "the polars DataFrame"
     library = "polars"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return _is(data, "polars", "DataFrame")
 
     def spool(self, folder: Path) -> Path:
         return _spool_stream(self.data, folder, self.name)
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> pl.DataFrame:
         return self.data[rows.tolist()]
 
 
-class PolarsQuery(Given[Any]):
+class PolarsQuery(Given["pl.LazyFrame"]):
     """A polars LazyFrame: it is computed once, into the file."""
 
     name = "the polars LazyFrame"
     library = "polars"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return _is(data, "polars", "LazyFrame")
 
     def spool(self, folder: Path) -> Path:
@@ -125,18 +131,18 @@ class PolarsQuery(Given[Any]):
             raise PoolError(f"{self.name} cannot be computed: {first_line(error)}") from error
         return self.file
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> pl.DataFrame:
         return sys.modules["polars"].read_ipc(self.file)[rows.tolist()]
 
 
-class HubDataset(Given[Any]):
+class HubDataset(Given["datasets.Dataset"]):
     """A Dataset of the library ``datasets``, with all rows selected, shuffled or mapped before."""
 
     name = "the Dataset"
     library = "datasets"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return _is(data, "datasets", "Dataset")
 
     def spool(self, folder: Path) -> Path:
@@ -144,83 +150,83 @@ class HubDataset(Given[Any]):
         batches = (batch for table in tables for batch in table.to_batches())
         return write_tables(folder / "rows.arrow", self.data.features.arrow_schema, batches, self.name)
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> datasets.Dataset:
         return self.data.select(rows)
 
 
-class ArrowTable(Given[Any]):
+class ArrowTable(Given[pa.Table]):
     """A pyarrow Table."""
 
     name = "the Arrow table"
     library = "pyarrow"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return isinstance(data, pa.Table)
 
     def spool(self, folder: Path) -> Path:
         return write_tables(folder / "rows.arrow", self.data.schema, self.data.to_batches(), self.name)
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> pa.Table:
         return self.data.take(int64_array(rows))
 
 
-class ArrowStream(Given[Any]):
+class ArrowStream(Given[object]):
     """Any object with an Arrow stream: a RecordBatchReader, a relation of DuckDB. Read once."""
 
     name = "the Arrow stream"
     library = "pyarrow"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return hasattr(data, "__arrow_c_stream__")
 
     def spool(self, folder: Path) -> Path:
         self.file = _spool_stream(self.data, folder, self.name)
         return self.file
 
-    def take(self, rows: np.ndarray) -> Any:
+    def take(self, rows: np.ndarray) -> pa.Table:
         with pa.memory_map(str(self.file)) as source:
             return pa.ipc.open_file(source).read_all().take(int64_array(rows))
 
 
-class Columns(Given[Mapping[str, Any]]):
+class Columns(Given[Mapping[str, object]]):
     """One dictionary: lists of one length are columns; anything else is what a JSON file may hold it as."""
 
     name = "the dictionary"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return isinstance(data, Mapping)
 
     def spool(self, folder: Path) -> Path:
-        rows: Iterable[Any] = [self.data]
+        rows: Iterable[object] = [self.data]
         if _are_columns(list(self.data.values())):
             rows = (dict(zip(self.data, row, strict=True)) for row in zip(*self.data.values(), strict=True))
         return write_json_rows(folder / "rows.jsonl", rows, self.name)
 
 
-class ListedRows(Given[list[Any]]):
+class ListedRows(Given[list[object]]):
     """A list of dictionaries. ``take`` gives the same dictionaries back."""
 
     name = "the list"
     library = "list"
 
-    def __init__(self, data: Iterable[Any]) -> None:
+    def __init__(self, data: Iterable[object]) -> None:
         super().__init__(list(data))
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return isinstance(data, list | tuple)
 
     def spool(self, folder: Path) -> Path:
         return write_json_rows(folder / "rows.jsonl", self.data, self.name)
 
-    def take(self, rows: np.ndarray) -> list[Any]:
+    def take(self, rows: np.ndarray) -> list[object]:
         return [self.data[row] for row in rows.tolist()]
 
 
-class StreamedRows(Given[Iterable[Any]]):
+class StreamedRows(Given[Iterable[object]]):
     """Anything else that yields dictionaries: a generator, an IterableDataset. Read once, never kept in
     memory.
     """
@@ -228,7 +234,7 @@ class StreamedRows(Given[Iterable[Any]]):
     name = "the iterable"
 
     @classmethod
-    def knows(cls, data: Any) -> bool:
+    def knows(cls, data: object) -> bool:
         return isinstance(data, Iterable) and not isinstance(data, str | bytes | bytearray)
 
     def spool(self, folder: Path) -> Path:
@@ -264,7 +270,7 @@ def given(data: Any, split: str | None = None) -> Given[Any]:
 
 
 @contextmanager
-def as_file(data: Any, name: str) -> Iterator[Path]:
+def as_file(data: object, name: str) -> Iterator[Path]:
     """The file that ``data`` names, or where it is an object a temporary file of its rows, which messages
     call ``name``.
 
@@ -284,7 +290,7 @@ def as_file(data: Any, name: str) -> Iterator[Path]:
         spool.forget(folder)
 
 
-def _of_split(splits: Mapping[str, Any], split: str | None) -> Any:
+def _of_split(splits: Mapping[str, object], split: str | None) -> object:
     names = ", ".join(splits) or "none"
     if split is not None and split not in splits:
         raise PoolError(f"split: the DatasetDict has no split '{split}'; it has {names}")
@@ -295,7 +301,7 @@ def _of_split(splits: Mapping[str, Any], split: str | None) -> Any:
     return splits[split]
 
 
-def _spool_stream(data: Any, folder: Path, name: str) -> Path:
+def _spool_stream(data: object, folder: Path, name: str) -> Path:
     """The rows of an object with Arrow's stream protocol, written as they come."""
     try:
         reader = pa.RecordBatchReader.from_stream(data)
@@ -305,7 +311,7 @@ def _spool_stream(data: Any, folder: Path, name: str) -> Path:
     return write_tables(folder / "rows.arrow", reader.schema, batches, name)
 
 
-def _is(data: Any, library: str, name: str) -> bool:
+def _is(data: object, library: str, name: str) -> bool:
     """Whether ``data`` is of a class of a library, where that has been imported."""
     kind = getattr(sys.modules.get(library), name, None)
     return kind is not None and isinstance(data, kind)
@@ -319,5 +325,5 @@ def _are_columns(values: Sequence[Any]) -> bool:
     return len({len(value) for value in values}) == 1 and not of_rows
 
 
-def _kind(data: Any) -> str:
+def _kind(data: object) -> str:
     return type(data).__name__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from handpicked.data.raw import Damage, excerpt
 
@@ -28,7 +27,7 @@ def _no_value(_: str) -> None:
 DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value)
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str) -> object:
     """The value of a text, or ``Damage``. A comma after it, and before a closing bracket in it, is let pass."""
     text = text.removeprefix("\ufeff")
     try:

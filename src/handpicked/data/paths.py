@@ -8,7 +8,6 @@ import glob
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from handpicked.data import hub, layout, named
 from handpicked.data.archive import unpacked
@@ -134,7 +133,7 @@ def _folder(folder: Path, split: str | None, config: str | None, remarks: list[s
     return [Found(_readable(below[name]), str(below[name]), origin) for name in names]
 
 
-def _card(folder: Path) -> Mapping[str, Any]:
+def _card(folder: Path) -> Mapping[str, object]:
     """What the README.md of a folder says of its files; nothing where there is none."""
     file = folder / layout.CARD
     if not file.is_file():

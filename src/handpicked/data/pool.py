@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from handpicked.data import batch, unread
 from handpicked.data.columnar import ColumnarShard
@@ -17,7 +16,7 @@ from handpicked.data.objects import Given
 from handpicked.data.raw import between
 from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
-from handpicked.records import AtHand, Example, Rejected, Turns, Unread
+from handpicked.records import AtHand, Example, Json, Rejected, Turns, Unread
 
 FileShard = TextShard | ColumnarShard
 
@@ -44,7 +43,7 @@ class FilePool:
     columns that a shard can read; ``given`` is the object that the rows come from, where it was one.
     """
 
-    given: Given[Any] | None = None
+    given: Given[object] | None = None
 
     def __init__(self, files: Sequence[File], why: str) -> None:
         self.files = tuple(files)
@@ -54,7 +53,7 @@ class FilePool:
         self.shards: Sequence[FileShard] = [shard for file in files for shard in file.shards]
         self.fields = tuple(files[0].reading.kinds)
         self.turns: Turns = files[0].reading.turns
-        self._inputs: list[Mapping[str, Any]] | None = None
+        self._inputs: list[Json] | None = None
         self._unread: Sequence[Unread] | None = None
 
     @property
@@ -73,7 +72,7 @@ class FilePool:
         for shard in self.shards:
             yield from shard.rejected()
 
-    def inputs(self) -> Sequence[Mapping[str, Any]]:
+    def inputs(self) -> Sequence[Json]:
         """See ``records.Pool``: path (its URL, where it was fetched), bytes, sha256, rows, format and
         container of each file, and what pins it (commit, etag) with its licence, where these are known.
         """

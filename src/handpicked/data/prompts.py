@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from handpicked.data import paths as where_from
 from handpicked.data.formats import Chat, instruction_turn
@@ -66,7 +65,7 @@ def read_prompts(
     return list(found.values())
 
 
-def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, object]]]:
     """The rows of the file, each with its place."""
     for place, row in file_rows(path, (*map.values(), *TEXTS, *CHATS)):
         if not isinstance(row, dict):
@@ -76,7 +75,7 @@ def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str
         yield place, row
 
 
-def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Prompt:
+def _prompt(row: Mapping[str, object], test_set: str, map: Mapping[str, str]) -> Prompt:
     real = {str(key).lower(): key for key in row}
     messages, reference = _prompt_of(row, real, map)
     if not any(message.content.strip(BLANK) for message in messages if message.role != "system"):
@@ -87,7 +86,7 @@ def _prompt(row: Mapping[str, Any], test_set: str, map: Mapping[str, str]) -> Pr
 
 
 def _prompt_of(
-    row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str]
+    row: Mapping[str, object], real: Mapping[str, str], map: Mapping[str, str]
 ) -> tuple[list[Message], str | None]:
     """The turns that ask, and the answer that the row itself may hold."""
     for name in CHATS:
@@ -117,7 +116,7 @@ def _prompt_of(
 
 
 def _further(
-    row: Mapping[str, Any], real: Mapping[str, str], map: Mapping[str, str], field: str
+    row: Mapping[str, object], real: Mapping[str, str], map: Mapping[str, str], field: str
 ) -> tuple[str, str | None]:
     """The further input of an instruction, and the answer beside it: of the row's own fields
     or of the first instance.
@@ -134,7 +133,7 @@ def _further(
     return (further if isinstance(further, str) else ""), None
 
 
-def _from_turns(row: Mapping[str, Any], field: str, first: bool) -> tuple[list[Message], str | None]:
+def _from_turns(row: Mapping[str, object], field: str, first: bool) -> tuple[list[Message], str | None]:
     messages = Chat("prompts", field).messages(row)
     if first:
         return messages[:1], None
@@ -145,7 +144,7 @@ def _from_turns(row: Mapping[str, Any], field: str, first: bool) -> tuple[list[M
 
 
 def _named(
-    row: Mapping[str, Any], real: Mapping[str, str], names: tuple[str, ...], chosen: str | None
+    row: Mapping[str, object], real: Mapping[str, str], names: tuple[str, ...], chosen: str | None
 ) -> str | None:
     """The text of the chosen field, or of the first of the usual ones that has one
     (MT-Bench lists one a turn).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -71,19 +71,19 @@ def read(
     return _pool(parts, remarks, (map or {}).get("source", "source"), turns)
 
 
-def is_pool(data: Any) -> TypeGuard[Pool]:
+def is_pool(data: object) -> TypeGuard[Pool]:
     """Whether ``data`` is a pool already."""
     return hasattr(data, "shards") and hasattr(data, "rejected") and hasattr(data, "examples")
 
 
-def _are_paths(data: Any) -> bool:
+def _are_paths(data: object) -> bool:
     if isinstance(data, list | tuple):
         return all(isinstance(one, str | Path) for one in data)
     return isinstance(data, str | Path)
 
 
 def _of_object(
-    given: objects.Given[Any],
+    given: objects.Given[object],
     format: str | None,
     map: Mapping[str, str] | None,
     turns: Turns,
@@ -144,7 +144,7 @@ class _Part:
     container: Container
     spans: list[text.Span] | None
     groups: list[columnar.Group]
-    format: Any
+    format: RowFormat
     why: str
     kinds: dict[str, Kind]
 
@@ -217,7 +217,7 @@ def _with_derived(kinds: dict[str, Kind], shape: RowFormat) -> dict[str, Kind]:
 
 
 def _recognised(
-    sample: Sequence[Mapping[str, Any]],
+    sample: Sequence[Mapping[str, object]],
     path: Path,
     format: str | RowFormat | None,
     map: Mapping[str, str] | None,
@@ -228,7 +228,7 @@ def _recognised(
 
 
 def _document_shape(
-    row: Mapping[str, Any], path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None
+    row: Mapping[str, object], path: Path, format: str | RowFormat | None, map: Mapping[str, str] | None
 ) -> str | None:
     """Where the only object of a file holds its rows, or ``None`` where it is a row itself.
 
@@ -247,8 +247,10 @@ def _document_shape(
     raise mistakes[min(1, len(mistakes) - 1)]
 
 
-def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Sequence[Mapping[str, Any]]:
-    runs: Any = spans[0].held if spans[0].held is not None else text.stream_rows(path, container, spans[0])
+def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Sequence[Mapping[str, object]]:
+    runs: Iterable[Raw] = (
+        spans[0].held if spans[0].held is not None else text.stream_rows(path, container, spans[0])
+    )
     run: Raw = next(iter(runs), Raw([], []))
     head = run.rows[:SAMPLE]
     rows = [row for row in head if isinstance(row, dict)]
@@ -258,7 +260,7 @@ def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Se
     return rows
 
 
-def _no_objects(file: Path, head: Sequence[Any]) -> str:
+def _no_objects(file: Path, head: Sequence[object]) -> str:
     path = spool.given_name(file)
     damaged = next((row for row in head if isinstance(row, Damage)), None)
     if damaged is not None:
@@ -285,8 +287,8 @@ def _no_objects(file: Path, head: Sequence[Any]) -> str:
 
 def _columnar_sample(
     path: Path, container: Container, groups: list[columnar.Group]
-) -> list[Mapping[str, Any]]:
-    rows: list[Mapping[str, Any]] = []
+) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = []
     first = next((group for group in groups if group.rows), None)
     if first is not None:
         for batch in columnar.head(path, container, first, SAMPLE):
@@ -296,8 +298,8 @@ def _columnar_sample(
     return [row for row in rows[:SAMPLE] if isinstance(row, dict)]
 
 
-def _shards(part: _Part, reading: Reading, first: int) -> list[Any]:
-    shards: list[Any] = []
+def _shards(part: _Part, reading: Reading, first: int) -> list[text.TextShard | columnar.ColumnarShard]:
+    shards: list[text.TextShard | columnar.ColumnarShard] = []
     in_file = 0
     for span in part.spans or []:
         shards.append(text.TextShard(part.path, part.container, span, reading, first + in_file, in_file))

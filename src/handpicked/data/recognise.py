@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from handpicked.data import templated
 from handpicked.data.formats import ANSWER_TEXTS, HIGHER, Answers, Beside, Chat, Pairs, RowFormat, Templated
@@ -94,7 +93,7 @@ ADDED = "handpicked.formats"
 
 
 def recognise(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, object]],
     where: str,
     format: str | None = None,
     map: Mapping[str, str] | None = None,
@@ -120,7 +119,11 @@ def recognise(
 
 
 def _with_beside(
-    shape: RowFormat, why: str, rows: Sequence[Mapping[str, Any]], fields: list[str], map: Mapping[str, str]
+    shape: RowFormat,
+    why: str,
+    rows: Sequence[Mapping[str, object]],
+    fields: list[str],
+    map: Mapping[str, str],
 ) -> tuple[RowFormat, str]:
     """The format with the fields of the conversation that lie beside its turns, as ``map`` names
     them or by their usual names.
@@ -150,7 +153,7 @@ def _with_beside(
     return replace(shape, beside=beside), why
 
 
-def _thought_field(rows: Sequence[Mapping[str, Any]], free: Mapping[str, str]) -> str | None:
+def _thought_field(rows: Sequence[Mapping[str, object]], free: Mapping[str, str]) -> str | None:
     """The first of the usual fields that holds thoughts."""
     for name in THOUGHTS:
         values = [row.get(free[name]) for row in rows] if name in free else []
@@ -160,7 +163,7 @@ def _thought_field(rows: Sequence[Mapping[str, Any]], free: Mapping[str, str]) -
     return None
 
 
-def _is_label(rows: Sequence[Mapping[str, Any]], field: str) -> bool:
+def _is_label(rows: Sequence[Mapping[str, object]], field: str) -> bool:
     """Whether a field says true or false of each row, as KTO's label does."""
     values = [row.get(field) for row in rows if row.get(field) not in (None, "")]
     return bool(values) and all(
@@ -169,7 +172,7 @@ def _is_label(rows: Sequence[Mapping[str, Any]], field: str) -> bool:
     )
 
 
-def _answers(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+def _answers(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """A prompt with a list of answers, of which one at least is rated."""
     prompt = next((name for name in PROMPTS if name in fields), None)
     for field in RATED if prompt is not None else ():
@@ -187,10 +190,12 @@ def _answers(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowF
     return None
 
 
-def _templated(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+def _templated(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """Texts that are whole conversations in a known template."""
     for field in ("text", "chosen", "conversation", "dialogue", "dialog", "chat"):
-        values = [row[field] for row in rows if isinstance(row.get(field), str)] if field in fields else []
+        values = (
+            [value for row in rows if isinstance(value := row.get(field), str)] if field in fields else []
+        )
         names = [name for value in values if (name := templated.template_of(value)) is not None]
         if values and len(names) * 2 >= len(values):
             templates = " and ".join(dict.fromkeys(names))
@@ -201,7 +206,7 @@ def _templated(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[Ro
 
 
 def _mapped(
-    rows: Sequence[Mapping[str, Any]], fields: list[str], where: str, map: Mapping[str, str]
+    rows: Sequence[Mapping[str, object]], fields: list[str], where: str, map: Mapping[str, str]
 ) -> tuple[RowFormat, str]:
     for role, field in map.items():
         if role not in ROLES_OF_MAP:
@@ -255,7 +260,7 @@ def _named(format: str) -> RowFormat:
     return added
 
 
-def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+def _chat(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """The first of the usual turn fields that holds lists of turns."""
     for field in CHATS:
         turn = _first_turn(rows, field)
@@ -266,24 +271,24 @@ def _chat(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowForm
         if isinstance(turn, str):
             why = f"field '{field}' is a list of texts, read as user and assistant in turn{preferred}"
             return Chat(field, field, answer), why
-        if "from" in turn and "value" in turn:
+        if isinstance(turn, Mapping) and "from" in turn and "value" in turn:
             return Chat(
                 "sharegpt", field, answer
             ), f"field '{field}' is a list of turns with from and value{preferred}"
-        if "role" in turn:
+        if isinstance(turn, Mapping) and "role" in turn:
             said = "parts" if "parts" in turn else "content"
             return Chat(
                 "messages", field, answer
             ), f"field '{field}' is a list of turns with role and {said}{preferred}"
-        if (
-            field != "data" and (both := round_of(turn)) is not None
-        ):  # a file's only object has rows in "data"
+        rows_of_file = field == "data"  # a file's only object has its rows there
+        both = round_of(turn) if isinstance(turn, Mapping) and not rows_of_file else None
+        if both is not None:
             why = f"field '{field}' is a list of rounds with {both[0]} and {both[1]}{preferred}"
             return Chat("rounds", field, answer), why
     return None
 
 
-def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
+def _first_turn(rows: Sequence[Mapping[str, object]], field: str) -> object:
     """The first turn of the first row that has one, if it looks like a turn."""
     for row in rows:
         value = row.get(field)
@@ -296,7 +301,7 @@ def _first_turn(rows: Sequence[Mapping[str, Any]], field: str) -> Any:
     return None
 
 
-def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFormat, str] | None:
+def _pairs(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """A prompt and a response field, ignoring case. Of several response fields, the one with the most values."""
     real = {field.lower(): field for field in reversed(fields)}
     prompt = next((name for name in PROMPTS if name in real), None)
@@ -320,12 +325,12 @@ def _pairs(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> tuple[RowFor
     return pairs, f"rows have the fields {', '.join(read)}"
 
 
-def _says(value: Any) -> float:
+def _says(value: object) -> float:
     """How much a value looks like a response: a number counts little, since it may be a count or a grade."""
     return float(bool(value)) if isinstance(value, str | list | Mapping) else 0.01 * bool(value)
 
 
-def _listed(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> bool:
+def _listed(rows: Sequence[Mapping[str, object]], fields: Sequence[str]) -> bool:
     """Whether all values of one of these fields are texts that list turns, as a CSV holds them."""
     for field in fields:
         values = [row.get(field) for row in rows]
@@ -345,7 +350,7 @@ def _pair_name(prompt: str, further: str | None, answer: str) -> str:
     return f"{prompt}-{answer}"
 
 
-def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: str) -> str:
+def _unrecognised(rows: Sequence[Mapping[str, object]], fields: list[str], where: str) -> str:
     if fields == ["text"] or (len(fields) <= 3 and "text" in fields and _template(rows)):
         return (
             f"{where}: each row is one finished text, in field 'text'{_template(rows)}: prompt "
@@ -369,7 +374,7 @@ def _unrecognised(rows: Sequence[Mapping[str, Any]], fields: list[str], where: s
     )
 
 
-def _single_turns(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> str | None:
+def _single_turns(rows: Sequence[Mapping[str, object]], fields: list[str]) -> str | None:
     """What to do with rows that are one turn each, as in OASST."""
     said = next((name for name in ("content", "text", "value", "message") if name in fields), None)
     if said is None or not any(isinstance(row.get("role"), str) for row in rows):
@@ -382,7 +387,7 @@ def _single_turns(rows: Sequence[Mapping[str, Any]], fields: list[str]) -> str |
     )
 
 
-def _template(rows: Sequence[Mapping[str, Any]]) -> str:
+def _template(rows: Sequence[Mapping[str, object]]) -> str:
     """Which template a finished text shows, in words."""
     text = str(next((row["text"] for row in rows if isinstance(row.get("text"), str)), ""))
     sign = next((sign for sign in TEMPLATED if sign in text), None)

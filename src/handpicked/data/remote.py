@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from handpicked.data import layout
 from handpicked.data.container import is_data
@@ -57,7 +57,7 @@ def fetch(url: str, split: str | None = None, config: str | None = None) -> tupl
     return [_copied(path, sizes[path]) for path in taken], remarks
 
 
-def _card(below: str, sizes: Mapping[str, int]) -> Mapping[str, Any]:
+def _card(below: str, sizes: Mapping[str, int]) -> Mapping[str, object]:
     """What the README.md of a folder says of its files, where it has one."""
     url = below + layout.CARD
     if url not in sizes:

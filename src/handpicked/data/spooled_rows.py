@@ -25,7 +25,7 @@ AS_TEXT = (
 Item = TypeVar("Item")
 
 
-def write_json_rows(file: Path, rows: Iterable[Any], name: str) -> Path:
+def write_json_rows(file: Path, rows: Iterable[object], name: str) -> Path:
     """Write rows as JSON lines; what is not a dictionary is left for the reader to reject. An Example is its
     original row.
 
@@ -88,7 +88,7 @@ def until_it_fails(
         count += rows(item)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value that JSON has no form for as one that it has. Raises TypeError for one that has none."""
     if hasattr(value, "tolist"):  # of NumPy, Arrow or torch
         return finite(value.tolist())
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} is none that JSON has")
 
 
-def _is_no_value(value: Any) -> bool:
+def _is_no_value(value: object) -> bool:
     """Whether it is pandas' NA or NaT, which are not equal to themselves."""
     try:
         return not bool(value == value)

@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
 
 # Modules that do something when imported, belong to the interpreter's own tests and tools, or speak to a
 # display.
@@ -60,7 +59,7 @@ def modules() -> Iterator[ModuleType]:
             yield importlib.import_module(name)
 
 
-def objects(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
+def objects(module: ModuleType) -> Iterator[tuple[str, str, object]]:
     """Kind, full name and object of what a module itself defines: functions, classes and their own methods."""
     package = module.__name__.split(".", 1)[0]
     for name, value in sorted(vars(module).items()):
@@ -79,7 +78,7 @@ def objects(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
             yield "function", f"{module.__name__}.{name}", value
 
 
-def methods(path: str, owner: type) -> Iterator[tuple[str, str, Any]]:
+def methods(path: str, owner: type) -> Iterator[tuple[str, str, object]]:
     """The public methods that a class defines itself; what it inherits belongs to its parent."""
     for name, value in sorted(vars(owner).items()):
         value = getattr(value, "__func__", value)
@@ -87,11 +86,10 @@ def methods(path: str, owner: type) -> Iterator[tuple[str, str, Any]]:
             yield "method", f"{path}.{name}", value
 
 
-def answer(name: str, value: Any) -> str | None:
+def answer(name: str, value: object) -> str | None:
     """Signature (where it is known) and documentation. ``None`` where it has none itself."""
-    documentation = (
-        inspect.cleandoc(value.__doc__) if isinstance(getattr(value, "__doc__", None), str) else ""
-    )
+    own = getattr(value, "__doc__", None)
+    documentation = inspect.cleandoc(own) if isinstance(own, str) else ""
     if " " not in documentation or (isinstance(value, type) and _inherited(value)):
         return None  # nothing, or a bare name, as for the node types of ast
     signature = None

@@ -10,7 +10,7 @@ import csv
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 from handpicked.data import lines
 from handpicked.data.lines import Oversized, line_chunks
@@ -126,7 +126,7 @@ class _Header:
         self.names = cells
         self.unnamed = len(cells) - len(named) > 1
 
-    def row(self, cells: list[str]) -> Any:
+    def row(self, cells: list[str]) -> object:
         """The cells as a row; empty ones beyond the header, or under no name, are nothing."""
         names = self.names
         if len(cells) > len(names) and not any(cells[len(names) :]):
@@ -163,7 +163,7 @@ def csv_rows(
         header = _Header(cells, where)
     except (csv.Error, _Wide) as error:
         raise PoolError(f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}") from error
-    rows: list[Any] = []
+    rows: list[object] = []
     places: list[int] = []
     begun, before = source.end, 0
     while True:
@@ -171,7 +171,7 @@ def csv_rows(
         first = source.number + 1
         try:
             cells = next(reader)
-            row: Any = header.row(cells) if cells else None
+            row: object = header.row(cells) if cells else None
         except StopIteration:
             break
         except _Wide:
@@ -208,7 +208,7 @@ def _reader(source: _Lines, delimiter: str, quoted: bool) -> Iterator[list[str]]
     return csv.reader(source, delimiter=delimiter, strict=True)
 
 
-def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> Any:
+def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> object:
     """The row of a record that outgrew a chunk, or ``None`` where its quote never closes."""
     record = source.rest_of_wide_record()
     if not isinstance(record, bytearray):

@@ -7,7 +7,8 @@ Parquet and Arrow files keep their Arrow types, and those of text files are what
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +16,15 @@ import pyarrow as pa
 from handpicked.data.pool import FilePool
 from handpicked.data.write import original_table
 from handpicked.errors import MissingPart
-from handpicked.records import Pool
+from handpicked.records import Json, Pool
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+    import polars as pl
 
 
-def to_list(pool: Pool, rows: np.ndarray) -> list[dict[str, Any]]:
+def to_list(pool: Pool, rows: np.ndarray) -> list[Json]:
     """The rows (ascending) as dictionaries: those of a list that was given, else what JSON can hold of them
     (dates as text).
     """
@@ -32,7 +38,7 @@ def to_arrow(pool: Pool, rows: np.ndarray) -> pa.Table:
     return original_table(pool, rows.tolist()) if own is None else own
 
 
-def to_pandas(pool: Pool, rows: np.ndarray) -> Any:
+def to_pandas(pool: Pool, rows: np.ndarray) -> pd.DataFrame:
     """The rows (ascending) as a pandas DataFrame. Raises MissingPart without pandas."""
     pandas = _library("pandas")
     own = _own(pool, "pandas", rows)
@@ -42,18 +48,18 @@ def to_pandas(pool: Pool, rows: np.ndarray) -> Any:
     return to_arrow(pool, rows).to_pandas() if columnar else pandas.DataFrame(to_list(pool, rows))
 
 
-def to_polars(pool: Pool, rows: np.ndarray) -> Any:
+def to_polars(pool: Pool, rows: np.ndarray) -> pl.DataFrame:
     """The rows (ascending) as a polars DataFrame. Raises MissingPart without polars, and as ``to_arrow``."""
     polars = _library("polars")
     own = _own(pool, "polars", rows)
     return polars.from_arrow(to_arrow(pool, rows)) if own is None else own
 
 
-def to_dataset(pool: Pool, rows: np.ndarray) -> Any:
+def to_dataset(pool: Pool, rows: np.ndarray) -> datasets.Dataset:
     """The rows (ascending) as a ``datasets.Dataset``. Raises MissingPart without it, and as ``to_arrow``."""
-    datasets = _library("datasets")
+    library = _library("datasets")
     own = _own(pool, "datasets", rows)
-    return datasets.Dataset(to_arrow(pool, rows)) if own is None else own
+    return library.Dataset(to_arrow(pool, rows)) if own is None else own
 
 
 def _own(pool: Pool, library: str, rows: np.ndarray) -> Any:
@@ -62,7 +68,7 @@ def _own(pool: Pool, library: str, rows: np.ndarray) -> Any:
     return given.take(rows) if given is not None and given.library == library else None
 
 
-def _library(name: str) -> Any:
+def _library(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:

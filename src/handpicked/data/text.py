@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import pyarrow as pa
 
@@ -51,7 +51,7 @@ def stream_rows(path: Path, container: Container, span: Span | None = None) -> I
             raise PoolError(f"{path} cannot be read to its end: {error or 'it is cut short'}") from error
 
 
-def _parsed(stream: Any, where: str, container: Container, span: Span | None) -> Iterator[Raw]:
+def _parsed(stream: IO[bytes], where: str, container: Container, span: Span | None) -> Iterator[Raw]:
     part = span or Span()
     size = None if part.end is None else part.end - part.start
     if part.start:
@@ -63,16 +63,11 @@ def _parsed(stream: Any, where: str, container: Container, span: Span | None) ->
     elif container.kind == "json document":
         yield document.rows(document.load(stream, where, container.max_row), container.shape)
     else:
-        array = container.kind == "json array"
-        whole = span is None or (part.start == 0 and part.end is None)
         elements = jsonarray.Elements(
             stream,
             where,
-            array=array,
-            whole=whole,
-            start=part.start,
-            line=part.line,
-            size=size,
+            array=container.kind == "json array",
+            place=jsonarray.Place(part.start, part.line, size),
             keys=part.keys if part.start else frozenset(),
             max_row=container.max_row,
         )
@@ -206,6 +201,6 @@ class TextShard:
             )
             yield from rejects(part, [row + index for index in suspects], self.reading)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Held rows stay at home: a worker reads its span from the file."""
         return {**self.__dict__, "span": replace(self.span, held=None)}

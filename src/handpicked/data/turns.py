@@ -14,7 +14,7 @@ from typing import Any
 from handpicked.parts import thought_and_answer
 from handpicked.records import Message, ToolCall
 
-Turn = Mapping[str, Any]
+Turn = Mapping[str, object]
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
@@ -86,13 +86,13 @@ def turns_of(listed: list[Any], field: str) -> list[Message]:
     return [*found, Message("assistant", "", reasoning=analysis)] if analysis else found
 
 
-def _is_analysis(turn: Any) -> bool:
+def _is_analysis(turn: object) -> bool:
     return isinstance(turn, Mapping) and (
         turn.get("channel") == "analysis" or (turn.get("type") == "reasoning" and "role" not in turn)
     )
 
 
-def read_turn(turn: Any, field: str, index: int) -> list[Message]:
+def read_turn(turn: object, field: str, index: int) -> list[Message]:
     """One turn as a message, after the results of tools that it holds (Anthropic puts them into the
     user's turn). A question and its answer in one object are two. Raises BadRow.
     """
@@ -151,7 +151,7 @@ def _without_role(turn: Turn, where: str) -> list[Message]:
         raise BadRow(f"{where} has no role")
     system = turn.get("system")
     before = [Message("system", system)] if isinstance(system, str) and system.strip(BLANK) else []
-    return [*before, Message("user", turn[both[0]]), Message("assistant", turn[both[1]])]
+    return [*before, Message("user", str(turn[both[0]])), Message("assistant", str(turn[both[1]]))]
 
 
 @dataclass(frozen=True)
@@ -197,14 +197,14 @@ def _calls_of(turn: Turn) -> tuple[tuple[ToolCall, ...], str]:
     return (), ""
 
 
-def calls_in(value: Any) -> tuple[ToolCall, ...]:
+def calls_in(value: object) -> tuple[ToolCall, ...]:
     """Tool calls as OpenAI, Hugging Face and ShareGPT write them: one or a list; nothing where any is none."""
     listed = value if isinstance(value, list) else [value]
     made = [_call(one) for one in listed]
     return tuple(one for one in made if one is not None) if None not in made else ()
 
 
-def _call(value: Any) -> ToolCall | None:
+def _call(value: object) -> ToolCall | None:
     if not isinstance(value, Mapping):
         return None
     function = value.get("function")
@@ -213,12 +213,10 @@ def _call(value: Any) -> ToolCall | None:
     if not isinstance(name, str):
         return None
     found = [said[key] for key in ("arguments", "parameters", "input", "args") if said.get(key) is not None]
-    arguments: Any = found[0] if found else {}
-    quoted = isinstance(arguments, str)
+    arguments: object = found[0] if found else {}
+    text = arguments if isinstance(arguments, str) else json_text(arguments)
     id_ = value.get("id", value.get("toolUseId"))
-    return ToolCall(
-        name, arguments if quoted else json_text(arguments), id_ if isinstance(id_, str) else "", quoted
-    )
+    return ToolCall(name, text, id_ if isinstance(id_, str) else "", isinstance(arguments, str))
 
 
 def _blocks(blocks: list[Any], where: str) -> _Content:
@@ -280,11 +278,11 @@ def text_of_blocks(value: Any, where: str) -> str:
 def _result(block: Turn, where: str) -> Message:
     said = block.get("content")
     text = "".join(_block(one, where) for one in said) if isinstance(said, list) else said
-    call_id = next((block[name] for name in CALL_IDS if isinstance(block.get(name), str)), "")
+    call_id = next((found for name in CALL_IDS if isinstance(found := block.get(name), str)), "")
     return Message("tool", text if isinstance(text, str) else json_text(text), call_id=call_id)
 
 
-def _block(block: Any, where: str) -> str:
+def _block(block: object, where: str) -> str:
     text = block.get("text") if isinstance(block, Mapping) else block
     if isinstance(text, str):
         return text
@@ -292,7 +290,7 @@ def _block(block: Any, where: str) -> str:
     raise BadRow(f"{where} has a content block that is not text ({kind})")
 
 
-def _thought(value: Any) -> str:
+def _thought(value: object) -> str:
     """A thought that is a text, or blocks of text; anything else that is not empty as JSON. True and false say
     whether a model was to think, and are no thought.
     """
@@ -314,7 +312,7 @@ def _weight(turn: Turn) -> float | None:
     return 0.0 if any(turn.get(name) is False for name in UNLEARNED) else None
 
 
-def tools_in(value: Any) -> str:
+def tools_in(value: object) -> str:
     """The tools that a row declares as JSON text: a list, or the text of one. A text that
     is not JSON stays as it is.
     """
@@ -331,12 +329,12 @@ def tools_in(value: Any) -> str:
     return json_text(bare)
 
 
-def _is_bare(tool: Any) -> bool:
+def _is_bare(tool: object) -> bool:
     """Whether a tool is declared as OpenAI's old ``functions`` were."""
     return isinstance(tool, Mapping) and "name" in tool and "function" not in tool and "type" not in tool
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """A value as JSON text in Unicode; a lone surrogate, which UTF-8 has not, as its escape."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     try:
@@ -346,14 +344,14 @@ def json_text(value: Any) -> str:
     return text
 
 
-def unread_fields(listed: Any) -> Iterator[str]:
+def unread_fields(listed: object) -> Iterator[str]:
     """The fields of turns that hold something and are not understood."""
     for turn in listed if isinstance(listed, list) else ():
         if isinstance(turn, dict) and len(turn) > 2 and not turn.keys() <= READ:
             yield from (str(key) for key in turn if key not in READ and turn[key] not in (None, "", [], {}))
 
 
-def literal(text: str) -> Any:
+def literal(text: str) -> object:
     """The list or object that a text holds as JSON or as Python writes it; ``None`` where it holds none.
 
     Numpy writes a list of objects with line ends between them instead of commas.
@@ -373,13 +371,13 @@ def literal(text: str) -> Any:
         return None
 
 
-def listed_turns(value: Any) -> Any:
+def listed_turns(value: object) -> object:
     """The turns that a text lists; any other value as it is."""
     found = literal(value) if isinstance(value, str) and value.lstrip(BLANK)[:1] == "[" else None
     return found if isinstance(found, list) and found and all(map(is_turn, found)) else value
 
 
-def is_turn(value: Any) -> bool:
+def is_turn(value: object) -> bool:
     """Whether a value is an object with a role and something said."""
     return isinstance(value, Mapping) and (
         ("role" in value and any(name in value for name in ("content", *CALLS, *REASONING)))
@@ -387,7 +385,7 @@ def is_turn(value: Any) -> bool:
     )
 
 
-def zipped(columns: Mapping[str, Any]) -> Any:
+def zipped(columns: Mapping[str, object]) -> object:
     """Turns that ``datasets`` turned into lists, one for each of their fields."""
     lists = {name: part for name, part in columns.items() if isinstance(part, list)}
     if not lists or len(lists) < len(columns) or len({len(part) for part in lists.values()}) > 1:
@@ -395,7 +393,7 @@ def zipped(columns: Mapping[str, Any]) -> Any:
     return [dict(zip(lists, turn, strict=True)) for turn in zip(*lists.values(), strict=True)]
 
 
-def kind_name(value: Any) -> str:
+def kind_name(value: object) -> str:
     """What a value is, in a reader's words."""
     if value is None:
         return "null"

@@ -22,7 +22,7 @@ SAMPLE = 1000
 """Rows that are looked at in each file whose rows are not held: reading all of a large text file
 again would double the time.
 """
-EMPTY: tuple[Any, ...] = (None, "", [], {})
+EMPTY: tuple[object, ...] = (None, "", [], {})
 
 
 def unread(shards: Sequence[TextShard | ColumnarShard]) -> tuple[Unread, ...]:
@@ -62,7 +62,7 @@ def known(reading: Reading) -> frozenset[str]:
     )
 
 
-def _rows(rows: Iterable[Any], reading: Reading) -> Counter[str]:
+def _rows(rows: Iterable[object], reading: Reading) -> Counter[str]:
     objects = [row for row in rows if type(row) is dict]
     understood = known(reading)
     names = {name for keys in set(map(tuple, objects)) for name in keys if name not in understood}

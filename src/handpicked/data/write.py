@@ -22,7 +22,7 @@ from handpicked.data import large
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.raw import between
 from handpicked.errors import MissingPart, PoolError, did_you_mean
-from handpicked.records import AtHand, Example, Message, Pool, ToolCall
+from handpicked.records import AtHand, Example, Json, Message, Pool, ToolCall
 from handpicked.store import writing
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def aside(folder: Path, name: str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mapping[str, Any]]:
+def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mapping[str, object]]:
     """The rows as JSON objects: the originals, or converted."""
     count = 0
     understood = frozenset(field for file in pool.files for field in file.reading.format.fields)
@@ -129,7 +129,7 @@ def _shaped(pool: FilePool, rows: Sequence[int], format: str) -> Iterator[Mappin
         )
 
 
-def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
+def _json_lines(path: Path, rows: Iterator[Mapping[str, object]]) -> None:
     with path.open("wb") as file:
         for row in rows:
             if large.is_long(row):
@@ -142,12 +142,12 @@ def _json_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
         os.fsync(file.fileno())
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """What JSON has no form for, as text: dates and decimals by their usual spelling, bytes in hexadecimal."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def json_line(row: Any, plain: Callable[[Any], Any] = _plain) -> bytes:
+def json_line(row: object, plain: Callable[[object], object] = _plain) -> bytes:
     """A row as JSON that every reader takes: NaN and infinity, which JSON has not, are null. ``plain`` makes
     values that JSON has no form for ones that it has.
     """
@@ -161,7 +161,7 @@ def json_line(row: Any, plain: Callable[[Any], Any] = _plain) -> bytes:
         return json.dumps(finite(row), default=plain).encode()
 
 
-def finite(value: Any) -> Any:
+def finite(value: object) -> object:
     """The value with null for every number that is none."""
     if isinstance(value, Mapping):
         return {key: finite(part) for key, part in value.items()}
@@ -199,7 +199,7 @@ def _taken(part: tuple[ColumnarShard, Sequence[int]]) -> list[pa.Table]:
     return [pa.Table.from_batches([batch]) for _, batch in shard.taken(rows)]
 
 
-def _tables(rows: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
+def _tables(rows: Iterator[Mapping[str, object]]) -> Iterator[pa.Table]:
     """JSON rows as Arrow tables of one schema, inferred over all of them."""
     try:
         listed = list(rows)
@@ -298,7 +298,7 @@ def _empty() -> pa.Schema:
     return pa.schema([])
 
 
-def _alpaca(example: Example) -> dict[str, Any]:
+def _alpaca(example: Example) -> dict[str, object]:
     """Alpaca with LLaMA-Factory's history: the last question and answer, and what came before them. A thought
     is text before its answer, and a tool call text after it.
     """
@@ -319,7 +319,7 @@ def _alpaca(example: Example) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sharegpt(example: Example) -> dict[str, Any]:
+def _sharegpt(example: Example) -> dict[str, object]:
     """ShareGPT as LLaMA-Factory reads it: thoughts as text, a turn that only calls tools as
     ``function_call``, tools as JSON text.
     """
@@ -327,7 +327,7 @@ def _sharegpt(example: Example) -> dict[str, Any]:
     return {"conversations": [_from_and_value(turn) for turn in example.messages], **tools}
 
 
-def _from_and_value(turn: Message) -> dict[str, Any]:
+def _from_and_value(turn: Message) -> dict[str, object]:
     only_calls = turn.calls and not turn.content and not turn.reasoning
     calls = [
         {"name": call.name, "arguments": _arguments(call), **({"id": call.id} if call.id else {})}
@@ -339,7 +339,7 @@ def _from_and_value(turn: Message) -> dict[str, Any]:
     return {"from": "function_call" if only_calls else FROM[turn.role], "value": said, **more}
 
 
-def _arguments(call: ToolCall) -> Any:
+def _arguments(call: ToolCall) -> object:
     """The arguments as JSON where they are an object, else as the text that they are."""
     try:
         found = json.loads(call.arguments)
@@ -348,15 +348,15 @@ def _arguments(call: ToolCall) -> Any:
     return found if isinstance(found, dict) else call.arguments
 
 
-def _messages(example: Example) -> dict[str, Any]:
+def _messages(example: Example) -> dict[str, object]:
     return {"messages": [openai_turn(turn) for turn in example.messages], **_declared(example.messages)}
 
 
-def openai_turn(turn: Message) -> dict[str, Any]:
+def openai_turn(turn: Message) -> Json:
     """A turn as OpenAI, TRL and chat templates have it, with all that it says. The arguments of a
     call are as the row has them.
     """
-    said: dict[str, Any] = {"role": turn.role, "content": turn.content}
+    said: Json = {"role": turn.role, "content": turn.content}
     if turn.reasoning:
         said["reasoning_content"] = turn.reasoning
     if turn.calls:
@@ -376,7 +376,7 @@ def openai_turn(turn: Message) -> dict[str, Any]:
     return said if turn.weight is None else {**said, "weight": turn.weight}
 
 
-def _declared(messages: Sequence[Message]) -> dict[str, Any]:
+def _declared(messages: Sequence[Message]) -> dict[str, object]:
     """The tools that a row declares, as a list where they are one."""
     text = tools_of(messages)
     if not text:
@@ -392,14 +392,14 @@ def tools_of(messages: Sequence[Message]) -> str:
     return next((turn.tools for turn in messages if turn.tools), "")
 
 
-def _trl(example: Example) -> dict[str, Any]:
+def _trl(example: Example) -> dict[str, object]:
     """TRL's conversational prompt-completion: loss on the final assistant turn that is learned alone."""
     last = max(index for index, turn in enumerate(example.messages) if turn.learned)
     turns = [openai_turn(turn) for turn in example.messages[: last + 1]]
     return {"prompt": turns[:last], "completion": turns[last:], **_declared(example.messages)}
 
 
-SHAPES: Mapping[str, Callable[[Example], dict[str, Any]]] = {
+SHAPES: Mapping[str, Callable[[Example], dict[str, object]]] = {
     "alpaca": _alpaca,
     "sharegpt": _sharegpt,
     "messages": _messages,
@@ -419,7 +419,7 @@ def is_carried(field: str) -> bool:
     return field not in TRAINERS and "[]." not in field
 
 
-def carried(example: Example, understood: Collection[str]) -> dict[str, Any]:
+def carried(example: Example, understood: Collection[str]) -> dict[str, object]:
     """The fields of a row beside its conversation, which go with it into another shape: sources, ids,
     ratings, the rejected side.
     """

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.endpoint.cache import ReplyCache, request_key
 from handpicked.endpoint.reading import said_in
@@ -25,6 +25,7 @@ from handpicked.endpoint.request import (
 )
 from handpicked.endpoint.wire import RETRIED, Fault, read_reply
 from handpicked.errors import EndpointError
+from handpicked.records import Json
 from handpicked.store import write_text
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def store_results(text: str, cache: Path) -> tuple[int, dict[str, str], dict[str
     return stored, failed, refused
 
 
-def _row(line: str) -> dict[str, Any] | None:
+def _row(line: str) -> Json | None:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -191,12 +192,12 @@ def _row(line: str) -> dict[str, Any] | None:
     return row if isinstance(row, dict) and "custom_id" in row else None
 
 
-def _reason(row: dict[str, Any], response: dict[str, Any]) -> str:
+def _reason(row: dict[str, object], response: dict[str, object]) -> str:
     """What a batch says of a request that failed, on one line."""
     return said_in(_line(row.get("error") or response.get("body") or "no chat completion"))
 
 
-def _object(value: object) -> dict[str, Any]:
+def _object(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 

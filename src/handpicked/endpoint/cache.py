@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -225,7 +224,7 @@ def _kept(row: object) -> Reply:
     )
 
 
-def _excerpt(value: Any) -> str:
+def _excerpt(value: object) -> str:
     try:
         return masked(utf8(json.dumps(value, ensure_ascii=False)))[:80]
     except RecursionError:

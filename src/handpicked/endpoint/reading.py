@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from handpicked.endpoint.request import Reply
 from handpicked.secrets import masked, redacted
@@ -64,7 +63,7 @@ def read_completion(content: str | bytes) -> Reply:
     )
 
 
-def _json(content: str | bytes) -> Any:
+def _json(content: str | bytes) -> object:
     try:
         return json.loads(content)
     except RecursionError:
@@ -75,7 +74,7 @@ def _json(content: str | bytes) -> Any:
         raise Unreadable(f"the reply is not a chat completion{shown}") from None
 
 
-def _error(of: Mapping[str, Any]) -> Unreadable:
+def _error(of: Mapping[str, object]) -> Unreadable:
     """An error object where a reply belongs. Some gateways send it with status 200, the
     true one as its ``code``.
     """
@@ -85,7 +84,7 @@ def _error(of: Mapping[str, Any]) -> Unreadable:
     return Unreadable(f"the endpoint answered with an error: {said}", said, status)
 
 
-def _text(message: Mapping[str, Any], finish: object) -> tuple[str | None, str | None]:
+def _text(message: Mapping[str, object], finish: object) -> tuple[str | None, str | None]:
     """The text of the reply; or None and why there is none. An empty reply that was not cut is ``""``."""
     refusal = message.get("refusal")
     content = message.get("content")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import orjson
@@ -207,7 +207,7 @@ def usual_dialect(settings: Address) -> Dialect:
     return Dialect("max_completion_tokens" if base_url_of(settings) == OPENAI_URL else "max_tokens")
 
 
-def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None) -> dict[str, Any]:
+def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None) -> dict[str, object]:
     """The JSON body of a request. Everything that changes the reply is in it, so it is the cache key as well.
 
     ``dialect`` (default: the usual one of this endpoint) names the limit. Lone surrogates, which JSON files
@@ -216,7 +216,7 @@ def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None
     spoken = dialect or usual_dialect(settings)
     if not settings.model:
         raise ConfigError(f"The endpoint {base_url_of(settings)} needs the name of a model (model: NAME).")
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "model": utf8(settings.model),
         "messages": [{"role": utf8(m.role), "content": utf8(m.content)} for m in request.messages],
         spoken.limit: request.max_tokens,
@@ -230,7 +230,7 @@ def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None
     return body
 
 
-def encoded(body: Mapping[str, Any]) -> bytes:
+def encoded(body: Mapping[str, object]) -> bytes:
     """A body as it is sent and as its key is made of it: JSON in UTF-8, keys sorted, so that
     equal bodies are equal bytes.
     """

@@ -12,7 +12,8 @@ from handpicked.experiment.checks import missing_parts
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import launch_mistakes
 from handpicked.experiment.speeds import guess_size
-from handpicked.train.fit import Fit, Work, fit
+from handpicked.train.estimate import Work
+from handpicked.train.fit import Fit, fit
 from handpicked.workers.machine import GIB, Machine
 
 TOO_LARGE = 20 * GIB

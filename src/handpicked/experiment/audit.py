@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +21,14 @@ import pyarrow.parquet as pq
 
 from handpicked.config import Measure
 from handpicked.experiment.job import Job, Measured, OpenPool, Subset
-from handpicked.records import Pool, Prompt
+from handpicked.records import Completion, Pool, Prompt
 from handpicked.results.selection_audit import RowSample
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import RootVerb, instruction, missing, root_verbs
 from handpicked.scorers.text.words import mix
 from handpicked.selection.methods import measure as measured
 from handpicked.statistics.overlap import Overlap, overlaps
-from handpicked.store import Stage, digest, write_json
+from handpicked.store import Facts, Stage, digest, write_json
 from handpicked.store.versions import Versions
 
 # Versions of the stages' own work, beside those of the scorers they use: raised when their files would hold
@@ -51,7 +50,7 @@ class Audit:
     size), ``overlap``, and the parsed instructions by row, ``None`` without spaCy.
     """
 
-    rows: Mapping[str, Sequence[Any]]
+    rows: Mapping[str, Sequence[object]]
     scores: Sequence[str]
     sets: Mapping[str, RowSample]
     overlap: Sequence[Overlap]
@@ -138,7 +137,7 @@ def document_verbs(
 
 
 def answer_features(
-    job: Job, answers: Mapping[str, Measured]
+    job: Job, answers: Mapping[str, Measured[Completion]]
 ) -> tuple[dict[tuple[str, str], dict[str, float | None]], Stage]:
     """The linguistic features of every answer, by (arm, prompt id)."""
     listed = [answer for measured in answers.values() for answer in measured.records]
@@ -197,7 +196,7 @@ def _look(
     subsets: Mapping[str, Subset],
     measure: Measure,
     tokenizer: str | None,
-) -> Mapping[str, Any]:
+) -> Facts:
     """Write rows.parquet (row, source, length, features, scores) and asked.json
     (instructions); what they hold.
     """

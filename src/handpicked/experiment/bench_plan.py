@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from handpicked.bench import planned
 from handpicked.config import BenchSettings, ModelSettings
 from handpicked.errors import ConfigError, HandpickedError
 from handpicked.experiment import speeds
 from handpicked.progress import duration
+from handpicked.records import Json
 
 
-def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None) -> list[dict[str, Any]]:
+def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None) -> list[Json]:
     """Documents, requests, tokens and hours of every benchmark on a model; hours are ``None`` where its size
     is unknown, as behind an endpoint (``model`` is ``None``).
 
@@ -30,7 +30,7 @@ def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None)
     ]
 
 
-def bench_lines(entries: Sequence[dict[str, Any]], of: str) -> list[str]:
+def bench_lines(entries: Sequence[Json], of: str) -> list[str]:
     """The plan for a terminal."""
     lines = []
     for one in entries:

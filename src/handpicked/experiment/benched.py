@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from handpicked.bench import AVERAGES, BENCHMARKS
+from handpicked.records import Json
 from handpicked.results.facts import BenchFacts
 from handpicked.store import Stage
 
@@ -19,8 +19,8 @@ class Benched:
 
     arm: str
     benchmark: str
-    result: Mapping[str, Any] | None
-    samples: Sequence[Mapping[str, Any]] = ()
+    result: Json | None
+    samples: Sequence[Json] = ()
     stage: Stage | None = None
     failed: str | None = None
 
@@ -68,7 +68,7 @@ def questions(benched: Sequence[Benched]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _document(sample: Mapping[str, Any]) -> str:
+def _document(sample: Mapping[str, object]) -> str:
     """What a document is joined on."""
     return f"{sample['task']} {sample['doc']} {sample['doc_hash']}"
 

@@ -38,7 +38,7 @@ class Subject:
     name: str
     identity: str
     template: str
-    open: Callable[[str | None], Any]
+    open: Callable[[str | None], object]
     endpoint: ServedModel | None = None
 
 
@@ -104,7 +104,7 @@ def _one(
     data: LocalData | None,
     settings: BenchSettings,
     chat: bool,
-    lm: Callable[[], Any],
+    lm: Callable[[], object],
     progress: Progress,
 ) -> Benched:
     from handpicked.bench import BenchmarkFailed, evaluate

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import Experiment, ModelSettings
 from handpicked.endpoint.cost import price
@@ -38,6 +38,7 @@ from handpicked.experiment.totals import (
 )
 from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
+from handpicked.records import Json
 from handpicked.train.estimate import model_size
 from handpicked.workers.devices import parse_devices
 from handpicked.workers.machine import CPU, Machine, assumed, this_machine
@@ -67,16 +68,16 @@ class DryRun:
     """
 
     name: str
-    pool: dict[str, Any]
-    model: dict[str, Any]
+    pool: Json
+    model: Json
     arms: tuple[PlannedArm, ...]
-    evaluation: dict[str, Any]
+    evaluation: Json
     missing: tuple[str, ...]
     assumed: tuple[str, ...] = field(default=())
-    pools: tuple[dict[str, Any], ...] = ()
-    models: tuple[dict[str, Any], ...] = ()
-    refined: tuple[dict[str, Any], ...] = ()
-    scored: tuple[dict[str, Any], ...] = ()
+    pools: tuple[Json, ...] = ()
+    models: tuple[Json, ...] = ()
+    refined: tuple[Json, ...] = ()
+    scored: tuple[Json, ...] = ()
     rendered: tuple[Rendered, ...] = ()
     parts: tuple[Part, ...] = ()
     hours: float | None = None
@@ -85,7 +86,7 @@ class DryRun:
     devices: int = 1
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Json:
         """As plain JSON."""
         return asdict(self)
 
@@ -213,9 +214,7 @@ def _arm(
     return planned_arm(name, arm, rows, likely, settings, size, longest, machine)
 
 
-def _refinement(
-    expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]
-) -> dict[str, Any] | None:
+def _refinement(expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]) -> Json | None:
     """The calls that rewriting an arm's responses takes, and the most they cost."""
     arm = expanded.experiment.arms[name]
     if arm.refine is None:
@@ -231,7 +230,7 @@ def _refinement(
     }
 
 
-def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[str, Any]:
+def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
     """Prompts, comparisons, and the judge's calls with their cost; ``reckoned`` are the held-out rows of each
     pool.
     """
@@ -268,9 +267,7 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> dict[
     return {"prompts": sets, "comparisons": pairs, "answers": arms * count, "judges": judges, "texts": texts}
 
 
-def _benchmarks(
-    expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], gpu: bool
-) -> list[dict[str, Any]]:
+def _benchmarks(expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], gpu: bool) -> list[Json]:
     """Documents of each benchmark; its requests, tokens and hours on all arms together."""
     from handpicked.bench import planned
 
@@ -279,7 +276,7 @@ def _benchmarks(
     weights = [None if size is None else size.weights for size in bases]
     found = []
     for one in planned(evaluate.benchmarks, evaluate.bench):
-        entry: dict[str, Any] = {
+        entry: dict[str, object] = {
             "benchmark": one.benchmark,
             "documents": one.documents,
             "requests": None,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from handpicked.config import Experiment, PromptSettings
 from handpicked.errors import ConfigError, did_you_mean, first_line
 from handpicked.experiment import lineup as arms
 from handpicked.experiment.places import beside, experiment_file
+from handpicked.records import Json
 from handpicked.safe_yaml import checked
 
 Location = tuple[str | int, ...]
@@ -69,7 +71,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), *, also: Check = lambd
     return experiment
 
 
-def _without(document: dict[str, Any], error: ValidationError) -> Experiment | None:
+def _without(document: Json, error: ValidationError) -> Experiment | None:
     """The experiment with its mistaken fields left out, so that the rest can be checked too;
     None if that is not enough.
     """
@@ -112,7 +114,7 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _parse(path: Path, text: str) -> tuple[Any, dict[Location, int]]:
+def _parse(path: Path, text: str) -> tuple[object, dict[Location, int]]:
     """The YAML document and the line (from 1) of every field in it."""
     try:
         node, document = checked(text)
@@ -131,7 +133,7 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[Location, int]]:
     return document, lines
 
 
-def _expand(value: Any, path: Path) -> Any:
+def _expand(value: object, path: Path) -> object:
     """``${NAME}`` and ``${NAME:-otherwise}`` in texts, from the environment."""
     if isinstance(value, dict):
         return {key: _expand(part, path) for key, part in value.items()}
@@ -169,7 +171,7 @@ def _note_lines(
             _note_lines(value, item, lines, repeated, path)
 
 
-def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Location, str]:
+def _override(document: Json, overrides: Sequence[str]) -> dict[Location, str]:
     """Apply ``key.sub=value`` and return the override that each path came from. ``pool=FILE`` is
     short for ``pool.path=FILE``.
     """
@@ -205,7 +207,7 @@ def _override(document: dict[str, Any], overrides: Sequence[str]) -> dict[Locati
     return origins
 
 
-def _assign(target: Any, key: str, value: Any, override: str, mistakes: list[str]) -> None:
+def _assign(target: object, key: str, value: object, override: str, mistakes: list[str]) -> None:
     if isinstance(target, list) and key.isdigit() and int(key) < len(target):
         target[int(key)] = value
     elif isinstance(target, dict):
@@ -231,7 +233,7 @@ def _of_document(location: Sequence[str | int], document: Any) -> Location:
     return tuple(kept)
 
 
-def _explain(error: Mapping[str, Any]) -> str:
+def _explain(error: ErrorDetails) -> str:
     """One of pydantic's errors as a sentence for the writer of the file."""
     location = error["loc"]
     name = ".".join(str(part) for part in location if part != "[key]")
@@ -263,7 +265,7 @@ def _fields_at(location: Sequence[str | int]) -> list[str]:
     return list(model.model_fields)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models_in(part)]

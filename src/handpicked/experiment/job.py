@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from handpicked import data
 from handpicked.config import (
@@ -91,11 +91,15 @@ class Trained:
     stage: Stage | None
 
 
+Record = TypeVar("Record")
+"""A completion, a verdict, or a line of a loss."""
+
+
 @dataclass(frozen=True)
-class Measured:
+class Measured(Generic[Record]):
     """What one arm's model produced on the prompts: the records and the stage that made them."""
 
-    records: Sequence[Any]
+    records: Sequence[Record]
     identity: str
     stage: Stage
 

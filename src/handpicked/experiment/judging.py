@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from handpicked.config import JudgeSettings
 from handpicked.data.objects import as_file
@@ -19,13 +18,13 @@ from handpicked.settings import settings_of
 
 
 def judge(
-    a: Any,
-    b: Any,
+    a: object,
+    b: object,
     by: str | Sequence[str] = "reference-similarity",
     *,
     out: str | Path | None = None,
     progress: Progress = shown,
-    **settings: Any,
+    **settings: object,
 ) -> Judged:
     """Judge two sets of answers, paired by prompt, each pair in both orders.
 
@@ -49,13 +48,13 @@ def judge(
 
 
 def calibrate(
-    labelled: Any,
+    labelled: object,
     by: str | Sequence[str] = (),
     *,
-    verdicts: Any = None,
+    verdicts: object = None,
     out: str | Path | None = None,
     progress: Progress = shown,
-    **settings: Any,
+    **settings: object,
 ) -> Judged:
     """How far judges agree with people, on pairs that people have labelled (a file, or rows as an object).
 
@@ -75,9 +74,9 @@ def calibrate(
 
 
 def replay(
-    reviews: Any,
+    reviews: object,
     *,
-    reversed_: Any = None,
+    reversed_: object = None,
     a: str | None = None,
     b: str | None = None,
     out: str | Path | None = None,
@@ -93,7 +92,7 @@ def replay(
         return replay_file(file, None if out is None else Path(out), reversed_=other, a=a, b=b)
 
 
-def _judges(by: str | Sequence[str], settings: dict[str, Any]) -> list[JudgeSettings]:
+def _judges(by: str | Sequence[str], settings: dict[str, object]) -> list[JudgeSettings]:
     names = [by] if isinstance(by, str) else by
     return [settings_of(JudgeSettings, {"name": name, **settings}, "") for name in names]
 

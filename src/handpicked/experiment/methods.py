@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from handpicked.bench import AVERAGES, BENCHMARKS, Benchmark
@@ -28,7 +28,7 @@ class SettingEntry:
 
     name: str
     type: str
-    default: Any
+    default: object
     about: str
 
 
@@ -98,19 +98,17 @@ def _added(name: str) -> type[Method] | None:
     return None if name in SELECTORS.shipped else SELECTORS.get(name)
 
 
-def _method(name: str, method: type[Method], **more: Any) -> Entry:
+def _method(name: str, method: type[Method]) -> Entry:
     about = method.variants.get(name, method.about)
     details = inspect.cleandoc(method.__doc__ or "")
     kind: Any = method
     settings = tuple(map(_setting, settings_of(kind)))
-    return Entry(
-        name, about, method.source, method.cost, method.needs, settings=settings, details=details, **more
-    )
+    return Entry(name, about, method.source, method.cost, method.needs, settings=settings, details=details)
 
 
-def _scorer(name: str, scorer: Any) -> Entry:
+def _scorer(name: str, scorer: type[Scorer] | type[PoolScorer]) -> Entry:
     columns = scorer.made_columns(name) if issubclass(scorer, PoolScorer) else (name,)
-    return _method(name, scorer, unit=scorer.unit, better=scorer.better, columns=columns)
+    return replace(_method(name, scorer), unit=scorer.unit, better=scorer.better, columns=columns)
 
 
 def _setting(one: Setting) -> SettingEntry:
@@ -118,7 +116,7 @@ def _setting(one: Setting) -> SettingEntry:
     return SettingEntry(one.name, "needed" if one.required else _type(one.kind), default, one.about)
 
 
-def _type(kind: Any) -> str:
+def _type(kind: object) -> str:
     """A type as the docs show it: ``int``, ``nearest | random | longest``."""
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
@@ -178,6 +176,6 @@ def explanation(entry: Entry) -> str:
     return "\n".join([*lines, "", entry.details, ""])
 
 
-def as_json(entry: Entry) -> dict[str, Any]:
+def as_json(entry: Entry) -> dict[str, object]:
     """One method as plain JSON."""
     return dataclasses.asdict(entry)

@@ -62,7 +62,7 @@ def experiment_file(given: Path) -> Path:
     )
 
 
-def beside(document: Any, folder: Path) -> None:
+def beside(document: object, folder: Path) -> None:
     """Let every relative path of the experiment in ``document`` that leads somewhere from ``folder`` begin
     there.
     """
@@ -76,7 +76,9 @@ def beside(document: Any, folder: Path) -> None:
 def _places(node: Any, fields: Sequence[str]) -> Iterator[tuple[Any, Any]]:
     """Each place of the document that ``fields`` lead to: what holds it, and its key there."""
     if isinstance(node, dict):
-        keys: Sequence[Any] = list(node) if fields[0] == "*" else [fields[0]] if fields[0] in node else []
+        keys: Sequence[str | int] = (
+            list(node) if fields[0] == "*" else [fields[0]] if fields[0] in node else []
+        )
     else:
         keys = range(len(node)) if isinstance(node, list) and fields[0] == "*" else []
     for key in keys:
@@ -86,7 +88,7 @@ def _places(node: Any, fields: Sequence[str]) -> Iterator[tuple[Any, Any]]:
             yield from _places(node[key], fields[1:])
 
 
-def _from(value: Any, folder: Path) -> Any:
+def _from(value: object, folder: Path) -> object:
     """A path, several paths, or a method in a user's file, with or without settings."""
     if isinstance(value, list):
         return [_from(one, folder) for one in value]

@@ -14,9 +14,9 @@ from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
 from handpicked.selection.guards import windows
 from handpicked.tokens.tokenizer import load_counter
+from handpicked.train.estimate import Work, places_of, steps_of
 from handpicked.train.estimate import estimate as estimate_training
-from handpicked.train.estimate import places_of, steps_of
-from handpicked.train.fit import Work, fit
+from handpicked.train.fit import fit
 from handpicked.train.schedule import schedule, still
 from handpicked.workers.devices import Device
 from handpicked.workers.machine import Machine
@@ -183,14 +183,12 @@ def _weighed(
     """The arm with its start, tokens, memory and time on a model of that size."""
     if not machine.gpu and estimate.on_gpu(size.weights, gpu=False):
         machine = A_GPU
-    start = fit(settings, machine, Work(arm.rows, tokens_per_row, longest_row, size))
+    work = Work(arm.rows, tokens_per_row, longest_row, size)
+    start = fit(settings, machine, work)
     speed = start.ranks * estimate.tokens_per_second(size, settings, gpu=machine.gpu)
     found = estimate_training(
-        arm.rows,
-        tokens_per_row,
-        size,
+        work,
         settings,
-        longest_row=longest_row,
         bytes_per_weight=2 if machine.gpu else 4,
         tokens_per_second=speed,
         ranks=start.ranks,

@@ -11,6 +11,7 @@ from handpicked.catalogue import GUARDS, SCORERS, SELECTORS
 from handpicked.config import ArmSettings, Experiment, ScoreSettings
 from handpicked.experiment.methods import Entry, listed
 from handpicked.method import model_of
+from handpicked.records import Json
 
 HEAD = """# All methods
 
@@ -43,7 +44,7 @@ def _section(entry: Entry) -> str:
     return "\n".join([*lines, ""])
 
 
-def experiment_schema() -> dict[str, Any]:
+def experiment_schema() -> Json:
     """The JSON schema of the experiment file. An arm's ``by`` takes a name, or a name with the settings of
     that method; the settings may also stand beside ``by``.
     """
@@ -70,21 +71,21 @@ def experiment_schema() -> dict[str, Any]:
     return schema
 
 
-def _guards() -> dict[str, Any]:
+def _guards() -> Json:
     """A guard with its settings."""
     named = {name: _settings(GUARDS.shipped[name]) for name in GUARDS.shipped}
     return {"type": "object", "minProperties": 1, "maxProperties": 1, "properties": named}
 
 
-def _settings(method: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = model_of(method).model_json_schema()
+def _settings(method: Any) -> Json:
+    schema: Json = model_of(method).model_json_schema()
     schema.pop("title", None)
     return schema
 
 
-def _beside(methods: Iterable[dict[str, Any]], taken: dict[str, Any]) -> dict[str, Any]:
+def _beside(methods: Iterable[Json], taken: Json) -> Json:
     """The settings of all methods; a name that has several meanings takes any of them."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Json]] = {}
     for method in methods:
         for name, one in method.get("properties", {}).items():
             plain = {key: value for key, value in one.items() if key not in ("title", "default")}

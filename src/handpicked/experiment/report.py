@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -16,7 +15,7 @@ from handpicked.config import Experiment, Measure, TrainSettings
 from handpicked.experiment import audit as auditing
 from handpicked.experiment.benched import Benched, averages_of, bench_facts, questions
 from handpicked.experiment.job import Job, Measured, OpenPool, Subset, Trained, reread, tokenizer
-from handpicked.records import Dropped, Prompt, SelectionSummary, Verdict
+from handpicked.records import Completion, Dropped, Json, Prompt, SelectionSummary, Verdict
 from handpicked.report import read, write
 from handpicked.results.assemble import assemble
 from handpicked.results.compared import judged_pairs
@@ -33,7 +32,7 @@ from handpicked.results.schema import RefinedRows, Results, SelectionAudit
 from handpicked.results.selection_audit import selection_audit
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import missing
-from handpicked.store import Stage
+from handpicked.store import Facts, Stage
 from handpicked.votes.summary import votes_on
 
 KEPT = (
@@ -43,66 +42,70 @@ KEPT = (
 """The fields of a training's result that the report shows, under the same names."""
 
 
-def report(
-    job: Job,
-    pools: Mapping[str | None, OpenPool],
-    subsets: Mapping[str, Subset],
-    models: Mapping[str, Trained],
-    test_prompts: Sequence[Prompt],
-    losses: Mapping[str, Measured | None],
-    answers: Mapping[str, Measured],
-    verdicts: Mapping[str, Measured],
-    benched: Sequence[Benched],
-    command: str,
-) -> Results:
+@dataclass(frozen=True)
+class Made:
+    """What the other stages of a run made: of each pool, of each arm, and (``verdicts``) of each judge."""
+
+    pools: Mapping[str | None, OpenPool]
+    subsets: Mapping[str, Subset]
+    models: Mapping[str, Trained]
+    prompts: Sequence[Prompt]
+    losses: Mapping[str, Measured[Json] | None]
+    answers: Mapping[str, Measured[Completion]]
+    verdicts: Mapping[str, Measured[Verdict]]
+    benched: Sequence[Benched]
+
+
+def report(job: Job, made: Made, command: str) -> Results:
     """Assemble the results and write results.json, report.html and report.md. Returns the results."""
     lineup = job.lineup
     candidate = next(arm for arm in lineup.arms if arm.name == lineup.candidates[0])
     measure = job.experiment.arms[candidate.members[0]].measure
-    looked = _looked(job, pools, subsets, test_prompts, answers, benched, measure)
-    ran = ran_stages(pools, subsets, models, losses, answers, verdicts, benched)
+    looked = _looked(job, made, measure)
+    ran = ran_stages(made)
     values = {
-        name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in losses.items() if m
+        name: {line["prompt_id"]: line["value"] for line in m.records} for name, m in made.losses.items() if m
     }
-    completions = [completion for measured in answers.values() for completion in measured.records]
-    decided = [verdict for measured in verdicts.values() for verdict in measured.records]
+    completions = [completion for measured in made.answers.values() for completion in measured.records]
+    decided = [verdict for measured in made.verdicts.values() for verdict in measured.records]
     run = RunFacts(
         experiment=resolved_settings(lineup.written),
         candidates=lineup.candidates,
         curves=[[arm.name for arm in curve] for curve in lineup.curves()],
-        pool=pool_facts(pools[None], looked.pools[None], measure),
-        pools=[pool_facts(pool, looked.pools[name], measure, name) for name, pool in pools.items() if name],
-        arms=[
-            arm_facts(job, name, subsets.get(name), trained, looked.lengths.get(name, ()))
-            for name, trained in models.items()
+        pool=pool_facts(made.pools[None], looked.pools[None], measure),
+        pools=[
+            pool_facts(pool, looked.pools[name], measure, name) for name, pool in made.pools.items() if name
         ],
-        prompts=test_prompts,
+        arms=[
+            arm_facts(job, name, made.subsets.get(name), trained, looked.lengths.get(name, ()))
+            for name, trained in made.models.items()
+        ],
+        prompts=made.prompts,
         completions=completions,
         losses=values,
         verdicts=decided,
-        stages=[*stage_facts(ran, subsets, verdicts), looked.stage],
+        stages=[*stage_facts(ran, made), looked.stage],
         audit=looked.audit,
         instructions=looked.instructions,
         answer_features=looked.answer_features,
         provenance=provenance(
-            pools,
-            models,
+            made,
             command,
             [
-                *(stage for subset in subsets.values() for stage in subset.scores),
+                *(stage for subset in made.subsets.values() for stage in subset.scores),
                 *(stage for _, _, stage in ran),
                 *looked.stages,
             ],
         ),
-        people=votes_on(job.store.folder, judged_pairs(decided, test_prompts, completions), decided),
-        benchmarks=[bench_facts(one) for one in benched],
+        people=votes_on(job.store.folder, judged_pairs(decided, made.prompts, completions), decided),
+        benchmarks=[bench_facts(one) for one in made.benched],
         averages=averages_of(lineup.written.evaluate.benchmarks),
     )
     write(assemble(run), job.store.folder)
     return read(job.store.folder)
 
 
-def resolved_settings(experiment: Experiment) -> dict[str, Any]:
+def resolved_settings(experiment: Experiment) -> Json:
     """The experiment file with its defaults, those that depend on another setting too."""
     arms = {
         name: arm.model_copy(update={"train": arm.train and arm.train.resolved()})
@@ -172,33 +175,25 @@ class Looked:
         return StageFacts("selection audit", "", round(sum(stage.seconds for stage in self.stages), 3))
 
 
-def _looked(
-    job: Job,
-    pools: Mapping[str | None, OpenPool],
-    subsets: Mapping[str, Subset],
-    test_prompts: Sequence[Prompt],
-    answers: Mapping[str, Measured],
-    benched: Sequence[Benched],
-    measure: Measure,
-) -> Looked:
+def _looked(job: Job, made: Made, measure: Measure) -> Looked:
     """Audit the selected rows as they were trained on, and the answers, each as a stored stage."""
     name_of = _tokenizer(job) if measure == "tokens" else None
     wholes = {
         name: auditing.lengths(
             job, f"pool-{name}" if name else "pool", one.pool, one.identity, measure, name_of
         )
-        for name, one in pools.items()
+        for name, one in made.pools.items()
     }
     parts = {
         name: auditing.lengths(
             job, f"arms/{name}", reread(one.reading, one.file), one.identity, measure, name_of
         )
-        for name, one in subsets.items()
+        for name, one in made.subsets.items()
     }
-    audit, verbs, audited = _audited(job, pools, subsets, measure, name_of)
-    prompts = auditing.prompt_verbs(job, test_prompts)
-    documents = auditing.document_verbs(job, questions(benched))
-    features, written = auditing.answer_features(job, answers)
+    audit, verbs, audited = _audited(job, made, measure, name_of)
+    prompts = auditing.prompt_verbs(job, made.prompts)
+    documents = auditing.document_verbs(job, questions(made.benched))
+    features, written = auditing.answer_features(job, made.answers)
     ran = [stage for _, stage in (*wholes.values(), *parts.values())]
     ran += [*audited, *(found[1] for found in (prompts, documents) if found), written]
     return Looked(
@@ -214,22 +209,18 @@ def _looked(
 
 
 def _audited(
-    job: Job,
-    pools: Mapping[str | None, OpenPool],
-    subsets: Mapping[str, Subset],
-    measure: Measure,
-    tokenizer: str | None,
+    job: Job, made: Made, measure: Measure, tokenizer: str | None
 ) -> tuple[SelectionAudit, Mapping[str, Sequence[Sequence[str | None]]], Sequence[Stage]]:
     """The selection audit of the candidate's pool and of the first seed of every arm that selects from it."""
     chosen = job.experiment.arms
     candidate = next(arm for arm in job.lineup.arms if arm.name == job.lineup.candidates[0])
     pool = chosen[candidate.members[0]].pool
     shown = {
-        arm.name: subsets[arm.members[0]]
+        arm.name: made.subsets[arm.members[0]]
         for arm in job.lineup.arms
-        if arm.members[0] in subsets and chosen[arm.members[0]].pool == pool
+        if arm.members[0] in made.subsets and chosen[arm.members[0]].pool == pool
     }
-    found = auditing.audit(job, pools[pool], shown, measure, tokenizer)
+    found = auditing.audit(job, made.pools[pool], shown, measure, tokenizer)
     audit = selection_audit(
         found.rows,
         found.sets,
@@ -244,7 +235,7 @@ def _audited(
     return audit, sets, found.stages
 
 
-def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> TrainingFacts:
+def _training_facts(facts: Facts, settings: TrainSettings) -> TrainingFacts:
     """What the stage kept. The origin of the learning rate is not part of a result: it comes from the
     experiment.
     """
@@ -267,37 +258,29 @@ def _training_facts(facts: Mapping[str, Any], settings: TrainSettings) -> Traini
     )
 
 
-def ran_stages(
-    pools: Mapping[str | None, OpenPool],
-    subsets: Mapping[str, Subset],
-    models: Mapping[str, Trained],
-    losses: Mapping[str, Measured | None],
-    answers: Mapping[str, Measured],
-    verdicts: Mapping[str, Measured],
-    benched: Sequence[Benched],
-) -> list[tuple[str, str, Stage]]:
+def ran_stages(made: Made) -> list[tuple[str, str, Stage]]:
     """Every stage that ran, with its name and its arm, in the order of the path."""
     ran: list[tuple[str, str, Stage | None]] = [
-        ("pool", name or "", pool.stage) for name, pool in pools.items()
+        ("pool", name or "", pool.stage) for name, pool in made.pools.items()
     ]
-    ran += [("select", name, subset.stage) for name, subset in subsets.items()]
-    ran += [("refine", name, subset.refined) for name, subset in subsets.items()]
-    ran += [("train", name, trained.stage) for name, trained in models.items()]
-    ran += [("reference loss", name, measured.stage) for name, measured in losses.items() if measured]
-    ran += [("generate", name, measured.stage) for name, measured in answers.items()]
-    ran += [(f"judge {name}", "", measured.stage) for name, measured in verdicts.items()]
-    ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in benched]
+    ran += [("select", name, subset.stage) for name, subset in made.subsets.items()]
+    ran += [("refine", name, subset.refined) for name, subset in made.subsets.items()]
+    ran += [("train", name, trained.stage) for name, trained in made.models.items()]
+    ran += [("reference loss", name, measured.stage) for name, measured in made.losses.items() if measured]
+    ran += [("generate", name, measured.stage) for name, measured in made.answers.items()]
+    ran += [(f"judge {name}", "", measured.stage) for name, measured in made.verdicts.items()]
+    ran += [(f"bench {one.benchmark}", one.arm, one.stage) for one in made.benched]
     return [(name, arm, stage) for name, arm, stage in ran if stage is not None]
 
 
-def stage_facts(
-    ran: Sequence[tuple[str, str, Stage]], subsets: Mapping[str, Subset], verdicts: Mapping[str, Measured]
-) -> list[StageFacts]:
+def stage_facts(ran: Sequence[tuple[str, str, Stage]], made: Made) -> list[StageFacts]:
     """Their times and what was paid."""
     costs: dict[tuple[str, str], float | None] = {
-        ("refine", name): subset.refined.facts["cost"] for name, subset in subsets.items() if subset.refined
+        ("refine", name): subset.refined.facts["cost"]
+        for name, subset in made.subsets.items()
+        if subset.refined
     }
-    costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in verdicts.items()}
+    costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in made.verdicts.items()}
     return [StageFacts(name, arm, stage.seconds, costs.get((name, arm))) for name, arm, stage in ran]
 
 
@@ -306,27 +289,22 @@ def _cost(verdicts: Sequence[Verdict]) -> float | None:
     return sum(paid) if paid else None
 
 
-def provenance(
-    pools: Mapping[str | None, OpenPool],
-    models: Mapping[str, Trained],
-    command: str,
-    ran: Sequence[Stage],
-) -> dict[str, JsonValue]:
+def provenance(made: Made, command: str, ran: Sequence[Stage]) -> dict[str, JsonValue]:
     """The provenance of the numbers: versions, time and machine of each stage, and of this report.
 
     Times are those that the stages noted, so that a report rendered again from the same results is the same.
     """
     stages = list({stage.name: stage for stage in ran}.values())
     kept: list[JsonValue] = [f"{stage.name}: {what}" for stage in stages for what in stage.origin.kept]
-    others: dict[str, JsonValue] = {name: pool.identity for name, pool in pools.items() if name}
+    others: dict[str, JsonValue] = {name: pool.identity for name, pool in made.pools.items() if name}
     return {
         "handpicked": __version__,
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "pool": pools[None].identity,
-        **({"pools": others} if len(pools) > 1 else {}),
-        "models": {name: trained.identity for name, trained in models.items()},
+        "pool": made.pools[None].identity,
+        **({"pools": others} if len(made.pools) > 1 else {}),
+        "models": {name: trained.identity for name, trained in made.models.items()},
         **_commit(),
         **({"kept_versions": kept} if kept else {}),
         "stages": [_origin(stage) for stage in stages],

@@ -109,9 +109,8 @@ def run(
             return Outcome(folder, None)
 
         benched = _benchmarks(job, models)
-        results = reporting.report(
-            job, pools, subsets, models, prompts, losses, answers, verdicts, benched, command
-        )
+        made = reporting.Made(pools, subsets, models, prompts, losses, answers, verdicts, benched)
+        results = reporting.report(job, made, command)
         return Outcome(folder, results, benched)
 
 

@@ -10,17 +10,17 @@ from handpicked.errors import MissingPart, did_you_mean
 from handpicked.experiment import stages
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import Job, Measured, Trained
-from handpicked.records import Prompt
+from handpicked.records import Completion, Json, Prompt
 from handpicked.served import AUTO, ArmModel, Servers
 from handpicked.served.process import HOW, program
 from handpicked.workers.devices import VISIBLE, parse_devices
 
-Losses = dict[str, Measured | None]
+Losses = dict[str, Measured[Json] | None]
 
 
 def losses_and_answers(
     job: Job, models: Mapping[str, Trained], asked: Sequence[Prompt]
-) -> tuple[Losses, dict[str, Measured]]:
+) -> tuple[Losses, dict[str, Measured[Completion]]]:
     """The held-out losses and the answers of every arm.
 
     Losses by transformers come before any server is started, which would hold the memory that they need;
@@ -30,7 +30,7 @@ def losses_and_answers(
     if evaluate.generate.server is None:
         losses: Losses = {n: stages.reference_loss(job, n, model, asked) for n, model in models.items()}
         return losses, {n: stages.generate(job, n, model, asked) for n, model in models.items()}
-    answers: dict[str, Measured] = {}
+    answers: dict[str, Measured[Completion]] = {}
     by_server = evaluate.loss_engine == "vllm"
     with _servers(job, models) as servers:
         losses = {} if by_server else {n: stages.reference_loss(job, n, models[n], asked) for n in models}

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from handpicked import data
 from handpicked.bench import reference_loss as measure
@@ -46,14 +46,14 @@ from handpicked.experiment.references import references
 from handpicked.experiment.rendered import refusals, templates
 from handpicked.judges import judge as decide
 from handpicked.judges import load_judge, read_verdicts, runs_here
-from handpicked.records import Completion, Example, Pair, Pool, Prompt, messages_id, to_json
+from handpicked.records import Completion, Example, Json, Pair, Pool, Prompt, Verdict, messages_id, to_json
 from handpicked.refine import estimated, load_prompt, rewrite
 from handpicked.selection.choice import pick_by, scores_for
 from handpicked.selection.execution import Execution
 from handpicked.selection.plan import plan_selection
 from handpicked.served import Served, Servers
 from handpicked.served.options import counting_options
-from handpicked.store import LOST, digest, write_text
+from handpicked.store import LOST, Facts, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
 from handpicked.train import TrainResult
 from handpicked.train.job import RESULT
@@ -104,7 +104,7 @@ def _pool(job: Job, name: str, settings: PoolSettings) -> OpenPool:
     if source is not None and not settings.hold_out:
         return OpenPool(settings, source, identity, None)
 
-    def make(work: Path) -> Mapping[str, Any]:
+    def make(work: Path) -> Facts:
         return split(settings, source or data.read(write_pool(work / "all.jsonl")), work)
 
     stage = job.store.stage(
@@ -143,8 +143,8 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
     execution = Execution(job.workers, job.store, say=job.store.say, progress=job.progress)
     scores = scores_for(plan, content=lambda: opened.content, execution=execution)
 
-    def make(work: Path) -> Mapping[str, Any]:
-        facts: dict[str, Any] = {
+    def make(work: Path) -> Facts:
+        facts: dict[str, object] = {
             "settings": written.model_dump(mode="json"),  # names the arm to match, not its folder
             "turns": turns,
             "command": [],
@@ -176,7 +176,7 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
     if settings is None:
         return subset
 
-    def make(work: Path, lost: int) -> Mapping[str, Any]:
+    def make(work: Path, lost: int) -> Facts:
         examples = list(reread(subset.reading, subset.file).examples())
         if not lost:
             expense = estimated(examples, settings)
@@ -212,7 +212,7 @@ def train(job: Job, name: str, subset: Subset | None, trainer: Trainer | None) -
     if subset is None or trainer is None:
         return Trained(start, None, settings.template, base, None)
 
-    def make(work: Path) -> Mapping[str, Any]:
+    def make(work: Path) -> Facts:
         rows = reread(subset.reading, subset.file)
         result = trainer.train(rows, start, settings, work, name, job)
         (work / RESULT).unlink(missing_ok=True)  # the manifest has it
@@ -251,7 +251,7 @@ def _model_libraries(trained: Trained, engine: str = "transformers") -> tuple[st
     return (*LANGUAGE_MODEL, *(("peft",) if trained.adapter else ()))
 
 
-def _say_rows(job: Job, name: str, facts: Mapping[str, Any]) -> None:
+def _say_rows(job: Job, name: str, facts: Facts) -> None:
     """What the chat template left out of the arm's rows, and whether its answers should begin with a thought."""
     if facts.get("rows_refused"):
         job.store.say(
@@ -358,15 +358,15 @@ def _held_out_prompt(example: Example, test_set: str) -> Prompt:
 
 def reference_loss(
     job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt], servers: Servers | None = None
-) -> Measured | None:
+) -> Measured[Json] | None:
     """The arm's loss on the references; None where the experiment does not measure it."""
     referenced = [prompt for prompt in test_prompts if prompt.reference is not None]
     if not job.experiment.evaluate.reference_loss or not referenced:
         return None
     engine = job.experiment.evaluate.loss_engine
 
-    def make(work: Path) -> Mapping[str, Any]:
-        told: dict[str, Any] = {}
+    def make(work: Path) -> Facts:
+        told: dict[str, object] = {}
         measure(
             referenced,
             trained.model,
@@ -393,14 +393,14 @@ def reference_loss(
 
 def generate(
     job: Job, name: str, trained: Trained, test_prompts: Sequence[Prompt], servers: Servers | None = None
-) -> Measured:
+) -> Measured[Completion]:
     """The arm's answers to all prompts."""
     settings = job.experiment.evaluate.generate
 
-    def make(work: Path) -> Mapping[str, Any]:
+    def make(work: Path) -> Facts:
         from handpicked.generate import generate as answer
 
-        told: dict[str, Any] = {}
+        told: dict[str, object] = {}
         answer(
             test_prompts,
             trained.model,
@@ -427,7 +427,7 @@ def generate(
 
 
 def _reach(
-    servers: Servers | None, name: str, work: Path, told: dict[str, Any]
+    servers: Servers | None, name: str, work: Path, told: dict[str, object]
 ) -> Callable[[], Served] | None:
     """Reaches the arm's server, and notes vLLM's release in ``told``; None where there is no server."""
     if servers is None:
@@ -441,9 +441,9 @@ def _reach(
     return reach
 
 
-def _generation(settings: GenerateSettings) -> dict[str, Any]:
+def _generation(settings: GenerateSettings) -> Json:
     """What answers depend on. Greedy ones do not depend on the other prompts of their batch."""
-    counting: dict[str, Any] = result_settings(settings)
+    counting: Json = result_settings(settings)
     counting["server_options"] = counting_options(settings.server_options)
     if not counting["server_options"]:
         del counting["server_options"]  # earlier versions had none
@@ -452,17 +452,19 @@ def _generation(settings: GenerateSettings) -> dict[str, Any]:
     return counting
 
 
-def judge(job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]) -> dict[str, Measured]:
+def judge(
+    job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measured[Completion]]
+) -> dict[str, Measured[Verdict]]:
     """The verdicts of every judge on every pair of arms to compare, by the judge's name."""
     meetings = job.lineup.meetings()
     pairs = _pairs(meetings, test_prompts, answers)
     under_test = sorted({job.lineup.model(name).name for name in answers})
-    found: dict[str, Measured] = {}
+    found: dict[str, Measured[Verdict]] = {}
     waiting: list[str] = []
     for settings in job.experiment.evaluate.judges:
         judging = load_judge(settings.name)
 
-        def make(work: Path, lost: int, settings: JudgeSettings = settings) -> Mapping[str, Any]:
+        def make(work: Path, lost: int, settings: JudgeSettings = settings) -> Facts:
             made = decide(
                 pairs,
                 settings,
@@ -518,7 +520,9 @@ def _judging_model(settings: JudgeSettings) -> dict[str, str]:
 
 
 def _pairs(
-    meetings: Sequence[tuple[str, str]], test_prompts: Sequence[Prompt], answers: Mapping[str, Measured]
+    meetings: Sequence[tuple[str, str]],
+    test_prompts: Sequence[Prompt],
+    answers: Mapping[str, Measured[Completion]],
 ) -> list[Pair]:
     """The pairs of answers to compare, joined by prompt id."""
     texts = {
@@ -552,6 +556,6 @@ def _prompts_identity(test_prompts: Sequence[Prompt]) -> str:
     ).hexdigest()
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
+def _lines(file: Path) -> list[Json]:
     with file.open(encoding="utf-8", errors="surrogatepass") as lines:
         return [json.loads(line) for line in lines]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import PoolSettings, ReferenceSettings
 from handpicked.experiment import speeds
 from handpicked.experiment.lineup import Lineup
 from handpicked.experiment.planned_arm import Costs, PlannedArm
 from handpicked.experiment.references import references
-from handpicked.records import Prompt
+from handpicked.records import Json, Prompt
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
@@ -88,8 +88,8 @@ class Sizes:
 def parts(
     expanded: Lineup,
     arms: Sequence[PlannedArm],
-    evaluation: Mapping[str, Any],
-    refined: Sequence[Mapping[str, Any]],
+    evaluation: Json,
+    refined: Sequence[Json],
     sizes: Sizes,
     until: Until,
 ) -> tuple[Part, ...]:
@@ -114,7 +114,7 @@ def parts(
     return tuple(found)
 
 
-def _refining(refined: Sequence[Mapping[str, Any]]) -> Part:
+def _refining(refined: Sequence[Json]) -> Part:
     calls = sum(part["calls"] for part in refined)
     usd = _sum([part["at_most_usd"] for part in refined])
     said = f"{calls:,} calls of {speeds.REPLY_SECONDS:g} s, 16 at a time; replies of max_tokens"
@@ -155,7 +155,7 @@ def _answers(expanded: Lineup, sizes: Sizes) -> Part:
     return Part("answers", _hours(seconds), 0.0, said)
 
 
-def _judging(expanded: Lineup, evaluation: Mapping[str, Any], sizes: Sizes) -> list[Part]:
+def _judging(expanded: Lineup, evaluation: Json, sizes: Sizes) -> list[Part]:
     found = []
     for settings, planned in zip(expanded.experiment.evaluate.judges, evaluation["judges"], strict=True):
         calls = planned["calls"]

@@ -14,8 +14,8 @@ from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
 from handpicked.experiment.launching import launch_mistakes
 from handpicked.records import Pool
-from handpicked.train.estimate import model_size
-from handpicked.train.fit import Fit, Work, fit
+from handpicked.train.estimate import Work, model_size
+from handpicked.train.fit import Fit, fit
 from handpicked.train.job import read_result, write_job
 from handpicked.train.launch import Launch, run_training
 from handpicked.train.prepare import FOLDER, open_prepared

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +58,7 @@ class Column(Protocol):
         """All rows in the order of their values, equal ones by row, those without a value last."""
         ...
 
-    def shown(self, rows: np.ndarray) -> list[Any]:
+    def shown(self, rows: np.ndarray) -> list[object]:
         """The values of these rows for JSON; None where there is none."""
         ...
 
@@ -109,7 +109,7 @@ class Number:
         """See ``Column``."""
         return isinstance(other, Number) and np.array_equal(self.values, other.values, equal_nan=True)
 
-    def shown(self, rows: np.ndarray) -> list[Any]:
+    def shown(self, rows: np.ndarray) -> list[object]:
         """See ``Column``. Infinite values are given as text."""
         if self.one is not None and "values" not in self.__dict__:
             return [self.one(row) for row in rows.tolist()]
@@ -190,7 +190,7 @@ class Category:
         moved = np.array([*(places[text] for text in other.texts), -1], np.int32)
         return np.array_equal(self.codes, moved[other.codes])
 
-    def shown(self, rows: np.ndarray) -> list[Any]:
+    def shown(self, rows: np.ndarray) -> list[object]:
         """See ``Column``."""
         if self.one is not None and "_loaded" not in self.__dict__:
             return [self.one(row) for row in rows.tolist()]
@@ -239,7 +239,7 @@ class Text:
         found: np.ndarray = order.to_numpy().astype(np.int64)
         return found
 
-    def shown(self, rows: np.ndarray) -> list[Any]:
+    def shown(self, rows: np.ndarray) -> list[object]:
         """See ``Column``. The beginnings of the texts."""
         return [None if (text := self.whole(row)) is None else text[: self.longest] for row in rows.tolist()]
 
@@ -262,7 +262,7 @@ def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
     return np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
 
 
-def _allow(column: Column, condition: Condition, *foreign: Any) -> None:
+def _allow(column: Column, condition: Condition, *foreign: object) -> None:
     """Raises ConfigError where a condition asks for what this kind of column does not have, or nothing."""
     if any(value is not None for value in foreign):
         raise ConfigError(f"{column.name} is a {column.kind}: it does not support this filter.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -80,7 +79,7 @@ class Points:
     rows: Sequence[int]
     x: Sequence[float]
     y: Sequence[float]
-    colour: Sequence[Any]
+    colour: Sequence[object]
     texts: Sequence[str]
     total: int
 
@@ -93,7 +92,7 @@ def points(x: Number, y: Number, colour: Column | None, found: np.ndarray | None
     if total > POINTS:
         rows = np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))
     texts: Sequence[str] = ()
-    shown: list[Any] = []
+    shown: list[object] = []
     if isinstance(colour, Category):
         texts, shown = colour.texts, colour.codes[rows].tolist()
     elif colour is not None:
@@ -139,7 +138,7 @@ def value_counts(column: Category, found: np.ndarray | None, most: int = 200) ->
     return sorted((one for one in counted if one[1]), key=lambda one: (-one[1], one[0]))[:most]
 
 
-def spread(column: Number) -> dict[str, Any]:
+def spread(column: Number) -> dict[str, object]:
     """Smallest, middle and largest value of a column, and how many rows have none."""
     known = column.values[~np.isnan(column.values)]
     if not len(known):

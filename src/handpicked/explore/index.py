@@ -33,7 +33,7 @@ from handpicked.data.pool import FilePool
 from handpicked.errors import PoolError
 from handpicked.models.bundled import cache_folder
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Message, Turns, to_json
+from handpicked.records import Json, Message, Turns, to_json
 from handpicked.store import private_folder, read_json, write_json, writing
 
 VERSION = 1
@@ -141,7 +141,7 @@ class Index:
         return [Message(role, text) for role, text in said]
 
     @cached_property
-    def rejections(self) -> Mapping[int, Mapping[str, Any]]:
+    def rejections(self) -> Mapping[int, Json]:
         """The rows that could not be read: file, place, reason and excerpt of each."""
         if not self.rejected:
             return {}
@@ -183,7 +183,7 @@ def _key(paths: Sequence[Path], reading: Reading) -> tuple[str, str]:
     return f"{name}-{_hash([places, asdict(reading)])}", _hash([VERSION, stats])
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -264,7 +264,7 @@ class _Writer:
                     step(len(read_rows))
             self._write(None, following, writer)
 
-    def _write(self, rows: pa.RecordBatch | None, following: int, writer: Any) -> int:
+    def _write(self, rows: pa.RecordBatch | None, following: int, writer: pa.RecordBatchWriter) -> int:
         """Write these rows after the row before ``following``, with nulls for those left out between them;
         the row that follows. ``None``: the end of the pool.
         """

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.store.events import append_event, events
@@ -102,7 +102,7 @@ class NoteFile:
         return found
 
 
-def note_of(request: Mapping[str, Any], about: Subject, row: int, id: str) -> Note:
+def note_of(request: Mapping[str, object], about: Subject, row: int, id: str) -> Note:
     """The note in a request. Raises ConfigError for one that is none."""
     name, text = request.get("annotator"), request.get("text", "")
     who = " ".join(name.split()) if isinstance(name, str) else ""

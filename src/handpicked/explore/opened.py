@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.data.named import is_named
 from handpicked.data.remote import is_remote
@@ -22,6 +22,7 @@ from handpicked.explore.scored import SCORES, STATES, ScoreFile, manifest, score
 from handpicked.explore.table import Table, unique_names
 from handpicked.models.bundled import cache_folder
 from handpicked.progress import SILENT, Progress
+from handpicked.records import Json
 from handpicked.store import read_json
 from handpicked.votes.open import cases_of
 
@@ -207,7 +208,7 @@ class _Opening:
         return index_of(paths, reading, self.progress, self.say)
 
     def _pool_of(
-        self, about: Mapping[str, Any], folder: Path, reading: Reading | None = None
+        self, about: Json, folder: Path, reading: Reading | None = None
     ) -> tuple[Sequence[str | Path], Reading]:
         """The files of the pool that a manifest names, and how they are read: as they were then, unless the
         command line says otherwise. Raises ConfigError where they are gone.
@@ -249,7 +250,7 @@ def _there(path: Path, folder: Path) -> Path | None:
     return path if path.is_file() else moved if moved.is_file() else None
 
 
-def _accounts(file: ScoreFile, state: Category, about: Mapping[str, Any]) -> dict[str, int]:
+def _accounts(file: ScoreFile, state: Category, about: Json) -> dict[str, int]:
     """How many rows were kept, dropped and rejected. Raises PoolError where the manifest differs."""
     counts = dict(zip(STATES, state.counts(), strict=False))
     said = about.get("counts", {})

@@ -6,11 +6,10 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from handpicked.errors import ConfigError
 from handpicked.explore.query import text_in, whole_in
-from handpicked.records import Verdict
+from handpicked.records import Json, Verdict
 from handpicked.votes import Case
 
 OUTCOMES = ("win", "tie", "lose", "unparsed")
@@ -31,7 +30,7 @@ class Pairs:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_id", {case.id: case for case in self.cases})
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Json:
         """The values to choose from."""
         return {
             "total": len(self.cases),
@@ -43,7 +42,7 @@ class Pairs:
             "lengths": list(LENGTHS),
         }
 
-    def found(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def found(self, request: Mapping[str, object]) -> Json:
         """The pairs that match the request, from ``offset`` on, and the verdicts of the chosen judge."""
         wanted = {
             name: text_in(request, name)
@@ -59,7 +58,7 @@ class Pairs:
             "pairs": [_line(case, wanted["judge"]) for case in chosen[offset : offset + limit]],
         }
 
-    def one(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def one(self, request: Mapping[str, object]) -> Json:
         """A pair with its texts, the judges' words and the diff of its answers. Raises ConfigError."""
         case = self.case(request)
         pair = case.pair
@@ -74,7 +73,7 @@ class Pairs:
             "verdicts": [_shown(verdict) for verdict in case.verdicts],
         }
 
-    def case(self, request: Mapping[str, Any]) -> Case:
+    def case(self, request: Mapping[str, object]) -> Case:
         """The pair of this id. Raises ConfigError where there is none."""
         found = self.by_id.get(text_in(request, "id"))
         if found is None:
@@ -96,7 +95,7 @@ def diff(a: str, b: str) -> list[tuple[str, str, str]] | None:
     ]
 
 
-def _shown(verdict: Verdict) -> dict[str, Any]:
+def _shown(verdict: Verdict) -> dict[str, object]:
     return {
         "judge": verdict.judge,
         "strict": verdict.strict,
@@ -105,7 +104,7 @@ def _shown(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _line(case: Case, judge: str) -> dict[str, Any]:
+def _line(case: Case, judge: str) -> dict[str, object]:
     pair = case.pair
     return {
         "id": case.id,

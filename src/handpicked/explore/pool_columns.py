@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +81,7 @@ def _field(index: Index, one: Field) -> Column:
         return Text(one.name, lambda: index.chunks(one.column), about)
 
     def load() -> tuple[np.ndarray, Sequence[str]]:
-        values: Any = pa.chunked_array(index.chunks(one.column))
+        values: pa.ChunkedArray = pa.chunked_array(index.chunks(one.column))
         encoded = pc.dictionary_encode(pc.cast(values, pa.string())).combine_chunks()
         encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)

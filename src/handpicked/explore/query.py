@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.explore.columns import Condition
@@ -28,7 +27,7 @@ class Query:
     descending: bool = False
 
 
-def query_of(request: Mapping[str, Any]) -> Query:
+def query_of(request: Mapping[str, object]) -> Query:
     """The query in a request. Raises ConfigError where it is invalid."""
     where = request.get("where", [])
     if not isinstance(where, list) or len(where) > 50:
@@ -45,7 +44,7 @@ def query_of(request: Mapping[str, Any]) -> Query:
     )
 
 
-def text_in(request: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH) -> str:
+def text_in(request: Mapping[str, object], name: str, longest: int = LONGEST_SEARCH) -> str:
     """A text of a request, empty where it has none. Raises ConfigError for what is not text that Arrow takes."""
     found = request.get(name) or ""
     if not isinstance(found, str) or len(found) > longest:
@@ -57,7 +56,7 @@ def text_in(request: Mapping[str, Any], name: str, longest: int = LONGEST_SEARCH
     return found
 
 
-def whole_in(request: Mapping[str, Any], name: str, most: int, default: int | None = None) -> int:
+def whole_in(request: Mapping[str, object], name: str, most: int, default: int | None = None) -> int:
     """A whole number of a request from 0 to ``most``. Raises ConfigError for anything else."""
     found = request.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= most:
@@ -65,7 +64,7 @@ def whole_in(request: Mapping[str, Any], name: str, most: int, default: int | No
     return found
 
 
-def _condition(request: Any) -> Condition:
+def _condition(request: object) -> Condition:
     if not isinstance(request, dict) or not isinstance(request.get("column"), str):
         raise ConfigError("where: each filter is an object that names its column.")
     unknown = [name for name in request if name not in ("column", *FIELDS)]
@@ -85,7 +84,7 @@ def _condition(request: Any) -> Condition:
     )
 
 
-def _bound(request: Mapping[str, Any], name: str) -> float | None:
+def _bound(request: Mapping[str, object], name: str) -> float | None:
     found = request.get(name)
     if found is None:
         return None

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from handpicked.errors import PoolError, StoreError, first_line
 from handpicked.explore.columns import Category, Column, Number
 from handpicked.explore.index import MOST_VALUES, Index
+from handpicked.records import Json
 from handpicked.store import read_json, write_text
 from handpicked.store.outfolder import MANIFEST
 
@@ -175,7 +175,7 @@ def _units(folder: Path) -> dict[str, str]:
     return {one["name"]: str(one.get("unit", "")) for one in manifest(folder).get("scores", [])}
 
 
-def manifest(folder: Path) -> Mapping[str, Any]:
+def manifest(folder: Path) -> Json:
     """The manifest of a folder; empty where there is none. Raises PoolError for a damaged one."""
     path = folder / MANIFEST
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +15,8 @@ from handpicked.explore.opened import Opened
 from handpicked.explore.pairs import Pairs
 from handpicked.explore.query import Query, query_of, whole_in
 from handpicked.explore.table import Table
-from handpicked.records import Message
+from handpicked.records import Json, Message
 
-Json = dict[str, Any]
 MOST_ROWS = 200
 LONGEST = 1_000_000
 """Letters of a text that the page is sent."""
@@ -33,7 +31,7 @@ class Session:
 
     opened: Opened
 
-    def about(self, request: Mapping[str, Any]) -> Json:
+    def about(self, request: Mapping[str, object]) -> Json:
         """What the first screen shows. No column is loaded for it."""
         opened = self.opened
         columns = {} if opened.table is None else opened.table.columns
@@ -61,7 +59,7 @@ class Session:
             "annotators": list(dict.fromkeys(who for who, _, _ in opened.notes.standing())),
         }  # fmt: skip
 
-    def rows(self, request: Mapping[str, Any]) -> Json:
+    def rows(self, request: Mapping[str, object]) -> Json:
         """A page of the rows that a query finds."""
         table = self._table
         found = table.found(query_of(request))
@@ -77,7 +75,7 @@ class Session:
             ],
         }
 
-    def row(self, request: Mapping[str, Any]) -> Json:
+    def row(self, request: Mapping[str, object]) -> Json:
         """One row: its conversation, every value it has, why it was rejected, and people's notes on it."""
         index, row = self.opened.index, self._row(request)
         assert index is not None
@@ -97,22 +95,22 @@ class Session:
             "notes": [asdict(note) for note in self.opened.notes.on("row", id_, row)],
         }
 
-    def histogram(self, request: Mapping[str, Any]) -> Json:
+    def histogram(self, request: Mapping[str, object]) -> Json:
         """How the values of a column of numbers are spread, in the table and among the found rows."""
         column = self._table.number(request.get("column"))
         return {"column": column.name, **asdict(figures.histogram(column, self._mask(request)))}
 
-    def counts(self, request: Mapping[str, Any]) -> Json:
+    def counts(self, request: Mapping[str, object]) -> Json:
         """How many rows have each value of a category, in the table and among the found rows."""
         column = self._table.category(request.get("column"))
         counts = figures.value_counts(column, self._mask(request), LISTED)
         return {"column": column.name, "values": counts, "different": len(column.texts)}
 
-    def spread(self, request: Mapping[str, Any]) -> Json:
+    def spread(self, request: Mapping[str, object]) -> Json:
         """Smallest and largest value of a column of numbers."""
         return figures.spread(self._table.number(request.get("column")))
 
-    def scatter(self, request: Mapping[str, Any]) -> Json:
+    def scatter(self, request: Mapping[str, object]) -> Json:
         """The found rows by two columns of numbers, coloured by a third column."""
         table = self._table
         colour = table.column(request["colour"]) if request.get("colour") else None
@@ -121,23 +119,23 @@ class Session:
         x, y = table.number(request.get("x")), table.number(request.get("y"))
         return asdict(figures.points(x, y, colour, self._mask(request)))
 
-    def overlap(self, request: Mapping[str, Any]) -> Json:
+    def overlap(self, request: Mapping[str, object]) -> Json:
         """How the subsets of the arms overlap among the found rows."""
         if not self.opened.arms:
             raise ConfigError("There are no arms here: overlap is of a run.")
         kept = {arm: state.codes == 0 for arm, state in self.opened.arms.items()}
         return asdict(figures.overlap(kept, self._mask(request)))
 
-    def pairs(self, request: Mapping[str, Any]) -> Json:
+    def pairs(self, request: Mapping[str, object]) -> Json:
         """A page of the pairs that match the request."""
         return self._pairs.found(request)
 
-    def pair(self, request: Mapping[str, Any]) -> Json:
+    def pair(self, request: Mapping[str, object]) -> Json:
         """One pair with its texts, its verdicts and people's notes on it."""
         found = self._pairs.one(request)
         return {**found, "notes": [asdict(note) for note in self.opened.notes.on("pair", found["id"])]}
 
-    def note(self, request: Mapping[str, Any]) -> Json:
+    def note(self, request: Mapping[str, object]) -> Json:
         """Keep a note on a row or pair; the notes of everyone on it, once it is on the disk."""
         if request.get("about") == "pair":
             note = note_of(request, "pair", -1, self._pairs.case(request).id)
@@ -167,15 +165,15 @@ class Session:
             raise ConfigError("There are no pairs here: nothing was judged.")
         return self.opened.pairs
 
-    def _row(self, request: Mapping[str, Any]) -> int:
+    def _row(self, request: Mapping[str, object]) -> int:
         most = self._table.rows - 1
         return whole_in(request, "row", most)
 
-    def _mask(self, request: Mapping[str, Any]) -> np.ndarray | None:
+    def _mask(self, request: Mapping[str, object]) -> np.ndarray | None:
         query: Query = query_of(request)
         return self._table.mask(query)
 
-    def _named(self, request: Mapping[str, Any]) -> list[str]:
+    def _named(self, request: Mapping[str, object]) -> list[str]:
         names = request.get("columns", list(self.opened.shown))
         if not isinstance(names, list) or len(names) > MOST_COLUMNS:
             raise ConfigError(f"columns: a list of at most {MOST_COLUMNS} names is needed.")

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,22 +31,22 @@ class Table:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _known: OrderedDict[Hashable, np.ndarray] = field(default_factory=OrderedDict)
 
-    def column(self, name: Any) -> Column:
+    def column(self, name: object) -> Column:
         """The column of this name. Raises ConfigError where there is none."""
         found = self.columns.get(name) if isinstance(name, str) else None
         if found is None:
             raise ConfigError(f"There is no column '{name}'.{did_you_mean(str(name), self.columns)}")
         return found
 
-    def number(self, name: Any) -> Number:
+    def number(self, name: object) -> Number:
         """The column of numbers of this name. Raises ConfigError where there is none."""
         return self._of(Number, name, "numbers")
 
-    def category(self, name: Any) -> Category:
+    def category(self, name: object) -> Category:
         """The column of few values of this name. Raises ConfigError where there is none."""
         return self._of(Category, name, "categories")
 
-    def _of(self, kind: type[T], name: Any, kind_name: str) -> T:
+    def _of(self, kind: type[T], name: object, kind_name: str) -> T:
         found = self.column(name)
         if not isinstance(found, kind):
             raise ConfigError(f"{name} is a {found.kind}; this needs a column of {kind_name}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.exports.config_text import yaml_text
 from handpicked.exports.hugging_face import CUT, DEVICES
@@ -27,7 +27,7 @@ class Axolotl(Trainer):
     about: ClassVar[str] = "rows of messages, train.yaml"
     command: ClassVar[str] = "axolotl train train.yaml"
 
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> dict[str, object]:
         """Messages as chat templates have them; ``training`` says which are learned."""
         marked = [
             {**plain_turn(turn), "training": place in lesson.trained}
@@ -48,7 +48,7 @@ class Axolotl(Trainer):
             "roles_to_train": ["assistant"],
             "train_on_eos": "turn",
         }
-        adapter: dict[str, Any] = {}
+        adapter: dict[str, object] = {}
         if job.adapter:
             every = job.targets == ["all-linear"]
             adapter = {

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 import yaml
 
-Sections = Mapping[str, Mapping[str, Any]]
+Sections = Mapping[str, Mapping[str, object]]
 """Keys and values by the comment that stands above them."""
 
 
@@ -29,7 +28,7 @@ def comment_text(comment: str) -> str:
     return "".join(f"# {line}\n" for line in lines)
 
 
-def flags(values: Mapping[str, Any]) -> list[str]:
+def flags(values: Mapping[str, object]) -> list[str]:
     """Keys and values as the flags of a command, quoted for a shell; true and false as words."""
     found = []
     for key, value in values.items():

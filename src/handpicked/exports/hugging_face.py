@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from handpicked.exports.trainer import Job
 
@@ -14,7 +13,7 @@ DEVICES = (
 CUT = "A longer row loses its end, the end-of-text token too, which handpicked's own training puts back."
 
 
-def batch(job: Job) -> Mapping[str, Any]:
+def batch(job: Job) -> Mapping[str, object]:
     """Rows in a forward pass and passes in a step."""
     return {
         "per_device_train_batch_size": job.micro_batch,
@@ -22,7 +21,7 @@ def batch(job: Job) -> Mapping[str, Any]:
     }
 
 
-def schedule(job: Job) -> Mapping[str, Any]:
+def schedule(job: Job) -> Mapping[str, object]:
     """Epochs, learning rate and seed. Warm-up is a number of steps: of a share transformers rounds up, and
     its setting for one has come and gone with versions.
     """

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from handpicked.data.write import openai_turn, tools_of
 from handpicked.models.encode import response_turns
-from handpicked.records import Example, Message, ToolCall
+from handpicked.records import Example, Json, Message, ToolCall
 
 MEDIA = ("images", "image", "videos", "video", "audios", "audio")
 """Fields in which rows name pictures, films and sounds that belong to their text."""
@@ -68,7 +67,7 @@ def _tools(declared: str) -> str:
     return json.dumps(listed, ensure_ascii=False) if plain and listed else ""
 
 
-def arguments(call: ToolCall) -> Any:
+def arguments(call: ToolCall) -> object:
     """The arguments of a call as JSON, or as the text that they are."""
     try:
         return json.loads(call.arguments)
@@ -76,12 +75,12 @@ def arguments(call: ToolCall) -> Any:
         return call.arguments
 
 
-def called(call: ToolCall) -> Mapping[str, Any]:
+def called(call: ToolCall) -> Mapping[str, object]:
     """A call as name and arguments."""
     return {"name": call.name, "arguments": arguments(call)}
 
 
-def chat_turn(turn: Message) -> dict[str, Any]:
+def chat_turn(turn: Message) -> Json:
     """A turn as chat templates have it: the arguments of calls are objects where they are any."""
     said = openai_turn(turn)
     said.pop("weight", None)
@@ -91,7 +90,7 @@ def chat_turn(turn: Message) -> dict[str, Any]:
     return said
 
 
-def plain_turn(turn: Message) -> dict[str, Any]:
+def plain_turn(turn: Message) -> Json:
     """``chat_turn`` with all arguments as JSON text. So every row has the same types, and Arrow does not pad
     the arguments of one tool with those of another.
     """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.exports.config_text import yaml_text
 from handpicked.exports.hugging_face import CUT, DEVICES, batch, schedule
 from handpicked.exports.lesson import Lesson, called, thought_and_text
 from handpicked.exports.trainer import DATA, MODEL, Job, Trainer, anonymous, unmasked
-from handpicked.records import Message, Turns
+from handpicked.records import Json, Message, Turns
 
 NAME = "handpicked"
 GIVEN, SAID = ("human", "observation"), ("gpt", "function_call")
@@ -28,7 +28,7 @@ class LlamaFactory(Trainer):
     about: ClassVar[str] = "ShareGPT rows, dataset_info.json, train.yaml"
     command: ClassVar[str] = "llamafactory-cli train train.yaml"
 
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> Json:
         """Turns as from and value; every row has the same fields, because its reader asks for them."""
         said = _merged([_turn(turn) for turn in lesson.messages])
         system = said.pop(0)["value"] if said[0]["from"] == "system" else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.exports.config_text import yaml_text
 from handpicked.exports.hugging_face import CUT, DEVICES, batch, schedule
@@ -23,7 +23,7 @@ class MsSwift(Trainer):
     about: ClassVar[str] = "rows of its messages, train.yaml"
     command: ClassVar[str] = "swift sft train.yaml"
 
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> dict[str, object]:
         """Its own messages: a thought is text, every call a turn; ``loss`` says which are learned."""
         said = [
             part
@@ -40,7 +40,7 @@ class MsSwift(Trainer):
     def files(self, job: Job) -> Mapping[str, str]:
         """train.yaml, which ``swift sft`` reads as its flags."""
         one = job.settings
-        method: dict[str, Any] = {"tuner_type": "lora" if job.adapter else "full"}
+        method: dict[str, object] = {"tuner_type": "lora" if job.adapter else "full"}
         if job.adapter:
             method |= {
                 "lora_rank": one.lora_rank,
@@ -75,7 +75,7 @@ class MsSwift(Trainer):
         return {"train.yaml": config}
 
 
-def _turns(turn: Message, trained: bool) -> Iterator[dict[str, Any]]:
+def _turns(turn: Message, trained: bool) -> Iterator[dict[str, object]]:
     if turn.role != "assistant":
         yield {"role": turn.role, "content": turn.content}
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.config import TrainSettings
 from handpicked.exports.config_text import comment_text, flags
@@ -31,7 +31,7 @@ class OpenInstruct(Trainer):
     about: ClassVar[str] = "rows of messages, train.sh"
     command: ClassVar[str] = "OPEN_INSTRUCT=~/open-instruct bash train.sh"
 
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> dict[str, object]:
         """Messages as chat templates have them. Arguments of calls are JSON text, because the version of
         datasets that it pins mixes the arguments of different tools.
         """
@@ -55,7 +55,7 @@ class OpenInstruct(Trainer):
     def files(self, job: Job) -> Mapping[str, str]:
         """train.sh: finetune.py with its flags."""
         one = job.settings
-        given: dict[str, Any] = {
+        given: dict[str, object] = {
             "dataset_transform_fn": [LEARNED[job.turns], "sft_tulu_filter_v1"],
             "max_seq_length": one.max_length,
             "packing": one.packing,

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.config import TrainSettings
 from handpicked.errors import ConfigError
@@ -89,7 +89,7 @@ class Trainer(Method, ABC):
     """What starts it, in the folder of the export."""
 
     @abstractmethod
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> dict[str, object]:
         """A row as it reads it."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.exports.config_text import yaml_text
 from handpicked.exports.hugging_face import CUT, DEVICES, batch, schedule
@@ -22,10 +22,10 @@ class Trl(Trainer):
     about: ClassVar[str] = "prompt and completion, train.yaml"
     command: ClassVar[str] = "trl sft --config train.yaml"
 
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> dict[str, object]:
         """Prompt and completion where the last turn is learned; messages where all are."""
         said = [chat_turn(turn) for turn in lesson.messages]
-        row: dict[str, Any] = (
+        row: dict[str, object] = (
             {"prompt": said[:-1], "completion": said[-1:]} if turns == "last" else {"messages": said}
         )
         return {**row, "tools": lesson.tools} if lesson.tools else row
@@ -38,7 +38,7 @@ class Trl(Trainer):
     def files(self, job: Job) -> Mapping[str, str]:
         """train.yaml, which ``trl sft`` reads as its flags."""
         one = job.settings
-        method: dict[str, Any] = {"use_peft": job.adapter}
+        method: dict[str, object] = {"use_peft": job.adapter}
         if job.adapter:
             method |= {
                 "lora_r": one.lora_rank,

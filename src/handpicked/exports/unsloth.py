@@ -7,7 +7,7 @@ import pprint
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.config import TrainSettings
 from handpicked.exports.config_text import comment_text
@@ -29,7 +29,7 @@ class Unsloth(Trainer):
     about: ClassVar[str] = "rows of messages, train.py"
     command: ClassVar[str] = "python train.py"
 
-    def row(self, lesson: Lesson, turns: Turns) -> dict[str, Any]:
+    def row(self, lesson: Lesson, turns: Turns) -> dict[str, object]:
         """Messages as chat templates have them, tools as a list; ``trained`` says which turns are learned."""
         return {
             "messages": [chat_turn(turn) for turn in lesson.messages],
@@ -47,7 +47,7 @@ class Unsloth(Trainer):
         """train.py: the settings, and what trains with them."""
         one = job.settings
         load = {"load_in_4bit": one.method == "qlora", "full_finetuning": not job.adapter}
-        adapter: dict[str, Any] = {}
+        adapter: dict[str, object] = {}
         if job.adapter:
             adapter = {
                 "r": one.lora_rank,
@@ -80,5 +80,5 @@ class Unsloth(Trainer):
         return {"train.py": "\n".join(parts[:-1]) + parts[-1] + body}
 
 
-def _literal(values: Mapping[str, Any]) -> str:
+def _literal(values: Mapping[str, object]) -> str:
     return pprint.pformat(dict(values), sort_dicts=False, width=100)

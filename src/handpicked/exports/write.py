@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from handpicked.config import TrainSettings
 from handpicked.data.write import json_line
@@ -42,7 +41,7 @@ class Exported:
     command: str
     lost: Mapping[str, int] = field(default_factory=dict)
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> dict[str, object]:
         """As plain JSON."""
         return {
             "rows": self.rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -62,7 +62,7 @@ class ServedAnswering:
     def _ends(self) -> frozenset[int]:
         return end_tokens(self.task.model, self.template.end_id)
 
-    def _body(self, request: GenerationRequest) -> dict[str, Any]:
+    def _body(self, request: GenerationRequest) -> dict[str, object]:
         """Every setting is said: a server may have others by default, of the model's generation config."""
         settings = self.task.settings
         return {
@@ -80,7 +80,7 @@ class ServedAnswering:
             "return_token_ids": True,
         }
 
-    def _ids(self, choice: dict[str, Any]) -> list[int]:
+    def _ids(self, choice: dict[str, object]) -> list[int]:
         """The new tokens, the end token included where there is one."""
         ids = choice.get("token_ids")
         if not isinstance(ids, list):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import GenerateSettings
 from handpicked.generate.answers import Engine, GenerationRequest, refuse_long
@@ -22,7 +22,7 @@ def transformers_engine(
     import torch
     from transformers import GenerationConfig, set_seed
 
-    own: Any = model.generation_config.eos_token_id
+    own: int | list[int] | None = model.generation_config.eos_token_id
     ends = frozenset({template.end_id, *([own] if isinstance(own, int) else own or [])})
     pad = template.tokenizer.pad_token_id
     sampling = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import MissingPart
@@ -36,7 +35,7 @@ def vllm_engine(
         max_lora_rank=256 if adapter is not None else 16,
         seed=settings.seed,
     )
-    own: Any = llm.get_default_sampling_params().stop_token_ids or []
+    own: list[int] = llm.get_default_sampling_params().stop_token_ids or []
     ends = frozenset({template.end_id, template.tokenizer.eos_token_id, *own})
     lora = LoRARequest("arm", 1, str(checked_adapter(adapter))) if adapter is not None else None
 

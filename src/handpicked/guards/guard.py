@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.guards.drop import Drop
 from handpicked.method import Method
@@ -25,7 +25,7 @@ class Guard(Method, ABC):
     """Whether audits count the rows that it would drop with its defaults, even where it is off."""
 
     @classmethod
-    def settings_in(cls, value: str) -> Mapping[str, Any]:
+    def settings_in(cls, value: str) -> Mapping[str, object]:
         """The settings that ``name=value`` gives.
 
         Raises:

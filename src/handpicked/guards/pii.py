@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -61,7 +61,7 @@ class Pii(Lint):
     fault: ClassVar[str] = "it holds personal data"
 
     @classmethod
-    def settings_in(cls, value: str) -> Mapping[str, Any]:
+    def settings_in(cls, value: str) -> Mapping[str, object]:
         return {"kinds": tuple(one.strip() for one in value.split(","))} if value else {}
 
     def check(self) -> None:

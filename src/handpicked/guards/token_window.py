@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ class TokenWindow(Guard):
     value: ClassVar[str] = "MIN:MAX"
 
     @classmethod
-    def settings_in(cls, value: str) -> Mapping[str, Any]:
+    def settings_in(cls, value: str) -> Mapping[str, object]:
         low, colon, high = value.partition(":")
         if value and not colon:
             raise ValueError(f"{value!r} is not a window. {_HOW}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +14,10 @@ import pyarrow.compute as pc
 from handpicked.guards.lint import Lint
 from handpicked.guards.tool_use import calls_of, declared, found_in_turns
 from handpicked.records import Cost, Message, ToolCall
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
 
 LONGEST = 200
 """Characters of a finding."""
@@ -59,7 +63,7 @@ def misfit(turns: Sequence[Message]) -> str | None:
     return next((found[:LONGEST] for found in wrong if found is not None), None)
 
 
-def _wrong(call: ToolCall, schema: Any) -> str | None:
+def _wrong(call: ToolCall, schema: object) -> str | None:
     if not call.name and not call.arguments.startswith(("{", "[")):
         return None  # a call in another notation (XML)
     name = call.name or "a call"
@@ -75,7 +79,7 @@ def _wrong(call: ToolCall, schema: Any) -> str | None:
     return None if found is None else f"{name}: {found}"
 
 
-def _first_error(schema: str, value: Any) -> str | None:
+def _first_error(schema: str, value: object) -> str | None:
     """Where and why a value does not fit; None where it does, and where the schema is not usable."""
     from jsonschema import ValidationError
     from jsonschema.exceptions import best_match
@@ -91,7 +95,7 @@ def _first_error(schema: str, value: Any) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _validator(schema: str) -> Any:
+def _validator(schema: str) -> Validator:
     """A validator of a JSON schema. It fetches nothing, and matches patterns in time linear to the text
     (RE2), so that no row can stop the work.
     """
@@ -99,11 +103,11 @@ def _validator(schema: str) -> Any:
     from jsonschema.validators import extend
     from referencing import Registry
 
-    made: Any = extend(Draft202012Validator, {"pattern": _pattern, "patternProperties": None})
+    made: type[Validator] = extend(Draft202012Validator, {"pattern": _pattern, "patternProperties": None})
     return made(_with_json_types(json.loads(schema)), registry=Registry())
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+def _pattern(validator: object, pattern: str, instance: object, schema: object) -> Iterator[object]:
     from jsonschema import ValidationError
 
     if not isinstance(instance, str) or not isinstance(pattern, str):
@@ -116,7 +120,7 @@ def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterat
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-def _with_json_types(schema: Any) -> Any:
+def _with_json_types(schema: object) -> object:
     """The schema with JSON's names for Python's types, and without types that are none."""
     if isinstance(schema, list):
         return [_with_json_types(one) for one in schema]

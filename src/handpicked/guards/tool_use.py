@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +24,7 @@ class Declared:
     which others may be named.
     """
 
-    schemas: Mapping[str, Any]
+    schemas: Mapping[str, object]
     words: str
 
     def knows(self, name: str) -> bool:
@@ -51,16 +50,16 @@ def declared(turns: Sequence[Message]) -> Declared:
     listed = next((turn.tools for turn in turns if turn.tools), "")
     said = "\n".join(turn.content for turn in turns if turn.role == "system")
     tools = [*_objects(listed), *(one for text in _TOOLS.findall(said) for one in _objects(text))]
-    functions = [tool["function"] if isinstance(tool.get("function"), Mapping) else tool for tool in tools]
+    functions = [found if isinstance(found := tool.get("function"), Mapping) else tool for tool in tools]
     schemas = {
-        one["name"]: next((one[key] for key in SCHEMAS if isinstance(one.get(key), Mapping)), None)
+        name: next((one[key] for key in SCHEMAS if isinstance(one.get(key), Mapping)), None)
         for one in functions
-        if isinstance(one.get("name"), str)
+        if isinstance(name := one.get("name"), str)
     }
     return Declared(schemas, f"{listed}\n{said}")
 
 
-def _objects(text: str) -> Iterator[Mapping[str, Any]]:
+def _objects(text: str) -> Iterator[Mapping[str, object]]:
     """The objects that a text lists as JSON, or one a line."""
     for part in (text, *text.splitlines()):
         value = _json(part)
@@ -72,7 +71,7 @@ def _objects(text: str) -> Iterator[Mapping[str, Any]]:
                 return
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

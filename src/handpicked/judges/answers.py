@@ -92,7 +92,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
 
 
 def _read(
-    part: Rows, number: int, row: Mapping[str, Any], read: Reader, prompts: Mapping[str, str]
+    part: Rows, number: int, row: Mapping[str, object], read: Reader, prompts: Mapping[str, str]
 ) -> Answer | None:
     try:
         return read(row, prompts)
@@ -145,7 +145,7 @@ def _by_prompt(file: AnswerFile) -> tuple[dict[str, Answer], list[str]]:
     return first, again
 
 
-Reader = Callable[[Mapping[str, Any], Mapping[str, str]], "Answer | None"]
+Reader = Callable[[Mapping[str, object], Mapping[str, str]], "Answer | None"]
 """Reads a row; ``None`` where it lacks prompt or answer. Raises ValueError saying what is wrong with it."""
 
 
@@ -164,7 +164,7 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
     )
 
 
-def _plain(row: Mapping[str, Any], _: Mapping[str, str]) -> Answer | None:
+def _plain(row: Mapping[str, object], _: Mapping[str, str]) -> Answer | None:
     turns = _turns(row)
     said = turns[-1].content if turns and turns[-1].role == "assistant" else None
     messages = (turns[:-1] if turns[-1].role == "assistant" else turns) if turns else _prompt_of(row)
@@ -182,7 +182,7 @@ def _plain(row: Mapping[str, Any], _: Mapping[str, str]) -> Answer | None:
     )
 
 
-def _prompt_of(row: Mapping[str, Any]) -> tuple[Message, ...]:
+def _prompt_of(row: Mapping[str, object]) -> tuple[Message, ...]:
     prompt = first_text(row, *PROMPT_NAMES)
     return () if prompt is None else (Message("user", with_input(prompt, row)),)
 
@@ -217,7 +217,7 @@ def _turn(turn: object, field: str, place: int) -> tuple[str, str | None]:
     return ROLES.get(role.lower(), role.lower()), content
 
 
-def _answer_text(row: Mapping[str, Any]) -> str | None:
+def _answer_text(row: Mapping[str, object]) -> str | None:
     """An answer may be empty; it must be a text, or a list of one."""
     for name in ANSWER_NAMES:
         value = row.get(name)
@@ -232,7 +232,7 @@ def _answer_text(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _mt_bench(row: Mapping[str, Any], prompts: Mapping[str, str]) -> Answer | None:
+def _mt_bench(row: Mapping[str, object], prompts: Mapping[str, str]) -> Answer | None:
     """The first choice; its turns joined by blank lines."""
     question, choices = str(row.get("question_id", "")), row.get("choices")
     if not question or not choices:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from handpicked.errors import PoolError
 from handpicked.judges.outcome import mirrored, strict, summed
@@ -98,10 +97,10 @@ def read_grades(parts: Sequence[Rows]) -> tuple[Grades, list[str]]:
     return found, notes
 
 
-def _grade(row: Mapping[str, Any], value: float | None) -> Grade:
+def _grade(row: Mapping[str, object], value: float | None) -> Grade:
     prompt = prompt_of(row) if first_text(row, *PROMPTS) else None
     shown = answers_shown(str(row.get("user_prompt") or ""))
-    known = (row[name] for name in ANSWERS if isinstance(row.get(name), str))
+    known = (text for name in ANSWERS if isinstance(text := row.get(name), str))
     answer = next(known, shown[0] if len(shown) == 1 else None)
     return Grade(value, prompt, answer, first_text(row, "category"))
 
@@ -117,7 +116,7 @@ def _range(parts: Sequence[Rows]) -> tuple[float, float]:
     return (0.0 if negative == {FAILED} else float("-inf")), float("inf")
 
 
-def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _scores(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """The score of a row; those of each skill where there are several."""
     value = next((row[name] for name in SCORES if row.get(name) is not None), None)
     if isinstance(value, Mapping):
@@ -127,7 +126,7 @@ def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "", value
 
 
-def _item(row: Mapping[str, Any], part: Rows, place: int, skill: str) -> Item:
+def _item(row: Mapping[str, object], part: Rows, place: int, skill: str) -> Item:
     turn = "" if row.get("turn") is None else str(row["turn"])
     question = next((row[name] for name in QUESTIONS if row.get(name) is not None), None)
     if question is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from handpicked.judges.rows import Rows
 
@@ -30,12 +29,12 @@ def with_judge_names(parts: Sequence[Rows]) -> list[Rows]:
     return [replace(part, rows=[_named(row, several) for row in part.rows]) for part in parts]
 
 
-def _listed(row: Mapping[str, Any]) -> list[str]:
+def _listed(row: Mapping[str, object]) -> list[str]:
     judge = row.get("judge")
     return list(map(str, judge)) if isinstance(judge, (list, tuple)) else []
 
 
-def _named(row: dict[str, Any], several: set[str]) -> dict[str, Any]:
+def _named(row: dict[str, object], several: set[str]) -> dict[str, object]:
     listed = _listed(row)
     if not listed:
         return row

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from handpicked.errors import PoolError
 from handpicked.judges.review_shapes import reason_of
@@ -85,7 +84,7 @@ def _joined(part: Rows, others: Sequence[Rows]) -> Rows:
     return Rows(part.file, [{**by_idx.get(row.get("idx"), {}), **row} for row in part.rows], part.about)
 
 
-Reader = Callable[[Mapping[str, Any]], "tuple[Pair, Outcome | None]"]
+Reader = Callable[[Mapping[str, object]], "tuple[Pair, Outcome | None]"]
 
 
 def _recognised(part: Rows) -> tuple[str, Reader]:
@@ -112,7 +111,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _llmbar(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _llmbar(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     pair = _pair(row["input"], row["output_1"], row["output_2"], row.get("subset"))
     return pair, BY_NUMBER.get(_whole(row["label"]))
 
@@ -123,34 +122,34 @@ def _whole(value: object) -> str:
     return str(value) if found is None else f"{found:g}"
 
 
-def _faireval(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _faireval(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     """ChatGPT's answer first, Vicuna-13B's second, as people labelled them."""
     pair = _pair(row["text"], row["answer_gpt35"], row["answer_vicuna_13b"], row.get("category"))
     names: dict[str, Outcome] = {"CHATGPT": "win", "VICUNA13B": "lose", "TIE": "tie"}
     return pair, names.get(str(row["human_gpt35_vs_vicuna13b"]).upper())
 
 
-def _autoj(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _autoj(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     pair = _pair(row["prompt"], row["response 1"], row["response 2"], row.get("scenario"))
     names: dict[str, Outcome] = {"0": "win", "1": "lose", "2": "tie"}
     return pair, names.get(_whole(row["label"]))
 
 
-def _lfqa(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _lfqa(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     """Experts' preferences (Xu et al., 2023): -1 for ``answer_a``, 1 for ``answer_b``, 0 for a tie."""
     pair = _pair(row["question"], row["answer_a"], row["answer_b"], row.get("dataset"))
     names: dict[str, Outcome] = {"-1": "win", "0": "tie", "1": "lose"}
     return pair, names.get(_whole(row["overall_preference"]))
 
 
-def _lfqa_raw(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _lfqa_raw(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     """One expert's annotation as LFQA keeps it: answer A is ``answer1``."""
     pair = _pair(row["question_text"], row["answer1"], row["answer2"], "")
     names: dict[str, Outcome] = {"answer a": "win", "answer b": "lose"}
     return pair, names.get(str(row["BetterAnswer"]).strip().rstrip(".").lower())
 
 
-def _pandalm(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _pandalm(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     """Three annotators: 0 tie, 1 first, 2 second; the majority counts."""
     prompt = with_input(str(row["instruction"]), row)
     pair = _pair(prompt, row["response1"], row["response2"], row.get("motivation_app"))
@@ -161,11 +160,11 @@ def _pandalm(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
     return pair, "tie" if others and others[0][1] == most else label
 
 
-def _annotators(row: Mapping[str, Any]) -> list[object]:
+def _annotators(row: Mapping[str, object]) -> list[object]:
     return [value for name, value in row.items() if str(name).startswith("annotator")]
 
 
-def _plain(row: Mapping[str, Any]) -> tuple[Pair, Outcome | None]:
+def _plain(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     """A pair of the user's own: ``preferred`` is a, b or tie."""
     pair = _pair(row["prompt"], row["answer_a"], row["answer_b"], row.get("category"))
     names: dict[str, Outcome] = {"a": "win", "b": "lose", "tie": "tie"}

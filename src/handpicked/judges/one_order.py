@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from handpicked.errors import PoolError
 from handpicked.judges.review_shapes import Order, Reviewed, judge_in, prompt_of, reviewed, scored
@@ -52,7 +51,7 @@ class Names:
 class Shown:
     """One review: the row, what was shown first and second, and what distinguishes these."""
 
-    row: Mapping[str, Any]
+    row: Mapping[str, object]
     names: Names
     judge: str
     marks: tuple[str, str]
@@ -140,12 +139,12 @@ def _is_turned(one: Shown, base: Shown) -> bool:
     return one.marks == base.marks[::-1] or (one.turned and not base.turned)
 
 
-def _prompt_of(row: Mapping[str, Any]) -> object:
+def _prompt_of(row: Mapping[str, object]) -> object:
     """What distinguishes prompts: the question's number, else the prompt with its input."""
     return row["question_id"] if row.get("question_id") is not None else prompt_of(row)
 
 
-def _shown(row: Mapping[str, Any], part: Rows, names: Names, turned: bool, place: int) -> Shown:
+def _shown(row: Mapping[str, object], part: Rows, names: Names, turned: bool, place: int) -> Shown:
     missing = [field for field in names.fields if field not in row]
     if missing:
         raise PoolError(f"{part.file}, row {place}: it lacks the field '{missing[0]}'.")

@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.judges.outcome import strict, summed, swapped
 from handpicked.judges.parse import preference, read_scores
 from handpicked.judges.rows import PROMPTS, Rows, first_text, number, with_input
 from handpicked.judges.shown import answers_shown
 from handpicked.judges.stored import verdict_of
-from handpicked.records import Message, Pair, Preference, Review, Verdict, messages_id
+from handpicked.records import Json, Message, Pair, Preference, Review, Verdict, messages_id
 
 Order = Literal["ab", "ba", "unknown"]
 LOWEST, HIGHEST = 0.0, 10.0
@@ -48,7 +48,7 @@ class Shape:
 
     name: str
     needed: frozenset[str]
-    read: Callable[[Mapping[str, Any], Rows], Reviewed]
+    read: Callable[[Json, Rows], Reviewed]
     notes: tuple[str, ...] = ()
 
     def fits(self, part: Rows) -> bool:
@@ -57,7 +57,7 @@ class Shape:
 
 
 def reviewed(
-    row: Mapping[str, Any],
+    row: Mapping[str, object],
     arms: tuple[str, str],
     judge: str,
     reviews: Sequence[Review],
@@ -85,7 +85,7 @@ def reviewed(
     return Reviewed(verdict, pair, a is None or b is None, prompt is None)
 
 
-def _question(row: Mapping[str, Any]) -> object:
+def _question(row: Mapping[str, object]) -> object:
     """The number (or id) of the question. Raises ValueError for a row without one."""
     found = next((row[name] for name in ("question_id", "uid") if row.get(name) is not None), None)
     if found is None:
@@ -93,7 +93,7 @@ def _question(row: Mapping[str, Any]) -> object:
     return found
 
 
-def prompt_of(row: Mapping[str, Any]) -> str:
+def prompt_of(row: Mapping[str, object]) -> str:
     """The prompt of a row with the input beside it; two inputs to one instruction are two prompts.
 
     LIMA's ``conversations`` are a list of texts, of which the first asks.
@@ -132,16 +132,16 @@ def judge_in(file: Path) -> str:
     return file.stem.rsplit("_reviews_", 1)[-1] if "_reviews_" in file.stem else "unknown judge"
 
 
-def judge_name(row: Mapping[str, Any]) -> str:
+def judge_name(row: Mapping[str, object]) -> str:
     """Who judged, where the row says so."""
     return str(row.get("judge") or "unknown judge")
 
 
-def _own(row: Mapping[str, Any], _: Rows) -> Reviewed:
+def _own(row: Json, _: Rows) -> Reviewed:
     return Reviewed(verdict_of(row))
 
 
-def _cherry(row: Mapping[str, Any], part: Rows) -> Reviewed:
+def _cherry(row: Mapping[str, object], part: Rows) -> Reviewed:
     return reviewed(
         row,
         (str(part.about.get("fname1", "Answer1")), str(part.about.get("fname2", "Answer2"))),
@@ -156,7 +156,7 @@ def _cherry(row: Mapping[str, Any], part: Rows) -> Reviewed:
     )
 
 
-def _alpaca_eval(row: Mapping[str, Any], part: Rows) -> Reviewed:
+def _alpaca_eval(row: Mapping[str, object], part: Rows) -> Reviewed:
     """``a`` is the model (``output_2``), ``b`` the baseline. A preference is 1 + P(``output_2`` preferred): 1
     (baseline) to 2 (model); 0 is a draw.
 
@@ -183,7 +183,7 @@ def _alpaca_eval(row: Mapping[str, Any], part: Rows) -> Reviewed:
     )
 
 
-def _mt_bench(row: Mapping[str, Any], _: Rows) -> Reviewed:
+def _mt_bench(row: Mapping[str, object], _: Rows) -> Reviewed:
     """FastChat stores the winner of each game by model; game 1 shows ``model_1`` first, game 2
     ``model_2``. The answers stand in what the judge was shown, where that is kept.
     """
@@ -200,7 +200,7 @@ def _mt_bench(row: Mapping[str, Any], _: Rows) -> Reviewed:
     return reviewed(row, arms, judge_name(row), reviews, answers=answers, test_set=test_set)
 
 
-def _vote(row: Mapping[str, Any], _: Rows) -> Reviewed:
+def _vote(row: Mapping[str, object], _: Rows) -> Reviewed:
     """One vote on a pair: MT-Bench's human judgements and the Chatbot Arena conversations."""
     preferred = _winner(row["winner"], "model_a", "model_b")
     review = _game("unknown", preferred, None, row["winner"])
@@ -226,7 +226,7 @@ LETTERS: dict[str, Preference] = {
 }  # fmt: skip
 
 
-def _arena_hard(row: Mapping[str, Any], _: Rows) -> Reviewed:
+def _arena_hard(row: Mapping[str, object], _: Rows) -> Reviewed:
     """``a`` is the model, ``b`` the baseline, which the first game shows first (as A)
     and the second game second.
 
@@ -240,7 +240,7 @@ def _arena_hard(row: Mapping[str, Any], _: Rows) -> Reviewed:
     return reviewed(row, arms, judge_name(row), reviews, test_set="arena-hard")
 
 
-def _arena_game(order: str, game: Any) -> Review:
+def _arena_game(order: str, game: object) -> Review:
     score = game.get("score") if isinstance(game, Mapping) else None
     judgment = game.get("judgment") if isinstance(game, Mapping) else None
     raw = judgment if isinstance(judgment, str) else json.dumps(judgment, ensure_ascii=False)
@@ -249,7 +249,7 @@ def _arena_game(order: str, game: Any) -> Review:
     return Review(shown, preferred, raw, reason=None if preferred else f"the stored score is {score}")
 
 
-def _lfqa(row: Mapping[str, Any], part: Rows) -> Reviewed:
+def _lfqa(row: Mapping[str, object], part: Rows) -> Reviewed:
     """Experts' preferences (Xu et al., 2023): -1 for ``answer_a``, 1 for ``answer_b``, 0 for a tie."""
     sides: dict[float | None, Preference] = {-1.0: "first", 0.0: "tie", 1.0: "second"}
     value = row["overall_preference"]
@@ -279,7 +279,7 @@ SIDES: dict[str, tuple[str, str]] = {
 BETTER: dict[str, Preference] = {"answer a": "first", "answer b": "second"}
 
 
-def _lfqa_raw(row: Mapping[str, Any], part: Rows) -> Reviewed:
+def _lfqa_raw(row: Mapping[str, object], part: Rows) -> Reviewed:
     """The annotations of one expert as LFQA keeps them: answer A is ``answer1``."""
     value = row["BetterAnswer"]
     preferred = BETTER.get(str(value).strip().rstrip(".").lower())
@@ -296,7 +296,7 @@ def _lfqa_raw(row: Mapping[str, Any], part: Rows) -> Reviewed:
     )
 
 
-def _shape(name: str, needed: str, read: Callable[[Mapping[str, Any], Rows], Reviewed], *notes: str) -> Shape:
+def _shape(name: str, needed: str, read: Callable[[Json, Rows], Reviewed], *notes: str) -> Shape:
     return Shape(name, frozenset(needed.split()), read, notes)
 
 

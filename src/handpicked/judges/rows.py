@@ -16,6 +16,7 @@ from handpicked.data.container import SUFFIXES, is_data, sniff, unpacked_suffix
 from handpicked.data.rows import file_rows
 from handpicked.data.spool import given_name
 from handpicked.errors import PoolError
+from handpicked.records import Json
 
 ONE_OBJECT = ("json lines", "json objects")
 """Containers whose only value may hold the rows; that of an array is a row."""
@@ -33,8 +34,8 @@ class Rows:
     """
 
     file: Path
-    rows: list[dict[str, Any]]
-    about: Mapping[str, Any]
+    rows: list[Json]
+    about: Mapping[str, object]
 
     @property
     def fields(self) -> frozenset[str]:
@@ -64,7 +65,7 @@ def rows_of(path: Path) -> list[Rows]:
 
 def _file(file: Path) -> Rows:
     found = [row for _, row in file_rows(file, PROMPTS)]
-    about: Mapping[str, Any] = {}
+    about: Mapping[str, object] = {}
     if len(found) == 1 and isinstance(found[0], dict) and sniff(file, PROMPTS).kind in ONE_OBJECT:
         wrapper = found[0]
         found = _wrapped(wrapper)
@@ -82,7 +83,7 @@ def _file(file: Path) -> Rows:
     return Rows(called, [_known(row) for row in found], about)
 
 
-def _wrapped(found: dict[str, Any]) -> list[Any]:
+def _wrapped(found: Json) -> list[Any]:
     """The rows in the only object of a file: those of the first usual list that is not empty, or of the only
     list there is, those that columns make or that lie under their ids; else the object itself is the one row.
     """
@@ -99,7 +100,7 @@ def _wrapped(found: dict[str, Any]) -> list[Any]:
     return next(iter([*full, *named, *alone, *whole]), [found])
 
 
-def _known(value: Any) -> Any:
+def _known(value: object) -> Any:
     """The value with every number that is none (NaN, infinite) made ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -108,7 +109,7 @@ def _known(value: Any) -> Any:
     return [_known(inner) for inner in value] if isinstance(value, list) else value
 
 
-def first_text(row: Mapping[str, Any], *names: str) -> str | None:
+def first_text(row: Mapping[str, object], *names: str) -> str | None:
     """The first of the fields that holds text, as it is."""
     for name in names:
         value = row.get(name)
@@ -117,7 +118,7 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     return None
 
 
-def further_input(row: Mapping[str, Any]) -> str:
+def further_input(row: Mapping[str, object]) -> str:
     """The input beside an instruction: its own field, or that of the first instance (Self-Instruct)."""
     instances = row.get("instances")
     if isinstance(instances, list) and instances and isinstance(instances[0], dict):
@@ -125,7 +126,7 @@ def further_input(row: Mapping[str, Any]) -> str:
     return first_text(row, "input") or ""
 
 
-def with_input(prompt: str, row: Mapping[str, Any]) -> str:
+def with_input(prompt: str, row: Mapping[str, object]) -> str:
     """The prompt and, after a blank line, the input beside it, which makes it another prompt."""
     extra = further_input(row)
     return f"{prompt}\n\n{extra}" if extra else prompt
@@ -142,6 +143,6 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def fields_seen(rows: list[dict[str, Any]]) -> str:
+def fields_seen(rows: list[dict[str, object]]) -> str:
     """The field names of the first row, for messages."""
     return ", ".join(map(str, rows[0])) or "none"

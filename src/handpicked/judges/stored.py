@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from handpicked.errors import PoolError
 from handpicked.judges.rows import number
-from handpicked.records import Outcome, Preference, Review, Verdict, to_json
+from handpicked.records import Json, Outcome, Preference, Review, Verdict, to_json
 from handpicked.secrets import masked
 from handpicked.store import private_file, private_folder, utf8
 
@@ -59,7 +59,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
-def verdict_of(fields: Mapping[str, Any]) -> Verdict:
+def verdict_of(fields: Json) -> Verdict:
     """A verdict from its JSON fields. Raises KeyError, TypeError or ValueError for what is none."""
     for name in TEXTS:
         if not isinstance(fields.get(name, ""), str):
@@ -72,7 +72,7 @@ def verdict_of(fields: Mapping[str, Any]) -> Verdict:
     return Verdict(**{**fields, **lengths, "reviews": tuple(_review(review) for review in reviews)})
 
 
-def _review(fields: Mapping[str, Any]) -> Review:
+def _review(fields: Json) -> Review:
     """A review; times and prices that are not numbers (NaN) are missing."""
     _check_choices(fields)
     scores = fields.get("scores")
@@ -83,7 +83,7 @@ def _review(fields: Mapping[str, Any]) -> Review:
     return Review(**{**fields, **known, "raw": str(fields["raw"]), "scores": scores})
 
 
-def _check_choices(fields: Mapping[str, Any]) -> None:
+def _check_choices(fields: Mapping[str, object]) -> None:
     for name, known in CHOICES.items():
         if name in fields and fields[name] not in known:
             raise ValueError(f"'{name}' is {fields[name]!r}, which is none of {', '.join(map(str, known))}")

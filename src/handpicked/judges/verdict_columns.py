@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from handpicked.judges.outcome import swapped
 from handpicked.judges.rows import Rows
@@ -20,7 +19,7 @@ BY_NAME: dict[str, Preference] = {
 }
 
 
-def stored_reviews(row: Mapping[str, Any], part: Rows) -> dict[str, Reviews]:
+def stored_reviews(row: Mapping[str, object], part: Rows) -> dict[str, Reviews]:
     """The reviews of each judge that the row holds; none where it holds none. Raises
     ValueError for a broken one.
     """
@@ -58,7 +57,7 @@ def _llmbar(results: object) -> Reviews:
     )
 
 
-def _side(given: Any) -> tuple[Preference | None, str, str | None]:
+def _side(given: object) -> tuple[Preference | None, str, str | None]:
     """What is preferred, the judge's text, and why nothing is preferred."""
     winner = given.get("winner") if isinstance(given, Mapping) else given
     completion = given.get("completion") if isinstance(given, Mapping) else None

@@ -9,11 +9,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError
 from handpicked.models.load import identity
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch.optim import Optimizer
+
 
 STATES = "states"
 """The folder, below an arm's, that holds one folder a state: ``step-12``."""
@@ -40,7 +45,7 @@ class AdamState:
     made_of: str
 
 
-def save_state(model: Any, optimizer: Any, folder: Path, about: Mapping[str, str]) -> None:
+def save_state(model: PeftModel, optimizer: Optimizer, folder: Path, about: Mapping[str, str]) -> None:
     """Write adapter and moments of a PEFT model into ``folder``, which gets its name only when it is whole."""
     from safetensors.torch import save_file
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from handpicked.models.digest import MODEL_FILES, sha256_of_file
 from handpicked.models.load import UNREADABLE, hub_file, is_folder
 from handpicked.models.pickles import check_modules, without_pickles
 from handpicked.models.quiet import quiet
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedTokenizerBase
 
 
 def embed(texts: Sequence[str], name: str = BUNDLED_EMBEDDER, *, batch_size: int = 64) -> np.ndarray:
@@ -52,7 +56,7 @@ def tokens_read(texts: Sequence[str], name: str = BUNDLED_EMBEDDER) -> list[tupl
 
 
 @lru_cache(maxsize=2)
-def _counting(name: str) -> Any:
+def _counting(name: str) -> PreTrainedTokenizerBase:
     """The embedder's tokenizer, for counting. A copy, because padding and truncation are state of a tokenizer:
     one thread may count while another embeds.
     """
@@ -85,7 +89,7 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
 
 
 @lru_cache(maxsize=2)
-def embedder(name: str) -> Any:
+def embedder(name: str) -> SentenceTransformer:
     """The SentenceTransformer of that name, loaded once. Raises MissingPart as ``embed`` does."""
     try:
         from safetensors import SafetensorError

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from handpicked.errors import MissingPart
+from handpicked.records import Json
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader
+
 
 NAMES = {
     "token_embd": "model.embed_tokens",
@@ -50,11 +55,11 @@ def convert(source: Path, folder: Path) -> None:
     _write_tokenizer(reader, folder)
 
 
-def _field(reader: Any, name: str) -> Any:
+def _field(reader: GGUFReader, name: str) -> Any:
     return reader.fields[name].contents()
 
 
-def _config(reader: Any) -> dict[str, Any]:
+def _config(reader: GGUFReader) -> Json:
     """The GGUF header in the words of a Hugging Face ``LlamaConfig``."""
     heads, width = _field(reader, "llama.attention.head_count"), _field(reader, "llama.embedding_length")
     return {
@@ -78,7 +83,7 @@ def _config(reader: Any) -> dict[str, Any]:
     }
 
 
-def _weights(reader: Any, config: dict[str, Any]) -> dict[str, np.ndarray]:
+def _weights(reader: GGUFReader, config: Json) -> dict[str, np.ndarray]:
     from gguf import dequantize
 
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
@@ -98,7 +103,7 @@ def _weights(reader: Any, config: dict[str, Any]) -> dict[str, np.ndarray]:
     return weights
 
 
-def _write_tokenizer(reader: Any, folder: Path) -> None:
+def _write_tokenizer(reader: GGUFReader, folder: Path) -> None:
     """Byte-level BPE whose digits are split one by one (pre-tokenizer ``smollm`` of llama.cpp)."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

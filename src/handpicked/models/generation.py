@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from handpicked.config import ModelSettings
 from handpicked.models.load import pinned, resolve
 from handpicked.models.quiet import quiet
@@ -18,7 +16,7 @@ def end_tokens(model: ModelSettings, end_id: int) -> frozenset[int]:
 
     with quiet():
         try:
-            own: Any = GenerationConfig.from_pretrained(place, **options).eos_token_id
+            own: int | list[int] | None = GenerationConfig.from_pretrained(place, **options).eos_token_id
         except OSError:
             config = AutoConfig.from_pretrained(place, trust_remote_code=model.trust_remote_code, **options)
             own = GenerationConfig.from_model_config(config).eos_token_id

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 IGNORED = -100
 
 
 @contextmanager
-def head_only_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
+def head_only_at(model: PreTrainedModel, positions: torch.Tensor) -> Iterator[None]:
     """Within it, ``model(...).logits`` has shape [1, n, vocabulary]: the ``n`` true places of
     ``positions``, row by row.
 
@@ -26,7 +27,7 @@ def head_only_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
     """
     inner = getattr(model, "module", model)
 
-    def select(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    def select(_: object, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return (inputs[0][positions][None], *inputs[1:])
 
     hook = inner.get_output_embeddings().register_forward_pre_hook(select)
@@ -49,7 +50,9 @@ def predicted(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return wanted, labels[:, 1:][wanted[:, :-1]]
 
 
-def label_logits(model: Any, labels: torch.Tensor, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def label_logits(
+    model: PreTrainedModel, labels: torch.Tensor, **inputs: object
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What the model gives for every labelled token, row by row: logits float32 [n, vocabulary], and
     the ``n`` tokens themselves.
 
@@ -61,7 +64,7 @@ def label_logits(model: Any, labels: torch.Tensor, **inputs: Any) -> tuple[torch
     return logits.float(), answers
 
 
-def label_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
+def label_losses(model: PreTrainedModel, labels: torch.Tensor, **inputs: object) -> torch.Tensor:
     """The negative log-likelihood, in nats, of every labelled token, row by row, of ``labels`` as in
     ``predicted``: float32 [n].
     """

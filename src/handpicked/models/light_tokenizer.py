@@ -5,9 +5,12 @@ not installed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tokenizers import AddedToken
 
 
 class LightTokenizer:
@@ -33,7 +36,7 @@ class LightTokenizer:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.added_tokens_decoder: dict[int, Any] = self._tokenizer.get_added_tokens_decoder()
+        self.added_tokens_decoder: dict[int, AddedToken] = self._tokenizer.get_added_tokens_decoder()
         self.all_special_ids = sorted(i for i, token in self.added_tokens_decoder.items() if token.special)
         first = self._tokenizer.encode("a", add_special_tokens=True).ids[:1]
         self.bos_token_id = first[0] if first and first[0] in self.all_special_ids else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings
 from handpicked.data.hubfaults import hub_errors
@@ -117,7 +117,7 @@ def load_model(
     adapter: Path | None = None,
     dtype: torch.dtype | None = None,
     on: str | None = None,
-    **options: Any,
+    **options: object,
 ) -> PreTrainedModel:
     """The model in eval mode on device ``on`` (default: the best), with ``adapter`` merged into its weights.
 
@@ -139,7 +139,7 @@ def load_model(
     return loaded
 
 
-def _with_adapter(model: Any, adapter: Path) -> Any:
+def _with_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """The LoRA adapter's product added to the weights: the same function, without its
     two extra products a layer.
     """
@@ -209,7 +209,7 @@ def _checked(folder: Path, settings: ModelSettings) -> Path:
     return folder
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from handpicked.errors import ConfigError
 
@@ -50,7 +50,7 @@ def without_pickles(what: str) -> Iterator[None]:
 
     load = torch.load
 
-    def refuse(file: Any = None, *_: Any, **__: Any) -> NoReturn:
+    def refuse(file: object = None, *_: object, **__: object) -> NoReturn:
         raise ConfigError(_refusal(what, str(file)))
 
     torch.load = refuse

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,7 +75,7 @@ class _Run:
 _RUN: ContextVar[_Run] = ContextVar("rendering")
 
 
-def render_source(source: str, name: str, variables: dict[str, Any]) -> Rendering:
+def render_source(source: str, name: str, variables: Mapping[str, object]) -> Rendering:
     """The text that the template ``source`` makes of ``variables``; ``name`` is for messages.
 
     Raises Refused where the template raises an error, Endless where it exceeds a bound, and
@@ -146,7 +146,7 @@ def _without_concat(node: nodes.Node) -> None:
             setattr(node, name, _plain(value))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if not isinstance(value, nodes.Node):
         return value
     _without_concat(value)
@@ -174,7 +174,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if run.steps > STEPS:
             raise _Unbounded(f"takes more than {STEPS:,} steps")
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         """The operation, where its result is bounded."""
         if operator == "**" and not (_small(left) and _small(right)):
             raise _Unbounded("computes a large power")
@@ -182,13 +182,13 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             _check_product(left, right)
         return _bounded(super().call_binop(context, operator, left, right))
 
-    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, context: Context, obj: object, /, *args: Any, **kwargs: object) -> Any:
         """The call, where its numbers and its result are bounded."""
         _check_numbers((*args, *kwargs.values()))
         return _bounded(super().call(context, obj, *args, **kwargs))
 
 
-def _small(value: Any) -> bool:
+def _small(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) <= 1000
 
 
@@ -198,20 +198,20 @@ def _check_product(left: Any, right: Any) -> None:
         raise _Unbounded(f"makes a text or a number beyond {SIZE:,}")
 
 
-def _check_numbers(values: Sequence[Any]) -> None:
+def _check_numbers(values: Sequence[object]) -> None:
     if any(isinstance(value, int) and abs(value) > SIZE for value in values):
         raise _Unbounded(f"uses a number beyond {SIZE:,}")
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: object) -> Any:
     if isinstance(value, str | list | tuple) and len(value) > SIZE:
         raise _Unbounded(f"makes a text or a list beyond {SIZE:,}")
     return value
 
 
-def _bounded_filter(function: Callable[..., Any]) -> Callable[..., Any]:
+def _bounded_filter(function: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(function)
-    def bounded(*args: Any, **kwargs: Any) -> Any:
+    def bounded(*args: Any, **kwargs: object) -> object:
         _check_numbers((*args[1:], *kwargs.values()))
         return _bounded(function(*args, **kwargs))
 
@@ -239,18 +239,18 @@ class _Generation(Extension):
 class _Namespace(Namespace):
     """Jinja's, without names that lead into Python's own objects."""
 
-    def __init__(*args: Any, **kwargs: Any) -> None:
+    def __init__(*args: Any, **kwargs: object) -> None:
         self, rest = args[0], args[1:]
         for key in dict(*rest, **kwargs):
             _check_name(key)
         Namespace.__init__(self, *rest, **kwargs)
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         _check_name(key)
         super().__setitem__(key, value)
 
 
-def _check_name(key: Any) -> None:
+def _check_name(key: object) -> None:
     if isinstance(key, str) and key.startswith("_"):
         raise SecurityError(f"a name in a namespace must not begin with an underscore, as {key!r} does")
 
@@ -260,7 +260,7 @@ def _raise_exception(message: str) -> None:
 
 
 def _to_json(
-    value: Any,
+    value: object,
     ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,
@@ -272,7 +272,7 @@ def _to_json(
     )
 
 
-def _new_dict(*args: Any, **kwargs: Any) -> dict[Any, Any]:
+def _new_dict(*args: Any, **kwargs: object) -> dict[object, object]:
     return dict(*args, **kwargs)
 
 

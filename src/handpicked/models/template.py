@@ -37,7 +37,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
@@ -347,7 +347,7 @@ def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
     return Template(name, tokenizer, source, prefix, _end_id(name, tokenizer, source))
 
 
-def own_templates(tokenizer: Any) -> Mapping[str, str]:
+def own_templates(tokenizer: PreTrainedTokenizerBase) -> Mapping[str, str]:
     """The chat templates that a tokenizer brings, by name; one without a name is ``default``."""
     found = tokenizer.chat_template
     if isinstance(found, str):
@@ -355,7 +355,7 @@ def own_templates(tokenizer: Any) -> Mapping[str, str]:
     return dict(found or {})
 
 
-def own_template(tokenizer: Any) -> str | None:
+def own_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
     """The tokenizer's own chat template: the only one it has, or of several the one named
     ``default``; None: it has none.
 
@@ -371,7 +371,7 @@ def own_template(tokenizer: Any) -> str | None:
     return own.get(DEFAULT) or next(iter(own.values()), None)
 
 
-def _shipped(name: str, tokenizer: Any) -> str:
+def _shipped(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
     source = (files("handpicked.models") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
     if "eos_token" in source and tokenizer.eos_token is None:
         raise TrainingError(
@@ -385,7 +385,7 @@ def _shipped(name: str, tokenizer: Any) -> str:
 
 
 def render(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     source: str,
     messages: Sequence[Message],
     *,
@@ -407,7 +407,7 @@ def render(
     return render_source(source, name, variables)
 
 
-def takes_of(tokenizer: Any, source: str, name: str) -> Takes:
+def takes_of(tokenizer: PreTrainedTokenizerBase, source: str, name: str) -> Takes:
     """What the template ``source`` shows, found by rendering a turn that says it."""
 
     def shows(what: str, *messages: Message) -> bool:
@@ -426,9 +426,9 @@ def takes_of(tokenizer: Any, source: str, name: str) -> Takes:
     )
 
 
-def _turn(message: Message, takes: Takes) -> dict[str, Any]:
+def _turn(message: Message, takes: Takes) -> dict[str, object]:
     """A turn as a template sees it. Only our Alpaca template asks for the instruction and its input apart."""
-    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    turn: dict[str, object] = {"role": message.role, "content": message.content}
     if message.input:
         turn |= {"instruction": message.instruction, "input": message.input}
     if message.name:
@@ -451,9 +451,9 @@ def _turn(message: Message, takes: Takes) -> dict[str, Any]:
     return turn
 
 
-def _called(call: ToolCall) -> dict[str, Any]:
+def _called(call: ToolCall) -> dict[str, object]:
     """A call as chat templates want it: its arguments as an object where they are one."""
-    arguments: Any = call.arguments
+    arguments: object = call.arguments
     try:
         found = json.loads(call.arguments)
     except (ValueError, RecursionError):
@@ -463,7 +463,7 @@ def _called(call: ToolCall) -> dict[str, Any]:
     return {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": arguments}}
 
 
-def _declared(messages: Sequence[Message]) -> list[Any] | None:
+def _declared(messages: Sequence[Message]) -> list[object] | None:
     """The tools that the conversation declares, where they are a list of objects."""
     for message in messages:
         if message.tools:
@@ -494,7 +494,7 @@ def _texts_in(arguments: str) -> Iterator[str]:
             waiting += value
 
 
-def _beginning(tokenizer: Any) -> tuple[int, ...]:
+def _beginning(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """What this tokenizer puts before every text, such as LLaMA's ``<s>``."""
     with_special = tokenizer("a")["input_ids"]
     if tokenizer.bos_token_id is not None and with_special[0] == tokenizer.bos_token_id:
@@ -502,7 +502,7 @@ def _beginning(tokenizer: Any) -> tuple[int, ...]:
     return ()
 
 
-def _end_id(name: str, tokenizer: Any, source: str) -> int:
+def _end_id(name: str, tokenizer: PreTrainedTokenizerBase, source: str) -> int:
     """The first special token after a response."""
     text = render(tokenizer, source, _PROBE, prompt=False, name=name).text
     at = text.rfind(_PROBE[1].content)

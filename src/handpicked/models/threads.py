@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,7 +19,7 @@ CHANGING = ("dynamic", "longrope")
 
 
 def side_by_side(
-    work: Callable[[Item], Result], items: Sequence[Item], model: Any
+    work: Callable[[Item], Result], items: Sequence[Item], model: PreTrainedModel
 ) -> Generator[Result, None, None]:
     """``work`` of each item, in order: forward passes of ``model`` over small batches.
 
@@ -42,7 +46,7 @@ def side_by_side(
             torch.set_num_threads(threads)  # of threads yet to come; this one has kept its own
 
 
-def _independent(model: Any) -> bool:
+def _independent(model: PreTrainedModel) -> bool:
     """Whether passes of the model may run at once: on a CPU, by transformers' own code as it
     is, which keeps no state.
     """

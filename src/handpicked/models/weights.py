@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, first_line
 from handpicked.models.quiet import quiet
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.models.auto.auto_factory import _BaseAutoModelClass
+
+
 NAMED = 3
 """The most missing weights that an error names."""
 
 
-def load_weights(kind: Any, settings: ModelSettings, place: Path | str, **options: Any) -> Any:
+def load_weights(
+    kind: type[_BaseAutoModelClass], settings: ModelSettings, place: Path | str, **options: object
+) -> PreTrainedModel:
     """The model at ``place`` by the auto class ``kind``; ``options`` go to ``from_pretrained``.
 
     Raises ConfigError when it cannot be loaded, or when its files lack a weight that is not tied to another.

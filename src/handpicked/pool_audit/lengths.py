@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +25,7 @@ class LengthTally:
         values = batch[self.column].drop_null().cast(pa.int64())
         self.count(values.to_numpy(zero_copy_only=False))
 
-    def count(self, lengths: Any) -> None:
+    def count(self, lengths: object) -> None:
         """Count these lengths (whole numbers)."""
         values, times = np.unique(np.asarray(lengths, np.int64), return_counts=True)
         self._counts.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
@@ -52,7 +51,7 @@ class LengthTally:
         )
 
 
-def _quantile(values: Any, upto: Any, q: float) -> float:
+def _quantile(values: np.ndarray, upto: np.ndarray, q: float) -> float:
     """The quantile ``q`` of ascending ``values``, of which ``upto`` have been counted at each, interpolated."""
     at = q * (int(upto[-1]) - 1)
     low, high = (

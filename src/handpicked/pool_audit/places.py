@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ class Places:
         self.names = [os.path.relpath(path, folder) if folder else path for path in paths]
         self._ends = np.cumsum([int(one["rows"]) for one in self.inputs])
 
-    def file_of(self, rows: Any) -> np.ndarray:
+    def file_of(self, rows: int | np.ndarray) -> np.ndarray:
         """The place among the files of each row's file."""
         return np.asarray(np.searchsorted(self._ends, rows, side="right"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from handpicked.config import ModelSettings
 from handpicked.data import paths
@@ -92,5 +91,5 @@ def _template(template: str | None, model: str | None, tokenizer: str | None) ->
             f"a model needs that model: --model NAME.{did_you_mean(name, [*SHIPPED, 'auto'])}"
         )
     file = EMBEDDED if tokenizer is None else tokenizer_file(tokenizer)
-    light: Any = LightTokenizer(file)
+    light: object = LightTokenizer(file)
     return load_template(name, light), EMBEDDED_NAME if tokenizer is None else tokenizer

@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import JsonValue, TypeAdapter
 
-from handpicked.records import LINE, Unread
+from handpicked.records import LINE, Json, Unread
 
 FORMAT = 1
 """Version of the shape of audit.json: raised when a key changes its meaning, moves or goes."""
@@ -300,7 +300,7 @@ def from_json(plain: Mapping[str, JsonValue]) -> Audit:
 
 def schema_text() -> str:
     """The JSON schema of audit.json, as docs/audit.schema.json holds it."""
-    made: dict[str, Any] = _adapter().json_schema()
+    made: Json = _adapter().json_schema()
     made["properties"]["format"]["const"] = FORMAT
     title = f"handpicked audit.json, format {FORMAT}"
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": title}

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from handpicked.config import RefineSettings
 from handpicked.data.write import openai_turn
@@ -24,7 +23,7 @@ from handpicked.endpoint import estimate as estimate_requests
 from handpicked.endpoint.cost import Expense
 from handpicked.errors import ConfigError, EndpointError
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Example, Message, prompt_text
+from handpicked.records import Example, Json, Message, prompt_text
 from handpicked.store import write_text
 
 PLACES = ("{prompt}", "{response}")
@@ -72,7 +71,7 @@ def rewrite(
     arm: str,
     cache: Path | None = None,
     progress: Progress = SILENT,
-    earlier: Sequence[Mapping[str, Any]] = (),
+    earlier: Sequence[Json] = (),
 ) -> Refined:
     """Rewrite the final response of every example, into ``out/selected.jsonl`` (messages)
     and ``out/refined.jsonl``.
@@ -112,7 +111,7 @@ def rewrite(
     )
 
 
-def _line(example: Example, reply: Reply, settings: RefineSettings) -> dict[str, Any]:
+def _line(example: Example, reply: Reply, settings: RefineSettings) -> dict[str, object]:
     """What came of a row, as ``refined.jsonl`` has it."""
     text, reason = _read(reply, settings)
     return {
@@ -126,7 +125,7 @@ def _line(example: Example, reply: Reply, settings: RefineSettings) -> dict[str,
     }
 
 
-def _kept(example: Example, line: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(example: Example, line: Json) -> Json:
     """The row with its new response, as it is trained on."""
     turns = [*example.messages[:-1], replace(example.messages[-1], content=line["refined"])]
     return {

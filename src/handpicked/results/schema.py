@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import JsonValue, TypeAdapter
 
-from handpicked.records import LINE, Estimate, Outcome, Review, SelectionSummary
+from handpicked.records import LINE, Estimate, Json, Outcome, Review, SelectionSummary
 from handpicked.results.facts import StageFacts, TrainingFacts
 from handpicked.statistics.equal_length import NearEqual
 from handpicked.statistics.health import Health
@@ -562,7 +562,7 @@ def _of_format_3(plain: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {**plain, "format": FORMAT, "comparisons": comparisons}
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Json:
     """The JSON schema of results.json, with the version of its shape."""
     made = _adapter().json_schema()
     made["properties"]["format"]["const"] = FORMAT

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -25,18 +25,22 @@ EARLIER = (
 """Files of unfinished work from before work was done in parts."""
 
 
-class RowsWork(Protocol):
+Ready = TypeVar("Ready")
+"""What a worker reads, before it computes: rows as tokens, batches."""
+
+
+class RowsWork(Protocol[Ready]):
     """What one worker does with the rows of a part."""
 
-    def read(self, section: int, examples: Sequence[Example]) -> Any:
+    def read(self, section: int, examples: Sequence[Example]) -> Ready:
         """The rows as the model reads them. On the CPU, in a thread, while the part before is computed."""
         ...
 
-    def read_beside(self, section: int, first: int, end: int) -> Any:
+    def read_beside(self, section: int, first: int, end: int) -> Ready:
         """The same of items ``first`` to ``end`` of a section that is not of rows."""
         ...
 
-    def compute(self, ready: Any, step: Callable[[float], None]) -> pa.Table:
+    def compute(self, ready: Ready, step: Callable[[float], None]) -> pa.Table:
         """The table of a part (``row``, the value columns, ``reason``, or what ``finish`` expects).
         ``step`` counts rows.
         """
@@ -52,11 +56,11 @@ class PartScorer(PoolScorer):
     """
 
     @abstractmethod
-    def opened(self) -> RowsWork:
+    def opened(self) -> RowsWork[Any]:
         """What does the work in one worker. Loads a tokenizer, and its model when it first computes."""
 
     @abstractmethod
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """The facts of the whole, from those that each part noted."""
 
     def sections(self, rows: int) -> tuple[int, ...]:
@@ -129,14 +133,14 @@ class _OnePool:
 
     scorer: PartScorer
     reader: RowReader
-    work: RowsWork
+    work: RowsWork[Any]
 
-    def read(self, part: Part) -> Any:
+    def read(self, part: Part) -> object:
         if not self.scorer.of_rows(part.section):
             return self.work.read_beside(part.section, part.first, part.end)
         return self.work.read(part.section, self.reader.read(part.first, part.end))
 
-    def compute(self, ready: Any, step: Callable[[float], None]) -> pa.Table:
+    def compute(self, ready: object, step: Callable[[float], None]) -> pa.Table:
         return self.work.compute(ready, step)
 
 
@@ -167,7 +171,7 @@ class RowReader:
         return found
 
 
-def summed(noted: Iterable[Mapping[str, Any]]) -> Counter[str]:
+def summed(noted: Iterable[Mapping[str, object]]) -> Counter[str]:
     """The sums of the numbers that parts noted."""
     total: Counter[str] = Counter()
     for one in noted:

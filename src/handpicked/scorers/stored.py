@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ class Stored:
     cost: Cost = "text"
     missing: str = "it was not scored (outside the sample), or its score could not be computed"
     reasons: str | None = None
-    about: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    about: Mapping[str, object] = field(default_factory=dict, hash=False)
     version: ClassVar[int] = 1  # of looking up; the scorer that made the values states its own
     libraries: ClassVar[tuple[str, ...]] = ()
 
@@ -85,7 +85,7 @@ class StoredReason:
         return pc.if_else(pa.array(found), reasons, pa.scalar(self.outside, reasons.type))
 
 
-def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[Any, pa.Array]:
+def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[np.ndarray, pa.Array]:
     """Which of the batch's rows are in ``file``, and their values of column
     ``name``, null where they are not.
     """
@@ -97,7 +97,7 @@ def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[Any, pa.Array]
 
 
 @lru_cache(maxsize=8)
-def _column(file: str, name: str, modified: int) -> tuple[Any, pa.ChunkedArray]:
+def _column(file: str, name: str, modified: int) -> tuple[np.ndarray, pa.ChunkedArray]:
     """(rows, values), memory-mapped."""
     del modified  # part of the cache's key: the file may be made anew
     with pa.memory_map(file) as source:

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from handpicked._version import __version__
 from handpicked.errors import EndpointError, MissingPart, StoreError
-from handpicked.records import LINE
+from handpicked.records import LINE, Json
 from handpicked.secrets import masked
 from handpicked.store.foreign import refuse_foreign
 from handpicked.store.versions import (
@@ -139,7 +139,7 @@ def utf8(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def write_json(path: Path, value: Any, private: bool = False) -> None:
+def write_json(path: Path, value: object, private: bool = False) -> None:
     """``write_text`` of indented JSON, records as their fields; NaN is refused, because readers of other
     languages cannot read it.
     """
@@ -173,6 +173,10 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
+Facts = Mapping[str, Any]
+"""What a stage says of its result, plain JSON. Who reads a fact knows its type."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Which methods, libraries and machine made a stage, and when. A stage of layout 1 noted none of it.
@@ -182,11 +186,11 @@ class Origin:
     """
 
     versions: Versions = field(default_factory=lambda: Versions({}))
-    made: Mapping[str, Any] = field(default_factory=dict)
+    made: Facts = field(default_factory=dict)
     kept: Sequence[str] = ()
 
     @staticmethod
-    def read(manifest: Mapping[str, Any], kept: Sequence[str] = ()) -> Origin:
+    def read(manifest: Json, kept: Sequence[str] = ()) -> Origin:
         """As the manifest has it, with what is kept now."""
         versions = Versions(manifest.get("versions", {}), manifest.get("libraries", {}))
         return Origin(versions, manifest.get("made", {}), [*manifest.get("kept", ()), *kept])
@@ -201,7 +205,7 @@ class Stage:
     fingerprint: str
     seconds: float
     skipped: bool
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     origin: Origin = field(default_factory=Origin)
 
     @property
@@ -226,10 +230,10 @@ class Run:
     def stage(
         self,
         name: str,
-        make: Callable[[Path], Mapping[str, Any] | None],
+        make: Callable[[Path], Facts | None],
         *,
         inputs: Mapping[str, str],
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         versions: Versions,
         again: bool = False,
         shown_as: str | None = None,
@@ -263,7 +267,7 @@ class Run:
             self._say_why(shown_as or name, _manifest(final), depends)
         return self._make(name, shown_as or name, make, depends, final if again else None)
 
-    def _stays(self, shown: str, manifest: Mapping[str, Any], depends: Dependencies) -> Sequence[str] | None:
+    def _stays(self, shown: str, manifest: Json, depends: Dependencies) -> Sequence[str] | None:
         """None where the stage must be made anew, else the differences in versions that are kept."""
         now = depends.recorded
         if manifest["fingerprint"] == depends.fingerprint:
@@ -288,7 +292,7 @@ class Run:
         self,
         name: str,
         shown: str,
-        make: Callable[[Path], Mapping[str, Any] | None],
+        make: Callable[[Path], Facts | None],
         depends: Dependencies,
         earlier: Path | None,
     ) -> Stage:
@@ -352,10 +356,10 @@ class Run:
     def asking_stage(
         self,
         name: str,
-        make: Callable[[Path, int], Mapping[str, Any] | None],
+        make: Callable[[Path, int], Facts | None],
         *,
         inputs: Mapping[str, str],
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         versions: Versions,
         shown_as: str | None = None,
     ) -> Stage:
@@ -400,7 +404,7 @@ class Run:
         if lost:
             self.say(f"{shown}: lost replies: {lost:,}; run the same command again to request only these")
 
-    def _say_why(self, shown: str, before: Mapping[str, Any] | None, depends: Dependencies) -> None:
+    def _say_why(self, shown: str, before: Json | None, depends: Dependencies) -> None:
         if before is None:
             return
         now = depends.recorded
@@ -414,7 +418,7 @@ class Run:
         self.say(f"{shown}: runs again because {'; '.join(differences(before, now))}")
 
 
-def _of_today(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+def _of_today(before: Json, now: Json) -> Json:
     """The settings of layout 1 without those that count no more."""
     return {
         key: _of_today(value, now[key]) if isinstance(value, dict) and isinstance(now[key], dict) else value
@@ -423,11 +427,11 @@ def _of_today(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
+def _manifest(folder: Path) -> Json | None:
     path = folder / MANIFEST
     if not path.is_file():
         return None
-    manifest: dict[str, Any] = read_json(path)
+    manifest: Json = read_json(path)
     return manifest
 
 
@@ -461,7 +465,7 @@ def _keep_time(
     write_json(work / STARTED, note)
 
 
-def _made_here() -> dict[str, Any]:
+def _made_here() -> dict[str, object]:
     """When and by what a stage was made. The machine is described but not named, because results are
     published.
     """

@@ -8,14 +8,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from handpicked.store import private_file, private_folder, writing
 
 
-def append_event(path: Path, event: Mapping[str, Any]) -> None:
+def append_event(path: Path, event: Mapping[str, object]) -> None:
     """Write one line and wait until it is on the disk. Raises StoreError when the disk refuses it.
 
     Processes and threads may call it at once. What a killed one left of a line is cut off.

@@ -6,14 +6,13 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from handpicked.errors import StoreError
-from handpicked.records import to_json
+from handpicked.records import Json, to_json
 from handpicked.store import utf8, writing
 
 
-def recover(path: Path) -> list[dict[str, Any]]:
+def recover(path: Path) -> list[Json]:
     """The records of ``path``, after cutting off a last line that was torn by a kill. No file: no records.
 
     Raises StoreError for a damaged line elsewhere: that is not an interruption, and guessing would lose
@@ -21,7 +20,7 @@ def recover(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    records: list[dict[str, Any]] = []
+    records: list[Json] = []
     good = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -39,7 +38,7 @@ def recover(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def append(path: Path, records: Sequence[Any]) -> None:
+def append(path: Path, records: Sequence[object]) -> None:
     """Append dataclass records, one JSON line each, and return only when they are on the disk.
 
     Lone surrogates, which UTF-8 cannot write, become U+FFFD.

@@ -13,7 +13,9 @@ import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
+
+from handpicked.records import Json
 
 LANGUAGE_MODEL = ("tokenizers", "torch", "transformers")
 """The libraries that compute all outputs of a language model."""
@@ -77,11 +79,11 @@ class Dependencies:
     """All that a stage depends on. ``inputs`` are hashes of content by name, ``settings`` plain JSON."""
 
     inputs: Mapping[str, str]
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     versions: Versions
 
     @property
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> Json:
         """As a manifest holds it."""
         noted = {
             "inputs": self.inputs,
@@ -89,7 +91,7 @@ class Dependencies:
             "versions": self.versions.methods,
             "libraries": self.versions.libraries,
         }
-        plain: dict[str, Any] = json.loads(json.dumps(noted, default=str))
+        plain: Json = json.loads(json.dumps(noted, default=str))
         return plain
 
     @property
@@ -98,7 +100,7 @@ class Dependencies:
         return hashlib.sha256(json.dumps(self.recorded, sort_keys=True).encode()).hexdigest()
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """What differs between two manifests, each as ``settings.learning_rate was 2e-05, is 1e-05``."""
     parts = ("inputs", "settings", "versions", "libraries")
     # A library or method may have a dot in its name, so these two are not flattened.
@@ -111,7 +113,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _said(part: str, key: str, was: Any, now: Any) -> str:
+def _said(part: str, key: str, was: object, now: object) -> str:
     if part == "inputs":
         return f"its input {key} {'is new' if was == 'unset' else 'is gone' if now == 'unset' else 'changed'}"
     if part == "versions":
@@ -119,12 +121,12 @@ def _said(part: str, key: str, was: Any, now: Any) -> str:
     return f"settings.{key} was {was}, is {now}" if part == "settings" else f"{key} was {was}, is {now}"
 
 
-def only_versions_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def only_versions_differ(before: Mapping[str, object], now: Mapping[str, object]) -> bool:
     """Whether inputs and settings are the same."""
     return all(before.get(part) == now[part] for part in ("inputs", "settings"))
 
 
-def unchanged_since_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def unchanged_since_earlier(before: Json, now: Json) -> bool:
     """Whether a manifest of the layout before, which noted no versions, has the same inputs and settings.
 
     It held more settings than count today (prices, time-outs); those that count must be as they were. Every
@@ -137,7 +139,7 @@ def unchanged_since_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -
     return same and bool(before["inputs"] == now["inputs"])
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(value, dict) and value:
         for key, part in value.items():
             yield from _flat(part, f"{prefix}.{key}" if prefix else str(key))

@@ -15,7 +15,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -23,8 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from handpicked.data.arrow import int64_array
+from handpicked.records import Json
 
 if TYPE_CHECKING:
+    import gigatoken
+
     Counts = Callable[[pa.LargeStringArray], np.ndarray]
 
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -35,7 +38,7 @@ NEVER_IN_UTF8 = bytes([0xC0, 0xC1, *range(0xF5, 0x100)])
 ASCII_SPACE = b"\t\n\v\f\r "
 
 
-def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None, str]:
+def fast_count(config: Json, reference: Counts) -> tuple[Counts | None, str]:
     """A fast count for the tokenizer.json ``config``, or ``None`` and why there is none.
 
     ``reference`` counts the texts that the fast way cannot. The caller still compares both on a probe.
@@ -56,7 +59,7 @@ def fast_count(config: dict[str, Any], reference: Counts) -> tuple[Counts | None
     return (counts if not (digits or missing) else _corrected(counts, reference, missing, digits)), ""
 
 
-def encoded_lengths(tokenizer: Any) -> Counts:
+def encoded_lengths(tokenizer: gigatoken.Tokenizer) -> Counts:
     """Token counts of a gigatoken tokenizer, straight from the Arrow buffers.
 
     Its fast way in is an awkward array, whose import takes longer than counting all of Alpaca does. The first
@@ -77,7 +80,7 @@ def encoded_lengths(tokenizer: Any) -> Counts:
     return counts
 
 
-def _by_awkward(tokenizer: Any, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
+def _by_awkward(tokenizer: gigatoken.Tokenizer, offsets: np.ndarray, data: np.ndarray) -> np.ndarray:
     import awkward as ak
 
     characters = ak.contents.NumpyArray(data, parameters={"__array__": "char"})
@@ -88,7 +91,7 @@ def _by_awkward(tokenizer: Any, offsets: np.ndarray, data: np.ndarray) -> np.nda
     return np.diff(np.asarray(encoded.layout.offsets)).astype(np.int64, copy=False)
 
 
-def _by_matrix(tokenizer: Any, texts: pa.LargeStringArray, nothing: int) -> np.ndarray:
+def _by_matrix(tokenizer: gigatoken.Tokenizer, texts: pa.LargeStringArray, nothing: int) -> np.ndarray:
     """By gigatoken's padded matrix, which is as wide as the longest text: so texts
     of like length go together.
     """
@@ -147,7 +150,7 @@ def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
     return offsets - offsets[0], np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
 
 
-def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray:
+def _rows_where(data: np.ndarray, offsets: np.ndarray, low: int, high: int) -> np.ndarray:
     """Which texts contain a byte from ``low`` to ``high`` (exclusive)."""
     rows = np.zeros(len(offsets) - 1, dtype=bool)
     filled = np.flatnonzero(offsets[1:] > offsets[:-1])
@@ -161,7 +164,7 @@ def _rows_where(data: Any, offsets: Any, low: int, high: int) -> np.ndarray:
     return rows
 
 
-def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray:
+def _rows_with_bytes(data: np.ndarray, offsets: np.ndarray, wanted: bytes) -> np.ndarray:
     """Which texts contain one of the bytes ``wanted`` that can occur in UTF-8."""
     table = np.zeros(256, dtype=bool)
     table[[byte for byte in wanted if byte not in NEVER_IN_UTF8]] = True
@@ -178,7 +181,7 @@ def _rows_with_bytes(data: Any, offsets: Any, wanted: bytes) -> np.ndarray:
     return rows
 
 
-def _after_two_spaces(data: Any) -> np.ndarray:
+def _after_two_spaces(data: np.ndarray) -> np.ndarray:
     """The places of ASCII digits after two bytes that may be white space.
 
     Block by block, because a block and its masks stay in the processor's cache: three
@@ -200,7 +203,9 @@ def _after_two_spaces(data: Any) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], int]) -> np.ndarray:
+def _digit_corrections(
+    data: np.ndarray, offsets: np.ndarray, correction: Callable[[bytes], int]
+) -> np.ndarray:
     """What to add to each text's count for its runs of two or more white-space characters before a digit.
 
     Runs of up to seven bytes, nearly all, are packed into one number each and looked up once a batch.
@@ -233,8 +238,8 @@ def _digit_corrections(data: Any, offsets: Any, correction: Callable[[bytes], in
     return added
 
 
-def _is_space(data: Any) -> Any:
-    return (data == 0x20) | ((data - 9) < 5)
+def _is_space(data: np.ndarray) -> np.ndarray:
+    return np.asarray((data == 0x20) | ((data - 9) < 5))
 
 
 def _run_correction(run: bytes, reference: Counts) -> int:
@@ -277,7 +282,7 @@ def _rows_with_other_numbers(texts: pa.LargeStringArray) -> np.ndarray:
     return rows
 
 
-def _splits_digits(config: dict[str, Any]) -> bool:
+def _splits_digits(config: Json) -> bool:
     """Whether the pre-tokenizer is individual digits, then GPT-2's pattern without a prefix space."""
     steps = (config.get("pre_tokenizer") or {}).get("pretokenizers") or []
     if len(steps) != 2 or config.get("normalizer") is not None:
@@ -292,7 +297,7 @@ def _splits_digits(config: dict[str, Any]) -> bool:
     )
 
 
-def _digits_stand_alone(config: dict[str, Any]) -> bool:
+def _digits_stand_alone(config: Json) -> bool:
     """No merge contains an ASCII digit, and no added token touches the white space or digits around it."""
     merges = config["model"].get("merges", ())
     merged = "".join(itertools.chain.from_iterable(merges))
@@ -314,7 +319,7 @@ def _byte_letters() -> dict[int, str]:
     return letters | {byte: chr(0x100 + index) for index, byte in enumerate(others)}
 
 
-def _missing_bytes(config: dict[str, Any]) -> bytes:
+def _missing_bytes(config: Json) -> bytes:
     """Bytes without an entry in a byte-level BPE vocabulary."""
     model = config.get("model") or {}
     if (
@@ -327,7 +332,7 @@ def _missing_bytes(config: dict[str, Any]) -> bytes:
     return bytes(byte for byte, letter in _byte_letters().items() if letter not in vocabulary)
 
 
-def _patched(config: dict[str, Any], missing: bytes, digits: bool) -> dict[str, Any]:
+def _patched(config: Json, missing: bytes, digits: bool) -> Json:
     model = config["model"]
     letters = _byte_letters()
     taken = max([*model["vocab"].values(), *(token["id"] for token in config.get("added_tokens") or ())])

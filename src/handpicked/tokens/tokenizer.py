@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -19,6 +19,10 @@ import pyarrow.compute as pc
 from handpicked.data.arrow import int64_array
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.tokens.fast_count import encoded_lengths, fast_count
+
+if TYPE_CHECKING:
+    from handpicked.tokens.fast_count import Counts
+
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +145,7 @@ def _download(name: str) -> Path:
         ) from error
 
 
-def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, str]:
+def _tokenizer_json(data: bytes, file: Path) -> tuple[Counts, str, str]:
     """Fast counts where the probe agrees, else the reference."""
     import tokenizers
 
@@ -154,7 +158,7 @@ def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str,
     reference.no_truncation()
     reference.no_padding()
 
-    def slow(texts: Any) -> Any:
+    def slow(texts: pa.LargeStringArray) -> np.ndarray:
         encoded = reference.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
         return np.fromiter((len(one) for one in encoded), dtype=np.int64, count=len(encoded))
 
@@ -168,7 +172,7 @@ def _tokenizer_json(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str,
     return fast, _gigatoken_version(), f"checked against {engine} on {len(PROBE)} probe texts"
 
 
-def _sentencepiece(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, str]:
+def _sentencepiece(data: bytes, file: Path) -> tuple[Counts, str, str]:
     try:
         import sentencepiece
     except ImportError as error:
@@ -181,7 +185,7 @@ def _sentencepiece(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, 
     except RuntimeError as error:
         raise ConfigError(f"tokenizer: {file} is not a SentencePiece model ({error}).") from error
 
-    def slow(texts: Any) -> Any:
+    def slow(texts: pa.LargeStringArray) -> np.ndarray:
         return np.fromiter(
             (len(ids) for ids in reference.encode(texts.to_pylist())), dtype=np.int64, count=len(texts)
         )
@@ -199,7 +203,7 @@ def _sentencepiece(data: bytes, file: Path) -> tuple[Callable[[Any], Any], str, 
     return fast, _gigatoken_version(), f"checked against {engine} on {len(PROBE)} probe texts"
 
 
-def _disagreement(fast: Callable[[Any], Any], slow: Callable[[Any], Any]) -> str | None:
+def _disagreement(fast: Counts, slow: Counts) -> str | None:
     """The first probe text on which two counts differ."""
     texts = pa.array(PROBE, pa.large_string())
     for text, one, other in zip(PROBE, fast(texts), slow(texts), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import TrainingError
@@ -14,12 +14,18 @@ from handpicked.train.steps import Dealt, DealtRows, deal
 from handpicked.train.trackers import tracker_arguments
 from handpicked.train.trainer import ResponseTrainer
 
+if TYPE_CHECKING:
+    import torch
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import SFTConfig
+
 
 def build_trainer(
     prepared: Prepared,
     model: ModelSettings,
     settings: TrainSettings,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     out: Path,
     processes: int,
 ) -> ResponseTrainer:
@@ -61,8 +67,13 @@ def build_trainer(
 
 
 def _arguments(
-    settings: TrainSettings, rates: Schedule, out: Path, prepared: Prepared, dealt: Dealt, compute: Any
-) -> Any:
+    settings: TrainSettings,
+    rates: Schedule,
+    out: Path,
+    prepared: Prepared,
+    dealt: Dealt,
+    compute: torch.dtype,
+) -> SFTConfig:
     """TRL's arguments. Data come tokenised and in order, so nothing here shuffles, cuts or prepares."""
     import torch
     from trl import SFTConfig
@@ -99,7 +110,7 @@ def _arguments(
     )
 
 
-def lora_config(settings: TrainSettings) -> Any:
+def lora_config(settings: TrainSettings) -> LoraConfig:
     """The adapter of the settings, in PEFT's terms."""
     from peft import LoraConfig
 
@@ -113,7 +124,7 @@ def lora_config(settings: TrainSettings) -> Any:
     )
 
 
-def _load(model: ModelSettings, settings: TrainSettings, compute: Any) -> Any:
+def _load(model: ModelSettings, settings: TrainSettings, compute: torch.dtype) -> PreTrainedModel:
     """The model to train. Every trained weight is kept in float32: in 16 bits, small
     updates would round to nothing.
     """
@@ -134,7 +145,7 @@ def _load(model: ModelSettings, settings: TrainSettings, compute: Any) -> Any:
     return load_model(model, dtype=torch.float32 if settings.method == "full" else compute, on="cpu")
 
 
-def _refuse_leaking(model: Any) -> None:
+def _refuse_leaking(model: PreTrainedModel) -> None:
     """Raise TrainingError when packed rows of this model see each other: two short rows
     must score as they do alone.
     """

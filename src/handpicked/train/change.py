@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings
 from handpicked.errors import TrainingError
@@ -14,6 +14,7 @@ from handpicked.models.load import load_model
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class WeightChange:
         return self.norm / self.before
 
 
-def adapted_norm(model: Any) -> float:
+def adapted_norm(model: PreTrainedModel) -> float:
     """The norm of the weights that the adapters of a PEFT model are added to, of 4-bit ones as they compute."""
     import torch
     from peft.utils.integrations import dequantize_module_weight
@@ -63,7 +64,7 @@ def adapter_change(adapter: Path, scale: float, before: float) -> WeightChange:
     return WeightChange(scale * math.sqrt(squares), before)
 
 
-def model_change(trained: Any, model: ModelSettings) -> WeightChange:
+def model_change(trained: PreTrainedModel, model: ModelSettings) -> WeightChange:
     """The change from ``model`` as it is on disk to the weights of ``trained``. One tensor
     at a time goes to the CPU.
     """

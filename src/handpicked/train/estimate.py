@@ -21,11 +21,15 @@ It is a rough figure, good to a factor of about 1.5; allocator waste and framewo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import MissingPart
 from handpicked.models.load import pinned, resolve
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
 
 GIB = 1024**3
 
@@ -42,6 +46,18 @@ class ModelSize:
     linear_in_out: int
     """Sum of input and output widths over all linear layers: LoRA of rank r trains r times as many weights.
     """
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be trained: ``rows`` of ``tokens_per_row`` tokens (prompt, template and response) on average
+    and ``longest_row`` at most (``None``: the average), on a model of that ``size``.
+    """
+
+    rows: int
+    tokens_per_row: float
+    longest_row: float | None
+    size: ModelSize
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,7 @@ def model_size(model: ModelSettings) -> ModelSize:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        config: Any = AutoConfig.from_pretrained(
+        config: PretrainedConfig = AutoConfig.from_pretrained(
             place, revision=pinned(model), trust_remote_code=model.trust_remote_code
         ).get_text_config()
     except OSError as error:
@@ -90,33 +106,30 @@ def model_size(model: ModelSettings) -> ModelSize:
 
 
 def estimate(
-    rows: int,
-    tokens_per_row: float,
-    size: ModelSize,
+    work: Work,
     settings: TrainSettings,
     *,
-    longest_row: float | None = None,
     bytes_per_weight: float = 2,
     tokens_per_second: float | None = None,
     ranks: int = 1,
     sharded: bool = False,
 ) -> TrainEstimate:
-    """What training on ``rows`` rows of ``tokens_per_row`` tokens (prompt, template and
-    response, on average) will take.
+    """What the training will take.
 
-    Memory is that of the heaviest batch: of rows of ``longest_row`` tokens (``None``: the average), or of
-    packed ones. ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it
+    Memory is that of the heaviest batch: of the longest rows, or of packed ones. ``bytes_per_weight`` is 2 for bfloat16 and 4 for float32; the method overrides it where it
     fixes the type. ``tokens_per_second`` is a measured speed of the machine that will train, on ``ranks``
     devices; ``sharded``: by FSDP2.
     """
-    length = min(tokens_per_row, settings.max_length)
-    places = places_of(rows, length, settings)
+    size, length = work.size, min(work.tokens_per_row, settings.max_length)
+    places = places_of(work.rows, length, settings)
     full = settings.method == "full"
     trained = size.weights if full else settings.lora_rank * size.linear_in_out
     held = {"full": 4.0, "lora": bytes_per_weight, "qlora": 0.55}[settings.method]
     kept = 2 if settings.gradient_checkpointing else 34
     feed_forward = 0 if settings.gradient_checkpointing else 6 * size.feed_forward
-    heaviest = settings.max_length if settings.packing else min(longest_row or length, settings.max_length)
+    heaviest = (
+        settings.max_length if settings.packing else min(work.longest_row or length, settings.max_length)
+    )
     batch = min(settings.micro_batch_size, max(1, settings.batch_size // ranks)) * heaviest
     activations = batch * size.layers * (kept * size.hidden + feed_forward) * (bytes_per_weight / 2)
     state = size.weights * held + 12 * trained
@@ -129,7 +142,7 @@ def estimate(
     memory = state + activations + 8 * batch * size.vocabulary
     tokens = round(places * length)
     return TrainEstimate(
-        rows=min(rows, places),
+        rows=min(work.rows, places),
         places=places,
         steps=steps_of(places, settings),
         tokens=tokens,

@@ -4,40 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from handpicked.config import TrainSettings
-from handpicked.train.estimate import GIB, ModelSize, estimate
+from handpicked.train.estimate import GIB, Work, estimate
 from handpicked.workers.machine import USABLE, Machine
 
 Kind = Literal["one", "ddp", "fsdp", "file"]
 KINDS: Mapping[str, Kind] = {"one": "one", "ddp": "ddp", "fsdp": "fsdp"}
 """The ways that ``train.launch`` names outright; ``auto`` chooses one, anything else is a file."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be trained: ``rows`` of ``tokens_per_row`` tokens on average and ``longest_row`` at most, on
-    a model of that ``size``.
-    """
-
-    rows: int
-    tokens_per_row: float
-    longest_row: float | None
-    size: ModelSize
-
-    def memory(self, settings: TrainSettings, machine: Machine, kind: Kind, ranks: int) -> int:
-        """Bytes on each device."""
-        return estimate(
-            self.rows,
-            self.tokens_per_row,
-            self.size,
-            settings,
-            longest_row=self.longest_row,
-            bytes_per_weight=2 if machine.gpu else 4,
-            ranks=ranks,
-            sharded=kind == "fsdp",
-        ).memory
 
 
 @dataclass(frozen=True)
@@ -64,7 +39,7 @@ def fit(settings: TrainSettings, machine: Machine, work: Work | None) -> Fit:
     found = _start(settings, machine, work)
     if work is None or found.kind == "file":
         return found
-    memory = work.memory(settings, machine, found.kind, found.ranks)
+    memory = _memory(work, settings, machine, found)
     if machine.room is None:
         return replace(found, memory=memory)
     fits = memory <= machine.room
@@ -91,8 +66,16 @@ def _start(settings: TrainSettings, machine: Machine, work: Work | None) -> Fit:
     ranks = even_ranks(settings, machine)
     if not machine.gpu or ranks == 1 or settings.method == "qlora" or work is None or machine.room is None:
         return Fit("one", 1)
-    alone = work.memory(settings, machine, "one", 1) <= machine.room
-    return Fit("one", 1) if alone else Fit("fsdp", ranks)
+    alone = Fit("one", 1)
+    return alone if _memory(work, settings, machine, alone) <= machine.room else Fit("fsdp", ranks)
+
+
+def _memory(work: Work, settings: TrainSettings, machine: Machine, start: Fit) -> int:
+    """Bytes on each device."""
+    per_weight = 2 if machine.gpu else 4
+    return estimate(
+        work, settings, bytes_per_weight=per_weight, ranks=start.ranks, sharded=start.kind == "fsdp"
+    ).memory
 
 
 def _advice(settings: TrainSettings, machine: Machine, work: Work, memory: int, ranks: int) -> str:
@@ -115,14 +98,13 @@ def _advice(settings: TrainSettings, machine: Machine, work: Work, memory: int, 
 
 
 def _least(settings: TrainSettings, machine: Machine, work: Work) -> int:
-    start = _start(settings, machine, work)
-    return work.memory(settings, machine, start.kind, start.ranks)
+    return _memory(work, settings, machine, _start(settings, machine, work))
 
 
 def _others(settings: TrainSettings) -> Iterator[tuple[str, TrainSettings]]:
     """Settings that take less memory than these, the mildest change first."""
 
-    def but(**changes: Any) -> TrainSettings:
+    def but(**changes: object) -> TrainSettings:
         return settings.model_copy(update={"launch": "auto", **changes})
 
     if settings.launch != "auto":

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Example
+from handpicked.records import Example, Json
 from handpicked.store import read_json, write_json
 from handpicked.train.prepare import open_prepared, prepare
 from handpicked.train.sft import TrainResult, tidy, train_prepared
@@ -112,6 +111,6 @@ def _counted(file: Path) -> Progress:
     return counted
 
 
-def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
+def _tuples(settings: Json) -> Json:
     """JSON has lists where the settings have tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 ACCURACY, LEARNED = "token_accuracy", "learned_tokens"
 """What the log of a step has beside its loss: the share of its learned tokens that the model
@@ -24,7 +23,7 @@ class Learned:
     accuracy_last_pass: float
 
 
-def learned(history: Sequence[Mapping[str, Any]], steps: int, passes: float) -> Learned:
+def learned(history: Sequence[Mapping[str, float]], steps: int, passes: float) -> Learned:
     """Read the Trainer's log of ``steps`` steps, which made ``passes`` passes over the rows.
 
     Steps may straddle two passes; the last pass is the last steps / passes of them,
@@ -33,13 +32,13 @@ def learned(history: Sequence[Mapping[str, Any]], steps: int, passes: float) -> 
     entries = [entry for entry in history if "loss" in entry]
     last = max(1, round(steps / max(1.0, passes)))
     return Learned(
-        losses=tuple((entry["step"], entry["loss"]) for entry in entries),
-        accuracies=tuple((entry["step"], entry[ACCURACY]) for entry in entries),
+        losses=tuple((int(entry["step"]), entry["loss"]) for entry in entries),
+        accuracies=tuple((int(entry["step"]), entry[ACCURACY]) for entry in entries),
         accuracy=_share(entries),
         accuracy_last_pass=_share(entries[-last:]),
     )
 
 
-def _share(entries: Sequence[Mapping[str, Any]]) -> float:
+def _share(entries: Sequence[Mapping[str, float]]) -> float:
     hits = sum(entry[ACCURACY] * entry[LEARNED] for entry in entries)
     return float(hits / sum(entry[LEARNED] for entry in entries))

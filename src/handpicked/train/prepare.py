@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from handpicked.errors import PoolError, TrainingError
 from handpicked.models.load import identity, load_tokenizer
 from handpicked.models.template import Encoded, load_template
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Example
+from handpicked.records import Example, Json
 from handpicked.store import read_json, write_json, writing
 from handpicked.train.encode import EncodedRows, encode
 from handpicked.train.plan import TrainingPlan, plan
@@ -105,7 +104,7 @@ def prepare(
 def open_prepared(folder: Path) -> Prepared:
     """What ``prepare`` left in ``folder``, mapped. Raises PoolError where it is not whole."""
     try:
-        about: dict[str, Any] = read_json(folder / "prepared.json")
+        about: Json = read_json(folder / "prepared.json")
         counts = {
             **about["rows"],
             "refused": tuple((row, reason) for row, reason in about["rows"]["refused"]),

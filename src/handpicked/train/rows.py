@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,11 +99,11 @@ def open_rows(folder: Path) -> TokenRows:
     return TokenRows(ids, learned, ends)
 
 
-def mapped(file: Path) -> NDArray[Any]:
+def mapped(file: Path) -> np.ndarray:
     """An array of a .npy file, mapped; an empty one cannot be and is read. Raises PoolError."""
     try:
         empty = file.stat().st_size <= HEADER
-        found: NDArray[Any] = np.load(file, mmap_mode=None if empty else "r", allow_pickle=False)
+        found: np.ndarray = np.load(file, mmap_mode=None if empty else "r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise PoolError(f"{file} holds no encoded rows: {error}. Train again.") from error
     return found

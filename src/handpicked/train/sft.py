@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,14 @@ from handpicked.train.plan import TrainingPlan
 from handpicked.train.prepare import FOLDER, Prepared, prepare
 from handpicked.train.schedule import schedule
 from handpicked.train.trackers import tracked
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import SFTTrainer
+
+    from handpicked.train.trainer import Steps
+
 
 ADAPTER = "adapter"
 MERGED = "model"
@@ -178,7 +186,12 @@ def _train(
 
 
 def _saved_change(
-    trainer: Any, model: ModelSettings, settings: TrainSettings, out: Path, arm: str, before: float | None
+    trainer: SFTTrainer,
+    model: ModelSettings,
+    settings: TrainSettings,
+    out: Path,
+    arm: str,
+    before: float | None,
 ) -> WeightChange:
     """Save what was trained and measure how far it moved. What cannot be used is removed,
     and TrainingError raised.
@@ -212,7 +225,12 @@ def _saved_change(
 
 
 def _result(
-    trainer: Any, steps: Any, prepared: Prepared, settings: TrainSettings, out: Path, change: WeightChange
+    trainer: SFTTrainer,
+    steps: Steps,
+    prepared: Prepared,
+    settings: TrainSettings,
+    out: Path,
+    change: WeightChange,
 ) -> TrainResult:
     rows, planned = prepared.rows, prepared.planned
     last = trainer.state.global_step
@@ -256,7 +274,7 @@ def _result(
     )
 
 
-def _require_space(model: Any, settings: TrainSettings, out: Path, planned: TrainingPlan) -> None:
+def _require_space(model: PreTrainedModel, settings: TrainSettings, out: Path, planned: TrainingPlan) -> None:
     """Raise StoreError at once when the disk cannot hold two checkpoints and the final model."""
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
@@ -275,8 +293,8 @@ def _require_space(model: Any, settings: TrainSettings, out: Path, planned: Trai
 
 
 def _finish(
-    trainer: Any,
-    tokenizer: Any,
+    trainer: SFTTrainer,
+    tokenizer: PreTrainedTokenizerBase,
     result: TrainResult,
     model: ModelSettings,
     settings: TrainSettings,
@@ -310,13 +328,13 @@ def _require_parts(settings: TrainSettings) -> None:
         raise MissingPart("train.method qlora needs bitsandbytes: pip install bitsandbytes")
 
 
-def _sharding(trainer: Any) -> str:
+def _sharding(trainer: SFTTrainer) -> str:
     if trainer.is_fsdp_enabled:
         return "fsdp"
     return "deepspeed" if trainer.is_deepspeed_enabled else ""
 
 
-def _fingerprint(prepared: Prepared, settings: TrainSettings, processes: Any) -> str:
+def _fingerprint(prepared: Prepared, settings: TrainSettings, processes: PartialState) -> str:
     """What identifies a checkpoint: the model, the settings, every token in its order, and how many processes
     share its state, and how.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 
@@ -12,6 +12,10 @@ from handpicked.errors import TrainingError
 from handpicked.models.adam_state import save_state
 from handpicked.models.load import identity
 from handpicked.train.plan import TrainingPlan
+
+if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+    from trl import SFTTrainer
 
 
 class KeepStates(TrainerCallback):  # type: ignore[misc]
@@ -31,7 +35,9 @@ class KeepStates(TrainerCallback):  # type: ignore[misc]
             "made_of": identity(model),
         }
 
-    def on_log(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: object
+    ) -> None:
         """After each optimizer step: the log has its learning rate."""
         del args, control
         step = state.global_step
@@ -50,7 +56,7 @@ class KeepStates(TrainerCallback):  # type: ignore[misc]
         save_state(parts["model"], parts["optimizer"], self.folder / f"step-{step}", about)
 
 
-def refuse_states(trainer: Any, settings: TrainSettings) -> None:
+def refuse_states(trainer: SFTTrainer, settings: TrainSettings) -> None:
     """Raise TrainingError where the moments of an adapter are not available whole."""
     if settings.method == "full":
         raise TrainingError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -77,11 +76,11 @@ class DealtRows:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, at: int) -> dict[str, Any]:
+    def __getitem__(self, at: int) -> dict[str, object]:
         place, packed = int(self._places[at]), self._prepared.packed
         if place == BLANK:
-            blank: dict[str, Any] = {"input_ids": [0], "labels": [IGNORED]}
+            blank: dict[str, object] = {"input_ids": [0], "labels": [IGNORED]}
             return blank if packed is None else {**blank, "seq_lengths": [1]}
         row = (self._prepared.rows.rows if packed is None else packed.sequences)[place]
-        found: dict[str, Any] = {"input_ids": row.ids, "labels": row.labels}
+        found: dict[str, object] = {"input_ids": row.ids, "labels": row.labels}
         return found if packed is None else {**found, "seq_lengths": packed.lengths(place)}

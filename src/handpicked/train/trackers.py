@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
 
 LOGS = "logs"
 PROJECT = "handpicked"
@@ -35,7 +39,7 @@ def tracked(trackers: tuple[str, ...], out: Path) -> Iterator[None]:
             os.environ.pop(variable, None)
 
 
-def tracker_arguments(arguments: Any, arm: str) -> dict[str, Any]:
+def tracker_arguments(arguments: type[TrainingArguments], arm: str) -> dict[str, str | bool | None]:
     """What ``arguments``, a class of TrainingArguments, takes for trackers: the name of the run, and that
     nothing is sent to a Space of the hub without the user's request.
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 from trl import SFTTrainer
@@ -24,6 +24,7 @@ from handpicked.train.learned import ACCURACY, LEARNED
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel, TrainerControl, TrainerState, TrainingArguments
 
 
 log = logging.getLogger(__name__)
@@ -35,14 +36,18 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
     The log of every step also has ``token_accuracy`` and ``learned_tokens``, over all processes.
     """
 
-    def __init__(self, *args: Any, **parts: Any) -> None:
+    def __init__(self, *args: object, **parts: object) -> None:
         super().__init__(*args, **parts)
         self._hits = 0.0
         self._learned = 0
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, object]:
         """The sum over this micro-batch divided by ``num_items_in_batch``, the labelled
         tokens of the whole step.
 
@@ -69,7 +74,12 @@ class ResponseTrainer(SFTTrainer):  # type: ignore[misc]
         return bool(labels.is_cuda or self.aux_loss_enabled)
 
     def _loss(
-        self, model: Any, inputs: dict[str, Any], everywhere: int, tokens: Any, of_the_step: bool
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, torch.Tensor],
+        everywhere: int,
+        tokens: torch.Tensor | int,
+        of_the_step: bool,
     ) -> torch.Tensor:
         """The loss from the labelled positions alone. ``tokens`` are those of the whole step, or
         of this micro-batch here.
@@ -108,21 +118,30 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         self.seconds = 0.0
         self._began = 0.0
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
         """Count the steps that an earlier attempt finished."""
         del args, control
         self.first_step = state.global_step
         self.step(state.global_step)
         self._began = time.perf_counter()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
         """One optimizer step."""
         del args, state, control
         self.seconds = time.perf_counter() - self._began
         self.step(1)
 
     def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: object,
     ) -> None:
         """Stop where the loss is NaN or infinite."""
         del control

@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from handpicked.records import LINE
 from handpicked.results.schema import People
@@ -40,7 +39,7 @@ def as_csv(standing: Standing, known: Mapping[str, Case]) -> str:
     return out.getvalue()
 
 
-def _row(vote: Vote, case: Case) -> dict[str, Any]:
+def _row(vote: Vote, case: Case) -> dict[str, object]:
     fields = {**asdict(vote), "test_set": case.pair.test_set}
     return {
         **{name: fields[name] for name in FIELDS},
@@ -50,12 +49,12 @@ def _row(vote: Vote, case: Case) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     """A text that a spreadsheet would run as a formula gets an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _texts(case: Case) -> dict[str, Any]:
+def _texts(case: Case) -> dict[str, object]:
     pair = case.pair
     return {
         "test_set": pair.test_set,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
 from handpicked.local_page import serve_in_browser, until_ctrl_c
-from handpicked.records import Completion, Message, Pair, Prompt, Verdict
+from handpicked.records import Completion, Json, Message, Pair, Prompt, Verdict
 from handpicked.results.schema import People, Results
 from handpicked.store import read_json, write_text
 from handpicked.votes import Case, InspectServer, Session, VoteFile, sample
@@ -151,11 +150,11 @@ def _main_first(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: order.index(verdict.judge))
 
 
-def _prompt(line: Mapping[str, Any]) -> Prompt:
+def _prompt(line: Json) -> Prompt:
     return Prompt(**{**line, "messages": tuple(map(Message.of, line["messages"]))})
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
+def _lines(file: Path) -> list[Json]:
     if not file.is_file():
         raise PoolError(f"{file} is missing, so there is nothing to look at. Run the experiment again.")
     with file.open(encoding="utf-8", errors="surrogatepass") as lines:

@@ -6,15 +6,13 @@ import threading
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from handpicked.errors import ConfigError, did_you_mean
-from handpicked.records import Outcome
+from handpicked.records import Json, Outcome
 from handpicked.results.schema import People
 from handpicked.votes.case import Case, Side, shown_first
 from handpicked.votes.votes import TAGS, Standing, Vote, VoteFile
 
-Json = dict[str, Any]
 CHOICES = ("first", "tie", "second")
 LONGEST_NAME, LONGEST_NOTE = 60, 10_000
 
@@ -49,7 +47,7 @@ class Session:
         """How far the annotator is, and the next pair."""
         return self._state(annotator(name), self.file.standing())
 
-    def vote(self, body: Mapping[str, Any]) -> Json:
+    def vote(self, body: Mapping[str, object]) -> Json:
         """Cast a vote on a pair of the sample; one on the same pair replaces it until it is final."""
         who = annotator(body.get("annotator"))
         case = self._case(body.get("case"))
@@ -64,7 +62,7 @@ class Session:
             self.file.cast(vote)
             return self._state(who, self.file.standing())
 
-    def undo(self, body: Mapping[str, Any]) -> Json:
+    def undo(self, body: Mapping[str, object]) -> Json:
         """Take the annotator's latest vote back and show its pair again, with what was said of it."""
         who = annotator(body.get("annotator"))
         sampled = {case.id for case in self.cases}
@@ -80,7 +78,7 @@ class Session:
             self.file.retract(who, open_votes[-1].case)
             return self._state(who, self.file.standing(), open_votes[-1])
 
-    def unveil(self, body: Mapping[str, Any]) -> Json:
+    def unveil(self, body: Mapping[str, object]) -> Json:
         """Make the annotator's votes final and say what the judges said."""
         who = annotator(body.get("annotator"))
         with self.lock:
@@ -115,14 +113,14 @@ class Session:
             "before": None if taken_back is None else {"tags": taken_back.tags, "note": taken_back.note},
         }
 
-    def _case(self, id: Any) -> Case:
+    def _case(self, id: object) -> Case:
         case = next((case for case in self.cases if case.id == id), None)
         if case is None:
             raise ConfigError("This pair is not in the sample. Was the run changed? Load the page again.")
         return case
 
 
-def annotator(name: Any) -> str:
+def annotator(name: object) -> str:
     """The name that votes are kept under: spaces trimmed and joined, composed Unicode."""
     text = " ".join(unicodedata.normalize("NFC", name).split()) if isinstance(name, str) else ""
     if not text or len(text) > LONGEST_NAME or not text.isprintable():
@@ -130,7 +128,7 @@ def annotator(name: Any) -> str:
     return text
 
 
-def outcome_of(choice: Any, first: Side) -> Outcome:
+def outcome_of(choice: object, first: Side) -> Outcome:
     """A choice between positions, from the side of ``a``."""
     if choice not in CHOICES:
         raise ConfigError(f"A choice is one of {', '.join(CHOICES)}, not {choice!r}.")
@@ -165,7 +163,7 @@ def unveiled(case: Case, vote: Vote) -> Json:
     }
 
 
-def _tags(given: Any) -> tuple[str, ...]:
+def _tags(given: object) -> tuple[str, ...]:
     if not isinstance(given, list):
         raise ConfigError("Tags come as a list.")
     for tag in given:
@@ -174,12 +172,13 @@ def _tags(given: Any) -> tuple[str, ...]:
     return tuple(tag for tag in TAGS if tag in given)
 
 
-def _note(given: Any) -> str:
+def _note(given: object) -> str:
     if not isinstance(given, str) or len(given) > LONGEST_NOTE:
         raise ConfigError(f"A note is text of at most {LONGEST_NOTE:,} characters.")
     return given.strip()
 
 
-def _seconds(given: Any) -> float | None:
-    known = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1e6
-    return round(float(given), 1) if known else None
+def _seconds(given: object) -> float | None:
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1e6:
+        return round(float(given), 1)
+    return None

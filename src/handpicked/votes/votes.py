@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from handpicked.errors import PoolError
-from handpicked.records import Outcome
+from handpicked.records import Json, Outcome
 from handpicked.store.events import append_event, events
 from handpicked.votes.case import Side
 
@@ -91,11 +90,11 @@ class VoteFile:
                 ) from error
         return found
 
-    def _append(self, event: Mapping[str, Any]) -> None:
+    def _append(self, event: Mapping[str, object]) -> None:
         append_event(self.path, event)
 
 
-def _apply(event: Mapping[str, Any], standing: Standing) -> None:
+def _apply(event: Json, standing: Standing) -> None:
     fields = dict(event)
     kind = fields.pop("event")
     if kind == "vote":

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,12 +36,16 @@ from handpicked.scorers.lm.causal import TRAINED_FOR_IT, config_of, context_of, 
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.forward import logits_at
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, read_scores, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import Workers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 
 RATINGS = ("1", "2", "3", "4", "5", "6")
 Rated = Literal["deita-complexity", "deita-quality"]
@@ -100,19 +104,19 @@ class DeitaRating(PartScorer):
         encode = self._encoder()
         return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model)
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> ModelRowsWork:
         """See ``PartScorer``. Null for an empty prompt (complexity) or response (quality)."""
         encode = self._encoder()
         return ModelRowsWork(self.values, encode, partial(self._load, encode.ratings), self.batch_tokens)
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return truncation_facts(noted)
 
-    def _load(self, ratings: Sequence[int]) -> tuple[Any, Compute]:
+    def _load(self, ratings: Sequence[int]) -> tuple[PreTrainedModel, Compute]:
         import torch
 
-        model: Any = load_model(self.model)
+        model = load_model(self.model)
         points = torch.arange(1, len(RATINGS) + 1, dtype=torch.float64)
 
         def compute(batch: Sequence[ModelRow]) -> list[list[float]]:
@@ -156,7 +160,9 @@ class DeitaRating(PartScorer):
 class Encoder:
     """Rows as token ids of the prompt, ``limit`` at most, and the ids of the ratings that may follow it."""
 
-    def __init__(self, name: str, text: str, tokenizer: Any, model: str, limit: int) -> None:
+    def __init__(
+        self, name: str, text: str, tokenizer: PreTrainedTokenizerBase, model: str, limit: int
+    ) -> None:
         self.field = "response" if name == "deita-quality" else "prompt"
         self.text, self.tokenizer, self.limit = text, tokenizer, limit
         self.tail = text[text.rindex(f"{{{self.field}}}") + len(self.field) + 2 :]
@@ -192,7 +198,7 @@ class Encoder:
         return ids
 
 
-def rating_ids(tokenizer: Any, prompt: str, model: str) -> list[int]:
+def rating_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, model: str) -> list[int]:
     """The token id of each rating as it follows ``prompt``.
 
     Raises ConfigError where a rating is not exactly one more token.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,9 @@ import pyarrow as pa
 from handpicked.config import BUNDLED_EMBEDDER
 from handpicked.method import called
 from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
-from handpicked.records import Better, Cost, Example, Pool
+from handpicked.records import Better, Cost, Example, Json, Pool
 from handpicked.scorers.lm.vectors import NO_DIRECTION, directed, vectors_of, with_vectors
-from handpicked.scorers.part_scorer import PartScorer, RowsWork, summed
+from handpicked.scorers.part_scorer import PartScorer, summed
 from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json, writing
@@ -90,11 +90,11 @@ class Embedding(PartScorer):
             else f"{summary}: under a minute"
         )
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> EmbeddingWork:
         """See ``PartScorer``."""
         return EmbeddingWork(self.model, self.text)
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> Json:
         """See ``PartScorer``: the embedder's limit in tokens, its dimensions, and how many texts it cut."""
         limits = {name: noted[0][name] for name in ("limit", "dimensions")}
         return {**limits, "texts that were cut": summed({"cut": one["cut"]} for one in noted)["cut"]}
@@ -146,7 +146,7 @@ class EmbeddingWork:
         counts = np.array(tokens_read([row.text for row in texts], self.model), np.int64).reshape(-1, 2)
         return _Read([one.row for one in examples], texts, counts)
 
-    def read_beside(self, section: int, first: int, end: int) -> Any:
+    def read_beside(self, section: int, first: int, end: int) -> _Read:
         """See ``RowsWork``."""
         raise NotImplementedError("all sections are of rows")
 

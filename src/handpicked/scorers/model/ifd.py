@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, loss_facts
+from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, LossWork, loss_facts
 from handpicked.scorers.lm.losses import Losses
-from handpicked.scorers.part_scorer import PartScorer, RowsWork, summed
+from handpicked.scorers.part_scorer import PartScorer, summed
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
@@ -63,26 +63,26 @@ class Ifd(PartScorer):
         """See ``PoolScorer``."""
         return self.lm.estimate(pool, rows, passes=2)
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> LossWork:
         """See ``PartScorer``."""
         return ifd_work(self.name, self.lm)
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return ifd_facts(noted)
 
 
-def ifd_work(name: str, lm: LanguageModel) -> RowsWork:
+def ifd_work(name: str, lm: LanguageModel) -> LossWork:
     """The work of IFD; its columns begin with ``name``."""
     return lm.work(partial(ifd_table, name), LossPasses(alone=True))
 
 
-def ifd_facts(noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def ifd_facts(noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Those of the losses, and how many rows are over 1."""
     return {**loss_facts(noted), "over 1": summed({"over 1": one["over 1"]} for one in noted)["over 1"]}
 
 
-def ifd_table(name: str, losses: Losses) -> tuple[pa.Table, dict[str, Any]]:
+def ifd_table(name: str, losses: Losses) -> tuple[pa.Table, dict[str, object]]:
     """The ratios and their parts, and how many are over 1."""
     table: list[dict[str, float | int | str | None]] = []
     for row in losses.rows():

@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -45,12 +45,18 @@ from handpicked.scorers.lm.model_rows import (
     truncation_facts,
 )
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import PartFiles
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
 
 OPERATIONS = 8
 """A weight and a token: two forward, two backward through weights that are not trained, the head, and time in
@@ -129,12 +135,12 @@ class Less(PartScorer):
         )
         return f"forward and backward at {len(states)} states: {summary}"
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> LessWork:
         """See ``PartScorer``."""
         states = find_states(self.checkpoint)
         return LessWork(self, states, Encoder(states[0]))
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return truncation_facts(noted)
 
@@ -191,6 +197,9 @@ SIMILARITIES = "similarities"
 """The column of a part: of each row the cosine to the gradient of every subset, at one state."""
 
 
+_Read = tuple[int, list[tuple[ModelRow, Encoded | None]]]
+
+
 @dataclass
 class LessWork:
     """Cosines of the rows of parts at one state after the other, in one worker."""
@@ -198,18 +207,18 @@ class LessWork:
     scorer: Less
     states: Sequence[AdamState]
     encode: Encoder
-    _at: tuple[int, tuple[Any, Compute]] | None = None
+    _at: tuple[int, tuple[PreTrainedModel, Compute]] | None = None
     _encoded: dict[int, Encoded] = field(default_factory=dict)
 
-    def read(self, section: int, examples: Sequence[Example]) -> Any:
+    def read(self, section: int, examples: Sequence[Example]) -> _Read:
         """See ``RowsWork``."""
         return section, [self.encode(example) for example in examples]
 
-    def read_beside(self, section: int, first: int, end: int) -> Any:
+    def read_beside(self, section: int, first: int, end: int) -> _Read:
         """See ``RowsWork``."""
         raise NotImplementedError("all sections are of rows")
 
-    def compute(self, ready: Any, step: Callable[[float], None]) -> pa.Table:
+    def compute(self, ready: _Read, step: Callable[[float], None]) -> pa.Table:
         """See ``RowsWork``."""
         section, read = ready
         items: list[ModelRow] = [row for row, _ in read]
@@ -221,14 +230,14 @@ class LessWork:
         reasons = pa.array([row.reason for row in items], pa.string())
         return table.append_column(SIMILARITIES, cosines).append_column("reason", reasons)
 
-    def _at_state(self, section: int) -> tuple[Any, Compute]:
+    def _at_state(self, section: int) -> tuple[PreTrainedModel, Compute]:
         """The model with the adapter of a state, one at a time, and what computes with it."""
         if self._at is None or self._at[0] != section:
             self._at = None  # its memory goes before the next is loaded
             self._at = section, self._load(self.states[section])
         return self._at[1]
 
-    def _load(self, state: AdamState) -> tuple[Any, Compute]:
+    def _load(self, state: AdamState) -> tuple[PreTrainedModel, Compute]:
         """What gives the cosine of a row's projected Adam step to the gradient of each subset."""
         import torch
 
@@ -245,7 +254,7 @@ class LessWork:
 
         return model.get_base_model(), compute
 
-    def _target_gradients(self, model: Any, project: Projection) -> Any:
+    def _target_gradients(self, model: PeftModel, project: Projection) -> torch.Tensor:
         """The projected mean gradient of each subset, of length 1: float32 [subsets, dimension]. Every worker
         makes its own.
         """
@@ -296,7 +305,7 @@ class Encoder:
         return found
 
 
-def load_with_adapter(state: AdamState) -> Any:
+def load_with_adapter(state: AdamState) -> PeftModel:
     """The model with the state's adapter beside its weights, only the adapter trainable, no dropout."""
     try:
         from peft import PeftModel

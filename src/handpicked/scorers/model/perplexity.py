@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, loss_facts
+from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, LossWork, loss_facts
 from handpicked.scorers.lm.losses import Losses
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
@@ -53,16 +53,16 @@ class Perplexity(PartScorer):
         """See ``PoolScorer``."""
         return self.lm.estimate(pool, rows, passes=1)
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> LossWork:
         """See ``PartScorer``."""
         return self.lm.work(perplexity_table, LossPasses(alone=False))
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return loss_facts(noted)
 
 
-def perplexity_table(losses: Losses) -> tuple[pa.Table, dict[str, Any]]:
+def perplexity_table(losses: Losses) -> tuple[pa.Table, dict[str, object]]:
     """The perplexities; nothing to note."""
     table = [
         (row.row, None if row.given is None else math.exp(row.given), row.tokens, row.cut, row.reason)

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -40,10 +40,13 @@ from handpicked.scorers.lm.resemblance import (
     write_resemblance,
 )
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import PartFiles
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,11 @@ class Rds(PartScorer):
             more_tokens=sum(len(row.ids) for row in self.targets(template, limit)),
         )
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> RdsWork:
         """See ``PartScorer``."""
         return RdsWork(self, *self.template_and_limit())
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``: ``finish`` finds them."""
         return {}
 
@@ -194,7 +197,7 @@ class RdsWork:
         return targets_table(vectors) if ready.compared is None else compared_table(ready.compared, vectors)
 
     @cached_property
-    def model(self) -> Any:
+    def model(self) -> PreTrainedModel:
         """Loaded at first use."""
         return load_model(self.scorer.model)
 
@@ -203,7 +206,7 @@ def _cut(row: int, encoded: Encoded, limit: int) -> ModelRow:
     return ModelRow(row, packed(encoded.ids[:limit]), max(0, len(encoded.ids) - limit))
 
 
-def weighted_means(model: Any, rows: Sequence[Sequence[int]]) -> np.ndarray:
+def weighted_means(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> np.ndarray:
     """The position-weighted mean of the last hidden states of each row of token ids:
     float32 [rows, hidden size].
 

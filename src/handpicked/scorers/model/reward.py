@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -29,9 +29,12 @@ from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -78,21 +81,21 @@ class Reward(PartScorer):
         )
         return forecast(pool, rows, lambda one: len(encode(one).ids), weights, self.model)
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> ModelRowsWork:
         """See ``PartScorer``. Null for an empty response."""
         # Without a padding token the model takes the last place for the end of the text: one row at a time,
         # then.
         padded = classifier_config(self.model).pad_token_id is not None
         return ModelRowsWork(self.values, self._encoder(), self._load, self.batch_tokens if padded else 1)
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return truncation_facts(noted)
 
-    def _load(self) -> tuple[Any, Compute]:
+    def _load(self) -> tuple[PreTrainedModel, Compute]:
         import torch
 
-        model: Any = load_classifier(self.model)
+        model = load_classifier(self.model)
         model.config.use_cache = False
         pad = model.config.pad_token_id or 0
 
@@ -121,7 +124,7 @@ class Encoder:
     at most ``limit`` of them.
     """
 
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     model: str
     limit: int
 
@@ -148,6 +151,6 @@ class Encoder:
         return ModelRow(example.row, packed(ids[: self.limit]), max(0, len(ids) - self.limit))
 
 
-def _context(config: Any) -> int:
+def _context(config: PretrainedConfig) -> int:
     """Tokens that the model can read."""
     return int(getattr(config, "max_position_embeddings", None) or 1 << 30)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import LM_PART, LanguageModel
+from handpicked.scorers.lm.likelihood import LM_PART, LanguageModel, LossWork
 from handpicked.scorers.model.ifd import COMPANIONS, ifd_facts, ifd_work
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
@@ -49,10 +49,10 @@ class Superfiltering(PartScorer):
         """See ``PoolScorer``."""
         return self.lm.estimate(pool, rows, passes=2)
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> LossWork:
         """See ``PartScorer``."""
         return ifd_work(self.name, self.lm)
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return ifd_facts(noted)

@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, LossPasses, loss_facts
+from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, LossPasses, LossWork, loss_facts
 from handpicked.scorers.lm.losses import LARGEST, Losses
 from handpicked.scorers.lm.noise import Noise
 from handpicked.scorers.lm.quantile import quantile
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
@@ -82,13 +82,13 @@ class TShirt(PartScorer):
         summary = self.lm.estimate(pool, rows, passes=2, times=1 + self.neighbours)
         return f"{summary} (score.neighbours=0 does the row alone)" if self.neighbours else summary
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> LossWork:
         """See ``PartScorer``."""
         noise = Noise(seed=self.seed) if self.neighbours else None
         needed = LossPasses(alone=True, each=True, neighbours=self.neighbours, noise=noise)
         return self.lm.work(partial(delta_table, self.copies), needed)
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return loss_facts(noted)
 
@@ -106,7 +106,7 @@ class TShirt(PartScorer):
         write_tables(work, (self._scored(table, threshold) for table in files.tables()))
 
     def _scored(self, table: pa.Table, threshold: float) -> pa.Table:
-        lines: list[dict[str, Any]] = []
+        lines: list[dict[str, object]] = []
         for one in table.to_pylist():
             line = {name: one[name] for name in ("row", "reason", "t-shirt_tokens", "t-shirt_truncated")}
             values = np.array([ratios for delta in one["deltas"] if (ratios := _ratios(delta, threshold))])
@@ -137,7 +137,7 @@ DELTAS = pa.schema(
 """A part: of each row the Delta of every response token, in each copy that has losses."""
 
 
-def delta_table(copies: Sequence[int], losses: Losses) -> tuple[pa.Table, dict[str, Any]]:
+def delta_table(copies: Sequence[int], losses: Losses) -> tuple[pa.Table, dict[str, object]]:
     """The table of a part; nothing to note."""
     deltas: dict[int, list[np.ndarray]] = {}
     for copy in copies:

@@ -28,7 +28,7 @@ from handpicked.scorers.lm.resemblance import (
 from handpicked.scorers.lm.target import TargetSet, target_text
 from handpicked.scorers.lm.vectors import vectors_of
 from handpicked.scorers.model.embedding import Embedding, EmbeddingWork
-from handpicked.scorers.part_scorer import PartScorer, RowsWork
+from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import EMBEDDER
 from handpicked.workers import PartFiles
@@ -77,11 +77,11 @@ class TargetSimilarity(PartScorer):
         """Tokens and time; the few targets come on top."""
         return f"{self._embedding.estimate(pool, rows)}, and {len(self.target):,} targets"
 
-    def opened(self) -> RowsWork:
+    def opened(self) -> SimilarityWork:
         """See ``PartScorer``."""
         return SimilarityWork(self.target, EmbeddingWork(self.embedder, self._embedding.text))
 
-    def facts(self, noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``: ``finish`` finds them."""
         return {}
 
@@ -113,7 +113,7 @@ class SimilarityWork:
         """See ``RowsWork``."""
         return examples, self.embedding.read(section, examples)
 
-    def read_beside(self, section: int, first: int, end: int) -> Any:
+    def read_beside(self, section: int, first: int, end: int) -> object:
         """See ``RowsWork``: the texts of targets."""
         del section
         return None, [target_text(prompt, self.target.whole) for prompt in self.target][first:end]

