@@ -50,13 +50,13 @@ def plain(lm: Any, folder: Path, scratch: Path, limit: int) -> Callable[[], None
     return once
 
 
-def ours(lm: Any, folder: Path, scratch: Path, limit: int) -> Callable[[], None]:
+def ours(model: Any, folder: Path, scratch: Path, limit: int) -> Callable[[], None]:
     """A stage of ours, from the files to the record on the disk, each time in a new folder."""
     from handpicked.config import BenchSettings
     from handpicked.experiment.bench_model import bench
     from handpicked.experiment.benchmarks import Subject
 
-    subject = Subject("model", "open", "auto", lambda _: lm)
+    subject = Subject("model", "open", "auto", lambda _: model)
     settings = BenchSettings(data=str(folder), limit=limit)
 
     def once() -> None:
@@ -71,16 +71,16 @@ def main() -> None:
     asked.add_argument("--limit", type=int, default=100)
     asked.add_argument("--data", default=os.environ.get("HANDPICKED_DATA", "../shared/data"))
     given = asked.parse_args()
-    from handpicked.bench import open_model
+    from handpicked.bench import LocalModel
     from handpicked.config import ModelSettings
 
     folder = Path(given.data) / "benchmarks"
-    lm = open_model(ModelSettings(dtype="float32"), None, None, batch_size=8)
+    model = LocalModel(ModelSettings(dtype="float32"), batch_size=8)
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}
     with tempfile.TemporaryDirectory() as scratch:
         sides = {
-            "plain": plain(lm, folder, Path(scratch), given.limit),
-            "ours": ours(lm, folder, Path(scratch), given.limit),
+            "plain": plain(model.lm, folder, Path(scratch), given.limit),
+            "ours": ours(model, folder, Path(scratch), given.limit),
         }
         for side in sides.values():
             side()  # warm

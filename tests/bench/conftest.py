@@ -27,10 +27,18 @@ def long_model(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pa
 
 
 @pytest.fixture(scope="session")
-def lm(long_model: Path):
-    """lm-eval's view of that model, opened as a stage opens it."""
+def opened(long_model: Path):
+    """That model, as a stage opens it."""
     pytest.importorskip("lm_eval", reason="needs the bench extra")
-    from handpicked.bench import open_model
+    from handpicked.bench import LocalModel
     from handpicked.config import ModelSettings
 
-    return open_model(ModelSettings(name=str(long_model), dtype="float32"), None, "auto", batch_size=4)
+    return LocalModel(ModelSettings(name=str(long_model), dtype="float32"), None, "auto", batch_size=4)
+
+
+@pytest.fixture
+def lm(opened, tmp_path: Path):
+    """What benchmarks are run on: that model, in this process, with an empty work folder."""
+    from handpicked.bench import InParts
+
+    return InParts(opened, tmp_path / "requests")

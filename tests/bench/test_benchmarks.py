@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from handpicked.bench import BENCHMARKS, BenchmarkFailed, check_files, evaluate, find, planned, tasks_of
+from handpicked.bench import (
+    BENCHMARKS,
+    BenchmarkFailed,
+    InParts,
+    LocalModel,
+    check_files,
+    evaluate,
+    find,
+    planned,
+    tasks_of,
+)
 from handpicked.bench.catalogue import AVERAGES
 from handpicked.config import BUNDLED_LM, BenchSettings, ModelSettings
 from handpicked.errors import ConfigError, PoolError
@@ -84,10 +94,10 @@ def test_numbers_are_plain_lm_evals(name, limit, lm, long_model, files, tmp_path
 @pytest.mark.data
 @pytest.mark.parametrize("name", PLAIN)
 def test_numbers_of_the_bundled_model_are_plain_lm_evals(name, real_data, tmp_path):
-    from handpicked.bench import open_model
     from handpicked.models.bundled import bundled_folder
 
-    lm = open_model(ModelSettings(name=BUNDLED_LM, dtype="float32"), None, None, batch_size=4)
+    model = LocalModel(ModelSettings(name=BUNDLED_LM, dtype="float32"), batch_size=4)
+    lm = InParts(model, tmp_path / "requests")
     found, _ = evaluate(name, lm, find(BENCHMARKS[name], real_data), limit=4)
     same_as_plain(found, plain_lm_eval(name, real_data, bundled_folder(BUNDLED_LM), tmp_path, 4))
 
@@ -151,13 +161,13 @@ def test_groups_weigh_their_tasks_by_size(lm, files):
     assert result.score.n == 12
 
 
-def test_batch_size_changes_no_choice(long_model, files):
-    from handpicked.bench import open_model
-
-    one = open_model(ModelSettings(name=str(long_model), dtype="float32"), None, None, batch_size=1)
-    many = open_model(ModelSettings(name=str(long_model), dtype="float32"), None, None, batch_size=7)
-    data = find(BENCHMARKS["winogrande"], files)
-    assert evaluate("winogrande", one, data)[1] == evaluate("winogrande", many, data)[1]
+def test_batch_size_changes_no_choice(long_model, files, tmp_path):
+    model, data = ModelSettings(name=str(long_model), dtype="float32"), find(BENCHMARKS["winogrande"], files)
+    one, many = (
+        evaluate("winogrande", InParts(LocalModel(model, batch_size=size), tmp_path / str(size)), data)[1]
+        for size in (1, 7)
+    )
+    assert one == many
 
 
 def test_an_empty_set_has_no_accuracy(lm, files, tmp_path):
@@ -245,7 +255,7 @@ def test_nothing_but_results_on_stdout(lm, files, capsys):
     assert shown.out == "" and shown.err == ""
 
 
-def test_requests_are_counted_aloud(lm, files):
+def test_documents_are_counted_aloud(lm, files):
     from contextlib import contextmanager
 
     heard = []
@@ -255,15 +265,9 @@ def test_requests_are_counted_aloud(lm, files):
         heard.append([label, total, 0.0])
         yield lambda n: heard[-1].__setitem__(2, heard[-1][2] + n)
 
-    evaluate(
-        "arc-challenge",
-        lm,
-        find(BENCHMARKS["arc-challenge"], files),
-        limit=3,
-        label="base arc",
-        progress=progress,
-    )
-    assert heard == [["base arc", 12, 12.0]]
+    lm.label, lm.progress = "base arc", progress
+    evaluate("arc-challenge", lm, find(BENCHMARKS["arc-challenge"], files), limit=3)
+    assert heard == [["base arc (documents)", 3, pytest.approx(3)]]
 
 
 def test_a_plan_counts_what_the_files_hold(files):

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from made_benchmarks import write_benchmarks
 
-from handpicked.bench import ServedModel, open_endpoint
+from handpicked.bench import ServedModel
+from handpicked.bench.lm import open_endpoint
 from handpicked.config import BenchSettings, ModelSettings
 from handpicked.experiment import bench_model as benching
 from local_http import JsonHandler, serving

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -66,6 +68,12 @@ def mishap(kind: str, folder: Path) -> None:
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
     if kind == "mistake":
         raise ConfigError("the template refuses this row.")
+    if kind == "shows a key":
+        key = os.environ["MADE_API_KEY"]
+        sys.stdout.write(f"printed {key}\n")
+        sys.stderr.write(f"complained {key}\n")
+        logging.getLogger("made").warning("logged %s", key)
+        raise KeyError(f"nobody takes {key}")
     if kind == "bug":
         raise KeyError("nobody foresaw this")
     if kind == "no folder":

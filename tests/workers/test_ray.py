@@ -16,7 +16,7 @@ from made_task import Squares, bytes_of, run
 from handpicked.data import cluster
 from handpicked.errors import ConfigError
 from handpicked.progress import SILENT
-from handpicked.workers import PartFiles, Workers, run_parts
+from handpicked.workers import BrokenWorker, PartFiles, Workers, run_parts
 
 ray = pytest.importorskip("ray", reason="needs the ray extra")
 
@@ -182,6 +182,23 @@ def test_two_hosts_and_the_loss_of_one_make_the_same_bytes(two_nodes, tmp_path):
     twice = [part for part in range(10) if lost.begun.count(part) > 1]
     assert len(lost.begun) == 10 + len(twice) and len(twice) <= 1, "only what the lost host held"
     assert 3 <= len(done) < 10, "it was in the middle"
+
+
+@pytest.mark.slow
+def test_a_key_that_an_actor_prints_logs_or_raises_is_hidden(no_note, monkeypatch, request, tmp_path):
+    monkeypatch.setenv("MADE_API_KEY", "sk-made-0123456789")
+    made, _ = request.getfixturevalue("two_nodes")
+    task = Squares(tmp_path, mishaps={0: ("shows a key", 9)})
+    files = PartFiles.of(task.folder, [task.count], 4)
+    with pytest.raises(BrokenWorker, match=r"nobody takes \*\*\*") as told:
+        run_parts(task, files, Workers("ray", made.address), SILENT)
+    assert "sk-made" not in str(told.value)
+    logs = "".join(
+        log.read_text(errors="replace") for log in Path(os.environ["RAY_TMPDIR"]).rglob("worker-*")
+    )
+    for said in ("printed ***", "complained ***", "logged ***"):
+        assert said in logs
+    assert "sk-made" not in logs
 
 
 @pytest.mark.slow

@@ -118,6 +118,16 @@ def test_a_bug_shows_where_it_was(tmp_path):
         run(made(tmp_path, mishaps={0: ("bug", 9)}))
 
 
+def test_a_key_that_a_worker_prints_logs_or_raises_is_hidden(tmp_path, monkeypatch):
+    monkeypatch.setenv("MADE_API_KEY", "sk-made-0123456789")
+    with pytest.raises(BrokenWorker, match=r"nobody takes \*\*\*") as told:
+        run(made(tmp_path, mishaps={0: ("shows a key", 9)}))
+    logs = "".join(log.read_text() for log in (tmp_path / "work").rglob(".*.log"))
+    for said in ("printed ***", "complained ***", "logged ***"):
+        assert said in logs
+    assert "sk-made" not in str(told.value) + logs
+
+
 def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path):
     with pytest.raises(StoreError, match="part of that path is a file, not a folder"):
         run(made(tmp_path, mishaps={1: ("no folder", 9)}))

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from handpicked.bench.catalogue import BENCHMARKS, Benchmark
-from handpicked.bench.listening import listening
-from handpicked.bench.lm import ServedModel, caught_refusals, refuse_likelihoods, what_to_check
+from handpicked.bench.in_parts import InParts
+from handpicked.bench.listening import hushed
+from handpicked.bench.lm import caught_refusals, refuse_likelihoods, what_to_check
 from handpicked.bench.loading import load_tasks
 from handpicked.bench.local import LocalData
 from handpicked.bench.overlap import meteor_stages
 from handpicked.bench.punkt import ensure_punkt
-from handpicked.errors import HandpickedError, first_line
-from handpicked.progress import SILENT, Progress
+from handpicked.errors import HandpickedError, WorkerError, first_line
 from handpicked.secrets import redacted
+from handpicked.workers import BrokenWorker
 
 SHOTS_SEED = 1234
 """lm-eval's own default, so that examples are the ones that it draws."""
@@ -83,31 +84,29 @@ class BenchmarkFailed(Exception):
 
 
 def evaluate(
-    name: str,
-    lm: Any,
-    data: LocalData | None = None,
-    *,
-    limit: int | None = None,
-    chat: bool = False,
-    endpoint: ServedModel | None = None,
-    label: str = "",
-    progress: Progress = SILENT,
+    name: str, lm: InParts, data: LocalData | None = None, *, limit: int | None = None, chat: bool = False
 ) -> tuple[BenchResult, list[BenchSample]]:
     """Run the benchmark ``name`` on ``lm``. ``limit`` is documents a task, the first ones, as lm-eval counts.
 
-    ``chat`` uses the tokenizer's chat template. Raises ConfigError and MissingPart before any request,
-    PoolError for local rows that are not the benchmark's, and BenchmarkFailed for errors in a benchmark's own
-    code.
+    ``chat`` uses the tokenizer's chat template. What the model has answered stays in the folder ``lm.work``
+    for the next call; remove it once the result is written. Raises ConfigError and MissingPart before any
+    request, PoolError for local rows that are not the benchmark's, and BenchmarkFailed for errors in a
+    benchmark's own code, and for devices that refused.
     """
+    endpoint = lm.model.endpoint
     if data is not None and not data.rows()[data.evaluated]:
         return _empty(name, chat, f"{data.files[data.evaluated]} has no rows"), []
     notes = [data.note if data else None, _limited(limit), ensure_punkt() if name == "ifeval" else None]
     try:
-        with listening(progress, label or name), caught_refusals() as refused:
+        with hushed(), caught_refusals() as refused:
             loaded = load_tasks(name, data)
             if endpoint is not None:
                 refuse_likelihoods(endpoint, [name] if _compares(loaded) else [])
             found = _run(lm, loaded, limit, chat)
+    except BrokenWorker as error:
+        raise BenchmarkFailed(redacted(error.reason)) from error
+    except WorkerError as error:
+        raise BenchmarkFailed(str(error)) from error
     except HandpickedError:
         raise
     except Exception as error:  # a boundary: a benchmark's definition, metric and data set are others' code
@@ -131,7 +130,7 @@ def _compares(loaded: Mapping[str, Any]) -> bool:
     return any(task.OUTPUT_TYPE != "generate_until" for task in loaded["tasks"].values())
 
 
-def _run(lm: Any, loaded: Mapping[str, Any], limit: int | None, chat: bool) -> dict[str, Any]:
+def _run(lm: InParts, loaded: Mapping[str, Any], limit: int | None, chat: bool) -> dict[str, Any]:
     """What ``lm_eval.simple_evaluate`` does once the tasks are there, without its survey of the machine."""
     import torch
     from lm_eval import evaluate as lm_evaluate

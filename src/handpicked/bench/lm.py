@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any
 
-from handpicked.bench.listening import listening
+from handpicked.bench.listening import hushed
 from handpicked.config import ModelSettings
 from handpicked.endpoint.reading import said_in
 from handpicked.endpoint.request import authorization_of, base_url_of, url_of
@@ -18,7 +19,6 @@ from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.sandbox import dated
 from handpicked.models.template import load_template
-from handpicked.progress import SILENT
 from handpicked.served.lora import rank_limit
 
 UNKNOWN_LENGTH = 10**9
@@ -46,35 +46,45 @@ class ServedModel:
     max_length: int | None = None
 
 
-def open_model(
-    model: ModelSettings,
-    adapter: Path | None,
-    template: str | None,
-    *,
-    engine: Literal["transformers", "vllm"] = "transformers",
-    batch_size: int = 8,
-) -> Any:
-    """lm-eval's view of a local model. ``template`` is the chat template of answers in free text,
-    None where none is used.
+def open_model(model: ModelSettings, adapter: Path | None, tokenizer: Any, batch_size: int) -> Any:
+    """lm-eval's view of a local model, with the ``tokenizer`` of ``open_tokenizer``.
 
-    Raises MissingPart without lm-eval or vLLM, and what loading the model raises.
+    Raises MissingPart without lm-eval, and what loading the model raises.
     """
-    if engine == "vllm":
-        return _vllm(model, adapter)
+    kind = _hflm()
+    loaded = load_model(model, adapter=adapter)
+    with hushed():  # it warns that the model is loaded already, which is meant
+        return kind(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
+
+
+def open_tokenizer(model: ModelSettings, template: str | None) -> Any:
+    """The model's tokenizer. ``template`` is the chat template of answers in free text, None where none is
+    used.
+    """
+    tokenizer = load_tokenizer(model)
+    if template is not None:
+        tokenizer.chat_template = dated(load_template(template, tokenizer).source)
+    return tokenizer
+
+
+def as_prompt(tokenizer: Any, conversation: list[dict[str, str]], add_generation_prompt: bool) -> str:
+    """A conversation as lm-eval's model writes it by the tokenizer's chat template. Needs no model."""
+    view = SimpleNamespace(tokenizer=tokenizer, chat_template_args={})
+    return str(_hflm().apply_chat_template(view, conversation, add_generation_prompt))
+
+
+def _hflm() -> Any:
     try:
         from lm_eval.models.huggingface import HFLM
     except ImportError:
         raise MissingPart("Benchmarks need lm-evaluation-harness: pip install 'handpicked[bench]'") from None
-    tokenizer = load_tokenizer(model)
-    if template is not None:
-        tokenizer.chat_template = dated(load_template(template, tokenizer).source)
-    loaded = load_model(model, adapter=adapter)
-    with listening(SILENT, ""):  # it warns that the model is loaded already, which is meant
-        return HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
+    return HFLM
 
 
-def _vllm(model: ModelSettings, adapter: Path | None) -> Any:
-    """vLLM chooses its own batches, and uses the tokenizer's own chat template for free text."""
+def open_vllm(model: ModelSettings, adapter: Path | None) -> Any:
+    """lm-eval's view of a model in vLLM, which chooses its own batches, and uses the tokenizer's own chat
+    template for free text. Raises MissingPart without vLLM.
+    """
     try:
         import vllm  # noqa: F401
         from lm_eval.models.vllm_causallms import VLLM

@@ -14,15 +14,19 @@ from handpicked.cli.experiments import run_until, tell_plan
 from handpicked.cli.options import (
     Arms,
     Concurrency,
+    Devices,
     DryRun,
     Json,
     KeepVersions,
     KeyVariable,
     Out,
+    RayAddress,
     Set,
 )
 from handpicked.cli.terminal import next_step, say
+from handpicked.cli.workplace import workplace
 from handpicked.errors import ConfigError
+from handpicked.records import LINE, Runner
 
 Subject = Annotated[
     str,
@@ -49,6 +53,9 @@ def bench(
     ] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
     concurrency: Concurrency = None,
+    devices: Devices = "all",
+    runner: Annotated[Runner, typer.Option(help="Where to run: here, or on Ray.")] = "native",
+    address: RayAddress = None,
     out: Out = None,
     set_: Set = None,
     arm: Arms = None,
@@ -60,7 +67,6 @@ def bench(
     from handpicked.experiment import bench_model as benching
     from handpicked.experiment.bench_plan import bench_lines, bench_plan
     from handpicked.experiment.places import shipped_experiments
-    from handpicked.records import LINE
 
     page: dict[str, str] = {}
     shipped = subject in shipped_experiments() and not Path(subject).is_dir()
@@ -71,15 +77,15 @@ def bench(
             "evaluate.bench.limit": limit,
         }
         overrides = [*(set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-        if adapter or base_url or chat or tokenizer or max_length or concurrency:
+        if adapter or base_url or chat or tokenizer or max_length or concurrency or runner != "native":
             raise ConfigError(
-                "--adapter, --base-url, --chat, --tokenizer, --max-length and --concurrency are for "
+                "--adapter, --base-url, --chat, --tokenizer, --max-length, --concurrency and --runner are for "
                 "a model, not for an experiment."
             )
         if dry_run:
-            tell_plan(Path(subject), overrides, "bench", arm or [], as_json)
+            tell_plan(Path(subject), overrides, "bench", arm or [], as_json, devices=devices)
             return
-        outcome = run_until(Path(subject), out, overrides, "bench", arm or [], keep_versions)
+        outcome = run_until(Path(subject), out, overrides, "bench", arm or [], keep_versions, devices=devices)
         table = benching.table_of(outcome.benched, outcome.benchmarks)
     else:
         from handpicked.bench import ServedModel
@@ -106,10 +112,12 @@ def bench(
             model = benching.endpoint_subject(
                 ServedModel(base_url, subject, chat, tokenizer, key_env, max_length=max_length, **served)
             )
+        workers = workplace(runner, address, devices)
         with bars() as progress:
             table = benching.bench(
-                model, benchmark or [], settings, out, progress, say, keep_versions=keep_versions
-            ).benchmarks
+                model, benchmark or [], settings, out, progress, say,
+                workers=workers, keep_versions=keep_versions,
+            ).benchmarks  # fmt: skip
         page["report"] = str(out / benching.PAGE)
     found = {"benchmarks": table, **page}
     print(json.dumps(found, default=LINE.default) if as_json else benching.text_of(table))

@@ -77,15 +77,17 @@ def generate(
     out: Out = None,
     set_: Set = None,
     arm: Arms = None,
+    devices: Devices = "all",
     keep_versions: KeepVersions = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Run until every arm has answered the prompts, and stop there."""
     if dry_run:
-        tell_plan(experiment, set_, "generate", arm or [], as_json)
+        tell_plan(experiment, set_, "generate", arm or [], as_json, devices=devices)
         return
-    folder = run_until(experiment, out, set_, "generate", arm or [], keep_versions).folder
+    outcome = run_until(experiment, out, set_, "generate", arm or [], keep_versions, devices=devices)
+    folder = outcome.folder
     print(json.dumps({"answers": str(folder / "answers")}) if as_json else folder / "answers")
     if not as_json:
         next_step(f"the verdicts and the report: handpicked run {experiment} -o {folder}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handpicked.bench import open_endpoint
+from handpicked.bench import EndpointModel
 from handpicked.config import BenchSettings, ModelSettings
 from handpicked.endpoint import base_url_of
 from handpicked.errors import BenchmarkError, ConfigError
@@ -24,6 +24,7 @@ from handpicked.report.tables import benchmark_rows_table
 from handpicked.results.benchmarks import benchmark_table
 from handpicked.results.schema import BenchmarkRow
 from handpicked.store import digest, open_run, write_json, write_text
+from handpicked.workers import THIS_MACHINE, Workers
 
 if TYPE_CHECKING:
     from handpicked.bench import ServedModel
@@ -71,7 +72,7 @@ def endpoint_subject(endpoint: ServedModel) -> Subject:
     """
     # Neither the request rate nor a password in the address changes an answer.
     of_endpoint = replace(endpoint, base_url=base_url_of(endpoint), concurrency=1, timeout=0.0)
-    return Subject("model", str(of_endpoint), "the endpoint's", lambda _: open_endpoint(endpoint), endpoint)
+    return Subject("model", str(of_endpoint), "the endpoint's", lambda _: EndpointModel(endpoint))
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ def bench(
     progress: Progress = SILENT,
     say: Callable[[str], None] = log.info,
     *,
+    workers: Workers = THIS_MACHINE,
     keep_versions: bool = False,
 ) -> ModelBenchmarks:
     """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also
-    written to benchmarks.json and report.html.
+    written to benchmarks.json and report.html. ``workers`` load and ask a model that is not served.
 
     A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError
     for wrong fields, MissingPart for what this machine lacks.
@@ -104,7 +106,7 @@ def bench(
             "Which benchmarks? Give --benchmark, once for each; 'handpicked methods' lists them."
         )
     with open_run(out, say, keep_versions=keep_versions) as store:
-        benched = run_benchmarks(store, subject, names, settings, progress)
+        benched = run_benchmarks(store, subject, names, settings, progress, workers)
         ran = [one.stage for one in benched if one.stage is not None]
         kept = tuple(f"{stage.name}: {what}" for stage in ran for what in stage.origin.kept)
         table = ModelBenchmarks(subject.identity, table_of(benched, names), kept)

@@ -5,13 +5,13 @@ other.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from handpicked.bench import BENCHMARKS, check_files, open_model, tasks_of
+from handpicked.bench import BENCHMARKS, InParts, LocalModel, VllmModel, check_files, tasks_of
 from handpicked.config import BenchSettings
 from handpicked.errors import first_line
 from handpicked.experiment.benched import Benched
@@ -20,11 +20,14 @@ from handpicked.progress import Progress
 from handpicked.records import to_json
 from handpicked.store import Run, write_text
 from handpicked.store.versions import LANGUAGE_MODEL, Versions
+from handpicked.workers import THIS_MACHINE, Workers
 
 if TYPE_CHECKING:
-    from handpicked.bench import LocalData, ServedModel
+    from handpicked.bench import BenchModel, LocalData
 
 RESULT, SAMPLES = "result.json", "samples.jsonl"
+REQUESTS = "requests"
+"""The folder of what a model has answered so far."""
 BENCH = 1
 """The version of how benchmarks are run and read here. Raise it when the same documents would score
 differently.
@@ -33,13 +36,14 @@ differently.
 
 @dataclass(frozen=True)
 class Subject:
-    """What is benchmarked: how it is opened (once, when the first benchmark needs it) and what identifies it."""
+    """What is benchmarked: what identifies it, and the model by the chat template of answers in free text (None:
+    no benchmark needs one).
+    """
 
     name: str
     identity: str
     template: str
-    open: Callable[[str | None], object]
-    endpoint: ServedModel | None = None
+    model: Callable[[str | None], BenchModel]
 
 
 def benchmarks(job: Job, arm: str, trained: Trained) -> list[Benched]:
@@ -47,48 +51,44 @@ def benchmarks(job: Job, arm: str, trained: Trained) -> list[Benched]:
     evaluate = job.experiment.evaluate
     if not evaluate.benchmarks:
         return []
-    return run_benchmarks(
-        job.store, subject_of(arm, trained, evaluate.bench), evaluate.benchmarks, evaluate.bench, job.progress
-    )
+    subject = subject_of(arm, trained, evaluate.bench)
+    return run_benchmarks(job.store, subject, evaluate.benchmarks, evaluate.bench, job.progress, job.workers)
 
 
 def subject_of(name: str, trained: Trained, settings: BenchSettings) -> Subject:
-    """A model that is loaded here, or by vLLM."""
+    """A model that is loaded by transformers, or by vLLM."""
 
-    def opened(template: str | None) -> Any:
-        return open_model(
-            trained.model, trained.adapter, template, engine=settings.engine, batch_size=settings.batch_size
-        )
+    def model(template: str | None) -> BenchModel:
+        if settings.engine == "vllm":
+            return VllmModel(trained.model, trained.adapter)
+        return LocalModel(trained.model, trained.adapter, template, settings.batch_size)
 
-    return Subject(name, trained.identity, trained.template, opened)
+    return Subject(name, trained.identity, trained.template, model)
 
 
 def run_benchmarks(
-    store: Run, subject: Subject, names: Sequence[str], settings: BenchSettings, progress: Progress
+    store: Run,
+    subject: Subject,
+    names: Sequence[str],
+    settings: BenchSettings,
+    progress: Progress,
+    workers: Workers = THIS_MACHINE,
 ) -> list[Benched]:
     """The benchmarks that ``names`` ask for, averages replaced by what they average, in stages
-    ``bench/SUBJECT/BENCHMARK``.
+    ``bench/SUBJECT/BENCHMARK``. Each goes in parts of 64 documents, by ``workers``.
 
     One that breaks off in its own code is reported with its reason and runs again next time; the others go
     on. Mistakes in names, files and fields are raised before anything runs.
     """
     tasks = tasks_of(names)
     data = check_files(tasks, settings.data)
-    chat_tasks = [task for task in tasks if _in_chat(task, settings, subject)]
-
-    @cache
-    def lm() -> Any:
-        return subject.open(subject.template if chat_tasks else None)
-
-    return [
-        _one(store, subject, task, data.get(task), settings, task in chat_tasks, lm, progress)
-        for task in tasks
-    ]
+    free_text = any(_by_template(task, settings) for task in tasks)
+    model = subject.model(subject.template if free_text else None)
+    runs = _Runs(store, subject, settings, model, workers, progress)
+    return [runs.one(task, data.get(task)) for task in tasks]
 
 
-def _in_chat(task: str, settings: BenchSettings, subject: Subject) -> bool:
-    if subject.endpoint is not None:
-        return subject.endpoint.chat
+def _by_template(task: str, settings: BenchSettings) -> bool:
     return settings.chat_template == "always" or (settings.chat_template == "free-text" and _free_text(task))
 
 
@@ -97,59 +97,57 @@ def _free_text(task: str) -> bool:
     return task in BENCHMARKS and BENCHMARKS[task].free_text
 
 
-def _one(
-    store: Run,
-    subject: Subject,
-    task: str,
-    data: LocalData | None,
-    settings: BenchSettings,
-    chat: bool,
-    lm: Callable[[], object],
-    progress: Progress,
-) -> Benched:
-    from handpicked.bench import BenchmarkFailed, evaluate
+@dataclass(frozen=True)
+class _Runs:
+    """How the benchmarks of one subject are run."""
 
-    def make(work: Path) -> None:
-        result, samples = evaluate(
-            task,
-            lm(),
-            data,
-            limit=settings.limit,
-            chat=chat,
-            endpoint=subject.endpoint,
-            label=f"bench {subject.name} {task}",
-            progress=progress,
-        )
-        write_text(work / SAMPLES, "".join(to_json(sample) + "\n" for sample in samples))
-        write_text(work / RESULT, json.dumps(asdict(result), allow_nan=False) + "\n")
+    store: Run
+    subject: Subject
+    settings: BenchSettings
+    model: BenchModel
+    workers: Workers
+    progress: Progress
 
-    try:
-        stage = store.stage(
-            f"bench/{subject.name}/{task}",
-            make,
-            inputs={"model": subject.identity, "data": data.identity if data else f"hub:{task}"},
-            settings={
-                "limit": settings.limit,
-                "template": subject.template if chat else None,
-                # What is left out for transformers stays as runs of layout 1 have it.
-                **({"engine": settings.engine} if settings.engine != "transformers" else {}),
-            },
-            versions=Versions.of({f"bench {task}": BENCH}, _libraries(task, subject, settings)),
-        )
-    except BenchmarkFailed as error:
-        store.say(
-            f"bench {subject.name} {task}: failed; the others continue. Run the command again to "
-            f"resume it. {first_line(error)}"
-        )
-        return Benched(subject.name, task, None, failed=str(error))
-    result = json.loads((stage.folder / RESULT).read_text(encoding="utf-8"))
-    lines = (stage.folder / SAMPLES).read_text(encoding="utf-8", errors="surrogatepass").split("\n")[:-1]
-    return Benched(subject.name, task, result, [json.loads(line) for line in lines], stage)
+    def one(self, task: str, data: LocalData | None) -> Benched:
+        """One benchmark, as a stage."""
+        from handpicked.bench import BenchmarkFailed, evaluate
 
+        subject, settings, label = self.subject, self.settings, f"bench {self.subject.name} {task}"
+        endpoint = self.model.endpoint
+        chat = _by_template(task, settings) if endpoint is None else endpoint.chat
 
-def _libraries(task: str, subject: Subject, settings: BenchSettings) -> tuple[str, ...]:
-    """What computes the results; the libraries behind an endpoint are unknown."""
-    measured = ("lm-eval", "nltk", "rouge-score") if _free_text(task) else ("lm-eval",)
-    if subject.endpoint is not None:
-        return measured
-    return (*measured, *LANGUAGE_MODEL, "vllm" if settings.engine == "vllm" else "peft")
+        def make(work: Path) -> None:
+            lm = InParts(self.model, work / REQUESTS, self.workers, label, self.progress)
+            result, samples = evaluate(task, lm, data, limit=settings.limit, chat=chat)
+            write_text(work / SAMPLES, "".join(to_json(sample) + "\n" for sample in samples))
+            write_text(work / RESULT, json.dumps(asdict(result), allow_nan=False) + "\n")
+            shutil.rmtree(work / REQUESTS, ignore_errors=True)
+
+        try:
+            stage = self.store.stage(
+                f"bench/{subject.name}/{task}",
+                make,
+                inputs={"model": subject.identity, "data": data.identity if data else f"hub:{task}"},
+                settings={
+                    "limit": settings.limit,
+                    "template": subject.template if chat else None,
+                    # What is left out for transformers stays as runs of layout 1 have it.
+                    **({"engine": settings.engine} if settings.engine != "transformers" else {}),
+                },
+                versions=Versions.of({f"bench {task}": BENCH}, self._libraries(task)),
+            )
+        except BenchmarkFailed as error:
+            self.store.say(
+                f"{label}: failed; the others continue. Run the command again to resume it. {first_line(error)}"
+            )
+            return Benched(subject.name, task, None, failed=str(error))
+        result = json.loads((stage.folder / RESULT).read_text(encoding="utf-8"))
+        lines = (stage.folder / SAMPLES).read_text(encoding="utf-8", errors="surrogatepass").split("\n")[:-1]
+        return Benched(subject.name, task, result, [json.loads(line) for line in lines], stage)
+
+    def _libraries(self, task: str) -> tuple[str, ...]:
+        """What computes the results; the libraries behind an endpoint are unknown."""
+        measured = ("lm-eval", "nltk", "rouge-score") if _free_text(task) else ("lm-eval",)
+        if self.model.endpoint is not None:
+            return measured
+        return (*measured, *LANGUAGE_MODEL, "vllm" if self.settings.engine == "vllm" else "peft")

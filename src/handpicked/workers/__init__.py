@@ -3,12 +3,14 @@
 ``run_parts`` has a ``Task`` done where ``Workers`` says; what every part gave is in ``PartFiles``.
 """
 
+from handpicked.workers.crew import BrokenWorker
 from handpicked.workers.parts import Part, PartFiles, Task, Work, facts_of, with_facts
 from handpicked.workers.run import THIS_MACHINE, THIS_PROCESS, Workers, run_parts
 
 __all__ = [
     "THIS_MACHINE",
     "THIS_PROCESS",
+    "BrokenWorker",
     "Part",
     "PartFiles",
     "Task",

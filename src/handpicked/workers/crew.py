@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from handpicked import errors
 from handpicked.errors import HandpickedError, WorkerError
+from handpicked.secrets import redacted
 from handpicked.workers.parts import Part, Task
 from handpicked.workers.schedule import TRIES, Schedule
 from handpicked.workers.worker import DeviceTrouble
@@ -63,20 +64,27 @@ class Bug:
     traceback: str
 
 
+def bug() -> Bug:
+    """The report of the exception that is being handled."""
+    return Bug(redacted(traceback.format_exc()))
+
+
 Made = TypeVar("Made")
 Report = Ready | Step | Finished | Trouble | Refused | Bug
 
 
 def reported(do: Callable[[], Made]) -> Made | Report:
-    """What ``do`` returns, or the report of its failure. What a worker raises would be seen by nobody."""
+    """What ``do`` returns, or the report of its failure, without keys. What a worker raises would be seen by
+    nobody.
+    """
     try:
         return do()
     except DeviceTrouble as error:
-        return Trouble(str(error))
+        return Trouble(redacted(str(error)))
     except HandpickedError as error:
         return Refused(type(error).__name__, str(error))
     except Exception:  # noqa: BLE001 (reported where it can be shown)
-        return Bug(traceback.format_exc())
+        return bug()
 
 
 class Crew(Protocol):
@@ -102,6 +110,11 @@ class Crew(Protocol):
 
 class BrokenWorker(RuntimeError):
     """A worker ended with an unexpected error. Holds its traceback."""
+
+    @property
+    def reason(self) -> str:
+        """The last line of the traceback, which names the error."""
+        return str(self).strip().splitlines()[-1]
 
 
 def lead(

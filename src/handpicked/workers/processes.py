@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from handpicked.workers.crew import Bug, Finished, Ready, Report, Step, Trouble, lead, reported
+from handpicked.secrets import guard_process
+from handpicked.workers.crew import Bug, Finished, Ready, Report, Step, Trouble, bug, lead, reported
 from handpicked.workers.devices import Device
 from handpicked.workers.parts import Part, PartFiles, Task
 from handpicked.workers.worker import Worker, releases
@@ -121,6 +121,7 @@ def _send(stream: IO[bytes] | None, message: Any) -> None:
 
 def serve() -> None:
     """The main loop of a worker process."""
+    guard_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that leads
     inbox, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is not a report
@@ -133,7 +134,7 @@ def serve() -> None:
         except EOFError:
             os._exit(0)  # that process is gone, or has no more work
         except Exception:  # noqa: BLE001 (a task that cannot be read here)
-            given.put(Bug(traceback.format_exc()))
+            given.put(bug())
 
     def send(report: Report) -> None:
         _send(out, report)

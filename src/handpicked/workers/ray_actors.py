@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from handpicked.data.cluster import connect
 from handpicked.errors import WorkerError
+from handpicked.secrets import guard_process, redacted
 from handpicked.workers.crew import Bug, Finished, Ready, Report, Trouble, lead, reported
 from handpicked.workers.parts import Part, PartFiles, Task
 from handpicked.workers.worker import Worker, releases
@@ -117,7 +118,7 @@ class Actors:
         except tuple(getattr(ray.exceptions, kind) for kind in LOSSES) as error:
             return name, Trouble(_how_it_ended(error), dead=True)
         except ray.exceptions.RayError as error:
-            return name, Bug(str(error))
+            return name, Bug(redacted(str(error)))
         if isinstance(found, pa.Table):
             assert part is not None
             self.files.write(part, found)
@@ -146,6 +147,7 @@ class Actor:
     """A worker in a process of Ray's."""
 
     def __init__(self, task: Task) -> None:
+        guard_process()
         self.worker = Worker(task)
 
     def hello(self) -> Report:
@@ -159,7 +161,8 @@ class Actor:
 
 def _how_it_ended(error: Exception) -> str:
     """The informative line of Ray's message about a dead actor: the last one where it could not begin."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", redacted(str(error)))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return "its actor died"
     if "creation task" in lines[0]:
