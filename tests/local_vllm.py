@@ -2,7 +2,8 @@
 command ``vllm serve`` (``python local_vllm.py serve MODEL --port N ...``).
 
 Faults come from the environment of the command, or from ``Faults``: ``slow`` seconds until it answers, ``dies``
-before it answers, ``dies_after`` so many completions, ``refuses`` so many completions with a 500.
+before it answers, ``dies_after`` so many requests; so many requests each it ``refuses`` with a 500, is ``busy``
+for (429), answers with ``garbage``, or ``cuts`` the connection of.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.config import ModelSettings
-from handpicked.models.load import load_model
+from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.template import load_template
+from handpicked.records import Message
 
 
 @dataclass
@@ -32,18 +35,36 @@ class Faults:
     dies: bool = False
     dies_after: int = -1
     refuses: int = 0
+    busy: int = 0
+    garbage: int = 0
+    cuts: int = 0
+
+    def next(self) -> tuple[int, Any] | None:
+        """Status and body of the next request that goes wrong; status 0 is none at all."""
+        answers: dict[str, tuple[int, Any]] = {
+            "refuses": (500, _error("the engine stumbled")),
+            "busy": (429, _error("later")),
+            "garbage": (200, b"<html>a gateway</html>"),
+            "cuts": (0, b""),
+        }
+        for name, answer in answers.items():
+            if left := getattr(self, name):
+                setattr(self, name, left - 1)
+                return answer
+        return None
 
 
 @dataclass
 class LocalVllm:
     """``model`` (a folder) and adapters by name, and what was asked of them. With ``loads`` it takes further
-    adapters while it runs.
+    adapters while it runs; ``says`` is what it answers a chat with, in place of what the model says.
     """
 
     model: str
     adapters: dict[str, str] = field(default_factory=dict)
     loads: bool = False
     faults: Faults = field(default_factory=Faults)
+    says: str | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -60,20 +81,59 @@ class LocalVllm:
         ]
         return [base, *adapters]
 
-    def complete(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _fault(self, body: dict[str, Any]) -> tuple[int, Any] | None:
+        """What goes wrong with a request, which is noted."""
+        self.asked.append(body)
+        if self.faults.dies_after == 0:
+            sys.stderr.write("RuntimeError: the engine core died\n")
+            sys.stderr.flush()
+            os._exit(1)
+        self.faults.dies_after -= 1
+        if (fault := self.faults.next()) is not None:
+            return fault
+        if body["model"] not in (self.model, *self.adapters):
+            return 404, _error(f"The model `{body['model']}` does not exist.")
+        return None
+
+    def chat(self, body: dict[str, Any]) -> tuple[int, Any]:
+        """Status and body of a chat completion: one token, with the probabilities of its rivals, or what the
+        server ``says``.
+        """
+        import torch
+
+        with self._lock:
+            if (fault := self._fault(body)) is not None:
+                return fault
+            settings = ModelSettings(name=self.model, dtype="float32")
+            tokenizer = load_tokenizer(settings)
+            text = load_template("auto", tokenizer).prompt([Message(**one) for one in body["messages"]])
+            ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
+            with torch.inference_mode():
+                top = self._model(self.model)(input_ids=ids).logits[0, -1].log_softmax(-1).topk(20)
+            rivals = [
+                {"token": str(tokenizer.decode([token])), "logprob": logprob}
+                for token, logprob in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+            ]
+        message = {"role": "assistant", "content": self.says or rivals[0]["token"]}
+        first = {**rivals[0], "top_logprobs": rivals[: body.get("top_logprobs")]}
+        return 200, {
+            "object": "chat.completion",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": message,
+                    "finish_reason": "stop",
+                    "logprobs": {"content": [first]} if body.get("logprobs") else None,
+                }
+            ],
+            "usage": {"prompt_tokens": ids.shape[1], "completion_tokens": 1},
+        }
+
+    def complete(self, body: dict[str, Any]) -> tuple[int, Any]:
         """Status and body of a completion."""
         with self._lock:
-            self.asked.append(body)
-            if self.faults.dies_after == 0:
-                sys.stderr.write("RuntimeError: the engine core died\n")
-                sys.stderr.flush()
-                os._exit(1)
-            self.faults.dies_after -= 1
-            if self.faults.refuses:
-                self.faults.refuses -= 1
-                return 500, _error("the engine stumbled")
-            if body["model"] not in (self.model, *self.adapters):
-                return 404, _error(f"The model `{body['model']}` does not exist.")
+            if (fault := self._fault(body)) is not None:
+                return fault
             if len(body["prompt"]) + body["max_tokens"] > 512:
                 return 400, _error("This model's maximum context length is 512 tokens.")
             return 200, {"object": "text_completion", "choices": [self._choice(body)]}
@@ -141,12 +201,21 @@ def handler_of(served: LocalVllm) -> type[BaseHTTPRequestHandler]:
             self._say(200 if self.path in found else 404, found.get(self.path, {}))
 
         def do_POST(self) -> None:
+            sys.stdout.write(f"POST {self.path}\n")
+            sys.stdout.flush()
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            calls = {"/v1/completions": served.complete, "/v1/load_lora_adapter": served.load}
+            calls = {
+                "/v1/completions": served.complete,
+                "/v1/chat/completions": served.chat,
+                "/v1/load_lora_adapter": served.load,
+            }
             self._say(*calls[self.path](body))
 
-        def _say(self, status: int, fields: dict[str, Any]) -> None:
-            content = json.dumps(fields).encode()
+        def _say(self, status: int, answer: dict[str, Any] | bytes) -> None:
+            if not status:
+                self.connection.close()
+                return
+            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
@@ -206,14 +275,16 @@ def main() -> None:
     ):
         parser.add_argument(name)
     given = parser.parse_args()
-    faults = Faults(**json.loads(os.environ.get("LOCAL_VLLM", "{}")))
+    told = json.loads(os.environ.get("LOCAL_VLLM", "{}"))
+    says = told.pop("says", None)
+    faults = Faults(**told)
     if faults.dies:
         sys.exit("WARNING limits such as OSError: 24\nValueError: No room for the KV cache\nINFO bye")
     if given.lora_modules and not given.enable_lora:
         sys.exit("error: --lora-modules needs --enable-lora")
     time.sleep(faults.slow)
     adapters = dict(one.split("=", 1) for one in given.lora_modules)
-    served = LocalVllm(given.model, adapters, faults=faults)
+    served = LocalVllm(given.model, adapters, faults=faults, says=says)
     ThreadingHTTPServer((given.host, given.port), handler_of(served)).serve_forever()
 
 

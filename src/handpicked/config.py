@@ -109,6 +109,23 @@ class EndpointSettings(Strict):
     """US dollars per million reply tokens, for the estimate."""
 
 
+class ServerSettings(Strict):
+    """A vLLM server, which has an environment of its own: the fields of each section that may use one."""
+
+    server: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """Where vLLM is: ``auto`` starts it for this work and ends it afterwards; an address such as
+    ``http://localhost:8000`` is a server that is there already. None: no server.
+    """
+    server_python: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
+    """The Python that has vLLM, such as ``~/vllm/bin/python``, for ``server: auto``. None: ``vllm`` on PATH."""
+    server_options: tuple[str, ...] = ()
+    """Further options of ``vllm serve`` for ``server: auto``, such as ``[--tensor-parallel-size=2]``. Those
+    that only say how the work is spread or how much memory it takes are in no fingerprint.
+    """
+    server_wait: Annotated[float, Field(gt=0, json_schema_extra=EXECUTION)] = 1200.0
+    """Seconds that a started server may take until it answers."""
+
+
 class ScoreSettings(BaseModel):
     """How the scorers that a selection needs work. Apart from these three, every setting of the scorer itself
     may be given; unknown ones are refused (``handpicked methods NAME`` lists them).
@@ -315,22 +332,11 @@ class TrainSettings(Strict):
         return self.model_copy(update={"learning_rate": self.peak_rate})
 
 
-class GenerateSettings(Strict):
+class GenerateSettings(ServerSettings):
     """How answers are generated."""
 
     engine: Literal["transformers", "vllm"] = "transformers"
-    server: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Where vLLM is: ``auto`` starts it, in an environment of its own, and ends it after the last arm; an
-    address such as ``http://localhost:8000`` is a server that is there already. None: in this process.
-    """
-    server_python: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """The Python that has vLLM, such as ``~/vllm/bin/python``, for ``server: auto``. None: ``vllm`` on PATH."""
-    server_options: tuple[str, ...] = ()
-    """Further options of ``vllm serve`` for ``server: auto``, such as ``[--tensor-parallel-size=2]``. Those
-    that only say how the work is spread or how much memory it takes are in no fingerprint.
-    """
-    server_wait: Annotated[float, Field(gt=0, json_schema_extra=EXECUTION)] = 1200.0
-    """Seconds that a started server may take until it answers."""
+    """What generates them; vllm without a ``server`` is vLLM in this process."""
     max_new_tokens: Annotated[int, Field(gt=0)] = 512
     """Tokens an answer may have; answers that reach it are marked unfinished."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
@@ -383,12 +389,14 @@ class PromptSettings(Strict):
     """Where references come from when the prompt file has none."""
 
 
-class JudgeSettings(EndpointSettings):
-    """One judge: a shipped name or a folder with judge.yaml and prompt.txt."""
+class JudgeSettings(EndpointSettings, ServerSettings):
+    """One judge: a shipped name or a folder with judge.yaml and prompt.txt. With ``server: auto`` vLLM serves
+    its model here, and is ended when the judge has done.
+    """
 
     name: str = "reference-similarity"
     model: str | None = None
-    """Model name sent to the endpoint (LLM judges only)."""
+    """Model name sent to the endpoint (LLM judges only); for ``server: auto`` a folder or a hub name."""
     batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Use the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and
     ends; run it again to collect them and continue.

@@ -65,6 +65,8 @@ class Method:
 
 HIDDEN: Mapping[str, object] = {"setting": False}
 """Metadata of a field that is not a setting."""
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a field that scorers did not have in run folders of layout 1, whose names hold every field."""
 Made = TypeVar("Made", bound=Method)
 Given = TypeVar("Given")
 
@@ -171,6 +173,7 @@ def _of_section(one: dataclasses.Field[Any], kind: type[BaseModel], meta: Mappin
                 dataclasses.MISSING if first else value,
                 texts.get(inner, ""),
                 (one.name, inner),
+                bool(meta.get("execution")),
                 missing=meta["missing"] if first else "",
             )
         )
@@ -189,6 +192,14 @@ def _default(one: dataclasses.Field[Any]) -> Any:
 
 def _texts(method: type) -> dict[str, str]:
     """The docstring under each field, from the source; empty where the source is not available."""
+    found: dict[str, str] = {}
+    for kind in reversed(method.__mro__):
+        found |= _own_texts(kind)
+    return found
+
+
+def _own_texts(method: type) -> dict[str, str]:
+    """Those under the fields that the class itself states."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
     except (OSError, TypeError, SyntaxError):

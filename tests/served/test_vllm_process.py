@@ -125,7 +125,7 @@ def test_a_server_that_dies_at_once_is_quoted_on_one_line(tiny_model, tmp_path, 
 
 def test_a_server_that_is_too_slow_is_ended(tiny_model, tmp_path, command):
     starts = command(slow=60)
-    late = pytest.raises(WorkerError, match=r"did not answer within 2 s \(evaluate.generate.server_wait\)")
+    late = pytest.raises(WorkerError, match=r"did not answer within 2 s \(server_wait\)")
     with servers_of(tiny_model, server_wait=2) as servers, late:
         answered(servers, "base", tmp_path / "out")
     assert gone(int(starts.read_text().split()[0]))

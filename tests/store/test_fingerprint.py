@@ -115,11 +115,12 @@ def test_what_changes_no_result_is_marked():
     marked = {type(one): {n for n in type(one).model_fields if execution(one, n)} for one in SECTIONS}
     assert marked[RefineSettings] == endpoint and not marked[ScoreSettings]
     assert {one.name for one in settings_of(LLMRating) if one.execution} == endpoint
-    assert marked[JudgeSettings] == endpoint | {"batch", "force"}
+    server = {"server", "server_python", "server_wait"}
+    assert marked[JudgeSettings] == endpoint | server | {"batch", "force"}
     assert marked[TrainSettings] == {"launch", "save_every", "report_to"} and marked[BenchSettings] == {
         "batch_size"
     }
-    assert marked[GenerateSettings] == {"server", "server_python", "server_wait"}
+    assert marked[GenerateSettings] == server
     assert marked[PoolSettings] == {"split", "config", "encoding"}
     assert not marked[SelectSettings] and not marked[ModelSettings]
 

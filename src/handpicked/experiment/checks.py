@@ -255,7 +255,7 @@ def _judges(experiment: Experiment) -> Mistakes:
         except ConfigError as error:
             found += [(at, mistake) for mistake in error.mistakes]
             continue
-        if judge.asks and settings.model is None:
+        if judge.asks and settings.model is None and settings.server is None:
             found.append((at, f"judge '{settings.name}' asks a model; say which one with 'model'."))
     return found
 

@@ -6,14 +6,14 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 
 from handpicked.config import Experiment
-from handpicked.errors import MissingPart, did_you_mean
 from handpicked.experiment import stages
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import Job, Measured, Trained
 from handpicked.records import Completion, Json, Prompt
-from handpicked.served import AUTO, ArmModel, Servers
-from handpicked.served.process import HOW, program
-from handpicked.workers.devices import VISIBLE, parse_devices
+from handpicked.served import ArmModel, Servers
+from handpicked.served.mistakes import endpoint_mistakes, missing_server, server_mistakes
+from handpicked.served.process import HOW
+from handpicked.workers.devices import visible
 
 Losses = dict[str, Measured[Json] | None]
 
@@ -43,12 +43,7 @@ def losses_and_answers(
 
 def _servers(job: Job, models: Mapping[str, Trained]) -> Servers:
     arms = {name: ArmModel(trained.model, trained.adapter) for name, trained in models.items()}
-    chosen = job.workers.devices
-    variables = {}
-    if chosen != "all":
-        each = [device.environment() for device in parse_devices(chosen)]
-        variables[VISIBLE] = ",".join(one.get(VISIBLE, "") for one in each).strip(",")
-    return Servers(job.experiment.evaluate.generate, arms, variables, job.store.say)
+    return Servers(job.experiment.evaluate.generate, arms, visible(job.workers.devices), job.store.say)
 
 
 def serving_mistakes(experiment: Experiment) -> list[tuple[Location, str]]:
@@ -59,22 +54,18 @@ def serving_mistakes(experiment: Experiment) -> list[tuple[Location, str]]:
 def _mistakes(experiment: Experiment) -> Iterator[tuple[Location, str]]:
     evaluate = experiment.evaluate
     settings, at = evaluate.generate, ("evaluate", "generate")
-    server = settings.server
-    if server is not None and server != AUTO and not server.startswith(("http://", "https://")):
-        yield (
-            (*at, "server"),
-            f"server: '{server}' is neither auto nor an address such as http://localhost:8000."
-            f"{did_you_mean(server, [AUTO])}",
-        )
-    if server is not None and settings.engine != "vllm":
+    yield from (((*at, name), said) for name, said in server_mistakes(settings))
+    if settings.server is not None and settings.engine != "vllm":
         yield (
             (*at, "server"),
             "a server is vLLM's: set evaluate.generate.engine to vllm, or leave server out.",
         )
-    for name in ("server_python", "server_options"):
-        if getattr(settings, name) and server != AUTO:
-            yield (*at, name), f"{name} is for a server that is started here: set server: auto."
-    if evaluate.loss_engine == "vllm" and server is None:
+    for index, judge in enumerate(evaluate.judges):
+        yield from (
+            (("evaluate", "judges", index, name), f"judge '{judge.name}': {said}")
+            for name, said in endpoint_mistakes(judge, judge, judge.batch)
+        )
+    if evaluate.loss_engine == "vllm" and settings.server is None:
         yield (
             ("evaluate", "loss_engine"),
             "loss_engine: vllm needs a server: set evaluate.generate.engine: vllm and server: auto.",
@@ -90,10 +81,4 @@ def missing_for_serving(experiment: Experiment) -> list[str]:
         return []
     if settings.server is None:
         return [] if importlib.util.find_spec("vllm") else [f"vllm: not installed in this environment. {HOW}"]
-    if settings.server != AUTO:
-        return []
-    try:
-        program(settings.server_python, "")
-    except MissingPart as error:
-        return [str(error)]
-    return []
+    return [missing] if (missing := missing_server(settings)) else []

@@ -24,6 +24,7 @@ from handpicked.config import (
     ModelSettings,
     PoolSettings,
     PromptSettings,
+    ServerSettings,
     TrainSettings,
     result_settings,
 )
@@ -443,12 +444,18 @@ def _reach(
 
 def _generation(settings: GenerateSettings) -> Json:
     """What answers depend on. Greedy ones do not depend on the other prompts of their batch."""
+    counting = _with_server(settings)
+    if not settings.temperature:
+        del counting["batch_size"]
+    return counting
+
+
+def _with_server(settings: ServerSettings) -> Json:
+    """What a result depends on of a section with a server."""
     counting: Json = result_settings(settings)
     counting["server_options"] = counting_options(settings.server_options)
     if not counting["server_options"]:
         del counting["server_options"]  # earlier versions had none
-    if not settings.temperature:
-        del counting["batch_size"]
     return counting
 
 
@@ -487,7 +494,7 @@ def judge(
                     **_judging_model(settings),
                 },
                 settings={
-                    **result_settings(settings),
+                    **_with_server(settings),
                     "meetings": meetings,
                     "judge": judging.model_dump(mode="json"),
                 },

@@ -93,12 +93,16 @@ class PartScorer(PoolScorer):
     def score_on(
         self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
     ) -> None:
-        """See ``PoolScorer``. What is done in ``work`` is not done again."""
+        """See ``PoolScorer``."""
+        self.score_task(Scoring(self, pool, rows), workers, work, progress)
+
+    def score_task(self, task: Scoring, workers: Workers, work: Path, progress: Progress) -> None:
+        """``score_on``, of a task. What is done in ``work`` is not done again."""
         if (work / SCORES).is_file():
             return
-        sections = self.sections(pool.rows if rows is None else len(rows))
+        sections = self.sections(task.pool.rows if task.rows is None else len(task.rows))
         files = PartFiles.of(work, sections, self.part_rows)
-        run_parts(Scoring(self, pool, rows), files, workers, progress)
+        run_parts(task, files, workers, progress)
         self.finish(files, work)
         files.remove()
 
@@ -124,7 +128,11 @@ class Scoring:
 
     def open(self) -> Work:
         """See ``workers.Task``."""
-        return _OnePool(self.scorer, RowReader(self.pool, self.rows), self.scorer.opened())
+        return _OnePool(self.scorer, RowReader(self.pool, self.rows), self.opened())
+
+    def opened(self) -> RowsWork[Any]:
+        """What does the work in one worker."""
+        return self.scorer.opened()
 
 
 @dataclass

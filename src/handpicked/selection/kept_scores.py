@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,9 @@ def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
     def plain(value: Any) -> Any:
         return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
-    every = json.loads(json.dumps(asdict(scorer), default=plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+    later = {one.name for one in fields(scorer) if one.metadata.get("later")}  # type: ignore[arg-type]  # a frozen dataclass, as the protocol says
+    given = {name: value for name, value in asdict(scorer).items() if name not in later}  # type: ignore[call-overload]
+    every = json.loads(json.dumps(given, default=plain))
     return [
         f"{scorer.name}-{hashlib.sha256(json.dumps([inputs, one], sort_keys=True).encode()).hexdigest()[:12]}"
         for one in (result_settings(scorer), every)

@@ -81,7 +81,7 @@ class Client:
                 f"vLLM at {self.url} does not serve the adapter {folder} and does not load it "
                 f"({found.said or found.hopeless or found.reason}). Start it with --enable-lora, "
                 "--max-lora-rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True where it sees this folder, or set "
-                "evaluate.generate.server: auto."
+                "server: auto."
             )
 
     def complete(

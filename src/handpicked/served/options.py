@@ -13,6 +13,11 @@ EXECUTION = frozenset({
 """Options that say how work is spread, how much memory it takes and what is logged."""
 
 
+def by_vllm(options: Sequence[str]) -> str:
+    """What an identity says of values that a vLLM server computes, started with ``options``."""
+    return " ".join(["by vLLM", *counting_options(options)])
+
+
 def counting_options(options: Sequence[str]) -> list[str]:
     """The options with their values, without those of ``EXECUTION``."""
     found: list[str] = []

@@ -93,7 +93,7 @@ distribution named vllm; there its older module is started instead.
 """
 HOW = (
     "vLLM wants another transformers than handpicked, so it is installed in an environment of its own: "
-    "python -m venv ~/vllm && ~/vllm/bin/pip install vllm. Then set evaluate.generate.server: auto and "
+    "python -m venv ~/vllm && ~/vllm/bin/pip install vllm. Then set server: auto and "
     "server_python: ~/vllm/bin/python, or set the engine to transformers."
 )
 
@@ -141,7 +141,7 @@ def wait_until(process: Process, answers: Callable[[], bool], seconds: float) ->
             raise WorkerError(f"{death}.")
         if time.monotonic() > until:
             raise WorkerError(
-                f"vllm serve did not answer within {seconds:g} s (evaluate.generate.server_wait); it last "
+                f"vllm serve did not answer within {seconds:g} s (server_wait); it last "
                 f"said: {last_words(process.log)} (its log is {process.log})."
             )
         time.sleep(LOOK)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handpicked.config import GenerateSettings, ModelSettings
+from handpicked.config import ModelSettings, ServerSettings
 from handpicked.errors import EndpointError
 from handpicked.models.load import dtype_of, is_folder, pinned, resolve
 from handpicked.models.pickles import checked_adapter
@@ -21,7 +21,7 @@ from handpicked.served.process import Process, program, start, wait_until
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
-"""``evaluate.generate.server`` where the server is started here."""
+"""The setting ``server`` where the server is started here."""
 LOG = "vllm.log"
 
 
@@ -59,7 +59,7 @@ class Served:
 class Servers:
     """The servers for ``arms``, by name, to be closed after the last of them."""
 
-    settings: GenerateSettings
+    settings: ServerSettings
     arms: Mapping[str, ArmModel]
     variables: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], None] = log.info
@@ -152,7 +152,7 @@ def _there(client: Client, asked: ArmModel) -> Card:
         offered = ", ".join(f"'{card.name}' ({card.root})" for card in cards)
         raise EndpointError(
             f"vLLM at {client.url} serves {offered}, not {asked.model.name}. Serve that model there, or set "
-            "evaluate.generate.server: auto, which serves the model of each arm in turn."
+            "server: auto, which serves the model that is needed."
         )
     if asked.adapter is None:
         return base

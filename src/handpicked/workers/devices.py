@@ -80,6 +80,16 @@ def parse_devices(written: str) -> tuple[Device, ...]:
     return tuple(Device("cuda", number) for number in numbers)
 
 
+def visible(written: str) -> dict[str, str]:
+    """The variables for a child that is to see all devices that ``--devices`` names (see ``parse_devices``);
+    none for ``all``.
+    """
+    if written == "all":
+        return {}
+    each = [device.environment() for device in parse_devices(written)]
+    return {VISIBLE: ",".join(one.get(VISIBLE, "") for one in each).strip(",")}
+
+
 def gpus() -> int:
     """The NVIDIA or AMD GPUs that this process sees; no context is made on them. Raises MissingPart."""
     return int(_torch().cuda.device_count())

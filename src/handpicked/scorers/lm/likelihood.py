@@ -29,8 +29,10 @@ from handpicked.scorers.lm.forecast import characters, in_words, product_rate, s
 from handpicked.scorers.lm.losses import Losses
 from handpicked.scorers.lm.noise import Noise
 from handpicked.scorers.lm.passes import Passes, compiled
+from handpicked.scorers.lm.served_passes import ServedPasses
 from handpicked.scorers.lm.tokenized import Tokenized, tokenize
 from handpicked.scorers.part_scorer import summed
+from handpicked.served import Served
 from handpicked.workers import with_facts
 
 TableOf = Callable[[Losses], "tuple[pa.Table, Mapping[str, Any]]"]
@@ -82,11 +84,11 @@ class LanguageModel:
 
         Tokens are guessed from characters, speed is tried out here.
         """
-        letters, count = characters(pool, rows)
+        count, tokens = _guessed(pool, rows, passes)
+        tokens *= times
         weights = stored_weights(resolve(self.settings))
         if not weights or not count:
             return f"{count:,} rows through {self.model}"
-        tokens = times * ((letters[0] + passes * letters[1]) / 4.2 + 30 * count)
         seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self.settings)))
         compiling = "; compiling first takes half a minute or more" if self.compile else ""
         return (
@@ -96,9 +98,19 @@ class LanguageModel:
             "done; the same command goes on."
         )
 
-    def work(self, table: TableOf, passes: LossPasses) -> LossWork:
-        """The work of one worker: the losses of the rows of a part, of which ``table`` makes its table."""
-        return LossWork(self, table, passes)
+    def served_estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, where: str) -> str:
+        """Tokens of ``passes`` passes by the server ``where``, whose speed is not known."""
+        count, tokens = _guessed(pool, rows, passes)
+        return (
+            f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} by {where}. Ctrl-C keeps "
+            "what is done; the same command goes on."
+        )
+
+    def work(self, table: TableOf, passes: LossPasses, reach: Callable[[], Served] | None = None) -> LossWork:
+        """The work of one worker: the losses of the rows of a part, of which ``table`` makes its table. The
+        server that ``reach`` gives computes them, where there is one.
+        """
+        return LossWork(self, table, passes, reach)
 
     @property
     def settings(self) -> ModelSettings:
@@ -137,11 +149,18 @@ class LossPasses:
 class LossWork:
     """Losses of the rows of parts, in one worker."""
 
-    def __init__(self, lm: LanguageModel, table: TableOf, passes: LossPasses) -> None:
-        self.lm, self.table, self.wanted = lm, table, passes
+    def __init__(
+        self,
+        lm: LanguageModel,
+        table: TableOf,
+        passes: LossPasses,
+        reach: Callable[[], Served] | None = None,
+    ) -> None:
+        self.lm, self.table, self.wanted, self.reach = lm, table, passes, reach
         tokenizer = load_tokenizer(lm.settings)
         self.template = load_template(lm.template, tokenizer)
-        self.limit = min(lm.max_length or 1 << 30, _context(lm.settings, tokenizer))
+        answer = 0 if reach is None else 1  # a token of its context that vLLM keeps for one
+        self.limit = min(lm.max_length or 1 << 30, _context(lm.settings, tokenizer) - answer)
 
     def read(self, section: int, examples: Sequence[Example]) -> Tokenized:
         """See ``RowsWork``."""
@@ -159,9 +178,12 @@ class LossWork:
         return with_facts(table, {**losses.facts, **noted})
 
     @cached_property
-    def passes(self) -> Passes:
-        """Needs the model, which is loaded on first use."""
-        wanted, model = self.wanted, load_model(self.lm.settings)
+    def passes(self) -> Passes | ServedPasses:
+        """Needs the model, which is loaded or reached on first use."""
+        wanted = self.wanted
+        if self.reach is not None:
+            return ServedPasses(self.reach, wanted.alone, beginning(self.template))
+        model = load_model(self.lm.settings)
         if self.lm.compile:
             model = compiled(model)
         start = beginning(self.template)
@@ -174,16 +196,26 @@ ADDED = ("tokens", "padded", "cut rows", "cut tokens")
 
 
 def loss_facts(noted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Tokens, padding, the shortest prefix that was computed once for a part, and what was cut."""
+    """Tokens, padding, the shortest prefix that was computed once for a part, what was cut, and the releases of
+    a vLLM that computed them.
+    """
     total = summed({name: one[name] for name in ADDED} for one in noted)
     shared = [one["shared_prefix"] for one in noted if one["shared_prefix"] is not None]
     padded = total["padded"]
+    releases = sorted({one["vllm"] for one in noted if one.get("vllm")})
     return {
         "tokens": total["tokens"],
         "shared_prefix": min(shared, default=0),
         "padding": round((padded - total["tokens"]) / padded, 4) if padded else 0.0,
         "truncated": {"rows": total["cut rows"], "tokens": total["cut tokens"]},
+        **({"vllm": ", ".join(releases)} if releases else {}),
     }
+
+
+def _guessed(pool: Pool, rows: Sequence[int] | None, passes: int) -> tuple[int, float]:
+    """Rows, and the tokens of ``passes`` passes over their responses and one over their prompts."""
+    letters, count = characters(pool, rows)
+    return count, (letters[0] + passes * letters[1]) / 4.2 + 30 * count
 
 
 def _context(settings: ModelSettings, tokenizer: Any) -> int:

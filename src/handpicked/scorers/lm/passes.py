@@ -115,11 +115,10 @@ class Passes:
 
     def _tokens(self, todo: Todo) -> Line:
         """What the model reads in a pass, after the shared prefix, and which of it is scored."""
+        if todo.alone:
+            return self._tokenized.response_alone(todo.place, self.beginning)
         tokens, scored = self._tokenized.tokens(todo.place)
-        if not todo.alone:
-            return tokens[self._skipped :], scored[self._skipped :]
-        tokens = np.concatenate([[self.beginning], tokens[scored]])
-        return tokens, np.arange(len(tokens)) > 0
+        return tokens[self._skipped :], scored[self._skipped :]
 
     def _noisy(self, model: Any, ids: torch.Tensor, batch: Sequence[Todo]) -> torch.Tensor:
         """The embeddings of the batch's tokens, each with the noise of its neighbour."""

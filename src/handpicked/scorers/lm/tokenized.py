@@ -44,6 +44,12 @@ class Tokenized:
         span = slice(int(self.start[place]), int(self.start[place + 1]))
         return self.ids[span], self.scored[span]
 
+    def response_alone(self, place: int, beginning: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the scored tokens of the row at ``place`` alone, after the token ``beginning``."""
+        tokens, scored = self.tokens(place)
+        alone = np.concatenate([[beginning], tokens[scored]])
+        return alone, np.arange(len(alone)) > 0
+
     def common_prefix(self) -> np.ndarray:
         """The token ids that all rows begin with, such as a system prompt; each row keeps an
         unscored token after them.

@@ -6,22 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, LossWork, loss_facts
+from handpicked.records import Better
+from handpicked.scorers.lm.likelihood import LanguageModel, LossPasses, loss_facts
+from handpicked.scorers.lm.loss_scorer import LossScorer, Reach
 from handpicked.scorers.lm.losses import Losses
-from handpicked.scorers.part_scorer import PartScorer, summed
-from handpicked.scorers.scorer import Scope
-from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.scorers.part_scorer import RowsWork, summed
 
 COMPANIONS = ("loss_ratio", "over_1", "perplexity", "perplexity_alone", "tokens", "truncated")
 
 
 @dataclass(frozen=True)
-class Ifd(PartScorer):
+class Ifd(LossScorer):
     """IFD (Li et al. 2024, From Quantity to Quality, arXiv 2308.12032; as a ratio of perplexities in
     arXiv 2402.00530, Eq. 1-3).
 
@@ -38,7 +37,6 @@ class Ifd(PartScorer):
     response and one over each prompt.
     """
 
-    lm: LanguageModel = BUNDLED
     name: ClassVar[str] = "ifd"
     about: ClassVar[str] = (
         "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities"
@@ -49,32 +47,21 @@ class Ifd(PartScorer):
     unit: ClassVar[str] = "ratio of perplexities"
     better: ClassVar[Better] = "high"
     ceiling: ClassVar[float] = 1.0
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "model forward"
+    passes: ClassVar[int] = 2
     version: ClassVar[int] = 2  # raise it when a value changes
-    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
-    part_rows: ClassVar[int] = LM_PART
 
-    def identity(self) -> str:
-        """See ``PoolScorer``."""
-        return self.lm.identity()
-
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """See ``PoolScorer``."""
-        return self.lm.estimate(pool, rows, passes=2)
-
-    def opened(self) -> LossWork:
-        """See ``PartScorer``."""
-        return ifd_work(self.name, self.lm)
+    def work(self, reach: Reach | None) -> RowsWork[Any]:
+        """See ``LossScorer``."""
+        return ifd_work(self.name, self.lm, reach)
 
     def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
         return ifd_facts(noted)
 
 
-def ifd_work(name: str, lm: LanguageModel) -> LossWork:
+def ifd_work(name: str, lm: LanguageModel, reach: Reach | None) -> RowsWork[Any]:
     """The work of IFD; its columns begin with ``name``."""
-    return lm.work(partial(ifd_table, name), LossPasses(alone=True))
+    return lm.work(partial(ifd_table, name), LossPasses(alone=True), reach)
 
 
 def ifd_facts(noted: Sequence[Mapping[str, object]]) -> dict[str, object]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, LossPasses, LossWork, loss_facts
+from handpicked.records import Better
+from handpicked.scorers.lm.likelihood import LossPasses
+from handpicked.scorers.lm.loss_scorer import LossScorer, Reach
 from handpicked.scorers.lm.losses import Losses
-from handpicked.scorers.part_scorer import PartScorer
-from handpicked.scorers.scorer import Scope
-from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.scorers.part_scorer import RowsWork
 
 
 @dataclass(frozen=True)
-class Perplexity(PartScorer):
+class Perplexity(LossScorer):
     """Perplexity of the response given the prompt: exp(-1/N sum_i log p(a_i | Q, a_1 ..
     a_{i-1})), N response tokens.
 
@@ -29,7 +27,6 @@ class Perplexity(PartScorer):
     and response.
     """
 
-    lm: LanguageModel = BUNDLED
     name: ClassVar[str] = "perplexity"
     about: ClassVar[str] = (
         "perplexity of the response given the prompt, by a causal LM; name the end yourself"
@@ -39,27 +36,11 @@ class Perplexity(PartScorer):
     values: ClassVar[tuple[str, ...]] = ("perplexity", "perplexity_tokens", "perplexity_truncated")
     unit: ClassVar[str] = "perplexity per token"
     better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 2  # raise it when a value changes
-    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
-    part_rows: ClassVar[int] = LM_PART
 
-    def identity(self) -> str:
-        """See ``PoolScorer``."""
-        return self.lm.identity()
-
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """See ``PoolScorer``."""
-        return self.lm.estimate(pool, rows, passes=1)
-
-    def opened(self) -> LossWork:
-        """See ``PartScorer``."""
-        return self.lm.work(perplexity_table, LossPasses(alone=False))
-
-    def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
-        """See ``PartScorer``."""
-        return loss_facts(noted)
+    def work(self, reach: Reach | None) -> RowsWork[Any]:
+        """See ``LossScorer``."""
+        return self.lm.work(perplexity_table, LossPasses(alone=False), reach)
 
 
 def perplexity_table(losses: Losses) -> tuple[pa.Table, dict[str, object]]:

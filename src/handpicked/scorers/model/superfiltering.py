@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from handpicked.records import Better, Cost, Pool
-from handpicked.scorers.lm.likelihood import LM_PART, LanguageModel, LossWork
+from handpicked.records import Better
+from handpicked.scorers.lm.likelihood import LanguageModel
+from handpicked.scorers.lm.loss_scorer import LossScorer, Reach
 from handpicked.scorers.model.ifd import COMPANIONS, ifd_facts, ifd_work
-from handpicked.scorers.part_scorer import PartScorer
-from handpicked.scorers.scorer import Scope
-from handpicked.store.versions import LANGUAGE_MODEL
+from handpicked.scorers.part_scorer import RowsWork
 
 PLAIN = LanguageModel(template="plain")
 
 
 @dataclass(frozen=True)
-class Superfiltering(PartScorer):
+class Superfiltering(LossScorer):
     """IFD by a small model (Li et al. 2024, Superfiltering, arXiv 2402.00530, Eq. 1-3; they
     take GPT-2 of 124M weights).
 
@@ -35,23 +34,12 @@ class Superfiltering(PartScorer):
     unit: ClassVar[str] = "ratio of perplexities"
     better: ClassVar[Better] = "high"
     ceiling: ClassVar[float] = 1.0
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "model forward"
+    passes: ClassVar[int] = 2
     version: ClassVar[int] = 1  # raise it when a value changes
-    libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
-    part_rows: ClassVar[int] = LM_PART
 
-    def identity(self) -> str:
-        """See ``PoolScorer``."""
-        return self.lm.identity()
-
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """See ``PoolScorer``."""
-        return self.lm.estimate(pool, rows, passes=2)
-
-    def opened(self) -> LossWork:
-        """See ``PartScorer``."""
-        return ifd_work(self.name, self.lm)
+    def work(self, reach: Reach | None) -> RowsWork[Any]:
+        """See ``LossScorer``."""
+        return ifd_work(self.name, self.lm, reach)
 
     def facts(self, noted: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """See ``PartScorer``."""
