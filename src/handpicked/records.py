@@ -202,7 +202,7 @@ class Pool(Protocol):
         ...
 
     def rejected(self) -> Iterator[Rejected]:
-        """Every row that could not be read: where and why."""
+        """Every row that could not be read, in pool order: where and why."""
         ...
 
     def inputs(self) -> Sequence[Json]:

@@ -30,7 +30,7 @@ from handpicked.records import Pool
 from handpicked.selection.guards import windows
 from handpicked.selection.kept_scores import Content, check_enough, rows_to_score
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
-from handpicked.selection.reasons import none_readable
+from handpicked.selection.reasons import none_readable, reasons_of
 from handpicked.selectors.random import Random
 
 
@@ -126,7 +126,7 @@ class _Counting:
         if key not in self.passed:
             self.passed[key] = plan.passed()
         if plan.size != 0 and plan.pool.rows and not self.readable[arm.pool]:
-            raise none_readable(list(plan.pool.rejected()))
+            raise none_readable(reasons_of(plan.pool.rejected()))
         rows = plan.wanted(self.readable[arm.pool], self.passed[key])
         if plan.size != 0 and plan.pool.rows and not rows:
             raise ConfigError("no row would be kept. Change the size, the guards or the pool.")

@@ -33,13 +33,15 @@ from handpicked.data.pool import FilePool
 from handpicked.errors import PoolError
 from handpicked.models.bundled import cache_folder
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Json, Message, Turns, to_json
+from handpicked.records import Json, Message, Turns
+from handpicked.selection.rejected import NAME as REJECTED
+from handpicked.selection.rejected import RejectedRows
 from handpicked.store import private_folder, read_json, write_json, writing
 
 VERSION = 1
 """Of the layout of an index. Raise it when another one would be written."""
 BATCH_ROWS = 8192
-ROWS, ABOUT, REJECTED = "rows.arrow", "index.json", "rejected.jsonl"
+ROWS, ABOUT = "rows.arrow", "index.json"
 OWN = ("id", "prompt", "response", TURNS)
 MOST_VALUES, LONGEST_VALUE = 1000, 200
 """Different values of a text field, and letters of each, up to which it is a category, and not a text."""
@@ -212,11 +214,7 @@ def _write(
     writer = _Writer(pool, folder)
     with progress("index", pool.rows) as step:
         writer.all(step)
-    rejected = list(pool.rejected()) if writer.rejected else []
-    if len(rejected) != writer.rejected:
-        raise PoolError(f"{paths[0]} changed while it was read. Run again when nothing writes to it.")
-    with (folder / REJECTED).open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(to_json(one) + "\n" for one in rejected)
+    rejected = RejectedRows.found(pool, pool.rows - writer.rejected, folder / REJECTED)
     about = {
         "paths": [str(path) for path in paths],
         "reading": asdict(reading),

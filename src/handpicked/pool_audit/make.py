@@ -27,7 +27,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Rejected, Turns
 from handpicked.scorers.scorer import Scorer
 from handpicked.selection.described import unread_of
-from handpicked.selection.reasons import by_reason, none_readable
+from handpicked.selection.reasons import none_readable, reasons_of
 from handpicked.selection.scores import BatchScorer, ScoredPool, score_pool
 from handpicked.selectors.selector import Scores
 
@@ -84,7 +84,7 @@ class _Rejections:
         self.rows = pool.rows - readable
         self.places = Places(pool)
         self.by_file: Counter[int] = Counter()
-        found = by_reason(self._counting(pool.rejected() if self.rows else ()))
+        found = reasons_of(self._counting(pool.rejected() if self.rows else ()))
         if sum(self.by_file.values()) != self.rows:
             raise PoolError(
                 f"the pool changed while it was read: {self.rows:,} of its {pool.rows:,} rows gave no "
@@ -92,7 +92,7 @@ class _Rejections:
                 "writes to it."
             )
         if not readable:
-            raise none_readable(list(pool.rejected()), "audited")
+            raise none_readable(found, "audited")
         self.reasons = tuple(
             Reason(
                 one.reason,
@@ -101,7 +101,7 @@ class _Rejections:
                 one.place,
                 shortened(one.excerpt),
             )
-            for one, rows in found
+            for one, rows in found.listed()
         )
 
     def _counting(self, rejected: Iterable[Rejected]) -> Iterable[Rejected]:

@@ -19,7 +19,7 @@ from handpicked.selection.guarded import Guarded
 from handpicked.selection.guards import GuardEntry
 from handpicked.selection.kept_scores import Content, KeptScores, modeled
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
-from handpicked.selection.reasons import none_left, none_readable
+from handpicked.selection.reasons import none_left, none_readable, reasons_of
 from handpicked.selection.result import Form, Selection
 from handpicked.selection.scores import score_pool
 from handpicked.selection.top_rows import TopRows
@@ -168,7 +168,7 @@ def select_by(
         progress=execution.progress,
     )
     if plan.size and plan.pool.rows and not scored.rows:
-        raise none_readable(list(plan.pool.rejected()))
+        raise none_readable(reasons_of(plan.pool.rejected()))
     guarded = Guarded.by(scored, plan.guards)
     wanted = plan.wanted(scored.rows, guarded.rows)
     rows = _seeing(plan.selector, by_models).select(guarded.scores(), wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,25 +21,47 @@ FIELDS = 12
 """Fields that a summary names."""
 SHOWN = 3
 """Reasons that a summary or an error names."""
+KINDS = 10_000
+"""Different reasons that are counted by themselves."""
+FURTHER = "another reason (see rejected.jsonl)"
+NUMBER = re.compile(r"\d+")
 
 
-def rejections(rejected: Iterable[Rejected]) -> tuple[Dropped, ...]:
-    """The reasons of rejection with their counts, commonest first, each with its first row.
-
-    Reasons that differ only in numbers (a line, a column) are one.
+@dataclass
+class Reasons:
+    """Counts why rows were rejected, and keeps the first row of each reason. Reasons that differ only in
+    numbers (a line, a column) are one. A reason that is met after ``KINDS`` others counts as ``FURTHER``, so
+    that a pool in which every row has a reason of its own takes no more memory.
     """
-    return tuple(Dropped(_where(first), rows) for first, rows in by_reason(rejected))
+
+    rows: int = 0
+    _counts: Counter[str] = field(default_factory=Counter)
+    _first: dict[str, Rejected] = field(default_factory=dict)
+
+    def add(self, one: Rejected) -> None:
+        """Count a rejected row."""
+        kind = NUMBER.sub("0", one.reason)
+        if kind not in self._first and len(self._first) >= KINDS:
+            kind, one = FURTHER, replace(one, reason=FURTHER)
+        self.rows += 1
+        self._counts[kind] += 1
+        self._first.setdefault(kind, one)
+
+    def listed(self) -> list[tuple[Rejected, int]]:
+        """The first row of each reason and how many rows have it, commonest first."""
+        return [(self._first[kind], rows) for kind, rows in self._counts.most_common()]
+
+    def dropped(self) -> tuple[Dropped, ...]:
+        """The reasons, each with its first row, and their counts, commonest first."""
+        return tuple(Dropped(_where(first), rows) for first, rows in self.listed())
 
 
-def by_reason(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:
-    """The first row of each reason of rejection and how many rows have it, commonest first."""
-    counts: Counter[str] = Counter()
-    first: dict[str, Rejected] = {}
+def reasons_of(rejected: Iterable[Rejected]) -> Reasons:
+    """Why these rows were rejected."""
+    found = Reasons()
     for one in rejected:
-        kind = re.sub(r"\d+", "0", one.reason)
-        counts[kind] += 1
-        first.setdefault(kind, one)
-    return [(first[kind], rows) for kind, rows in counts.most_common()]
+        found.add(one)
+    return found
 
 
 def _where(one: Rejected) -> str:
@@ -68,22 +91,20 @@ def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -
         yield f"  and {len(found) - FIELDS} other fields are not: see manifest.json"
 
 
-def none_readable(rejected: Sequence[Rejected], done: str = "selected") -> PoolError:
+def none_readable(why: Reasons, done: str = "selected") -> PoolError:
     """What to raise where no row of a pool can be read; ``done`` is what was to be done with them."""
-    examples = {_where(one): one.excerpt for one in reversed(rejected)}
     described = "; ".join(
-        f"{part.rows:,} rows: {part.reason}{_shown(examples.get(part.reason, ''))}"
-        for part in rejections(rejected)[:SHOWN]
+        f"{rows:,} rows: {_where(first)}{_shown(first.excerpt)}" for first, rows in why.listed()[:SHOWN]
     )
     return PoolError(
-        f"none of the {len(rejected):,} rows of the pool can be read, so nothing is {done}. {described}"
+        f"none of the {why.rows:,} rows of the pool can be read, so nothing is {done}. {described}"
     )
 
 
 def none_left(selection: Selection) -> HandpickedError:
     """What to raise where a selection keeps no row."""
     if not selection.guarded.scored.rows:
-        return none_readable(selection.rejected)
+        return none_readable(selection.rejected.reasons)
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
     for batch in selection.table():

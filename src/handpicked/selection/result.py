@@ -22,10 +22,10 @@ from handpicked.config import TrainSettings
 from handpicked.data import taken
 from handpicked.data.layout import CARD
 from handpicked.data.reading import read_back
-from handpicked.errors import PoolError, StoreError
+from handpicked.errors import StoreError
 from handpicked.exports.write import Export, Exported, write_export
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Dropped, Example, Pool, Rejected, SelectionSummary, to_json
+from handpicked.records import Dropped, Example, Pool, Rejected, SelectionSummary
 from handpicked.scorers.scorer import ScoreColumn
 from handpicked.scorers.stored import Stored
 from handpicked.scorers.text.of_part import part_of
@@ -36,7 +36,8 @@ from handpicked.selection.described import arguments, described, pool_described,
 from handpicked.selection.guarded import Guarded
 from handpicked.selection.hub import push
 from handpicked.selection.plan import SelectionPlan
-from handpicked.selection.reasons import rejections
+from handpicked.selection.rejected import NAME as REJECTED
+from handpicked.selection.rejected import Following, RejectedRows
 from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.selector import Selector
 from handpicked.selectors.topk import numbers
@@ -45,8 +46,10 @@ from handpicked.store.outfolder import MANIFEST, filling
 
 PAGE = "report.html"
 FILES = (
-    "selected.jsonl", "selected.parquet", "selected", "scores.parquet", "rejected.jsonl", CARD, PAGE, MANIFEST
+    "selected.jsonl", "selected.parquet", "selected", "scores.parquet", REJECTED, CARD, PAGE, MANIFEST
 )  # fmt: skip
+AT_ONCE = 8192
+"""Rejected rows that are put at their places among the scores at a time."""
 SKETCHES = ("minhash",)
 """Score columns that mean nothing to a reader, and are not written."""
 
@@ -96,7 +99,7 @@ class Selection:
     size: int
     _top_rows: TopRows | None = None
     _keep_alive: Any = None
-    _rejected: list[Rejected] | None = None
+    _rejected: RejectedRows | None = None
     _reasons: Counter[str] | None = None
     _audit: Mapping[str, Any] | None = None
     _exported: tuple[Exported, ...] = ()
@@ -162,7 +165,7 @@ class Selection:
             dropped=tuple(Dropped(reason, count) for reason, count in sorted(self._reasons.items())),
             settings={"size": self.size, **arguments(self.selector), **self._measured},
             audit=self._audit or {},
-            rejections=rejections(self.rejected),
+            rejections=self.rejected.reasons.dropped(),
             unread=unread_of(self.pool),
             exports={one.trainer: one.described() for one in self._exported},
         )
@@ -238,35 +241,31 @@ class Selection:
         return {"part": self.plan.part} if any(map(part_of, self.plan.texts)) else {}
 
     @property
-    def rejected(self) -> Sequence[Rejected]:
-        """The rows that could not be read, in pool order.
+    def rejected(self) -> RejectedRows:
+        """The rows that could not be read, in pool order: a sequence whose lines lie in a file.
 
         Raises:
             PoolError: the pool changed since it was scored.
         """
         if self._rejected is None:
-            expected = self.pool.rows - self.guarded.scored.rows
-            found = sorted(self.pool.rejected(), key=lambda one: one.row) if expected else []
-            if len(found) != expected:
-                raise PoolError(
-                    f"the pool changed while it was read: {expected:,} of its "
-                    f"{self.pool.rows:,} rows gave no score, but "
-                    f"{len(found):,} are unreadable now. Run again when nothing writes to it."
-                )
-            self._rejected = found
+            scored = self.guarded.scored
+            self._rejected = RejectedRows.found(self.pool, scored.rows, scored.file.with_name(REJECTED))
         return self._rejected
 
     def table(self) -> Iterator[pa.RecordBatch]:
         """Every row of the pool, in order: row, id, scores, kept, reason (null when kept)."""
         reasons: Counter[str] = Counter()
-        waiting = list(self.rejected)
+        waiting = Following(self.rejected)
         for batch in self.guarded.scored.batches():
-            last = batch["row"][-1].as_py()
-            before = [one for one in waiting if one.row < last]
-            waiting = waiting[len(before) :]
-            yield _with_rejected(self._explained(batch, reasons), before)
-        if waiting:
-            yield _with_rejected(self._explained(_empty(self.guarded.scored.schema), reasons), waiting)
+            rest = self._explained(batch, reasons)
+            while len(before := waiting.before(batch["row"][-1].as_py(), AT_ONCE)) == AT_ONCE:
+                cut = int(np.searchsorted(rest["row"].to_numpy(), before[-1].row))
+                yield _with_rejected(rest.slice(0, cut), before)
+                rest = rest.slice(cut)
+            yield _with_rejected(rest, before)
+        nothing = self._explained(_empty(self.guarded.scored.schema), reasons)
+        while more := waiting.before(None, AT_ONCE):
+            yield _with_rejected(nothing, more)
         self._reasons = reasons
 
     def _explained(self, batch: pa.RecordBatch, reasons: Counter[str]) -> pa.RecordBatch:
@@ -335,8 +334,7 @@ class Selection:
     ) -> None:
         """Write the files of the selection into ``folder``, the manifest last."""
         with writing(folder), ThreadPoolExecutor(1) as beside:
-            with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as file:
-                file.writelines(to_json(one) + "\n" for one in self.rejected)
+            self.rejected.copy_to(folder)
             inputs = beside.submit(
                 self.pool.inputs
             )  # hashes the pool's files, which the manifest will ask for

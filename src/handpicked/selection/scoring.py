@@ -20,7 +20,7 @@ from handpicked.config import ScoreSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError, did_you_mean
 from handpicked.parts import Part
-from handpicked.records import Pool, Rejected, to_json
+from handpicked.records import Pool
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
@@ -30,14 +30,16 @@ from handpicked.selection.described import described, pool_described, versions
 from handpicked.selection.execution import Execution
 from handpicked.selection.kept_scores import modeled
 from handpicked.selection.methods import scorers_for
-from handpicked.selection.reasons import none_readable, rejections
+from handpicked.selection.reasons import none_readable
+from handpicked.selection.rejected import NAME as REJECTED
+from handpicked.selection.rejected import RejectedRows
 from handpicked.selection.scores import ScoredPool, score_pool
 from handpicked.settings import settings_of
 from handpicked.store import digest, write_json, write_text, writing
 from handpicked.store.outfolder import MANIFEST, filling
 
 PAGE = "report.html"
-FILES = ("scores.parquet", "rejected.jsonl", PAGE, MANIFEST)
+FILES = ("scores.parquet", REJECTED, PAGE, MANIFEST)
 
 
 @dataclass(eq=False, repr=False)
@@ -69,9 +71,11 @@ class Scored:
         return pa.Table.from_batches(self.scored.batches(), self.scored.schema)
 
     @cached_property
-    def rejected(self) -> Sequence[Rejected]:
-        """The rows that could not be read. Raises PoolError where the pool changed since it was scored."""
-        return _rejected(self.pool, self.scored.rows)
+    def rejected(self) -> RejectedRows:
+        """The rows that could not be read, in pool order: a sequence whose lines lie in a file. Raises
+        PoolError where the pool changed since it was scored.
+        """
+        return RejectedRows.found(self.pool, self.scored.rows, self.scored.file.with_name(REJECTED))
 
     @cached_property
     def counts(self) -> dict[str, Any]:
@@ -81,7 +85,7 @@ class Scored:
             "pool": self.pool.rows,
             "scored": self.scored.rows,
             "rejected": len(self.rejected),
-            "rejections": {part.reason: part.rows for part in rejections(self.rejected)},
+            "rejections": {part.reason: part.rows for part in self.rejected.reasons.dropped()},
             "null": nulls,
             **({"part": self.part} if any(map(part_of, self.scorers)) else {}),
             **({"reasons": reasons} if reasons else {}),
@@ -104,8 +108,7 @@ class Scored:
             ) as writer:
                 for batch in self.scored.batches():
                     writer.write_batch(batch)
-            with (folder / "rejected.jsonl").open("w", encoding="utf-8", errors="replace") as lines:
-                lines.writelines(to_json(one) + "\n" for one in self.rejected)
+            self.rejected.copy_to(folder)
             manifest = _manifest(self.pool, self.counts, self.scorers, command)
             write_text(folder / PAGE, scores_page.page(self, manifest))
             outputs = {name: digest(folder / name) for name in FILES if name != MANIFEST}
@@ -200,7 +203,7 @@ def _scored(
     )  # fmt: skip
     found = Scored(pool, scorers, part, scored)
     if not scored.rows and found.rejected:
-        raise none_readable(found.rejected)
+        raise none_readable(found.rejected.reasons)
     return found
 
 
@@ -285,14 +288,3 @@ def _nulls(
         for name, counts in reasons.items():
             counts.update(batch[of[name]].filter(batch[name].is_null()).to_pylist())
     return nulls, {name: dict(counts) for name, counts in reasons.items() if counts}
-
-
-def _rejected(pool: Pool, scored: int) -> list[Rejected]:
-    rejected = list(pool.rejected()) if scored < pool.rows else []
-    if scored + len(rejected) != pool.rows:
-        raise PoolError(
-            f"the pool changed while it was read: {pool.rows:,} rows, {scored:,} scored, "
-            f"{len(rejected):,} unreadable. "
-            "Run again when nothing writes to it."
-        )
-    return rejected
