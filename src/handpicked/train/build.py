@@ -63,7 +63,17 @@ def build_trainer(
             f"train.lora_targets = {settings.lora_targets!r} names no module of "
             f"{model.name}: nothing would be learned."
         )
+    _order_targets(trainer.model)
     return trainer
+
+
+def _order_targets(model: PreTrainedModel) -> None:
+    """PEFT keeps the names of an adapter's modules in a set and writes them as that is ordered, which differs
+    from process to process. Sorted, the same training writes the same file.
+    """
+    for config in getattr(model, "peft_config", {}).values():
+        if not isinstance(config.target_modules, str):
+            config.target_modules = sorted(config.target_modules)
 
 
 def _arguments(
