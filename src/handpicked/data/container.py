@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from handpicked.data.encoding import as_utf8, encoding_of
+from handpicked.data.foreign_files import foreign_kind
 from handpicked.data.raw import MAX_ROW
 from handpicked.data.recognise import CHATS, PROMPTS, RESPONSES
 from handpicked.errors import PoolError
@@ -82,6 +83,8 @@ def sniff(path: Path, fields: tuple[str, ...] = (), encoding: str | None = None)
         return Container("arrow file")
     if not compression and head[:4] == b"\xff\xff\xff\xff":
         return Container("arrow stream")
+    if (foreign := foreign_kind(head)) is not None:
+        raise PoolError(f"{path} {foreign}")
     form = encoding or encoding_of(head)
     text = head.decode(form or "utf-8-sig", "replace").removeprefix("\ufeff")
     if not text.strip():

@@ -260,11 +260,23 @@ def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Se
     return rows
 
 
+def _remedy(excerpt: str) -> str:
+    """What makes rows of this kind JSON lines."""
+    if excerpt.startswith(("{'", "{ '")):
+        return ". This is how Python prints a dictionary: write each row with json.dumps"
+    if "}{" in excerpt and excerpt.startswith("{"):
+        return ". Several objects share a line: jq -c . FILE > pool.jsonl gives each its own"
+    return ""
+
+
 def _no_objects(file: Path, head: Sequence[object]) -> str:
     path = spool.given_name(file)
     damaged = next((row for row in head if isinstance(row, Damage)), None)
     if damaged is not None:
-        return f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: {damaged.excerpt[:60]!r}"
+        return (
+            f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: "
+            f"{damaged.excerpt[:60]!r}{_remedy(damaged.excerpt)}"
+        )
     if not head:
         return f"{path} holds no rows: an empty list or a header alone"
     if isinstance(head[0], list) and spool.is_copy(file):
