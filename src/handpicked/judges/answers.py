@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from handpicked.data.formats import RowFormat
+from handpicked.data.recognise import recognise
 from handpicked.data.spool import given_name
 from handpicked.errors import PoolError
 from handpicked.judges.rows import Rows, fields_seen, first_text, rows_of, with_input
+from handpicked.judges.tool_outputs import plain
 from handpicked.records import Message, Pair, messages_id, prompt_text
 
 PROMPT_NAMES = ("prompt", "instruction", "question", "text", "query")
 ANSWER_NAMES = ("answer", "response", "output", "completion", "prediction", "generated_text")
 TURN_NAMES = ("messages", "conversations")
+SAMPLE = 1000
+"""Rows that show the format of a file."""
 ROLES = {
     "human": "user",
     "gpt": "assistant",
@@ -66,7 +72,7 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     ``prompts`` gives texts by question id, for MT-Bench files, which hold none. Raises PoolError when the
     fields are not recognised, a row cannot be read, or the file holds answers of several models.
     """
-    parts = rows_of(path)
+    parts, tool = _of_tool(rows_of(path))
     rows = [row for part in parts for row in part.rows]
     name, read = _recognised(Rows(Path(given_name(path)), rows, {}))
     models = {
@@ -88,7 +94,23 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     found = tuple(answer for answer in answers if answer is not None)
     if not found:
         raise PoolError(f"{given_name(path)} holds no row with both a prompt and an answer.")
-    return AnswerFile(models.pop() if models else parts[0].stem, name, found, len(answers) - len(found))
+    without = len(answers) - len(found)
+    return AnswerFile(models.pop() if models else parts[0].stem, tool or name, found, without)
+
+
+def _of_tool(parts: list[Rows]) -> tuple[list[Rows], str]:
+    """The rows in plain fields where an inference tool wrote them, and the name of the tool."""
+    found = []
+    for part in parts:
+        try:
+            found.append(plain(part.rows))
+        except ValueError as error:
+            raise PoolError(f"{part.file}: {error}.") from error
+    if not all(found):
+        return parts, ""
+    plainly = [one for one in found if one is not None]
+    rewritten = [replace(part, rows=list(rows)) for part, (_, rows) in zip(parts, plainly, strict=True)]
+    return rewritten, plainly[0][0]
 
 
 def _read(
@@ -157,11 +179,23 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
         return "AlpacaEval", _plain
     if fields & set(TURN_NAMES) or (fields & set(PROMPT_NAMES) and fields & set(ANSWER_NAMES)):
         return "prompt and answer", _plain
-    raise PoolError(
-        f"{part.file} holds no answers in a known format. Fields seen: "
-        f"{fields_seen(part.rows)}. A row needs a "
-        f"prompt ({', '.join(PROMPT_NAMES)} or messages) and an answer ({', '.join(ANSWER_NAMES)})."
-    )
+    try:
+        shape, _ = recognise(part.rows[:SAMPLE], str(part.file))
+    except PoolError:
+        raise PoolError(
+            f"{part.file} holds no answers in a known format. Fields seen: "
+            f"{fields_seen(part.rows)}. A row needs a "
+            f"prompt ({', '.join(PROMPT_NAMES)} or messages) and an answer ({', '.join(ANSWER_NAMES)})."
+        ) from None
+    return shape.name, partial(_as_in_a_pool, shape)
+
+
+def _as_in_a_pool(shape: RowFormat, row: Mapping[str, object], _: Mapping[str, str]) -> Answer | None:
+    """A row in any format of a pool: its response is the answer, without a thought that is kept apart."""
+    turns = shape.messages(row)
+    if turns[-1].role != "assistant" or not turns[:-1]:
+        return None
+    return Answer(messages_id(turns[:-1]), prompt_text(turns[:-1]), turns[-1].content)
 
 
 def _plain(row: Mapping[str, object], _: Mapping[str, str]) -> Answer | None:
@@ -207,6 +241,8 @@ def _turn(turn: object, field: str, place: int) -> tuple[str, str | None]:
     if not isinstance(turn, Mapping) or not isinstance(role, str):
         raise ValueError(f"turn {place} of '{field}' is not an object with a role and content")
     content = turn.get("content") if turn.get("content") is not None else turn.get("value")
+    if isinstance(content, Mapping):  # Arena-Hard 2
+        content = content.get("answer", content.get("text"))
     if isinstance(content, list):
         blocks = [block.get("text") if isinstance(block, Mapping) else block for block in content]
         if not all(isinstance(block, str) for block in blocks):
@@ -238,6 +274,8 @@ def _mt_bench(row: Mapping[str, object], prompts: Mapping[str, str]) -> Answer |
     if not question or not choices:
         return None
     turns = choices[0].get("turns") if isinstance(choices, list) and isinstance(choices[0], Mapping) else None
+    if isinstance(turns, list):  # of Arena-Hard each is an object
+        turns = [turn.get("content") if isinstance(turn, Mapping) else turn for turn in turns]
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
         raise ValueError("'choices' must be a list of objects with 'turns', a list of texts")
     return Answer(
