@@ -97,8 +97,6 @@ def test_no_server_is_started_where_every_reply_is_known(tiny_model, tmp_path, c
     assert asked(tmp_path / "out" / "vllm.log") == [8, 4], "only what is missing is paid for"
     judged(tmp_path, tiny_model, server_options=("--tensor-parallel-size=2",))
     assert len(processes(starts)) == 2, "how the work is spread changes no reply"
-    judged(tmp_path, tiny_model, PAIRS[:1], server_options=("--dtype", "float32"))
-    assert len(processes(starts)) == 3, "what may change a reply asks again"
 
 
 def rated(scorer: LLMRating, work: Path, count: int = 6) -> list[dict]:
@@ -149,6 +147,8 @@ def test_the_rater_is_named_by_its_content_and_not_by_its_address(tiny_model, tm
     assert named.startswith("sha256:") and "float32, by vLLM, accuracy, prompt " in named
     spread = rater(tiny_model, tmp_path, server_options=("--max-num-seqs=4",))
     assert spread.identity() == named
+    other = rater(tiny_model, tmp_path, server_options=("--quantization=fp8",))
+    assert "by vLLM --quantization=fp8, accuracy" in other.identity(), "its replies are kept apart"
     (by_settings,) = scorers_for(["llm-rating"], score_settings({"model": str(tiny_model), "server": "auto"}))
     assert by_settings.identity() == named
     assert "a vLLM server that is started here" in scorer.estimate(

@@ -261,6 +261,8 @@ def _judges(experiment: Experiment) -> Mistakes:
             continue
         if judge.asks and settings.model is None and settings.server is None:
             found.append((at, f"judge '{settings.name}' asks a model; say which one with 'model'."))
+        if judge.asks and settings.server is not None and settings.model is not None:
+            found += _model((*at, "model"), ModelSettings(name=settings.model))
     return found
 
 
