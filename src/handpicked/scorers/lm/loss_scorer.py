@@ -110,9 +110,9 @@ class LossScorer(PartScorer):
 class ServedScoring(Scoring):
     """The task where a server computes the losses."""
 
+    scorer: LossScorer
     reach: Reach | None = None
 
     def opened(self) -> RowsWork:
         """See ``Scoring``."""
-        assert isinstance(self.scorer, LossScorer)
         return self.scorer.work(self.reach)
