@@ -272,6 +272,7 @@ def main() -> None:
         "--load-format",
         "--generation-config",
         "--tensor-parallel-size",
+        "--max-model-len",
     ):
         parser.add_argument(name)
     given = parser.parse_args()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from handpicked.config import Experiment
+from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.run import run
 from handpicked.experiment.serving import missing_for_serving, serving_mistakes
 from handpicked.store import MANIFEST
@@ -47,6 +48,13 @@ def experiment(folder: Path | str, model: Path | str = "m", **evaluate) -> Exper
             "set server: auto",
         ),
         ({"loss_engine": "vllm"}, "loss_engine", "needs a server"),
+        ({"judges": [{"name": "scores", "model": "m", "server": "http://a:1"}]}, "server", "is base_url"),
+        (
+            {"judges": [{"name": "scores", "model": "m", "server": "auto", "base_url": "http://a/v1"}]},
+            "server",
+            "leave one of them out",
+        ),
+        ({"judges": [{"name": "scores", "server": "auto"}]}, "model", "a folder or a hub name"),
     ],
 )
 def test_settings_that_mean_nothing_together_are_named_with_their_place(evaluate, place, says):
@@ -73,6 +81,52 @@ def test_a_vllm_that_is_not_there_is_named_before_any_work(tmp_path, monkeypatch
     write_command(tmp_path / "bin")
     assert not missing(server="auto")
     assert not missing_for_serving(experiment("."))
+
+
+def test_a_judge_that_cannot_be_served_is_named_before_any_work(tmp_path, monkeypatch, tiny_model):
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "pool.jsonl").write_text('{"prompt": "a", "response": "b"}\n')
+
+    def judged(model: str) -> Experiment:
+        judges = [{"name": "scores", "model": model, "server": "auto"}]
+        return experiment(tmp_path, tiny_model, judges=judges)
+
+    assert any("'scores': vllm: there is no 'vllm' on PATH" in one for one in missing_parts(judged("m")))
+    write_command(tmp_path / "bin")
+    assert not any("'scores'" in one for one in missing_parts(judged(str(tiny_model))))
+    at = [place for place, said in mistakes(judged("./nowhere")) if "no model folder" in said]
+    assert at == [("evaluate", "judges", 0, "model")]
+    assert not mistakes(judged(str(tiny_model)))
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_one_run_scores_answers_and_judges_by_servers_that_are_gone_afterwards(
+    tiny_model, tmp_path, monkeypatch
+):
+    rows = [{"prompt": f"Say {i}.", "response": "the tree " * (i % 7 + 1)} for i in range(12)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_command(tmp_path / "bin", says="9 3")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    asked = experiment(
+        tmp_path,
+        tiny_model,
+        generate={"max_new_tokens": 4},
+        judges=[{"name": "scores", "model": str(tiny_model), "server": "auto", "force": True}],
+    ).model_dump()
+    score = {"engine": "vllm", "model": str(tiny_model)}
+    asked["arms"] = {"base": {"by": "none"}, "ifd": {"by": "ifd", "size": 2, "score": score}}
+    out, starts = tmp_path / "run", tmp_path / "bin" / "starts"
+    run(Experiment.model_validate(asked), out, until="judge")
+    for line in starts.read_text().splitlines():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(line.split()[0]), 0)
+    assert len(starts.read_text().splitlines()) == 2, "one for the scores, one for the judge"
+    (verdicts,) = (out / "verdicts").glob("*/verdicts.jsonl")
+    reviews = [one for line in verdicts.open() for one in json.loads(line)["reviews"]]
+    assert len(reviews) == 6 and {review["preferred"] for review in reviews} == {"first"}
+    run(Experiment.model_validate(asked), out, until="judge")
+    assert len(starts.read_text().splitlines()) == 2, "all is done"
 
 
 @pytest.mark.models

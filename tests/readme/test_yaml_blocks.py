@@ -111,14 +111,18 @@ def at_hand(tmp_path_factory, tiny_model):
             if field in ("model", "small", "large") and isinstance(value, dict):
                 return {**value, "name": str(tiny_model)}
             if field == "score" and "price_in" not in value:
-                found = {**value, "model": str(tiny_model)}
+                found = {**started(value), "model": str(tiny_model)}
                 return found | ({"target": str(folder / "target.jsonl")} if "target" in value else {})
             if field in ("score", "refine"):
                 return {**value, "base_url": url}
             if field == "judges":
-                return [{**judge, "base_url": url} for judge in value]
-            if field == "generate":  # the tests' own vllm is a command, which PATH finds
-                return {name: one for name, one in value.items() if name != "server_python"}
+                served = {"model": str(tiny_model)}
+                return [
+                    {**started(judge), **(served if "server" in judge else {"base_url": url})}
+                    for judge in value
+                ]
+            if field == "generate":
+                return started(value)
             if field == "data" or (field == "path" and "benchmark" in value):
                 data = write_benchmarks(folder / "benchmarks")
                 return str(data if field == "data" else next(data.glob("eli5*")))
@@ -127,6 +131,11 @@ def at_hand(tmp_path_factory, tiny_model):
         return put
 
     return place
+
+
+def started(section: dict[str, Any]) -> dict[str, Any]:
+    """The section with the tests' own vllm, a command that PATH finds."""
+    return {name: one for name, one in section.items() if name != "server_python"}
 
 
 def reply(body: dict[str, Any], _: int) -> Act:
@@ -147,7 +156,7 @@ def test_a_block_runs_and_its_arms_are_no_longer_the_base_model(
 
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Retry, "pause", lambda *_: 0.01)
-    write_command(tmp_path / "bin")
+    write_command(tmp_path / "bin", says="4" if "llm-rating" in block else "4 3")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     with local_endpoint(reply) as server:
         place = at_hand(server.url)

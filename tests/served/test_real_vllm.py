@@ -6,18 +6,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from handpicked.bench import reference_loss
-from handpicked.config import BUNDLED_LM, GenerateSettings, ModelSettings
+from handpicked.config import BUNDLED_LM, GenerateSettings, JudgeSettings, ModelSettings, ServerSettings
 from handpicked.errors import MissingPart
 from handpicked.generate import generate
+from handpicked.judges import judge
 from handpicked.models.load import resolve
-from handpicked.records import Message, Prompt
+from handpicked.progress import SILENT
+from handpicked.records import Message, Pair, Prompt
+from handpicked.scorers.lm.likelihood import LanguageModel
+from handpicked.scorers.model.ifd import Ifd
+from handpicked.scorers.model.llm_rating import REPLIES, LLMRating
+from handpicked.scorers.model.perplexity import Perplexity
+from handpicked.scorers.pool_scorer import read_scores
 from handpicked.served import ArmModel, Servers
+from memory_pool import MemoryPool
 
 PYTHON = os.environ.get("HANDPICKED_VLLM_PYTHON")
 pytestmark = [
@@ -38,6 +47,18 @@ PROMPTS = [
 ]
 
 
+ROWS = [
+    *({"prompt": prompt.text, "response": str(prompt.reference)} for prompt in PROMPTS),
+    {"prompt": "Count.", "response": "one two three four five six seven eight " * 40},
+    {"prompt": "Nothing.", "response": " "},
+]
+AUTO = {
+    "server": "auto",
+    "server_python": PYTHON,
+    "server_options": ("--enforce-eager", "--max-model-len=1024"),
+}
+
+
 @pytest.fixture
 def model(monkeypatch) -> ModelSettings:
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -53,9 +74,7 @@ def model(monkeypatch) -> ModelSettings:
 def served(arms: dict[str, ArmModel]) -> Servers:
     settings = GenerateSettings(
         engine="vllm",
-        server="auto",
-        server_python=PYTHON,
-        server_options=("--enforce-eager", "--max-model-len=1024"),
+        **AUTO,
         max_new_tokens=24,
     )
     return Servers(settings, arms)
@@ -99,3 +118,47 @@ def test_losses_are_those_of_transformers(model, tmp_path: Path):
         )  # fmt: skip
     here = reference_loss(PROMPTS, model, None, "auto", tmp_path / "here.jsonl", arm="base")
     assert [one.value for one in there] == pytest.approx([one.value for one in here], abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", [Perplexity, Ifd])
+def test_scores_are_those_of_transformers(kind, model, tmp_path: Path):
+    """The rows that are cut at ``max_length`` among them, and the reasons of those without a value."""
+    lm = LanguageModel(model.name, max_length=200)
+
+    def scored(scorer, name: str):
+        (tmp_path / name).mkdir()
+        scorer.score(MemoryPool(ROWS), None, tmp_path / name, SILENT)
+        return read_scores(tmp_path / name).to_pylist()
+
+    there = scored(kind(lm, engine="vllm", serving=ServerSettings(**AUTO)), "there")
+    here = scored(kind(lm), "here")
+    assert [one["reason"] for one in there] == [one["reason"] for one in here]
+    assert there[4][f"{kind.name}_truncated"] > 0 and there[5][kind.name] is None
+    for mine, theirs in zip(here[:5], there[:5], strict=True):
+        numbers = [name for name, value in mine.items() if isinstance(value, float)]
+        assert kind.name in numbers
+        assert [theirs[n] for n in numbers] == pytest.approx([mine[n] for n in numbers], rel=1e-3)
+
+
+def test_a_verdict_and_a_rating_come_from_a_server_that_is_started_for_them(model, tmp_path: Path):
+    """Of the judge the very probabilities that transformers gives; of the rater a reply, which a model this
+    small may well write without a rating.
+    """
+    pairs = [Pair("p", "What is the capital of France?", "x", "y", "Paris.", "Potatoes, mostly.", "set")]
+    asked = {"name": "letter-probability", "model": str(resolve(model))}
+    there = judge(
+        pairs, JudgeSettings(**asked, **AUTO), tmp_path / "there.jsonl", cache=tmp_path / "cache.sqlite"
+    )
+    here = judge(pairs, JudgeSettings(**asked), tmp_path / "here.jsonl", cache=tmp_path / "cache.sqlite")
+    assert (there[0].strict, there[0].summed) == (here[0].strict, here[0].summed)
+    for mine, theirs in zip(here[0].reviews, there[0].reviews, strict=True):
+        assert theirs.reason is None and theirs.scores == pytest.approx(mine.scores, abs=1e-3)
+
+    scorer = LLMRating(
+        str(resolve(model)), serving=ServerSettings(**AUTO), cache=str(tmp_path / "cache.sqlite")
+    )
+    (tmp_path / "rated").mkdir()
+    scorer.score(MemoryPool(ROWS[:3]), None, tmp_path / "rated", SILENT)
+    replies = [json.loads(line) for line in (tmp_path / "rated" / REPLIES).read_text().splitlines()]
+    assert len(replies) == 3 and all(line["reply"] for line in replies)
+    assert all((line["rating"] is None) == bool(line["reason"]) for line in replies)

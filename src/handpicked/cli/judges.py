@@ -23,6 +23,14 @@ BatchWrite = Annotated[
     bool, typer.Option("--batch-write", help="Only write the batch files; no key is needed.")
 ]
 
+Server = Annotated[
+    str | None, typer.Option(help="auto: vLLM serves the judge's model here, and is ended afterwards.")
+]
+ServerPython = Annotated[str | None, typer.Option(help="The Python that has vLLM; else vllm on PATH.")]
+ServerOptions = Annotated[
+    list[str] | None,
+    typer.Option("--server-option", help="An option of vllm serve, given with =; may be given again."),
+]
 Reversed = Annotated[
     Path | None, typer.Option("--reversed", help="With --replay: the reviews of the other order.")
 ]
@@ -38,6 +46,9 @@ def judge(
     model: Annotated[str | None, typer.Option(help="The judge's model, for judges that need one.")] = None,
     base_url: options.BaseUrl = None,
     key_env: options.KeyVariable = "OPENAI_API_KEY",
+    server: Server = None,
+    server_python: ServerPython = None,
+    server_option: ServerOptions = None,
     concurrency: options.Concurrency = None,
     max_cost: options.MaxCost = None,
     price_in: options.PriceIn = None,
@@ -92,7 +103,8 @@ def judge(
         shared = {
             "model": model, "base_url": base_url, "key_env": key_env, "concurrency": concurrency or 16,
             "max_cost": max_cost, "price_in": price_in, "price_out": price_out, "force": force,
-            "batch": batch,
+            "batch": batch, "server": server, "server_python": server_python,
+            "server_options": tuple(server_option or ()),
         }  # fmt: skip
         judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in chosen]
         if dry_run:

@@ -7,7 +7,7 @@ order. ``complete_batched`` does the same by batch files, at half the price and 
 from handpicked.endpoint.batch import Collected, collect_batch, store_results, submit_batch, write_batch
 from handpicked.endpoint.batched import complete_batched, write_batched
 from handpicked.endpoint.cache import ReplyCache, default_cache, request_key
-from handpicked.endpoint.client import Retry, complete
+from handpicked.endpoint.client import Retry, all_known, complete
 from handpicked.endpoint.cost import Budget, Expense, estimate
 from handpicked.endpoint.request import Endpoint, Reply, Request, base_url_of, encoded, key_of, payload
 
@@ -20,6 +20,7 @@ __all__ = [
     "ReplyCache",
     "Request",
     "Retry",
+    "all_known",
     "base_url_of",
     "collect_batch",
     "complete",

@@ -67,8 +67,11 @@ def complete(
     label: str = "requests",
     retry: Retry = Retry(),
     budget: Budget | None = None,
+    known_as: str | None = None,
 ) -> list[Reply]:
     """One Reply a request, in order; what ``cache`` (a SQLite file) holds is not sent again.
+
+    Replies are kept under ``known_as`` (default: the address), for a server whose address is another each time.
 
     A request that fails for good gives a Reply without text and with the reason. Works inside a running event
     loop too.
@@ -77,21 +80,40 @@ def complete(
     request refused, endpoint away, ``max_cost`` reached). All paid replies are in the cache by then, and the
     same call resumes from there.
     """
-    base_url = base_url_of(settings)
+    known_as = known_as or base_url_of(settings)
     key_of(settings)
     with ReplyCache(cache) as store, progress(label, len(requests)) as step:
-        dialect = store.dialect(base_url, settings.model or "") or usual_dialect(settings)
+        dialect = store.dialect(known_as, settings.model or "") or usual_dialect(settings)
         bodies = [encoded(payload(request, settings, dialect)) for request in requests]
-        keys = [request_key(base_url, body) for body in bodies]
+        keys = [request_key(known_as, body) for body in bodies]
         replies = store.get(list(dict.fromkeys(keys)))
         todo = {k: (r, b) for k, r, b in zip(keys, requests, bodies, strict=True) if k not in replies}
         step(sum(k in replies for k in keys))
         if todo:
-            sender = _Sender(settings, store, retry, step, Counter(keys), dialect, budget or Budget(settings))
+            kept = _Kept(store, known_as, settings.model or "")
+            sender = _Sender(settings, kept, retry, step, Counter(keys), dialect, budget or Budget(settings))
             sender.announce([request for request, _ in todo.values()])
             sender.refusals.answered = bool(replies)
             replies |= run_to_end(sender.send_all(todo))
     return [_priced(replies[k], settings) for k in keys]
+
+
+def all_known(requests: Sequence[Request], settings: Endpoint, cache: Path, known_as: str) -> bool:
+    """Whether ``complete`` would send nothing."""
+    with ReplyCache(cache) as store:
+        dialect = store.dialect(known_as, settings.model or "") or usual_dialect(settings)
+        bodies = {encoded(payload(request, settings, dialect)) for request in requests}
+        keys = [request_key(known_as, body) for body in bodies]
+        return len(store.get(keys)) == len(keys)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Where the replies of one model are kept, and under which address."""
+
+    store: ReplyCache
+    address: str
+    model: str
 
 
 def _priced(reply: Reply, settings: Endpoint) -> Reply:
@@ -105,14 +127,15 @@ class _Sender:
     def __init__(
         self,
         settings: Endpoint,
-        store: ReplyCache,
+        kept: _Kept,
         retry: Retry,
         step: Callable[[float], None],
         copies: Mapping[str, int],
         dialect: Dialect,
         budget: Budget,
     ) -> None:
-        self.settings, self.store, self.retry, self.step, self.copies = settings, store, retry, step, copies
+        self.settings, self.kept, self.retry, self.step, self.copies = settings, kept, retry, step, copies
+        self.store = kept.store
         self.base_url = base_url_of(settings)
         self.dialect, self.budget = dialect, budget
         self._usual, self._tried = dialect, {dialect}
@@ -232,7 +255,7 @@ class _Sender:
                 return False
             self.dialect = found
             self._tried.add(found)
-            self.store.learn(self.base_url, self.settings.model or "", found)
+            self.store.learn(self.kept.address, self.kept.model, found)
             left_out = f", with its own {' and '.join(found.left_out)}" if found.left_out else ""
             log.warning("%s wants %s%s: %s", self.settings.model, found.limit, left_out, fault.said)
         return True
@@ -240,7 +263,7 @@ class _Sender:
     def _in_other_words(self, request: Request) -> tuple[str, bytes, Reply | None]:
         """The key and the body of a request in the learnt format, and its reply if the cache has it."""
         body = encoded(payload(request, self.settings, self.dialect))
-        key = request_key(self.base_url, body)
+        key = request_key(self.kept.address, body)
         return key, body, self.store.get([key]).get(key)
 
     async def _wait(self, fault: Fault, entered: float, failures: int) -> None:

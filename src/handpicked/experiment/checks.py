@@ -33,6 +33,7 @@ from handpicked.selection.methods import (
     scorers_for,
     selector_for,
 )
+from handpicked.served.mistakes import missing_server
 
 Mistakes = list[tuple[Location, str]]
 
@@ -84,7 +85,10 @@ def missing_parts(experiment: Experiment) -> list[str]:
                 f"judge '{settings.name}': sentence-transformers is not installed. pip "
                 "install 'handpicked[embed,demo]'"
             )
-        if judge.asks and settings.base_url is None and not os.environ.get(settings.key_env):
+        if judge.asks and settings.server is not None:
+            missing = missing_server(settings)
+            found += [f"judge '{settings.name}': {missing}"] if missing else []
+        elif judge.asks and settings.base_url is None and not os.environ.get(settings.key_env):
             found.append(
                 f"judge '{settings.name}': there is no key in the environment variable {settings.key_env}."
             )
@@ -257,6 +261,8 @@ def _judges(experiment: Experiment) -> Mistakes:
             continue
         if judge.asks and settings.model is None and settings.server is None:
             found.append((at, f"judge '{settings.name}' asks a model; say which one with 'model'."))
+        if judge.asks and settings.server is not None and settings.model is not None:
+            found += _model((*at, "model"), ModelSettings(name=settings.model))
     return found
 
 

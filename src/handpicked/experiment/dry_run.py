@@ -260,7 +260,7 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
             calls * (len(judge.template) // 4 + 2 * evaluate.generate.max_new_tokens) + 2 * pairs * words
         )
         reply_tokens = calls * judge.max_tokens
-        cost = None
+        cost = None if settings.server is None else 0.0
         if judge.asks and settings.price_in is not None and settings.price_out is not None:
             cost = round((prompt_tokens * settings.price_in + reply_tokens * settings.price_out) / 1e6, 2)
         judges.append({"name": settings.name, "model": settings.model, "calls": calls, "at_most_usd": cost})

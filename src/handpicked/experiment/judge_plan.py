@@ -14,6 +14,7 @@ from handpicked.experiment import speeds
 from handpicked.judges import judge_label, load_judge, runs_here
 from handpicked.judges.ask import all_requests
 from handpicked.records import Pair
+from handpicked.served.mistakes import endpoint_mistakes, missing_server
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ def _planned(pairs: Sequence[Pair], referenced: int, settings: JudgeSettings) ->
         return PlannedJudge(folder.name, referenced, None, None, missing)
     if settings.model is None:
         raise ConfigError(f"judge '{settings.name}' asks a model; say which one with --model.")
+    if found := [said for _, said in endpoint_mistakes(settings, settings, settings.batch)]:
+        raise ConfigError(*found)
     requests = all_requests(pairs, folder)
     label = judge_label(folder, settings)
-    if runs_here(settings):
-        return PlannedJudge(label, len(requests) // 2, None, None, "")
+    if runs_here(settings) or settings.server is not None:
+        return PlannedJudge(label, len(requests) // 2, None, None, missing_server(settings))
     hours = len(requests) * speeds.REPLY_SECONDS / settings.concurrency / 3600
     return PlannedJudge(label, len(requests) // 2, expense_of(requests, settings), hours, _missing(settings))
 

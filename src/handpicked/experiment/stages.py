@@ -54,6 +54,7 @@ from handpicked.selection.execution import Execution
 from handpicked.selection.plan import plan_selection
 from handpicked.served import Served, Servers
 from handpicked.served.options import counting_options
+from handpicked.served.replies import served_identity
 from handpicked.store import LOST, Facts, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
 from handpicked.train import TrainResult
@@ -523,6 +524,8 @@ def _judging_model(settings: JudgeSettings) -> dict[str, str]:
     """The content of a judge's model that is on this machine."""
     from handpicked.models.load import identity
 
+    if load_judge(settings.name).asks and settings.server is not None:
+        return {"judge model": served_identity(settings.model, settings)}
     return {"judge model": identity(ModelSettings(name=settings.model or ""))} if runs_here(settings) else {}
 
 

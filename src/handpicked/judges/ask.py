@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from handpicked.config import JudgeSettings
-from handpicked.endpoint import Reply, Request, complete, complete_batched
+from handpicked.endpoint import Reply, Request, complete_batched
 from handpicked.judges.folder import JudgeFolder
 from handpicked.judges.local import local_replies, runs_here
 from handpicked.judges.outcome import mirrored
@@ -16,6 +16,7 @@ from handpicked.judges.parse import Reading, preference, read_grade, read_letter
 from handpicked.judges.prompt import cut, request_for
 from handpicked.progress import Progress
 from handpicked.records import Pair, Review
+from handpicked.served.replies import replies_from
 
 ORDERS: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
 
@@ -27,10 +28,12 @@ def model_reviews(
     cache: Path,
     batches: Path,
     progress: Progress,
+    folder: Path,
 ) -> list[tuple[Review, ...]]:
     """Two reviews a pair. A pair that needs a reference and has none is not judged, and unparsed.
 
-    ``batches`` is the folder of batch files, for settings that ask for them.
+    ``batches`` is the folder of batch files, for settings that ask for them; the log of a server that is
+    started goes to ``folder``.
     """
     requests = all_requests(pairs, judge)
     label = f"judge {judge.name}"
@@ -39,7 +42,8 @@ def model_reviews(
     elif settings.batch:
         replies = complete_batched(requests, settings, cache, batches)
     else:
-        replies = complete(requests, settings, cache, progress, label=label)
+        with replies_from(settings.model, settings, folder) as complete:
+            replies = complete(requests, settings, cache, progress, label=label)
     answers = iter(zip(replies[::2], replies[1::2], strict=True))
     nothing = "the prompt has no reference answer, which this judge must be shown"
     return [

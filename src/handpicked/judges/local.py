@@ -19,10 +19,12 @@ SHOWN = 20
 
 
 def runs_here(settings: JudgeSettings) -> bool:
-    """Whether the judge's model is a bundled one or a folder, and no endpoint is named."""
+    """Whether the judge's model is a bundled one or a folder, and no endpoint or server is named."""
     name = settings.model or ""
-    return settings.base_url is None and (
-        name.startswith(PREFIX) or (bool(name) and Path(name).expanduser().is_dir())
+    return (
+        settings.base_url is None
+        and settings.server is None
+        and (name.startswith(PREFIX) or (bool(name) and Path(name).expanduser().is_dir()))
     )
 
 
@@ -37,7 +39,7 @@ def local_replies(
     if judge.reads != "letters":
         raise ConfigError(
             f"The judge '{judge.name}' reads written text, so {settings.model} would "
-            "have to be served for that: give "
+            "have to be served for that: set server: auto, give "
             f"base_url, or use letter-probability, which needs one forward pass a review."
         )
     import torch

@@ -18,6 +18,7 @@ from handpicked.judges.similarity import similarity_reviews
 from handpicked.judges.stored import write_verdicts
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pair, Verdict
+from handpicked.served.mistakes import endpoint_mistakes
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +43,20 @@ def judge(
     killed goes on where it stopped. A pair that could not be judged is a verdict too: ``unparsed``, its
     reviews saying why. ``batches`` is where batch files are kept (default: beside ``out_file``).
 
+    With ``settings.server`` a vLLM server is started where replies are missing; its log is beside ``out_file``.
+
     Raises ConfigError for a bad judge, or one that is a model under test (unless ``force``); MissingPart and
-    EndpointError as ``endpoint.complete`` does; NotYet while a batch is being worked on (``settings.batch``).
+    EndpointError as ``endpoint.complete`` does, WorkerError where a server dies; NotYet while a batch is being worked on (``settings.batch``).
     """
     folder = load_judge(settings.name)
     known = {_key(one): one for one in earlier if not one.lost}
     pending = [pair for pair in pairs if _key(pair) not in known]
     if folder.asks:
+        _refuse_mistakes(settings)
         _refuse_self_judgement(settings, models_under_test)
         files = (batches or out_file.parent / "batches") / _slug(judge_label(folder, settings))
-        reviews = model_reviews(pending, folder, settings, cache or default_cache(), files, progress)
+        kept = cache or default_cache()
+        reviews = model_reviews(pending, folder, settings, kept, files, progress, out_file.parent)
     else:
         reviews = similarity_reviews(pending, folder, progress)
     label = judge_label(folder, settings)
@@ -75,7 +80,7 @@ def write_requests(
     Raises ConfigError for a judge that asks no endpoint.
     """
     folder = load_judge(settings.name)
-    if not folder.asks or runs_here(settings):
+    if not folder.asks or runs_here(settings) or settings.server is not None:
         raise ConfigError(f"The judge '{settings.name}' asks no endpoint here, so there is nothing to batch.")
     where = out / "batches" / _slug(judge_label(folder, settings))
     return write_batched(all_requests(pairs, folder), settings, cache or default_cache(), where)
@@ -88,6 +93,11 @@ def _slug(label: str) -> str:
 def judge_label(folder: JudgeFolder, settings: JudgeSettings) -> str:
     """The judge's name in verdicts: the folder's name, and that of its model if it has one."""
     return f"{folder.name}/{settings.model}" if folder.asks else folder.name
+
+
+def _refuse_mistakes(settings: JudgeSettings) -> None:
+    if found := [said for _, said in endpoint_mistakes(settings, settings, settings.batch)]:
+        raise ConfigError(*(f"judge '{settings.name}': {said}" for said in found))
 
 
 def _refuse_self_judgement(settings: JudgeSettings, models_under_test: Sequence[str]) -> None:

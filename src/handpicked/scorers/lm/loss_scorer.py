@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal
 
 from handpicked.config import EXECUTION, ServerSettings
 from handpicked.errors import ConfigError
-from handpicked.method import LATER, parts
+from handpicked.method import LATER
 from handpicked.progress import Progress
 from handpicked.records import Cost, Pool
 from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, loss_facts
+from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.part_scorer import PartScorer, RowsWork, Scoring
 from handpicked.scorers.scorer import Scope
 from handpicked.served import AUTO, ArmModel, Served, Servers
@@ -25,8 +26,6 @@ from handpicked.workers import THIS_PROCESS, Workers
 from handpicked.workers.devices import visible
 
 Reach = Callable[[], Served]
-SERVER = parts(**{name: name for name in ServerSettings.model_fields})
-"""Metadata of a scorer's section of a server."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class LossScorer(PartScorer):
     """What computes the losses: transformers on the devices here, or a vLLM server (``server``; auto where
     none is named). The scores say which: they differ by rounding.
     """
-    serving: ServerSettings = field(default=ServerSettings(), metadata={**EXECUTION, **LATER, **SERVER})
+    serving: ServerSettings = field(default=ServerSettings(), metadata=SERVER)
     passes: ClassVar[int] = 1
     """Passes over a row."""
     scope: ClassVar[Scope] = "item"
@@ -111,9 +110,9 @@ class LossScorer(PartScorer):
 class ServedScoring(Scoring):
     """The task where a server computes the losses."""
 
+    scorer: LossScorer
     reach: Reach | None = None
 
     def opened(self) -> RowsWork[Any]:
         """See ``Scoring``."""
-        assert isinstance(self.scorer, LossScorer)
         return self.scorer.work(self.reach)

@@ -14,18 +14,23 @@ from typing import Annotated, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from handpicked.config import EXECUTION
-from handpicked.endpoint import Budget, Reply, Request, base_url_of, complete, default_cache, estimate, key_of
+from handpicked.config import EXECUTION, ServerSettings
+from handpicked.endpoint import Budget, Reply, Request, base_url_of, default_cache, estimate, key_of
 from handpicked.endpoint.template import fence, fields, fill, shortened
 from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Message, Pool
 from handpicked.scorers.lm.rating import read_rating
+from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.secrets import masked
+from handpicked.served.mistakes import check_program, endpoint_mistakes
+from handpicked.served.replies import Complete, replies_from, served_identity
 from handpicked.store import LOST, private_file, utf8, write_json
+from handpicked.workers import Workers
+from handpicked.workers.devices import visible
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +68,15 @@ class LLMRating(PoolScorer):
     never paid for twice: replies are kept in ``cache`` (by default the user's one request cache), keyed by
     the address and the whole payload.
 
-    A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
+    With ``server: auto`` vLLM serves the model here for as long as ratings are missing, and the replies are
+    kept under the model's content. A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
     ``replies.jsonl`` of the work folder like every other. A request that was lost (no reply, for a reason
     that may pass) is null too, counted among the facts and sent again by the same command. Texts above
     ``max_chars`` characters are cut at their end, which the second column counts.
     """
 
     model: str | None = None
-    """The name of the model at its endpoint."""
+    """The name of the model at its endpoint; for ``server: auto`` a folder or a hub name."""
     base_url: str | None = None
     """OpenAI-compatible endpoint; None: OpenAI's."""
     key_env: str = field(default="OPENAI_API_KEY", metadata=EXECUTION)
@@ -93,6 +99,7 @@ class LLMRating(PoolScorer):
     """US dollars per million prompt tokens, for the estimate."""
     price_out: Annotated[float, Field(ge=0)] | None = field(default=None, metadata=EXECUTION)
     """US dollars per million reply tokens, for the estimate."""
+    serving: ServerSettings = field(default=ServerSettings(), metadata=SERVER)
     cache: str | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = NAME
     about: ClassVar[str] = "rated from 0 to 5 in half points by a chat model, in a dimension of your choice"
@@ -111,14 +118,21 @@ class LLMRating(PoolScorer):
     def identity(self) -> str:
         """Model, address, and the hash of the prompt.
 
-        Raises ConfigError without a model or a usable prompt; MissingPart without a key, so that nothing
-        begins that could not end.
+        Raises ConfigError without a model or a usable prompt; MissingPart without a key or the vLLM that is to
+        be started, so that nothing begins that could not end.
         """
         if not self.model:
             raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
-        url, prompt = base_url_of(self), hashlib.sha256(self._template().encode()).hexdigest()[:16]
-        key_of(self)
-        return f"{self.model} at {url}, {self.dimension}, prompt {prompt}"
+        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
+            raise ConfigError(*(f"score.{said}" for said in wrong))
+        prompt = hashlib.sha256(self._template().encode()).hexdigest()[:16]
+        if self.serving.server is None:
+            key_of(self)
+            who = f"{self.model} at {base_url_of(self)}"
+        else:
+            check_program(self.serving)
+            who = served_identity(self.model, self.serving)
+        return f"{who}, {self.dimension}, prompt {prompt}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Requests, tokens and dollars if nothing is cached, reckoned from a sample of the rows."""
@@ -135,8 +149,9 @@ class LLMRating(PoolScorer):
             if expense.low is None or expense.high is None
             else f", {scale * expense.low:.2f} to {scale * expense.high:.2f} US dollars"
         )
+        where = "a vLLM server that is started here" if self.serving.server else base_url_of(self)
         return (
-            f"{count:,} requests to {base_url_of(self)} ({self.model}): about "
+            f"{count:,} requests to {where} ({self.model}): about "
             f"{scale * expense.prompt_tokens:,.0f} prompt "
             f"tokens and at most {scale * expense.reply_tokens:,.0f} reply tokens{dollars}, "
             f"{self.concurrency} at a time; "
@@ -144,10 +159,16 @@ class LLMRating(PoolScorer):
         )
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
+        """See ``score_on``: with all devices of this machine."""
+        self.score_on(Workers(), pool, rows, work, progress)
+
+    def score_on(
+        self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
+    ) -> None:
         """Rate the rows into ``work``: scores.arrow, and replies.jsonl with every reply as it came.
 
         Where ``work`` holds the replies.jsonl of an earlier scoring, only the rows that it lost are sent
-        again.
+        again. The devices of ``workers`` are for a server that is started, whose log goes to ``work``.
 
         Raises MissingPart without a key, before anything is sent; EndpointError when going on cannot help
         (key or model refused, endpoint away, ``max_cost`` reached), everything paid for being kept.
@@ -157,10 +178,15 @@ class LLMRating(PoolScorer):
         earlier, aside = _earlier(work / REPLIES), work / f".{REPLIES}.part"
         aside.unlink(missing_ok=True)
         private_file(aside)
-        with aside.open("w", encoding="utf-8") as kept:
+        devices = visible(workers.devices) if self.serving.server else {}
+        with (
+            replies_from(self.model, self.serving, work, devices) as send,
+            aside.open("w", encoding="utf-8") as kept,
+        ):
             for chunk in _chunks(pool.examples(rows)):
                 known = {row: found for row, found in islice(earlier, len(chunk)) if not found.lost}
-                for example, found in zip(chunk, self._rated(chunk, known, budget, progress), strict=True):
+                rated = self._rated(chunk, known, send, budget, progress)
+                for example, found in zip(chunk, rated, strict=True):
                     line = {"row": example.row, "id": example.id, **asdict(found)}
                     kept.write(masked(utf8(json.dumps(line, ensure_ascii=False))) + "\n")
                     cut = sum(
@@ -181,14 +207,19 @@ class LLMRating(PoolScorer):
         )
 
     def _rated(
-        self, examples: Sequence[Example], known: Mapping[int, Rated], budget: Budget, progress: Progress
+        self,
+        examples: Sequence[Example],
+        known: Mapping[int, Rated],
+        send: Complete,
+        budget: Budget,
+        progress: Progress,
     ) -> Iterator[Rated]:
         """The result of each example, in order; the rows of ``known`` are not sent."""
         template = self._template()
         requests = [self._request(e, template) for e in examples if e.row not in known and _rateable(e)]
         cache = Path(self.cache).expanduser() if self.cache else default_cache()
         label = f"rate by {self.model}"
-        replies = iter(complete(requests, self, cache, progress, label=label, budget=budget))
+        replies = iter(send(requests, self, cache, progress, label=label, budget=budget))
         for example in examples:
             if example.row in known:
                 yield known[example.row]
