@@ -7,24 +7,9 @@ from dataclasses import dataclass
 
 from handpicked._version import __version__
 from handpicked.pages.shell import shell
-from handpicked.records import Estimate
+from handpicked.report.figures import Score
 from handpicked.report.page import environment
 from handpicked.results.schema import BenchmarkRow
-
-
-@dataclass(frozen=True)
-class Score:
-    """One benchmark of the model. ``asked`` says how: shots, chat. ``reason`` is why it has no score, or what
-    to know of it.
-    """
-
-    benchmark: str
-    metric: str
-    asked: str
-    score: Estimate
-    failed: bool
-    reason: str
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from jinja2 import Environment
 
 from handpicked.pages.shell import environment_of, shell
 from handpicked.records import Estimate
-from handpicked.report.control import control_note, control_rows, equal_text, group_rows, near_note
+from handpicked.report import figures, page_tables
+from handpicked.report.arm_names import arm_name
+from handpicked.report.control import equal_text, group_rows, near_note
 from handpicked.report.headline import first_over_all, headline_comparisons, other_comparisons
 from handpicked.report.sections import SECTIONS
 from handpicked.report.selected import scored_rows, selected_view, words
@@ -66,8 +68,6 @@ def render(results: Results) -> str:
             **shell(),
             main=main,
             groups=group_rows(results, main),
-            control_rows=control_rows,
-            control_note=control_note,
             near_note=near_note,
             equal_text=equal_text,
             others=other_comparisons(results),
@@ -90,7 +90,8 @@ def environment() -> Environment:
     """The templates of the report, with the tables and charts that they draw."""
     made = environment_of("handpicked.report")
     made.filters.update(words=words, scored_rows=scored_rows)
-    made.globals.update(sunburst=sunburst, size_chart=size_chart)
+    made.globals.update(sunburst=sunburst, size_chart=size_chart, arm_name=arm_name)
+    made.globals.update(figures=figures, tables=page_tables)
     made.globals.update(comparison_table=comparison_table, size_table=size_table, stage_table=stage_table)
     made.globals.update(
         training_table=training_table, by_type_table=by_type_table, overlap_table=overlap_table
