@@ -75,7 +75,8 @@ def test_all_mistakes_in_the_settings_of_a_method_are_told_at_once():
 
 def test_settings_of_a_group_are_flat():
     names = [one.name for one in settings_of(SCORERS.shipped["superfiltering"])]
-    assert names == ["model", "revision", "trust_remote_code", "max_length", "compile"]
+    server = ["server", "server_python", "server_options", "server_wait"]
+    assert names == ["model", "revision", "trust_remote_code", "max_length", "compile", "engine", *server]
     made = make(SCORERS.shipped["superfiltering"], "superfiltering", {"model": "m"})
     assert (made.lm.model, made.lm.template) == ("m", "plain")
 

@@ -22,6 +22,7 @@ from handpicked.records import Pair
 from handpicked.scorers.model.llm_rating import REPLIES, LLMRating
 from handpicked.scorers.pool_scorer import SCORES, read_scores
 from handpicked.selection.methods import scorers_for
+from handpicked.served import client
 from handpicked.settings import score_settings
 from local_vllm import write_command
 from memory_pool import MemoryPool
@@ -34,6 +35,7 @@ def command(tmp_path, monkeypatch):
     """Puts a ``vllm`` with faults on PATH; gives the file that counts its starts."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(client, "SHORT", 60.0)  # a busy machine is no failure
 
     def write(**faults: object) -> Path:
         write_command(tmp_path / "bin", **faults)
@@ -61,7 +63,7 @@ def asked(log: Path) -> list[int]:
 
 def judged(tmp_path, tiny_model, pairs=PAIRS, **settings):
     by = JudgeSettings(
-        name="letter-probability", model=str(tiny_model), **{"server": "auto", "server_wait": 100, **settings}
+        name="letter-probability", model=str(tiny_model), **{"server": "auto", "server_wait": 400, **settings}
     )
     (tmp_path / "out").mkdir(exist_ok=True)
     return judge(pairs, by, tmp_path / "out" / "verdicts.jsonl", cache=tmp_path / "cache.sqlite")
@@ -107,7 +109,7 @@ def rated(scorer: LLMRating, work: Path, count: int = 6) -> list[dict]:
 
 
 def rater(tiny_model, tmp_path, **serving) -> LLMRating:
-    there = ServerSettings(**{"server": "auto", "server_wait": 100, **serving})
+    there = ServerSettings(**{"server": "auto", "server_wait": 400, **serving})
     return LLMRating(str(tiny_model), serving=there, cache=str(tmp_path / "cache.sqlite"))
 
 

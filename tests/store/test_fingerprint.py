@@ -112,10 +112,12 @@ def test_a_setting_is_in_the_fingerprint_unless_it_is_marked(section, name):
 
 def test_what_changes_no_result_is_marked():
     endpoint = {"key_env", "concurrency", "timeout", "max_cost", "price_in", "price_out"}
+    server = {"server", "server_python", "server_wait"}
     marked = {type(one): {n for n in type(one).model_fields if execution(one, n)} for one in SECTIONS}
     assert marked[RefineSettings] == endpoint and not marked[ScoreSettings]
-    assert {one.name for one in settings_of(LLMRating) if one.execution} == endpoint
-    server = {"server", "server_python", "server_wait"}
+    in_its_identity = {"server_options"}  # as far as they may change a reply
+    rating = {one.name for one in settings_of(LLMRating) if one.execution}
+    assert rating == endpoint | server | in_its_identity
     assert marked[JudgeSettings] == endpoint | server | {"batch", "force"}
     assert marked[TrainSettings] == {"launch", "save_every", "report_to"} and marked[BenchSettings] == {
         "batch_size"
