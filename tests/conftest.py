@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from local_hub import Hub, local_hub
+from local_s3 import LocalS3, local_s3
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -109,6 +110,28 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def one_s3() -> Iterator[LocalS3]:
+    """One for all tests of a process: Daft keeps its connection for the life of it."""
+    pytest.importorskip("moto", reason="a local S3 is not installed: pip install 'moto[s3]' flask flask-cors")
+    with local_s3() as found:
+        found.put("pools")
+        yield found
+
+
+@pytest.fixture
+def s3(one_s3: LocalS3, monkeypatch: pytest.MonkeyPatch) -> LocalS3:
+    """A local S3 with the bucket ``pools``, by the environment."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": one_s3.url,
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return one_s3
 
 
 @pytest.fixture

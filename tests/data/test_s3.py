@@ -4,33 +4,12 @@ that changed is fetched anew.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import pytest
 
 from handpicked.data import etag, read, remote
 from handpicked.errors import PoolError
-from local_s3 import local_s3
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("moto") is None,
-    reason="a local S3 is not installed: pip install 'moto[s3]' flask flask-cors",
-)
-
-
-@pytest.fixture(scope="module")
-def store():
-    with pytest.MonkeyPatch.context() as patch, local_s3() as found:
-        for name, value in {
-            "AWS_ENDPOINT_URL": found.url,
-            "AWS_ACCESS_KEY_ID": "a",
-            "AWS_SECRET_ACCESS_KEY": "b",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            patch.setenv(name, value)
-        found.put("pools")
-        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +25,10 @@ def said(pool):
     return [example.response for example in pool.examples()]
 
 
-def test_the_etag_is_recorded_and_an_object_of_the_same_size_that_changed_is_noticed(store):
-    store.put("pools/one/a.jsonl", row("aaa"))
+def test_the_etag_is_recorded_and_an_object_of_the_same_size_that_changed_is_noticed(s3):
+    s3.put("pools/one/a.jsonl", row("aaa"))
     first = read("s3://pools/one/a.jsonl")
-    store.put("pools/one/a.jsonl", row("bbb"))
+    s3.put("pools/one/a.jsonl", row("bbb"))
     second = read("s3://pools/one/a.jsonl")
     assert said(first) != said(second) == ["bbb"]
     before, after = first.inputs()[0], second.inputs()[0]
@@ -57,34 +36,34 @@ def test_the_etag_is_recorded_and_an_object_of_the_same_size_that_changed_is_not
     assert before["etag"] and before["etag"] != after["etag"]
 
 
-def test_an_object_that_did_not_change_is_fetched_once(store, monkeypatch):
-    store.put("pools/same/a.jsonl", row("same"))
+def test_an_object_that_did_not_change_is_fetched_once(s3, monkeypatch):
+    s3.put("pools/same/a.jsonl", row("same"))
     assert said(read("s3://pools/same/a.jsonl")) == ["same"]
     monkeypatch.setattr(remote, "_copy", pytest.fail)
     assert said(read("s3://pools/same/a.jsonl")) == ["same"]
 
 
-def test_an_object_that_changes_while_it_is_read_is_no_pool(store, monkeypatch):
-    store.put("pools/moving/a.jsonl", row("old"))
+def test_an_object_that_changes_while_it_is_read_is_no_pool(s3, monkeypatch):
+    s3.put("pools/moving/a.jsonl", row("old"))
     asked = iter(("the first", "another"))
     monkeypatch.setattr(remote, "etag_of", lambda _: next(asked))
     with pytest.raises(PoolError, match="the object changed while it was read; run the same command again"):
         read("s3://pools/moving/a.jsonl")
 
 
-def test_splits_and_a_card_of_a_folder_are_obeyed(store):
+def test_splits_and_a_card_of_a_folder_are_obeyed(s3):
     for name in ("train", "test"):
-        store.put(f"pools/named/{name}.jsonl", row(name))
+        s3.put(f"pools/named/{name}.jsonl", row(name))
     assert said(read("s3://pools/named")) == ["train"]
     assert said(read("s3://pools/named", split="test")) == ["test"]
     card = "---\nconfigs:\n- config_name: default\n  data_files: x/*.jsonl\n---\n"
-    store.put("pools/carded/README.md", card.encode())
+    s3.put("pools/carded/README.md", card.encode())
     for name in ("x/in", "out"):
-        store.put(f"pools/carded/{name}.jsonl", row(name))
+        s3.put(f"pools/carded/{name}.jsonl", row(name))
     assert said(read("s3://pools/carded")) == ["x/in"]
 
 
-def test_what_is_not_there_is_one_line(store):
+def test_what_is_not_there_is_one_line(s3):
     for url in ("s3://pools/none.jsonl", "s3://nobody/none.jsonl"):
         with pytest.raises(PoolError, match="no data file is found there"):
             read(url)

@@ -167,7 +167,7 @@ def test_the_pool_is_read_once_and_the_bytes_are_those_of_reading_it_twice(parqu
     taken = ColumnarShard.taken
 
     def noted(shard, rows):
-        again.append(shard.path.name)
+        again.append(shard.found.path.name)
         return taken(shard, rows)
 
     monkeypatch.setattr(ColumnarShard, "taken", noted)

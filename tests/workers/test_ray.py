@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -13,9 +14,12 @@ from pathlib import Path
 import pytest
 from made_task import Squares, bytes_of, run
 
-from handpicked.data import cluster
-from handpicked.errors import ConfigError
+from handpicked.data import cluster, read
+from handpicked.errors import ConfigError, PoolError
 from handpicked.progress import SILENT
+from handpicked.scorers.lm.likelihood import LanguageModel
+from handpicked.scorers.model.ifd import Ifd
+from handpicked.scorers.pool_scorer import SCORES
 from handpicked.workers import BrokenWorker, PartFiles, Workers, run_parts
 
 ray = pytest.importorskip("ray", reason="needs the ray extra")
@@ -208,3 +212,33 @@ def test_a_mistake_on_a_host_is_told_as_it_was_raised(two_nodes, tmp_path):
     files = PartFiles.of(task.folder, [task.count], 4)
     with pytest.raises(ConfigError, match=r"^the template refuses this row\.$"):
         run_parts(task, files, Workers("ray", made.address), SILENT)
+
+
+@pytest.mark.slow
+def test_actors_fetch_a_pool_behind_a_url_themselves_and_refuse_another(
+    no_note, s3, monkeypatch, request, tmp_path, tiny_model
+):
+    monkeypatch.setattr("handpicked.data.text.HOLD", 0)  # a large file: its rows do not travel
+    monkeypatch.setattr(Ifd, "part_rows", 8)
+    rows = [{"prompt": f"say {n}", "response": "yes " * (1 + n % 5)} for n in range(32)]
+    written = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "theirs"))
+    made, _ = request.getfixturevalue("two_nodes")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "mine"))
+    s3.put("pools/ray/rows.jsonl", written)
+    pool, scorer = read("s3://pools/ray/rows.jsonl"), Ifd(LanguageModel(str(tiny_model)))
+
+    def scores(name, workers):
+        (tmp_path / name).mkdir()
+        scorer.score_on(workers, pool, None, tmp_path / name, SILENT)
+        return (tmp_path / name / SCORES).read_bytes()
+
+    there = scores("there", Workers("ray", made.address))
+    (copy,) = (tmp_path / "theirs").rglob("rows.jsonl")
+    assert copy.read_bytes() == written
+    assert scores("here", Workers()) == there
+
+    s3.put("pools/ray/rows.jsonl", written.replace(b"yes", b"not"))
+    copy.unlink()
+    with pytest.raises(PoolError, match="no longer what it was when the pool was read: its etag was"):
+        scores("changed", Workers("ray", made.address))

@@ -9,11 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from handpicked.data import arrowtypes
+from handpicked.data import arrowtypes, copies
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
 from handpicked.data.formats import derived_columns
+from handpicked.data.found import Found
 from handpicked.data.parsing import too_large
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
@@ -30,7 +31,7 @@ class ColumnarShard:
     ``last_group`` (exclusive) of one file.
     """
 
-    path: Path
+    found: Found
     container: Container
     first_group: int
     last_group: int
@@ -91,14 +92,15 @@ class ColumnarShard:
     def tables(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """The original rows in batches of bounded bytes; ``columns`` of ``None`` means all of them."""
         count = 0
-        for batch in _batches(self.path, self.container, range(self.first_group, self.last_group), columns):
+        groups, path = range(self.first_group, self.last_group), copies.here(self.found)
+        for batch in _batches(path, self.container, groups, columns):
             count += batch.num_rows
             if count > self.rows:
                 break
             yield batch
         if count != self.rows:
             raise PoolError(
-                f"{self.path} is damaged, or has changed since it was opened: it does not hold "
+                f"{self.found.path} is damaged, or has changed since it was opened: it does not hold "
                 f"the {self.rows} rows that it says"
             )
 

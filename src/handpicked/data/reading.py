@@ -314,12 +314,12 @@ def _shards(part: _Part, reading: Reading, first: int) -> list[text.TextShard | 
     shards: list[text.TextShard | columnar.ColumnarShard] = []
     in_file = 0
     for span in part.spans or []:
-        shards.append(text.TextShard(part.path, part.container, span, reading, first + in_file, in_file))
+        shards.append(text.TextShard(part.found, part.container, span, reading, first + in_file, in_file))
         in_file += span.rows
     for group in part.groups:
         shards.append(
             columnar.ColumnarShard(
-                part.path,
+                part.found,
                 part.container,
                 group.first,
                 group.last,

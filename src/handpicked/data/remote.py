@@ -89,10 +89,43 @@ def _listed(url: str) -> list[tuple[str, int]]:
     return [(path, size) for path, size in zip(table["path"], table["size"], strict=True) if size]
 
 
-def _copied(url: str, size: int) -> Found:
+def again(found: Found) -> Path:
+    """This host's copy of an object that ``fetch`` found, perhaps on another host.
+
+    Raises PoolError where it cannot be reached, or is no longer the object that it was.
+    """
+    url, pinned = found.name, found.origin.get("etag")
+    place, noted = _places(url)
+    if place.is_file() and _noted(noted) == (pinned or ""):
+        return place
+    now = etag_of(url)
+    if now != pinned:
+        raise PoolError(
+            f"{url} is no longer what it was when the pool was read: its etag was {pinned} and is "
+            f"{now or 'not to be had'} now. Work on two versions of it would be mixed. Run the same command "
+            "again: it reads the pool as it is now."
+        )
+    return _copied(url, _size(url)).path
+
+
+def _size(url: str) -> int:
+    import daft
+
+    try:
+        return int(daft.File(url).size())
+    except Exception as error:
+        raise PoolError(f"{url} cannot be reached, or nothing is there: {_short(error)}") from error
+
+
+def _places(url: str) -> tuple[Path, Path]:
+    """Where the cache has the copy of an object, and its etag."""
     name = url.rsplit("/", 1)[-1]
     place = cache_folder() / "remote" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
-    noted = place.with_name(name + ETAG)
+    return place, place.with_name(name + ETAG)
+
+
+def _copied(url: str, size: int) -> Found:
+    place, noted = _places(url)
     etag = etag_of(url)
     found = Found(place, url, {} if etag is None else {"etag": etag})
     if place.is_file() and place.stat().st_size == size and (etag or "") == _noted(noted):

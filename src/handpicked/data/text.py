@@ -9,9 +9,10 @@ from typing import IO
 
 import pyarrow as pa
 
-from handpicked.data import bulk, document, jsonarray, lines, table
+from handpicked.data import bulk, copies, document, jsonarray, lines, table
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
 from handpicked.data.container import DAMAGED, Container, open_text
+from handpicked.data.found import Found
 from handpicked.data.raw import Raw, between
 from handpicked.errors import PoolError
 from handpicked.records import Rejected
@@ -128,7 +129,7 @@ def _line_spans(path: Path, container: Container) -> list[Span]:
 class TextShard:
     """One span of a text file as a shard of the pool."""
 
-    path: Path
+    found: Found
     container: Container
     span: Span
     reading: Reading
@@ -147,7 +148,7 @@ class TextShard:
         runs = (
             self.span.held
             if self.span.held is not None
-            else stream_rows(self.path, self.container, self.span)
+            else stream_rows(copies.here(self.found), self.container, self.span)
         )
         row, count = self.first_row, 0
         for run in runs:
@@ -162,7 +163,7 @@ class TextShard:
                 row += size
         if count != self.rows:
             raise PoolError(
-                f"{self.path} has changed since it was read: {count} rows where there "
+                f"{self.found.path} has changed since it was read: {count} rows where there "
                 f"were {self.rows}; read it again"
             )
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from handpicked.data import copies
 from handpicked.data.batch import Reading
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.text import TextShard
@@ -44,8 +45,8 @@ def unread(shards: Sequence[TextShard | ColumnarShard]) -> tuple[Unread, ...]:
             rows = [row for run in shard.span.held for row in run.rows]
             counts += _rows(rows, shard.reading)
             looked += len(rows)
-        elif shard.path not in sampled:
-            sampled.add(shard.path)
+        elif shard.found.path not in sampled:
+            sampled.add(shard.found.path)
             rows = list(next(iter(shard.raw()))[1].rows[:SAMPLE]) if shard.rows else []
             counts += _rows(rows, shard.reading)
             looked += len(rows)
@@ -89,7 +90,8 @@ def _columns(shard: ColumnarShard, opened: dict[Path, pq.ParquetFile]) -> Counte
             for name in batch.schema.names:
                 counts[name] += batch.num_rows - batch.column(name).null_count
         return counts
-    file = opened.get(shard.path) or opened.setdefault(shard.path, pq.ParquetFile(shard.path))
+    path = copies.here(shard.found)
+    file = opened.get(path) or opened.setdefault(path, pq.ParquetFile(path))
     understood |= {field.name for field in file.schema_arrow if pa.types.is_null(field.type)}
     for group in range(shard.first_group, shard.last_group):
         counts += _group(file.metadata.row_group(group), understood)
