@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from handpicked.parts import Part
 
 Measure = Literal["tokens", "nltk", "words", "chars"]
 BUNDLED_LM = "bundled:smollm2-135m-instruct"
+LEAST_MEMORY = 500_000_000
+"""Bytes that the program itself takes, with its libraries."""
 BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 
 EXECUTION: dict[str, object] = {"execution": True}
@@ -179,6 +181,10 @@ class SelectSettings(Strict):
     """
     prompts: tuple[str, ...] = ()
     """For the ``decontaminate`` guard: files of evaluation prompts."""
+    memory: Annotated[ByteSize | None, Field(json_schema_extra=EXECUTION)] = None
+    """Memory that a selector by embeddings may take, such as ``16GB``: with less it reads vectors in more
+    passes, and keeps the same rows. None: half of what the machine has.
+    """
     score: ScoreSettings = ScoreSettings()
     """How ``by`` or ``field`` is computed where it names a scorer."""
 
@@ -200,6 +206,22 @@ class SelectSettings(Strict):
             beside |= inside or {}
         known["options"] = {**known.get("options", {}), **beside}
         return known
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _with_a_unit(cls, memory: Any) -> Any:
+        if isinstance(memory, str) and not memory.strip().isdigit() and memory.strip()[:1].isdigit():
+            return memory.strip()
+        if memory is None or (isinstance(memory, int) and memory >= LEAST_MEMORY):
+            return memory
+        raise ValueError(f"'{memory}' is not an amount of memory; write it with its unit, such as 16GB")
+
+    @field_validator("memory")
+    @classmethod
+    def _enough(cls, memory: int | None) -> int | None:
+        if memory is not None and memory < LEAST_MEMORY:
+            raise ValueError(f"the program alone takes {LEAST_MEMORY / 1e9:g} GB; give more, such as 16GB")
+        return memory
 
     @field_validator("guards")
     @classmethod

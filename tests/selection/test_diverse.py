@@ -22,6 +22,7 @@ from handpicked.selection.scoring import score_into
 from handpicked.selectors import facility_location
 from handpicked.selectors.deita import Deita
 from handpicked.selectors.embeddings import Embeddings
+from handpicked.selectors.k_center import KCenter
 from handpicked.selectors.kmeans import KMeans
 from handpicked.store import open_run
 from memory_pool import MemoryPool
@@ -220,3 +221,25 @@ def test_balanced_by_source(tmp_path):
     pick(pool, SelectSettings(by="balanced", field="source", size=6), tmp_path / "out")
     kept = [json.loads(line)["kind"] for line in (tmp_path / "out" / "selected.jsonl").open()]
     assert len(kept) == 6 and kept.count("space") >= 3
+
+
+def test_too_little_memory_is_refused_before_anything_is_embedded(monkeypatch):
+    monkeypatch.setattr(embedding.EmbeddingWork, "compute", lambda *_: 1 / 0)
+    rows = [{"prompt": f"q{place}", "response": f"a {place}"} for place in range(40)]
+    with pytest.raises(ConfigError, match=r"k-center: 40 embeddings of 384 numbers would need 0\.53 GB"):
+        hp.select(MemoryPool(rows), "k-center", size=3, memory="510MB")
+
+
+def test_the_memory_of_embeddings_that_are_given_is_obeyed():
+    vectors = np.eye(8, dtype=np.float32)
+    rows = [{"prompt": f"q{place}", "response": f"a {place}"} for place in range(8)]
+    own = KCenter(embeddings=Embeddings(np.arange(8), vectors))
+    with pytest.raises(ConfigError, match="8 embeddings of 8 numbers would need"):
+        hp.select(MemoryPool(rows), own, size=3, memory="500MB")
+    assert len(hp.select(MemoryPool(rows), own, size=3, memory="2GB")) == 3
+
+
+@pytest.mark.parametrize("memory", ["16", "lots", 16, "100MB", "-1GB", True])
+def test_memory_is_written_with_its_unit(memory):
+    with pytest.raises(ConfigError, match="memory"):
+        hp.select(MemoryPool([{"prompt": "q", "response": "a"}]), "kmeans", size=1, memory=memory)

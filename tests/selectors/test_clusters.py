@@ -14,6 +14,7 @@ from handpicked.selectors.car import Car, principal
 from handpicked.selectors.clusters import Clusters, cluster
 from handpicked.selectors.kmeans import KMeans
 from handpicked.selectors.semdedup import SemDeDup, earlier
+from handpicked.selectors.vectors import Runs
 
 pytest.importorskip("faiss", reason="needs the embed extra")
 
@@ -128,7 +129,7 @@ def test_car_equals_the_papers_union_of_two_lists():
 def test_principal_components_are_scikit_learns():
     sklearn = pytest.importorskip("sklearn.decomposition")
     vectors = clustered(400, groups=5, dimensions=12, seed=6)
-    ours = principal(vectors, 0.95)
+    ours = principal(vectors, 0.95)[:]
     theirs = sklearn.PCA(0.95, svd_solver="full").fit_transform(vectors)
     assert ours.shape == theirs.shape
     assert np.allclose(np.abs(ours), np.abs(theirs), atol=1e-4)  # signs are free
@@ -139,7 +140,7 @@ def test_the_highest_cosine_to_an_earlier_row_by_brute_force(monkeypatch):
     vectors = clustered(150, groups=3, seed=7)
     labels = np.random.default_rng(7).integers(0, 3, 150)
     first = np.random.default_rng(8).integers(0, 20, 150).astype(float)
-    found = earlier(vectors, labels, first)
+    found = earlier(Runs.of(vectors), labels, first)
     for row in range(150):
         before = [o for o in range(150) if labels[o] == labels[row] and (first[o], o) < (first[row], row)]
         expected = max((float(vectors[row] @ vectors[o]) for o in before), default=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from embedded import clustered, table
 from handpicked.errors import ConfigError, StoreError
-from handpicked.selectors import embeddings as limits
 from handpicked.selectors.car import Car
 from handpicked.selectors.deita import Deita
 from handpicked.selectors.embeddings import Embeddings
@@ -128,11 +128,10 @@ def test_vectors_that_are_not_of_length_one_are_refused(maker):
 def test_what_needs_too_much_memory_is_refused_before_it_begins(maker, monkeypatch):
     vectors, quality = pool()
     scores, embeddings = table(vectors, quality=quality)
-    monkeypatch.setattr(limits, "MEMORY", 1000)
-    monkeypatch.setattr(limits.Candidates, "vectors", property(lambda self: 1 / 0))
-    monkeypatch.setattr(limits.Candidates, "take", lambda *_: 1 / 0)
+    monkeypatch.setattr(Embeddings, "take", lambda *_: 1 / 0)
+    little = replace(embeddings, memory=500_001_000)
     with pytest.raises(ConfigError, match=r"would need .* GB of memory.*\. (Give|Select|Set)"):
-        maker(embeddings).select(scores, 10)
+        maker(little).select(scores, 10)
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 2**70), st.sampled_from(sorted(MAKERS)))

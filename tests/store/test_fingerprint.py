@@ -124,7 +124,7 @@ def test_what_changes_no_result_is_marked():
     }
     assert marked[GenerateSettings] == server
     assert marked[PoolSettings] == {"split", "config", "encoding"}
-    assert not marked[SelectSettings] and not marked[ModelSettings]
+    assert marked[SelectSettings] == {"memory"} and not marked[ModelSettings]
 
 
 def test_marks_reach_the_settings_within_settings_and_those_of_scorers():

@@ -37,6 +37,12 @@ MaxLength = Annotated[
 ChatTemplate = Annotated[
     str | None, typer.Option(help="With --max-length: the chat template of the trainer.")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Memory that a selector by embeddings may take, e.g. 16GB; else half of the machine's."
+    ),
+]
 Compare = Annotated[bool, typer.Option("--compare-measures", help="Print how far measures agree.")]
 Exports = Annotated[
     list[str] | None,
@@ -87,6 +93,7 @@ def select(
     runner: Place = "native",
     address: options.RayAddress = None,
     devices: options.Devices = "all",
+    memory: Memory = None,
     max_length: MaxLength = None,
     template: ChatTemplate = None,
     compare_measures: Compare = False,
@@ -129,7 +136,7 @@ def select(
         SelectSettings,
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "part": part, "tokenizer": tokenizer,
-            "seed": seed,
+            "seed": seed, "memory": memory,
             "guards": guard or [], "prompts": prompts or [],
             "options": {**method, **{name: value for name, value in short.items() if value is not None}},
             "score": score_settings(

@@ -29,6 +29,7 @@ from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
 from handpicked.selection.guards import windows
 from handpicked.selection.kept_scores import Content, check_enough, rows_to_score
+from handpicked.selection.memory import check_memory
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_readable, reasons_of
 from handpicked.selectors.random import Random
@@ -173,6 +174,7 @@ class _Counting:
         chosen = rows_to_score(plan.pool, plan.score, plan.tokenizer, self.contents[arm.pool])
         names = [scorer.name for scorer in plan.scorers]
         check_enough(names, plan.score, chosen, chosen.wanted(plan.size, plan.fraction))
+        check_memory(plan, chosen.count)
         found = {}
         for scorer in plan.scorers:
             key = (arm.pool, chosen.identity, json.dumps(result_settings(scorer)), scorer.name)

@@ -24,7 +24,8 @@ from handpicked.models.bundled import cache_folder
 from handpicked.progress import SILENT, Progress
 from handpicked.selection.kept_scores import Content
 from handpicked.selectors.clusters import cluster
-from handpicked.selectors.embeddings import BLOCK, VECTORS, Embeddings
+from handpicked.selectors.embeddings import VECTORS, Embeddings
+from handpicked.selectors.vectors import BLOCK
 from handpicked.store import write_text
 
 Projection = Literal["pca", "umap"]

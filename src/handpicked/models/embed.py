@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -86,6 +87,36 @@ def embedder_identity(name: str = BUNDLED_EMBEDDER) -> str:
     for path in sorted({path for pattern in (*MODEL_FILES, "*.json") for path in folder.rglob(pattern)}):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256_of_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def dimensions(name: str = BUNDLED_EMBEDDER) -> int | None:
+    """The numbers of a vector, as the files of the model's last layers say, which is not loaded; None where
+    they do not.
+    """
+    modules = _about(name, "modules.json")
+    for module in reversed(modules if isinstance(modules, list) else []):
+        about = _about(name, f"{module.get('path', '')}/config.json".lstrip("/"))
+        for key in ("out_features", "word_embedding_dimension", "hidden_size"):
+            if isinstance(about, dict) and isinstance(about.get(key), int):
+                return int(about[key])
+    return None
+
+
+def _about(name: str, file: str) -> object:
+    """What a JSON file of an embedder says; None where it is not there."""
+    try:
+        if name.startswith(PREFIX):
+            path = bundled_folder(name) / file
+        else:
+            path = (
+                Path(name).expanduser() / file
+                if is_folder(name)
+                else hub_file(ModelSettings(name=name), file)
+            )
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, MissingPart):
+        return None
+    return found
 
 
 @lru_cache(maxsize=2)

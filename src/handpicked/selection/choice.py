@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,7 +18,8 @@ from handpicked.rounding import share_of
 from handpicked.selection.execution import Execution
 from handpicked.selection.guarded import Guarded
 from handpicked.selection.guards import GuardEntry
-from handpicked.selection.kept_scores import Content, KeptScores, modeled
+from handpicked.selection.kept_scores import Content, KeptScores, modeled, most_scored
+from handpicked.selection.memory import check_memory
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable, reasons_of
 from handpicked.selection.result import Form, Selection
@@ -171,7 +173,7 @@ def select_by(
         raise none_readable(reasons_of(plan.pool.rejected()))
     guarded = Guarded.by(scored, plan.guards)
     wanted = plan.wanted(scored.rows, guarded.rows)
-    rows = _seeing(plan.selector, by_models).select(guarded.scores(), wanted)
+    rows = _seeing(plan, by_models).select(guarded.scores(), wanted)
     if plan.selector.size_rule == "optional" and plan.size is None and plan.fraction is None:
         wanted = len(rows)
     _check_found(plan.selector, wanted, len(rows))
@@ -187,10 +189,14 @@ def scores_for(
     """The scores by models that the plan ranks by, computed now unless they are kept already;
     ``content`` is the pool's.
     """
+    if not plan.scorers:
+        return []
+    known = Content.of(plan.pool) if content is None else content()
+    check_memory(plan, most_scored(plan.score, known.readable))
     return modeled(
         plan.pool, plan.scorers, plan.score,
         size=plan.size, fraction=plan.fraction, tokenizer=plan.tokenizer,
-        content=content, execution=execution,
+        content=lambda: known, execution=execution,
     )  # fmt: skip
 
 
@@ -206,12 +212,15 @@ def _top_rows(plan: SelectionPlan, scratch: Path) -> TopRows | None:
     return TopRows(extreme.column, extreme.highest, size, scratch.with_name("top_rows.arrow"))
 
 
-def _seeing(selector: Selector, by_models: Sequence[KeptScores]) -> Selector:
-    """The selector with its embeddings, where it needs some."""
+def _seeing(plan: SelectionPlan, by_models: Sequence[KeptScores]) -> Selector:
+    """The selector with its embeddings, where it needs some, and the memory that it may take."""
+    selector: Any = plan.selector
     made = [one for one in by_models if one.columns[0].name == EMBEDDING]
-    if not made or not selector.compares_meaning or EMBEDDING not in selector.columns:
-        return selector
-    return selector.with_embeddings(Embeddings.load(made[0].folder))
+    if made and selector.compares_meaning and EMBEDDING in selector.columns:
+        return plan.selector.with_embeddings(Embeddings.load(made[0].folder, memory=plan.memory))
+    if plan.memory is not None and getattr(selector, "embeddings", None) is not None:
+        return plan.selector.with_embeddings(replace(selector.embeddings, memory=plan.memory))
+    return plan.selector
 
 
 def _check_found(selector: Selector, wanted: int, found: int) -> None:

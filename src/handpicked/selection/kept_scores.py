@@ -317,6 +317,14 @@ def rows_to_score(pool: Pool, settings: ScoreSettings, tokenizer: str | None, co
     return ToScore(rows, count, content.readable, why, scorers, content.identity)
 
 
+def most_scored(settings: ScoreSettings, readable: int) -> int:
+    """How many of ``readable`` rows ``prefilter`` and ``sample`` leave."""
+    left = [readable, *([] if settings.sample is None else [settings.sample])]
+    if settings.prefilter is not None:
+        left.append(prefilter_of(settings.prefilter).size or 0)
+    return min(left)
+
+
 def prefilter_of(text: str) -> SelectSettings:
     """``longest:5000`` as settings. Raises ConfigError for a selector that is not a cheap one."""
     by, _, size = text.partition(":")

@@ -55,7 +55,7 @@ class SelectionPlan:
 
     ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers``
     those that need a model, an endpoint or a target set. ``part`` is what of a response the selector's
-    scorers of texts read. ``settings`` are those of the user's settings that a result depends on, ``files``
+    scorers of texts read. ``memory`` (bytes) is what the selector may take. ``settings`` are those of the user's settings that a result depends on, ``files``
     the sha256 of the user's own files of methods.
     """
 
@@ -70,6 +70,7 @@ class SelectionPlan:
     tokenizer: str | None = None
     score: ScoreSettings = field(default_factory=ScoreSettings)
     part: Part = "response"
+    memory: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -213,6 +214,7 @@ def plan_for(
         tokenizer,
         settings.score,
         part,
+        settings.memory,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,10 +11,11 @@ from pydantic import Field
 from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN, called
 from handpicked.records import Cost
-from handpicked.selectors.clusters import cluster, load_faiss
-from handpicked.selectors.embeddings import BLOCK, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.clusters import FEWER, SAMPLE, cluster, clusters_need, load_faiss
+from handpicked.selectors.embeddings import Embeddings, candidates, columns_of
 from handpicked.selectors.ranked import quality_end
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.selector import Needs, Scores, Selector
+from handpicked.selectors.vectors import BLOCK, Vectors
 
 VARIANCE = 0.95
 """Share of the variance that principal components keep before clustering (section 3.3 of the paper)."""
@@ -40,6 +41,10 @@ class Car(Selector):
     """The highest value that counts. None: what the scorer says (IFD: 1); ``.inf``: there is none."""
     clusters: Annotated[int, Field(gt=0)] | None = None
     """How many clusters. None: sqrt(n / 2)."""
+    sample: Annotated[int, Field(gt=0)] = SAMPLE
+    """Rows a cluster that centroids are computed from. Of a larger pool so many are drawn by ``seed``; every
+    row is then assigned.
+    """
     seed: int = 0
     """Seed of its random choices."""
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
@@ -71,25 +76,32 @@ class Car(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        if rows <= size:
+            return Needs(0)
+        reducing = 40 * rows + 40 * dimensions * BLOCK + 24 * dimensions**2
+        return Needs(clusters_need(rows, dimensions, self._count(rows), self.sample) + reducing, FEWER)
+
+    def _count(self, rows: int) -> int:
+        """The number of clusters of so many rows."""
+        return max(1, round((rows / 2) ** 0.5)) if self.clusters is None else self.clusters
+
     def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
         if len(rows) <= size:
             return np.sort(rows.rows)
         if not size:
             return np.empty(0, np.int64)
-        count = max(1, round((len(rows) / 2) ** 0.5)) if self.clusters is None else self.clusters
+        count = self._count(len(rows))
         if count > size:
             raise ConfigError(
                 f"clusters: {count:,} clusters cannot each give their best among {size:,} "
                 f"rows. Set clusters to {size:,} at "
                 "most, or raise the size."
             )
-        afford(
-            3 * rows.bytes,
-            f"car: {len(rows):,} embeddings",
-            "Give a smaller pool (a prefilter, or 'semdedup' first).",
-        )
-        labels = cluster(principal(rows.vectors), count, self.seed).labels
+        reduced = principal(rows.within(rows.afford(self, size)))
+        labels = cluster(reduced, count, self.seed, sample=self.sample).labels
         order = np.argsort(rows.values[self.column] * (1 if self.highest is False else -1), kind="stable")
         _, first = np.unique(labels[order], return_index=True)
         best = order[first]
@@ -100,11 +112,14 @@ class Car(Selector):
         return f"neither the best of its cluster by {self.column} nor among the best of all"
 
 
-def principal(vectors: np.ndarray, variance: float = VARIANCE) -> np.ndarray:
+def principal(vectors: Vectors, variance: float = VARIANCE) -> Projected:
     """The vectors in the fewest principal components that hold ``variance`` of their variance
     (float32 [n, components]).
     """
-    middle = vectors.mean(axis=0, dtype=np.float64)
+    middle = np.zeros(vectors.shape[1])
+    for begin in range(0, len(vectors), BLOCK):
+        middle += vectors[begin : begin + BLOCK].sum(axis=0, dtype=np.float64)
+    middle /= max(1, len(vectors))
     spread = np.zeros((vectors.shape[1], vectors.shape[1]))
     for begin in range(0, len(vectors), BLOCK):
         part = vectors[begin : begin + BLOCK] - middle
@@ -113,7 +128,28 @@ def principal(vectors: np.ndarray, variance: float = VARIANCE) -> np.ndarray:
     values, axes = np.maximum(values[::-1], 0), axes[:, ::-1]
     held = np.cumsum(values) / max(values.sum(), 1e-30)
     count = min(int(np.searchsorted(held, variance) + 1), len(values))
-    found = np.empty((len(vectors), count), np.float32)
-    for begin in range(0, len(vectors), BLOCK):
-        found[begin : begin + BLOCK] = (vectors[begin : begin + BLOCK] - middle) @ axes[:, :count]
-    return found
+    return Projected(vectors, middle, axes[:, :count])
+
+
+class Projected:
+    """Vectors in other axes (float64 [d, components]) from the point ``middle``; computed when they are read."""
+
+    def __init__(self, vectors: Vectors, middle: np.ndarray, axes: np.ndarray) -> None:
+        self._vectors, self._middle, self._axes = vectors, middle, axes
+        self.shape = (len(vectors), axes.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: Any, /) -> np.ndarray:
+        if isinstance(which, slice):
+            begin, end, _ = which.indices(len(self))
+            parts: list[Any] = [slice(at, min(at + BLOCK, end)) for at in range(begin, end, BLOCK)]
+        else:
+            parts = [which[at : at + BLOCK] for at in range(0, len(which), BLOCK)]
+        found = [self._projected(self._vectors[part]) for part in parts]
+        return np.concatenate(found) if found else np.empty((0, self.shape[1]), np.float32)
+
+    def _projected(self, vectors: np.ndarray) -> np.ndarray:
+        found: np.ndarray = ((vectors - self._middle) @ self._axes).astype(np.float32)
+        return found

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from handpicked.errors import MissingPart
-from handpicked.selectors.embeddings import BLOCK, DECIMALS
+from handpicked.selectors.embeddings import DECIMALS
+from handpicked.selectors.vectors import BLOCK, Vectors
 
 ITERATIONS = 25
 SAMPLE = 256
 """Vectors a cluster that centroids are computed from; of a larger pool a seeded sample is used."""
+FEWER = "Set fewer clusters, or a smaller sample of each."
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Clusters:
         return float(self.distances.sum(dtype="float64"))
 
 
-def cluster(vectors: np.ndarray, count: int, seed: int, start: np.ndarray | None = None) -> Clusters:
+def cluster(
+    vectors: Vectors, count: int, seed: int, start: np.ndarray | None = None, sample: int = SAMPLE
+) -> Clusters:
     """Lloyd's algorithm, 25 iterations, from ``start`` (float32 [k, d]) or from seeded k-means++ by Markov
-    chains (AFK-MC2: Bachem et al. 2016, Fast and Provably Good Seedings for k-Means). Same vectors, same
-    seed, same clusters.
+    chains (AFK-MC2: Bachem et al. 2016, Fast and Provably Good Seedings for k-Means), on at most ``sample``
+    vectors a cluster; then one pass over all vectors. Same vectors, same seed, same clusters.
 
     Raises:
         MissingPart: faiss is not installed.
@@ -52,10 +56,10 @@ def cluster(vectors: np.ndarray, count: int, seed: int, start: np.ndarray | None
         niter=ITERATIONS,
         seed=seed % 2**31,
         min_points_per_centroid=1,
-        max_points_per_centroid=SAMPLE,
+        max_points_per_centroid=sample,
         init_method=faiss.ClusteringInitMethod_AFK_MC2,
     )
-    kmeans.train(vectors, init_centroids=start)
+    kmeans.train(drawn(vectors, sample * count, seed % 2**31), init_centroids=start)
     index = faiss.IndexFlatL2(vectors.shape[1])
     index.add(kmeans.centroids)
     labels = np.empty(len(vectors), np.int64)
@@ -64,6 +68,27 @@ def cluster(vectors: np.ndarray, count: int, seed: int, start: np.ndarray | None
         near, which = index.search(vectors[begin : begin + BLOCK], 1)
         labels[begin : begin + BLOCK], distances[begin : begin + BLOCK] = which[:, 0], near[:, 0]
     return Clusters(labels, np.maximum(distances, 0), kmeans.centroids)
+
+
+def drawn(vectors: Vectors, most: int, seed: int) -> np.ndarray:
+    """The vectors that faiss would draw of these by ``seed`` to train with; all where they are no more than
+    ``most``. Faiss itself would have to be given all.
+    """
+    faiss = load_faiss()
+    if len(vectors) <= most:
+        return vectors[:]
+    order = np.empty(len(vectors), np.int32)
+    faiss.rand_perm(faiss.swig_ptr(order), len(order), seed)
+    return vectors[order[:most].astype(np.int64)]
+
+
+def clusters_need(rows: int, dimensions: int, clusters: int, sample: int = SAMPLE) -> float:
+    """Bytes that ``cluster`` takes at the least: what it draws, the centroids three times, a block of vectors,
+    and the cluster and distance of each row.
+    """
+    vector = 4 * dimensions
+    trained = min(rows, sample * clusters)
+    return vector * (trained + 3 * clusters + 2 * BLOCK) + 12 * trained + 100 * rows
 
 
 def load_faiss() -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from handpicked.selectors.embeddings import BLOCK
+from handpicked.selectors.vectors import BLOCK
 
 AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""

@@ -12,9 +12,10 @@ from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN, called
 from handpicked.records import Cost
 from handpicked.selectors.clusters import load_faiss
-from handpicked.selectors.embeddings import DECIMALS, Candidates, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.embeddings import DECIMALS, Candidates, Embeddings, candidates, columns_of
 from handpicked.selectors.ranked import quality_end
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.selector import Needs, Scores, Selector
+from handpicked.selectors.vectors import BLOCK
 
 AT_ONCE = 1024
 """Rows compared with those taken in one matrix product."""
@@ -70,10 +71,14 @@ class Deita(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        taken = 4 * dimensions * min(size, rows)
+        return Needs(taken + 16 * rows + 4 * AT_ONCE * (BLOCK + 3 * AT_ONCE), "Give a smaller size.")
+
     def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
-        kept, numbers = min(size, len(rows)), int(rows.embeddings.vectors.shape[1]) + min(AT_ONCE, len(rows))
-        afford(4 * kept * numbers, f"deita: {kept:,} embeddings taken", "Give a smaller size.")
+        rows.afford(self, size)
         sign = 1 if self.highest is False else -1
         order = np.argsort(sign * rows.values[self.column], kind="stable")
         taken = apart(rows, order, size, self.threshold)
@@ -93,7 +98,7 @@ class Deita(Selector):
 
 def apart(rows: Candidates, order: np.ndarray, size: int, threshold: float) -> list[int]:
     """The first ``size`` places of ``order`` that are no more similar than ``threshold`` to one taken before."""
-    kept = np.empty((min(size, len(order)), rows.embeddings.vectors.shape[1]), np.float32)
+    kept = np.empty((min(size, len(order)), rows.embeddings.dimensions), np.float32)
     taken: list[int] = []
     for begin in range(0, len(order), AT_ONCE):
         if len(taken) == size:
@@ -101,8 +106,9 @@ def apart(rows: Candidates, order: np.ndarray, size: int, threshold: float) -> l
         places = order[begin : begin + AT_ONCE]
         vectors = rows.take(places)
         free = np.ones(len(places), bool)
-        if taken:
-            free = np.round((kept[: len(taken)] @ vectors.T).max(axis=0), DECIMALS) <= threshold
+        for start in range(0, len(taken), BLOCK):
+            near = kept[start : min(start + BLOCK, len(taken))] @ vectors.T
+            free &= np.round(near.max(axis=0), DECIMALS) <= threshold
         among = np.round(vectors @ vectors.T, DECIMALS) > threshold
         for place in range(len(places)):
             if free[place] and len(taken) < size:

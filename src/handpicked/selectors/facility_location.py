@@ -12,10 +12,11 @@ from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN
 from handpicked.records import Cost
 from handpicked.selectors.clusters import load_faiss
-from handpicked.selectors.coverage import KEPT, Coverage, Dense, Sparse, lazy_greedy
-from handpicked.selectors.embeddings import Candidates, Embeddings, afford, candidates, columns_of
-from handpicked.selectors.neighbours import nearest
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.coverage import KEPT, TILE, Coverage, Dense, Sparse, lazy_greedy
+from handpicked.selectors.embeddings import Candidates, Embeddings, candidates, columns_of
+from handpicked.selectors.neighbours import nearest, neighbours_need
+from handpicked.selectors.selector import Needs, Scores, Selector
+from handpicked.selectors.vectors import BLOCK
 
 MOST = 200_000
 """Rows up to which every two are compared: 2 n^2 d operations, half an hour on one core."""
@@ -54,11 +55,18 @@ class FacilityLocation(Selector):
         if rows is not None:
             check_rows(rows, self.neighbours, self.name)
 
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        del size
+        return coverage_need(rows, dimensions, self.neighbours)
+
     def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, ())
+        check_rows(len(rows), self.neighbours, self.name)
+        room = rows.afford(self, size)
         if not size or not len(rows):
             return np.empty(0, np.int64)
-        return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, self.name), size)])
+        return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, room), size)])
 
     def why_not(self, size: int) -> str:
         return f"covered by the {size:,} rows taken (facility location)"
@@ -77,18 +85,17 @@ def check_rows(rows: int, neighbours: int | None, name: str) -> None:
         )
 
 
-def coverage_of(rows: Candidates, neighbours: int | None, name: str) -> Coverage:
-    """Exact coverage, or by neighbours.
-
-    Raises:
-        ConfigError: it would take more memory or time than a selector may.
-    """
-    check_rows(len(rows), neighbours, name)
+def coverage_need(rows: int, dimensions: int, neighbours: int | None) -> Needs:
+    """What exact coverage, or coverage by neighbours, takes at the least."""
     if neighbours is None:
-        afford(1.1 * rows.bytes + KEPT, f"{name}: {len(rows):,} embeddings", ADVICE)
+        pairs = 4 * rows**2 if 4 * rows**2 <= KEPT else 0
+        return Needs(4 * dimensions * rows + pairs + 40 * rows + 64 * TILE * BLOCK // 4, ADVICE)
+    return Needs(neighbours_need(rows, dimensions, neighbours) + 40 * rows, "Set fewer neighbours.")
+
+
+def coverage_of(rows: Candidates, neighbours: int | None, room: float) -> Coverage:
+    """Exact coverage, or by neighbours, whose index and vectors take ``room`` bytes at most."""
+    if neighbours is None:
         return Dense(rows.vectors)
-    # The vectors and the index's copy of them; places and cosines three times over, while they are turned
-    # round.
-    needed = 2.2 * rows.bytes + 25 * neighbours * len(rows)
-    afford(needed, f"{name}: {neighbours:,} neighbours of {len(rows):,} rows", "Set fewer neighbours.")
-    return Sparse(*nearest(rows.vectors, neighbours))
+    held = min(rows.bytes, room / 2)
+    return Sparse(*nearest(rows.within(held), neighbours, room=room - held))

@@ -10,9 +10,10 @@ import numpy as np
 from handpicked.method import HIDDEN
 from handpicked.records import Cost
 from handpicked.selectors.clusters import load_faiss
-from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.embeddings import DECIMALS, Embeddings, candidates, columns_of
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.selector import Needs, Scores, Selector
+from handpicked.selectors.vectors import BLOCK, Vectors
 
 AHEAD = 32
 """Rows whose distances are computed in one pass, because the next centres are likely among them."""
@@ -49,23 +50,27 @@ class KCenter(Selector):
         """See ``Selector``."""
         load_faiss()
 
-    def select(self, scores: Scores, size: int) -> np.ndarray:
-        rows = candidates(scores, self.embeddings, ())
-        afford(
-            rows.bytes + 4 * AHEAD * len(rows),
-            f"k-center: {len(rows):,} embeddings",
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        del size
+        return Needs(
+            4 * (AHEAD + 4) * rows + 8 * dimensions * BLOCK,
             "Select by 'kmeans' with clusters, or from a smaller pool (a prefilter, or 'semdedup' first).",
         )
+
+    def select(self, scores: Scores, size: int) -> np.ndarray:
+        rows = candidates(scores, self.embeddings, ())
         if not size or not len(rows):
             return np.empty(0, np.int64)
+        vectors = rows.within(rows.afford(self, size))
         first = int(random_keys(rows.ids, self.seed).argmax())
-        return np.sort(rows.rows[centres(rows.vectors, first, min(size, len(rows)))])
+        return np.sort(rows.rows[centres(vectors, first, min(size, len(rows)))])
 
     def why_not(self, size: int) -> str:
         return f"near one of the {size:,} rows taken before it would be (k-center, seed {self.seed})"
 
 
-def centres(vectors: np.ndarray, first: int, size: int) -> list[int]:
+def centres(vectors: Vectors, first: int, size: int) -> list[int]:
     """Places of ``size`` rows, in the order taken; of equally far rows (to six decimals of
     the cosine) the lower place.
 
@@ -78,6 +83,7 @@ def centres(vectors: np.ndarray, first: int, size: int) -> list[int]:
     while True:
         newest = taken[-1]
         if newest not in known:
+            known = {}  # freed before it is made anew
             ahead = [newest] if len(taken) == 1 else _farthest(closest, newest)
             known = dict(zip(ahead, _cosines(vectors, ahead), strict=True))
         np.maximum(closest, np.round(known.pop(newest), DECIMALS), out=closest)
@@ -94,9 +100,9 @@ def _farthest(closest: np.ndarray, newest: int) -> list[int]:
     return [newest, *(place for place in found if place != newest)]
 
 
-def _cosines(vectors: np.ndarray, places: list[int]) -> np.ndarray:
+def _cosines(vectors: Vectors, places: list[int]) -> np.ndarray:
     """Cosines of these rows with every row, float32 [places, n]."""
-    chosen = vectors[places]
+    chosen = vectors[np.array(places)]
     found = np.empty((len(places), len(vectors)), np.float32)
     for begin in range(0, len(vectors), BLOCK):
         np.matmul(chosen, vectors[begin : begin + BLOCK].T, out=found[:, begin : begin + BLOCK])

@@ -13,10 +13,10 @@ from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN
 from handpicked.records import Cost
 from handpicked.selectors.balanced import even_quotas
-from handpicked.selectors.clusters import Clusters, cluster, load_faiss
-from handpicked.selectors.embeddings import Candidates, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.clusters import FEWER, SAMPLE, Clusters, cluster, clusters_need, load_faiss
+from handpicked.selectors.embeddings import Candidates, Embeddings, candidates, columns_of
 from handpicked.selectors.random import random_keys
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.selector import Needs, Scores, Selector
 from handpicked.selectors.topk import TopK
 
 Take = Literal["nearest", "random", "longest"]
@@ -38,6 +38,10 @@ class KMeans(Selector):
     """Which rows of a cluster: those nearest to its centroid, random ones, or the longest by ``measure``."""
     measure: Measure = "tokens"
     """What a length is counted in."""
+    sample: Annotated[int, Field(gt=0)] = SAMPLE
+    """Rows a cluster that centroids are computed from. Of a larger pool so many are drawn by ``seed``; every
+    row is then assigned.
+    """
     seed: int = 0
     """Seed of its random choices."""
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
@@ -63,6 +67,11 @@ class KMeans(Selector):
         """See ``Selector``."""
         load_faiss()
 
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        count = size if self.clusters is None else self.clusters
+        return Needs(clusters_need(rows, dimensions, count, self.sample) if rows > size else 0, FEWER)
+
     def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, self.length_columns)
         if len(rows) <= size:
@@ -76,12 +85,8 @@ class KMeans(Selector):
                 "clusters, or leave it out: then "
                 "there is one a row."
             )
-        afford(
-            2 * rows.bytes,
-            f"kmeans: {len(rows):,} embeddings",
-            "Give a smaller pool (a prefilter, or 'semdedup' first).",
-        )
-        found = cluster(rows.vectors, count, self.seed)
+        vectors = rows.within(rows.afford(self, size))
+        found = cluster(vectors, count, self.seed, sample=self.sample)
         available = np.bincount(found.labels, minlength=count).tolist()
         top = TopK(even_quotas(available, size))
         top.add(found.labels, self._keys(rows, found), rows.ids, rows.rows)

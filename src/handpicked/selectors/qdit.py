@@ -14,9 +14,9 @@ from handpicked.records import Cost
 from handpicked.selectors.clusters import load_faiss
 from handpicked.selectors.coverage import lazy_greedy
 from handpicked.selectors.embeddings import Embeddings, candidates, columns_of
-from handpicked.selectors.facility_location import check_rows, coverage_of
+from handpicked.selectors.facility_location import check_rows, coverage_need, coverage_of
 from handpicked.selectors.ranked import quality_end
-from handpicked.selectors.selector import Scores, Selector
+from handpicked.selectors.selector import Needs, Scores, Selector
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,15 @@ class Qdit(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        del size
+        return coverage_need(rows, dimensions, self.neighbours)
+
     def select(self, scores: Scores, size: int) -> np.ndarray:
         rows = candidates(scores, self.embeddings, (self.column,), self.ceiling)
+        check_rows(len(rows), self.neighbours, self.name)
+        room = rows.afford(self, size)
         if not size or not len(rows):
             return np.empty(0, np.int64)
         quality = unit_range(rows.values[self.column] * (-1 if self.highest is False else 1))
@@ -92,7 +99,7 @@ class Qdit(Selector):
             blended: np.ndarray = (1 - self.alpha) * gains + self.alpha * quality[places]
             return blended
 
-        return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, self.name), size, blend)])
+        return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, room), size, blend)])
 
     def why_not(self, size: int) -> str:
         return f"not among the {size:,} best by {self.column} and diversity (alpha {self.alpha:g})"

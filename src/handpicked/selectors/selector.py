@@ -43,6 +43,14 @@ class Extreme:
     highest: bool
 
 
+@dataclass(frozen=True)
+class Needs:
+    """The least memory in ``bytes`` that a selector works in, and what to do ``instead`` where there is less."""
+
+    bytes: float
+    instead: str = "Give a smaller pool (a prefilter first)."
+
+
 class Selector(Method, ABC):
     """Chooses rows from score columns. It never reads text.
 
@@ -108,6 +116,13 @@ class Selector(Method, ABC):
     def with_embeddings(self, embeddings: Any) -> Selector:
         """The selector with the embeddings that it ``compares_meaning`` by."""
         return replace(self, embeddings=embeddings)  # type: ignore[type-var]
+
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """What it needs at the least to choose ``size`` of ``rows`` by embeddings of ``dimensions`` numbers,
+        beside the program and a row's number, id, place and value. More makes it faster and changes no choice.
+        """
+        del rows, dimensions, size
+        return Needs(0)
 
     @property
     def leaves_out(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,11 +12,15 @@ from pydantic import Field
 from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN, called
 from handpicked.records import Cost
-from handpicked.selectors.clusters import cluster, load_faiss
-from handpicked.selectors.embeddings import BLOCK, DECIMALS, Embeddings, afford, candidates, columns_of
+from handpicked.selectors.clusters import FEWER, SAMPLE, cluster, clusters_need, load_faiss
+from handpicked.selectors.embeddings import DECIMALS, Embeddings, candidates, columns_of
 from handpicked.selectors.ranked import quality_end
-from handpicked.selectors.selector import Scores, Selector, SizeRule
+from handpicked.selectors.selector import Needs, Scores, Selector, SizeRule
 from handpicked.selectors.topk import TopK
+from handpicked.selectors.vectors import BLOCK, Runs, Vectors
+
+AHEAD = 64 << 20
+"""Bytes of vectors that are read ahead, cluster by cluster."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class SemDeDup(Selector):
     """Rows with a higher cosine are too similar. None: as many remain as ``size`` says."""
     clusters: Annotated[int, Field(gt=0)] | None = None
     """How many clusters. None: sqrt(n)."""
+    sample: Annotated[int, Field(gt=0)] = SAMPLE
+    """Rows a cluster that centroids are computed from. Of a larger pool so many are drawn by ``seed``; every
+    row is then assigned.
+    """
     seed: int = 0
     """Seed of its random choices."""
     embeddings: Embeddings | None = field(default=None, repr=False, metadata=HIDDEN)
@@ -78,24 +87,33 @@ class SemDeDup(Selector):
             self, **quality_end(self.name, self.column, self.highest, self.ceiling, highest, ceiling)
         )
 
+    def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
+        """See ``Selector``."""
+        del size
+        sorting = 100 * rows + AHEAD + 16 * dimensions * BLOCK
+        return Needs(clusters_need(rows, dimensions, self._count(rows), self.sample) + sorting, FEWER)
+
+    def _count(self, rows: int) -> int:
+        """The number of clusters of so many rows."""
+        return max(1, round(rows**0.5)) if self.clusters is None else self.clusters
+
     def select(self, scores: Scores, size: int) -> np.ndarray:
         columns = () if self.column is None else (self.column,)
         rows = candidates(scores, self.embeddings, columns, self.ceiling)
         if not len(rows):
             return np.empty(0, np.int64)
-        count = max(1, round(len(rows) ** 0.5)) if self.clusters is None else self.clusters
+        count = self._count(len(rows))
         if count > len(rows):
             raise ConfigError(
                 f"clusters: {count:,} clusters of {len(rows):,} rows. Lower clusters, or leave it out."
             )
-        afford(
-            2 * rows.bytes, f"semdedup: {len(rows):,} embeddings", "Give a smaller pool (a prefilter first)."
-        )
-        found = cluster(rows.vectors, count, self.seed)
+        room = rows.afford(self, size)
+        vectors = rows.within(room)
+        found = cluster(vectors, count, self.seed, sample=self.sample)
         first = found.nearness
         if self.column is not None:
             first = rows.values[self.column] * (1 if self.highest is False else -1)
-        cosines = earlier(rows.vectors, found.labels, first)
+        cosines = earlier(vectors, found.labels, first, max(room, AHEAD))
         kept = np.ones(len(rows), bool) if self.threshold is None else cosines <= self.threshold
         top = TopK(np.array([size]))
         ids = (rows.ids[0][kept], rows.ids[1][kept])
@@ -106,24 +124,48 @@ class SemDeDup(Selector):
         return "more similar to a row of its cluster that ranks before it than the rows kept are"
 
 
-def earlier(vectors: np.ndarray, labels: np.ndarray, first: np.ndarray) -> np.ndarray:
+def earlier(vectors: Runs, labels: np.ndarray, first: np.ndarray, room: float = AHEAD) -> np.ndarray:
     """For each row the highest cosine to a row of its cluster that comes before it by ``first`` (ascending,
     then place), to six decimals, so that rounding errors break no ties.
 
-    float64 [n]; -1 for the first of a cluster.
+    float64 [n]; -1 for the first of a cluster. Vectors are read cluster by cluster, ``room`` bytes at a time;
+    of a larger cluster in blocks, again and again.
     """
     found = np.full(len(labels), -1.0)
     order = np.lexsort((np.arange(len(labels)), first, labels))
-    cuts = np.flatnonzero(np.diff(labels[order])) + 1
-    for members in np.split(order, cuts):
-        own = vectors[members]
-        for begin in range(0, len(members), BLOCK // 4):
-            part = slice(begin, begin + BLOCK // 4)
-            best = found[members[part]]
-            for start in range(0, begin + 1, BLOCK // 4):
-                cosines = own[part] @ own[start : start + BLOCK // 4].T
-                if start == begin:
-                    cosines[np.triu_indices(len(cosines))] = -1
-                best = np.maximum(best, cosines.max(axis=1))
-            found[members[part]] = best
+    cuts = [0, *(np.flatnonzero(np.diff(labels[order])) + 1).tolist(), len(order)]
+    runs = vectors.reordered(order, AHEAD if vectors.whole else room)
+    fits = room // (4 * vectors.shape[1])
+    for start, end in pairwise(cuts):
+        members = order[start:end]
+        own: Vectors = runs[start:end] if end - start <= fits else _Members(vectors, members)
+        found[members] = _earlier_of(own)
     return np.round(found, DECIMALS)
+
+
+def _earlier_of(own: Vectors) -> np.ndarray:
+    """For each vector of one cluster the highest cosine to one before it (float64 [n])."""
+    found = np.full(len(own), -1.0)
+    for begin in range(0, len(own), BLOCK // 4):
+        rows = own[begin : begin + BLOCK // 4]
+        best = found[begin : begin + BLOCK // 4]
+        for start in range(0, begin + 1, BLOCK // 4):
+            cosines = rows @ own[start : start + BLOCK // 4].T
+            if start == begin:
+                cosines[np.triu_indices(len(cosines))] = -1
+            np.maximum(best, cosines.max(axis=1), out=best)
+    return found
+
+
+class _Members:
+    """The vectors of a cluster that is too large to hold: each slice is an array of its own."""
+
+    def __init__(self, vectors: Vectors, members: np.ndarray) -> None:
+        self._vectors, self._members = vectors, members
+        self.shape = (len(members), vectors.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: Any, /) -> np.ndarray:
+        return self._vectors[self._members[which]]

@@ -53,7 +53,7 @@ def this_machine(devices: Sequence[Device]) -> Machine:
     number, kind = len(devices), devices[0].kind
     if kind == "cpu":
         workers = f", {number} workers" if number > 1 else ""
-        return Machine(tuple(devices), _ram() // number if _ram() else None, f"this machine's CPU{workers}")
+        return Machine(tuple(devices), ram() // number if ram() else None, f"this machine's CPU{workers}")
     import torch
 
     if kind == "mps":
@@ -88,7 +88,7 @@ def assumed(written: str) -> Machine:
     return Machine(tuple(Device("cuda", index) for index in range(number)), size * GIB, called, assumed=True)
 
 
-def _ram() -> int:
+def ram() -> int:
     """Bytes of memory that this machine has, or that its container may use; 0 where it does not say."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

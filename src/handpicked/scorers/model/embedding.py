@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from handpicked.config import BUNDLED_EMBEDDER
 from handpicked.method import called
-from handpicked.models.embed import embed, embedder, embedder_identity, tokens_read
+from handpicked.models.embed import dimensions, embed, embedder, embedder_identity, tokens_read
 from handpicked.records import Better, Cost, Example, Json, Pool
 from handpicked.scorers.lm.vectors import NO_DIRECTION, directed, vectors_of, with_vectors
 from handpicked.scorers.part_scorer import PartScorer, summed
@@ -73,6 +73,11 @@ class Embedding(PartScorer):
     def identity(self) -> str:
         """The hash of the model."""
         return embedder_identity(self.model)
+
+    @property
+    def dimensions(self) -> int | None:
+        """Numbers of a vector, where the files of the model say it."""
+        return dimensions(self.model)
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
         """Rows, tokens and, for the bundled model, the time on two cores."""
