@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from handpicked.config import TrainSettings
 from handpicked.errors import ConfigError
-
-if TYPE_CHECKING:
-    from handpicked.exports.write import Export
+from handpicked.exports.write import Export
+from handpicked.selection.result import export_for
+from handpicked.settings import assigned, settings_of
 
 
 def exports_of(names: Sequence[str], train: Sequence[str], max_length: int | None) -> tuple[Export, ...]:
@@ -16,10 +16,6 @@ def exports_of(names: Sequence[str], train: Sequence[str], max_length: int | Non
 
     Raises ConfigError for a trainer or a setting that is not known, and for settings without an export.
     """
-    from handpicked.config import TrainSettings
-    from handpicked.selection.result import export_for
-    from handpicked.settings import assigned, settings_of
-
     if train and not names:
         raise ConfigError("--train says how an exported config trains: give --export too.")
     given, _ = assigned(train)

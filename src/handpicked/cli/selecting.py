@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from handpicked.cli import options
-from handpicked.cli.bars import bars
-from handpicked.cli.terminal import next_step, say
 from handpicked.cli.workplace import workplace
 from handpicked.errors import ConfigError
 from handpicked.records import Runner
-
-if TYPE_CHECKING:
-    from handpicked.records import Pool, SelectionSummary
 
 Guards = Annotated[list[str] | None, typer.Option(help="A filter that drops rows first; may be given again.")]
 Disjoint = Annotated[bool, typer.Option("--disjoint", help="For length-matched: take none of its rows.")]
@@ -113,100 +104,45 @@ def select(
     as_json: options.Json = False,
 ) -> None:
     """Keep the rows worth fine-tuning on: selected.jsonl, scores.parquet, rejected.jsonl, report.html."""
-    from handpicked.cli.exporting import exports_of
-    from handpicked.config import SelectSettings
+    from handpicked.cli import exporting, subset
     from handpicked.data import read
-    from handpicked.pages.table import text
-    from handpicked.report.selected_tables import measure_table
-    from handpicked.selection import compare_measures as agreements
-    from handpicked.selection import pick
-    from handpicked.selection.audit import Truncation
-    from handpicked.selection.execution import Execution
-    from handpicked.selection.hub import push
-    from handpicked.selection.result import PAGE, Form
-    from handpicked.selection.template_tokens import overhead
-    from handpicked.settings import assigned, mapping_of, score_settings, settings_of
+    from handpicked.settings import mapping_of
 
-    method, scorers = assigned(set_ or [])
     short = {
         "of": None if of is None else str(of), "disjoint": disjoint or None, "field": field, "low": low, "high": high,
         "clusters": clusters, "take": take, "threshold": threshold, "alpha": alpha, "neighbours": neighbours,
     }  # fmt: skip
-    settings = settings_of(
-        SelectSettings,
+    settings = subset.settings(
         {
             "by": by, "size": size, "fraction": fraction, "measure": measure, "part": part, "tokenizer": tokenizer,
-            "seed": seed, "memory": memory,
-            "guards": guard or [], "prompts": prompts or [],
-            "options": {**method, **{name: value for name, value in short.items() if value is not None}},
-            "score": score_settings(
-                scorers, model=model, target=target, sample=sample, prefilter=prefilter, base_url=base_url,
-                key_env=key_env, concurrency=concurrency, max_cost=max_cost, price_in=price_in, price_out=price_out,
-            ),
+            "seed": seed, "memory": memory, "guards": guard or [], "prompts": prompts or [],
         },
+        {name: value for name, value in short.items() if value is not None},
+        {
+            "model": model, "target": target, "sample": sample, "prefilter": prefilter, "base_url": base_url,
+            "key_env": key_env, "concurrency": concurrency, "max_cost": max_cost, "price_in": price_in,
+            "price_out": price_out,
+        },
+        set_ or [],
     )  # fmt: skip
     if out is None and not (compare_measures and size is not None):
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size needs none.)"
         )
-    exports = exports_of(export or [], train or [], max_length)
+    exports = exporting.exports_of(export or [], train or [], max_length)
     workers = workplace(runner, address, devices)
     rows = read(
         pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
         split=split, config=config, encoding=encoding,
     )  # fmt: skip
     if out is None:
-        with bars() as progress:
-            agreed = agreements(rows, size or 0, tokenizer, progress)
-        print(json.dumps({"agreement": agreed}) if as_json else text(measure_table(agreed)))
+        subset.compare(rows, size or 0, tokenizer, as_json=as_json)
         return
-    added = 1 if template is None else overhead(template, tokenizer)
-    truncation = None if max_length is None else Truncation(max_length, added)
-    with bars() as progress:
-        summary = pick(
-            rows, settings, out, turns=turns, form=Form(format, container, truncation, exports),
-            execution=Execution(workers, keep_versions=keep_versions, say=say, progress=progress),
-            command=["handpicked", *sys.argv[1:]],
-        )  # fmt: skip
-        agreement = agreements(rows, summary.kept, tokenizer, progress) if compare_measures else None
+    cut = subset.truncation(max_length, template, tokenizer)
+    found = subset.write(
+        rows, settings, out, turns, subset.Form(format, container, cut, exports), workers,
+        keep_versions=keep_versions, measures=compare_measures,
+    )  # fmt: skip
     if push_to_hub is not None:
-        say(push(out, push_to_hub))
-    if as_json:
-        found = {"out": str(out), "report": str(out / PAGE), "format": rows.format, **asdict(summary)}
-        print(json.dumps(found if agreement is None else {**found, "agreement": agreement}))
-    else:
-        _tell(out, rows, summary, agreement, format)
-        next_step(f"look at {out / PAGE}; to test the rows against random ones: handpicked init compare")
-
-
-def _tell(
-    out: Path,
-    rows: Pool,
-    summary: SelectionSummary,
-    agreement: Mapping[str, Mapping[str, float | None]] | None,
-    format: str,
-) -> None:
-    """What was kept, what was dropped and why, and what to look at before training."""
-    from handpicked.scorers.text.of_part import SAID
-    from handpicked.selection.reasons import rejection_lines, unread_lines
-    from handpicked.selection.summary_text import exported_lines, summary_lines
-
-    say(f"{rows.format}: {rows.why}")
-    print(f"{out}: {summary.kept:,} of {summary.pool:,} rows kept, {summary.rejected:,} rejected")
-    if "part" in summary.settings:
-        print(f"Responses are measured by {SAID[summary.settings['part']]}.")
-    for line in rejection_lines(summary.rejections):
-        print(line)
-    for part in summary.dropped:
-        print(f"  {part.rows:>11,}  {part.reason}")
-    for line in unread_lines(summary.unread, summary.pool, format):
-        print(line)
-    for line in summary_lines(summary.audit):
-        print(line)
-    for line in exported_lines(summary.exports, out):
-        print(line)
-    if agreement is not None:
-        from handpicked.pages.table import text
-        from handpicked.report.selected_tables import measure_table
-
-        print(text(measure_table(agreement)))
+        subset.upload(out, push_to_hub)
+    found.tell(as_json=as_json)
