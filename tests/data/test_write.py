@@ -210,3 +210,24 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, container):
     assert done.returncode == 0, done.stderr
     assert "Cannot write to" in done.stdout
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("container", ["parquet", "datasets"])
+def test_a_field_of_empty_objects_is_a_column_of_nulls(tmp_path, container):
+    """Parquet has no type for them, and ``"metadata": {}`` is common."""
+    if container == "datasets":
+        pytest.importorskip("datasets")
+    row = {"prompt": "p", "response": "r", "metadata": {}}
+    (tmp_path / "pool.jsonl").write_text(f"{json.dumps(row)}\n" * 2)
+    path = read(tmp_path / "pool.jsonl").write([0, 1], tmp_path / "out", container=container)
+    again = read(path)
+    assert [example.original["metadata"] for example in again.examples()] == [None, None]
+    assert [example.response for example in again.examples()] == ["r", "r"]
+
+
+def test_empty_objects_inside_others_are_refused_in_words(tmp_path):
+    row = {"prompt": "p", "response": "r", "metadata": {"more": {}}}
+    (tmp_path / "pool.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(PoolError, match=r"Parquet cannot hold these rows .*write jsonl"):
+        read(tmp_path / "pool.jsonl").write([0], tmp_path / "out", container="parquet")
+    assert list((tmp_path / "out").iterdir()) == []

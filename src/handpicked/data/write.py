@@ -220,9 +220,25 @@ def _parquet(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: b
     if first is None:
         first = (schema or _empty()).empty_table()
     schema = schema or first.schema
-    with pq.ParquetWriter(str(path), schema, compression="zstd") as writer:
-        for group in _row_groups(_cast(table, schema) for table in itertools.chain([first], tables)):
-            writer.write_table(group)
+    groups = _row_groups(_storable(_cast(table, schema)) for table in itertools.chain([first], tables))
+    try:
+        with pq.ParquetWriter(
+            str(path), _storable(schema.empty_table()).schema, compression="zstd"
+        ) as writer:
+            for group in groups:
+                writer.write_table(group)
+    except pa.ArrowNotImplementedError as error:
+        raise PoolError(
+            f"Parquet cannot hold these rows ({str(error).splitlines()[0]}); write jsonl"
+        ) from error
+
+
+def _storable(table: pa.Table) -> pa.Table:
+    """A column of nothing but empty objects, such as ``"metadata": {}``, as nulls: Parquet has no type for it."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_struct(field.type) and field.type.num_fields == 0:
+            table = table.set_column(place, field.name, pa.nulls(table.num_rows))
+    return table
 
 
 def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -253,7 +269,7 @@ def _datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, original: 
     schema = _schema(pool) if original else found[0].schema if found else _empty()
     schema = schema.remove_metadata()
     whole = pa.concat_tables([_cast(table, schema) for table in found]) if found else schema.empty_table()
-    datasets.Dataset(whole).save_to_disk(str(path))
+    datasets.Dataset(_storable(whole)).save_to_disk(str(path))
 
 
 def _schema(pool: FilePool) -> pa.Schema:
