@@ -228,6 +228,7 @@ def test_signals_end_it_in_a_line_and_leave_nothing_half_done(tmp_path, number, 
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TMPDIR": str(scratch)},
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
         ) as process,
     ):
         scores = out / ".handpicked-unfinished" / "scores.arrow"
