@@ -14,7 +14,7 @@ from handpicked.endpoint import Budget, Endpoint, Reply, Request, Retry, all_kno
 from handpicked.errors import EndpointError, WorkerError
 from handpicked.models.load import dtype_of, identity
 from handpicked.progress import SILENT, Progress
-from handpicked.served.client import KEY
+from handpicked.served.client import KEY, Client
 from handpicked.served.options import by_vllm
 from handpicked.served.servers import ArmModel, Servers
 
@@ -83,12 +83,12 @@ class _Served:
         WorkerError as ``Servers.served`` does.
         """
         there = _At(NOWHERE, self.model.folder, settings)
-        death = None
+        client = Client(NOWHERE)
         if not all_known(requests, there, cache, self._known_as):
             served = self.servers.served(NAME, self.folder)
-            there, death = _At(f"{served.client.url}/v1", served.model, settings), served.client.death
+            there, client = _At(f"{served.client.url}/v1", served.model, settings), served.client
         try:
-            return complete(
+            replies = complete(
                 requests,
                 there,
                 cache,
@@ -99,13 +99,21 @@ class _Served:
                 known_as=self._known_as,
             )
         except EndpointError as error:
-            if death is not None and (why := death()) is not None:
-                raise WorkerError(f"{why}. What is done is kept; the same command goes on.") from error
+            _tell_of(client.death(), error)
             raise
+        if any(reply.lost for reply in replies):
+            _tell_of(client.death(), None)
+        return replies
 
     @cached_property
     def _known_as(self) -> str:
         return served_identity(self.model.model.name, self.servers.settings)
+
+
+def _tell_of(death: str | None, error: EndpointError | None) -> None:
+    """Raise WorkerError where the server has died: then that is why replies are missing."""
+    if death is not None:
+        raise WorkerError(f"{death}. What is done is kept; the same command goes on.") from error
 
 
 @dataclass(frozen=True)
