@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -227,9 +227,13 @@ def _names(scorer: PoolScorer, inputs: Mapping[str, str]) -> list[str]:
     """
 
     def plain(value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return asdict(value)
         return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
-    every = json.loads(json.dumps(asdict(scorer), default=plain))  # type: ignore[call-overload]  # a frozen dataclass, as the protocol says
+    came_later = {one.name for one in fields(scorer) if one.metadata.get("later")}  # type: ignore[arg-type]  # a frozen dataclass, as the protocol says
+    whole = {name: value for name, value in vars(scorer).items() if name not in came_later}
+    every = json.loads(json.dumps(whole, default=plain))
     return [
         f"{scorer.name}-{hashlib.sha256(json.dumps([inputs, one], sort_keys=True).encode()).hexdigest()[:12]}"
         for one in (result_settings(scorer), every)
