@@ -25,11 +25,15 @@ EXECUTION: dict[str, object] = {"execution": True}
 """Marks a field that says how the work is done and changes no result: it is in no fingerprint. For a field of
 a section (``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``).
 """
+LATER: dict[str, Any] = {"later": True}
+"""Marks a field of a dataclass that came when results were kept already: at its default, which is what they
+were made by, it is in no fingerprint.
+"""
 
 
 def result_settings(settings: Any) -> Any:
     """Settings (a section, or a dataclass or container of them) as plain JSON, without those marked
-    ``EXECUTION``, at any depth.
+    ``EXECUTION``, at any depth, and those marked ``LATER`` that are at their default.
     """
     if isinstance(settings, BaseModel) and settings.model_extra:
         plain = type(settings).model_validate(settings.model_dump(include=set(type(settings).model_fields)))
@@ -38,7 +42,12 @@ def result_settings(settings: Any) -> Any:
         listed = type(settings).model_fields.items()
         counting = [name for name, field in listed if field.json_schema_extra != EXECUTION]
     elif is_dataclass(settings) and not isinstance(settings, type):
-        counting = [one.name for one in fields(settings) if not one.metadata.get("execution")]
+        counting = [
+            one.name
+            for one in fields(settings)
+            if not one.metadata.get("execution")
+            and not (one.metadata.get("later") and getattr(settings, one.name) == one.default)
+        ]
     elif isinstance(settings, Mapping):
         return {key: result_settings(value) for key, value in settings.items()}
     elif isinstance(settings, list | tuple):

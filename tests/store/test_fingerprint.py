@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import numpy as np
 import pyarrow as pa
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ByteSize
 
 from handpicked.catalogue import GUARDS, SCORERS
 from handpicked.config import (
@@ -80,6 +80,8 @@ def another(annotation: Any, value: Any) -> Any:
         return next(changed(value, name) for name in annotation.model_fields if not execution(value, name))
     if annotation is bool:
         return not value
+    if annotation is ByteSize:
+        return "3GB"
     if annotation is str:
         return "longest:7"  # also a prefilter
     return annotation((value or 0.25) / 2) if annotation is float else (value or 1) + 1

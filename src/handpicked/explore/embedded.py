@@ -25,11 +25,13 @@ from handpicked.progress import SILENT, Progress
 from handpicked.selection.kept_scores import Content
 from handpicked.selectors.clusters import cluster
 from handpicked.selectors.embeddings import VECTORS, Embeddings
-from handpicked.selectors.vectors import BLOCK
+from handpicked.selectors.vectors import BLOCK, Runs, Vectors
 from handpicked.store import write_text
 
 Projection = Literal["pca", "umap"]
 CLUSTERS = 12
+HELD = 1 << 30
+"""Bytes of vectors that are held at a time."""
 SAMPLE = 20_000
 """Vectors that the axes are computed from; of more a seeded sample."""
 NEIGHBOURS = 10_000
@@ -97,7 +99,7 @@ def _axis(places: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _keep(file: Path, embeddings: Embeddings, method: Projection, rows: int) -> None:
-    vectors = embeddings.vectors
+    vectors = Runs(embeddings.take, np.arange(len(embeddings.rows)), embeddings.dimensions, HELD)
     share = 0.0
     places = np.full((rows, 2), np.nan)
     if method == "pca":
@@ -115,7 +117,7 @@ def _keep(file: Path, embeddings: Embeddings, method: Projection, rows: int) -> 
     aside.replace(file)
 
 
-def _pca(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+def _pca(vectors: Vectors) -> tuple[np.ndarray, float]:
     """The first two principal components (float64 [n, 2]) and their share of the variance."""
     few = np.asarray(vectors[_sample(len(vectors), SAMPLE)], np.float64)
     middle = few.mean(axis=0)

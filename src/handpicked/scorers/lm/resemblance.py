@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from handpicked.errors import ConfigError
 from handpicked.scorers.lm.round_robin import Ranked, round_robin
 from handpicked.scorers.lm.target import TargetSet
-from handpicked.scorers.lm.vectors import NO_DIRECTION, directed, unit, vectors_of, with_vectors
+from handpicked.scorers.lm.vectors import NO_DIRECTION, NumberType, directed, unit, vectors_of, with_vectors
 from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.store import write_json, writing
 from handpicked.workers import PartFiles
@@ -36,9 +36,9 @@ class Compared:
     reason: str | None = None
 
 
-def compared_table(rows: Sequence[Compared], vectors: np.ndarray) -> pa.Table:
+def compared_table(rows: Sequence[Compared], vectors: np.ndarray, stored: NumberType = "float32") -> pa.Table:
     """The table of a part. ``vectors`` are of the rows without a reason, in order; a row whose vector has no
-    direction gets that as its reason.
+    direction gets that as its reason. Those stored as float16 are made of length 1, which fits.
     """
     usable = np.array([row.reason is None for row in rows], bool)
     good = directed(vectors)
@@ -53,7 +53,8 @@ def compared_table(rows: Sequence[Compared], vectors: np.ndarray) -> pa.Table:
             "reason": pa.array(reasons, pa.string()),
         }
     )
-    return with_vectors(table, vectors[good], valued)
+    kept = vectors[good] if stored == "float32" else unit(vectors[good])
+    return with_vectors(table, kept, valued, stored)
 
 
 def targets_table(vectors: np.ndarray) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,14 +11,20 @@ BLOCK = 8192
 """Vectors looked at together."""
 
 
-def with_vectors(table: pa.Table, vectors: np.ndarray, valued: np.ndarray) -> pa.Table:
+NumberType = Literal["float32", "float16"]
+"""How the numbers of vectors are stored: in four bytes, or in two with three to four digits."""
+
+
+def with_vectors(
+    table: pa.Table, vectors: np.ndarray, valued: np.ndarray, stored: NumberType = "float32"
+) -> pa.Table:
     """The table with the column ``vector``: ``vectors`` [n, width] of the n rows that are ``valued``
-    (booleans), null of the others.
+    (booleans), null of the others. As float16 they must not be longer than 65,504.
     """
     width = vectors.shape[1]
     ends = np.cumsum(valued)
     places = pa.array(np.where(valued, ends - 1, 0), mask=~valued)
-    flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    flat = pa.array(np.ascontiguousarray(vectors, stored).reshape(-1))
     return table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, width).take(places))
 
 
@@ -24,7 +32,8 @@ def vectors_of(table: pa.Table) -> np.ndarray:
     """The vectors of a table that are not null, float32 [n, width]."""
     column = table["vector"].combine_chunks()
     width = column.type.list_size
-    return np.asarray(column.drop_null().flatten(), np.float32).reshape(-1, width)
+    numbers = column.drop_null().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(numbers, np.float32).reshape(-1, width)
 
 
 NO_DIRECTION = "the model gave no vector with a direction: it is zero, or not of finite numbers"

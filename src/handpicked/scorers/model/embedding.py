@@ -10,11 +10,11 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from handpicked.config import BUNDLED_EMBEDDER
+from handpicked.config import BUNDLED_EMBEDDER, LATER
 from handpicked.method import called
 from handpicked.models.embed import dimensions, embed, embedder, embedder_identity, tokens_read
 from handpicked.records import Better, Cost, Example, Json, Pool
-from handpicked.scorers.lm.vectors import NO_DIRECTION, directed, vectors_of, with_vectors
+from handpicked.scorers.lm.vectors import NO_DIRECTION, NumberType, directed, vectors_of, with_vectors
 from handpicked.scorers.part_scorer import PartScorer, summed
 from handpicked.scorers.pool_scorer import FACTS, write_tables
 from handpicked.scorers.scorer import Scope
@@ -47,7 +47,7 @@ class Embedding(PartScorer):
     ``both``, the default, is the prompt, a blank line and the response: two rows are alike when they ask and
     answer alike. The model reads a text up to its limit (the bundled MiniLM: 256 tokens, special ones
     included) and ignores the rest; the column ``embedding`` is the tokens that it read, ``embedding_cut``
-    those that it did not. The folder gets ``embeddings.npy`` (float32 [n, dimensions], each of length 1) and
+    those that it did not. The folder gets ``embeddings.npy`` (``stored`` [n, dimensions], each of length 1) and
     ``rows.npy`` (the pool row of each, int64, ascending). A row without text has no embedding, nor has one
     whose vector is zero or not finite.
     """
@@ -56,6 +56,10 @@ class Embedding(PartScorer):
     """Sentence embedder: ``bundled:NAME``, a folder or a hub name."""
     text: Text = "both"
     """What is embedded: the prompt, the response, or both as one text."""
+    stored: NumberType = field(default="float32", metadata={**called("vectors"), **LATER})
+    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk and moves a cosine by
+    less than 0.001.
+    """
     name: ClassVar[str] = "embedding"
     about: ClassVar[str] = (
         "a sentence embedding of each row, which the selectors by meaning need; its column is the tokens read"
@@ -97,7 +101,7 @@ class Embedding(PartScorer):
 
     def opened(self) -> EmbeddingWork:
         """See ``PartScorer``."""
-        return EmbeddingWork(self.model, self.text)
+        return EmbeddingWork(self.model, self.text, self.stored)
 
     def facts(self, noted: Sequence[Mapping[str, object]]) -> Json:
         """See ``PartScorer``: the embedder's limit in tokens, its dimensions, and how many texts it cut."""
@@ -114,7 +118,7 @@ class Embedding(PartScorer):
         count = sum(map(len, rows))
         with writing(work):
             shape = (count, facts["dimensions"])
-            kept = np.lib.format.open_memmap(work / VECTORS, "w+", np.float32, shape)
+            kept = np.lib.format.open_memmap(work / VECTORS, "w+", np.dtype(self.stored), shape)
             at = 0
             for table in files.tables():
                 vectors = vectors_of(table)
@@ -141,6 +145,7 @@ class EmbeddingWork:
 
     model: str
     text: Text
+    stored: NumberType = "float32"
 
     def read(self, section: int, examples: Sequence[Example]) -> _Read:
         """See ``RowsWork``."""
@@ -186,7 +191,7 @@ class EmbeddingWork:
             table[name] = pa.array(values, mask=~valued)
         reasons = np.where(texted, NO_DIRECTION, f"there is no text to embed ({self.text})")
         table["reason"] = pa.array(reasons.tolist(), pa.string(), mask=valued)
-        return with_vectors(pa.table(table), vectors[good], valued)
+        return with_vectors(pa.table(table), vectors[good], valued, self.stored)
 
 
 def _text(prompt: str, response: str, wanted: Text) -> str:
