@@ -164,6 +164,8 @@ def test_the_command(tiny_model, settings, tmp_path, capsys, monkeypatch):
     (line,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["winogrande"]]
     assert code == 0 and line[-1] == "2"
     assert run(*given)[0] == 2
+    code, _, err = run(*given, "--devices", "0;1", "-o", tmp_path / "new")
+    assert code == 2 and "names no device" in err and not (tmp_path / "new").exists()
     code, _, err = run(tiny_model, "--benchmark", "wino-grande", "-o", tmp_path / "out")
     assert code == 2 and "Did you mean 'winogrande'?" in err
     shutil.rmtree(tmp_path / "out")

@@ -15,7 +15,7 @@ import pytest
 from made_task import Squares, bytes_of, run
 
 from handpicked.data import cluster, read
-from handpicked.errors import ConfigError, PoolError
+from handpicked.errors import ConfigError
 from handpicked.progress import SILENT
 from handpicked.scorers.lm.likelihood import LanguageModel
 from handpicked.scorers.model.ifd import Ifd
@@ -214,31 +214,53 @@ def test_a_mistake_on_a_host_is_told_as_it_was_raised(two_nodes, tmp_path):
         run_parts(task, files, Workers("ray", made.address), SILENT)
 
 
+SCORED_THERE = """
+import sys
+from pathlib import Path
+from handpicked.data import read, text
+from handpicked.data.engine import choose
+from handpicked.errors import PoolError
+from handpicked.progress import SILENT
+from handpicked.scorers.lm.likelihood import LanguageModel
+from handpicked.scorers.model.ifd import Ifd
+from handpicked.workers import Workers
+from local_s3 import LocalS3
+address, port, model, here, theirs, written = sys.argv[1:]
+text.HOLD, Ifd.part_rows = 0, 8  # a large file: its rows do not travel
+choose("ray", address)
+pool, scorer = read("s3://pools/ray/rows.jsonl"), Ifd(LanguageModel(model))
+assert pool.shards[0].span.held is None
+def scored(name):
+    (Path(here) / name).mkdir()
+    scorer.score_on(Workers("ray", address), pool, None, Path(here) / name, SILENT)
+scored("there")
+(copy,) = Path(theirs).rglob("rows.jsonl")
+LocalS3(int(port)).put("pools/ray/rows.jsonl", Path(written).read_bytes().replace(b"yes", b"not"))
+copy.unlink()
+try: scored("changed")
+except PoolError as error: print(error)
+"""
+
+
 @pytest.mark.slow
 def test_actors_fetch_a_pool_behind_a_url_themselves_and_refuse_another(
     no_note, s3, monkeypatch, request, tmp_path, tiny_model
 ):
-    monkeypatch.setattr("handpicked.data.text.HOLD", 0)  # a large file: its rows do not travel
-    monkeypatch.setattr(Ifd, "part_rows", 8)
     rows = [{"prompt": f"say {n}", "response": "yes " * (1 + n % 5)} for n in range(32)]
-    written = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "theirs"))
+    file, theirs = tmp_path / "rows.jsonl", tmp_path / "theirs"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    s3.put("pools/ray/rows.jsonl", file.read_bytes())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(theirs))
     made, _ = request.getfixturevalue("two_nodes")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "mine"))
-    s3.put("pools/ray/rows.jsonl", written)
-    pool, scorer = read("s3://pools/ray/rows.jsonl"), Ifd(LanguageModel(str(tiny_model)))
-
-    def scores(name, workers):
-        (tmp_path / name).mkdir()
-        scorer.score_on(workers, pool, None, tmp_path / name, SILENT)
-        return (tmp_path / name / SCORES).read_bytes()
-
-    there = scores("there", Workers("ray", made.address))
-    (copy,) = (tmp_path / "theirs").rglob("rows.jsonl")
-    assert copy.read_bytes() == written
-    assert scores("here", Workers()) == there
-
-    s3.put("pools/ray/rows.jsonl", written.replace(b"yes", b"not"))
-    copy.unlink()
-    with pytest.raises(PoolError, match="no longer what it was when the pool was read: its etag was"):
-        scores("changed", Workers("ray", made.address))
+    port = s3.url.rsplit(":", 1)[1]
+    done = subprocess.run(
+        [sys.executable, "-c", SCORED_THERE, made.address, port, tiny_model, tmp_path, theirs, file],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no longer what it was when the pool was read: its etag was" in done.stdout
+    monkeypatch.setattr(Ifd, "part_rows", 8)
+    (tmp_path / "here").mkdir()
+    Ifd(LanguageModel(str(tiny_model))).score_on(Workers(), read(file), None, tmp_path / "here", SILENT)
+    assert (tmp_path / "here" / SCORES).read_bytes() == (tmp_path / "there" / SCORES).read_bytes()
