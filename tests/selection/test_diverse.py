@@ -76,7 +76,8 @@ def test_kmeans_takes_one_row_of_each_kind_and_writes_how(pool, tmp_path):
     ]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["selector"] == {
-        "name": "kmeans", "clusters": None, "take": "nearest", "measure": "tokens", "seed": 1,
+        "name": "kmeans", "clusters": None, "take": "nearest", "measure": "tokens", "sample": 256,
+        "seed": 1,
     }  # fmt: skip
     about = manifest["scores"][0]["about"]
     assert about["scorer"] == {"model": "bundled:all-minilm-l6-v2", "text": "both"}

@@ -111,6 +111,14 @@ def test_a_server_that_stumbles_is_asked_again(fault, model, tmp_path):
     assert len(vllm.asked) == len(ROWS) + 3
 
 
+def settled(vllm: LocalVllm) -> None:
+    """Wait for requests that were on their way when the work failed."""
+    count = -1
+    while count != len(vllm.asked):
+        count = len(vllm.asked)
+        time.sleep(0.5)
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -140,6 +148,7 @@ def test_what_is_done_is_kept_and_not_paid_again_when_a_server_fails_for_good(
             scored(asking, tmp_path / "work")
         assert [part.name for part in parts(tmp_path / "work")] == ["000000.arrow"]
         assert not (tmp_path / "work" / SCORES).exists()
+        settled(vllm)
         vllm.faults, vllm.complete = Faults(), plain
         vllm.asked.clear()
         there = scored(asking, tmp_path / "work")
