@@ -191,6 +191,7 @@ def test_a_vllm_that_is_not_there_is_named_before_anything_is_sent(tiny_model, t
     assert "no 'vllm' on PATH" in judge_plan(PAIRS, [by]).judges[0].missing
 
 
+@pytest.mark.slow
 def test_a_killed_judge_ends_its_server_and_pays_for_nothing_twice(tiny_model, tmp_path, command):
     """Killed by a signal that cannot be caught; then run again."""
     starts = command()

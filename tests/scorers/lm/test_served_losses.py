@@ -282,6 +282,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_command_ends_its_server_and_pays_for_nothing_twice(model, tmp_path):
     """Killed by a signal that cannot be caught, with the server that it has started; then run again."""
     rows = [{"prompt": f"say {n}", "response": f"{n} " * (5 + n % 20)} for n in range(64)]
