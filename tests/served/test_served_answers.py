@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,10 @@ def test_what_is_done_is_kept_when_a_server_fails_for_good(model, tmp_path):
         vllm.complete = fails_later
         with pytest.raises(EndpointError, match=r"HTTP 500. What is done is kept"):
             ask(tmp_path / "a.jsonl", model, None, vllm.url, prompts, short)
+        before = -1
+        while counted[0] != before:  # requests that were on their way when the work failed
+            before = counted[0]
+            time.sleep(0.5)
         del vllm.complete
         assert len(vllm.asked) == 63, "a part is 21 batches of three"
         found = ask(tmp_path / "a.jsonl", model, None, vllm.url, prompts, short)
