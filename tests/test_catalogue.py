@@ -58,7 +58,7 @@ def test_every_method_and_every_setting_says_what_it_is():
 
 def test_a_method_is_explained_with_its_settings():
     (kmeans,) = explained("kmeans")
-    assert [one.name for one in kmeans.settings] == ["clusters", "take", "measure", "seed"]
+    assert [one.name for one in kmeans.settings] == ["clusters", "take", "measure", "sample", "seed"]
     assert kmeans.settings[1].type == "nearest | random | longest"
     assert [entry.cost for entry in explained("deita-score")] == ["model forward"]
     with pytest.raises(ConfigError, match="Did you mean 'kmeans'"):
