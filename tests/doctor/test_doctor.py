@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from handpicked.data.cluster import note, standing
-from handpicked.doctor import Finding, examine, told
+from handpicked.doctor import Finding, examine, text_of
 from handpicked.doctor.devices import devices, machine_here
 from handpicked.doctor.libraries import clashes, parts
 from handpicked.doctor.places import keys_and_hub, places
@@ -123,7 +123,7 @@ def test_a_token_is_told_and_never_shown(tmp_path: Path, monkeypatch: pytest.Mon
     found = by_name(listed)
     assert found["hub token"].state == "ok" and "HF_TOKEN" in found["hub token"].detail
     assert found["hub"].state == "missing" and "HF_HUB_OFFLINE" in found["hub"].detail
-    assert "secret" not in told(listed)
+    assert "secret" not in text_of(listed)
 
 
 def test_places_name_the_folders_and_what_is_no_folder(
@@ -146,7 +146,7 @@ def test_every_shipped_experiment_is_told_for_an_assumed_machine(tmp_path: Path)
 
 
 def test_several_reasons_stand_on_lines_of_their_own() -> None:
-    listed = told(
+    listed = text_of(
         [Finding("Experiments", "a", "missing", "one\ntwo"), Finding("Experiments", "b", "ok", "three")]
     )
     assert listed.splitlines() == ["Experiments", "  What           Found", "  a     missing  one",

@@ -66,8 +66,8 @@ class Standing:
 
 def standing() -> Standing:
     """Where ``connect(None)`` would connect to. It is asked, and nothing is started."""
-    place, told = _place(None)
-    return Standing(place, told.removesuffix(" that"), None if place is None else _silent(place))
+    place, said = _place(None)
+    return Standing(place, said.removesuffix(" that"), None if place is None else _silent(place))
 
 
 def refuse_change(wanted: Runner) -> None:

@@ -13,7 +13,7 @@ from handpicked.errors import HandpickedError, first_line
 from handpicked.pages.table import table, text
 from handpicked.workers.machine import Machine
 
-__all__ = ["Finding", "examine", "told"]
+__all__ = ["Finding", "examine", "text_of"]
 
 WIDTH = 1000
 """Letters in a line: sentences are left to the terminal to wrap."""
@@ -48,11 +48,11 @@ def _experiments(machine: Machine) -> Iterator[Finding]:
             yield Finding("Experiments", name, "wrong", first_line(error))
             continue
         fetched = f"; fetches {', '.join(one.to_fetch)}" if one.to_fetch else ""
-        told = f"{one.starts}{fetched}" if one.can else "\n".join(one.missing)
-        yield Finding("Experiments", name, "ok" if one.can else "missing", told)
+        said = f"{one.starts}{fetched}" if one.can else "\n".join(one.missing)
+        yield Finding("Experiments", name, "ok" if one.can else "missing", said)
 
 
-def told(findings: Sequence[Finding]) -> str:
+def text_of(findings: Sequence[Finding]) -> str:
     """The findings for a terminal, a table for each section."""
     sections = dict.fromkeys(one.section for one in findings)
     head = ["What", "", "Found"]

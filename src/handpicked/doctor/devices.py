@@ -29,8 +29,8 @@ def devices(machine: Machine) -> Iterator[Finding]:
     """Python, the CPU, every GPU with its memory, and the processes that work starts."""
     yield found(SECTION, "python", True, f"{platform.python_version()} on {platform.platform()}")
     memory = this_machine((Device("cpu"),)).memory
-    told = f", {memory / GIB:.1f} GiB of memory" if memory else ""
-    yield found(SECTION, "CPU", True, f"{cores()} cores for this process{told}")
+    said = f", {memory / GIB:.1f} GiB of memory" if memory else ""
+    yield found(SECTION, "CPU", True, f"{cores()} cores for this process{said}")
     yield from [found(SECTION, "assumed", True, machine.name)] if machine.assumed else _gpus()
     yield found(SECTION, "processes", True, _processes(machine))
 

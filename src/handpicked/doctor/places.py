@@ -22,8 +22,8 @@ def keys_and_hub() -> Iterator[Finding]:
     from huggingface_hub import constants, get_token
 
     there = bool(os.environ.get("OPENAI_API_KEY"))
-    told = "set" if there else "not set; only needed for judges and scorers that ask an endpoint"
-    yield found("Hub and keys", "OPENAI_API_KEY", there, told)
+    said = "set" if there else "not set; only needed for judges and scorers that ask an endpoint"
+    yield found("Hub and keys", "OPENAI_API_KEY", there, said)
     offline = " and ".join(name for name in hub.OFFLINE if os.environ.get(name)) if hub.is_offline() else ""
     endpoint = masked(constants.ENDPOINT)
     yield found(
@@ -55,7 +55,7 @@ def places(folder: Path) -> Iterator[Finding]:
 def _disk(what: str, folder: Path) -> Finding:
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
-    told = f"{folder.absolute()}: {free / 2**30:.1f} GiB free"
+    said = f"{folder.absolute()}: {free / 2**30:.1f} GiB free"
     if not os.access(existing, os.W_OK):
         return Finding("Disk", what, "wrong", f"{folder.absolute()} cannot be written to")
-    return Finding("Disk", what, "ok" if free > LEAST else "wrong", told)
+    return Finding("Disk", what, "ok" if free > LEAST else "wrong", said)

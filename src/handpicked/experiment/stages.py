@@ -368,7 +368,7 @@ def reference_loss(
     engine = job.experiment.evaluate.loss_engine
 
     def make(work: Path) -> Facts:
-        told: dict[str, object] = {}
+        said: dict[str, object] = {}
         measure(
             referenced,
             trained.model,
@@ -378,9 +378,9 @@ def reference_loss(
             arm=name,
             workers=job.workers,
             progress=job.progress,
-            served=_reach(servers, name, work, told) if engine == "vllm" else None,
+            served=_reach(servers, name, work, said) if engine == "vllm" else None,
         )
-        return told
+        return said
 
     stage = job.store.stage(
         f"losses/{name}",
@@ -402,7 +402,7 @@ def generate(
     def make(work: Path) -> Facts:
         from handpicked.generate import generate as answer
 
-        told: dict[str, object] = {}
+        said: dict[str, object] = {}
         answer(
             test_prompts,
             trained.model,
@@ -413,9 +413,9 @@ def generate(
             arm=name,
             workers=job.workers,
             progress=job.progress,
-            served=_reach(servers, name, work, told),
+            served=_reach(servers, name, work, said),
         )
-        return told
+        return said
 
     stage = job.store.stage(
         f"answers/{name}",
@@ -429,15 +429,15 @@ def generate(
 
 
 def _reach(
-    servers: Servers | None, name: str, work: Path, told: dict[str, object]
+    servers: Servers | None, name: str, work: Path, said: dict[str, object]
 ) -> Callable[[], Served] | None:
-    """Reaches the arm's server, and notes vLLM's release in ``told``; None where there is no server."""
+    """Reaches the arm's server, and notes vLLM's release in ``said``; None where there is no server."""
     if servers is None:
         return None
 
     def reach() -> Served:
         served = servers.served(name, work)
-        told["vllm"] = served.version
+        said["vllm"] = served.version
         return served
 
     return reach

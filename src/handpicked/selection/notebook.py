@@ -56,7 +56,7 @@ def shown(selection: Selection) -> str:
     """The selection as HTML that holds no script; every text of the data is escaped."""
     counts = [(part.reason, part.rows) for part in selection.summary.dropped]
     return _template().render(
-        told=repr(selection)[1:-1],
+        said=repr(selection)[1:-1],
         reasons=sorted(counts, key=lambda one: -one[1]),
         rejections=[(part.reason, part.rows) for part in selection.summary.rejections],
         lengths=_lengths(selection),

@@ -33,7 +33,7 @@ PAUSES = (1.0, 2.0, 4.0)
 @dataclass(frozen=True)
 class Card:
     """A model that a server offers: its name, the folder or name on the hub it comes from, and its context in
-    tokens (None: not told).
+    tokens (None: not said).
     """
 
     name: str

@@ -34,8 +34,8 @@ def log_probabilities(
 
 
 def _of_row(served: Served, row: Sequence[int], choice: dict[str, Any]) -> list[float | None]:
-    told = choice.get("prompt_logprobs")
-    if not isinstance(told, list) or len(told) != len(row):
+    said = choice.get("prompt_logprobs")
+    if not isinstance(said, list) or len(said) != len(row):
         raise EndpointError(
             f"vLLM at {served.client.url} gave no log-probabilities for a prompt of {len(row)} tokens: is it "
             "another server, or an old release?"
@@ -43,7 +43,7 @@ def _of_row(served: Served, row: Sequence[int], choice: dict[str, Any]) -> list[
     try:
         return [
             None,
-            *(float(one[str(token)]["logprob"]) for token, one in zip(row[1:], told[1:], strict=True)),
+            *(float(one[str(token)]["logprob"]) for token, one in zip(row[1:], said[1:], strict=True)),
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise EndpointError(
@@ -57,8 +57,8 @@ def row_losses(
     """The mean loss, in nats, over each row's labelled tokens."""
     found = log_probabilities(served, [row.ids for row in rows], step)
     return [
-        -_mean([value for value, label in zip(told, row.labels, strict=True) if label != IGNORED])
-        for told, row in zip(found, rows, strict=True)
+        -_mean([value for value, label in zip(said, row.labels, strict=True) if label != IGNORED])
+        for said, row in zip(found, rows, strict=True)
     ]
 
 

@@ -43,9 +43,9 @@ class ServedPasses:
             tokenized.response_alone(place, self.beginning) if alone else tokenized.tokens(place)
             for place, alone in passes
         ]
-        told = self._asked([ids.tolist() for ids, _ in lines], len(tokenized.rows), step)
+        said = self._asked([ids.tolist() for ids, _ in lines], len(tokenized.rows), step)
         done = {}
-        for (place, alone), (_, scored), values in zip(passes, lines, told, strict=True):
+        for (place, alone), (_, scored), values in zip(passes, lines, said, strict=True):
             row = int(tokenized.rows[place])
             done[row, alone, 0] = Pass(row, alone, _mean(values, scored))
         return Losses(tokenized, done, self.alone, self._facts(tokenized, lines))
