@@ -115,7 +115,7 @@ def test_one_run_scores_answers_and_judges_by_servers_that_are_gone_afterwards(
         judges=[{"name": "scores", "model": str(tiny_model), "server": "auto", "force": True}],
     ).model_dump()
     score = {"engine": "vllm", "model": str(tiny_model)}
-    asked["arms"] = {"base": {"by": "none"}, "ifd": {"by": "ifd", "size": 2, "score": score}}
+    asked["arms"] = {"base": {"by": "none"}, "ifd": {"by": "ifd", "size": 1, "score": score}}
     out, starts = tmp_path / "run", tmp_path / "bin" / "starts"
     run(Experiment.model_validate(asked), out, until="judge")
     for line in starts.read_text().splitlines():

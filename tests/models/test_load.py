@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,7 @@ def test_what_is_not_cached_is_asked_for_by_its_branch(cached_hub, tiny_model, m
         commit = cached_hub(name, tiny_model)
         return str(Path(constants.HF_HUB_CACHE) / "models--made--new" / "snapshots" / commit / file)
 
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: None)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     settings = ModelSettings(name="made/new")
@@ -198,3 +200,17 @@ def test_the_number_type_can_be_asked_for(tiny_model: Path):
     assert dtype_of(ModelSettings(name=str(tiny_model))) in (
         [torch.float32] if on_cpu else [torch.float32, torch.bfloat16]
     )
+
+
+def test_no_network_is_said_at_once(monkeypatch):
+    """The hub's client alone tries for half a minute."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    began = time.monotonic()
+    with pytest.raises(MissingPart, match=r"the hub did not give its config\.json: .*connection"):
+        hub_commit(ModelSettings(name="some/model"))
+    assert time.monotonic() - began < 10

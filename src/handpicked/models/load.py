@@ -227,7 +227,7 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
     Fetched by its branch, so that the cache records the branch's commit for use without the hub.
     """
     try:
-        from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+        from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
     except ImportError:
         raise MissingPart("Models need torch and transformers: pip install 'handpicked[lm]'") from None
 
@@ -241,10 +241,12 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
                 f"{name}), and HF_HUB_OFFLINE is "
                 "set. Download it on a machine with the hub, or give a folder."
             )
+        # Without a network this fails at once, where the download itself would try for half a minute.
+        HfApi().model_info(settings.name, revision=settings.revision)
         return Path(hf_hub_download(settings.name, name, revision=settings.revision))
     except hub_errors() as error:
         raise MissingPart(
             f"The model '{settings.name}' is not a folder here, is not cached, and "
             f"the hub did not give its {name}: "
-            f"{first_line(error)} Check the name and the connection, or give a folder."
+            f"{first_line(error).rstrip('.')}. Check the name and the connection, or give a folder."
         ) from error
