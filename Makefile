@@ -19,7 +19,7 @@ test-all: $(VENV)/dev-ready ## also the tests that take minutes
 	$(PY) -m pytest
 
 test-minimum: $(MINIMUM)/minimum-ready ## the tests of `make test` with the oldest libraries that pyproject.toml allows
-	HANDPICKED_MINIMUM=1 $(MINIMUM)/bin/python -m pytest -m "not slow"
+	HANDPICKED_MINIMUM=1 $(MINIMUM)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 lint: $(VENV)/dev-ready ## style, types, and which stage may import which
 	$(PY) -m ruff check .

@@ -116,7 +116,7 @@ def at_hand(tmp_path_factory, tiny_model):
             if field in ("score", "refine"):
                 return {**value, "base_url": url}
             if field == "judges":
-                served = {"model": str(tiny_model)}
+                served = {"model": str(tiny_model), "force": True}  # it is the model under test too
                 return [
                     {**started(judge), **(served if "server" in judge else {"base_url": url})}
                     for judge in value
