@@ -183,7 +183,7 @@ def _decoded(file: pq.ParquetFile, groups: range, columns: Sequence[str] | None)
         first = next(
             file.iter_batches(rows, row_groups=[groups[0]], columns=columns, use_threads=False), None
         )
-        found = 0 if first is None else first.nbytes // max(first.num_rows, 1)
+        found = 0 if first is None else arrowtypes.size_of(first) // max(first.num_rows, 1)
     return found
 
 
@@ -201,7 +201,7 @@ def _arrow(
         for batch in batches:
             _check(batch)
             chosen = arrowtypes.cast(batch if present is None else batch.select(present), schema)
-            size = max(1, min(ROWS, BATCH_BYTES * batch.num_rows // max(batch.nbytes, 1)))
+            size = max(1, min(ROWS, BATCH_BYTES * chosen.num_rows // max(chosen.nbytes, 1)))
             for begin in range(0, chosen.num_rows, size):
                 yield chosen.slice(begin, size)
 

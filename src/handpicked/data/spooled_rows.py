@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from handpicked.data import arrowtypes
 from handpicked.data.columnar import BATCH_BYTES, ROWS
 from handpicked.data.write import finite, json_line
 from handpicked.errors import PoolError, first_line
@@ -58,7 +59,7 @@ def write_tables(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch
             writer.write_table(pa.Table.from_batches(list(held), schema), max_chunksize=ROWS)
             return file
         for batch in held:
-            size = max(1, min(ROWS, BATCH_BYTES * batch.num_rows // max(batch.nbytes, 1)))
+            size = max(1, min(ROWS, BATCH_BYTES * batch.num_rows // max(arrowtypes.size_of(batch), 1)))
             for begin in range(0, batch.num_rows, size):
                 writer.write_batch(batch.slice(begin, size))
     return file

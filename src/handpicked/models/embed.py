@@ -132,6 +132,7 @@ def embedder(name: str) -> SentenceTransformer:
     commit = None if place != name or is_folder(name) else _hub_commit(name)
     if commit is None:
         check_modules(Path(place).expanduser(), name)
+    _refuse_own_code(name)
     with quiet(), without_pickles(f"The embedder '{name}'"):
         try:
             return SentenceTransformer(place, revision=commit, model_kwargs={"use_safetensors": True})
@@ -143,6 +144,18 @@ def embedder(name: str) -> SentenceTransformer:
             raise MissingPart(
                 f"The embedding model '{name}' cannot be loaded: {first_line(error)}"
             ) from error
+
+
+def _refuse_own_code(name: str) -> None:
+    """Sentence-transformers before 6 imports modules that lie in the model's own folder, trusted or not."""
+    modules = _about(name, "modules.json")
+    for module in modules if isinstance(modules, list) else []:
+        kind = module.get("type") if isinstance(module, dict) else None
+        if not str(kind).startswith("sentence_transformers."):
+            raise MissingPart(
+                f"The embedding model '{name}' cannot be loaded: its module {kind!r} is code of its own, which "
+                "is not run. Take a model whose modules are those of sentence-transformers."
+            )
 
 
 def _hub_commit(name: str) -> str:
