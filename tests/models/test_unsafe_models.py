@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from handpicked.config import ModelSettings
-from handpicked.errors import ConfigError, HandpickedError
+from handpicked.errors import ConfigError, HandpickedError, MissingPart
 from handpicked.models.embed import embed, embedder
 from handpicked.models.load import load_model, load_tokenizer, resolve
+from handpicked.models.own_code import without_own_code
 from handpicked.models.pickles import checked_adapter
 
 pytest.importorskip("transformers", reason="needs the train extra")
@@ -220,3 +221,17 @@ def test_an_embedder_with_modules_of_its_own_is_one_line(small_embedder: Path, t
         embed(["a"], str(folder))
     one_line(raised)
     assert not (tmp_path / "ran").exists()
+
+
+def test_no_library_may_import_a_class_from_a_models_folder(tmp_path: Path, monkeypatch):
+    """Also where the library asks for no trust, as sentence-transformers before 6."""
+    from transformers import dynamic_module_utils
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
+    wanted = ("evil.Own", str(tmp_path))
+    says = "The embedder 'x' cannot be loaded: its class 'Own' is code of its own"
+    with pytest.raises(MissingPart, match=says), without_own_code("The embedder 'x'"):
+        dynamic_module_utils.get_class_from_dynamic_module(*wanted)
+    assert not (tmp_path / "ran").exists()
+    assert dynamic_module_utils.get_class_from_dynamic_module(*wanted).__name__ == "Own", "only within it"

@@ -17,6 +17,7 @@ from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.models.bundled import PREFIX, bundled_folder
 from handpicked.models.digest import MODEL_FILES, sha256_of_file
 from handpicked.models.load import UNREADABLE, hub_file, is_folder
+from handpicked.models.own_code import without_own_code
 from handpicked.models.pickles import check_modules, without_pickles
 from handpicked.models.quiet import quiet
 
@@ -132,8 +133,8 @@ def embedder(name: str) -> SentenceTransformer:
     commit = None if place != name or is_folder(name) else _hub_commit(name)
     if commit is None:
         check_modules(Path(place).expanduser(), name)
-    _refuse_own_code(name)
-    with quiet(), without_pickles(f"The embedder '{name}'"):
+    what = f"The embedder '{name}'"
+    with quiet(), without_pickles(what), without_own_code(what):
         try:
             return SentenceTransformer(place, revision=commit, model_kwargs={"use_safetensors": True})
         except (
@@ -144,18 +145,6 @@ def embedder(name: str) -> SentenceTransformer:
             raise MissingPart(
                 f"The embedding model '{name}' cannot be loaded: {first_line(error)}"
             ) from error
-
-
-def _refuse_own_code(name: str) -> None:
-    """Sentence-transformers before 6 imports modules that lie in the model's own folder, trusted or not."""
-    modules = _about(name, "modules.json")
-    for module in modules if isinstance(modules, list) else []:
-        kind = module.get("type") if isinstance(module, dict) else None
-        if not str(kind).startswith("sentence_transformers."):
-            raise MissingPart(
-                f"The embedding model '{name}' cannot be loaded: its module {kind!r} is code of its own, which "
-                "is not run. Take a model whose modules are those of sentence-transformers."
-            )
 
 
 def _hub_commit(name: str) -> str:
