@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -255,6 +255,24 @@ def write_command(folder: Path, **faults: object) -> Path:
     )
     command.chmod(0o755)
     return command
+
+
+def gone(process: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    state = Path(f"/proc/{process}/stat")
+    return state.is_file() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def settled(count: Callable[[], int]) -> None:
+    """Wait for requests that were on their way when the work failed: until none is counted for half a second."""
+    before = -1
+    while (now := count()) != before:
+        before = now
+        time.sleep(0.5)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from handpicked.models.load import load_tokenizer
 from handpicked.models.template import load_template
 from handpicked.records import Message, Prompt
 from handpicked.served import ArmModel, Served, Servers, client
-from local_vllm import Faults, LocalVllm, running
+from local_vllm import Faults, LocalVllm, running, settled
 
 pytest.importorskip("peft", reason="needs the train extra")
 
@@ -124,10 +123,7 @@ def test_what_is_done_is_kept_when_a_server_fails_for_good(model, tmp_path):
         vllm.complete = fails_later
         with pytest.raises(EndpointError, match=r"HTTP 500. What is done is kept"):
             ask(tmp_path / "a.jsonl", model, None, vllm.url, prompts, short)
-        before = -1
-        while counted[0] != before:  # requests that were on their way when the work failed
-            before = counted[0]
-            time.sleep(0.5)
+        settled(lambda: counted[0])
         del vllm.complete
         assert len(vllm.asked) == 63, "a part is 21 batches of three"
         found = ask(tmp_path / "a.jsonl", model, None, vllm.url, prompts, short)

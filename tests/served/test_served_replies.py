@@ -25,7 +25,7 @@ from handpicked.scorers.pool_scorer import SCORES, read_scores
 from handpicked.selection.methods import scorers_for
 from handpicked.served import client
 from handpicked.settings import score_settings
-from local_vllm import write_command
+from local_vllm import gone, write_command
 from memory_pool import MemoryPool
 
 PAIRS = [Pair(f"p{i}", f"Why {i}?", "x", "y", "because " * (i + 1), f"so {i}", "set") for i in range(6)]
@@ -47,14 +47,6 @@ def command(tmp_path, monkeypatch):
 
 def processes(starts: Path) -> list[int]:
     return [int(line.split()[0]) for line in starts.read_text().splitlines()] if starts.exists() else []
-
-
-def gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def asked(log: Path) -> list[int]:

@@ -21,7 +21,7 @@ from handpicked.records import Message, Prompt
 from handpicked.served import ArmModel, Servers
 from handpicked.served.options import counting_options
 from handpicked.served.process import program
-from local_vllm import write_command
+from local_vllm import gone, write_command
 
 pytest.importorskip("peft", reason="needs the train extra")
 PROMPTS = [Prompt(f"q{i}", (Message("user", str(i)),), "test") for i in range(4)]
@@ -47,15 +47,6 @@ def answered(servers: Servers, name: str, out: Path, prompts=PROMPTS):
         prompts, arm.model, arm.adapter, servers.settings, "auto", out / "a.jsonl", arm=name,
         served=lambda: servers.served(name, out),
     )  # fmt: skip
-
-
-def gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    state = Path(f"/proc/{process}/stat")
-    return state.is_file() and state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def soon(true, seconds: float = 30.0) -> bool:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +26,7 @@ from handpicked.selection.methods import scorers_for
 from handpicked.served import client
 from handpicked.settings import score_settings
 from handpicked.store import read_json
-from local_vllm import Faults, LocalVllm, running, write_command
+from local_vllm import Faults, LocalVllm, gone, running, settled, write_command
 from made_examples import parts
 from memory_pool import MemoryPool
 
@@ -111,14 +110,6 @@ def test_a_server_that_stumbles_is_asked_again(fault, model, tmp_path):
     assert len(vllm.asked) == len(ROWS) + 3
 
 
-def settled(vllm: LocalVllm) -> None:
-    """Wait for requests that were on their way when the work failed."""
-    count = -1
-    while count != len(vllm.asked):
-        count = len(vllm.asked)
-        time.sleep(0.5)
-
-
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -148,7 +139,7 @@ def test_what_is_done_is_kept_and_not_paid_again_when_a_server_fails_for_good(
             scored(asking, tmp_path / "work")
         assert [part.name for part in parts(tmp_path / "work")] == ["000000.arrow"]
         assert not (tmp_path / "work" / SCORES).exists()
-        settled(vllm)
+        settled(lambda: len(vllm.asked))
         vllm.faults, vllm.complete = Faults(), plain
         vllm.asked.clear()
         there = scored(asking, tmp_path / "work")
@@ -262,14 +253,6 @@ def test_the_estimate_says_who_computes(model):
     assert "by a vLLM server that is started here" in made(model=model, engine="vllm").estimate(pool, None)
     at = made(model=model, engine="vllm", server="http://gpu:8000").estimate(pool, None)
     assert "by vLLM at http://gpu:8000" in at and "10 rows" in at
-
-
-def gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 COMMAND = """
