@@ -74,8 +74,8 @@ def run(
     read. A stage runs again where its inputs, settings or versions have changed; ``keep_versions`` keeps
     results of other versions of methods and libraries. ``until`` stops after a stage; ``only`` restricts
     selecting, training and generating to some arms; ``devices`` names the devices for training, scoring,
-    generation and benchmarks (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for the user's mistakes, before any work
-    starts where they can be found by then.
+    generation and benchmarks (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for the user's mistakes,
+    before any work starts where they can be found by then.
     """
     if not isinstance(experiment, Experiment):
         experiment = checked(experiment, devices=devices)

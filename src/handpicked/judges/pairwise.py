@@ -46,7 +46,8 @@ def judge(
     With ``settings.server`` a vLLM server is started where replies are missing; its log is beside ``out_file``.
 
     Raises ConfigError for a bad judge, or one that is a model under test (unless ``force``); MissingPart and
-    EndpointError as ``endpoint.complete`` does, WorkerError where a server dies; NotYet while a batch is being worked on (``settings.batch``).
+    EndpointError as ``endpoint.complete`` does, WorkerError where a server dies; NotYet while a batch is being
+    worked on (``settings.batch``).
     """
     folder = load_judge(settings.name)
     known = {_key(one): one for one in earlier if not one.lost}

@@ -55,8 +55,8 @@ class SelectionPlan:
 
     ``texts`` are scorers that go with the pool's batches, ``fields`` columns of the pool itself, ``scorers``
     those that need a model, an endpoint or a target set. ``part`` is what of a response the selector's
-    scorers of texts read. ``memory`` (bytes) is what the selector may take. ``settings`` are those of the user's settings that a result depends on, ``files``
-    the sha256 of the user's own files of methods.
+    scorers of texts read. ``memory`` (bytes) is what the selector may take. ``settings`` are those of the
+    user's settings that a result depends on, ``files`` the sha256 of the user's own files of methods.
     """
 
     pool: Pool

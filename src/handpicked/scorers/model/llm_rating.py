@@ -69,7 +69,9 @@ class LLMRating(PoolScorer):
     the address and the whole payload.
 
     With ``server: auto`` vLLM serves the model here for as long as ratings are missing, and the replies are
-    kept under the model's content. A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
+    kept under the model's content.
+
+    A reply that holds no clear rating gives null with the reason (``rating.read_rating``); it is kept in
     ``replies.jsonl`` of the work folder like every other. A request that was lost (no reply, for a reason
     that may pass) is null too, counted among the facts and sent again by the same command. Texts above
     ``max_chars`` characters are cut at their end, which the second column counts.
