@@ -98,7 +98,7 @@ def scores(pool: Path, out: Path, rng: np.random.Generator, rows: int) -> None:
 
 def measure(folder: Path) -> None:
     from handpicked.explore import Wanted, open_wanted, site_of
-    from handpicked.local_page import LocalServer
+    from handpicked.pages.local_page import LocalServer
 
     wanted = Wanted((str(folder),))
     began = time.perf_counter()

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
 
-from handpicked.parts import Part
+from handpicked.records.response_parts import Part
 
 Measure = Literal["tokens", "nltk", "words", "chars"]
 BUNDLED_LM = "bundled:smollm2-135m-instruct"

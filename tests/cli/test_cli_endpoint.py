@@ -9,8 +9,8 @@ from test_cli import handpicked
 
 from handpicked.config import RefineSettings
 from handpicked.errors import EndpointError
+from handpicked.experiment.refine import rewrite
 from handpicked.records import Example, Message
-from handpicked.refine import rewrite
 from local_endpoint import Act, local_endpoint
 
 KEY = "sk-terminal-0123456789"

@@ -9,8 +9,8 @@ import pytest
 from handpicked.data import read, templated
 from handpicked.data.formats import thought_and_answer_of
 from handpicked.errors import PoolError
-from handpicked.parts import thought_and_answer
 from handpicked.records import ToolCall
+from handpicked.records.response_parts import thought_and_answer
 
 Q, A, S = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, "be good"
 PLAIN = [("user", "q"), ("assistant", "a")]

@@ -21,7 +21,7 @@ import pytest
 from made_explored import HOSTILE, alpaca, chat, run, selection, write
 
 from handpicked.explore import Wanted, open_wanted, serve, site_of
-from handpicked.local_page import LocalServer
+from handpicked.pages.local_page import LocalServer
 from made_folder import judged_folder
 
 PAGE = Path(__file__).parents[2] / "src/handpicked/explore/page"

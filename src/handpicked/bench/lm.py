@@ -18,8 +18,8 @@ from handpicked.endpoint.request import authorization_of, base_url_of, url_of
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.sandbox import dated
+from handpicked.models.served.lora import rank_limit
 from handpicked.models.template import load_template
-from handpicked.served.lora import rank_limit
 
 UNKNOWN_LENGTH = 10**9
 """transformers gives a tokenizer that knows no length one beyond this."""

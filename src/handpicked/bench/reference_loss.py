@@ -18,11 +18,11 @@ from handpicked.config import ModelSettings
 from handpicked.errors import Refused
 from handpicked.models.head import IGNORED, label_losses
 from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.served import Served
+from handpicked.models.served.logprobs import row_losses as served_losses
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Message, Prompt
-from handpicked.served import Served
-from handpicked.served.logprobs import row_losses as served_losses
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import THIS_MACHINE, THIS_PROCESS, Part, Work, Workers
 from handpicked.workers.records import records_of

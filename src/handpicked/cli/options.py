@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from handpicked.parts import Part
 from handpicked.records import Turns
+from handpicked.records.response_parts import Part
 
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the results.")]

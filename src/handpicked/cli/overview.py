@@ -49,7 +49,7 @@ def methods(
 
 def doctor(assume: Assume = None, as_json: Json = False) -> None:
     """What this machine can run: devices, parts, versions that clash, hub, keys, disk, experiments."""
-    from handpicked.doctor import examine, text_of
+    from handpicked.experiment.doctor import examine, text_of
 
     findings = examine(Path("runs"), assume)
     print(json.dumps([asdict(finding) for finding in findings]) if as_json else text_of(findings))

@@ -21,7 +21,7 @@ from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
 from handpicked.data.turn_columns import pair_roles, pair_tool_turns
 from handpicked.data.turns import BLANK
-from handpicked.parts import MARKED, thought_and_answer
+from handpicked.records.response_parts import MARKED, thought_and_answer
 
 
 def bulk_batch(

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from handpicked.data.container import is_data
+from handpicked.data.safe_yaml import checked
 from handpicked.errors import PoolError, did_you_mean
-from handpicked.safe_yaml import checked
 
 CARD = "README.md"
 SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?=[-_.]|$)", re.IGNORECASE)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from handpicked.parts import thought_and_answer
 from handpicked.records import Message, ToolCall
+from handpicked.records.response_parts import thought_and_answer
 
 Turn = Mapping[str, object]
 

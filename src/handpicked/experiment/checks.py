@@ -16,11 +16,12 @@ from handpicked.errors import ConfigError, HandpickedError, MissingPart, PoolErr
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import read_pool
 from handpicked.experiment.launching import missing_for_training
+from handpicked.experiment.refine import load_prompt
 from handpicked.experiment.serving import missing_for_serving, serving_mistakes
 from handpicked.judges import load_judge
 from handpicked.models.load import load_tokenizer, resolve
+from handpicked.models.served.mistakes import missing_server
 from handpicked.models.template import SHIPPED, own_templates
-from handpicked.refine import load_prompt
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import plan_guards
 from handpicked.selection.kept_scores import prefilter_of
@@ -33,7 +34,6 @@ from handpicked.selection.methods import (
     scorers_for,
     selector_for,
 )
-from handpicked.served.mistakes import missing_server
 
 Mistakes = list[tuple[Location, str]]
 

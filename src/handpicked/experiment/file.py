@@ -14,11 +14,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from handpicked.config import Experiment, PromptSettings
+from handpicked.data.safe_yaml import checked
 from handpicked.errors import ConfigError, did_you_mean, first_line
 from handpicked.experiment import lineup as arms
 from handpicked.experiment.places import beside, experiment_file
 from handpicked.records import Json
-from handpicked.safe_yaml import checked
 
 Location = tuple[str | int, ...]
 

@@ -13,8 +13,8 @@ from handpicked.errors import ConfigError, HandpickedError
 from handpicked.experiment import speeds
 from handpicked.judges import judge_label, load_judge, runs_here
 from handpicked.judges.ask import all_requests
+from handpicked.models.served.mistakes import endpoint_mistakes, missing_server
 from handpicked.records import Pair
-from handpicked.served.mistakes import endpoint_mistakes, missing_server
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 from yaml import YAMLError
 
 from handpicked.config import Experiment, TrainSettings
+from handpicked.data.safe_yaml import checked
 from handpicked.errors import did_you_mean, first_line
 from handpicked.experiment.file import Location
-from handpicked.safe_yaml import checked
 from handpicked.train.fit import even_ranks
 from handpicked.train.launch import LAUNCHES
 from handpicked.workers.machine import Machine

@@ -9,10 +9,10 @@ from handpicked.config import Experiment
 from handpicked.experiment import stages
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import Job, Measured, Trained
+from handpicked.models.served import ArmModel, Servers
+from handpicked.models.served.mistakes import endpoint_mistakes, missing_server, server_mistakes
+from handpicked.models.served.process import HOW
 from handpicked.records import Completion, Json, Prompt
-from handpicked.served import ArmModel, Servers
-from handpicked.served.mistakes import endpoint_mistakes, missing_server, server_mistakes
-from handpicked.served.process import HOW
 from handpicked.workers.devices import visible
 
 Losses = dict[str, Measured[Json] | None]

@@ -44,17 +44,17 @@ from handpicked.experiment.job import (
     split,
 )
 from handpicked.experiment.references import references
+from handpicked.experiment.refine import estimated, load_prompt, rewrite
 from handpicked.experiment.rendered import refusals, templates
 from handpicked.judges import judge as decide
 from handpicked.judges import load_judge, read_verdicts, runs_here
+from handpicked.models.served import Served, Servers
+from handpicked.models.served.options import counting_options
+from handpicked.models.served.replies import served_identity
 from handpicked.records import Completion, Example, Json, Pair, Pool, Prompt, Verdict, messages_id, to_json
-from handpicked.refine import estimated, load_prompt, rewrite
 from handpicked.selection.choice import pick_by, scores_for
 from handpicked.selection.execution import Execution
 from handpicked.selection.plan import plan_selection
-from handpicked.served import Served, Servers
-from handpicked.served.options import counting_options
-from handpicked.served.replies import served_identity
 from handpicked.store import LOST, Facts, digest, write_text
 from handpicked.store.versions import EMBEDDER, LANGUAGE_MODEL, Versions
 from handpicked.train import TrainResult

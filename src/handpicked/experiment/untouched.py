@@ -19,7 +19,7 @@ from handpicked.experiment.planned_arm import (
     row_costs,
     stays_untouched,
 )
-from handpicked.rounding import share_of
+from handpicked.selection.rounding import share_of
 from handpicked.train.schedule import LEAST_RATE_SUM
 from handpicked.workers.machine import CPU
 

@@ -7,7 +7,7 @@ from importlib import resources
 
 from handpicked.explore.opened import Opened
 from handpicked.explore.session import Session
-from handpicked.local_page import LocalServer, Site, serve_in_browser, until_ctrl_c
+from handpicked.pages.local_page import LocalServer, Site, serve_in_browser, until_ctrl_c
 
 
 def site_of(opened: Opened) -> Site:

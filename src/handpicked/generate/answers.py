@@ -18,10 +18,10 @@ import pyarrow as pa
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import ConfigError, Refused
 from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.served import Served
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Completion, Prompt
-from handpicked.served import Served
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import THIS_MACHINE, THIS_PROCESS, Part, Work, Workers
 from handpicked.workers.records import records_of

@@ -18,8 +18,8 @@ from handpicked.generate.answers import (
     refuse_long,
 )
 from handpicked.models.generation import end_tokens
+from handpicked.models.served import Served
 from handpicked.models.template import Template
-from handpicked.served import Served
 from handpicked.workers import Part
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from handpicked.errors import MissingPart
 from handpicked.generate.answers import Engine, GenerationRequest, refuse_long
 from handpicked.models.load import dtype_of, pinned, resolve
 from handpicked.models.pickles import checked_adapter
+from handpicked.models.served.process import HOW
 from handpicked.models.template import Template
-from handpicked.served.process import HOW
 
 
 def vllm_engine(

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.guards.lint import Lint, found_in
-from handpicked.parts import MARKED, is_empty_thought
 from handpicked.records import Cost
+from handpicked.records.response_parts import MARKED, is_empty_thought
 
 
 @dataclass(frozen=True)

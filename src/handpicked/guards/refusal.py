@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from handpicked.errors import ConfigError
 from handpicked.guards.lint import Lint, found_in
-from handpicked.parts import thought_and_answer
 from handpicked.records import Cost
+from handpicked.records.response_parts import thought_and_answer
 
 SHIPPED = Path(__file__).with_name("refusal.txt")
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.guards.lint import Lint, found_in
-from handpicked.parts import MARKS, unpaired_mark
 from handpicked.records import Cost
+from handpicked.records.response_parts import MARKS, unpaired_mark
 
 
 @dataclass(frozen=True)

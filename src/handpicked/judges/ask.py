@@ -14,9 +14,9 @@ from handpicked.judges.local import local_replies, runs_here
 from handpicked.judges.outcome import mirrored
 from handpicked.judges.parse import Reading, preference, read_grade, read_letters, read_scores, read_verdict
 from handpicked.judges.prompt import cut, request_for
+from handpicked.models.served.replies import replies_from
 from handpicked.progress import Progress
 from handpicked.records import Pair, Review
-from handpicked.served.replies import replies_from
 
 ORDERS: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
 

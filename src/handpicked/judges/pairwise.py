@@ -16,9 +16,9 @@ from handpicked.judges.local import runs_here
 from handpicked.judges.outcome import verdict
 from handpicked.judges.similarity import similarity_reviews
 from handpicked.judges.stored import write_verdicts
+from handpicked.models.served.mistakes import endpoint_mistakes
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pair, Verdict
-from handpicked.served.mistakes import endpoint_mistakes
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from handpicked.config import SelectSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError
 from handpicked.records import Pool, SelectionSummary, Turns
-from handpicked.rounding import share_of
 from handpicked.selection.execution import Execution
 from handpicked.selection.guarded import Guarded
 from handpicked.selection.guards import GuardEntry
@@ -23,6 +22,7 @@ from handpicked.selection.memory import check_memory
 from handpicked.selection.plan import SelectionPlan, plan_for, plan_selection
 from handpicked.selection.reasons import none_left, none_readable, reasons_of
 from handpicked.selection.result import Form, Selection
+from handpicked.selection.rounding import share_of
 from handpicked.selection.scores import score_pool
 from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.embeddings import EMBEDDING, Embeddings

@@ -25,13 +25,13 @@ from handpicked.errors import ConfigError, did_you_mean
 from handpicked.models.bundled import cache_folder
 from handpicked.progress import Progress
 from handpicked.records import Pool
-from handpicked.rounding import share_of
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason
 from handpicked.selection.described import described
 from handpicked.selection.execution import Execution
 from handpicked.selection.methods import selector_for, text_scorer
+from handpicked.selection.rounding import share_of
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.random import Random
 from handpicked.selectors.selector import Scores

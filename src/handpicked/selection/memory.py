@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from handpicked.rounding import share_of
 from handpicked.scorers.model.embedding import Embedding
 from handpicked.selection.plan import SelectionPlan
+from handpicked.selection.rounding import share_of
 from handpicked.selectors.embeddings import afford
 
 

@@ -14,8 +14,8 @@ from handpicked.data import read
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.guards.guard import Guard
 from handpicked.method import make, settings_of
-from handpicked.parts import Part
 from handpicked.records import Turns
+from handpicked.records.response_parts import Part
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.of_part import of_part

@@ -16,9 +16,8 @@ from handpicked.config import ScoreSettings, SelectSettings
 from handpicked.errors import ConfigError
 from handpicked.guards.guard import Guard
 from handpicked.method import settings_of
-from handpicked.parts import Part
 from handpicked.records import Pool, Turns
-from handpicked.rounding import share_of
+from handpicked.records.response_parts import Part
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
@@ -36,6 +35,7 @@ from handpicked.selection.methods import (
     scorers_for,
     selector_for,
 )
+from handpicked.selection.rounding import share_of
 from handpicked.selection.scores import score_pool
 from handpicked.selectors.embeddings import EMBEDDING
 from handpicked.selectors.selector import Selector

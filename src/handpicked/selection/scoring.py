@@ -19,8 +19,8 @@ from handpicked.catalogue import SCORERS, is_file
 from handpicked.config import ScoreSettings
 from handpicked.data import read
 from handpicked.errors import ConfigError, PoolError, did_you_mean
-from handpicked.parts import Part
 from handpicked.records import Pool
+from handpicked.records.response_parts import Part
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 from handpicked.scorers.stored import Stored, StoredReason

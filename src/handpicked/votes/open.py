@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
-from handpicked.local_page import serve_in_browser, until_ctrl_c
+from handpicked.pages.local_page import serve_in_browser, until_ctrl_c
 from handpicked.records import Completion, Json, Message, Pair, Prompt, Verdict
 from handpicked.results.schema import People, Results
 from handpicked.store import read_json, write_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import resources
 
-from handpicked.local_page import Handler, LocalServer, Site
+from handpicked.pages.local_page import Handler, LocalServer, Site
 from handpicked.votes.session import Session
 
 __all__ = ["Handler", "InspectServer"]

@@ -14,6 +14,7 @@ import pytest
 from handpicked.config import ServerSettings
 from handpicked.errors import ConfigError, EndpointError, MissingPart
 from handpicked.models.load import load_tokenizer
+from handpicked.models.served import client
 from handpicked.models.template import load_template
 from handpicked.progress import SILENT
 from handpicked.scorers.lm.likelihood import LanguageModel
@@ -23,7 +24,6 @@ from handpicked.scorers.model.perplexity import Perplexity
 from handpicked.scorers.model.superfiltering import Superfiltering
 from handpicked.scorers.pool_scorer import FACTS, SCORES, read_scores
 from handpicked.selection.methods import scorers_for
-from handpicked.served import client
 from handpicked.settings import score_settings
 from handpicked.store import read_json
 from local_vllm import Faults, LocalVllm, gone, running, settled, write_command

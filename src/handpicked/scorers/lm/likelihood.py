@@ -22,6 +22,7 @@ from pydantic import Field
 from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, dtype_of, load_model, load_tokenizer, pinned, resolve
+from handpicked.models.served import Served
 from handpicked.models.template import Template, load_template
 from handpicked.records import Example, Pool
 from handpicked.scorers.lm.causal import made_of, template_of
@@ -32,7 +33,6 @@ from handpicked.scorers.lm.passes import Passes, compiled
 from handpicked.scorers.lm.served_passes import ServedPasses
 from handpicked.scorers.lm.tokenized import Tokenized, tokenize
 from handpicked.scorers.part_scorer import summed
-from handpicked.served import Served
 from handpicked.workers import with_facts
 
 TableOf = Callable[[Losses], "tuple[pa.Table, Mapping[str, Any]]"]

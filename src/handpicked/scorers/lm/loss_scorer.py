@@ -12,15 +12,15 @@ from typing import Any, ClassVar, Literal
 from handpicked.config import EXECUTION, ServerSettings
 from handpicked.errors import ConfigError
 from handpicked.method import LATER
+from handpicked.models.served import AUTO, ArmModel, Served, Servers
+from handpicked.models.served.mistakes import check_program, server_mistakes
+from handpicked.models.served.options import by_vllm
 from handpicked.progress import Progress
 from handpicked.records import Cost, Pool
 from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, loss_facts
 from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.part_scorer import PartScorer, RowsWork, Scoring
 from handpicked.scorers.scorer import Scope
-from handpicked.served import AUTO, ArmModel, Served, Servers
-from handpicked.served.mistakes import check_program, server_mistakes
-from handpicked.served.options import by_vllm
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import THIS_PROCESS, Workers
 from handpicked.workers.devices import visible

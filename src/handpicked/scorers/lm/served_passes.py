@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from handpicked.errors import ConfigError
+from handpicked.models.served import Served
+from handpicked.models.served.logprobs import log_probabilities
 from handpicked.scorers.lm.losses import Losses, Pass
 from handpicked.scorers.lm.tokenized import Tokenized
-from handpicked.served import Served
-from handpicked.served.logprobs import log_probabilities
 
 NEVER = -9999.0
 """What vLLM writes where a token has no probability at all, because JSON has no infinity."""

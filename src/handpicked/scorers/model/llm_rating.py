@@ -19,6 +19,8 @@ from handpicked.endpoint import Budget, Reply, Request, base_url_of, default_cac
 from handpicked.endpoint.template import fence, fields, fill, shortened
 from handpicked.errors import ConfigError
 from handpicked.method import HIDDEN
+from handpicked.models.served.mistakes import check_program, endpoint_mistakes
+from handpicked.models.served.replies import Complete, replies_from, served_identity
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Message, Pool
 from handpicked.scorers.lm.rating import read_rating
@@ -26,8 +28,6 @@ from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
 from handpicked.scorers.scorer import Scope
 from handpicked.secrets import masked
-from handpicked.served.mistakes import check_program, endpoint_mistakes
-from handpicked.served.replies import Complete, replies_from, served_identity
 from handpicked.store import LOST, private_file, utf8, write_json
 from handpicked.workers import Workers
 from handpicked.workers.devices import visible

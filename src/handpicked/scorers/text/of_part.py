@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from handpicked.parts import Part
 from handpicked.records import Better
+from handpicked.records.response_parts import Part
 from handpicked.scorers.scorer import ScoreColumn, Scorer
 
 SAID = {

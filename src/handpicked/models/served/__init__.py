@@ -1,6 +1,6 @@
 """Models served by vLLM in an environment of its own: started, asked with token ids, and ended."""
 
-from handpicked.served.client import Client
-from handpicked.served.servers import AUTO, ArmModel, Served, Servers
+from handpicked.models.served.client import Client
+from handpicked.models.served.servers import AUTO, ArmModel, Served, Servers
 
 __all__ = ["AUTO", "ArmModel", "Client", "Served", "Servers"]

@@ -18,12 +18,12 @@ from handpicked.config import JudgeSettings, ServerSettings
 from handpicked.errors import ConfigError, MissingPart, WorkerError
 from handpicked.experiment.judge_plan import judge_plan
 from handpicked.judges import judge
+from handpicked.models.served import client
 from handpicked.progress import SILENT
 from handpicked.records import Pair
 from handpicked.scorers.model.llm_rating import REPLIES, LLMRating
 from handpicked.scorers.pool_scorer import SCORES, read_scores
 from handpicked.selection.methods import scorers_for
-from handpicked.served import client
 from handpicked.settings import score_settings
 from local_vllm import gone, write_command
 from memory_pool import MemoryPool

@@ -18,6 +18,7 @@ from handpicked.errors import MissingPart
 from handpicked.generate import generate
 from handpicked.judges import judge
 from handpicked.models.load import resolve
+from handpicked.models.served import ArmModel, Servers
 from handpicked.progress import SILENT
 from handpicked.records import Message, Pair, Prompt
 from handpicked.scorers.lm.likelihood import LanguageModel
@@ -25,7 +26,6 @@ from handpicked.scorers.model.ifd import Ifd
 from handpicked.scorers.model.llm_rating import REPLIES, LLMRating
 from handpicked.scorers.model.perplexity import Perplexity
 from handpicked.scorers.pool_scorer import read_scores
-from handpicked.served import ArmModel, Servers
 from memory_pool import MemoryPool
 
 PYTHON = os.environ.get("HANDPICKED_VLLM_PYTHON")

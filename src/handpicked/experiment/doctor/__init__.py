@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from handpicked.doctor.devices import devices, machine_here
-from handpicked.doctor.finding import Finding
-from handpicked.doctor.libraries import clashes, parts
-from handpicked.doctor.places import keys_and_hub, places
 from handpicked.errors import HandpickedError, first_line
+from handpicked.experiment.doctor.devices import devices, machine_here
+from handpicked.experiment.doctor.finding import Finding
+from handpicked.experiment.doctor.libraries import clashes, parts
+from handpicked.experiment.doctor.places import keys_and_hub, places
 from handpicked.pages.table import table, text
 from handpicked.workers.machine import Machine
 

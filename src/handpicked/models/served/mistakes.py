@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from handpicked.config import ServerSettings
 from handpicked.endpoint import Endpoint
 from handpicked.errors import MissingPart, did_you_mean
-from handpicked.served.process import program
-from handpicked.served.servers import AUTO
+from handpicked.models.served.process import program
+from handpicked.models.served.servers import AUTO
 
 
 def server_mistakes(serving: ServerSettings) -> Iterator[tuple[str, str]]:

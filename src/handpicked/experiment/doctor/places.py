@@ -10,7 +10,7 @@ from pathlib import Path
 from handpicked.data import hub
 from handpicked.data.named import FOLDER
 from handpicked.data.remote import cache_folder
-from handpicked.doctor.finding import Finding, found
+from handpicked.experiment.doctor.finding import Finding, found
 from handpicked.secrets import masked
 
 LEAST = 2**31

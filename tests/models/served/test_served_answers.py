@@ -11,9 +11,9 @@ from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import ConfigError, EndpointError
 from handpicked.generate import generate
 from handpicked.models.load import load_tokenizer
+from handpicked.models.served import ArmModel, Served, Servers, client
 from handpicked.models.template import load_template
 from handpicked.records import Message, Prompt
-from handpicked.served import ArmModel, Served, Servers, client
 from local_vllm import Faults, LocalVllm, running, settled
 
 pytest.importorskip("peft", reason="needs the train extra")

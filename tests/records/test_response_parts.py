@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handpicked.parts import MARKED, thought_and_answer
 from handpicked.records import Message, ToolCall, messages_id
+from handpicked.records.response_parts import MARKED, thought_and_answer
 
 WRITTEN = [
     ("<think>\nt\n</think>\n\na", "t", "a"),

@@ -14,9 +14,9 @@ from handpicked.config import ModelSettings, ServerSettings
 from handpicked.errors import EndpointError
 from handpicked.models.load import dtype_of, is_folder, pinned, resolve
 from handpicked.models.pickles import checked_adapter
-from handpicked.served.client import Card, Client
-from handpicked.served.lora import rank_limit
-from handpicked.served.process import Process, program, start, wait_until
+from handpicked.models.served.client import Card, Client
+from handpicked.models.served.lora import rank_limit
+from handpicked.models.served.process import Process, program, start, wait_until
 
 log = logging.getLogger(__name__)
 

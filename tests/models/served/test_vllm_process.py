@@ -17,10 +17,10 @@ import pytest
 from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import MissingPart, WorkerError
 from handpicked.generate import generate
+from handpicked.models.served import ArmModel, Servers
+from handpicked.models.served.options import counting_options
+from handpicked.models.served.process import program
 from handpicked.records import Message, Prompt
-from handpicked.served import ArmModel, Servers
-from handpicked.served.options import counting_options
-from handpicked.served.process import program
 from local_vllm import gone, write_command
 
 pytest.importorskip("peft", reason="needs the train extra")
@@ -137,7 +137,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from handpicked.config import GenerateSettings, ModelSettings
-from handpicked.served import ArmModel, Servers
+from handpicked.models.served import ArmModel, Servers
 model = ModelSettings(name=sys.argv[1], dtype="float32")
 settings = GenerateSettings(engine="vllm", server="auto", server_wait=100)
 with Servers(settings, {"base": ArmModel(model, None)}) as servers:

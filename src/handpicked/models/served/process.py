@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpicked.errors import MissingPart, WorkerError
-from handpicked.served import keeper
+from handpicked.models.served import keeper
 
 LOOK = 0.2
 """Seconds between two looks whether a server answers."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from handpicked.errors import EndpointError
 from handpicked.models.head import IGNORED
+from handpicked.models.served.servers import Served
 from handpicked.models.template import Encoded
-from handpicked.served.servers import Served
 
 
 def log_probabilities(

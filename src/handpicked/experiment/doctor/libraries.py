@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from packaging.requirements import InvalidRequirement, Requirement
 
 from handpicked.data.cluster import standing
-from handpicked.doctor.finding import Finding, found
+from handpicked.experiment.doctor.finding import Finding, found
 
 EXTRAS = {
     "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets"),

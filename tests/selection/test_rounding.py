@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handpicked.rounding import share_of
+from handpicked.selection.rounding import share_of
 
 
 @pytest.mark.parametrize(

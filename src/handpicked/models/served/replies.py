@@ -13,10 +13,10 @@ from handpicked.config import ModelSettings, ServerSettings
 from handpicked.endpoint import Budget, Endpoint, Reply, Request, Retry, all_known, complete
 from handpicked.errors import EndpointError, WorkerError
 from handpicked.models.load import dtype_of, identity
+from handpicked.models.served.client import KEY, Client
+from handpicked.models.served.options import by_vllm
+from handpicked.models.served.servers import ArmModel, Servers
 from handpicked.progress import SILENT, Progress
-from handpicked.served.client import KEY, Client
-from handpicked.served.options import by_vllm
-from handpicked.served.servers import ArmModel, Servers
 
 NOWHERE = "http://127.0.0.1/v1"
 """The address of a server that is not started yet: nothing is sent there."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from handpicked.data.cluster import note, standing
-from handpicked.doctor import Finding, examine, text_of
-from handpicked.doctor.devices import devices, machine_here
-from handpicked.doctor.libraries import clashes, parts
-from handpicked.doctor.places import keys_and_hub, places
 from handpicked.errors import ConfigError
+from handpicked.experiment.doctor import Finding, examine, text_of
+from handpicked.experiment.doctor.devices import devices, machine_here
+from handpicked.experiment.doctor.libraries import clashes, parts
+from handpicked.experiment.doctor.places import keys_and_hub, places
 from handpicked.workers.devices import cores
 
 

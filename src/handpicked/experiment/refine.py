@@ -50,7 +50,7 @@ def load_prompt(path: str | None) -> str:
     where it lacks one of them.
     """
     if path is None:
-        return (files("handpicked.refine") / "prompt.txt").read_text(encoding="utf-8")
+        return (files("handpicked.experiment") / "refine.txt").read_text(encoding="utf-8")
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 
-from handpicked.doctor.finding import Finding, found
 from handpicked.errors import HandpickedError, MissingPart, first_line
+from handpicked.experiment.doctor.finding import Finding, found
 from handpicked.workers.devices import Device, cores, parse_devices
 from handpicked.workers.machine import GIB, Machine, assumed, this_machine
 
