@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -203,13 +204,20 @@ def test_the_order_of_files_and_rows_changes_no_count(tmp_path):
     assert [(g.name, g.rows) for g in one.guards] == [(g.name, g.rows) for g in other.guards]
 
 
+def _without_descriptions(schema: str) -> object:
+    return json.loads(schema, object_hook=lambda one: {key: one[key] for key in one if key != "description"})
+
+
 def test_what_is_written_is_read_back_and_fits_the_published_schema(found, request):
     import jsonschema
 
     text = to_json(found)
     assert from_json(json.loads(text)) == found
-    published = request.config.rootpath / "docs" / "audit.schema.json"
-    assert published.read_text(encoding="utf-8") == schema_text(), "is stale: run python tools/reference.py"
+    published = (request.config.rootpath / "docs" / "audit.schema.json").read_text(encoding="utf-8")
+    if "HANDPICKED_MINIMUM" in os.environ:  # pydantic 2.11 leaves descriptions of dataclasses out
+        assert _without_descriptions(published) == _without_descriptions(schema_text())
+    else:
+        assert published == schema_text(), "is stale: run python tools/reference.py"
     jsonschema.validate(json.loads(text), json.loads(schema_text()))
 
 
