@@ -17,6 +17,7 @@ from handpicked.experiment.dry_run import plan
 from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
 from handpicked.experiment.lineup import lineup
+from handpicked.experiment.run import run
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
@@ -112,7 +113,7 @@ def test_steps_and_learning_rates_are_told_with_their_origin(smallest):
     assert "peak lr 0.0002 (default for lora): longest" in text
     assert "peak lr 0.001 (as set): random-s1, random-s2" in text
     line = next(line for line in text.splitlines() if line.startswith("  longest "))
-    assert line.split()[2:6] == ["20", "1", "0", "0.0002"]
+    assert line.split()[2:7] == ["20", "5", "1", "0", "0.0002"], "5 of the 20 rows fit into 400 tokens"
 
 
 def test_few_steps_are_warned_of(smallest):
@@ -124,19 +125,21 @@ def test_few_steps_are_warned_of(smallest):
 
 
 def test_steps_under_a_budget_are_those_of_rows_like_the_arms(smallest):
-    """A guard bounds the longest rows, and an arm of equal lengths has as many tokens: some 10
-    a row here, of any row 25.
+    """A guard bounds the longest rows, and an arm of equal lengths has as many tokens: 40 a row with the
+    template's 30, of any row 55.
     """
     guarded = json.dumps({"by": "longest", "size": 5, "guards": ["token-window=1:8"]})
     matched = json.dumps({"by": "length-matched", "of": "longest", "size": 5, "disjoint": True})
     small = ["train.batch_size=1", f"arms.longest={guarded}", f"arms.matched={matched}"]
     arms = {arm.name: arm for arm in plan(smallest, [*small, "arms.any={by: random, size: 5}"]).arms}
-    assert 35 <= arms["longest"].steps <= 45
-    assert arms["matched"].steps == arms["longest"].steps
-    assert not arms["longest"].exact and not arms["matched"].exact
-    assert arms["any"].steps < 20
-    line = next(line for line in text_of(plan(smallest, small)).splitlines() if line.startswith("  longest "))
-    assert line.split()[3] == f"~{arms['longest'].steps}"
+    assert arms["longest"].exact and arms["longest"].steps == 10
+    assert not arms["matched"].exact and 9 <= arms["matched"].steps <= 11
+    assert arms["any"].exact and arms["any"].steps < 9
+    lines = text_of(plan(smallest, small)).splitlines()
+    known, estimated = (
+        next(one for one in lines if one.startswith(f"  {name} ")) for name in ("longest", "matched")
+    )
+    assert known.split()[4] == "10" and estimated.split()[4] == f"~{arms['matched'].steps}"
 
 
 def test_every_arm_that_could_not_be_trained_is_refused_at_once_with_its_line(smallest):
@@ -159,7 +162,7 @@ def test_an_arm_that_asks_for_no_row_is_a_mistake(smallest):
 
 
 def test_a_budget_below_an_average_row_is_warned_of(smallest):
-    warned = {arm.name: arm.warnings for arm in plan(smallest, ["train.budget_tokens=30"]).arms}
+    warned = {arm.name: arm.warnings for arm in plan(smallest, ["train.budget_tokens=60"]).arms}
     assert any("may hold none of its rows" in one for one in warned["longest"]), warned
 
 
@@ -208,3 +211,40 @@ def test_a_run_reads_no_pool_where_every_arm_has_a_step_at_its_peak_rate(smalles
         "arms.random.train={epochs: 1}",
     ]
     assert untouched_arms.untouched(lineup(load(smallest, sized))) == []
+
+
+UNEQUAL = """\
+name: mine
+pool: {{path: {pool}, hold_out: 4}}
+model: {{name: {model}}}
+train: {{method: lora, budget_tokens: 900, batch_size: 2, max_length: 48, learning_rate: 1e-3}}
+arms:
+  all: {{by: full}}
+  longest: {{by: longest, size: 9, guards: [token-window=1:80]}}
+  random: {{by: random, size: 9, seed: 1}}
+  passes: {{by: random, size: 9, seed: 2, train: {{method: lora, epochs: 1.5, batch_size: 4, max_length: 48}}}}
+"""
+
+
+def test_rows_steps_and_tokens_are_those_that_training_then_counts(tiny_model, tmp_path):
+    file = tmp_path / "e.yaml"
+    file.write_text(UNEQUAL.format(pool=write_pool(tmp_path / "pool.jsonl", 40), model=tiny_model))
+    planned = {arm.name: arm for arm in plan(file).arms}
+    assert all(arm.exact for arm in planned.values())
+    run(file, tmp_path / "run", until="train")
+    for name, arm in planned.items():
+        facts = json.loads((tmp_path / "run/model" / name / "stage.json").read_text())["facts"]
+        counted = (facts["rows_used"], facts["steps"], facts["training_tokens"])
+        assert (arm.trained_rows, arm.steps, arm.tokens) == counted, name
+    assert planned["longest"].trained_rows == 9 and planned["all"].trained_rows < 36, "what the budget holds"
+
+
+def test_an_arm_that_a_model_selects_is_estimated_with_its_template(tmp_path):
+    """Length-matched rows are known only in the run; theirs are as long as the longest arm's."""
+    arms = "arms: {longest: {by: longest, size: 9}, same: {by: length-matched, of: longest, size: 9}}"
+    file = tmp_path / "e.yaml"
+    pool = write_pool(tmp_path / "pool.jsonl", 40)
+    file.write_text(f"name: mine\npool: {{path: {pool}, hold_out: 4}}\n{arms}\n")
+    known, estimated = plan(file).arms
+    assert known.exact and not estimated.exact
+    assert estimated.tokens == pytest.approx(known.tokens, rel=0.02)

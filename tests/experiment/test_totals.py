@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import platform
+import shutil
 from pathlib import Path
 
 import pytest
 
+from handpicked import experiment
 from handpicked.experiment.dry_run import plan
 from handpicked.experiment.dry_run_text import text_of
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
 RECORDED = sorted(Path(__file__).with_name("recorded_runs").glob("*.json"))
+SHIPPED = Path(experiment.__file__).with_name("shipped")
 FACTOR = 1.5
+SHORT = 5.0
+"""Seconds below which a stage is not compared: starting it takes as long."""
 PARTS = {
     "training": "train",
     "reference loss": "reference loss",
@@ -23,18 +29,44 @@ PARTS = {
 """Parts of the plan, and the stages of a run that they estimate."""
 
 
+def planned_again(recorded, folder):
+    """The dry run of a recorded experiment, with the files that it names beside it."""
+    for data in SHIPPED.glob("*.jsonl"):
+        shutil.copy(data, folder)
+    (folder / "e.yaml").write_text(recorded["experiment"])
+    return plan(folder / "e.yaml")
+
+
 @pytest.mark.models
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
 def test_the_time_is_within_a_factor_of_what_the_run_took(file, tmp_path):
     recorded = json.loads(file.read_text())
-    (tmp_path / "e.yaml").write_text(recorded["experiment"])
-    planned = plan(tmp_path / "e.yaml")
+    planned = planned_again(recorded, tmp_path)
     took = sum(recorded["seconds"].values())
     assert took / FACTOR < 3600 * planned.hours < took * FACTOR
     hours = {part.name: part.hours for part in planned.parts}
     for part, stage in PARTS.items():
         spent = recorded["seconds"][stage]
+        if spent < SHORT and 3600 * hours[part] < SHORT:
+            continue
         assert spent / FACTOR < 3600 * hours[part] < spent * FACTOR, (part, spent, 3600 * hours[part])
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_rows_steps_and_tokens_are_those_of_the_run(file, tmp_path):
+    recorded = json.loads(file.read_text())
+    if recorded.get("python") != platform.python_version():
+        pytest.skip("the documentation of another Python, so another pool, or a run without these counts")
+    for arm in planned_again(recorded, tmp_path).arms:
+        if arm.by == "none":
+            continue
+        run = recorded["trained"][arm.name]
+        counted = {"rows": arm.trained_rows, "steps": arm.steps, "tokens": arm.tokens}
+        if arm.exact:
+            assert counted == run, arm.name
+        else:
+            assert counted == pytest.approx(run, rel=0.1), arm.name
 
 
 PAID = """\

@@ -15,18 +15,20 @@ from handpicked.errors import HandpickedError, MissingPart
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
+from handpicked.experiment.encoded_rows import encoded_costs, encoded_lengths
 from handpicked.experiment.file import load
 from handpicked.experiment.job import read_test_set
 from handpicked.experiment.launching import launch_mistakes
 from handpicked.experiment.lineup import Lineup, lineup, members_of
 from handpicked.experiment.planned_arm import (
     Costs,
+    LikelyRows,
     PlannedArm,
     arm_likely_rows,
     planned_arm,
     row_costs,
 )
-from handpicked.experiment.rendered import Rendered, rendered
+from handpicked.experiment.rendered import Rendered, rendered, templates
 from handpicked.experiment.totals import (
     Part,
     Sizes,
@@ -39,13 +41,14 @@ from handpicked.experiment.totals import (
 )
 from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
-from handpicked.records import Json
+from handpicked.records import Json, Pool
 from handpicked.train.estimate import model_size
 from handpicked.workers.devices import parse_devices
 from handpicked.workers.machine import CPU, Machine, assumed, this_machine
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
+    from handpicked.models.template import Template
     from handpicked.train.estimate import ModelSize
 
 REFINE_PROMPT_TOKENS = 250
@@ -117,8 +120,12 @@ def plan(
     with selectable(expanded) as opened:
         pools = {name: row_costs(pool) for name, pool in opened.items()}
         selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
-    rows = {name: one.rows for name, one in selected.items()}
-    arms = tuple(_arm(expanded, name, rows.get(name, 0), pools, sizes, machine) for name in members)
+        rows = {name: one.rows for name, one in selected.items()}
+        known = templates(expanded, _absent(experiment, sizes))
+        likely = _likely(expanded, {name: rows.get(name, 0) for name in members}, opened, pools, known)
+    arms = tuple(
+        _arm(expanded, name, rows.get(name, 0), likely.get(name), pools, sizes, machine) for name in members
+    )
     if found := refused(expanded, arms):
         load(file, overrides, also=lambda _: found)
     held_out = {name: held_out_texts(expanded.pool(name), costs) for name, costs in pools.items()}
@@ -130,7 +137,7 @@ def plan(
     rates = f"training at {estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s on a GPU, {estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s without"
     assumed = [
         rates,
-        "tokens of a row: prompt and response by the embedded tokenizer, without the template's own",
+        "rows, steps and tokens without ~ are counted as training counts them; those with ~ are estimated",
     ]
     models = [
         {"of": name, "name": settings.name, "weights": size.weights if (size := sizes[name][0]) else None}
@@ -197,20 +204,51 @@ def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None
     return estimate.guess_size(settings.name), "guessed from the size in its name"
 
 
+def _likely(
+    expanded: Lineup,
+    rows: Mapping[str, int],
+    opened: Mapping[str | None, Pool],
+    pools: Mapping[str | None, Costs],
+    known: Mapping[tuple[str, str], Template],
+) -> dict[str, LikelyRows]:
+    """The rows that each arm is trained on, encoded where they are known; ``known`` are the chat templates
+    that are here.
+    """
+    found = {}
+    estimated: dict[tuple[str | None, str, str], Costs] = {}
+    for name, count in rows.items():
+        arm, settings = expanded.experiment.arms[name], expanded.train(name)
+        if arm.by == "none":
+            continue
+        key = (expanded.model(name).name, settings.template)
+        costs = pools[arm.pool]
+        if key in known:
+            lengths = encoded_lengths(expanded, name, opened[arm.pool], count, known[key])
+            if lengths is not None:
+                found[name] = LikelyRows(lengths, exact=True)
+                continue
+            of = (arm.pool, *key)
+            if of not in estimated:
+                estimated[of] = encoded_costs(opened[arm.pool], costs, known[key])
+            costs = estimated[of]
+        found[name] = arm_likely_rows(expanded, arm, costs, count, settings.max_length)
+    return found
+
+
 def _arm(
     expanded: Lineup,
     name: str,
     rows: int,
+    likely: LikelyRows | None,
     pools: Mapping[str | None, Costs],
     sizes: Mapping[str, tuple[ModelSize | None, str]],
     machine: Machine,
 ) -> PlannedArm:
     arm = expanded.experiment.arms[name]
     costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
-    if arm.by == "none":
+    if likely is None:
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
-    likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
     longest = max((response + prompt for response, prompt in costs), default=None)
     return planned_arm(name, arm, rows, likely, settings, size, longest, machine)
 

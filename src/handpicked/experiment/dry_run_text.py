@@ -61,9 +61,10 @@ def _arm_table(arms: Sequence[PlannedArm]) -> Table:
     rows = []
     for arm in arms:
         if arm.learning_rate is None or arm.rate_sum is None:
-            rows.append([arm.name, "base model", *[""] * 8])
+            rows.append([arm.name, "base model", *[""] * 9])
             continue
-        steps, tokens = (("" if arm.exact else "~") + format(count, ",") for count in (arm.steps, arm.tokens))
+        counts = (arm.trained_rows, arm.steps, arm.tokens)
+        trained, steps, tokens = (("" if arm.exact else "~") + format(count, ",") for count in counts)
         memory = f"{arm.memory_gib:.1f} GiB" if arm.memory_gib is not None else "unknown"
         rates = [f"{arm.learning_rate:.2g}", f"{arm.rate_sum:.3g}"]
         rows.append(
@@ -71,6 +72,7 @@ def _arm_table(arms: Sequence[PlannedArm]) -> Table:
                 arm.name,
                 arm.by,
                 f"{arm.rows:,}",
+                trained,
                 steps,
                 f"{arm.warmup_steps:,}",
                 *rates,
@@ -79,7 +81,19 @@ def _arm_table(arms: Sequence[PlannedArm]) -> Table:
                 _time(arm.hours),
             ]
         )
-    head = ["Arm", "By", "Rows", "Steps", "Warm-up", "Peak lr", "Sum of lr", "Tokens", "Memory", "Time"]
+    head = [
+        "Arm",
+        "By",
+        "Rows",
+        "Trained on",
+        "Steps",
+        "Warm-up",
+        "Peak lr",
+        "Sum of lr",
+        "Tokens",
+        "Memory",
+        "Time",
+    ]
     return table("Arms", head, rows, 2)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
+from handpicked.errors import TrainingError
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
@@ -17,6 +18,7 @@ from handpicked.tokens.tokenizer import load_counter
 from handpicked.train.estimate import Work, places_of, steps_of
 from handpicked.train.estimate import estimate as estimate_training
 from handpicked.train.fit import fit
+from handpicked.train.plan import plan
 from handpicked.train.schedule import schedule, still
 from handpicked.workers.devices import Device
 from handpicked.workers.machine import Machine
@@ -32,8 +34,9 @@ Costs = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """What one arm would take. ``tokens`` are of prompt and response over all epochs;
-    ``exact`` when the rows are known.
+    """What one arm would take. ``tokens`` are those of its encoded rows over all epochs, ``trained_rows`` the
+    distinct rows that it is trained on: under a budget, those that it holds. ``exact`` says that all of these
+    are counted as training counts them, not estimated.
 
     ``learning_rate`` is the peak, ``rate_origin`` where it comes from; ``rate_sum`` adds up the rates of all
     ``steps``, of which ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the
@@ -46,6 +49,7 @@ class PlannedArm:
     by: str
     rows: int = 0
     tokens: int = 0
+    trained_rows: int = 0
     steps: int = 0
     memory_gib: float | None = None
     hours: float | None = None
@@ -64,8 +68,8 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class LikelyRows:
-    """The tokens (prompt and response) of an arm's rows, or of rows like them; ``exact``
-    when they are its very rows.
+    """The tokens of an arm's rows, or of rows like them; ``exact`` when they are its very rows, encoded as for
+    training and in their order.
     """
 
     lengths: Sequence[int]
@@ -109,8 +113,7 @@ def likely_rows(arm: ArmSettings, costs: Costs, rows: int, max_length: int) -> L
     )
     if ranked:
         allowed = sorted(allowed, key=lambda row: costs[row][0], reverse=arm.by == "longest")[:rows]
-    exact = rows == len(costs) or (ranked and not arm.guards)
-    return LikelyRows([min(sum(costs[row]), max_length) for row in allowed], exact)
+    return LikelyRows([min(sum(costs[row]), max_length) for row in allowed], exact=False)
 
 
 def arm_likely_rows(
@@ -120,7 +123,7 @@ def arm_likely_rows(
     of = expanded.experiment.arms.get(arm.of or "")
     if of is None:
         return likely_rows(arm, costs, rows, max_length)
-    return replace(likely_rows(of, costs, rows, max_length), exact=False)
+    return likely_rows(of, costs, rows, max_length)
 
 
 def planned_arm(
@@ -138,16 +141,38 @@ def planned_arm(
 
     ``longest_row``: tokens of the longest row of its pool, which memory is reckoned by.
     """
-    found = _stepped(PlannedArm(name, arm.by, rows, exact=likely.exact), likely, settings)
+    found = _stepped(_placed(PlannedArm(name, arm.by, rows), likely, settings), likely, settings)
     if size is None:
-        return replace(found, tokens=round(likely.mean * rows * settings.epochs))
+        return found
     return _weighed(found, likely.mean, longest_row, settings, size, machine)
 
 
+def _placed(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> PlannedArm:
+    """The arm with the rows that it is trained on, their tokens and optimizer steps: from the training's own
+    plan where its rows are known.
+    """
+    unfilled: tuple[str, ...] = ()
+    if likely.exact:
+        try:
+            found = plan(likely.lengths, settings, settings.seed)
+            return replace(arm, exact=True, trained_rows=found.rows, tokens=found.tokens, steps=found.steps)
+        except TrainingError as error:
+            unfilled = (f"{arm.name}: {error}",)
+    places = places_of(arm.rows, likely.mean, settings)
+    return replace(
+        arm,
+        exact=False,
+        trained_rows=min(arm.rows, places),
+        tokens=round(places * likely.mean),
+        steps=steps_of(places, settings),
+        warnings=unfilled,
+    )
+
+
 def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> PlannedArm:
-    """The arm with its optimizer steps and their learning rates."""
-    rates = schedule(steps_of(places_of(arm.rows, likely.mean, settings), settings), settings)
-    warnings = []
+    """The arm with the learning rates of its optimizer steps."""
+    rates = schedule(arm.steps, settings)
+    warnings = [*arm.warnings]
     if rates.steps < FEW_STEPS:
         warnings.append(
             f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than "
@@ -162,7 +187,6 @@ def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> Pl
         )
     return replace(
         arm,
-        steps=rates.steps,
         warmup_steps=rates.warmup,
         learning_rate=rates.peak,
         rate_origin=settings.rate_origin,
@@ -180,25 +204,25 @@ def _weighed(
     size: ModelSize,
     machine: Machine,
 ) -> PlannedArm:
-    """The arm with its start, tokens, memory and time on a model of that size."""
+    """The arm with its start, memory and time on a model of that size."""
     if not machine.gpu and estimate.on_gpu(size.weights, gpu=False):
         machine = A_GPU
     work = Work(arm.rows, tokens_per_row, longest_row, size)
     start = fit(settings, machine, work)
-    speed = start.ranks * estimate.tokens_per_second(size, settings, gpu=machine.gpu)
     found = estimate_training(
         work,
         settings,
         bytes_per_weight=2 if machine.gpu else 4,
-        tokens_per_second=speed,
         ranks=start.ranks,
         sharded=start.kind == "fsdp",
     )
+    seconds = estimate.train_seconds(
+        size, settings, arm.tokens, arm.steps, ranks=start.ranks, gpu=machine.gpu
+    )
     return replace(
         arm,
-        tokens=found.tokens,
         memory_gib=round(found.memory / 2**30, 1),
-        hours=round((found.seconds or 0) / 3600, 3),
+        hours=round(seconds / 3600, 4),
         launch=start.kind,
         ranks=start.ranks,
         fits=start.fits,
@@ -213,8 +237,8 @@ def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
     if arm.rows and settings.budget_tokens is not None and settings.budget_tokens < arm.shortest_row:
         return (
             f"train.budget_tokens = {settings.budget_tokens:,} holds none of its rows, of which the "
-            f"shortest has {arm.shortest_row:,} "
-            "tokens without the template's, so nothing would be trained. Raise it, or lower train.max_length."
+            f"shortest has at least {arm.shortest_row:,} "
+            "tokens, so nothing would be trained. Raise it, or lower train.max_length."
         )
     rates = schedule(arm.steps, settings)
     return None if rates.moves else still(rates)

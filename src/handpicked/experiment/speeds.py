@@ -14,24 +14,30 @@ from handpicked.train.estimate import ModelSize
 
 GPU_FLOPS = 150e12
 """Operations a second of one data-centre GPU in bfloat16 (some 40 to 50% of an A100's peak)."""
-CPU_FLOPS = 0.06e12
-"""Operations a second of two CPU cores in float32 (measured with the bundled model)."""
+CPU_FLOPS = 0.078e12
+"""Operations a second of two CPU cores in float32 (measured with the bundled model: 0.05 on one busy core to 0.13)."""
 
 ON_CPU = 1_000_000_000
 """Weights beyond which work without a GPU is unrealistic: times are then those of a GPU."""
-CPU_BYTES = 8e9
+CPU_BYTES = 7e9
 """Bytes of weights that two CPU cores read a second: every new token of a batch reads all of them."""
 GPU_STEP, VLLM_STEP = 0.03, 0.01
 """Overhead in seconds of a decoding step on a GPU, in transformers and in vLLM."""
 VLLM_BATCH = 256
 """Answers that vLLM decodes at a time."""
-CPU_LOAD, GPU_LOAD = 50.0, 3.0
-"""Seconds to load a billion weights."""
-EMBED_SECONDS = 0.02
-"""Seconds to embed a text of some hundred tokens on two CPU cores."""
+CPU_LOAD, GPU_LOAD = 10.0, 3.0
+"""Seconds to load a billion weights, from a file that was read not long ago."""
+TRAIN_START = 10.0
+"""Seconds until a training's own process has imported its libraries."""
+CPU_PASS, GPU_PASS = 9.0, 0.05
+"""Seconds of a forward and backward pass beside its operations: on a CPU for a billion weights, on a GPU for
+any model. A pass over few tokens takes hardly less than this.
+"""
+EMBED_START, EMBED_SECONDS = 0.5, 0.018
+"""Seconds to load the embedder, and to embed a text of some hundred tokens on two CPU cores."""
 REPLY_SECONDS = 4.0
 """Seconds until an endpoint has replied."""
-REPORT_SECONDS = 20.0
+REPORT_SECONDS = 11.0
 """Seconds for the audit of the subsets and the report."""
 
 
@@ -93,3 +99,12 @@ def tokens_per_second(size: ModelSize, settings: TrainSettings, *, gpu: bool) ->
     """Training speed at the assumed operations a second."""
     a_token = (6.0 if settings.method == "full" else 4.0) + (2.0 if settings.gradient_checkpointing else 0.0)
     return (GPU_FLOPS if gpu else CPU_FLOPS) / (a_token * size.weights)
+
+
+def train_seconds(
+    size: ModelSize, settings: TrainSettings, tokens: int, steps: int, *, ranks: int, gpu: bool
+) -> float:
+    """To train on ``tokens`` in all on ``ranks`` devices, without loading the model."""
+    a_pass = GPU_PASS if gpu else CPU_PASS * size.weights / 1e9
+    passes = steps * -(-settings.batch_size // (settings.micro_batch_size * ranks))
+    return TRAIN_START + passes * a_pass + tokens / (ranks * tokens_per_second(size, settings, gpu=gpu))

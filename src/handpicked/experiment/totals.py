@@ -164,7 +164,7 @@ def _judging(expanded: Lineup, evaluation: Json, sizes: Sizes) -> list[Part]:
             said = f"{calls:,} calls of {speeds.REPLY_SECONDS:g} s, {settings.concurrency} at a time; long replies"
         else:
             texts = evaluation["answers"] + sizes.texts.prompts
-            seconds = 2.0 + texts * speeds.EMBED_SECONDS
+            seconds = speeds.EMBED_START + texts * speeds.EMBED_SECONDS
             said = f"{texts:,} texts embedded"
         usd = planned["at_most_usd"] if calls else 0.0
         found.append(Part(f"judge {settings.name}", seconds / 3600, usd, said))
