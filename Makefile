@@ -73,7 +73,7 @@ $(VENV)/ready: pyproject.toml $(VENV)/torch-ready
 
 $(VENV)/dev-ready: $(VENV)/ready
 	@echo "Installing the test tools"
-	@$(PIP) --editable ".[all]" --group dev
+	@$(PIP) --editable ".[all]" --group dev --group hooks
 	@touch $@
 
 # Docstrings are read, not imported: the site needs neither handpicked nor torch.

@@ -60,7 +60,9 @@ def main() -> None:
             wall, cpu, memory = (
                 statistics.median(getattr(run, key) for run in runs) for key in ("wall", "cpu", "memory")
             )
-            print(f"{name:10}{runs[0].told['rows']:>12,}{wall:>10.1f}{cpu:>10.1f}{memory:>10.2f}", flush=True)
+            print(
+                f"{name:10}{runs[0].found['rows']:>12,}{wall:>10.1f}{cpu:>10.1f}{memory:>10.2f}", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
   ``pairwise_distances``, as core-set code has it.
 * facility location by 100 neighbours, ``size`` rows: against apricot-select on scikit-learn's graph of 100
   neighbours (submodlib took 13 s for 100 of 2,000 rows, and is left out). The coverage of each choice is
-  told: the mean cosine of all rows to the nearest taken.
+  measured: the mean cosine of all rows to the nearest taken.
 * exact facility location, over ``--exact`` rows, because the rivals keep every cosine (52,002 rows: 21.6 GB
   in apricot's float64): against apricot-select and submodlib.
 * with ``--texts``, embedding of ``--text-rows`` of its rows, evenly spread: against
@@ -152,8 +152,8 @@ tell(began)
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one process told of itself: seconds, CPU seconds, peak memory in GiB,
+class Measured:
+    """What one process measured of itself: seconds, CPU seconds, peak memory in GiB,
     and how good its result is.
     """
 
@@ -163,19 +163,19 @@ class Told:
     result: str
 
 
-def run(code: str, *arguments: object) -> Told:
+def run(code: str, *arguments: object) -> Measured:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if ended.returncode:
         raise SystemExit(f"a contestant failed:\n{ended.stderr[-2000:]}")
-    told = json.loads(ended.stdout.splitlines()[-1])
+    measured = json.loads(ended.stdout.splitlines()[-1])
     rest = ", ".join(
         f"{key}: {value}" if isinstance(value, str) else f"{key} {value:,.4g}"
-        for key, value in told.items()
+        for key, value in measured.items()
         if key not in ("seconds", "cpu", "peak")
     )
-    return Told(told["seconds"], told["cpu"], told["peak"], rest)
+    return Measured(measured["seconds"], measured["cpu"], measured["peak"], rest)
 
 
 def made_vectors(rows: int, file: Path, embeddings: Path | None) -> None:
@@ -200,9 +200,9 @@ def there(name: str) -> bool:
     return module is None or importlib.util.find_spec(module) is not None
 
 
-def contest(contestants: dict[str, tuple[object, ...]], repeat: int) -> dict[str, list[Told]]:
+def contest(contestants: dict[str, tuple[object, ...]], repeat: int) -> dict[str, list[Measured]]:
     """Each contestant (its code and arguments) ``repeat`` times, taking turns."""
-    results: dict[str, list[Told]] = {}
+    results: dict[str, list[Measured]] = {}
     for _ in range(repeat):
         for name, (code, *arguments) in contestants.items():
             results.setdefault(name, []).append(run(str(code), *arguments))
@@ -210,7 +210,7 @@ def contest(contestants: dict[str, tuple[object, ...]], repeat: int) -> dict[str
     return results
 
 
-def report(results: dict[str, list[Told]]) -> None:
+def report(results: dict[str, list[Measured]]) -> None:
     print(f"{'':28}{'seconds':>10}{'CPU s':>10}{'peak GiB':>10}{'x ours':>9}  result")
     ours = math.nan
     for name, runs in results.items():

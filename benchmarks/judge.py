@@ -3,7 +3,8 @@
     python -m benchmarks.judge [--quick]
 
 The server is a process of its own that answers after a fixed 200 ms. Ideal: every slot busy all the time.
-Told is also the share of the ideal by the time that the server really took for its answers, by its own clock.
+It also prints the share of the ideal by the time that the server really took for its answers, by its own
+clock.
 On a machine that is busy with other work the share of the ideal is a matter of luck: quote the processor time
 of a judgement then.
 """
@@ -75,7 +76,7 @@ def cache_hits(url: str, folder: Path, requests: int) -> dict[str, float]:
 
 
 def statistics(judgements: int) -> dict[str, float]:
-    """Everything that a report says of so many stored verdicts, with 10,000 resamples an interval."""
+    """Everything that a report says of stored verdicts, with 10,000 resamples an interval."""
     import random
 
     from handpicked.judges.outcome import verdict

@@ -73,10 +73,13 @@ def main() -> None:
         for name, made in SELECTORS.items():
             if asked.only and name.split(",")[0] not in asked.only:
                 continue
-            told = run(CODE, vectors, asked.size, made)
-            peak = told.peak * 2**30 / 1e9
+            measured = run(CODE, vectors, asked.size, made)
+            peak = measured.peak * 2**30 / 1e9
             over += [name] * (peak * 1e9 > LIMIT)
-            print(f"{name:36}{told.seconds:>10.1f}{told.cpu:>10.1f}{peak:>10.2f}  {told.result}", flush=True)
+            print(
+                f"{name:36}{measured.seconds:>10.1f}{measured.cpu:>10.1f}{peak:>10.2f}  {measured.result}",
+                flush=True,
+            )
     if over:
         raise SystemExit(f"more than {LIMIT / 1e9:.0f} GB: {', '.join(over)}")
 

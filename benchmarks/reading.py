@@ -9,7 +9,7 @@
   start to end of the process.
 
 Every measurement is a process of its own. Repeats are interleaved; the medians of user and system CPU seconds
-are told (one core is not always free), and the ratio of these sources to the others, which shall not exceed
+are printed (one core is not always free), and the ratio of these sources to the others, which shall not exceed
 1.05.
 """
 

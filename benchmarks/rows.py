@@ -10,7 +10,7 @@
 
 The bundled model, and for ``reward`` it with a head of random weights, or that of ``--reward``; ``less`` only
 with a ``--state`` that training kept, or a folder of them. Loading is left out of the usual loop, not of
-ours. Repeats are interleaved, a ratio is taken within a repeat, the median is told.
+ours. Repeats are interleaved, a ratio is taken within a repeat, the median is printed.
 """
 
 from __future__ import annotations
@@ -129,10 +129,10 @@ def main() -> None:
             times = [(usual(), ours(scorer, pool)) for _ in range(arguments.repeats)]
             rates = [statistics.median(len(chosen) / one[side] for one in times) for side in (0, 1)]
             ratios = [theirs / own for theirs, own in times]
-            told = ", ".join(f"{one:.2f}" for one in ratios)
+            each = ", ".join(f"{one:.2f}" for one in ratios)
             print(
                 f"{name:<15} usual {rates[0]:6.2f} rows/s, handpicked {rates[1]:6.2f}: "
-                f"{statistics.median(ratios):.2f} x ({told})",
+                f"{statistics.median(ratios):.2f} x ({each})",
                 flush=True,
             )
 

@@ -22,7 +22,7 @@ same rows, in the same run.
 ``--plan`` runs no model: it says how much of the batches of a whole file would be padding.
 
 Loading model and tokenizer is left out of all. Batches fill up with 200 rows and more. Repeats are
-interleaved; a ratio is taken within a repeat, and the median is told, so that a machine whose speed drifts
+interleaved; a ratio is taken within a repeat, and the median is measured, so that a machine whose speed drifts
 does not decide. Beside a machine with other work, read the figures of CPU time.
 """
 
@@ -239,16 +239,16 @@ def main() -> None:
                     ),
                 }
             print(json.dumps(repeats[-1]), flush=True)
-        told = {name: statistics.median(repeat[name] for repeat in repeats) for name in repeats[0]}
+        measured = {name: statistics.median(repeat[name] for repeat in repeats) for name in repeats[0]}
         if arguments.compile:
             likelihood.load_model = lambda *_, **__: load_model(SETTINGS)  # type: ignore[assignment]
             _, wall, _ = timed(lambda: ours(pool, True))
-            told["compiled, seconds, compiling included"] = wall
+            measured["compiled, seconds, compiling included"] = wall
     about = f"{len(chosen)} rows, {tokens} tokens, {device()}, {dtype_of(SETTINGS)}, {torch.get_num_threads()} threads"
     print(f"{about}; medians of {arguments.repeats}; padding {facts['padding']:.1%}")
-    for name, value in told.items():
+    for name, value in measured.items():
         print(f"{name:<40}{value:>12.4g}")
-    if told["largest difference"] > 1e-3:
+    if measured["largest difference"] > 1e-3:
         raise SystemExit("the values differ from those of the usual loop by more than 1e-3")
 
 

@@ -95,7 +95,7 @@ class Measured:
     wall: float
     cpu: float
     memory: float
-    told: dict[str, int]
+    found: dict[str, int]
 
 
 def sources() -> str:
@@ -151,9 +151,9 @@ def measure(command: list[str]) -> Measured:
         if status:
             raise SystemExit(f"{command[:4]} failed")
         output.seek(0)
-        told = json.loads(output.read().splitlines()[-1])
+        found = json.loads(output.read().splitlines()[-1])
     memory = usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
-    return Measured(wall, usage.ru_utime + usage.ru_stime, memory, told)
+    return Measured(wall, usage.ru_utime + usage.ru_stime, memory, found)
 
 
 def handpicked(pool: Path, size: int, out: Path) -> list[str]:
@@ -228,8 +228,8 @@ def main(argv: list[str] | None = None) -> None:
         report(results)
         if "handpicked" in results:
             ours = chosen(scratch / "out")
-            if "usual" in results and results["usual"][0].told != ours:
-                raise SystemExit(f"the usual way found {results['usual'][0].told}, handpicked {ours}")
+            if "usual" in results and results["usual"][0].found != ours:
+                raise SystemExit(f"the usual way found {results['usual'][0].found}, handpicked {ours}")
         if asked.alpaca:
             small(asked.alpaca, asked.repeat, scratch)
 

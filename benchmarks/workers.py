@@ -1,18 +1,19 @@
 """Work in parts: several workers against one, against the code before parts, on Ray, and its memory.
 
     python -m benchmarks.workers [--rows 2048] [--repeats 3] [--model FOLDER] [--before SRC] [--ray]
+    python -m benchmarks.workers --generate [--rows 2048] [--repeats 3] [--model FOLDER]
     python -m benchmarks.workers --memory 100000 [--devices cpu:2]
     python -m benchmarks.workers --finish 1000000
 
-The task is IFD of made rows by ``--model`` (default: a random Llama of 50 thousand weights, made here), each
-run in a process of its own, one thread a worker. Repeats are interleaved, a ratio is taken within a repeat
-and the median told. ``busiest`` is the CPU time of the worker that had most of it, so that ``CPU of one
+The task is IFD of made rows by ``--model`` (default: a random Llama of 50 thousand weights, made here), or
+with ``--generate`` answers of 32 tokens to as many prompts, each run in a process of its own, one thread a worker. Repeats are interleaved, a ratio is taken within a repeat
+and the median printed. ``busiest`` is the CPU time of the worker that had most of it, so that ``CPU of one
 worker / busiest of two`` is what two workers gain on cores that nobody else uses; beside a machine with other
 work, read that. ``--before`` is the ``src`` folder of a checkout without parts. Start-up (imports, the model)
-is included, and told apart by a run of one row.
+is included; a run of one row measures it alone.
 
-``--memory`` scores so many short rows and tells the peak of each process. ``--finish`` makes the parts of so
-many rows, without a model, and tells the peak of writing their scores and of looking them up.
+``--memory ROWS`` scores short rows and prints the peak of each process. ``--finish ROWS`` makes the parts of
+these rows, without a model, and prints the peak of writing their scores and of looking them up.
 """
 
 from __future__ import annotations
@@ -47,6 +48,23 @@ if __name__ == "__main__":
     else:
         from handpicked.workers import Workers
         scorer.score_on(Workers(runner, "local" if runner == "ray" else None, devices), rows, None, work, SILENT)
+"""
+GENERATE = """
+import sys, tempfile
+from pathlib import Path
+import handpicked as hp
+from handpicked.config import GenerateSettings, ModelSettings
+from handpicked.generate import generate
+from handpicked.models.served import ArmModel
+from handpicked.progress import SILENT
+from handpicked.records import Message, Prompt
+from handpicked.workers import Workers
+if __name__ == "__main__":
+    pool, model, runner, devices = sys.argv[1:]
+    prompts = [Prompt(str(one.row), (Message("user", one.response),), "made") for one in hp.read(pool).examples()]
+    settings = GenerateSettings(max_new_tokens=32, batch_size=8)
+    arm, out = ArmModel(ModelSettings(name=model, dtype="float32")), Path(tempfile.mkdtemp()) / "answers.jsonl"
+    generate(prompts, arm, settings, out, name="base", workers=Workers(runner, None, devices), progress=SILENT)
 """
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -97,7 +115,9 @@ class Watched:
                     continue
                 self.cpu[pid] = (int(fields[11]) + int(fields[12])) / TICKS
                 peak = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
-                self.peak[pid] = int(peak[0]) if peak else 0
+                self.peak[pid] = max(
+                    self.peak.get(pid, 0), int(peak[0]) if peak else 0
+                )  # none when it has ended
             time.sleep(0.1)
 
 
@@ -113,14 +133,14 @@ def family(pid: int) -> list[int]:
 
 
 def run(
-    pool: Path, model: Path, runner: str, devices: str, source: Path | None = None
+    pool: Path, model: Path, runner: str, devices: str, source: Path | None = None, script: str = RUN
 ) -> Mapping[str, float | list[float]]:
     """Wall and CPU seconds of one run, those of its busiest process, and peaks in MB."""
     paths = str(source) if source else os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(pool), str(model), runner, devices], env=environment
+        [sys.executable, "-c", script, str(pool), str(model), runner, devices], env=environment
     )
     watched = Watched(process)
     if process.wait():
@@ -143,24 +163,30 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
         ways["ray"] = ("ray", "")
     repeats: list[dict[str, float]] = []
     for _ in range(arguments.repeats):
-        told: dict[str, float] = {}
+        measured: dict[str, float] = {}
         for name, (runner, devices) in ways.items():
             source = arguments.before if runner == "before" else None
             for label, file in (("", pool), (" start-up", one_row)):
-                found = run(file, model, runner, devices, source)
-                told |= {f"{name}{label}, {what}": float(found[what]) for what in ("wall", "cpu", "busiest")}  # type: ignore[arg-type]
-        told["two workers against one, wall"] = told["one worker, wall"] / told["two workers, wall"]
-        net = {name: told[f"{name}, busiest"] - told[f"{name} start-up, busiest"] for name in ways}
-        told["two workers against one, CPU of one / busiest of two, without start-up"] = (
+                found = run(file, model, runner, devices, source, GENERATE if arguments.generate else RUN)
+                measured |= {
+                    f"{name}{label}, {what}": float(found[what]) for what in ("wall", "cpu", "busiest")
+                }  # type: ignore[arg-type]
+        measured["two workers against one, wall"] = (
+            measured["one worker, wall"] / measured["two workers, wall"]
+        )
+        net = {name: measured[f"{name}, busiest"] - measured[f"{name} start-up, busiest"] for name in ways}
+        measured["two workers against one, CPU of one / busiest of two, without start-up"] = (
             net["one worker"] / net["two workers"]
         )
         if arguments.before:
-            told["parts against before, CPU without start-up"] = net["before"] / net["one worker"]
-            told["parts against before, CPU"] = told["before, cpu"] / told["one worker, cpu"]
+            measured["parts against before, CPU without start-up"] = net["before"] / net["one worker"]
+            measured["parts against before, CPU"] = measured["before, cpu"] / measured["one worker, cpu"]
         if arguments.ray:
-            told["ray, more wall seconds than one worker"] = told["ray, wall"] - told["one worker, wall"]
-        repeats.append(told)
-        print(json.dumps(told), flush=True)
+            measured["ray, more wall seconds than one worker"] = (
+                measured["ray, wall"] - measured["one worker, wall"]
+            )
+        repeats.append(measured)
+        print(json.dumps(measured), flush=True)
     print(f"{arguments.rows} rows, medians of {arguments.repeats}, load {os.getloadavg()[0]:.0f}")
     for name in repeats[0]:
         print(f"{name:<80}{statistics.median(repeat[name] for repeat in repeats):>10.3f}")
@@ -223,6 +249,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", type=Path, help="A model folder, in place of the made one.")
+    parser.add_argument("--generate", action="store_true", help="Answers in place of IFD.")
     parser.add_argument("--before", type=Path, help="The src folder of a checkout without parts.")
     parser.add_argument("--ray", action="store_true", help="Also on a Ray cluster of this machine.")
     parser.add_argument("--memory", type=int, help="Rows whose scoring is watched for memory.")

@@ -18,7 +18,7 @@ else:
 ROOT = Path(__file__).parents[1]
 
 
-ELSEWHERE = ("docs",)
+ELSEWHERE = ("docs", "hooks")
 """Groups that have an environment of their own."""
 
 

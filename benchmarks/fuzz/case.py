@@ -182,9 +182,11 @@ def _selected(case: Case, out: Path, ended: Ended) -> str | None:
         return f"{len(listed)} rows in scores.parquet, {len(rejected)} in rejected.jsonl, {summary['pool']} in the pool"
     kept = _rows_written(out)
     if kept != summary["kept"]:
-        return f"{kept} rows written, {summary['kept']} told"
+        return f"{kept} rows written, {summary['kept']} reported"
     counted = rows_in(case.name, case.data)
-    return None if counted in (None, summary["pool"]) else f"{counted} rows counted, {summary['pool']} told"
+    return (
+        None if counted in (None, summary["pool"]) else f"{counted} rows counted, {summary['pool']} reported"
+    )
 
 
 def _rows_written(out: Path) -> int:
@@ -197,7 +199,7 @@ def _rows_written(out: Path) -> int:
 
 
 def _judged(case: Case, out: Path, ended: Ended) -> str | None:
-    """Every prompt of the sound file is paired or told as unpaired; every pair has a verdict, whose
+    """Every prompt of the sound file is paired or reported as unpaired; every pair has a verdict, whose
     scores are the endpoint's.
     """
     pairs = _lines(out / "pairs.jsonl")
@@ -213,8 +215,8 @@ def _judged(case: Case, out: Path, ended: Ended) -> str | None:
 
 
 def _replayed(case: Case, out: Path, ended: Ended) -> str | None:
-    told, counted = json.loads(ended.out)["pairs"], rows_in(case.name, case.data)
-    return None if counted in (None, told) else f"{counted} reviews counted, {told} told"
+    reported, counted = json.loads(ended.out)["pairs"], rows_in(case.name, case.data)
+    return None if counted in (None, reported) else f"{counted} reviews counted, {reported} reported"
 
 
 def _lines(file: Path) -> list[dict[str, object]]:

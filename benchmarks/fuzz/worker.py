@@ -1,4 +1,4 @@
-"""The child process: it runs one case after the other as it is told to, until one of them ends it."""
+"""The child process: it runs one case after another, until one of them ends it."""
 
 from __future__ import annotations
 

@@ -444,7 +444,7 @@ class BenchSettings(Strict):
     lists them); none: the hub.
     """
     limit: Annotated[int, Field(gt=0)] | None = None
-    """Only the first so many documents of each task; none: all of them."""
+    """Only this many documents of each task, the first ones; none: all of them."""
     batch_size: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 8
     """Requests in one forward pass."""
     engine: Literal["transformers", "vllm"] = "transformers"

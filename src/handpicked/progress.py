@@ -8,6 +8,7 @@ as step: step(1)``. The command line passes a bar on stderr with the remaining t
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -52,7 +53,6 @@ def in_notebook() -> bool:
 @contextmanager
 def _without(warning: type[Warning]) -> Iterator[None]:
     """Hide warnings of this kind: without ipywidgets the bar is plain text."""
-    import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", warning)

@@ -10,6 +10,7 @@ import pytest
 from handpicked.bench import reference_loss
 from handpicked.config import ModelSettings
 from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.served import ArmModel
 from handpicked.records import Message, Prompt
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -26,7 +27,7 @@ def model(tiny_model: Path) -> ModelSettings:
 
 
 def measure(model: ModelSettings, out: Path, prompts=PROMPTS, batch_size: int = 4):
-    return reference_loss(prompts, model, None, "auto", out, arm="base", batch_size=batch_size)
+    return reference_loss(prompts, ArmModel(model), out, name="base", batch_size=batch_size)
 
 
 def test_it_is_the_mean_over_reference_and_end_token(model, tmp_path):

@@ -88,7 +88,7 @@ def test_a_killed_index_leaves_nothing_that_is_taken_for_whole(pool, cache, monk
         patch.setattr(indexing, "write_json", killed)
         with pytest.raises(KeyboardInterrupt):
             index_of([pool])
-    assert [path.suffix for path in (cache / "explore").iterdir()] == [".lock"]
+    assert not [path for path in (cache / "explore").iterdir() if path.suffix != ".lock"]
     same_rows(index_of([pool]), pool)
 
 

@@ -12,6 +12,7 @@ from handpicked.config import GenerateSettings, ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.generate import generate
 from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.served import ArmModel
 from handpicked.records import Message, Prompt
 from handpicked.workers import Workers
 
@@ -27,7 +28,7 @@ def model(tiny_model: Path) -> ModelSettings:
 
 
 def ask(model: ModelSettings, out: Path, settings: GenerateSettings = SETTINGS, prompts=PROMPTS):
-    return generate(prompts, model, None, settings, "auto", out, arm="base")
+    return generate(prompts, ArmModel(model), settings, out, name="base")
 
 
 def test_a_greedy_answer_is_what_the_model_says_alone(model, tmp_path):
@@ -118,12 +119,10 @@ def test_two_workers_answer_as_one_does(model, tmp_path, temperature):
     one = ask(model, tmp_path / "one.jsonl", settings, prompts)
     two = generate(
         prompts,
-        model,
-        None,
+        ArmModel(model),
         settings,
-        "auto",
         tmp_path / "two.jsonl",
-        arm="base",
+        name="base",
         workers=Workers(devices="cpu:2"),
     )
     assert one == two and (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()

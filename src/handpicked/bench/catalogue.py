@@ -230,7 +230,7 @@ AVERAGES: Mapping[str, tuple[str, ...]] = {
 
 
 def forward_tokens(benchmark: Benchmark, documents: int) -> int:
-    """Tokens that go through the model for so many documents, about."""
+    """About how many tokens go through the model for ``documents`` documents."""
     passes = 1 if benchmark.one_token else benchmark.requests
     return documents * passes * (benchmark.prompt_tokens + benchmark.new_tokens)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
+from tqdm import tqdm
+
 from handpicked.models.quiet import quiet
 
 _REQUESTS = ("Running", "Requesting")
@@ -17,8 +19,6 @@ _REQUESTS = ("Running", "Requesting")
 @contextmanager
 def hushed() -> Iterator[None]:
     """Within it, no bar of lm-eval's is seen, it logs errors only, and what tasks print goes to stderr."""
-    from tqdm import tqdm
-
     make = tqdm.__init__
     logger = logging.getLogger("lm_eval")
     level = logger.level
@@ -39,8 +39,6 @@ def hushed() -> Iterator[None]:
 @contextmanager
 def counting(step: Callable[[float], None]) -> Iterator[None]:
     """Within it, ``step`` is called with the share of all requests that were answered, as their bar advances."""
-    from tqdm import tqdm
-
     make, advance = tqdm.__init__, tqdm.update
 
     def init(bar: Any, *args: Any, **options: Any) -> None:

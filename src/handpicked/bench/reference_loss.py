@@ -14,11 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from handpicked.config import ModelSettings
 from handpicked.errors import Refused
 from handpicked.models.head import IGNORED, label_losses
 from handpicked.models.load import load_model, load_tokenizer
-from handpicked.models.served import Served
+from handpicked.models.served import ArmModel, Served
 from handpicked.models.served.logprobs import row_losses as served_losses
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.progress import SILENT, Progress
@@ -45,12 +44,10 @@ class ReferenceLoss:
 
 def reference_loss(
     prompts: Sequence[Prompt],
-    model: ModelSettings,
-    adapter: Path | None,
-    template: str,
+    arm: ArmModel,
     out_file: Path,
     *,
-    arm: str,
+    name: str,
     batch_size: int = 8,
     workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
@@ -58,19 +55,20 @@ def reference_loss(
 ) -> list[ReferenceLoss]:
     """The loss on the reference of every prompt that has one, in the order of ``prompts``.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the base model). ``batch_size`` is
-    references in a forward pass and changes no value beyond rounding. The work goes in parts of about 64
-    prompts, by ``workers``; ``out_file`` has the losses when all are there, and those already there are kept.
+    ``name`` is the arm's. ``batch_size`` is references in a forward pass and changes no value beyond
+    rounding. The work goes in parts of about 64 prompts, by ``workers``; ``out_file`` has the losses when all
+    are there, and those already there are kept.
     A prompt and reference longer than the model's context have no value, with the reason. ``served`` reaches
     the vLLM server that computes them instead of the model here; it is called only where losses are missing.
 
     Raises ConfigError and MissingPart as loading the model does; StoreError for a
     file that cannot be written.
     """
-    text_of = load_template(template, load_tokenizer(model))
-    encoded, refused = _encoded(prompts, text_of, arm)
-    ids = sorted(encoded, key=lambda name: (-len(encoded[name].ids), name))
-    task = HeldOutLoss(arm, [(name, encoded[name]) for name in ids], model, adapter, batch_size, served)
+    text_of = load_template(arm.template, load_tokenizer(arm.model))
+    encoded, refused = _encoded(prompts, text_of, name)
+    ids = sorted(encoded, key=lambda prompt_id: (-len(encoded[prompt_id].ids), prompt_id))
+    references = [(prompt_id, encoded[prompt_id]) for prompt_id in ids]
+    task = HeldOutLoss(name, references, arm, batch_size, served)
     workers = THIS_PROCESS if served else workers
     found = records_of(task, ids, batch_size, ReferenceLoss, out_file, workers, progress)
     done = refused | {loss.prompt_id: loss for loss in found}
@@ -81,10 +79,9 @@ def reference_loss(
 class HeldOutLoss:
     """Held-out losses of an arm, as a task in parts of its encoded references, by prompt id."""
 
-    arm: str
+    arm_name: str
     references: Sequence[tuple[str, Encoded]]
-    model: ModelSettings
-    adapter: Path | None
+    arm: ArmModel
     batch_size: int
     served: Callable[[], Served] | None = None
     items: str = "prompts"
@@ -92,7 +89,7 @@ class HeldOutLoss:
     @property
     def name(self) -> str:
         """See ``workers.Task``."""
-        return f"held-out loss {self.arm}"
+        return f"held-out loss {self.arm_name}"
 
     @property
     def libraries(self) -> Sequence[str]:
@@ -119,14 +116,14 @@ class HeldOutLossWork:
         losses: list[ReferenceLoss] = []
         for at in range(0, len(ready), self.task.batch_size):
             batch = ready[at : at + self.task.batch_size]
-            losses += _batch(self.model, self.task.arm, dict(batch))
+            losses += _batch(self.model, self.task.arm_name, dict(batch))
             step(len(batch))
         return pa.Table.from_pylist([asdict(loss) for loss in losses], LOSSES)
 
     @cached_property
     def model(self) -> Any:
         """Loaded at first use."""
-        return load_model(self.task.model, adapter=self.task.adapter)
+        return load_model(self.task.arm.model, adapter=self.task.arm.adapter)
 
 
 @dataclass
@@ -147,7 +144,7 @@ class ServedLossWork:
         def computed(rows: Sequence[Encoded]) -> list[float]:
             return served_losses(served, rows, step)
 
-        losses = _measured(computed, served.context - 1, self.task.arm, dict(ready))
+        losses = _measured(computed, served.context - 1, self.task.arm_name, dict(ready))
         return pa.Table.from_pylist([asdict(loss) for loss in losses], LOSSES)
 
     @cached_property

@@ -38,11 +38,11 @@ def audit(
     against: Others = None,
     fail_on: Rules = None,
     max_length: Annotated[
-        int | None, typer.Option(help="Count what a trainer cuts at so many tokens.")
+        int | None, typer.Option(help="Count what a trainer cuts at this many tokens.")
     ] = None,
     template: Annotated[str | None, typer.Option(help="Chat template to try on the rows.")] = None,
     model: Annotated[str | None, typer.Option(help="Model whose tokenizer and chat template to try.")] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Try the template on at most so many rows.")] = 20_000,
+    sample: Annotated[int, typer.Option(min=1, help="Try the template on at most this many rows.")] = 20_000,
     measure: Annotated[str, typer.Option(help="Lengths in tokens, words, nltk or chars.")] = "tokens",
     tokenizer: options.TokenizerName = None,
     guard: Limits = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +66,6 @@ def fetch(
 
 
 def _list(as_json: bool) -> None:
-    from dataclasses import asdict
 
     from handpicked.data.named import NAMED, PREFIX
 

@@ -21,7 +21,7 @@ KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds 
 ScoreKey = Annotated[
     str | None, typer.Option(help="Environment variable that holds the key; else OPENAI_API_KEY.")
 ]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="At most so many requests at a time.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="Most requests at a time.")]
 MaxCost = Annotated[float | None, typer.Option(help="US dollars that may be spent; needs both prices.")]
 PriceIn = Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")]
 PriceOut = Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")]

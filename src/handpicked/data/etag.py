@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -47,7 +48,6 @@ def _of_object(url: str) -> str | None:
 
 
 def _store(url: str) -> tuple[Any, str]:
-    import os
 
     from pyarrow import fs
 
@@ -60,7 +60,6 @@ def _store(url: str) -> tuple[Any, str]:
 
 
 def _region() -> dict[str, str]:
-    import os
 
     found = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return {"region": found} if found else {}

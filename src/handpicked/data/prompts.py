@@ -33,7 +33,7 @@ def read_prompts(
     split: str | None = None,
     config: str | None = None,
 ) -> list[Prompt]:
-    """The prompts of one evaluation file, in its order; ``limit`` takes the first so many.
+    """The prompts of one evaluation file, in its order; ``limit`` takes only the first ones.
 
     ``path`` may be all that a pool's may be (a data set on the hub, ``named:vicuna``), with its ``split`` and
     ``config``.

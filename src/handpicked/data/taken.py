@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from handpicked.data.pool import FilePool
-from handpicked.data.write import original_table
+from handpicked.data.written_tables import original_table
 from handpicked.errors import MissingPart
 from handpicked.records import Json, Pool
 

@@ -54,7 +54,7 @@ class Retry:
     longest_wait: float = 600.0
 
     def pause(self, failures: int) -> float:
-        """Seconds before the next attempt after so many failures."""
+        """Seconds before the next attempt after this many failures."""
         return float(min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1)))
 
 

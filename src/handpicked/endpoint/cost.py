@@ -34,7 +34,7 @@ def prompt_tokens(request: Request) -> int:
 
 
 def price(prompt: int | None, reply: int | None, settings: Endpoint) -> float | None:
-    """US dollars for so many tokens; ``None`` when a price or a count is missing."""
+    """US dollars for these tokens; ``None`` when a price or a count is missing."""
     if settings.price_in is None or settings.price_out is None or prompt is None or reply is None:
         return None
     return (prompt * settings.price_in + reply * settings.price_out) / 1e6

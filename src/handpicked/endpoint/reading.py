@@ -15,7 +15,7 @@ MOST_TOKENS = 10**9
 NO_PROBABILITY = -9999.0
 """How OpenAI writes the natural logarithm of a probability of 0."""
 ROUNDED = 0.01
-"""A log-probability may be so much above 0 by rounding."""
+"""How far above 0 rounding may put a log-probability."""
 
 
 class Unreadable(Exception):

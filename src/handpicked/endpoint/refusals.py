@@ -8,10 +8,10 @@ from handpicked.endpoint.request import Address, Dialect, Reply, Request, base_u
 from handpicked.endpoint.wire import Fault
 
 FIRST = 20
-"""So many requests refused, and none answered, end the call."""
+"""This many refusals, without any answer, end the call."""
 IN_A_ROW = 200
-"""So many refusals in a row end it too, even after successes; and where each refusal is about its own
-request, so many of the first requests.
+"""This many refusals in a row end it too, even after successes; and, where each refusal is about its own
+request, this many of the first requests.
 """
 UNSUPPORTED = (
     *(

@@ -26,6 +26,7 @@ from handpicked.results.selection_audit import RowSample
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import RootVerb, instruction, missing, root_verbs
 from handpicked.scorers.text.words import mix
+from handpicked.selection.lengths import lengths as lengths_of
 from handpicked.selection.methods import measure as measured
 from handpicked.statistics.overlap import Overlap, overlaps
 from handpicked.store import Facts, Stage, digest, write_json
@@ -66,9 +67,7 @@ def lengths(
     """
 
     def make(work: Path) -> None:
-        from handpicked.selection.lengths import lengths
-
-        np.save(work / "lengths.npy", lengths(pool, measure, tokenizer))
+        np.save(work / "lengths.npy", lengths_of(pool, measure, tokenizer))
 
     stage = job.store.stage(
         f"lengths/{name}",

@@ -11,6 +11,7 @@ from handpicked.errors import ConfigError, HandpickedError
 from handpicked.experiment import speeds
 from handpicked.progress import duration
 from handpicked.records import Json
+from handpicked.train.estimate import model_size
 
 
 def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None) -> list[Json]:
@@ -46,7 +47,6 @@ def bench_lines(entries: Sequence[Json], of: str) -> list[str]:
 
 
 def _weights(name: str) -> int | None:
-    from handpicked.train.estimate import model_size
 
     try:
         return model_size(ModelSettings(name=name)).weights

@@ -11,7 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handpicked.bench import BENCHMARKS, InParts, LocalModel, VllmModel, check_files, tasks_of
+from handpicked.bench import (
+    BENCHMARKS,
+    BenchmarkFailed,
+    InParts,
+    LocalModel,
+    VllmModel,
+    check_files,
+    evaluate,
+    tasks_of,
+)
 from handpicked.config import BenchSettings
 from handpicked.errors import first_line
 from handpicked.experiment.benched import Benched
@@ -110,7 +119,6 @@ class _Runs:
 
     def one(self, task: str, data: LocalData | None) -> Benched:
         """One benchmark, as a stage."""
-        from handpicked.bench import BenchmarkFailed, evaluate
 
         subject, settings, label = self.subject, self.settings, f"bench {self.subject.name} {task}"
         endpoint = self.model.endpoint

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handpicked.bench import planned
 from handpicked.config import Experiment, ModelSettings
 from handpicked.endpoint.cost import price
 from handpicked.errors import HandpickedError, MissingPart
@@ -269,7 +270,6 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
 
 def _benchmarks(expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], gpu: bool) -> list[Json]:
     """Documents of each benchmark; its requests, tokens and hours on all arms together."""
-    from handpicked.bench import planned
 
     evaluate = expanded.experiment.evaluate
     bases = [sizes[arm.model or ""][0] for arm in expanded.experiment.arms.values()]

@@ -20,6 +20,7 @@ from handpicked.config import (
 from handpicked.data.holdout import hold_out
 from handpicked.experiment.lineup import Lineup
 from handpicked.models.load import resolve
+from handpicked.models.served import ArmModel
 from handpicked.progress import Progress
 from handpicked.records import Example, Pool, Prompt
 from handpicked.selection.kept_scores import Content
@@ -89,6 +90,11 @@ class Trained:
     template: str
     identity: str
     stage: Stage | None
+
+    @property
+    def arm(self) -> ArmModel:
+        """What loads it and answers by it."""
+        return ArmModel(self.model, self.adapter, self.template)
 
 
 Record = TypeVar("Record")

@@ -14,9 +14,10 @@ from handpicked.data.spool import given_name
 from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.experiment.judged_text import sentences, text_of
 from handpicked.experiment.references import referenced
-from handpicked.judges import write_requests, write_verdicts
+from handpicked.judges import judge, write_requests, write_verdicts
 from handpicked.judges.answers import pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
+from handpicked.judges.outcome import verdict
 from handpicked.judges.replay import replay
 from handpicked.judges.similarity import NO_REFERENCE
 from handpicked.judges.stored import holds_verdicts
@@ -212,7 +213,6 @@ def has_verdicts(labelled: Path) -> bool:
 
 def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
     """The verdicts that stand beside people's labels: one a pair and judge, in the order of the pairs."""
-    from handpicked.judges.outcome import verdict
 
     if not known.judged:
         raise ConfigError(
@@ -235,7 +235,6 @@ def _judged(
     """The verdicts of all judges. Paid replies are kept in ``out``, so that a second run pays
     only for what is missing.
     """
-    from handpicked.judges import judge
 
     with writing(out):
         private_folder(out)
@@ -327,10 +326,10 @@ def _mean_grades(grades: Grades) -> dict[str, tuple[MeanGrade, ...]]:
     means of each turn or skill, where there are several.
     """
     found = {}
-    for judge, table in grades.items():
+    for name, table in grades.items():
         means = {model: _mean_grade(items) for model, items in table.items()}
         order = sorted(means, key=lambda model: (means[model].value is None, -(means[model].value or 0)))
-        found[judge] = tuple(MeanGrade(model, means[model], _by_part(table[model])) for model in order)
+        found[name] = tuple(MeanGrade(model, means[model], _by_part(table[model])) for model in order)
     return found
 
 

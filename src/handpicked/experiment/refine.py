@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from handpicked.config import RefineSettings
-from handpicked.data.write import openai_turn
+from handpicked.data.shapes import openai_turn
 from handpicked.endpoint import Reply, Request, complete, default_cache
 from handpicked.endpoint import estimate as estimate_requests
 from handpicked.endpoint.cost import Expense

@@ -9,7 +9,7 @@ from handpicked.config import Experiment
 from handpicked.experiment import stages
 from handpicked.experiment.file import Location
 from handpicked.experiment.job import Job, Measured, Trained
-from handpicked.models.served import ArmModel, Servers
+from handpicked.models.served import Servers
 from handpicked.models.served.mistakes import endpoint_mistakes, missing_server, server_mistakes
 from handpicked.models.served.process import HOW
 from handpicked.records import Completion, Json, Prompt
@@ -42,7 +42,7 @@ def losses_and_answers(
 
 
 def _servers(job: Job, models: Mapping[str, Trained]) -> Servers:
-    arms = {name: ArmModel(trained.model, trained.adapter) for name, trained in models.items()}
+    arms = {name: trained.arm for name, trained in models.items()}
     return Servers(job.experiment.evaluate.generate, arms, visible(job.workers.devices), job.store.say)
 
 

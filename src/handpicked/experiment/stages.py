@@ -46,8 +46,10 @@ from handpicked.experiment.job import (
 from handpicked.experiment.references import references
 from handpicked.experiment.refine import estimated, load_prompt, rewrite
 from handpicked.experiment.rendered import refusals, templates
+from handpicked.generate import generate as answer
 from handpicked.judges import judge as decide
 from handpicked.judges import load_judge, read_verdicts, runs_here
+from handpicked.models.load import identity
 from handpicked.models.served import Served, Servers
 from handpicked.models.served.options import counting_options
 from handpicked.models.served.replies import served_identity
@@ -207,7 +209,6 @@ def refine(job: Job, name: str, subset: Subset) -> Subset:
 
 def train(job: Job, name: str, subset: Subset | None, trainer: Trainer | None) -> Trained:
     """The arm's model: fine-tuned on its subset by ``trainer``, or the untouched one."""
-    from handpicked.models.load import identity
 
     start, settings = job.lineup.model(name), job.lineup.train(name)
     base = identity(start)
@@ -371,11 +372,9 @@ def reference_loss(
         said: dict[str, object] = {}
         measure(
             referenced,
-            trained.model,
-            trained.adapter,
-            trained.template,
+            trained.arm,
             work / "losses.jsonl",
-            arm=name,
+            name=name,
             workers=job.workers,
             progress=job.progress,
             served=_reach(servers, name, work, said) if engine == "vllm" else None,
@@ -400,17 +399,14 @@ def generate(
     settings = job.experiment.evaluate.generate
 
     def make(work: Path) -> Facts:
-        from handpicked.generate import generate as answer
 
         said: dict[str, object] = {}
         answer(
             test_prompts,
-            trained.model,
-            trained.adapter,
+            trained.arm,
             settings,
-            trained.template,
             work / "answers.jsonl",
-            arm=name,
+            name=name,
             workers=job.workers,
             progress=job.progress,
             served=_reach(servers, name, work, said),
@@ -522,7 +518,6 @@ def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str
 
 def _judging_model(settings: JudgeSettings) -> dict[str, str]:
     """The content of a judge's model that is on this machine."""
-    from handpicked.models.load import identity
 
     if load_judge(settings.name).asks and settings.server is not None:
         return {"judge model": served_identity(settings.model, settings)}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from handpicked.data.write import openai_turn, tools_of
+from handpicked.data.shapes import openai_turn, tools_of
 from handpicked.models.encode import response_turns
 from handpicked.records import Example, Json, Message, ToolCall
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from handpicked.config import GenerateSettings, ModelSettings
+from handpicked.config import GenerateSettings
 from handpicked.errors import ConfigError, Refused
 from handpicked.models.load import load_model, load_tokenizer
-from handpicked.models.served import Served
+from handpicked.models.served import ArmModel, Served
 from handpicked.models.template import Template, load_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Completion, Prompt
@@ -42,13 +42,11 @@ Engine = Callable[[Sequence[GenerationRequest], int], list[list[int]]]
 
 def generate(
     prompts: Sequence[Prompt],
-    model: ModelSettings,
-    adapter: Path | None,
+    arm: ArmModel,
     settings: GenerateSettings,
-    template: str,
     out_file: Path,
     *,
-    arm: str,
+    name: str,
     workers: Workers = THIS_MACHINE,
     progress: Progress = SILENT,
     served: Callable[[], Served] | None = None,
@@ -56,23 +54,22 @@ def generate(
     """Answer every prompt, in the order of ``prompts``; ``out_file`` has the answers when all are there. The
     work goes in parts of about 64 prompts, by ``workers``; what a kill leaves is kept beside ``out_file``.
 
-    ``template`` must be the one the arm was trained with (``auto`` for the base model). Greedy answers do not
-    depend on the other prompts of their batch; sampled ones depend on the seed and on which prompts share a
-    batch, and stay the same over a kill and on any devices, because the batches do. Answers already in
-    ``out_file`` are kept. ``served`` reaches the vLLM server that has the model, where there is one; it is
-    called only where answers are missing.
+    ``name`` is the arm's. Greedy answers do not depend on the other prompts of their batch; sampled ones
+    depend on the seed and on which prompts share a batch, and stay the same over a kill and on any devices,
+    because the batches do. Answers already in ``out_file`` are kept. ``served`` reaches the vLLM server that
+    has the model, where there is one; it is called only where answers are missing.
 
     Raises ConfigError for prompts that leave no room to answer in, or a prompt_id that is given twice;
     Refused, naming the prompt, for one that the template refuses; MissingPart, ConfigError as loading the
     model does; StoreError for a file that cannot be written.
     """
-    text_of = load_template(template, load_tokenizer(model))
+    text_of = load_template(arm.template, load_tokenizer(arm.model))
     requests = [_request(prompt, text_of, settings.thinking) for prompt in prompts]
     _refuse_duplicates(requests)
     # Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never
     # change.
     order = sorted(requests, key=lambda request: (-len(request.ids), request.prompt_id))
-    task = Answering(arm, order, model, adapter, settings, template, served)
+    task = Answering(name, order, arm, settings, served)
     if settings.engine == "vllm":  # it takes all devices itself
         workers = THIS_PROCESS
     ids = [request.prompt_id for request in order]
@@ -85,19 +82,17 @@ def generate(
 class Answering:
     """Answers of an arm, as a task in parts of its requests."""
 
-    arm: str
+    arm_name: str
     requests: Sequence[GenerationRequest]
-    model: ModelSettings
-    adapter: Path | None
+    arm: ArmModel
     settings: GenerateSettings
-    template: str
     served: Callable[[], Served] | None = None
     items: str = "prompts"
 
     @property
     def name(self) -> str:
         """See ``workers.Task``."""
-        return f"generate {self.arm}"
+        return f"generate {self.arm_name}"
 
     @property
     def libraries(self) -> Sequence[str]:
@@ -106,7 +101,7 @@ class Answering:
 
     def open(self) -> Work:
         """See ``workers.Task``."""
-        template = load_template(self.template, load_tokenizer(self.model))
+        template = load_template(self.arm.template, load_tokenizer(self.arm.model))
         if self.served is None:
             return AnsweringWork(self, template)
         from handpicked.generate.served import ServedAnswering
@@ -134,7 +129,7 @@ class AnsweringWork:
             batch = ready[at : at + size]
             new = engine(batch, batch_seed(self.task.settings.seed, batch))
             answers += [
-                completion(self.task.arm, request.prompt_id, ids, ends, self.template)
+                completion(self.task.arm_name, request.prompt_id, ids, ends, self.template)
                 for request, ids in zip(batch, new, strict=True)
             ]
             step(len(batch))
@@ -143,7 +138,7 @@ class AnsweringWork:
     @cached_property
     def _engine(self) -> tuple[Engine, frozenset[int]]:
         task = self.task
-        return _engine(task.model, task.adapter, task.settings, self.template)
+        return _engine(task.arm, task.settings, self.template)
 
 
 ANSWERS = pa.schema(
@@ -166,17 +161,15 @@ def _request(prompt: Prompt, template: Template, thinking: bool) -> GenerationRe
         raise Refused(template.name, why) from error
 
 
-def _engine(
-    model: ModelSettings, adapter: Path | None, settings: GenerateSettings, template: Template
-) -> tuple[Engine, frozenset[int]]:
+def _engine(arm: ArmModel, settings: GenerateSettings, template: Template) -> tuple[Engine, frozenset[int]]:
     """The engine that the settings name, and the tokens at which an answer ends."""
     if settings.engine == "vllm":
         from handpicked.generate.vllm_engine import vllm_engine
 
-        return vllm_engine(model, adapter, settings, template)
+        return vllm_engine(arm.model, arm.adapter, settings, template)
     from handpicked.generate.transformers_engine import transformers_engine
 
-    return transformers_engine(load_model(model, adapter=adapter), settings, template)
+    return transformers_engine(load_model(arm.model, adapter=arm.adapter), settings, template)
 
 
 def completion(

@@ -49,7 +49,7 @@ class ServedAnswering:
         refuse_long(ready, self._served.context, self.task.settings.max_new_tokens)
         choices = self._served.complete([self._body(request) for request in ready], step)
         answers = [
-            completion(self.task.arm, request.prompt_id, self._ids(choice), self._ends, self.template)
+            completion(self.task.arm_name, request.prompt_id, self._ids(choice), self._ends, self.template)
             for request, choice in zip(ready, choices, strict=True)
         ]
         return pa.Table.from_pylist([asdict(answer) for answer in answers], ANSWERS)
@@ -60,7 +60,7 @@ class ServedAnswering:
 
     @cached_property
     def _ends(self) -> frozenset[int]:
-        return end_tokens(self.task.model, self.template.end_id)
+        return end_tokens(self.task.arm.model, self.template.end_id)
 
     def _body(self, request: GenerationRequest) -> dict[str, object]:
         """Every setting is said: a server may have others by default, of the model's generation config."""

@@ -58,7 +58,7 @@ class JudgeFolder(Strict):
     """What precedes a verdict or a grade in the reply."""
     answers: Answers = Answers()
     tie_margin: Annotated[float, Field(ge=0)] = 0
-    """Scores (grades, probabilities, cosines) that differ by at most so much are a tie."""
+    """Scores (grades, probabilities, cosines) that differ by at most this much are a tie."""
     max_tokens: Annotated[int, Field(gt=0)] = 512
     """Tokens a reply may have."""
     temperature: Annotated[float, Field(ge=0)] | None = 0
@@ -66,7 +66,7 @@ class JudgeFolder(Strict):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
     """Alternatives requested at each position of the reply (``letters``)."""
     answer_chars: Annotated[int, Field(gt=0)] = 16000
-    """When either answer is longer, both are cut to so many characters; the review says so."""
+    """When either answer is longer, both are cut to this many characters; the review says so."""
     embedder: str = BUNDLED_EMBEDDER
     """Embedding model of ``similarity``."""
     window_chars: Annotated[int, Field(gt=0)] = 600

@@ -37,7 +37,7 @@ class AnswerLanguage:
 
 
 def answer_language(rows: int) -> AnswerLanguage | None:
-    """The languages of a pool of so many rows, or of a random sample of them with a fixed seed; None without
+    """The languages of a pool of ``rows`` rows, or of a random sample of them with a fixed seed; None without
     the detector.
     """
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handpicked.pages.shell import shell
+from handpicked.pages.shell import environment_of, shell
+from handpicked.pool_audit import tables
 from handpicked.pool_audit.record import Audit, Lengths
-from handpicked.pool_audit.text import COPIES, by_rows, share
-from handpicked.report.page import environment
+from handpicked.pool_audit.text import by_rows, share
 from handpicked.statistics.histogram import EDGES, LengthSummary
 
 NOTHING = LengthSummary(0, 0, {}, None, None, 0)
@@ -18,8 +18,8 @@ def page(audit: Audit) -> str:
     shown = _different(audit.lengths)
     bins = _bins(shown)
     return (
-        environment()
-        .get_template("pool_audit.html.j2")
+        environment_of("handpicked.pool_audit")
+        .get_template("audit.html.j2")
         .render(
             **shell(),
             audit=audit,
@@ -30,7 +30,7 @@ def page(audit: Audit) -> str:
             summary=_summary,
             share=share,
             finding=by_rows(audit.guards),
-            kinds=COPIES,
+            tables=tables,
         )
     )
 

@@ -31,7 +31,7 @@ class ValueTally:
             self.count(found["values"], found["counts"])
 
     def count(self, value: str | None, rows: int) -> None:
-        """Count a value that so many rows have."""
+        """Count a value that ``rows`` rows have."""
         if value is None:
             self._none += rows
         elif value in self._counts or len(self._counts) < MOST:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xxhash import xxh3_128, xxh3_128_hexdigest
+
 from handpicked.records.response_parts import thought_and_answer
 
 if TYPE_CHECKING:
@@ -123,7 +125,6 @@ def messages_id(messages: Sequence[Message]) -> str:
     follows it, framed so under a name that no role has. Lone surrogates, which JSON can carry and UTF-8
     cannot, are hashed by their code point.
     """
-    from xxhash import xxh3_128, xxh3_128_hexdigest
 
     parts = []
     for part in _framed(messages):

@@ -65,6 +65,6 @@ def _piece(start: float, end: float, ring: int, kind: str, word: str) -> str:
 
 
 def _at(turn: float, radius: float) -> str:
-    """The point after so much of a turn, clockwise from the top."""
+    """The point after this share of a turn, clockwise from the top."""
     angle = 2 * math.pi * turn
     return f"{radius * math.sin(angle):.2f} {-radius * math.cos(angle):.2f}"

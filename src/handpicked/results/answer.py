@@ -154,7 +154,7 @@ def _certainty(comparisons: Sequence[ArmComparison], judge: Health, arms: Sequen
         points = f"{100 * max(detectable):.0f} points from 50%"
         corrected = ", correction for several comparisons included" if len(comparisons) > 1 else ""
         lines.append(
-            f"With so many prompts, a true win rate {points} is found four times of five{corrected}."
+            f"With this many prompts, a true win rate {points} is found four times of five{corrected}."
         )
     lines += _beyond_power(comparisons, arms)
     lines.append("Each interval is 95% on its own.")

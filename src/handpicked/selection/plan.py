@@ -22,6 +22,7 @@ from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.scorers.text.of_part import OfPart, of_part, whole
+from handpicked.selection.guarded import Guarded
 from handpicked.selection.guards import guard_files, plan_guards
 from handpicked.selection.methods import (
     column_of,
@@ -124,7 +125,6 @@ class SelectionPlan:
 
     def passed(self) -> int | None:
         """How many rows the guards let through; None without guards. Reads the pool, and asks no model."""
-        from handpicked.selection.guarded import Guarded
 
         if not self.guards:
             return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handpicked.data.raw import excerpt
-from handpicked.data.write import is_carried
+from handpicked.data.shapes import is_carried
 from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.records import Dropped, Rejected, Unread
 

@@ -35,6 +35,7 @@ from handpicked.selection.card import write_card
 from handpicked.selection.described import arguments, described, pool_described, unread_of, versions
 from handpicked.selection.guarded import Guarded
 from handpicked.selection.hub import push
+from handpicked.selection.notebook import shown
 from handpicked.selection.plan import SelectionPlan
 from handpicked.selection.rejected import NAME as REJECTED
 from handpicked.selection.rejected import Following, RejectedRows
@@ -184,7 +185,6 @@ class Selection:
         )
 
     def _repr_html_(self) -> str:
-        from handpicked.selection.notebook import shown
 
         return shown(self)
 

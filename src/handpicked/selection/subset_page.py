@@ -27,7 +27,7 @@ FIRST = 5
 WHOLE = 20_000
 """Rows of a pool up to which all are measured where the selection measured no length."""
 PLACES, AT_EACH = 20, 250
-"""Of a larger one: rows are taken at so many places, so many at each."""
+"""Of a larger one: rows are taken at this many places, this many at each."""
 KEPT = 1000
 """Kept rows that are measured then."""
 

@@ -84,7 +84,7 @@ def balances(prompts: Sequence[str], values: Sequence[float]) -> dict[str, float
 
 
 def sign_test(wins: int, losses: int) -> float | None:
-    """Two-sided p-value of so many wins and losses under even odds: exact binomial, normal above 5,000 of
+    """Two-sided p-value of these wins and losses under even odds: exact binomial, normal above 5,000 of
     them.
     """
     n, k = wins + losses, min(wins, losses)

@@ -105,7 +105,7 @@ def verb_table(parsed: Sequence[Parsed], name: str = "") -> VerbTable:
 
 
 def most_common(counts: Counter[str], most: int | None = None) -> list[tuple[str, int]]:
-    """What was counted most, at most so many; equal counts in order of the alphabet."""
+    """What was counted most, at most ``most`` of them; equal counts in order of the alphabet."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
 
 

@@ -15,7 +15,7 @@ MARK = "training.json"
 
 
 def newest_checkpoint(folder: Path, fingerprint: str, processes: int) -> str | None:
-    """The newest whole checkpoint in ``folder`` of the same training by so many processes. Torn ones, and all
+    """The newest whole checkpoint in ``folder`` of the same training by as many processes. Torn ones, and all
     of another training, are removed.
     """
     mark = folder / MARK

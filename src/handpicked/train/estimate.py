@@ -164,5 +164,5 @@ def places_of(rows: int, tokens_per_row: float, settings: TrainSettings) -> int:
 
 
 def steps_of(places: int, settings: TrainSettings) -> int:
-    """Optimizer steps over so many rows; with packing too, whose steps hold ``batch_size`` rows on average."""
+    """Optimizer steps over ``places`` rows; with packing too, whose steps hold ``batch_size`` rows on average."""
     return -(-places // settings.batch_size)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import PoolError
+from handpicked.models.load import device
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Example, Json
 from handpicked.store import read_json, write_json
@@ -61,8 +62,6 @@ def run_job(job_file: Path) -> TrainResult:
         ) from error
     prepared = open_prepared(folder)
     from accelerate import PartialState
-
-    from handpicked.models.load import device
 
     first = PartialState(cpu=device() == "cpu").is_main_process
     result = train_prepared(

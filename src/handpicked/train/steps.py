@@ -39,7 +39,7 @@ class Dealt:
 
 
 def deal(prepared: Prepared, settings: TrainSettings, processes: int, most_rows: int) -> Dealt:
-    """Deal the places of a training out to so many processes, in steps that hold the same rows on any number.
+    """Deal the places of a training out to ``processes`` processes, in steps that hold the same rows on any number.
 
     ``most_rows``: packed sequences in a forward pass. Raises TrainingError when the batch size cannot be
     shared evenly between the processes.

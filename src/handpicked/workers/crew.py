@@ -24,7 +24,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Step:
-    """So many items of its part are done."""
+    """How many items of its part are done."""
 
     items: float
 

@@ -10,6 +10,8 @@ from handpicked.errors import WorkerError
 from handpicked.progress import Progress
 from handpicked.workers.devices import Device, parse_devices
 from handpicked.workers.parts import Part, PartFiles, Task
+from handpicked.workers.processes import run_processes
+from handpicked.workers.ray_actors import run_on_ray
 from handpicked.workers.worker import DeviceTrouble, Worker
 
 HERE = "here"
@@ -54,8 +56,6 @@ def _run(
     task: Task, files: PartFiles, missing: Sequence[Part], workers: Workers, step: Callable[[float], None]
 ) -> None:
     if workers.runner == "ray":
-        from handpicked.workers.ray_actors import run_on_ray
-
         run_on_ray(task, files, missing, workers.address, step)
         return
     here = workers.devices == HERE
@@ -63,7 +63,6 @@ def _run(
     if here or (len(devices) == 1 and devices == parse_devices("all")):
         run_here(task, files, missing, devices[0], step)
         return
-    from handpicked.workers.processes import run_processes
 
     run_processes(task, files, missing, devices, step)
 

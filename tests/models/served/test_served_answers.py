@@ -58,7 +58,7 @@ def ask(
     out: Path, model: ModelSettings, adapter: Path | None, url: str | None, prompts=PROMPTS, settings=HERE
 ):
     served = None if url is None else lambda: reach(url, model, adapter)
-    return generate(prompts, model, adapter, settings, "auto", out, arm="arm", served=served)
+    return generate(prompts, ArmModel(model, adapter), settings, out, name="arm", served=served)
 
 
 def test_greedy_answers_are_those_of_transformers(model, adapter, tmp_path):
@@ -93,10 +93,10 @@ def test_held_out_losses_are_those_of_transformers(model, adapter, tmp_path, wit
     asked = [*PROMPTS, long]
     with running(LocalVllm(model.name, {"arm": str(adapter)})) as vllm:
         there = reference_loss(
-            asked, model, used, "auto", tmp_path / "a.jsonl", arm="arm",
+            asked, ArmModel(model, used), tmp_path / "a.jsonl", name="arm",
             served=lambda: reach(vllm.url, model, used),
         )  # fmt: skip
-    here = reference_loss(asked, model, used, "auto", tmp_path / "b.jsonl", arm="arm")
+    here = reference_loss(asked, ArmModel(model, used), tmp_path / "b.jsonl", name="arm")
     assert [one.prompt_id for one in there] == [one.prompt_id for one in asked]
     for mine, theirs in zip(here[:-1], there[:-1], strict=True):
         assert theirs.value == pytest.approx(mine.value, abs=1e-4) and theirs.tokens == mine.tokens
@@ -154,9 +154,7 @@ def test_a_model_that_is_gone_by_then_is_said(model, tmp_path):
         served = reach(vllm.url, model)
         vllm.model = "/models/other"
         with pytest.raises(EndpointError, match=r"does not exist"):
-            generate(
-                PROMPTS, model, None, HERE, "auto", tmp_path / "a.jsonl", arm="arm", served=lambda: served
-            )
+            generate(PROMPTS, ArmModel(model), HERE, tmp_path / "a.jsonl", name="arm", served=lambda: served)
 
 
 def test_an_adapter_that_a_server_lacks_is_loaded_or_the_way_is_said(model, adapter, tmp_path):
@@ -188,6 +186,6 @@ def test_log_probabilities_of_other_tokens_are_refused(model, tmp_path):
         vllm.complete = lambda body: plain({**body, "prompt": [one + 1 for one in body["prompt"]]})
         with pytest.raises(EndpointError, match="other tokens"):
             reference_loss(
-                PROMPTS, model, None, "auto", tmp_path / "a.jsonl", arm="arm",
+                PROMPTS, ArmModel(model), tmp_path / "a.jsonl", name="arm",
                 served=lambda: reach(vllm.url, model),
             )  # fmt: skip

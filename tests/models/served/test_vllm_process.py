@@ -44,7 +44,7 @@ def command(tmp_path, monkeypatch):
 def answered(servers: Servers, name: str, out: Path, prompts=PROMPTS):
     arm = servers.arms[name]
     return generate(
-        prompts, arm.model, arm.adapter, servers.settings, "auto", out / "a.jsonl", arm=name,
+        prompts, arm, servers.settings, out / "a.jsonl", name=name,
         served=lambda: servers.served(name, out),
     )  # fmt: skip
 
@@ -85,9 +85,7 @@ def test_one_server_for_all_adapters_and_each_merged_model_in_turn(tiny_model, t
         for name in servers.in_order():
             there = answered(servers, name, tmp_path / "there" / name)
             arm = arms[name]
-            assert there == generate(
-                PROMPTS, arm.model, arm.adapter, HERE, "auto", tmp_path / f"here-{name}.jsonl", arm=name
-            )
+            assert there == generate(PROMPTS, arm, HERE, tmp_path / f"here-{name}.jsonl", name=name)
             processes = [int(line.split()[0]) for line in starts.read_text().splitlines()]
             assert not gone(processes[-1]) and all(map(gone, processes[:-1]))
     assert len(processes) == 2 and gone(processes[-1])

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from handpicked.errors import HandpickedError, first_line
+from handpicked.experiment.able import able
 from handpicked.experiment.doctor.devices import devices, machine_here
 from handpicked.experiment.doctor.finding import Finding
 from handpicked.experiment.doctor.libraries import clashes, parts
 from handpicked.experiment.doctor.places import keys_and_hub, places
+from handpicked.experiment.places import shipped_experiments
 from handpicked.pages.table import table, text
 from handpicked.workers.machine import Machine
 
@@ -38,8 +40,6 @@ def examine(folder: Path, assume: str | None = None) -> list[Finding]:
 
 def _experiments(machine: Machine) -> Iterator[Finding]:
     """Every experiment that comes with handpicked: whether the machine can run it."""
-    from handpicked.experiment.able import able
-    from handpicked.experiment.places import shipped_experiments
 
     for name in shipped_experiments():
         try:

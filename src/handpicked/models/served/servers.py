@@ -27,10 +27,13 @@ LOG = "vllm.log"
 
 @dataclass(frozen=True)
 class ArmModel:
-    """What an arm is answered by: a model, and the adapter on it."""
+    """What an arm is answered by: a model, the adapter on it, and the template that it was trained with
+    (``auto``: the model's own).
+    """
 
     model: ModelSettings
-    adapter: Path | None
+    adapter: Path | None = None
+    template: str = "auto"
 
     @property
     def folder(self) -> str:
