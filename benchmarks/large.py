@@ -5,14 +5,14 @@
                                [--only kmeans semdedup]
     python -m benchmarks.large --copies 4000000 [--only duplicates near-duplicates]
 
-``--rows`` makes a Parquet file of so many rows of a few words each (deterministic; some 45 bytes a row), of
-which a share cannot be read, and selects 10,000 of them by the command line.
-``--vectors`` makes so many unit vectors around 2,000 centres in a file and selects 1,000 of them by each
+``--rows N`` makes a Parquet file of N rows of a few words each (deterministic; about 45 bytes a row), of which
+a share cannot be read, and selects 10,000 of them with the command line.
+``--vectors N`` writes N unit vectors around 2,000 centres to a file and selects 1,000 of them with each
 selector within ``--memory``; the peak is that of the whole process, mapped pages included.
-``--copies`` makes the scores of so many rows (id, length, signature), of which a fifth nearly repeats another
-and a tenth shares a part with very many, and has the filters find what repeats; ``no filter``
-has read the scores and no more. Each job is a process of its own; told are its wall and CPU seconds and its peak memory, a rate, and the free disk that it
-took. What is made is deleted at the end.
+``--copies N`` makes the scores of N rows (id, length, signature), of which a fifth nearly repeats another and a
+tenth shares a part with very many, and lets the filters find what repeats; ``no filter`` only reads the scores.
+Each job is a process of its own. Printed are its wall and CPU seconds, its peak memory, a rate, and the free
+disk that it took. What is made is deleted at the end.
 """
 
 from __future__ import annotations
@@ -175,9 +175,9 @@ def copy_jobs(rows: int, only: list[str], folder: Path) -> None:
     print(f"{rows:,} rows, {file.stat().st_size / 1e9:.2f} GB of scores")
     for name, made in FILTERS.items():
         if not only or name in only:
-            told = run(FIND, file, rows, made)
+            measured = run(FIND, file, rows, made)
             print(
-                f"{name:20}{told.seconds:>9.1f} s{told.cpu:>9.1f} CPU s{told.peak * 2**30 / 1e6:>8.0f} MB  {told.result}",
+                f"{name:20}{measured.seconds:>9.1f} s{measured.cpu:>9.1f} CPU s{measured.peak * 2**30 / 1e6:>8.0f} MB  {measured.result}",
                 flush=True,
             )
 
@@ -197,9 +197,9 @@ def select_jobs(rows: int, rejected: float, selectors: list[str], folder: Path) 
             [sys.executable, "-c", COMMAND, *map(str, command)],
             check=True, stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
-        told = ended.stdout.splitlines()[-1]
+        printed = ended.stdout.splitlines()[-1]
         written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e9
-        print(f"select --by {by}: {told}, {written:.2f} GB written", flush=True)
+        print(f"select --by {by}: {printed}, {written:.2f} GB written", flush=True)
 
 
 def vector_jobs(asked: argparse.Namespace, folder: Path) -> None:
@@ -208,9 +208,9 @@ def vector_jobs(asked: argparse.Namespace, folder: Path) -> None:
     print(f"{asked.vectors:,} vectors, {file.stat().st_size / 1e9:.2f} GB, memory {asked.memory or 'free'}")
     for name, made in SELECTORS.items():
         if not asked.only or name in asked.only:
-            told = run(CODE, file, 1000, made, asked.memory or "")
+            measured = run(CODE, file, 1000, made, asked.memory or "")
             print(
-                f"{name:20}{told.seconds:>9.1f} s{told.cpu:>9.1f} CPU s{told.peak * 2**30 / 1e9:>7.2f} GB  {told.result}",
+                f"{name:20}{measured.seconds:>9.1f} s{measured.cpu:>9.1f} CPU s{measured.peak * 2**30 / 1e9:>7.2f} GB  {measured.result}",
                 flush=True,
             )
 
