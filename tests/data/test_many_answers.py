@@ -73,3 +73,9 @@ def test_calls_of_tools_are_one_answer(tmp_path):
 def test_context_is_read_with_answers(tmp_path):
     row = {"question": "Who?", "context": "Ada wrote it.", "answers": {"text": ["Ada"], "answer_start": [0]}}
     assert only(tmp_path, row) == ("Who?\n\nAda wrote it.", "Ada")
+
+
+def test_lists_of_prompts_and_of_answers_are_no_row(tmp_path):
+    rows = [{"prompt": ["Where?"], "response": ["Here."]}, {"prompt": "Where?", "response": ["Here."]}]
+    (rejected,) = pool_of(tmp_path, *rows).rejected()
+    assert rejected.reason == "'prompt' and 'response' are both lists of texts; a row holds one prompt"

@@ -62,9 +62,14 @@ class Answers(RowFormat):
 
     def messages(self, row: Row) -> list[Message]:
         """The prompt and its best answer. Raises BadRow where it is not known which is the best."""
+        asked = row.get(self.prompt)
+        if isinstance(asked, list) and any(isinstance(one, str) for one in asked):
+            raise BadRow(
+                f"'{self.prompt}' and '{self.answers}' are both lists of texts; a row holds one prompt"
+            )
         best = self._best(row)
         pair = Pairs(self.name, self.prompt, "", self.input, self.history, beside=self.beside)
-        turns = pair.asked(row, _parted(row.get(self.prompt)))
+        turns = pair.asked(row, _parted(asked))
         return self.beside.around([*turns, *best], row)
 
     def value(self, row: Row, column: str) -> float | None:
