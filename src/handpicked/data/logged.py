@@ -19,22 +19,22 @@ DEPTH = 4
 LOOKED_AT = 50
 """First rows in which requests are looked for."""
 ASKED = ("messages", "prompt", "input")
-TOLD = ("choices", "preferred_output")
+ANSWERED = ("choices", "preferred_output")
 Path = tuple[str, ...]
 """Names of fields, each inside the one before."""
 
 
 @dataclass(frozen=True)
 class Logged(RowFormat):
-    """The turns that were sent lie at ``asked``, and the answer, where it is apart from them, at ``told``."""
+    """The turns that were sent lie at ``asked``, and the answer, where it is apart from them, at ``answered``."""
 
     asked: Path
-    told: Path | None = None
+    answered: Path | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
-        told = self.told[:1] if self.told else ()
-        return (*dict.fromkeys((self.asked[0], *told)), *self.beside.fields)
+        answered = self.answered[:1] if self.answered else ()
+        return (*dict.fromkeys((self.asked[0], *answered)), *self.beside.fields)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -50,8 +50,8 @@ class Logged(RowFormat):
             turns = turns_of(asked, where)
         else:
             raise BadRow(f"field '{where}' is {kind_name(asked)}, not a list of turns")
-        if self.told is not None:
-            turns = [*turns, *_answer(_at(row, self.told), ".".join(self.told))]
+        if self.answered is not None:
+            turns = [*turns, *_answer(_at(row, self.answered), ".".join(self.answered))]
         request = _at(row, self.asked[:-1])
         tools = (
             tools_in(request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else ""
@@ -63,28 +63,35 @@ def logged(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] 
     """The format of stored requests, where the first rows show one."""
     for row in rows[:LOOKED_AT]:
         found = dict(_fields(row, (), DEPTH))
-        told = next((path for path, value in found.items() if path[-1] in TOLD and _is_answer(value)), None)
+        answered = next(
+            (path for path, value in found.items() if path[-1] in ANSWERED and _is_answer(value)), None
+        )
         asked = next(
             (
                 path
                 for name in ASKED
                 for path, value in found.items()
                 if path[-1] == name
-                and (_are_turns(value) or (told and name != "messages" and isinstance(value, str)))
+                and (_are_turns(value) or (answered and name != "messages" and isinstance(value, str)))
             ),
             None,
         )
-        if asked is None or (told is None and (len(asked) == 1 or not _answered(found[asked]))):
+        if asked is None or (answered is None and (len(asked) == 1 or not _answered(found[asked]))):
             continue
         why = f"the turns are in '{'.'.join(asked)}'"
-        return Logged("logged", asked, told), why + (f", their answer in '{'.'.join(told)}'" if told else "")
+        return Logged("logged", asked, answered), why + (
+            f", their answer in '{'.'.join(answered)}'" if answered else ""
+        )
     return None
 
 
 def answers_alone(rows: Sequence[Row]) -> bool:
     """Whether rows are stored answers without their requests, as the result of a batch is."""
     return any(
-        _is_answer(value) for row in rows[:1] for path, value in _fields(row, (), DEPTH) if path[-1] in TOLD
+        _is_answer(value)
+        for row in rows[:1]
+        for path, value in _fields(row, (), DEPTH)
+        if path[-1] in ANSWERED
     )
 
 
