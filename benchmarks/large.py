@@ -3,18 +3,22 @@
     python -m benchmarks.large --rows 10000000 [--rejected 0.1] [--by longest random] [--folder FOLDER]
     python -m benchmarks.large --vectors 1000000 [--dimensions 384] [--memory 2GB] [--type float16]
                                [--only kmeans semdedup]
+    python -m benchmarks.large --copies 4000000 [--only duplicates near-duplicates]
 
-``--rows`` makes a Parquet file of so many rows of a few words each (deterministic; some 45 bytes a row), of
-which a share cannot be read, and selects 10,000 of them by the command line.
-``--vectors`` makes so many unit vectors around 2,000 centres in a file and selects 1,000 of them by each
-selector within ``--memory``; the peak is that of the whole process, mapped pages included. Each job is a
-process of its own; told are its wall and CPU seconds and its peak memory, a rate, and the free disk that it
-took. What is made is deleted at the end.
+``--rows N`` makes a Parquet file of N rows of a few words each (deterministic; about 45 bytes a row), of which
+a share cannot be read, and selects 10,000 of them with the command line.
+``--vectors N`` writes N unit vectors around 2,000 centres to a file and selects 1,000 of them with each
+selector within ``--memory``; the peak is that of the whole process, mapped pages included.
+``--copies N`` makes the scores of N rows (id, length, signature), of which a fifth nearly repeats another and a
+tenth shares a part with very many, and lets the filters find what repeats; ``no filter`` only reads the scores.
+Each job is a process of its own. Printed are its wall and CPU seconds, its peak memory, a rate, and the free
+disk that it took. What is made is deleted at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import subprocess
 import sys
@@ -81,6 +85,24 @@ try:
 except ConfigError as error:
     tell(began, refused=str(error))
 """
+FILTERS = {"no filter": "None", "duplicates": "Duplicates()", "near-duplicates": "NearDuplicates()"}
+FIND = f"""{TELL}
+import hashlib
+from pathlib import Path
+import numpy as np, pyarrow as pa
+from handpicked.guards.duplicates import Duplicates
+from handpicked.guards.near_duplicates import NearDuplicates
+from handpicked.selection.guarded import Guarded
+from handpicked.selection.scores import ScoredPool
+file = Path(sys.argv[1])
+with pa.OSFile(str(file)) as source, pa.ipc.open_file(source) as reader:
+    scored = ScoredPool(file, reader.schema, int(sys.argv[2]), list(range(reader.num_record_batches)))
+guard = eval(sys.argv[3])
+held = sum(len(batch) for batch in scored.batches(("minhash", "chars")))
+began = now()
+found = np.empty(0, np.int64) if guard is None else guard.make(Guarded(scored, rows=held).scores()).rows
+tell(began, dropped=len(found), rows=hashlib.sha256(found.tobytes()).hexdigest()[:8])
+"""
 
 
 def made_pool(rows: int, rejected: float, file: Path) -> None:
@@ -112,6 +134,54 @@ def made_vectors(rows: int, dimensions: int, kind: str, file: Path) -> None:
         kept.flush()
 
 
+def made_signatures(rows: int, file: Path) -> None:
+    """Scores of rows in batches of 8,192: signatures of 128 numbers of which a fifth has a near copy in the
+    same batch, a tenth begins with the same numbers as 1,000 others, and a hundredth has the id of another.
+    """
+    draw, batch = np.random.default_rng(0), 8192
+    openings = draw.integers(0, 2**32, (max(1, rows // 10_000), 5), np.uint32)
+    schema = pa.schema(
+        [("row", pa.int64()), ("id", pa.large_string()), ("minhash", pa.binary(512)), ("chars", pa.int64())]
+    )
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for begin in range(0, rows, batch):
+            count = min(batch, rows - begin)
+            numbers = draw.integers(0, 2**32, (count, 128), np.uint32)
+            copies = np.flatnonzero(draw.random(count) < 0.2)
+            changed = draw.random((len(copies), 128)) < 0.05
+            numbers[copies] = np.where(
+                changed, numbers[copies], numbers[draw.integers(0, count, len(copies))]
+            )
+            common = np.flatnonzero(draw.random(count) < 0.1)
+            numbers[common, :5] = openings[draw.integers(0, len(openings), len(common))]
+            names = np.arange(begin, begin + count)
+            names[draw.random(count) < 0.01] //= 2
+            ids = [hashlib.md5(b"%d" % name).hexdigest() for name in names.tolist()]
+            signed = pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(512), count, [None, pa.py_buffer(np.ascontiguousarray(numbers))]
+            )
+            columns = [np.arange(begin, begin + count), ids, signed, draw.integers(10, 5000, count)]
+            writer.write_batch(
+                pa.record_batch(
+                    [pa.array(one, kind.type) for one, kind in zip(columns, schema, strict=True)],
+                    schema=schema,
+                )
+            )
+
+
+def copy_jobs(rows: int, only: list[str], folder: Path) -> None:
+    file = folder / "scores.arrow"
+    made_signatures(rows, file)
+    print(f"{rows:,} rows, {file.stat().st_size / 1e9:.2f} GB of scores")
+    for name, made in FILTERS.items():
+        if not only or name in only:
+            measured = run(FIND, file, rows, made)
+            print(
+                f"{name:20}{measured.seconds:>9.1f} s{measured.cpu:>9.1f} CPU s{measured.peak * 2**30 / 1e6:>8.0f} MB  {measured.result}",
+                flush=True,
+            )
+
+
 def select_jobs(rows: int, rejected: float, selectors: list[str], folder: Path) -> None:
     pool = folder / "pool.parquet"
     made_pool(rows, rejected, pool)
@@ -127,9 +197,9 @@ def select_jobs(rows: int, rejected: float, selectors: list[str], folder: Path) 
             [sys.executable, "-c", COMMAND, *map(str, command)],
             check=True, stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
-        told = ended.stdout.splitlines()[-1]
+        printed = ended.stdout.splitlines()[-1]
         written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e9
-        print(f"select --by {by}: {told}, {written:.2f} GB written", flush=True)
+        print(f"select --by {by}: {printed}, {written:.2f} GB written", flush=True)
 
 
 def vector_jobs(asked: argparse.Namespace, folder: Path) -> None:
@@ -138,9 +208,9 @@ def vector_jobs(asked: argparse.Namespace, folder: Path) -> None:
     print(f"{asked.vectors:,} vectors, {file.stat().st_size / 1e9:.2f} GB, memory {asked.memory or 'free'}")
     for name, made in SELECTORS.items():
         if not asked.only or name in asked.only:
-            told = run(CODE, file, 1000, made, asked.memory or "")
+            measured = run(CODE, file, 1000, made, asked.memory or "")
             print(
-                f"{name:20}{told.seconds:>9.1f} s{told.cpu:>9.1f} CPU s{told.peak * 2**30 / 1e9:>7.2f} GB  {told.result}",
+                f"{name:20}{measured.seconds:>9.1f} s{measured.cpu:>9.1f} CPU s{measured.peak * 2**30 / 1e9:>7.2f} GB  {measured.result}",
                 flush=True,
             )
 
@@ -158,14 +228,17 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--type", default="float32", choices=["float32", "float16"])
     parser.add_argument("--memory", help="what a selector may take, such as 2GB")
-    parser.add_argument("--only", nargs="*", default=[], help="selectors by name")
+    parser.add_argument("--copies", type=int, default=0, help="scores in which the filters look for copies")
+    parser.add_argument("--only", nargs="*", default=[], help="selectors, or filters, by name")
     parser.add_argument("--folder", type=Path, help="where to make the files; else the temporary folder")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="handpicked-bench-", dir=asked.folder) as folder:
-        if asked.rows or not asked.vectors:
+        if asked.rows or not (asked.vectors or asked.copies):
             select_jobs(asked.rows or 1_000_000, asked.rejected, asked.by, Path(folder))
         if asked.vectors:
             vector_jobs(asked, Path(folder))
+        if asked.copies:
+            copy_jobs(asked.copies, asked.only, Path(folder))
 
 
 if __name__ == "__main__":

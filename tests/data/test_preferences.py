@@ -111,7 +111,7 @@ def test_of_several_answers_the_best_is_read(tmp_path):
     ]
     assert found == [{"rating": 8.5, "margin": 1.5}]
     (rejected,) = pool.rejected()
-    assert "no answer in 'completions' is rated" in rejected.reason
+    assert "'completions' is an empty list" in rejected.reason
 
 
 def test_the_lowest_rank_is_the_best(tmp_path):

@@ -122,6 +122,19 @@ def test_a_mistaken_override_is_named(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("pool.path=", "'pool.path' is null; it must be a text, or a list of texts."),
+        ("pool.path={}", "'pool.path' is {}; it must be a text, or a list of texts."),
+        ("model=3", "'model' is 3; it must be fields with values (name: value)."),
+    ],
+)
+def test_a_value_of_another_type_is_one_plain_line(tmp_path, override, said):
+    assert mistakes(tmp_path, GOOD, override)[0] == f"--set {override}: {said}"
+    assert not [line for line in mistakes(tmp_path, GOOD, override) if "tuple" in line or "Settings" in line]
+
+
 def test_environment_variables_with_a_default(tmp_path, monkeypatch):
     text = GOOD.replace("pool.jsonl", "'${POOLS:-here}/pool.jsonl'")
     assert load(write(tmp_path, text)).pool.path == "here/pool.jsonl"

@@ -165,3 +165,29 @@ def test_a_null_answer_is_none_and_two_inputs_are_two_prompts(tmp_path):
 def test_rows_that_cannot_be_read_are_named(tmp_path, row, says):
     with pytest.raises(PoolError, match=says):
         read_answers(put(tmp_path / "x.json", [row]))
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"instruction": "2+3?", "output": 5}, "5"),
+        ({"prompt": "2+3?", "output": [{"generated_text": "five"}]}, "five"),
+        ({"question": "2+3?", "answer": 5, "output": "five"}, "five"),
+        (
+            {
+                "messages": [{"role": "user", "content": "2+3?"}],
+                "choices": [{"message": {"role": "assistant", "content": "five"}}],
+            },
+            "five",
+        ),
+        (
+            {"messages": [{"speaker": "user", "text": "2+3?"}, {"speaker": " Assistant", "text": "five"}]},
+            "five",
+        ),
+    ],
+)
+def test_answers_that_are_numbers_objects_and_stored_requests(tmp_path, row, text):
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    (answer,) = read_answers(file).answers
+    assert (answer.prompt, answer.text) == ("2+3?", text)

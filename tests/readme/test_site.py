@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from oldest import same_words
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 sys.path.append(str(REPOSITORY / "tools"))
@@ -50,6 +52,7 @@ def test_the_navigation_has_four_groups():
     assert groups == ["Home", "Tutorials", "How-to", "Reference", "Explanation"]
 
 
+@same_words
 def test_the_page_of_commands_is_what_the_command_line_says():
     text = (DOCS / "cli.md").read_text(encoding="utf-8")
     assert text == cli_reference.cli_page(), "is stale: run python tools/reference.py"

@@ -16,6 +16,7 @@ from handpicked.errors import StoreError
 from handpicked.report import read, render, write
 from handpicked.results.schema import FORMAT, Results, from_json, schema, schema_text, to_json
 from made_run import made, plain, round_robin, unhealthy, usual
+from oldest import same_words
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "results.schema.json"
 
@@ -33,6 +34,7 @@ def test_what_is_written_is_read_back_into_the_same_classes(run) -> None:
     assert render(again) == render(run())
 
 
+@same_words
 def test_the_published_schema_is_that_of_the_classes() -> None:
     assert PUBLISHED.read_text(encoding="utf-8") == schema_text(), "is stale: run python tools/reference.py"
     assert schema()["properties"]["format"]["const"] == FORMAT

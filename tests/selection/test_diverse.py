@@ -227,7 +227,7 @@ def test_balanced_by_source(tmp_path):
 def test_too_little_memory_is_refused_before_anything_is_embedded(monkeypatch):
     monkeypatch.setattr(embedding.EmbeddingWork, "compute", lambda *_: 1 / 0)
     rows = [{"prompt": f"q{place}", "response": f"a {place}"} for place in range(40)]
-    with pytest.raises(ConfigError, match=r"k-center: 40 embeddings of 384 numbers would need 0\.53 GB"):
+    with pytest.raises(ConfigError, match=r"k-center: 40 embeddings of 384 numbers would need 0\.54 GB"):
         hp.select(MemoryPool(rows), "k-center", size=3, memory="510MB")
 
 

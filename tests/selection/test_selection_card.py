@@ -15,6 +15,7 @@ from handpicked.errors import MissingPart
 from handpicked.selection import pick
 from handpicked.selection.hub import push
 from handpicked.selection.result import Form
+from oldest import OLDEST
 
 datasets = pytest.importorskip("datasets", reason="needs the train extra")
 
@@ -93,7 +94,8 @@ def test_the_licence_and_the_source_of_a_pool_on_the_hub_are_in_the_card(hub, tm
     )
     hp.select(hp.read("me/pool"), hp.Longest(), size=5).write(tmp_path / "out")
     written = DatasetCard.load(tmp_path / "out/README.md")
-    written.validate(repo_type="dataset")
+    if not OLDEST:  # huggingface-hub 1.5 asks the public hub, whatever HF_ENDPOINT says
+        written.validate(repo_type="dataset")
     assert written.data.license == "cc-by-4.0" and written.data.source_datasets == ["me/pool"]
     assert f"| hf://datasets/me/pool/a.jsonl | 30 | CC-BY-4.0 | commit {commit[:12]} |" in written.text
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedded import clustered, table, unit
-from handpicked.selectors.k_center import AHEAD, KCenter, centres
+from handpicked.selectors import k_center
+from handpicked.selectors.k_center import KCenter, centres
 
 
 def one_by_one(vectors, first, size):
@@ -26,9 +27,29 @@ def radius(vectors, taken):
     return max(min(np.linalg.norm(vector - vectors[t]) for t in taken) for vector in vectors)
 
 
-def test_the_rows_computed_ahead_change_no_choice():
-    vectors = clustered(AHEAD * 20, groups=40, seed=1)
+@pytest.mark.parametrize("front", [1, 2, 16, 300, 640, 10_000])
+def test_the_front_changes_no_choice(monkeypatch, front):
+    monkeypatch.setattr(k_center, "FRONT", (front, front))
+    monkeypatch.setattr(k_center, "AT_ONCE", 3)
+    vectors = clustered(640, groups=40, seed=1)
     assert centres(vectors, 3, 100) == one_by_one(vectors.astype(np.float64), 3, 100)
+    repeated = np.repeat(clustered(60, groups=9, seed=2), 3, axis=0)
+    apart = [place for place in centres(repeated, 4, 180) if place % 3 == 0 or place == 4]
+    assert apart[:60] == one_by_one(repeated.astype(np.float64), 4, 60)
+
+
+def test_all_vectors_are_read_a_few_times_only(monkeypatch):
+    passes = []
+    compare = k_center._compare
+    monkeypatch.setattr(k_center, "_compare", lambda *given: passes.append(1) or compare(*given))
+    monkeypatch.setattr(k_center, "FRONT", (1000, 1000))
+    centres(clustered(20_000, groups=200, seed=1), 0, 300)
+    assert len(passes) < 12
+
+
+def test_ties_beyond_the_front_are_taken_in_order(monkeypatch):
+    monkeypatch.setattr(k_center, "FRONT", (4, 4))
+    assert centres(unit([[1, 0]] * 9 + [[0, 1]] * 9), 2, 18) == [2, 9, 0, 1, *range(3, 9), *range(10, 18)]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))

@@ -12,7 +12,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from handpicked.data.formats import RowFormat, derived_value, texts, thought_and_answer_of
+from handpicked.data.formats import RowFormat, texts, thought_and_answer_of
 from handpicked.data.large import text_column
 from handpicked.data.raw import Damage, Raw, excerpt
 from handpicked.data.turn_columns import tool_turns, turn_roles
@@ -153,8 +153,7 @@ def to_batch(raw: Raw, first_row: int, reading: Reading, columns: Sequence[str])
         else:
             convert = CONVERT[reading.kinds[column]]
             values = [
-                convert(row[column] if column in row else derived_value(reading.format, row, column))
-                for row in kept
+                convert(row[column] if column in row else reading.format.value(row, column)) for row in kept
             ]
         arrays.append(text_column(values) if kind == pa.large_string() else pa.array(values, kind))
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, TURNS, Reading, column_type
-from handpicked.data.formats import Pairs, derived_columns
+from handpicked.data.formats import NO_INPUT, Pairs
 from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
 from handpicked.data.turn_columns import pair_roles, pair_tool_turns
@@ -115,7 +115,7 @@ def understood(
     ``columns`` ask for no messages.
     """
     shape = reading.format
-    slow = {"messages", *derived_columns(shape)}.difference(batch.schema.names)
+    slow = {"messages", *shape.derived}.difference(batch.schema.names)
     if slow.intersection(columns) or not isinstance(shape, Pairs) or shape.listed:
         return None
     if shape.beside.rejected is not None:
@@ -131,7 +131,8 @@ def understood(
     )
     if prompts is None or further is None or response is None:
         return None
-    prompt = _joined(prompts, further)
+    none = pc.match_substring_regex(further, rf"\A(?:{'|'.join(NO_INPUT)})\z")
+    prompt = _joined(prompts, pc.if_else(none, pa.scalar("", pa.large_string()), further))
     return prompt, response, _not_blank(prompt) & _not_blank(response) & wanted
 
 

@@ -13,7 +13,6 @@ from handpicked.data import arrowtypes, copies
 from handpicked.data.batch import DERIVED, Kind, Reading, column_type, rejects, to_batch
 from handpicked.data.bulk import bulk_batch, unreadable
 from handpicked.data.container import Container
-from handpicked.data.formats import derived_columns
 from handpicked.data.found import Found
 from handpicked.data.parsing import too_large
 from handpicked.data.raw import Raw, between
@@ -108,7 +107,7 @@ class ColumnarShard:
         """The fields of the file that the requested columns are made of."""
         wanted = [column for column in columns if column not in DERIVED]
         source = [self.reading.source_field] if self.reading.source_field else []
-        made = derived_columns(self.reading.format)
+        made = self.reading.format.derived
         ratings = self.reading.format.beside.ratings or () if any(column in made for column in wanted) else ()
         return list(dict.fromkeys([*self.reading.format.fields, *wanted, *source, *ratings]))
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from handpicked.data.encoding import as_utf8, encoding_of
+from handpicked.data.field_names import CHATS, PROMPTS, RESPONSES
 from handpicked.data.foreign_files import foreign_kind
 from handpicked.data.raw import MAX_ROW
-from handpicked.data.recognise import CHATS, PROMPTS, RESPONSES
 from handpicked.errors import PoolError
 
 Kind = Literal[

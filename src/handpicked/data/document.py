@@ -84,7 +84,12 @@ def _unwrapped(found: list[object]) -> list[object]:
 
 
 def _by_columns(value: Mapping[str, object]) -> list[object] | None:
-    """Rows of an object whose fields are columns of one length, of texts and numbers (or of lists of turns)."""
+    """Rows of an object whose fields are columns of one length, of texts and numbers (or of lists of turns), or
+    of the names of columns beside the values of each row (``orient="split"`` of pandas).
+    """
+    names, listed = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(listed, list) and all(isinstance(row, list) for row in listed):
+        return [dict(zip(map(str, names), row, strict=False)) for row in listed]
     if not 1 < len(value) <= MOST_KEYS:
         return None
     columns = {name: _column(part) for name, part in value.items()}

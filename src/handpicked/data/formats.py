@@ -9,19 +9,20 @@ it cannot. What a row says beside its turns is in ``Beside``.
 
 from __future__ import annotations
 
-import json
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from handpicked.data import templated
+from handpicked.data.cells import Row, absent, known, number, parsed, text_of
 from handpicked.data.turns import (
     BLANK,
     BadRow,
+    is_turn,
     kind_name,
     listed_turns,
-    literal,
     read_turn,
+    round_of,
     text_of_blocks,
     tools_in,
     turns_of,
@@ -29,11 +30,9 @@ from handpicked.data.turns import (
 )
 from handpicked.records import Message, Turns, prompt_text
 
-Row = Mapping[str, object]
+NO_INPUT = ("nan", "NaN", "<noinput>")
+"""What pandas and Self-Instruct write where an instruction has no further input."""
 UNWANTED = "'{field}' is false: the answer was not wanted, so it is not a demonstration"
-HIGHER = ("overall_score", "score", "rating", "reward", "fine-grained_score")
-"""The fields of one of several answers that rate it, higher for a better one."""
-ANSWER_TEXTS = ("response", "answer", "text", "content", "completion", "output")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Beside:
     def check(self, row: Row) -> None:
         """Raises BadRow for an answer that was not wanted."""
         label = row.get(self.label) if self.label is not None else None
-        if label is False or (isinstance(label, str) and label.strip(BLANK).lower() == "false"):
+        if label is False or (label is not None and str(label).strip(BLANK).lower() in ("false", "0", "0.0")):
             raise BadRow(UNWANTED.format(field=self.label))
 
     def around(self, turns: list[Message], row: Row) -> list[Message]:
@@ -102,7 +101,7 @@ class Beside:
         """
         if self.ratings is None or column != "margin":
             return None
-        chosen, rejected = (_number(row.get(field)) for field in self.ratings)
+        chosen, rejected = (number(row.get(field)) for field in self.ratings)
         return None if chosen is None or rejected is None else chosen - rejected
 
 
@@ -110,22 +109,50 @@ NOTHING = Beside()
 
 
 @dataclass(frozen=True)
-class Pairs:
+class RowFormat(ABC):
+    """How the rows of one file are read; ``name`` is shown to users."""
+
+    name: str
+    beside: Beside = field(default=NOTHING, kw_only=True)
+
+    @property
+    @abstractmethod
+    def fields(self) -> tuple[str, ...]:
+        """The fields that are read, of those a row may have."""
+
+    @property
+    @abstractmethod
+    def required(self) -> tuple[str, ...]:
+        """The fields without which a row cannot be read."""
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """Columns that are made of the fields."""
+        return self.beside.derived
+
+    def value(self, row: Row, column: str) -> float | None:
+        """The value of a ``derived`` column."""
+        return self.beside.value(row, column)
+
+    @abstractmethod
+    def messages(self, row: Row) -> list[Message]:
+        """The row's turns, in order. Raises BadRow saying why it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Pairs(RowFormat):
     """A prompt field and a response field; either may itself hold a list of turns (TRL's conversational
     form), which is a text where ``listed`` (in a CSV).
     """
 
-    name: str
     prompt: str
     response: str
     input: str | None = None
     history: str | None = None
     listed: bool = False
-    beside: Beside = NOTHING
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that are read, of those a row may have."""
         named = (self.prompt, self.input, self.response, self.history)
         return (*(field for field in named if field is not None), *self.beside.fields)
 
@@ -136,31 +163,38 @@ class Pairs:
     def messages(self, row: Row) -> list[Message]:
         """The row's turns, in order: system, history, prompt with its input after a blank line, response."""
         self.beside.check(row)
-        before = _history(row.get(self.history)) if self.history is not None else []
-        question, answer = _value(row.get(self.prompt)), _value(row.get(self.response))
+        question, answer = known(row.get(self.prompt)), known(row.get(self.response))
         if self.listed:
             question, answer = listed_turns(question), listed_turns(answer)
         if isinstance(answer, list):
             said = turns_of(answer, self.response)
-        elif isinstance(answer, Mapping):
+        elif isinstance(answer, Mapping) and (is_turn(answer) or round_of(answer)):
             said = read_turn(answer, self.response, 0)
         else:
             if answer is None and not self.beside.thought(row):
-                raise BadRow(_absent(self.response, row))
-            said = [Message("assistant", self._undoubled(_text(answer, self.response, row), question, row))]
+                raise BadRow(absent(self.response, row))
+            said = [Message("assistant", self._undoubled(text_of(answer, self.response, row), question, row))]
         if any(turn.role == "user" for turn in said):  # the whole conversation, with its prompt
             before = self._prompt_turns(question, row)[:1] if isinstance(question, list) else []
             system = [turn for turn in before if turn.role == "system" and said[0].role != "system"]
             return self.beside.around([*system, *said], row)
-        return self.beside.around([*before, *self._prompt_turns(question, row), *said], row)
+        asked = self._prompt_turns(question, row) if isinstance(question, list) else None
+        return self.beside.around([*self.asked(row, asked), *said], row)
+
+    def asked(self, row: Row, turns: list[Message] | None = None) -> list[Message]:
+        """The turns before the response: the history and the prompt, or ``turns`` in its place."""
+        before = _history(row.get(self.history)) if self.history is not None else []
+        return [*before, *(turns or self._prompt_turns(known(row.get(self.prompt)), row))]
 
     def _prompt_turns(self, question: object, row: Row) -> list[Message]:
         if isinstance(question, list):
             return turns_of(question, self.prompt)
-        text = _text(question, self.prompt, row)
-        further = _text(row.get(self.input), self.input, row) if self.input is not None else ""
+        text = text_of(question, self.prompt, row)
+        further = text_of(row.get(self.input), self.input, row) if self.input is not None else ""
+        if further in NO_INPUT:
+            further = ""
         if question is None and not further:
-            raise BadRow(_absent(self.prompt, row))
+            raise BadRow(absent(self.prompt, row))
         return [instruction_turn(text, further)]
 
     def _undoubled(self, answer: str, question: object, row: Row) -> str:
@@ -175,19 +209,16 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Chat:
+class Chat(RowFormat):
     """One field holding the turns; ``answer`` is a further field with the last turn
     (preference data: the chosen one).
     """
 
-    name: str
     turns: str
     answer: str | None = None
-    beside: Beside = NOTHING
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that are read, of those a row may have."""
         return (self.turns, *((self.answer,) if self.answer else ()), *self.beside.fields)
 
     @property
@@ -199,11 +230,11 @@ class Chat:
         self.beside.check(row)
         listed = row.get(self.turns)
         if isinstance(listed, str):
-            listed = _parsed(listed, self.turns)
+            listed = parsed(listed, self.turns)
         if isinstance(listed, Mapping):
             listed = zipped(listed)
-        if _value(listed) is None:
-            raise BadRow(_absent(self.turns, row))
+        if known(listed) is None:
+            raise BadRow(absent(self.turns, row))
         if not isinstance(listed, list):
             raise BadRow(f"field '{self.turns}' is {kind_name(listed)}, not a list of turns")
         turns = turns_of(listed, self.turns)
@@ -230,91 +261,13 @@ class Chat:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A prompt with several answers that are rated: the best of them is the demonstration, the
-    first of equally good ones.
-
-    ``answers`` is a list of objects with a text and a rating (UltraFeedback: the highest ``overall_score``)
-    or a ``rank`` (Nectar: the lowest). The columns ``rating`` and ``margin`` are the rating of the best one
-    and by how much it leads.
-    """
-
-    name: str
-    prompt: str
-    answers: str
-    beside: Beside = NOTHING
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields that are read, of those a row may have."""
-        return (self.prompt, self.answers, *self.beside.fields)
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        return (self.prompt, self.answers)
-
-    @property
-    def derived(self) -> tuple[str, ...]:
-        """Columns that are made of the fields."""
-        return ("rating", "margin")
-
-    def messages(self, row: Row) -> list[Message]:
-        """The prompt and its best answer. Raises BadRow where no answer is rated."""
-        answers = row.get(self.answers)
-        if isinstance(answers, str):
-            answers = _parsed(answers, self.answers)
-        if not isinstance(answers, list):
-            raise BadRow(f"field '{self.answers}' is {kind_name(answers)}, not a list of answers")
-        rated = self._rated(answers)
-        if not rated:
-            raise BadRow(f"no answer in '{self.answers}' is rated, so there is no best one")
-        best = max(rated, key=lambda one: one[0])[1]
-        question = _text(row.get(self.prompt), self.prompt, row)
-        parted = templated.split(f"{question.rstrip()} .")  # Nectar's prompts end in "Assistant:"
-        turns = (
-            [*parted[1][:-1]]
-            if parted is not None and parted[1][-1].content == "."
-            else [Message("user", question)]
-        )
-        return self.beside.around([*turns, Message("assistant", best)], row)
-
-    def value(self, row: Row, column: str) -> float | None:
-        """The value of a ``derived`` column."""
-        answers = row.get(self.answers)
-        ratings = sorted(
-            (one[0] for one in self._rated(answers if isinstance(answers, list) else ())), reverse=True
-        )
-        if column == "rating":
-            return ratings[0] if ratings else None
-        return ratings[0] - ratings[1] if column == "margin" and len(ratings) > 1 else None
-
-    @staticmethod
-    def _rated(answers: Sequence[object]) -> list[tuple[float, str]]:
-        """Rating (higher is better) and text of each answer that has both."""
-        found: list[tuple[float, str]] = []
-        for one in answers:
-            if not isinstance(one, Mapping):
-                continue
-            text = next((one[name] for name in ANSWER_TEXTS if isinstance(one.get(name), str)), None)
-            rating = next((value for name in HIGHER if (value := _number(one.get(name))) is not None), None)
-            rank = _number(one.get("rank"))
-            rating = -rank if rating is None and rank is not None else rating
-            if text is not None and rating is not None:
-                found.append((rating, text))
-        return found
-
-
-@dataclass(frozen=True)
-class Templated:
+class Templated(RowFormat):
     """One text that is a whole conversation in a chat template, cut at the marks of the template."""
 
-    name: str
     text: str
-    beside: Beside = NOTHING
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that are read, of those a row may have."""
         return (self.text, *self.beside.fields)
 
     @property
@@ -327,7 +280,7 @@ class Templated:
         text = row.get(self.text)
         if not isinstance(text, str):
             raise BadRow(
-                _absent(self.text, row)
+                absent(self.text, row)
                 if text is None
                 else f"field '{self.text}' is {kind_name(text)}, not text"
             )
@@ -338,19 +291,6 @@ class Templated:
                 "prompt and response are not apart"
             )
         return self.beside.around(found[1], row)
-
-
-RowFormat = Pairs | Chat | Answers | Templated
-
-
-def derived_columns(shape: RowFormat) -> tuple[str, ...]:
-    """The columns that a format makes of its fields."""
-    return shape.derived if isinstance(shape, Answers) else shape.beside.derived
-
-
-def derived_value(shape: RowFormat, row: Row, column: str) -> float | None:
-    """The value of one of ``derived_columns``."""
-    return shape.value(row, column) if isinstance(shape, Answers) else shape.beside.value(row, column)
 
 
 def texts(messages: Sequence[Message], turns: Turns) -> tuple[str, str]:
@@ -400,8 +340,8 @@ def _history(history: object) -> list[Message]:
     """LLaMA-Factory history: a list of [question, answer] pairs before the current one."""
     turns: list[Message] = []
     if isinstance(history, str):
-        history = _parsed(history, "history") if history.strip(BLANK) else None
-    if _value(history) is None:
+        history = parsed(history, "history") if history.strip(BLANK) else None
+    if known(history) is None:
         return turns
     if not isinstance(history, list):
         raise BadRow(f"field 'history' is {kind_name(history)}, not a list of [question, answer] pairs")
@@ -417,46 +357,5 @@ def _system(row: Row, field: str | None) -> list[Message]:
     if isinstance(said, list | Mapping):
         text = text_of_blocks(said, f"field '{field}'")
     else:
-        text = _text(said, field, row)
+        text = text_of(said, field, row)
     return [Message("system", text)] if text else []
-
-
-def _text(value: object, field: str | None, row: Row) -> str:
-    """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is not text."""
-    if isinstance(value, str):
-        return value
-    if _value(value) is None:
-        return ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return json.dumps(value)
-    raise BadRow(f"field '{field}' is {kind_name(value)}, not text")
-
-
-def _number(value: object) -> float | None:
-    """A number, or a text that is one (a CSV cell); NaN is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _absent(field: str, row: Row) -> str:
-    if field in row:
-        return f"field '{field}' is null"
-    return f"field '{field}' is missing (fields: {', '.join(map(str, row))[:200] or 'none'})"
-
-
-def _value(value: object) -> object:
-    """The value, or ``None`` for NaN, which is none."""
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _parsed(text: str, field: str) -> object:
-    """A list that a CSV or a text column holds as JSON or as a Python literal."""
-    found = literal(text)
-    if found is None:
-        raise BadRow(f"field '{field}' is text that is not a JSON list of turns")
-    return found

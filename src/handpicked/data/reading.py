@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +15,13 @@ from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Place, Reading, kind_of
 from handpicked.data.container import Container, sniff
 from handpicked.data.encoding import known_encoding
-from handpicked.data.formats import Answers, Chat, Pairs, RowFormat, Templated, derived_columns
+from handpicked.data.field_names import PROMPTS
+from handpicked.data.formats import RowFormat
 from handpicked.data.found import Found
 from handpicked.data.pool import File, FilePool
 from handpicked.data.raw import MAX_ROW, Damage, Raw
 from handpicked.data.recognise import recognise
+from handpicked.data.turns import literal
 from handpicked.errors import PoolError
 from handpicked.records import Pool, Turns
 from handpicked.store import writing
@@ -212,7 +215,7 @@ def _survey_text(
 
 def _with_derived(kinds: dict[str, Kind], shape: RowFormat) -> dict[str, Kind]:
     """The columns of a file with those that its format makes of them, which are numbers."""
-    made: dict[str, Kind] = dict.fromkeys(derived_columns(shape), "number")
+    made: dict[str, Kind] = dict.fromkeys(shape.derived, "number")
     return made | kinds
 
 
@@ -222,7 +225,7 @@ def _recognised(
     format: str | RowFormat | None,
     map: Mapping[str, str] | None,
 ) -> tuple[RowFormat, str]:
-    if isinstance(format, Pairs | Chat | Answers | Templated):
+    if isinstance(format, RowFormat):
         return format, "as the pool that it came from"
     return recognise(sample, spool.given_name(path), format, map)
 
@@ -266,6 +269,10 @@ def _remedy(excerpt: str) -> str:
         return ". This is how Python prints a dictionary: write each row with json.dumps"
     if "}{" in excerpt and excerpt.startswith("{"):
         return ". Several objects share a line: jq -c . FILE > pool.jsonl gives each its own"
+    if excerpt[:1] not in "[{" and any(
+        name in PROMPTS for name in re.split(r"[,;\t|]", excerpt.strip().lower())
+    ):
+        return ". It looks like CSV: give the file a name that ends in .csv"
     return ""
 
 
@@ -290,6 +297,8 @@ def _no_objects(file: Path, head: Sequence[object]) -> str:
             f"jq -c '{{messages: .}}' {file.name} > pool.jsonl (jq -c '.[] | {{messages: "
             ".}' where all are in one list)"
         )
+    if isinstance(head[0], str) and isinstance(literal(head[0]), Mapping):
+        return f"{path}: each row is JSON inside a text, not an object. Unpack it: jq -c fromjson FILE > pool.jsonl"
     names = {str: "texts", int: "numbers", float: "numbers"}
     what = names.get(type(head[0]), "values")
     return (

@@ -6,64 +6,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from handpicked.data import templated
-from handpicked.data.formats import ANSWER_TEXTS, HIGHER, Answers, Beside, Chat, Pairs, RowFormat, Templated
+from handpicked.data.cells import Row
+from handpicked.data.exported import exported
+from handpicked.data.field_names import (
+    CHATS,
+    CONVERSATION_IDS,
+    FLAGS,
+    INPUTS,
+    LABELS,
+    OF_OBJECTS,
+    PAIRS,
+    PROMPTS,
+    RATINGS,
+    RESPONSES,
+    SYSTEMS,
+    TEMPLATED,
+    THOUGHTS,
+    TOOLS,
+    by_name,
+)  # fmt: skip
+from handpicked.data.formats import Beside, Chat, Pairs, RowFormat, Templated
+from handpicked.data.logged import answers_alone, logged
+from handpicked.data.options import multiple_choice
 from handpicked.data.raw import excerpt
-from handpicked.data.turns import REASONING, listed_turns, literal, round_of
+from handpicked.data.several import rated, several, unrated
+from handpicked.data.turns import ROLES, SAID, SPEAKERS, is_turn, listed_turns, literal, round_of, speaker
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.installed import load, names
 
-CHATS = (
-    "messages", "conversations", "conversation", "contents", "dialogue", "dialog", "data", "chosen"
-)  # fmt: skip
-PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
-RESPONSES = ("output", "response", "completion", "attempt", "solution", "answer", "chosen")
-"""A worked solution comes before the bare answer that it ends in."""
-PAIRS = (
-    ("inputs", "targets"),
-    ("input", "target"),
-    ("user", "assistant"),
-    ("human", "assistant"),
-    ("human", "gpt"),
-    ("human", "bot"),
-    ("q", "a"),
-)
-"""Fields that are a prompt and a response only together."""
-SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction")
-TOOLS = ("tools", "functions")
-LABELS = ("label", "kto_tag")
-THOUGHTS = (*REASONING, "complex_cot", "thinking_trajectories")
-FLAGS = ("on", "off", "true", "false", "yes", "no")
-"""What a field says that tells whether a model was to think (Nemotron), and holds no thought."""
-RATED = ("completions", "answers", "responses")
-RATINGS = (
-    ("score_chosen", "score_rejected"),
-    ("chosen_score", "rejected_score"),
-    ("chosen-rating", "rejected-rating"),
-    ("chosen_rating", "rejected_rating"),
-    ("rating_chosen", "rating_rejected"),
-    ("chosen_reward", "rejected_reward"),
-)
-"""Where the ratings of both sides of a preference are."""
-TEMPLATED = (
-    "### Response:",
-    "<|im_start|>",
-    "[/INST]",
-    "<|assistant|>",
-    "<start_of_turn>",
-    "<|start_header_id|>",
-    "ASSISTANT:",
-)
-"""What shows that a text is a whole conversation in a template."""
-CONVERSATION_IDS = (
-    "message_tree_id",
-    "conversation_id",
-    "thread_id",
-    "session_id",
-    "dialogue_id",
-    "dialog_id",
-)
 KEYS = 64
-INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
 ROLES_OF_MAP = (
     "prompt",
     "input",
@@ -109,9 +80,10 @@ def recognise(
     elif format is not None:
         found = _forced(fields, where, format)
     else:
-        found = (
-            _answers(rows, fields) or _chat(rows, fields) or _pairs(rows, fields) or _templated(rows, fields)
-        )
+        ways = (
+            rated, exported, logged, _chat, multiple_choice, _pairs, unrated, _templated,
+        )  # fmt: skip
+        found = next((one for way in ways if (one := way(rows, fields)) is not None), None)
     if found is None:
         raise PoolError(_unrecognised(rows, fields, where))
     shape, why = found
@@ -128,7 +100,7 @@ def _with_beside(
     """The format with the fields of the conversation that lie beside its turns, as ``map`` names
     them or by their usual names.
     """
-    real = {field.lower(): field for field in reversed(fields)}
+    real = by_name(fields)
     free = {name: field for name, field in real.items() if field not in shape.fields}
 
     def first(names: Sequence[str]) -> str | None:
@@ -139,7 +111,14 @@ def _with_beside(
         system=map.get("system") or (first(SYSTEMS) if not map else None),
         tools=map.get("tools") or first(TOOLS),
         label=map.get("label")
-        or next((free[name] for name in LABELS if name in free and _is_label(rows, free[name])), None),
+        or next(
+            (
+                free[name]
+                for name in LABELS
+                if name in free and _is_label(rows, free[name], name == "kto_tag")
+            ),
+            None,
+        ),
         reasoning=map.get("reasoning") or (_thought_field(rows, free) if isinstance(shape, Pairs) else None),
         rejected=first(("rejected",)) if preferred else None,
         ratings=next(((real[one], real[two]) for one, two in RATINGS if one in real and two in real), None),
@@ -163,31 +142,14 @@ def _thought_field(rows: Sequence[Mapping[str, object]], free: Mapping[str, str]
     return None
 
 
-def _is_label(rows: Sequence[Mapping[str, object]], field: str) -> bool:
-    """Whether a field says true or false of each row, as KTO's label does."""
+def _is_label(rows: Sequence[Mapping[str, object]], field: str, numbers: bool) -> bool:
+    """Whether a field says true or false of each row, as KTO's label does; 1 or 0 where ``numbers`` may."""
+    words = ("true", "false", *(("1", "0", "1.0", "0.0") if numbers else ()))
     values = [row.get(field) for row in rows if row.get(field) not in (None, "")]
     return bool(values) and all(
-        isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in ("true", "false"))
+        isinstance(value, bool | str | int | float) and str(value).strip().lower() in words
         for value in values
     )
-
-
-def _answers(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
-    """A prompt with a list of answers, of which one at least is rated."""
-    prompt = next((name for name in PROMPTS if name in fields), None)
-    for field in RATED if prompt is not None else ():
-        for row in rows:
-            value = row.get(field)
-            listed = literal(value) if isinstance(value, str) else value
-            one = listed[0] if isinstance(listed, list) and listed else None
-            if not isinstance(one, Mapping) or "role" in one or not any(name in one for name in ANSWER_TEXTS):
-                continue
-            rating = next((name for name in (*HIGHER, "rank") if name in one), None)
-            if rating is not None:
-                best = "lowest" if rating == "rank" else "highest"
-                why = f"field '{field}' lists several answers to '{prompt}'; the one with the {best} {rating} is read"
-                return Answers(f"{prompt}-{field}", str(prompt), field), why
-    return None
 
 
 def _templated(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
@@ -232,7 +194,7 @@ def _mapped(
         "mapped", map["prompt"], map["response"], map.get("input"), map.get("history"),
         _listed(rows, (map["prompt"], map["response"])),
     )  # fmt: skip
-    return pairs, why
+    return several(pairs, rows, fields), why
 
 
 def _forced(fields: list[str], where: str, format: str) -> tuple[RowFormat, str]:
@@ -266,8 +228,10 @@ def _chat(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowF
         turn = _first_turn(rows, field)
         if turn is None or (field == "chosen" and "prompt" in fields):
             continue
-        answer = "chosen" if field != "chosen" and "chosen" in fields else None
-        preferred = ", followed by the chosen answer" if answer else ""
+        answer = "chosen" if field != "chosen" and "chosen" in fields else _answer_beside(rows, fields, field)
+        preferred = f", followed by the answer in '{answer}'" if answer else ""
+        if field in OF_OBJECTS and not (is_turn(turn) and _pairs(rows, fields) is None):
+            continue
         if isinstance(turn, str):
             why = f"field '{field}' is a list of texts, read as user and assistant in turn{preferred}"
             return Chat(field, field, answer), why
@@ -275,17 +239,30 @@ def _chat(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowF
             return Chat(
                 "sharegpt", field, answer
             ), f"field '{field}' is a list of turns with from and value{preferred}"
-        if isinstance(turn, Mapping) and "role" in turn:
-            said = "parts" if "parts" in turn else "content"
-            return Chat(
-                "messages", field, answer
-            ), f"field '{field}' is a list of turns with role and {said}{preferred}"
+        if isinstance(turn, Mapping) and ("role" in turn or is_turn(turn)):
+            whose = next(name for name in SPEAKERS if name in turn)
+            said = next((name for name in ("parts", *SAID) if name in turn), "content")
+            why = f"field '{field}' is a list of turns with {whose} and {said}{preferred}"
+            return Chat("messages", field, answer), why
         rows_of_file = field == "data"  # a file's only object has its rows there
         both = round_of(turn) if isinstance(turn, Mapping) and not rows_of_file else None
         if both is not None:
             why = f"field '{field}' is a list of rounds with {both[0]} and {both[1]}{preferred}"
             return Chat("rounds", field, answer), why
     return None
+
+
+def _answer_beside(rows: Sequence[Row], fields: Sequence[str], field: str) -> str | None:
+    """The field with the answer to turns that all end before it: with the user's or a tool's."""
+    answer = next((name for name in RESPONSES if name in fields and name != field), None)
+    for row in rows if answer is not None else ():
+        value = row.get(field)
+        listed = literal(value) if isinstance(value, str) else value
+        last = listed[-1] if isinstance(listed, list) and listed else None
+        said = speaker(last) if isinstance(last, Mapping) else "assistant"
+        if not isinstance(said, str) or ROLES.get(said.strip().lower(), "assistant") == "assistant":
+            return None
+    return answer
 
 
 def _first_turn(rows: Sequence[Mapping[str, object]], field: str) -> object:
@@ -303,7 +280,7 @@ def _first_turn(rows: Sequence[Mapping[str, object]], field: str) -> object:
 
 def _pairs(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[RowFormat, str] | None:
     """A prompt and a response field, ignoring case. Of several response fields, the one with the most values."""
-    real = {field.lower(): field for field in reversed(fields)}
+    real = by_name(fields)
     prompt = next((name for name in PROMPTS if name in real), None)
     answers = [name for name in RESPONSES if name in real]
     if prompt is None or not answers:
@@ -322,7 +299,9 @@ def _pairs(rows: Sequence[Mapping[str, object]], fields: list[str]) -> tuple[Row
     )  # fmt: skip
     if pairs.history:
         read.append(pairs.history)
-    return pairs, f"rows have the fields {', '.join(read)}"
+    shape = several(pairs, rows, fields)
+    lists = "" if shape is pairs else f"; {real[answer]} lists answers"
+    return shape, f"rows have the fields {', '.join(read)}{lists}"
 
 
 def _says(value: object) -> float:
@@ -357,6 +336,16 @@ def _unrecognised(rows: Sequence[Mapping[str, object]], fields: list[str], where
             "and response are not apart in "
             f"it. Take the rows from before they were templated, with a prompt and a response each."
         )
+    if (within := _rows_within(rows, where)) is not None:
+        return (
+            f"{where}: each row lies in the field '{within}' of an object. Take them out, such as with "
+            f"jq -c '.{within}' (jq -c '.[].{within}' where all are in one list)."
+        )
+    if answers_alone(rows):
+        return (
+            f"{where}: rows hold answers (choices) without what was asked. Put the 'messages' of each request "
+            "beside its answer, such as by 'custom_id' for a batch."
+        )
     if (turns := _single_turns(rows, fields)) is not None:
         return f"{where}: {turns}"
     known = (*PROMPTS, *RESPONSES, *CHATS)
@@ -372,6 +361,21 @@ def _unrecognised(rows: Sequence[Mapping[str, object]], fields: list[str], where
         f"Name them, such as --map prompt=question,response=answer (in Python "
         'map={"prompt": "question", "response": "answer"}).'
     )
+
+
+def _rows_within(rows: Sequence[Row], where: str) -> str | None:
+    """The field in which each of these objects holds a row that is recognised."""
+    for name in list(rows[0])[:KEYS] if rows else ():
+        inner = [row.get(name) for row in rows]
+        held = [one for one in inner if isinstance(one, Mapping)]
+        if len(held) < len(inner):
+            continue
+        try:
+            recognise(held, where)
+        except PoolError:
+            continue
+        return name
+    return None
 
 
 def _single_turns(rows: Sequence[Mapping[str, object]], fields: list[str]) -> str | None:

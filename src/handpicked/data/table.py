@@ -39,6 +39,11 @@ class _Lines:
         self._record: list[str] = []
         self._size, self.bytes_that_are_not_utf8 = 0, b""
 
+    @property
+    def looks_like_json(self) -> bool:
+        """Whether the record begins as a JSON list or object does."""
+        return "".join(self._record).lstrip()[:2] in ("[{", '{"', "[\n", "{\n")
+
     def __iter__(self) -> _Lines:
         return self
 
@@ -162,7 +167,12 @@ def csv_rows(
             cells = next(reader, [])  # Excel's own hint, which is not a header
         header = _Header(cells, where)
     except (csv.Error, _Wide) as error:
-        raise PoolError(f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}") from error
+        hint = (
+            ". It looks like JSON: give the file a name that ends in .json" if source.looks_like_json else ""
+        )
+        raise PoolError(
+            f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}{hint}"
+        ) from error
     rows: list[object] = []
     places: list[int] = []
     begun, before = source.end, 0

@@ -24,6 +24,10 @@ ROLES = {
     ),
     **dict.fromkeys(("tool", "function", "observation", "function_response", "ipython"), "tool"),
 }
+SPEAKERS = ("role", "from", "sender", "speaker", "author")
+"""The fields of a turn that say whose it is."""
+SAID = ("content", "value", "parts", "text", "message")
+"""The fields of a turn that hold what was said."""
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
 """The fields of a turn, or of a row, that may hold a thought."""
 CALLS = ("tool_calls", "function_call", "function_calls")
@@ -48,7 +52,7 @@ ROUNDS = (
 UNLEARNED = ("train", "loss")
 """Fields that are false where a turn is not to be learned (axolotl and others)."""
 READ = frozenset(
-    {"role", "from", "content", "parts", "value", "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED}
+    {*SPEAKERS, *SAID, "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED}
 )  # fmt: skip
 """The fields of a turn that are understood."""
 MOST_LITERAL = 1 << 22
@@ -100,19 +104,15 @@ def read_turn(turn: object, field: str, index: int) -> list[Message]:
         raise BadRow(
             f"turn {index + 1} of '{field}' is {kind_name(turn)}, not an object with a role and content"
         )
-    said = turn.get("role") or turn.get("from")
-    if said is None:
+    whose = speaker(turn)
+    if whose is None:
         return _without_role(turn, f"turn {index + 1} of '{field}'")
-    role = ROLES.get(said.lower()) if isinstance(said, str) else None
+    role = ROLES.get(whose.strip(BLANK).lower()) if isinstance(whose, str) else None
     if role is None:
-        raise BadRow(f"turn {index + 1} of '{field}' has the unknown role {json.dumps(said)[:80]}")
-    if (
-        len(turn) == 2
-        and isinstance(text := turn.get("content", turn.get("value")), str)
-        and said != "function_call"
-    ):
+        raise BadRow(f"turn {index + 1} of '{field}' has the unknown role {json.dumps(whose)[:80]}")
+    if len(turn) == 2 and isinstance(text := said(turn), str) and whose != "function_call":
         return [Message(role, text)]  # as most turns are
-    content = _content(turn, said == "function_call", f"turn {index + 1} of '{field}'")
+    content = _content(turn, whose == "function_call", f"turn {index + 1} of '{field}'")
     further = turn.get("input")
     known = isinstance(further, str) and content.text.endswith(f"\n\n{further}")  # as ``refine`` writes a row
     message = Message(
@@ -127,6 +127,16 @@ def read_turn(turn: object, field: str, index: int) -> list[Message]:
     )
     alone = content.results and not content.text and not content.calls
     return [*content.results] if alone else [*content.results, message]
+
+
+def speaker(turn: Turn) -> object:
+    """Whose turn it is; ``None`` where it does not say."""
+    return next((whose for name in SPEAKERS if (whose := turn.get(name))), None)
+
+
+def said(turn: Turn) -> object:
+    """What a turn says: a text, blocks, or ``None``."""
+    return next((turn[name] for name in SAID if turn.get(name) is not None), None)
 
 
 def round_of(turn: Turn) -> tuple[str, str] | None:
@@ -165,9 +175,7 @@ class _Content:
 
 
 def _content(turn: Turn, is_call: bool, where: str) -> _Content:
-    content = turn.get("content")
-    if content is None:
-        content = turn.get("value", turn.get("parts"))
+    content = said(turn)
     reasoning = next((text for name in REASONING if (text := _thought(turn.get(name)))), "")
     calls, unreadable = _calls_of(turn)
     if isinstance(content, str):
@@ -379,9 +387,10 @@ def listed_turns(value: object) -> object:
 
 def is_turn(value: object) -> bool:
     """Whether a value is an object with a role and something said."""
-    return isinstance(value, Mapping) and (
-        ("role" in value and any(name in value for name in ("content", *CALLS, *REASONING)))
-        or ("from" in value and "value" in value)
+    return (
+        isinstance(value, Mapping)
+        and any(name in value for name in SPEAKERS)
+        and any(name in value for name in (*SAID, *CALLS, *REASONING))
     )
 
 

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def tables_of(rows: Iterator[Mapping[str, object]]) -> Iterator[pa.Table]:
             name for row in listed for name in row
         )  # pyarrow looks at the first row's alone
         table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in listed])
-        yield _in_order(table, listed) if _SORTS else table
+        yield _in_order(table, listed) if _sorts_keys() else table
     except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise PoolError(
             f"the rows do not fit one Parquet schema ({str(error).splitlines()[0]}); write them as jsonl (in "
@@ -89,10 +90,12 @@ def tables_of(rows: Iterator[Mapping[str, object]]) -> Iterator[pa.Table]:
         ) from error
 
 
-_SORTS = pa.array([{"b": 0, "a": 0}]).type.field(0).name == "a"
-"""Whether this pyarrow sorts the keys of objects, as releases before 24 do. The order matters: a model reads
-the JSON text of the tools that a row declares.
-"""
+@cache
+def _sorts_keys() -> bool:
+    """Whether this pyarrow sorts the keys of objects, as releases before 24 do. The order matters: a model
+    reads the JSON text of the tools that a row declares.
+    """
+    return bool(pa.array([{"b": 0, "a": 0}]).type.field(0).name == "a")
 
 
 def _in_order(table: pa.Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:

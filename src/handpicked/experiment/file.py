@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -233,6 +234,19 @@ def _of_document(location: Sequence[str | int], document: Any) -> Location:
     return tuple(kept)
 
 
+KINDS = {
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "fields with values (name: value)",
+    "model": "fields with values (name: value)",
+}
+"""What a value must be, by pydantic's name for the mistake."""
+
+
 def _explain(error: ErrorDetails) -> str:
     """One of pydantic's errors as a sentence for the writer of the file."""
     location = error["loc"]
@@ -247,8 +261,18 @@ def _explain(error: ErrorDetails) -> str:
         return f"'{name}' is {error['input']!r}, which is none of: {known}."
     if kind == "value_error":
         return f"{error['ctx']['error']}."
+    wanted = next((words for end, words in KINDS.items() if kind == f"{end}_type"), None)
+    if wanted is not None and _of_union(location):
+        name, wanted = name.removesuffix(f".{location[-1]}"), "a text, or a list of texts"
+    if wanted is not None:
+        return f"'{name}' is {json.dumps(error['input'], default=str)}; it must be {wanted}."
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"'{name}' is {error['input']!r}: {message}."
+
+
+def _of_union(location: Sequence[str | int]) -> bool:
+    """Whether a location ends in pydantic's name for one of several types that a field may have."""
+    return str(location[-1]) in ("str", "tuple[str, ...]")
 
 
 def _fields_at(location: Sequence[str | int]) -> list[str]:

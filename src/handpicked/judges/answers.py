@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from handpicked.data.formats import RowFormat
+from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
 from handpicked.data.spool import given_name
+from handpicked.data.turns import kind_name, said, speaker
 from handpicked.errors import PoolError
 from handpicked.judges.rows import Rows, fields_seen, first_text, rows_of, with_input
 from handpicked.judges.tool_outputs import plain
@@ -18,6 +21,8 @@ from handpicked.records import Message, Pair, messages_id, prompt_text
 
 PROMPT_NAMES = ("prompt", "instruction", "question", "text", "query")
 ANSWER_NAMES = ("answer", "response", "output", "completion", "prediction", "generated_text")
+IN_ANSWER = ("text", "generated_text", "content")
+"""Fields of an object that is an answer which hold its text."""
 TURN_NAMES = ("messages", "conversations")
 SAMPLE = 1000
 """Rows that show the format of a file."""
@@ -177,6 +182,8 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
         return "MT-Bench", _mt_bench
     if {"instruction", "output", "generator"} <= fields:
         return "AlpacaEval", _plain
+    if (stored := logged(part.rows, tuple(fields))) is not None:
+        return stored[0].name, partial(_as_in_a_pool, stored[0])
     if fields & set(TURN_NAMES) or (fields & set(PROMPT_NAMES) and fields & set(ANSWER_NAMES)):
         return "prompt and answer", _plain
     try:
@@ -200,10 +207,10 @@ def _as_in_a_pool(shape: RowFormat, row: Mapping[str, object], _: Mapping[str, s
 
 def _plain(row: Mapping[str, object], _: Mapping[str, str]) -> Answer | None:
     turns = _turns(row)
-    said = turns[-1].content if turns and turns[-1].role == "assistant" else None
+    last = turns[-1].content if turns and turns[-1].role == "assistant" else None
     messages = (turns[:-1] if turns[-1].role == "assistant" else turns) if turns else _prompt_of(row)
     text = _answer_text(row)
-    text = said if text is None else text
+    text = last if text is None else text
     if not messages or text is None:
         return None
     return Answer(
@@ -237,10 +244,10 @@ def _turns(row: Mapping[str, Any]) -> tuple[Message, ...]:
 
 def _turn(turn: object, field: str, place: int) -> tuple[str, str | None]:
     """Role and text of a turn, of role and content or of from and value; blocks of text are joined."""
-    role = (turn.get("role") or turn.get("from")) if isinstance(turn, Mapping) else None
+    role = speaker(turn) if isinstance(turn, Mapping) else None
     if not isinstance(turn, Mapping) or not isinstance(role, str):
         raise ValueError(f"turn {place} of '{field}' is not an object with a role and content")
-    content = turn.get("content") if turn.get("content") is not None else turn.get("value")
+    content = said(turn)
     if isinstance(content, Mapping):  # Arena-Hard 2
         content = content.get("answer", content.get("text"))
     if isinstance(content, list):
@@ -250,11 +257,16 @@ def _turn(turn: object, field: str, place: int) -> tuple[str, str | None]:
         content = "".join(map(str, blocks))
     if content is not None and not isinstance(content, str):
         raise ValueError(f"turn {place} of '{field}' has content that is not text")
-    return ROLES.get(role.lower(), role.lower()), content
+    role = role.strip().lower()
+    return ROLES.get(role, role), content
 
 
 def _answer_text(row: Mapping[str, object]) -> str | None:
-    """An answer may be empty; it must be a text, or a list of one."""
+    """An answer may be empty; it is a text, a list of one, an object with a text, or where there is none of
+    these a number.
+    """
+    spare: str | None = None
+    fault = ""
     for name in ANSWER_NAMES:
         value = row.get(name)
         if isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value):
@@ -263,9 +275,17 @@ def _answer_text(row: Mapping[str, object]) -> str | None:
             )
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
+        if isinstance(value, Mapping):
+            value = next((value[inner] for inner in IN_ANSWER if isinstance(value.get(inner), str)), value)
         if isinstance(value, str):
             return value
-    return None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            spare = spare or json.dumps(value)
+        elif value is not None:
+            fault = fault or f"'{name}' is {kind_name(value)}, not text"
+    if fault and spare is None and not any(isinstance(row.get(name), list) for name in TURN_NAMES):
+        raise ValueError(fault)
+    return spare
 
 
 def _mt_bench(row: Mapping[str, object], prompts: Mapping[str, str]) -> Answer | None:

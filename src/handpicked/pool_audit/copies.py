@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
+from handpicked.guards.drop import is_listed
 from handpicked.guards.duplicates import exact_copies
 from handpicked.guards.near_duplicates import near_copies
 from handpicked.pool_audit.guards import SHOWN
@@ -53,24 +54,20 @@ class Found:
 def find_copies(scored: ScoredPool) -> Sequence[Found]:
     """Exact copies, near copies that are not exact, and prompts that occur again with another response.
 
-    Takes 24 bytes of memory a row for exact copies, 240 for near ones (and 512 for each that shares a band of
-    its signature with another).
+    Takes a byte of memory a row, and some 24 for each that repeats another; the rest waits beside the scores.
     """
-    scores = Scores(scored.batches, scored.rows)
+    scores = Scores(scored.batches, scored.rows, scored.file.parent)
     exact = Found("exact", *exact_copies(scores))
     rows, repeats = near_copies(scores)
-    others = ~np.isin(rows, exact.rows)
+    others = ~is_listed(rows, exact.rows)
     near = Found("near", rows[others], repeats[others])
-    return (
-        exact,
-        near,
-        Found("prompt", *exact_copies(Scores(lambda _: _prompts(scored, exact.rows), scored.rows))),
-    )
+    prompts = replace(scores, batches=lambda _: _prompts(scored, exact.rows))
+    return exact, near, Found("prompt", *exact_copies(prompts))
 
 
 def _prompts(scored: ScoredPool, without: np.ndarray) -> Iterator[pa.RecordBatch]:
     """The prompts' hashes in the place of ids, of all rows but those ``without``."""
     (hashed,) = (one.name for one in SCORERS if isinstance(one, PromptHash))
     for batch in scored.batches((hashed,)):
-        kept = batch.filter(pa.array((~np.isin(batch["row"].to_numpy(), without)).tolist(), pa.bool_()))
+        kept = batch.filter(pa.array((~is_listed(batch["row"].to_numpy(), without)).tolist(), pa.bool_()))
         yield pa.RecordBatch.from_arrays([kept["row"], kept[hashed]], names=["row", "id"])

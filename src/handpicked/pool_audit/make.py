@@ -120,7 +120,7 @@ def _counted(
     progress: Progress,
 ) -> Audit:
     """The audit, from the scores."""
-    scores = Scores(scored.batches, scored.rows)
+    scores = Scores(scored.batches, scored.rows, scored.file.parent)
     lengths = [LengthTally(part, length_column(part)) for part in PARTS]
     roles, sources = RoleTally(), ValueTally("source", "source")
     guards = [GuardTally(one, scores, scored.schema) for one in plan.guards]

@@ -35,7 +35,7 @@ class Guarded:
 
     def scores(self) -> Scores:
         """The rows let through so far, for a selector."""
-        return Scores(self.batches, self.rows)
+        return Scores(self.batches, self.rows, self.scored.file.parent)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Batches of the rows let through."""

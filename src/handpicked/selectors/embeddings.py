@@ -15,7 +15,8 @@ from handpicked.errors import ConfigError, StoreError
 from handpicked.selectors.balanced import complete
 from handpicked.selectors.selector import Scores, Selector
 from handpicked.selectors.topk import id_numbers, numbers
-from handpicked.selectors.vectors import Runs, give_back
+from handpicked.selectors.vectors import Runs
+from handpicked.store.spilled import give_back
 from handpicked.workers.machine import ram
 
 VECTORS, ROWS = "embeddings.npy", "rows.npy"

@@ -15,8 +15,11 @@ from handpicked.selectors.random import random_keys
 from handpicked.selectors.selector import Needs, Scores, Selector
 from handpicked.selectors.vectors import BLOCK, Vectors
 
-AHEAD = 32
-"""Rows whose distances are computed in one pass, because the next centres are likely among them."""
+FRONT = (8192, 65_536)
+"""The fewest and the most rows that the next ones are looked for among, before all rows are looked at again.
+"""
+AT_ONCE = 256
+"""Rows taken that all others are compared with at once."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class KCenter(Selector):
         """See ``Selector``."""
         del size
         return Needs(
-            4 * (AHEAD + 4) * rows + 8 * dimensions * BLOCK,
+            24 * rows + 8 * dimensions * (BLOCK + front_of(rows)) + 8 * AT_ONCE * BLOCK,
             "Select by 'kmeans' with clusters, or from a smaller pool (a prefilter, or 'semdedup' first).",
         )
 
@@ -74,36 +77,51 @@ def centres(vectors: Vectors, first: int, size: int) -> list[int]:
     """Places of ``size`` rows, in the order taken; of equally far rows (to six decimals of
     the cosine) the lower place.
 
-    Distances to the ``AHEAD`` rows that are farthest now are computed together: the memory traffic of one
-    pass over the vectors serves several steps. The choice is the same as one by one.
+    A row only comes nearer to those taken. So while one of the ``front``, the rows that were farthest at the
+    last pass over all vectors, is farther than all others were then, it is farther than they are now: the
+    next rows are found in the front alone, and one pass serves them all. The choice is the same as one by
+    one. The size of the front depends on the number of rows only.
     """
     closest = np.full(len(vectors), -np.inf, np.float32)  # cosine to the nearest row taken
-    known: dict[int, np.ndarray] = {}
-    taken = [first]
-    while True:
-        newest = taken[-1]
-        if newest not in known:
-            known = {}  # freed before it is made anew
-            ahead = [newest] if len(taken) == 1 else _farthest(closest, newest)
-            known = dict(zip(ahead, _cosines(vectors, ahead), strict=True))
-        np.maximum(closest, np.round(known.pop(newest), DECIMALS), out=closest)
-        closest[newest] = np.inf
-        if len(taken) == size:
-            return taken
-        taken.append(int(closest.argmin()))
+    taken, seen = [first], 0  # of ``taken``, as many as all rows have been compared with
+    front, near = np.empty(0, np.int64), closest[:0]
+    while len(taken) < size:
+        _compare(vectors, taken[seen:], closest)
+        seen = len(taken)
+        closest[front] = near  # as it was computed first
+        closest[taken] = np.inf
+        front = _farthest(closest, front_of(len(vectors)))
+        near, rows = closest[front], vectors[front]
+        edge = max(zip(near.tolist(), front.tolist(), strict=True))
+        while len(taken) < size:
+            best = int(near.argmin())
+            if (float(near[best]), int(front[best])) > edge:
+                break
+            taken.append(int(front[best]))
+            np.maximum(near, np.round(rows @ rows[best], DECIMALS), out=near)
+            near[best] = np.inf
+    return taken
 
 
-def _farthest(closest: np.ndarray, newest: int) -> list[int]:
-    """``newest`` and the other rows that are farthest from those taken."""
-    count = min(AHEAD, len(closest))
-    found = np.argpartition(closest, count - 1)[:count].tolist()
-    return [newest, *(place for place in found if place != newest)]
+def front_of(rows: int) -> int:
+    """How many of so many rows the next ones are looked for among."""
+    return min(rows, max(FRONT[0], min(FRONT[1], rows // 64)))
 
 
-def _cosines(vectors: Vectors, places: list[int]) -> np.ndarray:
-    """Cosines of these rows with every row, float32 [places, n]."""
+def _farthest(closest: np.ndarray, count: int) -> np.ndarray:
+    """The ``count`` rows that are farthest from those taken, ascending; of equally far rows the lower
+    places.
+    """
+    last = np.partition(closest, count - 1)[count - 1]
+    farther = np.flatnonzero(closest < last)
+    return np.sort(np.concatenate([farther, np.flatnonzero(closest == last)[: count - len(farther)]]))
+
+
+def _compare(vectors: Vectors, places: list[int], closest: np.ndarray) -> None:
+    """Raise ``closest`` to the cosine of every row with the nearest of these."""
     chosen = vectors[np.array(places)]
-    found = np.empty((len(places), len(vectors)), np.float32)
     for begin in range(0, len(vectors), BLOCK):
-        np.matmul(chosen, vectors[begin : begin + BLOCK].T, out=found[:, begin : begin + BLOCK])
-    return found
+        part, near = vectors[begin : begin + BLOCK].T, closest[begin : begin + BLOCK]
+        for among in range(0, len(chosen), AT_ONCE):
+            cosines = (chosen[among : among + AT_ONCE] @ part).max(axis=0)
+            np.maximum(near, np.round(cosines, DECIMALS), out=near)

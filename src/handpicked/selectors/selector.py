@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -21,11 +22,13 @@ class Scores:
     """The score columns of the rows that may be selected, as a stream that can be read again and again.
 
     ``batches(columns)`` yields batches in pool order that hold ``row`` (int64), ``id`` (string, 32 hex
-    digits) and the named columns. ``rows`` counts all their rows, with or without a value.
+    digits) and the named columns. ``rows`` counts all their rows, with or without a value. ``folder`` is where
+    what does not belong into memory may wait (None: the temporary folder).
     """
 
     batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
     rows: int
+    folder: Path | None = None
 
     @staticmethod
     def of(table: pa.Table) -> Scores:

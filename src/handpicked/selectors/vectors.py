@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
+from handpicked.store.spilled import READ
+
 BLOCK = 8192
 """Rows compared at once."""
-READ = 1024
-"""Rows read from a file at a time, after which its pages are given back: a page of a mapped file counts as
-memory of the process, and brings 15 neighbours.
-"""
 
 
 class Vectors(Protocol):
@@ -94,12 +91,3 @@ class Runs:
             part = order[begin : begin + READ]
             into[part] = self._take(places[part])
         return into
-
-
-def give_back(vectors: np.ndarray) -> None:
-    """Let go of the pages of a mapped file that this process has looked at. They stay in the system's cache,
-    and are mapped again when they are needed.
-    """
-    mapped = getattr(vectors, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
