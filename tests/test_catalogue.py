@@ -138,7 +138,7 @@ def test_the_users_own_file_is_a_method(tmp_path: Path):
     assert [(one.name, one.about) for one in settings_of(scorer)] == [("least", "Marks that are free.")]
     with pytest.raises(ConfigError, match=r"has no class 'Shoutz'.*Did you mean 'Shouts'"):
         SCORERS.find(f"{tmp_path / 'mine.py'}:Shoutz", "scorer")
-    with pytest.raises(ConfigError, match="is no scorer"):
+    with pytest.raises(ConfigError, match="is not a scorer"):
         SCORERS.find(f"{tmp_path / 'mine.py'}:Every", "scorer")
     (tmp_path / "broken.py").write_text("1 / 0\n")
     with pytest.raises(ConfigError, match=r"broken\.py, line 1: ZeroDivisionError"):

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 HEAD = """# All commands and options
 
-Made from the command line itself by `python tools/reference.py`; do not edit. `handpicked COMMAND --help`
+Generated from the command line by `python tools/reference.py`; do not edit. `handpicked COMMAND --help`
 shows the same. What all commands share is in [The command line](commands.md).
 """
 

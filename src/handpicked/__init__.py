@@ -1,8 +1,9 @@
 """handpicked: pick the few demonstrations worth fine-tuning on, and prove it.
 
-import handpicked as hp
+    import handpicked as hp
 
-subset = hp.select("alpaca_data.json", "longest", size=1000) subset.write("alpaca-1k")
+    subset = hp.select("alpaca_data.json", "longest", size=1000)
+    subset.write("alpaca-1k")
 
 docs/python.md shows the rest.
 """

@@ -86,7 +86,7 @@ class Shelf(Generic[Kind]):
         if not right or not is_dataclass(found) or inspect.isabstract(found):
             wanted = " or ".join(f"handpicked.{kind.__name__}" for kind in self.kinds)
             raise ConfigError(
-                f"{name} is no {self.word}: it must be a frozen dataclass that inherits "
+                f"{name} is not a {self.word}: it must be a frozen dataclass that inherits "
                 f"from {wanted} and has all of its "
                 "methods. docs/extending.md shows one."
             )

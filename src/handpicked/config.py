@@ -22,12 +22,12 @@ LEAST_MEMORY = 500_000_000
 BUNDLED_EMBEDDER = "bundled:all-minilm-l6-v2"
 
 EXECUTION: dict[str, object] = {"execution": True}
-"""Marks a field that says how the work is done and changes no result: it is in no fingerprint. For a field of
-a section (``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``).
+"""Marks a field that says how the work is done and changes no result: it is not part of any fingerprint. For
+a field of a section (``json_schema_extra``) and for one of a dataclass that holds settings (``metadata``).
 """
 LATER: dict[str, Any] = {"later": True}
-"""Marks a field of a dataclass that came when results were kept already: at its default, which is what they
-were made by, it is in no fingerprint.
+"""Marks a field of a dataclass that was added when results had already been kept: at its default, with which
+they were made, it is not part of any fingerprint.
 """
 
 
@@ -74,15 +74,15 @@ class PoolSettings(Strict):
     ``python-stdlib`` (the standard library's own documentation).
     """
     split: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Split of a folder or of a data set on the hub; none: train. In no fingerprint itself, because
+    """Split of a folder or of a data set on the hub; none: train. Not part of any fingerprint itself, because
     the hash of what is read is.
     """
     config: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Config of a folder or of a data set on the hub, as its README.md lists them; none: the default one. In
-    no fingerprint itself, because the hash of what is read is.
+    """Config of a folder or of a data set on the hub, as its README.md lists them; none: the default one. Not
+    part of any fingerprint itself, because the hash of what is read is.
     """
     encoding: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Encoding of text files where they are neither UTF-8 nor UTF-16, such as ``windows-1252``."""
+    """Encoding of text files that are neither UTF-8 nor UTF-16, such as ``windows-1252``."""
     format: str | None = None
     """Row format (alpaca, sharegpt, messages, ...); none: recognise it."""
     map: dict[str, str] | None = None
@@ -90,7 +90,9 @@ class PoolSettings(Strict):
     turns: Literal["last", "all"] = "last"
     """Which assistant turns are the response."""
     max_row_mb: Annotated[int, Field(gt=0)] = 256
-    """MiB that a row of a text file may have; a larger one is rejected with its size, and never loaded."""
+    """The largest size of a row of a text file, in MiB; a larger row is rejected with its size, and never
+    loaded.
+    """
     hold_out: Annotated[int, Field(ge=0)] = 0
     """Rows taken out of the pool before selection, at random; they become prompts with
     references (test set ``held-out``).
@@ -109,11 +111,11 @@ class EndpointSettings(Strict):
     key_env: Annotated[str, Field(json_schema_extra=EXECUTION)] = "OPENAI_API_KEY"
     """Environment variable that holds the key. The key itself is never written anywhere."""
     concurrency: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 16
-    """Requests in flight at most; fewer after a 429."""
+    """The most requests in flight; fewer after a 429."""
     timeout: Annotated[float, Field(gt=0, json_schema_extra=EXECUTION)] = 120.0
     """Seconds a request may take."""
     max_cost: Annotated[float | None, Field(gt=0, json_schema_extra=EXECUTION)] = None
-    """US dollars; the work stops, with everything paid for kept, before it would spend more."""
+    """US dollars. The work stops before it would spend more; everything paid for is kept."""
     price_in: Annotated[float | None, Field(ge=0, json_schema_extra=EXECUTION)] = None
     """US dollars per million prompt tokens, for the estimate."""
     price_out: Annotated[float | None, Field(ge=0, json_schema_extra=EXECUTION)] = None
@@ -121,34 +123,35 @@ class EndpointSettings(Strict):
 
 
 class ServerSettings(Strict):
-    """A vLLM server, which has an environment of its own: the fields of each section that may use one."""
+    """A vLLM server, which has its own environment: the fields of each section that may use one."""
 
     server: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
-    """Where vLLM is: ``auto`` starts it for this work and ends it afterwards; an address such as
-    ``http://localhost:8000`` is a server that is there already. None: no server.
+    """Where vLLM is: ``auto`` starts it for this work and stops it afterwards; an address such as
+    ``http://localhost:8000`` is a server that is already running. None: no server.
     """
     server_python: Annotated[str | None, Field(json_schema_extra=EXECUTION)] = None
     """The Python that has vLLM, such as ``~/vllm/bin/python``, for ``server: auto``. None: ``vllm`` on PATH."""
     server_options: tuple[str, ...] = ()
     """Further options of ``vllm serve`` for ``server: auto``, such as ``[--tensor-parallel-size=2]``. Those
-    that only say how the work is spread or how much memory it takes are in no fingerprint.
+    that only say how the work is distributed or how much memory it takes are not part of any fingerprint.
     """
     server_wait: Annotated[float, Field(gt=0, json_schema_extra=EXECUTION)] = 1200.0
-    """Seconds that a started server may take until it answers."""
+    """Seconds that a started server may take to answer."""
 
 
 class ScoreSettings(BaseModel):
-    """How the scorers that a selection needs work. Apart from these three, every setting of the scorer itself
-    may be given; unknown ones are refused (``handpicked methods NAME`` lists them).
+    """How the scorers that a selection needs are computed. Besides these three, every setting of the scorer
+    itself may be given; unknown ones are refused (``handpicked methods NAME`` lists them).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     sample: Annotated[int, Field(gt=0)] | None = None
-    """Score only this many random rows; the others have no value, with this reason. Every scorer takes it."""
+    """Score only this many random rows; the others have no value, with this reason. Applies to every scorer.
+    """
     prefilter: Annotated[str, Field(pattern=r"^[a-z0-9_-]+:[0-9]+$")] | None = None
-    """Score only what a cheap selector keeps, such as ``longest:5000``; before
-    ``sample``. Every scorer takes it.
+    """Score only what a cheap selector keeps, such as ``longest:5000``; before ``sample``. Applies to every
+    scorer.
     """
     seed: int = 0
     """Seed of ``sample`` and of the scorer's own random draws."""
@@ -164,10 +167,10 @@ class SelectSettings(Strict):
 
     by: str = "longest"
     """A selector or a scorer: a name that ``handpicked methods`` lists, or ``FILE.py:CLASS``. With settings:
-    ``by: {kmeans: {clusters: 100}}``, or the settings beside ``by``.
+    ``by: {kmeans: {clusters: 100}}``, or the settings next to ``by``.
     """
     options: dict[str, Any] = {}
-    """The settings of the method that ``by`` names, as they come from either form."""
+    """The settings of the method that ``by`` names, as given in either form."""
     size: Annotated[int, Field(ge=0)] | None = None
     """Rows to keep. Exactly one of ``size`` and ``fraction``, except for ``full``."""
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -180,22 +183,22 @@ class SelectSettings(Strict):
     """
     tokenizer: str | None = None
     """For ``tokens``: a Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the
-    embedded one in ``handpicked select``, the model's own in an experiment.
+    bundled one in ``handpicked select``, the model's own in an experiment.
     """
     seed: int = 0
     """Seed of every random choice of this selection."""
     guards: tuple[str | dict[str, dict[str, object]], ...] = ()
-    """Guards that drop rows before selection, each ``name``, ``name=value`` or ``{name: {setting: value}}``;
+    """Filters that drop rows before selection, each ``name``, ``name=value`` or ``{name: {setting: value}}``;
     the name may be ``FILE.py:CLASS``.
     """
     prompts: tuple[str, ...] = ()
-    """For the ``decontaminate`` guard: files of evaluation prompts."""
+    """For the filter ``decontaminate``: files of evaluation prompts."""
     memory: Annotated[ByteSize | None, Field(json_schema_extra=EXECUTION)] = None
-    """Memory that a selector by embeddings may take, such as ``16GB``: with less it reads vectors in more
-    passes, and keeps the same rows. None: half of what the machine has.
+    """Memory that a selector by embeddings may use, such as ``16GB``: with less it reads vectors in more
+    passes, and keeps the same rows. None: half of the machine's memory.
     """
     score: ScoreSettings = ScoreSettings()
-    """How ``by`` or ``field`` is computed where it names a scorer."""
+    """How ``by`` or ``field`` is computed if it names a scorer."""
 
     @model_validator(mode="before")
     @classmethod
@@ -270,31 +273,32 @@ class ModelSettings(Strict):
 
 
 DEFAULT_RATES: Mapping[str, float] = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
-"""Peak learning rate by method. For full fine-tuning the family's (AlpaGasus, Cherry); for adapters that of
-QLoRA (Dettmers et al., 2023, arXiv 2305.14314) at 7B and 13B: an adapter starts at zero and needs larger
-steps.
+"""Peak learning rate by method. For full fine-tuning that of AlpaGasus and Cherry; for adapters that of QLoRA
+(Dettmers et al., 2023, arXiv 2305.14314) at 7B and 13B: an adapter starts at zero and needs larger steps.
 """
 FEW_STEPS = 10
 """Optimizer steps below which the dry run and the report warn. AdamW's first moment is a mean over some 1 /
-(1 - 0.9) = 10 steps: with fewer, the direction of training is that of a handful of batches.
+(1 - 0.9) = 10 steps: with fewer, training follows only a handful of batches.
 """
 
 
 class TrainSettings(Strict):
-    """How an arm is fine-tuned. Defaults are the family's (AlpaGasus, Cherry): the paper published none."""
+    """How an arm is fine-tuned. The defaults are those of similar work (AlpaGasus, Cherry): the paper
+    published none.
+    """
 
     method: Literal["lora", "qlora", "full"] = "lora"
-    """LoRA adapters, LoRA on a 4-bit model (by bitsandbytes; slow without a GPU), or every weight."""
+    """LoRA adapters, LoRA on a 4-bit model (with bitsandbytes; slow without a GPU), or every weight."""
     template: str = "auto"
-    """Chat template: ``auto`` is the tokenizer's own (its default one of several; alpaca's where it has none,
+    """Chat template: ``auto`` is the tokenizer's own (the default one of several; ``alpaca`` if it has none,
     with a warning), alpaca, vicuna, chatml, plain, or the name of one of the tokenizer's templates, such as
     tool_use.
     """
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Passes over the training rows."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
-    """Training tokens an arm may spend over all its epochs. Rows are taken in seeded order until they fill
-    it; when the subset is too small to fill it, epochs are added. None: ``epochs`` passes over the whole
+    """Training tokens that an arm uses over all its epochs. Rows are taken in seeded order until the budget
+    is filled; if the subset is too small to fill it, epochs are added. None: ``epochs`` passes over the whole
     subset.
     """
     batch_size: Annotated[int, Field(gt=0)] = 128
@@ -327,23 +331,23 @@ class TrainSettings(Strict):
     neftune_noise: Annotated[float, Field(ge=0)] | None = None
     """NEFTune noise alpha on the input embeddings (Jain et al., 2023)."""
     launch: Annotated[str, Field(json_schema_extra=EXECUTION)] = "auto"
-    """How training is started on the devices of ``--devices``: ``one`` (a process on one device, and other
-    arms beside it on the others), ``ddp`` or ``fsdp`` (one arm on all devices, by copies or by shares of the
-    weights), ``auto`` (``one`` where the arm fits on a device, else ``fsdp``), or the file of an Accelerate
-    config.
+    """How training is started on the devices of ``--devices``: ``one`` (a process on one device, with other
+    arms side by side on the others), ``ddp`` or ``fsdp`` (one arm on all devices, with a copy or a shard of
+    the weights on each), ``auto`` (``one`` if the arm fits on one device, else ``fsdp``), or an Accelerate
+    config file.
     """
     save_every: Annotated[int, Field(gt=0, json_schema_extra=EXECUTION)] = 10
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
     merge: bool = True
     """Also save the model with the adapter merged in."""
     keep_optimizer: bool = False
-    """Also keep adapter and Adam's moments after every pass over the rows, for the scorer ``less``: three
-    adapters' worth of disk each.
+    """Also keep the adapter and Adam's moments after every pass over the rows, for the scorer ``less``: each
+    takes three times the disk space of the adapter.
     """
     seed: int = 0
     report_to: Annotated[tuple[str, ...], Field(json_schema_extra=EXECUTION)] = ()
-    """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio. What they write here is kept in
-    ``logs`` beside the model.
+    """Trackers of the Hugging Face Trainer: wandb, tensorboard, trackio. What they write on this machine is
+    kept in ``logs`` next to the model.
     """
 
     @property
@@ -367,9 +371,9 @@ class GenerateSettings(ServerSettings):
     """How answers are generated."""
 
     engine: Literal["transformers", "vllm"] = "transformers"
-    """What generates them; vllm without a ``server`` is vLLM in this process."""
+    """What generates the answers; vllm without a ``server`` is vLLM in this process."""
     max_new_tokens: Annotated[int, Field(gt=0)] = 512
-    """Tokens an answer may have; answers that reach it are marked unfinished."""
+    """The most tokens of an answer; answers that reach this limit are marked unfinished."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 is greedy."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -377,19 +381,19 @@ class GenerateSettings(ServerSettings):
     """Prompts in one forward pass (a server makes its own batches)."""
     seed: int = 0
     thinking: bool = False
-    """Whether answers begin with a thought. False: after the empty thought that templates such as Qwen3's
-    write before an answer without one. True: after the template's own generation prompt. Only templates that
-    know thoughts differ.
+    """Whether answers may begin with a thought. False: they follow the empty thought that templates such as
+    Qwen3's write before an answer without one. True: they follow the template's own generation prompt. It
+    matters only for templates that support thoughts.
     """
 
 
 class ReferenceSettings(Strict):
-    """Known good answers for prompts that come without: a file of prompts and responses,
-    joined by the prompt's text.
+    """Known good answers for prompts that come without one: a file of prompts and responses, joined by the
+    prompt's text.
     """
 
     path: str
-    """A file of any format that a pool may have."""
+    """A file in any format that a pool may have."""
     where: dict[str, str] = {}
     """Only rows whose fields have these values, such as ``{model_dir: gpt4}``."""
 
@@ -422,7 +426,7 @@ class PromptSettings(Strict):
 
 class JudgeSettings(EndpointSettings, ServerSettings):
     """One judge: a shipped name or a folder with judge.yaml and prompt.txt. With ``server: auto`` vLLM serves
-    its model here, and is ended when the judge has done.
+    its model here, and is stopped when the judge is done.
     """
 
     name: str = "reference-similarity"
@@ -430,7 +434,7 @@ class JudgeSettings(EndpointSettings, ServerSettings):
     """Model name sent to the endpoint (LLM judges only); for ``server: auto`` a folder or a hub name."""
     batch: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Use the endpoint's batch files (OpenAI's: half the price, within a day). The command submits them and
-    ends; run it again to collect them and continue.
+    exits; run it again to collect them and continue.
     """
     force: Annotated[bool, Field(json_schema_extra=EXECUTION)] = False
     """Allow a judge that is also the model under test."""
@@ -449,8 +453,8 @@ class BenchSettings(Strict):
     """Requests in one forward pass."""
     engine: Literal["transformers", "vllm"] = "transformers"
     chat_template: Literal["never", "free-text", "always"] = "free-text"
-    """Which benchmarks use the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose
-    answers are read as a person would; the others are completed as they stand, as published numbers are.
+    """Which benchmarks use the arm's chat template. ``free-text``: IFEval, LongForm and ELI5, whose answers
+    are free text; the others are completed without a template, as for published numbers.
     """
 
 
@@ -459,7 +463,7 @@ class EvaluateSettings(Strict):
 
     prompts: tuple[PromptSettings, ...] = (PromptSettings(name="held-out"),)
     reference_loss: bool = True
-    """Mean negative log-likelihood of the held-out references, nats per response token."""
+    """Compute the mean negative log-likelihood of the held-out references, in nats per response token."""
     loss_engine: Literal["transformers", "vllm"] = "transformers"
     """What computes it; vllm is the server of ``generate.server``."""
     generate: GenerateSettings = GenerateSettings()
@@ -474,16 +478,16 @@ class EvaluateSettings(Strict):
 
 
 class RefineSettings(EndpointSettings):
-    """Rewrite the selected responses through an endpoint before training on them.
-    ``max_cost`` is for each arm.
+    """Rewrite the selected responses through an endpoint before training on them. ``max_cost`` applies to
+    each arm.
     """
 
     model: str
     """Model name sent to the endpoint."""
     prompt: str | None = None
-    """A text file with ``{prompt}`` and ``{response}`` in it; none: the one that is shipped."""
+    """A text file with ``{prompt}`` and ``{response}`` in it; none: the shipped one."""
     max_tokens: Annotated[int, Field(gt=0)] = 1024
-    """Tokens a rewritten response may have; one that is cut there is not used."""
+    """The most tokens of a rewritten response; one that is cut there is not used."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 is greedy."""
 
@@ -491,14 +495,14 @@ class RefineSettings(EndpointSettings):
 class ArmSettings(SelectSettings):
     """One arm: a subset and how a model is trained on it. ``by: none`` is the base model.
 
-    ``sizes``, ``fractions`` and several base models make several arms of it, ``seeds`` several trainings of
-    one arm (``handpicked.experiment.lineup`` expands them).
+    ``sizes``, ``fractions`` and several base models turn it into several arms, ``seeds`` into several
+    trainings of one arm (``handpicked.experiment.lineup`` expands them).
     """
 
     sizes: tuple[Annotated[int, Field(gt=0)], ...] = ()
-    """Instead of ``size``: one arm a size, which together are a size curve."""
+    """Instead of ``size``: one arm per size, which together make a size curve."""
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
-    """Instead of ``fraction``: one arm a fraction, which together are a size curve."""
+    """Instead of ``fraction``: one arm per fraction, which together make a size curve."""
     seeds: tuple[int, ...] = ()
     """Select and train once for each of these seeds; in the results they are one arm, with an
     interval over prompts and seeds.
@@ -510,22 +514,22 @@ class ArmSettings(SelectSettings):
     refine: RefineSettings | None = None
     """Rewrite the selected responses before training."""
     train: TrainSettings | None = None
-    """Overrides the experiment's ``train`` as a whole."""
+    """Replaces the experiment's ``train`` as a whole."""
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""A name that may stand in a path."""
+"""A name that may be part of a path."""
 
 
 class Experiment(Strict):
-    """A whole experiment: a pool or several, several arms, one evaluation, one report."""
+    """A whole experiment: one or more pools, several arms, one evaluation, one report."""
 
     name: Name
     """Also the folder under runs/."""
     why: str = ""
     """The question, in a sentence or two; it opens the report."""
     cost: str = ""
-    """What running it takes, in words: hardware, time, money."""
+    """What it takes to run, in words: hardware, time, money."""
     expected: str = ""
     """The expected result, written before the run."""
     pool: PoolSettings
@@ -533,14 +537,14 @@ class Experiment(Strict):
     """Further pools, which an arm names with ``pool``."""
     model: ModelSettings = ModelSettings()
     models: dict[Name, ModelSettings] = {}
-    """Several base models instead of ``model``: every arm that names none is made on each, and met by
-    arms of the same base only.
+    """Several base models instead of ``model``: every arm that names none is trained on each, and compared
+    only with arms of the same base model.
     """
     train: TrainSettings = TrainSettings()
     arms: dict[Name, ArmSettings]
     candidate: str | None = None
-    """The arm the question is about, on every base model; of an arm with sizes the largest, unless one is
-    named, such as ``longest-300``. None: the first that is trained on a subset.
+    """The arm the question is about, on every base model; for an arm with sizes it is the largest, unless one
+    is named, such as ``longest-300``. None: the first arm that is trained on a subset.
     """
     evaluate: EvaluateSettings = EvaluateSettings()
 

@@ -1,15 +1,15 @@
 """All errors of handpicked, as a tree of classes.
 
-    HandpickedError               the user's to fix: one line, exit code 2, no traceback
+    HandpickedError               the user can fix it: one line, exit code 2, no traceback
     ├── PoolError                 a pool, prompt or answer file that cannot be read as what it should be
     ├── ConfigError               mistakes in an experiment file or in options, all of them at once
     ├── MissingPart               an extra, a model, a key or a device that this machine lacks
-    ├── EndpointError             a model endpoint that refused, timed out or answered nonsense
+    ├── EndpointError             a model endpoint that refused, timed out or sent an unusable reply
     ├── StoreError                a run folder that is locked, read-only, full or from an incompatible version
     ├── WorkerError               workers that died or refused; what they finished is kept
-    ├── TrainingError             settings that would spoil a training silently
-    ├── BenchmarkError            a benchmark that broke off, after the others are done
-    └── NotYet                    nothing is wrong: a batch is still being worked on; exit code 75, run it again
+    ├── TrainingError             settings that would silently spoil a training
+    ├── BenchmarkError            a benchmark that failed, after the others are done
+    └── NotYet                    nothing is wrong: a batch is still being processed; exit code 75, run it again
 
 Anything else that escapes is a bug of ours (exit code 1).
 
@@ -25,9 +25,7 @@ from handpicked.secrets import redacted
 
 
 class HandpickedError(Exception):
-    """Base of every error that is the user's to fix. ``str(error)`` is the whole
-    message, without any known key.
-    """
+    """Base of every error that the user can fix. ``str(error)`` is the whole message, without any known key."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redacted(message))
@@ -53,7 +51,7 @@ class MissingPart(HandpickedError):
 
 
 class EndpointError(HandpickedError):
-    """A model endpoint refused, timed out or answered nonsense, and retrying cannot help."""
+    """A model endpoint refused, timed out or sent an unusable reply, and retrying cannot help."""
 
 
 class StoreError(HandpickedError):
@@ -65,7 +63,7 @@ class WorkerError(HandpickedError):
 
 
 class TrainingError(HandpickedError):
-    """Settings that would spoil a training silently, such as a template without an end-of-text token."""
+    """Settings that would silently spoil a training, such as a template without an end-of-text token."""
 
 
 class Refused(TrainingError):
@@ -81,7 +79,7 @@ class Refused(TrainingError):
 
 
 class BenchmarkError(HandpickedError):
-    """Benchmarks broke off in their own code; the others are done and kept."""
+    """Benchmarks failed in their own code; the others are done and kept."""
 
 
 class NotYet(HandpickedError):

@@ -310,7 +310,7 @@ def test_ctrl_c_is_no_failure_while_the_address_is_printed(pool):
 
     def say(line):
         printed.append(line)
-        if line.startswith("Ctrl-C ends it"):
+        if line.startswith("Ctrl-C stops it"):
             raise KeyboardInterrupt
 
     serve(open_wanted(Wanted((str(pool),))), 0, False, say)

@@ -31,7 +31,7 @@ def values(grades, model):
 def test_a_failed_regrade_never_replaces_a_good_grade(tmp_path, scores):
     found = replay(put(tmp_path / "g.jsonl", [grade("x", score) for score in scores]))
     assert values(found.grades["gpt-4"], "x") == [9]
-    assert found.notes == ("1 answers were graded again: the last grade that is one counts",)
+    assert found.notes == ("1 answers were graded again: the last valid grade counts",)
 
 
 def test_two_judges_in_one_file_stay_apart_and_the_prompts_of_one_are_one_judge(tmp_path):

@@ -109,7 +109,7 @@ def handpicked(words: list[str], folder: Path) -> subprocess.CompletedProcess[st
 
 
 def serves(words: list[str], folder: Path) -> None:
-    """The command prints an address, and Ctrl-C ends it."""
+    """The command prints an address, and Ctrl-C stops it."""
     command = [sys.executable, "-m", "handpicked", *words, "--no-open"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None

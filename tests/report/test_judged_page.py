@@ -104,5 +104,5 @@ def test_benchmarks_are_told_with_intervals_and_what_broke_off() -> None:
     page = render_bench(f"a model {HOSTILE}", rows, ["bench: 1"])
     assert_safe(page)
     said = words(page)
-    assert "61.3 55.0 to 67.1 200" in said and "mmlu broke off: no file" in said
+    assert "61.3 55.0 to 67.1 200" in said and "mmlu failed: no file" in said
     assert "average of arc" in said and "Kept from an earlier version: bench: 1" in said

@@ -135,6 +135,6 @@ def test_longer_and_worse_short_answers_are_reported(characters, values, raised)
 
 
 def test_broken_benchmarks_are_reported():
-    assert "Benchmarks broke off" in banners_of(
+    assert "Benchmarks failed" in banners_of(
         [BenchFacts("base", "gsm8k", reason="KeyError: 'x'", failed=True)]
     )

@@ -245,7 +245,7 @@ def test_a_win_whose_forms_of_control_fall_on_both_sides_is_said() -> None:
 def test_what_several_comparisons_at_once_take_away_is_not_decided() -> None:
     clear, close = ["win"] * 46 + ["lose"] * 2, ["win"] * 32 + ["lose"] * 16
     both = made(verdicts=judged({"base": clear, "random-1": clear, "random-2": clear})).answer
-    assert "stands corrected for making 3 comparisons" in both.certainty
+    assert "are corrected for making 3 comparisons" in both.certainty
     assert both.headline.startswith("longest beats the base model, random-1 and random-2")
     one = made(verdicts=judged({"base": close, "random-1": close, "random-2": clear})).answer
     assert (

@@ -125,7 +125,7 @@ def test_the_users_own_file_is_an_input_of_the_selection(tmp_path):
 
 def test_what_is_no_guard_is_refused(tmp_path):
     (tmp_path / "mine.py").write_text("class Loud: pass\n")
-    with pytest.raises(ConfigError, match="is no guard: it must be a frozen dataclass"):
+    with pytest.raises(ConfigError, match="is not a guard: it must be a frozen dataclass"):
         plan_guards([f"{tmp_path / 'mine.py'}:Loud"])
 
 

@@ -1,4 +1,4 @@
-"""What the report says is found four times of five is found four times of five, by
+"""What the report says is found four times out of five is found four times out of five, by
 the very rule that decides.
 """
 

@@ -124,7 +124,7 @@ LISTED = (
     ),
     Benchmark(
         "winogrande",
-        "whom a pronoun means, 5-shot",
+        "what a pronoun refers to, 5-shot",
         "Sakaguchi et al. 2019, arXiv 1907.10641",
         "allenai/winogrande",
         "winogrande",
@@ -173,7 +173,7 @@ LISTED = (
     ),
     Benchmark(
         "ifeval",
-        "instructions whose keeping a program can check, 0-shot",
+        "instructions that a program can verify, 0-shot",
         "Zhou et al. 2023, arXiv 2311.07911",
         "google/IFEval",
         "ifeval",
@@ -189,7 +189,7 @@ LISTED = (
     ),
     Benchmark(
         "longform",
-        "long answers against human ones, METEOR and ROUGE-L",
+        "long answers compared with human ones, METEOR and ROUGE-L",
         "Köksal et al. 2023, arXiv 2304.08460",
         "akoksal/LongForm",
         "",
@@ -205,7 +205,7 @@ LISTED = (
     ),
     Benchmark(
         "eli5",
-        "long answers to questions of lay people, METEOR and ROUGE-L",
+        "long answers to questions from lay people, METEOR and ROUGE-L",
         "Fan et al. 2019, arXiv 1907.09190",
         "facebook/kilt_tasks",
         "",

@@ -80,7 +80,7 @@ class BenchSample:
 
 
 class BenchmarkFailed(Exception):
-    """A benchmark broke off in lm-eval or in its own code; ``str`` is the reason. The others may go on."""
+    """A benchmark failed in lm-eval or in its own code; ``str`` is the reason. The others may go on."""
 
 
 def evaluate(
@@ -149,7 +149,7 @@ def _limited(limit: int | None) -> str | None:
     return (
         None
         if limit is None
-        else f"only the first {limit} documents a task: not comparable with published numbers"
+        else f"only the first {limit} documents of each task: not comparable with published numbers"
     )
 
 

@@ -21,7 +21,7 @@ Others = Annotated[
 Rules = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="RULE", help='Exit code 3 where it holds, e.g. "duplicates>1%"; may be given again.'
+        metavar="RULE", help='Exit with code 3 if this holds, e.g. "duplicates>1%"; may be given again.'
     ),
 ]
 Limits = Annotated[

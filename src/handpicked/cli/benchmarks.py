@@ -43,7 +43,9 @@ def bench(
     batch_size: Annotated[int, typer.Option(help="Requests in one forward pass.")] = 8,
     engine: Annotated[str, typer.Option(help="transformers or vllm.")] = "transformers",
     chat_template: Annotated[str, typer.Option(help="never, free-text or always.")] = "free-text",
-    template: Annotated[str, typer.Option(help="The chat template it was trained with.")] = "auto",
+    template: Annotated[
+        str, typer.Option(help="The chat template that the model was trained with.")
+    ] = "auto",
     adapter: Annotated[Path | None, typer.Option(help="A LoRA adapter on the model.")] = None,
     base_url: ModelUrl = None,
     chat: Annotated[bool, typer.Option("--chat", help="With --base-url: use chat completions.")] = False,

@@ -36,7 +36,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     quiet: Annotated[
         bool,
-        typer.Option("-q", "--quiet", help="Print only results and mistakes: no progress, no remarks."),
+        typer.Option("-q", "--quiet", help="Print only results and errors: no progress, no notes."),
     ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Also print the log of the stages, as in run.log.")

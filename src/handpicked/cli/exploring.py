@@ -22,16 +22,16 @@ What = Annotated[
 ]
 PoolOf = Annotated[list[str] | None, typer.Option("--pool", help="The pool of a folder, if it has moved.")]
 Projection = Annotated[
-    Literal["pca", "umap"], typer.Option(help="The map of embeddings; umap needs umap-learn.")
+    Literal["pca", "umap"], typer.Option(help="How embeddings are mapped; umap needs umap-learn.")
 ]
 
 
 def explore(
     what: What,
     pool: PoolOf = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
-    notes: Annotated[Path | None, typer.Option(help="The file of notes; else in the folder.")] = None,
+    notes: Annotated[Path | None, typer.Option(help="File to keep notes in; else one in the folder.")] = None,
     export: Annotated[Path | None, typer.Option(help="Write all notes to a .jsonl file, and stop.")] = None,
     projection: Projection = "pca",
     pool_format: options.PoolFormat = None,

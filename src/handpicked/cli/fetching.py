@@ -18,7 +18,7 @@ def fetch(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Named data sets such as alpaca, or owner/name on the hub; none lists the named ones."
+            help="Named data sets such as alpaca, or owner/name on the hub; without any, list the named ones."
         ),
     ] = None,
     out: Annotated[

@@ -16,15 +16,17 @@ from handpicked.errors import ConfigError
 
 Answers = Annotated[list[Path] | None, typer.Argument(help="Two files of answers.", show_default=False)]
 Judges = Annotated[
-    list[str] | None, typer.Option("--judge", help="Shipped or a folder; several make a panel.")
+    list[str] | None, typer.Option("--judge", help="A shipped judge or a folder; several make a panel.")
 ]
-Batch = Annotated[bool, typer.Option("--batch", help="By batch files: half the price; run again to collect.")]
+Batch = Annotated[
+    bool, typer.Option("--batch", help="Use batch files: half the price; run again to collect.")
+]
 BatchWrite = Annotated[
     bool, typer.Option("--batch-write", help="Only write the batch files; no key is needed.")
 ]
 
 Server = Annotated[
-    str | None, typer.Option(help="auto: vLLM serves the judge's model here, and is ended afterwards.")
+    str | None, typer.Option(help="auto: vLLM serves the judge's model here, and is stopped afterwards.")
 ]
 ServerPython = Annotated[str | None, typer.Option(help="The Python that has vLLM; else vllm on PATH.")]
 ServerOptions = Annotated[
@@ -90,7 +92,7 @@ def judge(
         )
     if references is not None and not files:
         raise ConfigError(
-            "--references are for two files of answers; stored reviews and labels bring theirs."
+            "--references are for two files of answers; stored reviews and labels have their own."
         )
     if replay is not None and judge_:
         raise ConfigError("--judge calls a judge, and --replay reads stored reviews: give one of these.")

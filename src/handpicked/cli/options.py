@@ -21,7 +21,7 @@ KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds 
 ScoreKey = Annotated[
     str | None, typer.Option(help="Environment variable that holds the key; else OPENAI_API_KEY.")
 ]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="Most requests at a time.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="The most requests at a time.")]
 MaxCost = Annotated[float | None, typer.Option(help="US dollars that may be spent; needs both prices.")]
 PriceIn = Annotated[float | None, typer.Option(help="US dollars per million prompt tokens.")]
 PriceOut = Annotated[float | None, typer.Option(help="US dollars per million reply tokens.")]
@@ -54,14 +54,14 @@ ResponsePart = Annotated[
     typer.Option(help="Part of the response to measure: all of it, its thought or its answer."),
 ]
 Devices = Annotated[
-    str, typer.Option(help="For work by models: all, GPUs by number (0,1), or cpu:2 for two workers.")
+    str, typer.Option(help="Where models run: all, GPUs by number (0,1), or cpu:2 for two workers.")
 ]
 RayAddress = Annotated[str | None, typer.Option(help="Address of the Ray cluster.")]
 
 ScoreModel = Annotated[str | None, typer.Option(help="The scorer's model: bundled:NAME, folder, hub name.")]
-Target = Annotated[str | None, typer.Option(help="For scorers by similarity: a file of target examples.")]
-Sample = Annotated[int | None, typer.Option(help="Score only this many random rows by a model.")]
-Prefilter = Annotated[str | None, typer.Option(help="Score only these rows by a model, e.g. longest:5000.")]
+Target = Annotated[str | None, typer.Option(help="For scorers that need a target set: a file of examples.")]
+Sample = Annotated[int | None, typer.Option(help="Have a model score only this many random rows.")]
+Prefilter = Annotated[str | None, typer.Option(help="Have a model score only these rows, e.g. longest:5000.")]
 ScoreSet = Annotated[
     list[str] | None,
     typer.Option(
@@ -82,7 +82,7 @@ Set = Annotated[
 ]
 Launch = Annotated[
     str | None,
-    typer.Option(help="auto, one, ddp, fsdp, or the file of an Accelerate config; else train.launch."),
+    typer.Option(help="auto, one, ddp, fsdp, or an Accelerate config file; else train.launch."),
 ]
 KeepVersions = Annotated[
     bool,

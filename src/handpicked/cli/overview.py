@@ -12,7 +12,7 @@ import typer
 from handpicked.cli.options import Json
 
 Assume = Annotated[
-    str | None, typer.Option(help="Tell the experiments of a machine that is not here, such as 8xH100-80GB.")
+    str | None, typer.Option(help="Say which experiments another machine could run, such as 8xH100-80GB.")
 ]
 
 

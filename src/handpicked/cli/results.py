@@ -30,9 +30,9 @@ def report(
 
 def inspect(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of 'judge -o'.")],
-    limit: Annotated[int, typer.Option(help="Pairs to show; earlier votes on others count too.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the sample and of the sides.")] = 0,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    limit: Annotated[int, typer.Option(help="Pairs to show; earlier votes on other pairs count too.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of which answer is first.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
     export: Annotated[Path | None, typer.Option(help="Write all votes to a .json or .csv, and stop.")] = None,
     as_json: Json = False,

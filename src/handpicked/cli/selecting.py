@@ -13,12 +13,14 @@ from handpicked.errors import ConfigError
 from handpicked.records import Runner
 
 Guards = Annotated[list[str] | None, typer.Option(help="A filter that drops rows first; may be given again.")]
-Disjoint = Annotated[bool, typer.Option("--disjoint", help="For length-matched: take none of its rows.")]
+Disjoint = Annotated[
+    bool, typer.Option("--disjoint", help="For length-matched: take none of that subset's rows.")
+]
 RankedBy = Annotated[
     str | None, typer.Option(help="For top, bottom, balanced, deita, qdit, car: the column or scorer.")
 ]
 Neighbours = Annotated[
-    int | None, typer.Option(help="For facility-location, qdit: compare only nearest rows.")
+    int | None, typer.Option(help="For facility-location, qdit: compare only this many nearest rows.")
 ]
 Prompts = Annotated[list[str] | None, typer.Option(help="For decontaminate: prompt files.")]
 Place = Annotated[Runner, typer.Option(help="Where to run: here, or on a Ray cluster.")]
@@ -30,11 +32,9 @@ ChatTemplate = Annotated[
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(
-        help="Memory that a selector by embeddings may take, e.g. 16GB; else half of the machine's."
-    ),
+    typer.Option(help="Memory that a selector by embeddings may use, e.g. 16GB; else half of the machine's."),
 ]
-Compare = Annotated[bool, typer.Option("--compare-measures", help="Print how far measures agree.")]
+Compare = Annotated[bool, typer.Option("--compare-measures", help="Print how well measures agree.")]
 Exports = Annotated[
     list[str] | None,
     typer.Option(
@@ -43,7 +43,7 @@ Exports = Annotated[
     ),
 ]
 Train = Annotated[
-    list[str] | None, typer.Option(help="For --export: NAME=VALUE of the settings under 'train'.")
+    list[str] | None, typer.Option(help="For --export: a training setting, NAME=VALUE; may be given again.")
 ]
 HubName = Annotated[str | None, typer.Option(help="Also upload the folder to this data set on the hub.")]
 

@@ -121,10 +121,10 @@ def table_of(benched: Sequence[Benched], names: Sequence[str] = ()) -> tuple[Ben
 
 
 def refuse_broken(table: Sequence[BenchmarkRow]) -> None:
-    """Raise BenchmarkError when a benchmark broke off, with a line for each."""
+    """Raise BenchmarkError when a benchmark failed, with a line for each."""
     broken = [
-        f"{row.benchmark} of {cell.arm} broke off: {cell.reason}. The others are "
-        "done; the same command resumes it."
+        f"{row.benchmark} of {cell.arm} failed: {cell.reason}. The others are "
+        "done; the same command resumes them."
         for row in table
         for cell in row.arms
         if cell.failed
@@ -134,7 +134,7 @@ def refuse_broken(table: Sequence[BenchmarkRow]) -> None:
 
 
 def text_of(rows: Sequence[BenchmarkRow]) -> str:
-    """The table for a terminal: a line for each benchmark and arm, and below it why any broke off."""
+    """The table for a terminal: a line for each benchmark and arm, and below it why any failed."""
     shown = text(benchmark_rows_table(rows), width=150)
     reasons = [
         f"{row.benchmark} of {cell.arm}: {cell.reason}" for row in rows for cell in row.arms if cell.reason

@@ -14,7 +14,7 @@ from handpicked.store import Stage
 @dataclass(frozen=True)
 class Benched:
     """One benchmark on one arm. ``result`` is a ``BenchResult`` as JSON; it and ``stage`` are None when it
-    broke off, and ``failed`` says why. ``samples`` are its documents, a ``BenchSample`` each as JSON.
+    failed, and ``failed`` says why. ``samples`` are its documents, a ``BenchSample`` each as JSON.
     """
 
     arm: str

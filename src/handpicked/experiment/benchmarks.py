@@ -86,7 +86,7 @@ def run_benchmarks(
     """The benchmarks that ``names`` ask for, averages replaced by what they average, in stages
     ``bench/SUBJECT/BENCHMARK``. Each goes in parts of 64 documents, by ``workers``.
 
-    One that breaks off in its own code is reported with its reason and runs again next time; the others go
+    One that fails in its own code is reported with its reason and runs again next time; the others go
     on. Mistakes in names, files and fields are raised before anything runs.
     """
     tasks = tasks_of(names)

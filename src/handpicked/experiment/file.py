@@ -28,8 +28,8 @@ Check = Callable[[Experiment], Sequence[tuple[Location, str]]]
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), *, also: Check = lambda _: ()) -> Experiment:
-    """The experiment in ``path``, or of that name among those that come with handpicked, with
-    ``key.sub=value`` overrides applied (values are YAML; paths in them begin at the current folder).
+    """The experiment in the file ``path``, or the shipped one of that name, with ``key.sub=value`` overrides
+    applied (values are YAML; paths in them are relative to the current folder).
 
     ``also`` adds mistakes that only the stages can find, such as an unknown selector, each with its location.
     Raises ConfigError with all mistakes: file, line, field, what is wrong, what was probably meant.

@@ -52,7 +52,7 @@ MOST_REASONS = 3
 
 @dataclass(frozen=True)
 class Judged:
-    """The outcome: the folder, the remarks, and what could not be paired."""
+    """The outcome: the folder, the notes, and what could not be paired."""
 
     results: Judgements
     said: tuple[str, ...]

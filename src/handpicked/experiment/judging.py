@@ -28,15 +28,15 @@ def judge(
 ) -> Judged:
     """Judge two sets of answers, paired by prompt, each pair in both orders.
 
-    ``a`` and ``b`` are files of answers, or their rows as any object that ``read`` takes; a model is called
-    by its field ``generator``, else by its file, else A and B. ``by`` names a judge or several (these also
-    make a panel), and ``settings`` are the fields of ``JudgeSettings``, such as ``model="gpt-4o"``. ``out``
-    gets verdicts.jsonl, pairs.jsonl, unpaired.json and judgements.json; it is needed where replies cost
-    money, because they are kept there.
+    ``a`` and ``b`` are files of answers, or their rows as any object that ``read`` takes; a model is named
+    after its field ``generator``, else after its file, else A and B. ``by`` names a judge or several (these
+    also make a panel), and ``settings`` are the fields of ``JudgeSettings``, such as ``model="gpt-4o"``.
+    ``out`` gets verdicts.jsonl, pairs.jsonl, unpaired.json and judgements.json; it is needed where replies
+    cost money, because they are kept there.
 
     Raises:
         ConfigError: an unknown judge or setting. PoolError: no answers, or no prompt in common.
-        EndpointError: not one verdict of a judge could be read. NotYet: batches are being worked on.
+        EndpointError: not one verdict of a judge could be read. NotYet: batches are still being processed.
     """
     judges = _judges(by, settings)
     with ExitStack() as stack:
@@ -56,10 +56,10 @@ def calibrate(
     progress: Progress = shown,
     **settings: object,
 ) -> Judged:
-    """How far judges agree with people, on pairs that people have labelled (a file, or rows as an object).
+    """How well judges agree with people, on pairs that people have labelled (a file, or rows as an object).
 
-    Without ``by``, the judges whose verdicts are stored beside the labels or in ``verdicts``; no model is
-    called. The other parameters are those of ``judge``.
+    Without ``by``, these are the judges whose verdicts are stored with the labels or in ``verdicts``; no
+    model is called. The other parameters are those of ``judge``.
     """
     judges = _judges(by, settings)
     with ExitStack() as stack:
@@ -83,8 +83,8 @@ def replay(
 ) -> Judged:
     """Statistics of stored reviews (a file, or rows as an object); no model is called.
 
-    ``reversed_`` holds the reviews of the other order, where each order is apart; ``a`` and ``b`` name the
-    models that are compared. Raises PoolError where the reviews are not recognised.
+    ``reversed_`` holds the reviews of the other order, if each order has its own file; ``a`` and ``b`` name
+    the models that are compared. Raises PoolError if the reviews are not recognised.
     """
     with ExitStack() as stack:
         file = stack.enter_context(as_file(reviews, "reviews"))

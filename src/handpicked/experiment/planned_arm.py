@@ -176,7 +176,7 @@ def _stepped(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> Pl
     if rates.steps < FEW_STEPS:
         warnings.append(
             f"{arm.name} takes {rates.steps} optimizer step{'' if rates.steps == 1 else 's'}, fewer than "
-            f"{FEW_STEPS}: too few to say much of its subset. "
+            f"{FEW_STEPS}: too few to say much about its subset. "
             f"Lower train.batch_size ({settings.batch_size}), or train longer."
         )
     if settings.budget_tokens is not None and likely.mean > settings.budget_tokens:

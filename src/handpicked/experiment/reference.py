@@ -15,7 +15,7 @@ from handpicked.records import Json
 
 HEAD = """# All methods
 
-Made from the classes by `python tools/reference.py`; do not edit. `handpicked methods NAME` shows the same.
+Generated from the classes by `python tools/reference.py`; do not edit. `handpicked methods NAME` shows the same.
 """
 
 
@@ -33,7 +33,8 @@ def _section(entry: Entry) -> str:
         "source": entry.source, "cost": entry.cost, "needs": entry.needs, "unit": entry.unit,
         "better end": entry.better, "columns": ", ".join(f"`{one}`" for one in entry.columns),
     }  # fmt: skip
-    lines = [f"### {entry.name}\n", f"{entry.about[:1].upper()}{entry.about[1:]}.\n"]
+    said = entry.about.rstrip(".")
+    lines = [f"### {entry.name}\n", f"{said[:1].upper()}{said[1:]}.\n"]
     lines += [f"- {key}: {value}" for key, value in facts.items() if value]
     if entry.settings:
         lines += ["", "| setting | type | default | what it is |", "|---|---|---|---|"]
@@ -46,7 +47,7 @@ def _section(entry: Entry) -> str:
 
 def experiment_schema() -> Json:
     """The JSON schema of the experiment file. An arm's ``by`` takes a name, or a name with the settings of
-    that method; the settings may also stand beside ``by``.
+    that method; the settings may also be given next to ``by``.
     """
     schema = Experiment.model_json_schema()
     arm = schema["$defs"][ArmSettings.__name__]

@@ -60,7 +60,7 @@ class Rendered:
             more = ", ..." if self.refused > len(self.first) else ""
             said += f" and left out ({'; '.join(self.first)}{more})"
         if self.unlearned:
-            said += f"; {self.unlearned:,} earlier turns are not learned, because it shows them otherwise than inference does"
+            said += f"; {self.unlearned:,} earlier turns are not learned, because it shows them differently from inference"
         if self.written:
             said += (
                 f"; {self.written:,} rows have thoughts or tool calls that it has no form for: they "

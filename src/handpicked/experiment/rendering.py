@@ -23,8 +23,8 @@ class Rendered:
 def render(runs: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Rendered:
     """Render the report of a run again, with its votes, or compare several runs on one page.
 
-    ``out`` is the folder of the page: by default the run's own, of a comparison ``runs``. Raises StoreError
-    where a folder holds no results, or ``out`` cannot be written.
+    ``out`` is the folder of the page: by default the run's own, or ``runs`` for a comparison. Raises
+    StoreError if a folder holds no results, or ``out`` cannot be written.
     """
     folders = [Path(one) for one in ([runs] if isinstance(runs, str | Path) else runs)]
     results = tuple(read(folder) for folder in folders)

@@ -68,14 +68,14 @@ def run(
     keep_versions: bool = False,
     devices: str = "all",
 ) -> Outcome:
-    """Run an experiment in ``folder`` (by default ``runs/NAME``), or as much of it as is not done there yet.
+    """Run an experiment in ``folder`` (by default ``runs/NAME``), or whatever is not done there yet.
 
     ``experiment`` is an experiment file, which is checked before any work begins, or one that ``load`` has
-    read. A stage runs again where its inputs, settings or versions have changed; ``keep_versions`` keeps
-    results of other versions of methods and libraries. ``until`` stops after a stage; ``only`` restricts
-    selecting, training and generating to some arms; ``devices`` names the devices for training, scoring,
-    generation and benchmarks (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for the user's mistakes,
-    before any work starts where they can be found by then.
+    read. A stage runs again if its inputs, settings or versions have changed; ``keep_versions`` keeps results
+    of other versions of methods and libraries. ``until`` stops after a stage; ``only`` restricts selecting,
+    training and generating to some arms; ``devices`` names the devices for training, scoring, generation and
+    benchmarks (``all``, ``0,1``, ``cpu:2``). Raises HandpickedError for the user's mistakes, if possible
+    before any work starts.
     """
     if not isinstance(experiment, Experiment):
         experiment = checked(experiment, devices=devices)

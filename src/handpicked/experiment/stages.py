@@ -266,7 +266,7 @@ def _say_rows(job: Job, name: str, facts: Facts) -> None:
         job.store.say(
             f"model/{name}: {facts['turns_unlearned']} earlier turns are not learned, "
             "because the chat template shows them "
-            "otherwise than inference does"
+            "differently from inference"
         )
     if (
         2 * facts.get("rows_with_thought", 0) > facts["rows_used"]

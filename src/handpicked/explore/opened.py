@@ -154,7 +154,7 @@ class _Opening:
                 raise ConfigError(
                     f"{self.folder} is a run that has selected nothing yet: there "
                     f"is no subset/NAME/{SCORES} and "
-                    "no verdicts. Let 'handpicked run' go further."
+                    "no verdicts. Let 'handpicked run' get further."
                 )
             return Opened(title, "run", notes, pairs=pairs)
         arms, *others = groups

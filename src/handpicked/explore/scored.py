@@ -127,8 +127,8 @@ def score_file(folder: Path, index: Index) -> ScoreFile:
         whole = _whole(path, index)
     if "kept" in schema.names and not whole:
         raise PoolError(
-            f"{path} does not say of every row of {', '.join(index.paths)} what became of it: the pool has "
-            f"{index.rows:,} rows now. Give the pool it was made of with --pool."
+            f"{path} does not say what became of every row of {', '.join(index.paths)}: the pool has "
+            f"{index.rows:,} rows now. Give the pool it was made from with --pool."
         )
     return ScoreFile(path, index, whole, schema, _units(folder))
 
@@ -150,7 +150,7 @@ def _check(path: Path, rows: np.ndarray, ids: pa.ChunkedArray, index: Index) -> 
     """Scores belong to a row by its number, so each row must still be the one that was scored."""
     if len(rows) and (rows.min() < 0 or rows.max() >= index.rows or len(np.unique(rows)) != len(rows)):
         raise PoolError(
-            f"{path} is of another pool: it names row {int(rows.max()):,} (or one twice), and "
+            f"{path} belongs to another pool: it names row {int(rows.max()):,} (or one twice), and "
             f"{', '.join(index.paths)} has {index.rows:,} rows. Give the pool with --pool."
         )
     whole = len(rows) == index.rows and bool((rows == np.arange(index.rows)).all())
@@ -163,9 +163,9 @@ def _check(path: Path, rows: np.ndarray, ids: pa.ChunkedArray, index: Index) -> 
     if count:
         row = int(rows[pc.index(changed, True).as_py()])
         raise PoolError(
-            f"{path} was made of other rows than {', '.join(index.paths)} has now: {count:,} differ, "
-            f"row {row:,} first. Was the pool changed, or read otherwise (--pool-format, --map, --turns)? "
-            "Give the pool it was made of with --pool."
+            f"{path} was made from other rows than {', '.join(index.paths)} has now: {count:,} differ, "
+            f"first row {row:,}. Was the pool changed, or read differently (--pool-format, --map, --turns)? "
+            "Give the pool it was made from with --pool."
         )
     return whole
 

@@ -50,5 +50,5 @@ def serve(
         what = f"{opened.table.rows:,} rows" if opened.table is not None else "judged pairs"
         say(f"{opened.title} ({opened.kind}, {what}): {server.address}")
         ready(server.address)
-        say(f"Ctrl-C ends it. Notes are kept in {opened.notes.path}.")
+        say(f"Ctrl-C stops it. Notes are kept in {opened.notes.path}.")
         serve_in_browser(server, open_browser)

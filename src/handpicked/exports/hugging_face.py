@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from handpicked.exports.trainer import Job
 
 DEVICES = (
-    "On several devices divide gradient_accumulation_steps by their number: the batch is the product of both "
-    "and the devices."
+    "On several devices divide gradient_accumulation_steps by their number: the batch size is the product of "
+    "both and that number."
 )
 CUT = "A longer row loses its end, the end-of-text token too, which handpicked's own training puts back."
 

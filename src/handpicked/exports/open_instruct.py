@@ -48,7 +48,7 @@ class OpenInstruct(Trainer):
         yield from super().refusals(settings)
         yield from whole_epochs(settings, self.title)
         if settings.method != "full" and settings.lora_targets != "all-linear":
-            yield f"{self.title} puts adapters on all linear layers; lora_targets cannot say others."
+            yield f"{self.title} puts adapters on all linear layers; lora_targets cannot name others."
         if settings.neftune_noise is not None:
             yield f"{self.title} has no NEFTune (neftune_noise)."
 

@@ -101,7 +101,7 @@ class Trainer(Method, ABC):
         if lesson.media:
             yield "name images, video or audio; only their text is exported"
         if lesson.tools_unread:
-            yield "declare tools that are no JSON list; the declaration is left out"
+            yield "declare tools that are not a JSON list; the declaration is left out"
 
     def refusals(self, settings: TrainSettings) -> Iterator[str]:
         """Why its config cannot say these settings, each a sentence."""
@@ -111,7 +111,7 @@ class Trainer(Method, ABC):
                 "tokenizer's own. Leave it out, and set the template in the file that is written."
             )
         if settings.budget_tokens is not None:
-            yield f"{self.title} knows no budget of tokens (budget_tokens). Give epochs instead."
+            yield f"{self.title} has no token budget (budget_tokens). Give epochs instead."
 
     def check(self, settings: TrainSettings) -> None:
         """Raise ConfigError for settings that its config cannot say, all at once."""

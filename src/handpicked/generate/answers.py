@@ -194,7 +194,7 @@ def _refuse_duplicates(requests: Sequence[GenerationRequest]) -> None:
     for request in requests:
         if request.prompt_id in seen:
             raise ConfigError(
-                f"The prompt {request.prompt_id} is there twice; answers are joined by prompt_id. Remove one."
+                f"The prompt {request.prompt_id} occurs twice; answers are joined by prompt_id. Remove one."
             )
         seen.add(request.prompt_id)
 

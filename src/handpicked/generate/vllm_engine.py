@@ -23,7 +23,7 @@ def vllm_engine(
         from vllm.lora.request import LoRARequest
     except ImportError:
         raise MissingPart(
-            f"evaluate.generate.engine is vllm, which this environment has not. {HOW}"
+            f"evaluate.generate.engine is vllm, which is not installed in this environment. {HOW}"
         ) from None
     llm = LLM(
         model=str(resolve(model)),

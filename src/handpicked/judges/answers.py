@@ -88,8 +88,8 @@ def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> Answer
     if len(models) > 1:
         raise PoolError(
             f"{given_name(path)} holds answers of {len(models)} models "
-            f"({', '.join(' '.join(name.split()) for name in sorted(models)[:5])}): split it, one file a "
-            "model."
+            f"({', '.join(' '.join(name.split()) for name in sorted(models)[:5])}): split it, one file "
+            "per model."
         )
     answers = [
         _read(part, number, row, read, prompts or {})

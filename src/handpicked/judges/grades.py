@@ -93,7 +93,7 @@ def read_grades(parts: Sequence[Rows]) -> tuple[Grades, list[str]]:
                 again += item in grades
                 if kept is not None or item not in grades or grades[item].value is None:
                     grades[item] = _grade(row, kept)
-    notes = [f"{again} answers were graded again: the last grade that is one counts"] if again else []
+    notes = [f"{again} answers were graded again: the last valid grade counts"] if again else []
     return found, notes
 
 

@@ -95,7 +95,7 @@ def _recognised(part: Rows) -> tuple[str, Reader]:
         return "PandaLM", _pandalm
     raise PoolError(
         f"{part.file} holds no labelled pairs that handpicked knows. Fields seen: "
-        f"{fields_seen(part.rows)}. Known are "
+        f"{fields_seen(part.rows)}. Known formats: "
         + "; ".join(f"{name} ({', '.join(sorted(needed))})" for needed, name, _ in FORMATS)
         + "; PandaLM (instruction, response1, response2, annotator1, ...)."
     )

@@ -55,7 +55,7 @@ def replay(path: Path, reversed_: Path | None = None, a: str | None = None, b: s
     if len(names) > 1:
         raise PoolError(
             f"{given_name(path)} mixes reviews of several formats "
-            f"({', '.join(sorted(names))}); replay them apart."
+            f"({', '.join(sorted(names))}); replay them separately."
         )
     if reversed_ is not None and names[0] != IN_ONE_ORDER:
         raise PoolError(
@@ -83,7 +83,7 @@ def _recognised(part: Rows) -> str:
     known = [f"{shape.name} ({', '.join(sorted(shape.needed))})" for shape in SHAPES]
     raise PoolError(
         f"{part.file} holds no reviews that handpicked knows. Fields seen: "
-        f"{fields_seen(part.rows)}. Known are "
+        f"{fields_seen(part.rows)}. Known formats: "
         f"{'; '.join([*known, ONE_ORDER, TABLES])}."
     )
 
@@ -136,7 +136,7 @@ def _graded(name: str, parts: Sequence[Rows], a: str | None, b: str | None) -> R
     models = list(dict.fromkeys(model for table in grades.values() for model in table))
     _there([name for name in (a, b) if name], models)
     if a is None and b is None and len(models) > MANY:
-        note = f"{len(models)} models, ranked by their mean grade; name two by --a and --b to compare them pair by pair"
+        note = f"{len(models)} models, ranked by their mean grade; name two with --a and --b to compare them pair by pair"
         return Replay(name, [], grades, (), (*notes, note))
     first = a or b
     chosen = [first, *([b] if a and b else [m for m in models if m != first])] if first else models

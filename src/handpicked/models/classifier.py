@@ -97,7 +97,7 @@ def load_classifier_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBas
 def _place(settings: ModelSettings) -> Path | str:
     if settings.name.startswith(PREFIX):
         raise ConfigError(
-            f"'{settings.name}' is not a reward model, and none is bundled: no small one is known "
+            f"'{settings.name}' is not a reward model, and none is bundled: we know of no small one "
             "that could be. Give a hub name or "
             "a folder."
         )

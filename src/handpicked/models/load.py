@@ -247,6 +247,6 @@ def hub_file(settings: ModelSettings, name: str = "config.json") -> Path:
     except hub_errors() as error:
         raise MissingPart(
             f"The model '{settings.name}' is not a folder here, is not cached, and "
-            f"the hub did not give its {name}: "
+            f"its {name} could not be fetched from the hub: "
             f"{first_line(error).rstrip('.')}. Check the name and the connection, or give a folder."
         ) from error

@@ -326,7 +326,7 @@ def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
     A tokenizer without a template, such as a base model's, gets ``FALLBACK`` for ``auto``: the returned
     template has its name, and this is logged. Raises ConfigError for an unknown name; TrainingError for a
     tokenizer without an end-of-text token, for a template that is not Jinja or exceeds the sandbox's bounds,
-    and for one whose responses end in no special token, because a model trained so would never learn to stop.
+    and for one whose responses end in no special token, because a model trained this way would never learn to stop.
     """
     own = own_templates(tokenizer)
     if name == "auto" and not own:
@@ -377,7 +377,7 @@ def _shipped(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
         raise TrainingError(
             "This model's tokenizer names no end-of-text token (eos_token), with "
             f"which the template '{name}' ends a "
-            "response: a model trained so would never learn to stop. Name one of "
+            "response: a model trained this way would never learn to stop. Name one of "
             "its tokens as eos_token in its "
             "tokenizer_config.json, or choose a model whose tokenizer has one."
         )
@@ -520,7 +520,7 @@ def _end_id(name: str, tokenizer: PreTrainedTokenizerBase, source: str) -> int:
     raise TrainingError(
         f"The chat template '{name}' ends a response with {tail!r}, which holds no special "
         "token of this tokenizer: a model "
-        "trained so would never learn to stop. Choose another train.template (alpaca, "
+        "trained this way would never learn to stop. Choose another train.template (alpaca, "
         "vicuna and plain end with the "
         "tokenizer's own end-of-text)."
     )

@@ -30,7 +30,7 @@ def audit(
     ``against``: files (folders, globs) of evaluation prompts, or of rows that you already have. ``measure``
     and ``tokenizer`` count lengths. ``template`` is a chat template to try on up to 20,000 rows: a shipped
     one or that of ``model`` (a name or folder; its own by default). ``max_length`` (tokens) counts what a
-    trainer would cut. ``guards`` are guards with other limits than the defaults, as ``name=value``.
+    trainer would cut. ``guards`` are guards with limits other than the defaults, as ``name=value``.
 
     Raises:
         ConfigError: an unknown name or a wrong limit. PoolError: no row can be read, or a file is missing.

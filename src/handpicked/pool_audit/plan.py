@@ -65,7 +65,7 @@ def plan_audit(
         raise ConfigError(f"--max-length: {max_length} leaves no room for a token. Give 1 or more.")
     if len(against) > MOST_REFERENCES:
         raise ConfigError(
-            f"--against: {len(against)} files are given, and {MOST_REFERENCES} are compared with at most. "
+            f"--against: {len(against)} files are given, and at most {MOST_REFERENCES} can be compared. "
             "Give their folder, or a pattern in quotes, which counts as one."
         )
     for name in against:

@@ -233,7 +233,7 @@ class Rendered:
     ``refused`` rows it refuses, for ``reasons``; the rest is of the others. ``lengths`` are tokens of a whole
     row, as it would be trained on. ``as_text`` counts rows whose thoughts or tool calls it has no form for
     (they are learned as text), ``unshown_tools`` those that declare tools which it does not show,
-    ``unlearned`` earlier turns that are not learned, because it shows them otherwise than inference does.
+    ``unlearned`` earlier turns that are not learned, because it shows them differently from inference.
 
     At ``max_length`` tokens ``cut`` rows are longer and lose ``tokens_lost`` tokens of ``tokens`` together,
     ``no_response`` of them so that no response is left, which leaves them out of training. None: no length

@@ -64,7 +64,9 @@ def parse_rules(texts: Sequence[str], plan: AuditPlan) -> tuple[Rule, ...]:
         name, op, number, percent = found.groups()
         value = Fraction(number.replace(",", "").replace("_", ""))
         if name not in names:
-            mistakes.append(f"--fail-on {text!r}: an audit measures no {name!r}.{did_you_mean(name, names)}")
+            mistakes.append(
+                f"--fail-on {text!r}: an audit does not measure {name!r}.{did_you_mean(name, names)}"
+            )
         elif names[name]:
             mistakes.append(f"--fail-on {text!r}: {name} is not measured here: {names[name]}.")
         elif percent and value > 100:

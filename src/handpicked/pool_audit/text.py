@@ -10,7 +10,7 @@ REASONS, FIELDS, PAIRS, FOUND = 5, 12, 6, 3
 QUANTILES = ("p5", "p25", "p50", "p75", "p95", "p99")
 COPIES = {
     "exact": "repeat the messages of an earlier row",
-    "near": "nearly repeat a longer row (80% of its 3-grams, by MinHash), beside those",
+    "near": "nearly repeat a longer row (80% of its 3-grams, by MinHash), besides those",
     "prompt": "have the prompt of an earlier row, and another response",
 }
 """What each kind of copy is, of rows."""
@@ -191,7 +191,7 @@ def _rendered(one: Rendered) -> Iterator[str]:
     if one.unshown_tools:
         yield _counted(one.unshown_tools, left, "declare tools that it does not show")
     if one.unlearned:
-        yield f"  {one.unlearned:>11,}          earlier turns are not learned: it shows them otherwise than inference does"
+        yield f"  {one.unlearned:>11,}          earlier turns are not learned: it shows them differently from inference"
     q = one.lengths.quantiles
     yield f"  Tokens of a whole row: {q['p50']:,.0f} median, {q['p95']:,.0f} at 95%, {q['p99']:,.0f} at 99%, {one.lengths.most:,} at most"
     if one.max_length is not None and one.cut is not None and one.no_response is not None:

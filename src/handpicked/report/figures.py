@@ -369,7 +369,7 @@ def score_figure(scores: Sequence[Score]) -> Table:
         [
             Cell("", drawn=bold(one.benchmark) + Markup("<br>") + aside(one.remark)),
             Cell("", drawn=charts.interval(one.score, 0, 1, 0, None, "none")),
-            _strong("broke off" if one.failed else points(one.score.value)),
+            _strong("failed" if one.failed else points(one.score.value)),
             Cell(points_interval(one.score).replace("+", "")),
             Cell(number(one.score.n)),
         ]

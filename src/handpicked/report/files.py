@@ -26,7 +26,7 @@ def read(folder: Path) -> Results:
     except FileNotFoundError as error:
         raise StoreError(
             f"{folder} has no results.json: either it is not a run folder or its run has not finished. "
-            "Run the experiment again with the same folder; what is done is kept."
+            "Run the experiment again with the same folder; finished work is kept."
         ) from error
     except (OSError, ValueError) as error:
         raise StoreError(

@@ -262,7 +262,7 @@ def _asked(one: BenchmarkRow) -> str:
 
 def _score(cell: BenchmarkCell, *, strong: bool = False) -> Cell:
     if cell.failed:
-        return Cell("broke off", drawn=Markup('<span class="chip bad">broke off</span>'), strong=strong)
+        return Cell("failed", drawn=Markup('<span class="chip bad">failed</span>'), strong=strong)
     value, high = cell.score.value, cell.score.high
     error = "" if high is None or value is None else f"± {points(high - value)}"
     return Cell(points(value), error, strong=strong)

@@ -170,5 +170,5 @@ def measure_table(agreement: Mapping[str, Mapping[str, float | None]]) -> Table:
         [name, *("none" if one is None else f"{points(one)}%" for one in others.values())]
         for name, others in agreement.items()
     ]
-    title = "Share of the longest rows by one measure that are so by the other"
+    title = "Share of the longest rows by one measure that are also among the longest by the other"
     return table(title, ["Measure", *agreement], rows, 1)

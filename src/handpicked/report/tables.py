@@ -122,7 +122,7 @@ def left_out(results: Results) -> list[str]:
             turns = number(arm.training.turns_unlearned)
             lines.append(
                 f"{arm.name}: {turns} earlier turns were not learned: the chat template shows "
-                "them otherwise than inference."
+                "them differently from inference."
             )
     return lines
 
@@ -250,7 +250,7 @@ def benchmark_rows_table(benchmarks: Sequence[BenchmarkRow]) -> Table:
         [
             row.benchmark,
             cell.arm,
-            "broke off" if cell.failed else points(cell.score.value),
+            "failed" if cell.failed else points(cell.score.value),
             points_interval(cell.score).replace("+", ""),
             signed_points(value_of(cell.to_base)),
             points_interval(cell.to_base),

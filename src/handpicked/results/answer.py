@@ -107,7 +107,7 @@ def answer(
         most = max(item.strict.win_rate.n for item in comparisons)
         kind = "refused"
         headline = f"No winner is named: {most} judged {'pair' if most == 1 else 'pairs'} cannot decide it."
-        sentence = f"{headline[:-1]}; at least {MIN_PAIRS} a comparison are needed."
+        sentence = f"{headline[:-1]}; at least {MIN_PAIRS} per comparison are needed."
     certainty = _certainty(comparisons, judge, arms)
     return Answer(kind, headline, sentence, certainty, by_loss.sentence if by_loss else "")
 
@@ -148,13 +148,13 @@ def _certainty(comparisons: Sequence[ArmComparison], judge: Health, arms: Sequen
     both = judge.contradictions.n > 0
     swap = " in both orders; only a verdict that survives the swap counts" if both else ""
     judged = "judged pairs" if any(arm.seeds for arm in arms) else "prompts"
-    lines = [f"{n} {judged} a comparison, judged by {judge.name}{swap}."]
+    lines = [f"{n} {judged} per comparison, judged by {judge.name}{swap}."]
     detectable = [item.power.detectable for item in comparisons if item.power.detectable]
     if detectable:
         points = f"{100 * max(detectable):.0f} points from 50%"
         corrected = ", correction for several comparisons included" if len(comparisons) > 1 else ""
         lines.append(
-            f"With this many prompts, a true win rate {points} is found four times of five{corrected}."
+            f"With this many prompts, a true win rate {points} is found four times out of five{corrected}."
         )
     lines += _beyond_power(comparisons, arms)
     lines.append("Each interval is 95% on its own.")
@@ -173,7 +173,7 @@ def _beyond_power(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSectio
     if not blind:
         return []
     names = join([arm_name(item.b, arms) for item in blind], "or")
-    return [f"Against {names} no win rate is found four times of five: {blind[0].power.reason}."]
+    return [f"Against {names} no win rate is found four times out of five: {blind[0].power.reason}."]
 
 
 def _trainings(arms: Sequence[ArmSection]) -> str:
@@ -191,7 +191,7 @@ def _trainings(arms: Sequence[ArmSection]) -> str:
 
 def _corrected(comparisons: Sequence[ArmComparison], arms: Sequence[ArmSection]) -> str:
     """The sentence on the correction for several comparisons, and on what it overturned."""
-    rule = f"What is decided stands corrected for making {len(comparisons)} comparisons at once (Holm)."
+    rule = f"Decisions are corrected for making {len(comparisons)} comparisons at once (Holm)."
     undone = [
         item
         for item in comparisons

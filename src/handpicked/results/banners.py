@@ -101,7 +101,7 @@ def _length_explains(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "The win vanishes at equal length",
-            f"Against {', '.join(by_length)} the win rate is above 50% as judged, but no longer surely so "
+            f"Against {', '.join(by_length)} the win rate is above 50% as judged, but no longer certainly so "
             "once the difference in answer length "
             "is held at zero: the judge may be rewarding length itself.",
         )
@@ -237,7 +237,7 @@ def _few_steps(results: Results) -> Iterator[Banner]:
         yield Banner(
             "warn",
             "Trained for few steps",
-            f"Fewer than {FEW_STEPS} optimizer steps: {'; '.join(few)}. Such an arm says little of its "
+            f"Fewer than {FEW_STEPS} optimizer steps: {'; '.join(few)}. Such an arm says little about its "
             "subset; lower train.batch_size, or "
             "train longer.",
         )
@@ -318,7 +318,7 @@ def _broken_benchmarks(results: Results) -> Iterator[Banner]:
     if broken:
         yield Banner(
             "warn",
-            "Benchmarks broke off",
+            "Benchmarks failed",
             f"{'; '.join(broken)}. The others are whole; the same command runs these again.",
         )
 

@@ -63,7 +63,7 @@ class TrainingFacts:
     that the model ranked first as it was trained on them, over all steps and over those of the last pass.
     ``weight_change`` is the L2 norm of what training changed in the weights, ``weight_change_relative`` that
     over the norm of these weights before. ``rows_refused`` are the rows of the subset that the chat template
-    refuses, ``turns_unlearned`` the earlier turns that it shows otherwise than inference does.
+    refuses, ``turns_unlearned`` the earlier turns that it shows differently from inference.
     """
 
     rows: Count
@@ -135,7 +135,7 @@ class BenchFacts:
     ``value`` is a mean over ``n`` documents in the unit of ``metric`` (accuracies 0 to 1), ``stderr`` its
     standard error. ``values`` and ``characters`` are, by document, that metric's value and the length of the
     generated answer: arms are compared document by document. ``value`` is ``None`` with a ``reason`` for an
-    empty set and, with ``failed``, for a benchmark that broke off. ``short_answer`` says that a right answer
+    empty set and, with ``failed``, for a benchmark that failed. ``short_answer`` says that a right answer
     is a number or a word.
     """
 

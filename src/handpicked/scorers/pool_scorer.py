@@ -34,7 +34,7 @@ class PoolScorer(Method, ABC):
 
     values: ClassVar[tuple[str, ...]]
     """All value columns it makes, ``name`` first; the others begin with it (``ifd``, ``ifd_truncated``), so
-    that no two scorers make columns of one name.
+    that no two scorers make columns of the same name.
     """
     unit: ClassVar[str] = ""
     """What one unit of ``name`` is."""
@@ -55,11 +55,11 @@ class PoolScorer(Method, ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """What it is made of beside its settings: hashes of model, prompt and
-        tokenizer. Part of the fingerprint.
+        """What it depends on besides its settings: hashes of model, prompt and tokenizer. Part of the
+        fingerprint.
 
         Raises:
-            ModelError, ConfigError: the model or file is not there or not of the kind that is needed.
+            ModelError, ConfigError: the model or file is missing or not of the kind that is needed.
         """
 
     @abstractmethod
@@ -80,7 +80,7 @@ class PoolScorer(Method, ABC):
     def score_on(
         self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
     ) -> None:
-        """``score`` by ``workers``. A scorer that has no parts to share out, such as one that asks an
+        """``score`` by ``workers``. A scorer that has no parts to distribute, such as one that calls an
         endpoint, works in this process.
         """
         del workers

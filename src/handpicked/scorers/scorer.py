@@ -73,5 +73,5 @@ class Scorer(Method, ABC):
 
     @property
     def recorded(self) -> dict[str, object]:
-        """What a manifest records of it beside its settings, such as the identity of a tokenizer."""
+        """What a manifest records of it besides its settings, such as the identity of a tokenizer."""
         return {}

@@ -116,9 +116,8 @@ def select(
     it.
 
     Raises:
-        ConfigError: a size beyond the rows there are, an unknown name or setting, or a column that cannot be
-            ranked.
-        PoolError: ``data`` cannot be read, or rows are requested and none can be read.
+        ConfigError: a size larger than the number of rows, an unknown name or setting, or a column that
+        cannot be ranked. PoolError: ``data`` cannot be read, or rows are requested and none can be read.
     """
     given = {"size": size, "fraction": fraction, "guards": tuple(guards), **settings}
     given["prompts"] = [str(prompt) for prompt in settings.get("prompts", ())]

@@ -16,10 +16,10 @@ from handpicked.selectors.selector import Scores
 def compare_measures(
     pool: Pool, size: int, tokenizer: str | None = None, progress: Progress = SILENT
 ) -> dict[str, dict[str, float | None]]:
-    """For every two measures the share (0 to 1) of the ``size`` longest rows by one
-    that are so by the other too.
+    """For every two measures, the share (0 to 1) of the ``size`` longest rows by one that are among the
+    longest by the other too.
 
-    ``None`` where ``size`` is 0. At most as many rows are compared as can be read.
+    ``None`` where ``size`` is 0. If fewer rows can be read, all of them are compared.
     """
     scorers = [measure(name, tokenizer) for name in measures()]
     with tempfile.TemporaryDirectory(prefix="handpicked-") as scratch:

@@ -20,10 +20,10 @@ class Execution:
     workers: Workers = THIS_MACHINE
     """All devices of this machine, some of them, or a Ray cluster."""
     run: Run | None = None
-    """The store that keeps scores by models, an endpoint or a target set. None: the cache folder."""
+    """The store that keeps scores by models, endpoints or target sets. None: the cache folder."""
     keep_versions: bool = False
-    """Go on with finished scores that other versions of libraries or methods made."""
+    """Reuse finished scores that other versions of libraries or methods made."""
     say: Callable[[str], None] = log.info
-    """Called with a line on what scores by models will take, before they are computed."""
+    """Called with a line that says what scores by models will take, before they are computed."""
     progress: Progress = shown
     """Shows progress: by default a bar in a notebook or a terminal, elsewhere nothing."""

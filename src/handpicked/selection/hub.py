@@ -21,7 +21,7 @@ def push(folder: Path, name: str) -> str:
         api.upload_folder(repo_id=name, folder_path=folder, repo_type="dataset", ignore_patterns=".*")
     except hub_errors() as error:
         raise MissingPart(
-            f"The subset is written to {folder}, but the hub did not take it as "
+            f"The subset is written to {folder}, but the hub did not accept it as "
             f"'{name}': {first_line(error)} "
             "Check the name, the token (HF_TOKEN) and the connection, then upload the folder."
         ) from error

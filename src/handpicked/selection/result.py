@@ -85,9 +85,9 @@ def export_for(trainer: str, settings: TrainSettings | None = None) -> Export:
 
 @dataclass(eq=False, repr=False)
 class Selection:
-    """Which rows of a pool were kept, and of every other row why it was not. Made by ``select``.
+    """Which rows of a pool were kept, and why every other row was not. Made by ``select``.
 
-    ``rows`` are the numbers of the kept ones in the pool, ascending; ``size`` is how many were requested. Its
+    ``rows`` are the numbers of the kept rows in the pool, ascending; ``size`` is how many were requested. Its
     length is that of ``rows``, and iterating gives the kept Examples. ``to_pandas``, ``to_polars``,
     ``to_dataset``, ``to_arrow`` and ``to_list`` give the kept rows with all of their columns, as they came;
     ``write`` puts the subset on disk.
@@ -124,8 +124,8 @@ class Selection:
         truncation: Truncation | None = None,
         export: str | Sequence[str] = (),
     ) -> SelectionSummary:
-        """Write the subset into the folder ``out``, as ``pick`` does; see ``Form`` for how. ``export`` names
-        trainers that get a folder of their own in it, with handpicked's default settings.
+        """Write the subset into the folder ``out``, as ``handpicked select`` does; see ``Form`` for how.
+        ``export`` names trainers that get a folder of their own in it, with handpicked's default settings.
         """
         trainers = [export] if isinstance(export, str) else export
         form = Form(format, container, truncation, tuple(export_for(one) for one in trainers))
@@ -153,7 +153,7 @@ class Selection:
 
     @property
     def summary(self) -> SelectionSummary:
-        """What was kept, dropped and rejected, in counts, and the audit where one was made."""
+        """How many rows were kept, dropped and rejected, and the audit where one was made."""
         if self._reasons is None:
             for _ in self.table():
                 pass
@@ -190,7 +190,7 @@ class Selection:
 
     @cached_property
     def scores(self) -> pa.Table:
-        """Every row of the pool, in order: row, id, its scores, kept, and the reason where it was not. A
+        """Every row of the pool, in order: row, id, its scores, kept, and the reason if it was not kept. A
         rejected row has no id.
         """
         return pa.Table.from_batches(self.table())
@@ -242,10 +242,8 @@ class Selection:
 
     @property
     def rejected(self) -> RejectedRows:
-        """The rows that could not be read, in pool order: a sequence whose lines lie in a file.
-
-        Raises:
-            PoolError: the pool changed since it was scored.
+        """The rows that could not be read, in pool order: a sequence whose lines are in a file. Raises:
+        PoolError: the pool changed since it was scored.
         """
         if self._rejected is None:
             scored = self.guarded.scored

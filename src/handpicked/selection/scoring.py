@@ -65,8 +65,8 @@ class Scored:
     @cached_property
     def table(self) -> pa.Table:
         """A line for every readable row, in pool order: ``row`` (its number in the pool), ``id`` (the hash of
-        its messages), and the columns of each scorer. A value that could not be computed is null; of a scorer
-        by a model NAME_reason says why.
+        its messages), and the columns of each scorer. A value that could not be computed is null; for a
+        model-based scorer, NAME_reason says why.
         """
         return pa.Table.from_batches(self.scored.batches(), self.scored.schema)
 
@@ -79,7 +79,7 @@ class Scored:
 
     @cached_property
     def counts(self) -> dict[str, Any]:
-        """How many rows were scored and rejected, and of each score how many values are null and why."""
+        """How many rows were scored and rejected, and for each score how many values are null and why."""
         nulls, reasons = _nulls(self.scored, self.scorers)
         return {
             "pool": self.pool.rows,
@@ -126,14 +126,14 @@ def score(
 ) -> Scored:
     """The scores of every readable row of ``data`` by one scorer or several.
 
-    ``data`` is a pool or anything that ``read`` takes. Text scorers are of ``part`` of the response, and
-    ``tokenizer`` counts its tokens. A scorer that needs a model, an endpoint or a target set works by
+    ``data`` is a pool or anything that ``read`` takes. Text scorers score ``part`` of the response, and
+    ``tokenizer`` counts its tokens. A scorer that needs a model, an endpoint or a target set takes
     ``settings``, the fields of ``ScoreSettings`` (``model="gpt-4o-mini"``, ``sample=1000``), and has several
     columns. What it computes is kept in the cache: a killed job resumes where it stopped.
 
     Raises:
-        ConfigError: an unknown scorer or setting, or a scorer named twice.
-        PoolError: ``data`` cannot be read, or no row of it.
+        ConfigError: an unknown scorer or setting, or a scorer named twice. PoolError: ``data`` cannot be
+        read, or none of its rows can.
     """
     names = [by] if isinstance(by, str) else by
     made = settings_of(ScoreSettings, settings, "")

@@ -92,7 +92,7 @@ def _reason(seen: float, needed: int | None, detectable: float | None, seeded: b
     if needed is not None and detectable is not None:
         return None
     if seeded:
-        return "so few seeds differ by more than prompts can even out: train more of them"
+        return "the seeds differ by more than additional prompts can even out: train more of them"
     return "too few pairs are decided to prove anything"
 
 

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
         write_words(job.parent, type(error).__name__, str(error))
         _end(2)
     except Exception as error:  # the boundary of the process
-        log.exception("training broke off")
+        log.exception("training failed")
         write_words(job.parent, "", f"{type(error).__name__}: {first_line(error)}")
         _end(1)
     _end(0)

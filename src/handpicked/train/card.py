@@ -43,7 +43,7 @@ tags: [handpicked, sft, trl]
 | rows cut to {settings.max_length} tokens | {result.rows_truncated} (end-of-text kept in every one) |
 | rows left out (prompt too long) | {result.rows_without_room} |
 | rows left out (refused by the chat template) | {result.rows_refused} |
-| earlier turns not learned (the chat template shows them otherwise than inference does) | {result.turns_unlearned} |
+| earlier turns not learned (the chat template shows them differently from inference) | {result.turns_unlearned} |
 | loss, first to last step | {f"{losses[0]:.3f} to {losses[-1]:.3f}" if losses else "none"} nats per learned token |
 | token accuracy, on learned tokens | {result.token_accuracy:.1%}, in the last pass over the rows {result.token_accuracy_last_pass:.1%} |
 | chat template | {result.template} |

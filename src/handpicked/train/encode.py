@@ -24,7 +24,7 @@ class EncodedRows:
     the cut took the response's end-of-text token, which was put back; ``without_room`` rows have a prompt
     that leaves no room for a response and are left out. ``refused`` are the rows that the template refuses,
     each with the reason; they are left out too. ``unlearned`` counts turns of the pool's responses that are
-    not learned, because the template shows them otherwise than inference does; ``thoughts`` the rows whose
+    not learned, because the template shows them differently from inference; ``thoughts`` the rows whose
     response holds a thought.
     """
 

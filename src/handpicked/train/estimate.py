@@ -90,7 +90,7 @@ def model_size(model: ModelSettings) -> ModelSize:
             place, revision=pinned(model), trust_remote_code=model.trust_remote_code
         ).get_text_config()
     except OSError as error:
-        raise MissingPart(f"The configuration of '{model.name}' cannot be had: {error}") from error
+        raise MissingPart(f"The configuration of '{model.name}' cannot be read: {error}") from error
     with torch.device("meta"):
         built = AutoModelForCausalLM.from_config(config)
     head = built.get_output_embeddings()

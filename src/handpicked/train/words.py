@@ -51,7 +51,7 @@ def why_it_died(folder: Path, arm: str, codes: list[int], logs: list[Path]) -> H
     quoted = f": {words}" if words and code >= 0 else f"; its last line: {words}" if words else ""
     return TrainingError(
         f"Training '{arm}' {how}{which}{quoted.rstrip('.')}. {_advice(words, code)}Its log is {logs[rank]}. "
-        "The same command goes on from its last checkpoint."
+        "The same command continues from its last checkpoint."
     )
 
 
@@ -62,7 +62,7 @@ def _advice(words: str, code: int) -> str:
             "qlora, or spread it over more devices (train.launch: fsdp). "
         )
     if code == -signal.SIGKILL:
-        return "A system that has no memory left kills so. "
+        return "The system kills processes like this when memory runs out. "
     return ""
 
 

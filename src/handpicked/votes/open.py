@@ -64,7 +64,7 @@ def serve(inspection: Inspection, port: int, open_browser: bool, say: Callable[[
     }
     with InspectServer(inspection.session, port, downloads) as server, until_ctrl_c(say):
         say(f"{len(inspection.session.cases)} of {len(inspection.session.known)} pairs: {server.address}")
-        say("Ctrl-C ends it; every vote is already kept.")
+        say("Ctrl-C stops it; every vote is already kept.")
         serve_in_browser(server, open_browser)
 
 

@@ -84,9 +84,8 @@ class VoteFile:
                 _apply(json.loads(line.decode("utf-8", "surrogatepass")), found)
             except (ValueError, KeyError, TypeError) as error:
                 raise PoolError(
-                    f"{self.path}, line {number} is not a vote ({error}), so it cannot be "
-                    "said what counts. Mend or delete "
-                    f"that line."
+                    f"{self.path}, line {number} is not a vote ({error}), so the votes cannot "
+                    "be counted. Repair or delete that line."
                 ) from error
         return found
 

@@ -135,7 +135,7 @@ def lead(
     while not schedule.over:
         if not alive:
             raise WorkerError(
-                f"{task.name}: no worker is left: {last}. What is done is kept; run the same command again."
+                f"{task.name}: no worker is left: {last}. Finished work is kept; run the same command again."
             )
         name, report = crew.report()
         match report:
@@ -187,5 +187,5 @@ def _check_releases(task: Task, name: str, there: dict[str, str], here: dict[str
             f"{task.name}: the worker {name} has other versions: "
             f"{'; '.join(differ)}. Values could differ between "
             "parts. Install the same versions everywhere and run the same "
-            "command again; what is done is kept."
+            "command again; finished work is kept."
         )

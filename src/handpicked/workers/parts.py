@@ -156,7 +156,7 @@ class PartFiles:
                 return pa.ipc.open_file(source).read_all()
         except pa.ArrowInvalid as error:
             raise StoreError(
-                f"{file} is damaged ({error}). Run the same command again: this part is made anew, "
+                f"{file} is damaged ({error}). Run the same command again: this part is computed again, "
                 "the others are kept."
             ) from error
 

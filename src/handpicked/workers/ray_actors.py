@@ -166,6 +166,6 @@ def _how_it_ended(error: Exception) -> str:
     if not lines:
         return "its actor died"
     if "creation task" in lines[0]:
-        return f"its actor could not begin: {lines[-1][:200]}"
+        return f"its actor could not start: {lines[-1][:200]}"
     telling = [line for line in lines if re.search(r"node|killed|exit", line, re.IGNORECASE)]
     return f"its actor died: {(telling or lines)[0][:200]}"

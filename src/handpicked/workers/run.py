@@ -21,7 +21,7 @@ HERE = "here"
 class Workers:
     """Where to work: ``devices`` of this machine (see ``parse_devices``; ``here``: in this process, with any
     devices), or with ``ray`` the cluster at ``address`` (None: the one that Ray finds, else a new one on this
-    machine). No part of any fingerprint.
+    machine). Not part of any fingerprint.
     """
 
     runner: Literal["native", "ray"] = "native"
@@ -40,7 +40,7 @@ def run_parts(task: Task, files: PartFiles, workers: Workers, progress: Progress
 
     Raises:
         ConfigError, MissingPart: devices or a cluster that are not there.
-        WorkerError: workers died or refused too often; what is done is kept.
+        WorkerError: workers died or refused too often; finished work is kept.
         HandpickedError: as the task does.
     """
     missing = files.missing()
@@ -87,7 +87,7 @@ def run_here(
         raise WorkerError(
             f"{task.name}: {device.name} refused part {part.number + 1:,} "
             f"({task.items} {part.first + 1:,} to "
-            f"{part.end:,}): {error}. What is done is kept: run the same command "
+            f"{part.end:,}): {error}. Finished work is kept: run the same command "
             "again when the device is free, "
             "or with other --devices or a smaller model."
         ) from error

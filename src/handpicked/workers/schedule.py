@@ -65,7 +65,7 @@ class Schedule:
         raise WorkerError(
             f"{self.task.name}: part {part.number + 1:,} ({self.task.items} "
             f"{part.first + 1:,} to {part.end:,}) was "
-            f"begun {TRIES} times and not finished: {'; '.join(dict.fromkeys(tries))}. What is done is kept: "
+            f"begun {TRIES} times and not finished: {'; '.join(dict.fromkeys(tries))}. Finished work is kept: "
             "run the same command again, with other --devices or a smaller model if it fails again."
         )
 

@@ -121,7 +121,7 @@ def test_what_is_done_is_kept_when_a_server_fails_for_good(model, tmp_path):
             return plain(body) if counted[0] <= 63 else (500, {"error": {"message": "no"}})
 
         vllm.complete = fails_later
-        with pytest.raises(EndpointError, match=r"HTTP 500. What is done is kept"):
+        with pytest.raises(EndpointError, match=r"HTTP 500. Finished work is kept"):
             ask(tmp_path / "a.jsonl", model, None, vllm.url, prompts, short)
         settled(lambda: counted[0])
         del vllm.complete

@@ -119,7 +119,7 @@ def test_ratings_by_a_served_model_survive_what_the_server_does(tiny_model, tmp_
 
 def test_a_server_that_dies_in_the_middle_is_quoted_and_nothing_is_paid_twice(tiny_model, tmp_path, command):
     starts = command(says="3", dies_after=3)
-    with pytest.raises(WorkerError, match=r"RuntimeError: the engine core died.*What is done is kept"):
+    with pytest.raises(WorkerError, match=r"RuntimeError: the engine core died.*Finished work is kept"):
         rated(rater(tiny_model, tmp_path), tmp_path / "work")
     assert not (tmp_path / "work" / SCORES).exists() and all(map(gone, processes(starts)))
     with sqlite3.connect(tmp_path / "cache.sqlite") as cache:

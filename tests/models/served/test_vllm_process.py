@@ -123,7 +123,7 @@ def test_a_server_that_is_too_slow_is_ended(tiny_model, tmp_path, command):
 def test_a_server_that_dies_in_the_middle_loses_nothing(tiny_model, tmp_path, command):
     prompts = [Prompt(f"q{i}", (Message("user", str(i)),), "test") for i in range(70)]
     command(dies_after=65)
-    died = pytest.raises(WorkerError, match=r"RuntimeError: the engine core died.*What is done is kept")
+    died = pytest.raises(WorkerError, match=r"RuntimeError: the engine core died.*Finished work is kept")
     with servers_of(tiny_model, max_new_tokens=1) as servers, died:
         answered(servers, "base", tmp_path / "out", prompts)
     command(dies_after=6)  # as many as the second part has

@@ -113,10 +113,10 @@ def test_a_server_that_stumbles_is_asked_again(fault, model, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("refuses", r"HTTP 500\. What is done is kept"),
-        ("busy", r"HTTP 429\. What is done is kept"),
-        ("garbage", r"no completion in its answer\. What is done is kept"),
-        ("cuts", r"connection failed \(.*What is done is kept"),
+        ("refuses", r"HTTP 500\. Finished work is kept"),
+        ("busy", r"HTTP 429\. Finished work is kept"),
+        ("garbage", r"no completion in its answer\. Finished work is kept"),
+        ("cuts", r"connection failed \(.*Finished work is kept"),
     ],
 )
 def test_what_is_done_is_kept_and_not_paid_again_when_a_server_fails_for_good(
@@ -220,8 +220,8 @@ def test_the_identity_names_vllm_and_the_options_that_may_change_a_value(model, 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"server": "auto"}, "score.server: is of a vLLM server: set score.engine to vllm"),
-        ({"server_options": ["--x"]}, "score.server_options: is of a vLLM server"),
+        ({"server": "auto"}, "score.server: is a setting of a vLLM server: set score.engine to vllm"),
+        ({"server_options": ["--x"]}, "score.server_options: is a setting of a vLLM server"),
         ({"engine": "vllm", "server": "atuo"}, "score.server: 'atuo' is neither.*Did you mean 'auto'"),
         (
             {"engine": "vllm", "server": "http://a:1", "server_python": "p"},

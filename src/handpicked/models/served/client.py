@@ -117,12 +117,12 @@ class Client:
                 return found
             fault = found
             if (death := self.death()) is not None:
-                raise WorkerError(f"{death}. What is done is kept; the same command goes on.")
+                raise WorkerError(f"{death}. Finished work is kept; the same command continues.")
             if not fault.again:
                 break
         raise EndpointError(
             f"vLLM at {self.url} did not complete a prompt of {len(body['prompt'])} tokens for the model "
-            f"'{body['model']}': {fault.hopeless or fault.reason}. What is done is kept; the same command "
+            f"'{body['model']}': {fault.hopeless or fault.reason}. Finished work is kept; the same command "
             "goes on."
         )
 

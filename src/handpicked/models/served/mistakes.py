@@ -34,7 +34,7 @@ def endpoint_mistakes(
         yield (
             "server",
             f"server: '{serving.server}' is not auto, which serves the model here. The address of a server "
-            "that is there already is base_url.",
+            "that is already running goes into base_url.",
         )
         return
     yield from server_mistakes(serving)

@@ -92,7 +92,7 @@ except importlib.metadata.PackageNotFoundError:
 distribution named vllm; there its older module is started instead.
 """
 HOW = (
-    "vLLM wants another transformers than handpicked, so it is installed in an environment of its own: "
+    "vLLM needs another transformers than handpicked, so it is installed in its own environment: "
     "python -m venv ~/vllm && ~/vllm/bin/pip install vllm. Then set server: auto and "
     "server_python: ~/vllm/bin/python, or set the engine to transformers."
 )

@@ -113,7 +113,7 @@ class _Served:
 def _tell_of(death: str | None, error: EndpointError | None) -> None:
     """Raise WorkerError where the server has died: then that is why replies are missing."""
     if death is not None:
-        raise WorkerError(f"{death}. What is done is kept; the same command goes on.") from error
+        raise WorkerError(f"{death}. Finished work is kept; the same command continues.") from error
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def config_of(model: ModelSettings) -> PretrainedConfig:
         ).get_text_config()
     except OSError as error:
         raise MissingPart(
-            f"The configuration of '{model.name}' cannot be had: {first_line(error)}"
+            f"The configuration of '{model.name}' cannot be read: {first_line(error)}"
         ) from error
 
 

@@ -95,7 +95,7 @@ class LanguageModel:
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of "
             f"{weights / 1e6:,.0f}M weights: about "
             f"{in_words(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is "
-            "done; the same command goes on."
+            "done; the same command continues."
         )
 
     def served_estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, where: str) -> str:
@@ -103,7 +103,7 @@ class LanguageModel:
         count, tokens = _guessed(pool, rows, passes)
         return (
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} by {where}. Ctrl-C keeps "
-            "what is done; the same command goes on."
+            "what is done; the same command continues."
         )
 
     def work(self, table: TableOf, passes: LossPasses, reach: Callable[[], Served] | None = None) -> LossWork:

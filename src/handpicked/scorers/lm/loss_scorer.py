@@ -99,7 +99,7 @@ class LossScorer(PartScorer):
             usual = dict(ServerSettings())
             given = [name for name, value in self.serving if value != usual[name]]
             if given:
-                yield f"score.{given[0]}: is of a vLLM server: set score.engine to vllm, or leave it out."
+                yield f"score.{given[0]}: is a setting of a vLLM server: set score.engine to vllm, or leave it out."
             return
         yield from (f"score.{said}" for _, said in server_mistakes(self.server))
         if self.lm.compile:

@@ -67,9 +67,9 @@ class DeitaRating(PartScorer):
     name: Rated  # type: ignore[misc]  # one of the variants
     model: ModelSettings = field(metadata=TRAINED_FOR_IT)
     prompt: str | None = None
-    """A file with a prompt of your own."""
+    """A file with your own prompt."""
     max_length: Annotated[int, Field(gt=1)] | None = None
-    """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
+    """The most tokens that the model sees; the rest is cut, and counted. None: its context."""
     batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     variants: ClassVar[Mapping[str, str]] = {
         "deita-complexity": "how complex a scorer model rates the prompt, 1 to 6",
@@ -234,13 +234,13 @@ class DeitaScore(PoolScorer):
 
     model: ModelSettings = field(metadata=TRAINED_FOR_IT)
     prompt: str | None = None
-    """A file with a prompt of your own for complexity."""
+    """A file with your own prompt for complexity."""
     max_length: Annotated[int, Field(gt=1)] | None = None
-    """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
+    """The most tokens that the model sees; the rest is cut, and counted. None: its context."""
     quality_model: str | None = None
     """The model that rates quality. None: ``model``, which rates complexity."""
     quality_prompt: str | None = None
-    """A file with a prompt of your own for quality."""
+    """A file with your own prompt for quality."""
     batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "deita-score"
     about: ClassVar[str] = "complexity times quality"

@@ -57,12 +57,12 @@ class Embedding(PartScorer):
     text: Text = "both"
     """What is embedded: the prompt, the response, or both as one text."""
     stored: NumberType = field(default="float32", metadata={**called("vectors"), **LATER})
-    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk and moves a cosine by
-    less than 0.001.
+    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk space and changes a
+    cosine by less than 0.001.
     """
     name: ClassVar[str] = "embedding"
     about: ClassVar[str] = (
-        "a sentence embedding of each row, which the selectors by meaning need; its column is the tokens read"
+        "a sentence embedding of each row, for the selectors by embeddings; its column counts tokens read"
     )
     source: ClassVar[str] = "Sentence-BERT, Reimers & Gurevych 2019, arXiv 1908.10084"
     needs: ClassVar[str] = "embed; demo for the bundled model"

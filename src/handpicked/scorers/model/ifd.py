@@ -39,7 +39,7 @@ class Ifd(LossScorer):
 
     name: ClassVar[str] = "ifd"
     about: ClassVar[str] = (
-        "how little the prompt helps a causal LM to foresee the response: a ratio of perplexities"
+        "how little the prompt helps a causal LM predict the response: a ratio of perplexities"
     )
     source: ClassVar[str] = "Li et al. 2024, arXiv 2308.12032"
     needs: ClassVar[str] = "lm; demo for the bundled model"

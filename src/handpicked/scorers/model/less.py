@@ -87,7 +87,7 @@ class Less(PartScorer):
     )
     """The folder of an arm that was trained with ``train.keep_optimizer``, or of one of its states."""
     dimension: Annotated[int, Field(gt=0)] = field(default=8192, metadata=called("projection"))
-    """Numbers that a gradient is projected to."""
+    """How many numbers a gradient is projected to."""
     seed: int = 0
     """Seed of the projection."""
     name: ClassVar[str] = "less"

@@ -86,17 +86,17 @@ class LLMRating(PoolScorer):
     dimension: str = "accuracy"
     """What the model rates, such as accuracy or helpfulness."""
     prompt: str | None = None
-    """A file with a prompt of your own."""
+    """A file with your own prompt."""
     max_tokens: Annotated[int, Field(gt=0)] = 128
-    """Tokens a reply may have."""
+    """The most tokens of a reply."""
     max_chars: Annotated[int, Field(gt=0)] = 16_000
-    """Characters of a text that the model is shown."""
+    """The most characters of a text that the model is shown."""
     concurrency: Annotated[int, Field(gt=0)] = field(default=16, metadata=EXECUTION)
-    """Requests in flight at most; fewer after a 429."""
+    """The most requests in flight; fewer after a 429."""
     timeout: Annotated[float, Field(gt=0)] = field(default=120.0, metadata=EXECUTION)
     """Seconds a request may take."""
     max_cost: Annotated[float, Field(gt=0)] | None = field(default=None, metadata=EXECUTION)
-    """US dollars; the work stops, with everything paid for kept, before it would spend more."""
+    """US dollars. The work stops before it would spend more; everything paid for is kept."""
     price_in: Annotated[float, Field(ge=0)] | None = field(default=None, metadata=EXECUTION)
     """US dollars per million prompt tokens, for the estimate."""
     price_out: Annotated[float, Field(ge=0)] | None = field(default=None, metadata=EXECUTION)

@@ -29,7 +29,7 @@ class Perplexity(LossScorer):
 
     name: ClassVar[str] = "perplexity"
     about: ClassVar[str] = (
-        "perplexity of the response given the prompt, by a causal LM; name the end yourself"
+        "perplexity of the response given the prompt, by a causal LM; choose the end yourself"
     )
     source: ClassVar[str] = "Marion et al. 2023, arXiv 2309.04564"
     needs: ClassVar[str] = "lm; demo for the bundled model"

@@ -77,8 +77,8 @@ class Rds(PartScorer):
     max_length: Annotated[int, Field(gt=1)] | None = 2048
     """Tokens of a row that are read, from its start. None: the model's context."""
     stored: NumberType = field(default="float32", metadata={**called("vectors"), **LATER})
-    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk and moves a cosine by
-    less than 0.001.
+    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk space and changes a
+    cosine by less than 0.001.
     """
     batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "rds"

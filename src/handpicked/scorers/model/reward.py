@@ -51,7 +51,7 @@ class Reward(PartScorer):
 
     model: ModelSettings = field(metadata=TRAINED_FOR_IT)
     max_length: Annotated[int, Field(gt=1)] | None = None
-    """Tokens that the model sees; what is beyond is cut, and counted. None: its context."""
+    """The most tokens that the model sees; the rest is cut, and counted. None: its context."""
     batch_tokens: int | None = field(default=None, metadata={**EXECUTION, **HIDDEN})
     name: ClassVar[str] = "reward"
     about: ClassVar[str] = "the output of a reward model for the response"

@@ -54,8 +54,8 @@ class TargetSimilarity(PartScorer):
     embedder: str = BUNDLED_EMBEDDER
     """Sentence embedder: ``bundled:NAME``, a folder or a hub name."""
     stored: NumberType = field(default="float32", metadata={**called("vectors"), **LATER})
-    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk and moves a cosine by
-    less than 0.001.
+    """How vectors are stored: ``float32``, or ``float16``, which takes half the disk space and changes a
+    cosine by less than 0.001.
     """
     name: ClassVar[str] = "target-similarity"
     about: ClassVar[str] = "similarity to a target set in sentence embeddings, round robin over the targets"

@@ -14,14 +14,14 @@ from handpicked.tokens.tokenizer import load_counter
 
 @dataclass(frozen=True)
 class LengthTokens(Scorer):
-    """Tokens of the response under ``tokenizer`` (see ``load_counter``; ``None`` is the embedded one).
+    """Tokens of the response under ``tokenizer`` (see ``load_counter``; ``None`` is the bundled one).
 
     No begin-of-text or end-of-text token is added or counted; a special token spelled out
     in the text counts as one.
     """
 
     tokenizer: str | None = None
-    """A Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the embedded one."""
+    """A Hugging Face name, a folder, a tokenizer.json or a SentencePiece .model. None: the bundled one."""
 
     name: ClassVar[str] = "tokens"
     about: ClassVar[str] = "tokens of a tokenizer, by default SmolLM2's, which needs no network"
