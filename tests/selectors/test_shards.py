@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from embedded import clustered, table, unit
 from handpicked.errors import ConfigError
 from handpicked.progress import SILENT
+from handpicked.selection.choice import select
+from handpicked.selection.execution import Execution
 from handpicked.selectors import coverage, facility_location, shards
 from handpicked.selectors.coverage import Dense, Sampled, lazy_greedy
 from handpicked.selectors.embeddings import Embeddings, candidates
@@ -156,6 +158,19 @@ def test_a_task_is_sent_without_its_vectors(tmp_path):
     assert (pickle.loads(sent).embeddings.vectors == embeddings.vectors).all()
     inside = replace(embeddings, vectors=np.array(embeddings.vectors), folder=None)
     assert (pickle.loads(pickle.dumps(inside)).vectors == embeddings.vectors).all()
+
+
+def test_a_selection_has_its_workers_do_the_shards(monkeypatch):
+    asked = []
+    run = shards.run_parts
+    monkeypatch.setattr(shards, "run_parts", lambda *given: (asked.append(given[2]), run(*given))[1])
+    vectors = clustered(40, groups=9, seed=8)
+    rows = [{"prompt": f"p {number}", "response": "yes"} for number in range(40)]
+    selector = FacilityLocation(shards=3, embeddings=Embeddings(np.arange(40), vectors))
+    two = Execution(workers=Workers(devices="cpu:2"))
+    kept = [select(rows, selector, size=9, execution=one).rows.tolist() for one in (Execution(), two)]
+    assert kept[0] == kept[1] and len(kept[0]) == 9
+    assert [one.devices for one in asked] == ["here", "cpu:2"]
 
 
 @pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "in memory"])
