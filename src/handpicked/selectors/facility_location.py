@@ -44,8 +44,8 @@ class FacilityLocation(Selector):
     best value there is, however the rows are dealt. Here, as in the paper's section on decomposable functions, a
     shard measures it on its own rows and the second round on a ``sample`` of all, both random parts: the
     bound holds up to the error of these estimates (and with ``neighbours`` for the function that they
-    define). In practice the value is within a few percent of the unsharded one, if
-    the sample is many times ``size``.
+    define). In practice the value is within a few percent of the unsharded one, if the sample is many times
+    ``size``.
     """
 
     neighbours: Annotated[int, Field(gt=0)] | None = None
