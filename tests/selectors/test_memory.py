@@ -35,6 +35,8 @@ MAKERS = {
     "k-center": lambda e: KCenter(seed=3, embeddings=e),
     "facility-location": lambda e: FacilityLocation(embeddings=e),
     "facility-location-sparse": lambda e: FacilityLocation(8, embeddings=e),
+    "facility-location-shards": lambda e: FacilityLocation(shards=6, sample=200, embeddings=e),
+    "facility-location-shards-sparse": lambda e: FacilityLocation(8, 3, 200, embeddings=e),
     "deita": lambda e: Deita("quality", threshold=0.9, embeddings=e),
     "qdit-sparse": lambda e: Qdit("quality", alpha=0.7, neighbours=8, embeddings=e),
     "car": lambda e: Car("quality", clusters=5, seed=3, embeddings=e),
@@ -87,7 +89,7 @@ def test_a_byte_less_is_refused_with_what_to_do(maker, monkeypatch):
         with_memory(maker, embeddings, 20, more=-1).select(scores, 20)
     (line,) = refused.value.mistakes
     assert "300 embeddings of 16 numbers would need 0." in line and "raise --memory" in line
-    assert any(word in line for word in ("fewer", "smaller", "neighbours"))
+    assert any(word in line for word in ("fewer", "smaller", "neighbours", "more shards"))
 
 
 def test_what_is_left_beside_the_least_is_told():

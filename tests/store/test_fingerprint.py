@@ -324,6 +324,7 @@ def table() -> pa.Table:
 def selectors() -> list[Any]:
     from handpicked.selectors.balanced import Balanced
     from handpicked.selectors.deita import Deita
+    from handpicked.selectors.facility_location import FacilityLocation
     from handpicked.selectors.full import Full
     from handpicked.selectors.k_center import KCenter
     from handpicked.selectors.length_matched import LengthMatched
@@ -342,7 +343,7 @@ def selectors() -> list[Any]:
         Full(), Random(3), Longest(), Shortest(), Top("quality"), Bottom("quality"), Steady(),
         Window("quality", 0.2, 0.8), Balanced("kind"), PowerLaw("kind"), LengthMatched(tuple(range(20, 32))),
     ]  # fmt: skip
-    meaning = [KCenter(), Deita("quality"), Qdit("quality")]
+    meaning = [KCenter(), Deita("quality"), Qdit("quality"), FacilityLocation(shards=3, sample=30)]
     return [*plain, *(replace(one, embeddings=embeddings) for one in meaning)]
 
 

@@ -9,17 +9,22 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_task import Squares, bytes_of, run
 
+from embedded import clustered, table
 from handpicked.data import cluster, read
 from handpicked.errors import ConfigError
 from handpicked.progress import SILENT
 from handpicked.scorers.lm.likelihood import LanguageModel
 from handpicked.scorers.model.ifd import Ifd
 from handpicked.scorers.pool_scorer import SCORES
+from handpicked.selectors.embeddings import Embeddings
+from handpicked.selectors.facility_location import FacilityLocation
 from handpicked.workers import BrokenWorker, PartFiles, Workers, run_parts
 
 ray = pytest.importorskip("ray", reason="needs the ray extra")
@@ -212,6 +217,20 @@ def test_a_mistake_on_a_host_is_told_as_it_was_raised(two_nodes, tmp_path):
     files = PartFiles.of(task.folder, [task.count], 4)
     with pytest.raises(ConfigError, match=r"^the template refuses this row\.$"):
         run_parts(task, files, Workers("ray", made.address), SILENT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [None, 1_000_000_000], ids=["half the machine", "1 GB"])
+def test_actors_choose_the_same_rows_by_shards(two_nodes, tmp_path, memory):
+    pytest.importorskip("faiss", reason="needs the embed extra")
+    made, _ = two_nodes
+    scores, embeddings = table(clustered(2000, groups=60, dimensions=32, seed=1))
+    np.save(tmp_path / "embeddings.npy", embeddings.vectors)
+    np.save(tmp_path / "rows.npy", embeddings.rows)
+    selector = FacilityLocation(12, 5, sample=500, embeddings=Embeddings.load(tmp_path, memory=memory))
+    here = selector.select(scores, 50).tolist()
+    there = replace(scores, folder=tmp_path, workers=Workers("ray", made.address))
+    assert selector.select(there, 50).tolist() == here and len(here) == 50
 
 
 SCORED_THERE = """

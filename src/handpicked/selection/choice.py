@@ -172,7 +172,8 @@ def select_by(
         raise none_readable(reasons_of(plan.pool.rejected()))
     guarded = Guarded.by(scored, plan.guards)
     wanted = plan.wanted(scored.rows, guarded.rows)
-    rows = _seeing(plan, by_models).select(guarded.scores(), wanted)
+    scores = replace(guarded.scores(), workers=execution.workers, progress=execution.progress)
+    rows = _seeing(plan, by_models).select(scores, wanted)
     if plan.selector.size_rule == "optional" and plan.size is None and plan.fraction is None:
         wanted = len(rows)
     _check_found(plan.selector, wanted, len(rows))

@@ -8,13 +8,13 @@ are computed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from handpicked.selectors.vectors import BLOCK
+from handpicked.selectors.vectors import BLOCK, Vectors
 
 AT_ONCE = 8
 """Rows whose gains are computed together at first; twice as many each time that does not settle a choice."""
@@ -179,6 +179,64 @@ class Sparse:
         rows = self._rows[own]
         self.covered[rows] = np.maximum(self.covered[rows], self._values[own])
         return 0.0
+
+
+@dataclass
+class Sampled:
+    """Coverage of a ``sample`` of rows (float32 [m, d], in memory) by the rows of ``vectors``: sums over the
+    sample estimate those over all rows it was drawn from.
+
+    Up to ``KEPT`` bytes of cosines are kept; beyond, they are made again, some rows at a time.
+    """
+
+    vectors: Vectors
+    sample: np.ndarray
+    covered: np.ndarray = field(init=False, repr=False)
+    _kept: np.ndarray | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        count, drawn = len(self.vectors), len(self.sample)
+        self.covered = np.zeros(drawn, np.float32)
+        if 4 * count * drawn <= KEPT:
+            kept = np.empty((count, drawn), np.float32)
+            for part in self._blocks(count):
+                kept[part] = self._cosines(part)
+            self._kept = kept
+
+    @property
+    def slack(self) -> float:
+        return 0.1**DECIMALS + 1e-6 * len(self.sample)
+
+    def first(self) -> np.ndarray:
+        return self._gains(self._blocks(len(self.vectors)), len(self.vectors))
+
+    def gains(self, places: np.ndarray) -> np.ndarray:
+        return self._gains([places[part] for part in self._blocks(len(places))], len(places))
+
+    def take(self, place: int) -> float:
+        self.covered = np.maximum(self.covered, self._cosines(np.array([place]))[0])
+        return 0.0
+
+    def worth(self, places: np.ndarray) -> float:
+        """The facility location function of these rows, whatever is taken."""
+        best = np.zeros(len(self.sample), np.float32)
+        for part in self._blocks(len(places)):
+            np.maximum(best, self._cosines(places[part]).max(axis=0), out=best)
+        return float(best.sum(dtype=np.float64))
+
+    def _gains(self, parts: Sequence[Any], count: int) -> np.ndarray:
+        each = [
+            np.maximum(self._cosines(part) - self.covered, 0).sum(axis=1, dtype=np.float64) for part in parts
+        ]
+        return np.concatenate(each) if count else np.zeros(0)
+
+    def _blocks(self, count: int) -> list[slice]:
+        return [slice(begin, min(begin + 2 * TILE, count)) for begin in range(0, count, 2 * TILE)]
+
+    def _cosines(self, rows: Any) -> np.ndarray:
+        """Of these rows (a slice or places) with the sample, of which few are in memory at a time."""
+        found: np.ndarray = self.vectors[rows] @ self.sample.T if self._kept is None else self._kept[rows]
+        return found
 
 
 def lazy_greedy(

@@ -37,7 +37,7 @@ class Embeddings:
 
     ``made`` says how: model, text, limit. A dot product of two vectors is their cosine. ``memory`` is how
     many bytes a selector may take, the program itself included (None: half of what this machine has). It
-    changes no choice.
+    changes no choice. Those of a ``folder`` are sent to other processes as its name, and loaded there.
 
     Raises:
         ConfigError: vectors and rows that do not belong together.
@@ -47,6 +47,12 @@ class Embeddings:
     vectors: np.ndarray
     made: Mapping[str, Any] = field(default_factory=dict)
     memory: int | None = None
+    folder: Path | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is not None:
+            return Embeddings.load, (self.folder.resolve(), dict(self.made), self.memory)
+        return Embeddings, (self.rows, np.asarray(self.vectors), dict(self.made), self.memory)
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.rows):
@@ -117,7 +123,7 @@ class Embeddings:
             raise StoreError(
                 f"{folder} has no embeddings that can be read: {error}. Delete it and run again."
             ) from error
-        return Embeddings(rows, vectors, made or {}, memory)
+        return Embeddings(rows, vectors, made or {}, memory, folder)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,11 @@ class Qdit(Selector):
             blended: np.ndarray = (1 - self.alpha) * gains + self.alpha * quality[places]
             return blended
 
-        return np.sort(rows.rows[lazy_greedy(coverage_of(rows, self.neighbours, room), size, blend)])
+        return np.sort(
+            rows.rows[
+                lazy_greedy(coverage_of(rows.embeddings, rows.places, room, self.neighbours), size, blend)
+            ]
+        )
 
     def why_not(self, size: int) -> str:
         return f"not among the {size:,} best by {self.column} and diversity (alpha {self.alpha:g})"

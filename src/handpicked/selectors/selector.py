@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from handpicked.method import Method
+from handpicked.progress import SILENT, Progress
+from handpicked.workers import THIS_PROCESS, Workers
 
 SizeRule = Literal["needed", "optional", "none"]
 """Whether a selector must be given a size, may be given one, or takes none."""
@@ -23,12 +25,15 @@ class Scores:
 
     ``batches(columns)`` yields batches in pool order that hold ``row`` (int64), ``id`` (string, 32 hex
     digits) and the named columns. ``rows`` counts all their rows, with or without a value. ``folder`` is where
-    what does not belong into memory may wait (None: the temporary folder).
+    what does not belong into memory may wait (None: the temporary folder). ``workers`` do what a selector cuts
+    into parts, and ``progress`` shows it.
     """
 
     batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
     rows: int
     folder: Path | None = None
+    workers: Workers = THIS_PROCESS
+    progress: Progress = SILENT
 
     @staticmethod
     def of(table: pa.Table) -> Scores:
