@@ -108,7 +108,7 @@ def test_the_reasons_are_counted_commonest_first_with_their_first_row(tmp_path):
     assert selection.summary.rejections == (
         Dropped("the response is empty (pool.jsonl, line 2)", 3),
         Dropped("field 'output' is null (pool.jsonl, line 1)", 2),
-        Dropped("turn 1 of 'output' has no role (pool.jsonl, line 5)", 1),
+        Dropped("field 'output' is an object, not text (pool.jsonl, line 5)", 1),
     )
 
 

@@ -125,7 +125,7 @@ def test_a_hub_that_does_not_take_it_leaves_the_folder_and_says_so(
         monkeypatch.setenv("HF_TOKEN", token)
     hp.select(hp.read(pool), hp.Longest(), size=5).write(tmp_path / "out")
     with pytest.raises(
-        MissingPart, match=rf"is written to .*/out, but the hub did not take it.*{status}"
+        MissingPart, match=rf"is written to .*/out, but the hub did not accept it.*{status}"
     ) as error:
         push(tmp_path / "out", "me/subset")
     assert "\n" not in str(error.value)
