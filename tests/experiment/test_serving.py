@@ -48,7 +48,11 @@ def experiment(folder: Path | str, model: Path | str = "m", **evaluate) -> Exper
             "set server: auto",
         ),
         ({"loss_engine": "vllm"}, "loss_engine", "needs a server"),
-        ({"judges": [{"name": "scores", "model": "m", "server": "http://a:1"}]}, "server", "is base_url"),
+        (
+            {"judges": [{"name": "scores", "model": "m", "server": "http://a:1"}]},
+            "server",
+            "goes into base_url",
+        ),
         (
             {"judges": [{"name": "scores", "model": "m", "server": "auto", "base_url": "http://a/v1"}]},
             "server",

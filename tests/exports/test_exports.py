@@ -118,7 +118,7 @@ def test_what_a_trainer_does_not_take_is_counted(export):
     given[1]["tools"] = "a hammer"
     lost = export("trl", given).told.lost
     assert list(lost.values()) == [1, 1]
-    assert "images" in " ".join(lost) and "no JSON list" in " ".join(lost)
+    assert "images" in " ".join(lost) and "not a JSON list" in " ".join(lost)
 
 
 @pytest.mark.parametrize("name", ["llama-factory", "trl", "open-instruct"])

@@ -230,7 +230,7 @@ def test_no_library_may_import_a_class_from_a_models_folder(tmp_path: Path, monk
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
     wanted = ("evil.Own", str(tmp_path))
-    says = "The embedder 'x' cannot be loaded: its class 'Own' is code of its own"
+    says = "The embedder 'x' cannot be loaded: its class 'Own' is defined by code in its own folder"
     with pytest.raises(MissingPart, match=says), without_own_code("The embedder 'x'"):
         dynamic_module_utils.get_class_from_dynamic_module(*wanted)
     assert not (tmp_path / "ran").exists()

@@ -20,7 +20,7 @@ def without_own_code(what: str) -> Iterator[None]:
 
     def refuse(class_name: str, *_: object, **__: object) -> NoReturn:
         raise MissingPart(
-            f"{what} cannot be loaded: its class {class_name!r} is its own code, which is not run. Take one "
+            f"{what} cannot be loaded: its class {class_name!r} is defined by code in its own folder, which is not run. Use one "
             "whose modules are those of sentence-transformers."
         )
 

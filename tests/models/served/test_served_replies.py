@@ -156,7 +156,7 @@ def test_the_rater_is_named_by_its_content_and_not_by_its_address(tiny_model, tm
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"server": "http://gpu:8000"}, "is not auto.*The address of a server .* is base_url"),
+        ({"server": "http://gpu:8000"}, "is not auto.*The address of a server .* goes into base_url"),
         ({"server": "auto", "base_url": "http://a/v1"}, "leave one of them out"),
         ({"server": None, "server_python": "p"}, "server_python: is for a server that is started here"),
         ({"server": "auto", "batch": True}, "no batch files"),
