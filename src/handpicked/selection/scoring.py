@@ -132,8 +132,8 @@ def score(
     columns. What it computes is kept in the cache: a killed job resumes where it stopped.
 
     Raises:
-        ConfigError: an unknown scorer or setting, or a scorer named twice. PoolError: ``data`` cannot be
-        read, or none of its rows can.
+        ConfigError: an unknown scorer or setting, or a scorer named twice.
+        PoolError: ``data`` cannot be read, or none of its rows can.
     """
     names = [by] if isinstance(by, str) else by
     made = settings_of(ScoreSettings, settings, "")
