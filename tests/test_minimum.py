@@ -1,6 +1,5 @@
 """The lower bounds of pyproject.toml: each requirement has one, a package has the same one everywhere."""
 
-import os
 import sys
 from collections import defaultdict
 from importlib.metadata import version
@@ -9,6 +8,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from oldest import OLDEST
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,9 +60,7 @@ def test_make_installs_the_lowest_torch_that_is_allowed():
     assert line.split()[-1] == bound
 
 
-@pytest.mark.skipif(
-    "HANDPICKED_MINIMUM" not in os.environ, reason="only `make test-minimum` installs the lower bounds"
-)
+@pytest.mark.skipif(not OLDEST, reason="only `make test-minimum` installs the lower bounds")
 def test_what_is_installed_are_the_lower_bounds():
     """Otherwise another requirement asks for more, and the bound is one that nobody has tried."""
     above = {}

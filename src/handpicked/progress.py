@@ -53,7 +53,6 @@ def in_notebook() -> bool:
 @contextmanager
 def _without(warning: type[Warning]) -> Iterator[None]:
     """Hide warnings of this kind: without ipywidgets the bar is plain text."""
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", warning)
         yield

@@ -66,7 +66,6 @@ def fetch(
 
 
 def _list(as_json: bool) -> None:
-
     from handpicked.data.named import NAMED, PREFIX
 
     if as_json:

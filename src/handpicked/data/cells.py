@@ -44,7 +44,7 @@ def known(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def parsed(text: str, field: str) -> object:
+def parsed_turns(text: str, field: str) -> object:
     """A list that a CSV or a text column holds as JSON or as a Python literal."""
     found = literal(text)
     if found is None:

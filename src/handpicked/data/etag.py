@@ -48,7 +48,6 @@ def _of_object(url: str) -> str | None:
 
 
 def _store(url: str) -> tuple[Any, str]:
-
     from pyarrow import fs
 
     parts = urlsplit(url)
@@ -60,7 +59,6 @@ def _store(url: str) -> tuple[Any, str]:
 
 
 def _region() -> dict[str, str]:
-
     found = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return {"region": found} if found else {}
 

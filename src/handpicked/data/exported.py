@@ -33,8 +33,7 @@ class Exported(RowFormat):
         return (self.mapping,)
 
     def messages(self, row: Row) -> list[Message]:
-        nodes = row.get(self.mapping)
-        nodes = literal(nodes) if isinstance(nodes, str) else nodes
+        nodes = _nodes(row.get(self.mapping))
         if not isinstance(nodes, Mapping):
             raise BadRow(
                 absent(self.mapping, row) if nodes is None else f"'{self.mapping}' is {kind_name(nodes)}"
@@ -60,8 +59,7 @@ class Exported(RowFormat):
 def exported(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] | None:
     """The format of ChatGPT's export."""
     for row in rows[:1] if "mapping" in fields else ():
-        nodes = row["mapping"]
-        nodes = literal(nodes) if isinstance(nodes, str) else nodes
+        nodes = _nodes(row["mapping"])
         if isinstance(nodes, Mapping) and any(
             isinstance(one, Mapping) and "parent" in one for one in nodes.values()
         ):
@@ -69,6 +67,11 @@ def exported(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str
             why = "'mapping' is a conversation of ChatGPT's export; of its edits and retries the branch shown last is read"
             return Exported("chatgpt export", "mapping", last), why
     return None
+
+
+def _nodes(value: object) -> object:
+    """The messages by id, also where a file has them as text."""
+    return literal(value) if isinstance(value, str) else value
 
 
 def _branch(nodes: Mapping[str, object], last: object) -> list[Mapping[str, object]]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from handpicked.data import templated
-from handpicked.data.cells import Row, absent, known, number, parsed, text_of
+from handpicked.data.cells import Row, absent, known, number, parsed_turns, text_of
 from handpicked.data.turns import (
     BLANK,
     BadRow,
@@ -230,7 +230,7 @@ class Chat(RowFormat):
         self.beside.check(row)
         listed = row.get(self.turns)
         if isinstance(listed, str):
-            listed = parsed(listed, self.turns)
+            listed = parsed_turns(listed, self.turns)
         if isinstance(listed, Mapping):
             listed = zipped(listed)
         if known(listed) is None:
@@ -340,7 +340,7 @@ def _history(history: object) -> list[Message]:
     """LLaMA-Factory history: a list of [question, answer] pairs before the current one."""
     turns: list[Message] = []
     if isinstance(history, str):
-        history = parsed(history, "history") if history.strip(BLANK) else None
+        history = parsed_turns(history, "history") if history.strip(BLANK) else None
     if known(history) is None:
         return turns
     if not isinstance(history, list):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from handpicked.data.cells import Row
 from handpicked.data.formats import RowFormat
+from handpicked.data.several import undecided
 from handpicked.data.turns import BadRow, is_turn, kind_name, literal, read_turn, tools_in, turns_of
 from handpicked.records import Message
 
@@ -142,8 +143,5 @@ def _answer(value: object, where: str) -> list[Message]:
         return turns_of(value, where)
     said = [one.get("message", one.get("text")) if isinstance(one, Mapping) else one for one in value]
     if any(one != said[0] for one in said[1:]):
-        raise BadRow(
-            f"'{where}' holds {len(said)} answers and no rating of them, so it is not known which is to be "
-            "learned: keep one, or give each a row of its own (--by best-response chooses then)"
-        )
+        raise undecided(where, len(said))
     return [Message("assistant", said[0])] if isinstance(said[0], str) else read_turn(said[0], where, 0)

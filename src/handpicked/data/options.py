@@ -147,12 +147,8 @@ def _way(answers: Sequence[tuple[object, Sequence[Option]]]) -> str | None:
     """How nearly all of these answers name one of their options."""
     filled = [(answer, listed) for answer, listed in answers if known(answer) is not None and answer != ""]
     said = [number(answer) for answer, _ in filled]
-    first = (
-        1
-        if 0 not in said and any(one == len(listed) for one, (_, listed) in zip(said, filled, strict=True))
-        else 0
-    )
-    ways = ("label", "text", "number from 1" if first else "number")
+    last = any(one == len(listed) for one, (_, listed) in zip(said, filled, strict=True))
+    ways = ("label", "text", "number from 1" if last and 0 not in said else "number")
     counts = {way: sum(WAYS[way](*one) is not None for one in filled) for way in ways}
     best = max(ways, key=lambda way: counts[way])
     return best if filled and counts[best] >= LEAST * len(filled) else None

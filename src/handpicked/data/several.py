@@ -99,10 +99,7 @@ class Answers(RowFormat):
         if not filled:
             raise BadRow(f"field '{self.answers}' is an empty list")
         if any(one != filled[0] for one in filled[1:]) and len({_text(one) for one in filled}) > 1:
-            raise BadRow(
-                f"'{self.answers}' holds {len(filled)} answers and no rating of them, so it is not known which "
-                "is to be learned: keep one, or give each a row of its own (--by best-response chooses then)"
-            )
+            raise undecided(self.answers, len(filled))
         return self._said(filled[0])
 
     def _said(self, answer: object) -> list[Message]:
@@ -130,6 +127,14 @@ class Answers(RowFormat):
             for one in listed
             if isinstance(one, Mapping) and _text(one) is not None and (rating := _rating(one)) is not None
         ]
+
+
+def undecided(field: str, answers: int) -> BadRow:
+    """Why a row with several answers and no rating of them cannot be read."""
+    return BadRow(
+        f"'{field}' holds {answers} answers and no rating of them, so it is not known which is to be learned: "
+        "keep one, or give each a row of its own (--by best-response chooses then)"
+    )
 
 
 def listed_answers(value: object) -> list[object] | None:

@@ -46,7 +46,6 @@ def original_tables(pool: FilePool, rows: Sequence[int], at_hand: AtHand | None)
     """The untouched Arrow rows of Parquet and Arrow files: those at hand, or read, as many shards
     at once as there are cores.
     """
-
     if at_hand is not None and (held := at_hand(rows)) is not None:
         yield from held
         return

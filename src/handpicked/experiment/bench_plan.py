@@ -47,7 +47,6 @@ def bench_lines(entries: Sequence[Json], of: str) -> list[str]:
 
 
 def _weights(name: str) -> int | None:
-
     try:
         return model_size(ModelSettings(name=name)).weights
     except (HandpickedError, ImportError):

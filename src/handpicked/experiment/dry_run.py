@@ -308,7 +308,6 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
 
 def _benchmarks(expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], gpu: bool) -> list[Json]:
     """Documents of each benchmark; its requests, tokens and hours on all arms together."""
-
     evaluate = expanded.experiment.evaluate
     bases = [sizes[arm.model or ""][0] for arm in expanded.experiment.arms.values()]
     weights = [None if size is None else size.weights for size in bases]

@@ -213,7 +213,6 @@ def has_verdicts(labelled: Path) -> bool:
 
 def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
     """The verdicts that stand beside people's labels: one a pair and judge, in the order of the pairs."""
-
     if not known.judged:
         raise ConfigError(
             f"{given_name(labelled)} holds labels but no verdicts of a judge: name a judge with --judge."
@@ -235,7 +234,6 @@ def _judged(
     """The verdicts of all judges. Paid replies are kept in ``out``, so that a second run pays
     only for what is missing.
     """
-
     with writing(out):
         private_folder(out)
     verdicts = []

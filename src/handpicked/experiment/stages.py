@@ -399,7 +399,6 @@ def generate(
     settings = job.experiment.evaluate.generate
 
     def make(work: Path) -> Facts:
-
         said: dict[str, object] = {}
         answer(
             test_prompts,
@@ -518,7 +517,6 @@ def _judging_libraries(judge: JudgeFolder, settings: JudgeSettings) -> tuple[str
 
 def _judging_model(settings: JudgeSettings) -> dict[str, str]:
     """The content of a judge's model that is on this machine."""
-
     if load_judge(settings.name).asks and settings.server is not None:
         return {"judge model": served_identity(settings.model, settings)}
     return {"judge model": identity(ModelSettings(name=settings.model or ""))} if runs_here(settings) else {}

@@ -125,7 +125,6 @@ def messages_id(messages: Sequence[Message]) -> str:
     follows it, framed so under a name that no role has. Lone surrogates, which JSON can carry and UTF-8
     cannot, are hashed by their code point.
     """
-
     parts = []
     for part in _framed(messages):
         encoded = part.encode("utf-8", "surrogatepass")

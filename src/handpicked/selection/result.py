@@ -185,7 +185,6 @@ class Selection:
         )
 
     def _repr_html_(self) -> str:
-
         return shown(self)
 
     @cached_property

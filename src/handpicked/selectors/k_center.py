@@ -104,7 +104,7 @@ def centres(vectors: Vectors, first: int, size: int) -> list[int]:
 
 
 def front_of(rows: int) -> int:
-    """How many of so many rows the next ones are looked for among."""
+    """How many of ``rows`` rows the next ones are looked for among."""
     return min(rows, max(FRONT[0], min(FRONT[1], rows // 64)))
 
 

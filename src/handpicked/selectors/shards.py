@@ -23,7 +23,8 @@ from handpicked.store.files import writing
 from handpicked.workers import THIS_MACHINE, THIS_PROCESS, Part, PartFiles, Work, run_parts
 
 Cover = Callable[[Embeddings, np.ndarray, float], Coverage]
-"""Makes the coverage of the rows at these places of the embeddings, in so many bytes beside the least."""
+"""Makes the coverage of the rows at these places of the embeddings. The number is how many bytes it may take
+in addition to the least that it needs."""
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,8 @@ def estimate(
     """What the training will take.
 
     Memory is that of the heaviest batch: of the longest rows, or of packed ones. ``bytes_per_weight`` is 2
-    for bfloat16 and 4 for float32; the method overrides it where it fixes the type. ``tokens_per_second`` is a measured speed of the machine that will train, on ``ranks``
-    devices; ``sharded``: by FSDP2.
+    for bfloat16 and 4 for float32; the method overrides it where it fixes the type. ``tokens_per_second`` is
+    a measured speed of the machine that will train, on ``ranks`` devices; ``sharded``: by FSDP2.
     """
     size, length = work.size, min(work.tokens_per_row, settings.max_length)
     places = places_of(work.rows, length, settings)

@@ -40,7 +40,6 @@ def examine(folder: Path, assume: str | None = None) -> list[Finding]:
 
 def _experiments(machine: Machine) -> Iterator[Finding]:
     """Every experiment that comes with handpicked: whether the machine can run it."""
-
     for name in shipped_experiments():
         try:
             one = able(name, machine)
