@@ -15,7 +15,7 @@ from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.experiment.judged_text import sentences, text_of
 from handpicked.experiment.references import referenced
 from handpicked.judges import judge, write_requests, write_verdicts
-from handpicked.judges.answers import pair_up, read_answers
+from handpicked.judges.answers import AnswerFile, pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.outcome import verdict
 from handpicked.judges.replay import replay
@@ -88,10 +88,11 @@ def judge_files(
     write_json(
         out / UNPAIRED, {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
-    said = [
-        f"{given_name(a)}: {one.format}, {len(one.answers)} answers",
-        f"{given_name(b)}: {other.format}, {len(other.answers)} answers",
-    ]
+    said = [_counted(a, one), _counted(b, other)]
+    if paired.by_words:
+        said.append(f"{paired.by_words} prompts differ between the files in white space only: paired")
+    if paired.repeated:
+        said.append(f"{len(paired.repeated)} later answers to a prompt again: the first one counts")
     if paired.only_a or paired.only_b:
         said.append(
             f"not paired: {len(paired.only_a)} prompts only in {Path(given_name(a)).name}, "
@@ -100,6 +101,17 @@ def judge_files(
     said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
     return _finished([*verdicts, *panels], pairs, out, said)
+
+
+def _counted(path: Path, file: AnswerFile) -> str:
+    """What was read of a file of answers."""
+    thoughts = sum(answer.thought for answer in file.answers)
+    told = [
+        f"{given_name(path)}: {file.format}, {len(file.answers)} answers",
+        *([f"{file.without} rows without a prompt or an answer left out"] if file.without else []),
+        *([f"{thoughts} begin with a thought, which is not judged"] if thoughts else []),
+    ]
+    return "; ".join(told)
 
 
 def _refuse_foreign(out: Path | None) -> None:
