@@ -58,6 +58,9 @@ def judge(
     references: Annotated[
         Path | None, typer.Option(help="Good answers to the same prompts, for judges that compare with one.")
     ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="The questions, for answers that name them by number only (MT-Bench).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a model under test as judge.")] = False,
     batch: Batch = False,
     batch_write: BatchWrite = False,
@@ -94,6 +97,8 @@ def judge(
         raise ConfigError(
             "--references are for two files of answers; stored reviews and labels have their own."
         )
+    if prompts is not None and not files:
+        raise ConfigError("--prompts are the questions of two files of answers, which are not given.")
     if replay is not None and judge_:
         raise ConfigError("--judge calls a judge, and --replay reads stored reviews: give one of these.")
     chosen = judge_ or ["reference-similarity"]
@@ -110,13 +115,18 @@ def judge(
         }  # fmt: skip
         judges = [settings_of(JudgeSettings, {"name": name, **shared}) for name in chosen]
         if dry_run:
-            planned = judge_plan(judging.pairs_of(files, calibrate, references), judges)
+            pairs, said = judging.pairs_of(files, calibrate, references, prompts)
+            for line in said:
+                say(line)
+            planned = judge_plan(pairs, judges)
             dry_runs.show(asdict(planned), planned.lines, as_json)
             return
         if out is None:
             raise ConfigError("-o is missing: the folder for the verdicts.")
         if batch_write:
-            pairs = judging.pairs_of(files, calibrate, references)
+            pairs, said = judging.pairs_of(files, calibrate, references, prompts)
+            for line in said:
+                say(line)
             written = [str(file) for file in judging.write_batches(pairs, judges, out)]
             print(json.dumps({"files": written}) if as_json else "\n".join(written))
             return
@@ -124,7 +134,9 @@ def judge(
             if calibrate is not None:
                 judged = judging.calibrate(calibrate, judges, out, progress)
             else:
-                judged = judging.judge_files(files[0], files[1], judges, out, progress, references=references)
+                judged = judging.judge_files(
+                    files[0], files[1], judges, out, progress, references=references, prompts=prompts
+                )
     for line in judged.said:
         say(line)
     if as_json:

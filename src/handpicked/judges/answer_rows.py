@@ -13,6 +13,7 @@ from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
 from handpicked.data.turns import kind_name, literal, said, speaker, turns_of
 from handpicked.errors import PoolError
+from handpicked.judges.questions import unknown_question
 from handpicked.judges.rows import Rows, fields_seen, first_text, with_input
 from handpicked.records import Message, messages_id, prompt_text
 from handpicked.records.response_parts import thought_and_answer
@@ -195,7 +196,7 @@ def _mt_bench(row: Mapping[str, object], prompts: Mapping[str, str]) -> Answer |
     parts = [thought_and_answer(turn) for turn in turns]
     return Answer(
         f"question {question}",
-        prompts.get(question, f"MT-Bench question {question}"),
+        prompts.get(question, unknown_question(question)),
         "\n\n".join(text for _, text in parts),
         "mt-bench",
         thought=any(thought for thought, _ in parts),

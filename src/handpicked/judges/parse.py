@@ -156,6 +156,8 @@ def _labelled(lines: Sequence[str]) -> list[list[float]]:
     """One score of each answer, each with the label of its answer; none where an answer has two different ones."""
     scores: dict[bool, set[float]] = {True: set(), False: set()}
     for line in lines:
+        if not DIGIT.search(line) or not (":" in line or "=" in line):
+            continue
         alone = not LABEL.sub("", LABELLED.sub("", line))
         for match in LABELLED.finditer(line):
             if match["who"] or alone:
