@@ -126,7 +126,10 @@ def test_the_input_of_an_instruction_is_kept_apart_too(tmp_path):
     ("content", "prompts"),
     [
         ([{"question_id": "a", "turns": [{"content": "ask"}]}], ["ask"]),  # Arena-Hard 0.1
-        ([{"session_id": "s", "conversation_input": [{"role": "user", "content": "ask"}]}], ["ask"]),  # WildBench
+        (
+            [{"session_id": "s", "conversation_input": [{"role": "user", "content": "ask"}]}],
+            ["ask"],
+        ),  # WildBench
         ({"version": 1, "questions": [{"prompt": "ask"}]}, ["ask"]),
         ({"1": {"prompt": "ask"}, "2": {"prompt": "and"}}, ["ask", "and"]),
         (["ask", "and"], ["ask", "and"]),
