@@ -178,9 +178,9 @@ def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict
     return met
 
 
-def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, float | None]:
+def worths(verdicts: Sequence[Verdict]) -> dict[str, float | None]:
     """What the verdicts of two models are worth to the first of them, by prompt."""
-    return {v.prompt_id: worth(v, rule) for v in verdicts}
+    return {v.prompt_id: worth(v, "strict") for v in verdicts}
 
 
 def ranking(base: str, judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Ranking:
