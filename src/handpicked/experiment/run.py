@@ -17,7 +17,9 @@ from handpicked.experiment import benchmarks as benchmarking
 from handpicked.experiment import report as reporting
 from handpicked.experiment import stages
 from handpicked.experiment.benched import Benched
+from handpicked.experiment.evaluation_prompts import evaluation_prompts
 from handpicked.experiment.job import Job, Trained
+from handpicked.experiment.judge_arms import judge_arms
 from handpicked.experiment.lineup import lineup, members_of
 from handpicked.experiment.serving import losses_and_answers
 from handpicked.experiment.start import checked
@@ -99,12 +101,12 @@ def run(
         if until == "bench":
             return Outcome(folder, None, _benchmarks(job, models), experiment.evaluate.benchmarks)
 
-        prompts = stages.prompts(job, pools)
+        prompts = evaluation_prompts(job, pools)
         losses, answers = losses_and_answers(job, models, prompts)
         if until == "generate":
             return Outcome(folder, None)
 
-        verdicts = stages.judge(job, prompts, answers)
+        verdicts = judge_arms(job, prompts, answers)
         if until == "judge":
             return Outcome(folder, None)
 

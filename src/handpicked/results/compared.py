@@ -8,7 +8,14 @@ from typing import Literal
 
 from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import ArmComparison, RankedArm, Ranking, RuleRate, SeedRate, SoftRate
+from handpicked.results.sections.comparisons import (
+    ArmComparison,
+    RankedArm,
+    Ranking,
+    RuleRate,
+    SeedRate,
+    SoftRate,
+)
 from handpicked.statistics.bradley_terry import bradley_terry
 from handpicked.statistics.compare import compare
 from handpicked.statistics.length_control import by_length, length_controlled, style_controlled

@@ -36,9 +36,7 @@ class Comparison:
     adjusted: float | None
 
 
-def compare(
-    verdicts: Sequence[Verdict], arm_of: Mapping[str, str] | None = None
-) -> list[Comparison]:
+def compare(verdicts: Sequence[Verdict], arm_of: Mapping[str, str] | None = None) -> list[Comparison]:
     """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every two arms that met,
     Holm-corrected.
 

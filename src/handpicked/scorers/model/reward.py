@@ -24,7 +24,8 @@ from handpicked.models.classifier import (
     load_classifier_tokenizer,
     resolve_classifier,
 )
-from handpicked.models.template import own_template, render, takes_of
+from handpicked.models.rendering import render, takes_of
+from handpicked.models.template_source import own_template
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
