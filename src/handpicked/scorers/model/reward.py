@@ -31,7 +31,6 @@ from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
 from handpicked.scorers.part_scorer import PartScorer
-from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
 if TYPE_CHECKING:
@@ -61,7 +60,6 @@ class Reward(PartScorer):
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")
     unit: ClassVar[str] = "reward"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
