@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from handpicked.errors import ConfigError, Refused, TrainingError
 from handpicked.models.head import IGNORED
-from handpicked.models.template import SHIPPED, Encoded, Template, load_template
+from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.records import Message
 
 pytest.importorskip("transformers", reason="needs the train extra")

@@ -10,7 +10,8 @@ from made_pools import pair, two_files, write
 import handpicked as hp
 from handpicked.errors import ConfigError
 from handpicked.models.light_tokenizer import LightTokenizer
-from handpicked.models.template import SHIPPED, load_template
+from handpicked.models.template import load_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.pool_audit.make import make_audit
 from handpicked.pool_audit.plan import plan_audit
 from handpicked.tokens.tokenizer import EMBEDDED

@@ -17,7 +17,7 @@ from handpicked.report import judged_page
 from handpicked.report.bench_page import render_bench
 from handpicked.report.judged_page import render_judged
 from handpicked.results.judgements import Judgements, judgements
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow
 from page_tags import HOSTILE, assert_safe, words
 
 

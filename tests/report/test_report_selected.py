@@ -10,7 +10,7 @@ from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.sunburst import sunburst
 from handpicked.results.facts import BenchFacts, InstructionFacts
-from handpicked.results.schema import Instructions
+from handpicked.results.sections.selected import Instructions
 from handpicked.statistics.verb_noun import NounCount, VerbCount, proportion
 from made_run import arms, made, usual
 

@@ -10,7 +10,9 @@ import pytest
 import made_run
 from handpicked.records import Completion, Estimate
 from handpicked.results.banners import banners
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow, RefinedRows, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import RefinedRows
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow
 from handpicked.results.short_answers import holds, short_answers, words
 from made_run import CANDIDATE, made, unhealthy, usual
 

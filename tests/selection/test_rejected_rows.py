@@ -13,7 +13,7 @@ import pytest
 import handpicked as hp
 from handpicked.errors import PoolError
 from handpicked.records import Dropped, Rejected
-from handpicked.selection import reasons, rejected, result
+from handpicked.selection import explained_rows, reasons, rejected
 from handpicked.selection.reasons import Reasons, reasons_of
 from handpicked.selection.rejected import MARK, RejectedRows
 
@@ -88,7 +88,7 @@ def test_they_stand_at_their_places_among_the_scores_however_many_are_placed_at_
     tmp_path, monkeypatch, at_once
 ):
     outputs = [None, None, None, "word " * 3, None, None, "word", None, "word " * 2, "words", *[None] * 7]
-    monkeypatch.setattr(result, "AT_ONCE", at_once)
+    monkeypatch.setattr(explained_rows, "AT_ONCE", at_once)
     selection = hp.select(write(tmp_path / "pool.jsonl", outputs), size=2)
     selection.write(tmp_path / "out")
     scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pylist()

@@ -21,7 +21,7 @@ from handpicked.experiment.serving import missing_for_serving, serving_mistakes
 from handpicked.judges import load_judge
 from handpicked.models.load import load_tokenizer, resolve
 from handpicked.models.served.mistakes import missing_server
-from handpicked.models.template import SHIPPED, own_templates
+from handpicked.models.template_source import SHIPPED, own_templates
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import plan_guards
 from handpicked.selection.kept_scores import prefilter_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +23,7 @@ from handpicked.experiment.lineup import Lineup
 from handpicked.models.load import resolve
 from handpicked.models.served import ArmModel
 from handpicked.progress import Progress
-from handpicked.records import Example, Pool, Prompt
+from handpicked.records import Example, Pool, Prompt, to_json
 from handpicked.selection.kept_scores import Content
 from handpicked.store import Run, Stage
 from handpicked.workers import THIS_MACHINE, Workers
@@ -173,3 +174,10 @@ def selection_settings(lineup: Lineup, name: str) -> SelectSettings:
     if settings.measure == "tokens" and settings.tokenizer is None:
         settings = settings.model_copy(update={"tokenizer": tokenizer(lineup.model(name))})
     return settings
+
+
+def prompts_identity(test_prompts: Sequence[Prompt]) -> str:
+    """The hash of evaluation prompts."""
+    return hashlib.sha256(
+        "\n".join(to_json(prompt) for prompt in test_prompts).encode("utf-8", "surrogatepass")
+    ).hexdigest()

@@ -14,7 +14,7 @@ from handpicked.report.judged_tables import (
 )
 from handpicked.results.answer import decide
 from handpicked.results.judgements import JudgeFigures, Judgements
-from handpicked.results.schema import ArmComparison
+from handpicked.results.sections.comparisons import ArmComparison
 from handpicked.statistics.compare import MIN_PAIRS
 from handpicked.statistics.health import Health
 from handpicked.votes import summary as people

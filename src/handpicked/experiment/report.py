@@ -28,7 +28,9 @@ from handpicked.results.facts import (
     StageFacts,
     TrainingFacts,
 )
-from handpicked.results.schema import RefinedRows, Results, SelectionAudit
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import RefinedRows
+from handpicked.results.sections.selected import SelectionAudit
 from handpicked.results.selection_audit import selection_audit
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import missing

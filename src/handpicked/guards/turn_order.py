@@ -9,7 +9,6 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.guards.lint import Lint, found_once
-from handpicked.records import Cost
 
 FOLLOWS: Mapping[str, frozenset[str]] = {
     "system": frozenset(("", "system")),
@@ -34,7 +33,6 @@ class TurnOrder(Lint):
 
     name: ClassVar[str] = "turn-order"
     about: ClassVar[str] = "drops conversations whose turns are out of order"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("turn_roles",)

@@ -11,7 +11,8 @@ from handpicked.errors import ConfigError, did_you_mean
 from handpicked.guards.guard import Guard
 from handpicked.models.light_tokenizer import LightTokenizer
 from handpicked.models.load import load_tokenizer
-from handpicked.models.template import SHIPPED, Template, load_template
+from handpicked.models.template import Template, load_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.pool_audit.guards import plan_audited
 from handpicked.pool_audit.record import NotAudited
 from handpicked.scorers.scorer import Scorer

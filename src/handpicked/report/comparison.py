@@ -12,7 +12,8 @@ from handpicked.pages.shell import shell
 from handpicked.records import Estimate
 from handpicked.report.headline import headline_comparisons
 from handpicked.report.page import environment
-from handpicked.results.schema import ArmComparison, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison
 
 NOT_A_DIFFERENCE = ("name", "why", "cost", "expected")
 """Fields of the experiment that are shown elsewhere on the page."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from handpicked.pages.text import percent
 from handpicked.records import Estimate
-from handpicked.results.schema import ArmComparison, ControlledRate, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison, ControlledRate
 
 Rate = Estimate | ControlledRate
 

@@ -27,12 +27,9 @@ from handpicked.report.arm_names import arm_name
 from handpicked.report.control import Rate, control_note, control_rows
 from handpicked.report.headline import headline_comparisons
 from handpicked.report.selected import SelectedView, words
-from handpicked.results.schema import (
-    ArmComparison,
-    People,
-    Ranking,
-    Results,
-)
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison, Ranking
+from handpicked.results.sections.people import People
 from handpicked.statistics.health import Health
 from handpicked.statistics.preference import StylePreference
 

@@ -22,7 +22,7 @@ from handpicked.report.page import environment
 from handpicked.report.tables import outcome_table, people_table
 from handpicked.results.judgements import JudgeFigures, Judgements
 from handpicked.results.samples import MOST_CHARACTERS
-from handpicked.results.schema import ArmComparison
+from handpicked.results.sections.comparisons import ArmComparison
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from handpicked.pages.text import number, percent_interval, points, points_inter
 from handpicked.records import Estimate
 from handpicked.report.control import control_note, control_rows, near_note
 from handpicked.results.judgements import Figures, JudgeFigures, MeanGrade, Meeting, RuleFigures
-from handpicked.results.schema import ArmComparison, ControlledRate, RuleRate, SoftRate
+from handpicked.results.sections.comparisons import ArmComparison, ControlledRate, RuleRate, SoftRate
 from handpicked.statistics.power import Power
 
 Rate = Estimate | ControlledRate

@@ -22,7 +22,11 @@ from handpicked.pages.text import (
 )
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows
 from handpicked.report.headline import headline_comparisons, headline_first
-from handpicked.results.schema import ArmComparison, ArmSection, BenchmarkRow, People, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import ArmSection
+from handpicked.results.sections.benchmarks import BenchmarkRow
+from handpicked.results.sections.comparisons import ArmComparison
+from handpicked.results.sections.people import People
 
 
 def comparison_table(results: Results) -> Table:

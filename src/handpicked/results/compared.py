@@ -8,7 +8,14 @@ from typing import Literal
 
 from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import ArmComparison, RankedArm, Ranking, RuleRate, SeedRate, SoftRate
+from handpicked.results.sections.comparisons import (
+    ArmComparison,
+    RankedArm,
+    Ranking,
+    RuleRate,
+    SeedRate,
+    SoftRate,
+)
 from handpicked.statistics.bradley_terry import bradley_terry
 from handpicked.statistics.compare import compare
 from handpicked.statistics.length_control import by_length, length_controlled, style_controlled
@@ -178,9 +185,9 @@ def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict
     return met
 
 
-def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, float | None]:
+def worths(verdicts: Sequence[Verdict]) -> dict[str, float | None]:
     """What the verdicts of two models are worth to the first of them, by prompt."""
-    return {v.prompt_id: worth(v, rule) for v in verdicts}
+    return {v.prompt_id: worth(v, "strict") for v in verdicts}
 
 
 def ranking(base: str, judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Ranking:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from handpicked.records import Estimate, Pair, Verdict
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import ControlledRate, People, SoftRate
+from handpicked.results.sections.comparisons import ControlledRate, SoftRate
+from handpicked.results.sections.people import People
 from handpicked.statistics.agreement import Agreement
 from handpicked.statistics.bradley_terry import bradley_terry
 from handpicked.statistics.compare import Comparison, compare

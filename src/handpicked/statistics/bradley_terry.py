@@ -12,7 +12,7 @@ from handpicked.records import Estimate, Verdict
 from handpicked.statistics.crossed import crossed
 from handpicked.statistics.estimates import over
 from handpicked.statistics.seeds import numbered
-from handpicked.statistics.win_rate import Rule, worth
+from handpicked.statistics.win_rate import worth
 
 PRIOR = 0.5
 STEPS = 10_000
@@ -20,7 +20,7 @@ CLOSE = 1e-9
 
 
 def bradley_terry(
-    verdicts: Sequence[Verdict], rule: Rule = "strict", arm_of: Mapping[str, str] | None = None
+    verdicts: Sequence[Verdict], arm_of: Mapping[str, str] | None = None
 ) -> dict[str, Estimate]:
     """Strength of each arm in natural-log units, mean 0, strongest first, with
     intervals over prompts and seeds.
@@ -34,7 +34,7 @@ def bradley_terry(
     """
     name_of = {model: model for v in verdicts for model in (v.a, v.b)} if arm_of is None else arm_of
     arms = list(dict.fromkeys(name_of[model] for v in verdicts for model in (v.a, v.b)))
-    known = [(v, value) for v in verdicts if (value := worth(v, rule)) is not None]
+    known = [(v, value) for v in verdicts if (value := worth(v, "strict")) is not None]
     missing = len(verdicts) - len(known)
     if not known:
         return {arm: Estimate(None, None, None, 0, missing, "no verdicts") for arm in arms}

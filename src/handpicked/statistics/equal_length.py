@@ -71,12 +71,12 @@ def length_rows(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Rows:
     return _rows(kept, [()] * len(kept), (), len(verdicts))
 
 
-def style_rows(verdicts: Sequence[Verdict], pairs: Sequence[Pair], rule: Rule = "strict") -> Rows:
+def style_rows(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Rows:
     """The length, then every style. Verdicts that none of ``pairs`` belongs to are missing."""
     answers = {(p.prompt_id, p.a, p.b): (p.answer_a, p.answer_b) for p in pairs}
     kept, styles = [], []
     for v in verdicts:
-        value, texts = worth(v, rule), answers.get((v.prompt_id, v.a, v.b))
+        value, texts = worth(v, "strict"), answers.get((v.prompt_id, v.a, v.b))
         if value is not None and texts is not None and has_lengths(v):
             kept.append((v, value))
             styles.append(style_differences(*texts))

@@ -11,7 +11,8 @@ from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
 from handpicked.pages.local_page import serve_in_browser, until_ctrl_c
 from handpicked.records import Completion, Json, Message, Pair, Prompt, Verdict
-from handpicked.results.schema import People, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.people import People
 from handpicked.store import read_json, write_text
 from handpicked.votes import Case, InspectServer, Session, VoteFile, sample
 from handpicked.votes.cases import Key, join, key

@@ -21,7 +21,6 @@ from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, loss_facts
 from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.part_scorer import PartScorer, RowsWork, Scoring
-from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import THIS_PROCESS, Workers
 from handpicked.workers.devices import visible
@@ -41,7 +40,6 @@ class LossScorer(PartScorer):
     serving: ServerSettings = field(default=ServerSettings(), metadata=SERVER)
     passes: ClassVar[int] = 1
     """Passes over a row."""
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
     part_rows: ClassVar[int] = LM_PART

@@ -39,7 +39,6 @@ from handpicked.scorers.lm.forward import logits_at
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
 from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, read_scores, write_scores
-from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import Workers
@@ -80,7 +79,6 @@ class DeitaRating(PartScorer):
     needs: ClassVar[str] = "lm, a scorer model"
     unit: ClassVar[str] = "points, 1 to 6"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
@@ -254,7 +252,6 @@ class DeitaScore(PoolScorer):
     )
     unit: ClassVar[str] = "points squared, 1 to 36"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL

@@ -14,13 +14,12 @@ from handpicked.config import BUNDLED_EMBEDDER, LATER
 from handpicked.method import called
 from handpicked.models.embed import dimensions, embed, embedder, embedder_identity, tokens_read
 from handpicked.models.load import device, is_folder
-from handpicked.records import Better, Cost, Example, Json, Pool
+from handpicked.records import Cost, Example, Json, Pool
 from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.forecast import in_words, most_seconds, stored_weights
 from handpicked.scorers.lm.vectors import NO_DIRECTION, NumberType, directed, vectors_of, with_vectors
 from handpicked.scorers.part_scorer import PartScorer, summed
 from handpicked.scorers.pool_scorer import FACTS, write_tables
-from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json, writing
 from handpicked.store.versions import EMBEDDER
 from handpicked.workers import PartFiles, with_facts
@@ -71,8 +70,6 @@ class Embedding(PartScorer):
     needs: ClassVar[str] = "embed; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = ("embedding", "embedding_cut")
     unit: ClassVar[str] = "tokens read"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "embedding"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = EMBEDDER

@@ -48,7 +48,6 @@ from handpicked.scorers.lm.model_rows import (
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
 from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, write_tables
-from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import PartFiles
@@ -98,7 +97,6 @@ class Less(PartScorer):
     values: ClassVar[tuple[str, str]] = ("less", "less_truncated")
     unit: ClassVar[str] = "cosine"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model backward"
     version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = (*LANGUAGE_MODEL, "peft")

@@ -28,7 +28,6 @@ from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.rating import read_rating
 from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
-from handpicked.scorers.scorer import Scope
 from handpicked.secrets import masked
 from handpicked.store import LOST, private_file, utf8, write_json
 from handpicked.workers import Workers
@@ -113,12 +112,10 @@ class LLMRating(PoolScorer):
     values: ClassVar[tuple[str, ...]] = (NAME, CUT)
     unit: ClassVar[str] = "points (0 to 5)"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "paid API"
     version: ClassVar[int] = (
         1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
     )
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     def identity(self) -> str:
         """Model, address, and the hash of the prompt.

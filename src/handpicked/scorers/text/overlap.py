@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.words import numbered_words, split_words
 
 
@@ -32,9 +31,6 @@ class PromptOverlap(Scorer):
 
     listed: ClassVar[bool] = False
     unit: ClassVar[str] = "label of the prompt"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
     columns: ClassVar[tuple[str, ...]] = ("prompt", "response")
