@@ -97,7 +97,7 @@ def smallest(tmp_path):
     return file
 
 
-def test_steps_and_learning_rates_are_told_with_their_origin(smallest):
+def test_steps_and_learning_rates_are_reported_with_their_origin(smallest):
     planned = plan(smallest)
     told = {
         arm.name: (arm.steps, arm.warmup_steps, arm.learning_rate, arm.rate_origin, arm.rate_sum)

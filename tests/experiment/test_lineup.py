@@ -146,7 +146,7 @@ def test_fractions_are_named_by_their_percentage(tmp_path):
     ]
 
 
-def test_all_mistakes_of_arms_are_told_at_once_each_with_its_line(tmp_path):
+def test_all_mistakes_of_arms_are_reported_at_once_each_with_its_line(tmp_path):
     found = mistakes(
         tmp_path,
         """\

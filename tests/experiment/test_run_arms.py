@@ -222,7 +222,7 @@ def test_rewritten_responses_are_trained_on_and_both_texts_are_kept(
     assert "Rewriting left rows out" in {banner.title for banner in outcome.results.banners}
 
 
-def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_anew(
+def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_again(
     folder, tiny_model, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))

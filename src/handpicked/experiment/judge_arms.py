@@ -62,7 +62,7 @@ def judge_arms(
                     {f"judge by {folder.reads}": folder.version}, _judging_libraries(folder, settings)
                 ),
             )
-        except NotYet as error:  # the batches of the other judges are submitted all the same
+        except NotYet as error:  # the batches of the other judges are submitted anyway
             waiting.append(str(error))
             continue
         file = stage.folder / "verdicts.jsonl"

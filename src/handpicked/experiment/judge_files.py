@@ -248,7 +248,7 @@ def _judged(
                 models_under_test=under_test,
                 cache=out / CACHE,
             )
-        except NotYet as error:  # the batches of the other judges are submitted all the same
+        except NotYet as error:  # the batches of the other judges are submitted anyway
             waiting.append(str(error))
     (out / ".verdicts.jsonl").unlink(missing_ok=True)
     if waiting:

@@ -125,7 +125,7 @@ def held_equal_table(judge: JudgeFigures) -> Table:
 
 
 def held_equal_notes(judge: JudgeFigures) -> list[str]:
-    """What a reader must know beside these rates: how many pairs are near equal length, why a rate has no
+    """What a reader must know besides these rates: how many pairs are near equal length, why a rate has no
     value, or what other forms of control say.
     """
     near = [note for one in comparisons(judge) if one.test_set == "all" and (note := near_note(one))]

@@ -16,7 +16,7 @@ EXACT_UP_TO = 5_000
 MIN_PAIRS = 20
 """Judged pairs below which no winner is named: with fewer prompts a test over them proves little."""
 LEVEL = 0.05
-"""Corrected p-value below which a decision stands."""
+"""Corrected p-value below which a comparison is decided."""
 
 
 @dataclass(frozen=True, slots=True)

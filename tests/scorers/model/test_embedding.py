@@ -74,7 +74,7 @@ def test_the_text_that_is_embedded_is_a_setting(tmp_path, text):
     assert facts == {"limit": 256, "dimensions": 384, "texts that were cut": 0}
 
 
-def test_tokens_read_and_tokens_cut_are_told_of_each_row(tmp_path):
+def test_tokens_read_and_tokens_cut_are_reported_of_each_row(tmp_path):
     long = "word " * 400
     folder = made(
         tmp_path, MemoryPool([{"prompt": "hi", "response": long}, {"prompt": "hi", "response": "you"}])

@@ -134,7 +134,7 @@ class LLMRating(PoolScorer):
         return f"{who}, {self.dimension}, prompt {prompt}"
 
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """Requests, tokens and dollars if nothing is cached, reckoned from a sample of the rows."""
+        """Requests, tokens and dollars if nothing is cached, estimated from a sample of the rows."""
         self.identity()
         count = pool.rows if rows is None else len(rows)
         every = max(1, -(-count // SAMPLED))
