@@ -161,8 +161,18 @@ def test_an_arm_that_asks_for_no_row_is_a_mistake(smallest):
         plan(smallest, [f"arms.random={nothing}"])
 
 
+def test_a_budget_that_the_first_drawn_row_exceeds_is_a_mistake_as_in_training(smallest):
+    """The shortest row would fit, but the row that training draws first does not."""
+    with pytest.raises(
+        ConfigError, match=r"line 6: arm 'longest': train\.budget_tokens = 60 does not hold even"
+    ) as error:
+        plan(smallest, ["train.budget_tokens=60"])
+    assert "the first that is drawn has" in str(error.value)
+
+
 def test_a_budget_below_an_average_row_is_warned_of(smallest):
-    warned = {arm.name: arm.warnings for arm in plan(smallest, ["train.budget_tokens=60"]).arms}
+    settings = ["train.budget_tokens=27", "model.name=some/llama-7b"]  # its template is not here to encode by
+    warned = {arm.name: arm.warnings for arm in plan(smallest, settings).arms}
     assert any("may hold none of its rows" in one for one in warned["longest"]), warned
 
 

@@ -191,7 +191,7 @@ def test_mistakes_are_reported_before_any_work(pool, tmp_path, monkeypatch):
         score_into(pool, ["wordi"], tmp_path / "x")
     with pytest.raises(ConfigError, match="named twice"):
         score_into(pool, ["wordy", "wordy"], tmp_path / "x")
-    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' has no such setting, only model"):
+    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' has no such setting\. Known: .*model"):
         pick(pool, SelectSettings(by="wordy", size=1, score={"target": "t.jsonl"}), tmp_path / "x")
     with pytest.raises(ConfigError, match=r"score\.model: nothing here"):
         pick(pool, SelectSettings(by="longest", size=1, score={"model": "m"}), tmp_path / "x")

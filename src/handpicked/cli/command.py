@@ -43,7 +43,7 @@ class Command(TyperCommand):
         panel_of = {name: panel for panel, names in PANELS.items() for name in names}
         for parameter in self.params:
             if parameter.param_type_name == "option" and parameter.name is not None:
-                parameter.rich_help_panel = panel_of.get(parameter.name)  # type: ignore[attr-defined]
+                parameter.rich_help_panel = parameter.rich_help_panel or panel_of.get(parameter.name)  # type: ignore[attr-defined]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments with every old flag replaced by its new name."""

@@ -80,6 +80,13 @@ def judge(
     references: Annotated[
         Path | None, typer.Option(help="Good answers to the same prompts, for judges that compare with one.")
     ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            help="The questions, for answers that name them by number only (MT-Bench).",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     batch_write: Annotated[
         bool, typer.Option("--batch-write", help="Only write the batch files; no key is needed.")
     ] = False,
@@ -97,7 +104,7 @@ def judge(
     from handpicked.experiment.judge_plan import judge_plan
 
     files = answers or []
-    _check(files, stored, calibrate, references, judges=bool(judge_), dry_run=dry_run)
+    _check(files, stored, calibrate, references, prompts, judges=bool(judge_), dry_run=dry_run)
     replay = stored.replay
     if replay is not None and calibrate is None:
         judged = judging.replay_file(replay, out, reversed_=stored.reversed_, a=stored.a, b=stored.b)
@@ -106,13 +113,18 @@ def judge(
     else:
         judges = endpoint.judges(judge_ or ["reference-similarity"])
         if dry_run:
-            planned = judge_plan(judging.pairs_of(files, calibrate, references), judges)
+            pairs, said = judging.pairs_of(files, calibrate, references, prompts)
+            for line in said:
+                say(line)
+            planned = judge_plan(pairs, judges)
             dry_runs.show(asdict(planned), planned.lines, as_json)
             return
         if out is None:
             raise ConfigError("-o is missing: the folder for the verdicts.")
         if batch_write:
-            pairs = judging.pairs_of(files, calibrate, references)
+            pairs, said = judging.pairs_of(files, calibrate, references, prompts)
+            for line in said:
+                say(line)
             written = [str(file) for file in judging.write_batches(pairs, judges, out)]
             print(json.dumps({"files": written}) if as_json else "\n".join(written))
             return
@@ -120,7 +132,9 @@ def judge(
             if calibrate is not None:
                 judged = judging.calibrate(calibrate, judges, out, progress)
             else:
-                judged = judging.judge_files(files[0], files[1], judges, out, progress, references=references)
+                judged = judging.judge_files(
+                    files[0], files[1], judges, out, progress, references=references, prompts=prompts
+                )
     _tell(judged, out, as_json=as_json, replayed=replay is not None)
 
 
@@ -129,6 +143,7 @@ def _check(
     stored: Stored,
     calibrate: Path | None,
     references: Path | None,
+    prompts: Path | None,
     *,
     judges: bool,
     dry_run: bool,
@@ -151,6 +166,8 @@ def _check(
         raise ConfigError(
             "--references are for two files of answers; stored reviews and labels have their own."
         )
+    if prompts is not None and not files:
+        raise ConfigError("--prompts are the questions of two files of answers, which are not given.")
     if replay is not None and judges:
         raise ConfigError("--judge calls a judge, and --replay reads stored reviews: give one of these.")
 

@@ -50,7 +50,8 @@ def score(
     rows = reading.read(pool)
     if dry_run:
         takes = score_estimates(rows, scorer, settings, tokenizer)
-        dry_runs.show({"pool": rows.rows, "scorers": takes}, [f"{n}: {t}" for n, t in takes.items()], as_json)
+        said = {name: forecast.sentence for name, forecast in takes.items()}
+        dry_runs.show({"pool": rows.rows, "scorers": said}, [f"{n}: {t}" for n, t in said.items()], as_json)
         return
     if out is None:
         raise ConfigError("-o is missing: the folder for the scores.")

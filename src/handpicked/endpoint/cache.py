@@ -164,7 +164,9 @@ class ReplyCache:
         row = rows[0] if rows else None
         try:
             fields = json.loads(row[0]) if row else None
-            return None if fields is None else Dialect(fields["limit"], tuple(fields["left_out"]))
+            if fields is None:
+                return None
+            return Dialect(fields["limit"], tuple(fields["left_out"]), fields.get("stream") is True)
         except (ValueError, KeyError, TypeError):
             return None  # it is learnt again
 

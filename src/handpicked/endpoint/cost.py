@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from handpicked.endpoint.request import Endpoint, Request
 from handpicked.errors import ConfigError
 
+REPLY_SECONDS = 4.0
+"""Seconds until an endpoint has replied, for estimates."""
 BYTES_A_TOKEN = 3
 """English text has about 4 bytes a token; 3 keeps the estimate on the high side."""
 

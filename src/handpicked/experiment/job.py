@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -68,7 +68,7 @@ class Subset:
     how to read them.
 
     ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of
-    the selection. ``scores`` are the stages of the scores by models that it was selected by.
+    the selection. ``scores`` are the stages of the scores by models that it was selected by, by scorer.
     """
 
     folder: Path
@@ -77,7 +77,7 @@ class Subset:
     stage: Stage
     reading: PoolSettings
     refined: Stage | None = None
-    scores: tuple[Stage, ...] = ()
+    scores: Mapping[str, Stage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

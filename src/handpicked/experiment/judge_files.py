@@ -15,9 +15,10 @@ from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.experiment.judged_text import sentences, text_of
 from handpicked.experiment.references import referenced
 from handpicked.judges import judge, write_requests, write_verdicts
-from handpicked.judges.answers import pair_up, read_answers
+from handpicked.judges.answers import AnswerFile, Paired, pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.outcome import verdict
+from handpicked.judges.questions import read_questions, unknown_question
 from handpicked.judges.replay import replay
 from handpicked.judges.similarity import NO_REFERENCE
 from handpicked.judges.stored import holds_verdicts
@@ -71,16 +72,17 @@ def judge_files(
     progress: Progress = SILENT,
     *,
     references: Path | None = None,
+    prompts: Path | None = None,
 ) -> Judged:
     """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl,
     unpaired.json, judgements.json, report.html.
 
-    ``references`` is a file of prompts and good answers, for pairs that have none. Several judges also make a
+    ``references`` is a file of prompts and good answers, for pairs that have none; ``prompts`` one of the
+    questions, for answers that name them by number only. Several judges also make a
     panel. Raises PoolError for files that hold no answers or share no prompt, and what the judges raise.
     """
     _refuse_foreign(out)
-    one, other = read_answers(a), read_answers(b)
-    paired = pair_up(one, other)
+    paired, said = paired_files(a, b, prompts)
     pairs = paired.pairs if references is None else referenced(paired.pairs, str(references))
     verdicts = _judged(pairs, judges, out, [pairs[0].a, pairs[0].b], progress)
     write_verdicts(out / VERDICTS, verdicts)
@@ -88,18 +90,47 @@ def judge_files(
     write_json(
         out / UNPAIRED, {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
-    said = [
-        f"{given_name(a)}: {one.format}, {len(one.answers)} answers",
-        f"{given_name(b)}: {other.format}, {len(other.answers)} answers",
-    ]
+    said.append(read_counts(verdicts))
+    panels = panel(verdicts) if len(judges) > 1 else []
+    return _finished([*verdicts, *panels], pairs, out, said)
+
+
+def paired_files(a: Path, b: Path, prompts: Path | None = None) -> tuple[Paired, list[str]]:
+    """The answers of two files paired by prompt, and in words what was read, paired and left out.
+
+    Raises PoolError as ``read_answers`` and ``pair_up`` do.
+    """
+    questions = None if prompts is None else read_questions(prompts)
+    one, other = read_answers(a, questions), read_answers(b, questions)
+    paired = pair_up(one, other)
+    said = [_counted(a, one), _counted(b, other)]
+    if paired.by_words:
+        said.append(f"{paired.by_words} prompts differ between the files in white space only: paired")
+    if paired.repeated:
+        said.append(f"{len(paired.repeated)} later answers to a prompt again: the first one counts")
     if paired.only_a or paired.only_b:
         said.append(
             f"not paired: {len(paired.only_a)} prompts only in {Path(given_name(a)).name}, "
             f"{len(paired.only_b)} only in {Path(given_name(b)).name}"
         )
-    said.append(read_counts(verdicts))
-    panels = panel(verdicts) if len(judges) > 1 else []
-    return _finished([*verdicts, *panels], pairs, out, said)
+    unknown = [pair for pair in paired.pairs if pair.prompt == unknown_question(pair.prompt_id.split()[-1])]
+    if unknown:
+        said.append(
+            f"{len(unknown)} prompts are known by their number only, and a judge is shown "
+            f"{unknown[0].prompt!r} instead: give the questions with --prompts FILE"
+        )
+    return paired, said
+
+
+def _counted(path: Path, file: AnswerFile) -> str:
+    """What was read of a file of answers."""
+    thoughts = sum(answer.thought for answer in file.answers)
+    told = [
+        f"{given_name(path)}: {file.format}, {len(file.answers)} answers",
+        *([f"{file.without} rows without a prompt or an answer left out"] if file.without else []),
+        *([f"{thoughts} begin with a thought, which is not judged"] if thoughts else []),
+    ]
+    return "; ".join(told)
 
 
 def _refuse_foreign(out: Path | None) -> None:
@@ -264,12 +295,19 @@ def write_batches(pairs: Sequence[Pair], judges: Sequence[JudgeSettings], out: P
         ]
 
 
-def pairs_of(files: Sequence[Path], labelled: Path | None, references: Path | None = None) -> Sequence[Pair]:
-    """The pairs of two files of answers, or the labelled ones of one file; with ``references`` from a file."""
-    pairs: Sequence[Pair] = (
-        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
-    )
-    return pairs if references is None else referenced(pairs, str(references))
+def pairs_of(
+    files: Sequence[Path],
+    labelled: Path | None,
+    references: Path | None = None,
+    prompts: Path | None = None,
+) -> tuple[Sequence[Pair], list[str]]:
+    """The pairs of two files of answers, or the labelled ones of one file, and in words what was left out; with
+    ``references`` from a file.
+    """
+    if labelled is not None:
+        return read_labelled(labelled).pairs, []
+    paired, said = paired_files(files[0], files[1], prompts)
+    return paired.pairs if references is None else referenced(paired.pairs, str(references)), said
 
 
 def replay_file(

@@ -145,7 +145,7 @@ def _subset(job: Job, opened: OpenPool, name: str, arm: ArmSettings, of: Subset 
         versions=plan.versions,
     )
     file = selected(stage.folder)
-    made_by = tuple(one.stage for one in scores)
+    made_by = {one.columns[0].name: one.stage for one in scores}
     return Subset(stage.folder, file, digest(file), stage, opened.settings, scores=made_by)
 
 

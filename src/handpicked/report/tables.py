@@ -162,7 +162,7 @@ def control_table(results: Results) -> Table:
         for kind, name, c in [*everything, *group_rows(results, [c for _, _, c in everything])]
         for label, estimate in control_rows(c)
     ]
-    head = ["Comparison", "Prompts", "Win rate", "", "95%", "n", "Note"]
+    head = ["Comparison", "Prompts", "Length", "Win rate", "95%", "n", "Note"]
     return table("Length and style", head, rows, text_columns=3)
 
 

@@ -191,7 +191,7 @@ def _modeled(
 
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
-            stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
+            stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows).sentence}")
         if scorer.forget_earlier(work):
             stores.say(
                 f"{scorer.name}: the unfinished work of an earlier version of handpicked "

@@ -148,8 +148,9 @@ def test_the_rater_is_named_by_its_content_and_not_by_its_address(tiny_model, tm
     assert "by vLLM --quantization=fp8, accuracy" in other.identity(), "its replies are kept apart"
     (by_settings,) = scorers_for(["llm-rating"], score_settings({"model": str(tiny_model), "server": "auto"}))
     assert by_settings.identity() == named
-    assert "a vLLM server that is started here" in scorer.estimate(
-        MemoryPool([{"prompt": "a", "response": "b"}]), None
+    assert (
+        "a vLLM server that is started here"
+        in scorer.estimate(MemoryPool([{"prompt": "a", "response": "b"}]), None).sentence
     )
 
 

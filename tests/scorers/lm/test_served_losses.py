@@ -250,8 +250,11 @@ def test_a_vllm_that_is_not_there_is_named_before_any_work(model, tmp_path, monk
 
 def test_the_estimate_says_who_computes(model):
     pool = MemoryPool(ROWS)
-    assert "by a vLLM server that is started here" in made(model=model, engine="vllm").estimate(pool, None)
-    at = made(model=model, engine="vllm", server="http://gpu:8000").estimate(pool, None)
+    assert (
+        "by a vLLM server that is started here"
+        in made(model=model, engine="vllm").estimate(pool, None).sentence
+    )
+    at = made(model=model, engine="vllm", server="http://gpu:8000").estimate(pool, None).sentence
     assert "by vLLM at http://gpu:8000" in at and "10 rows" in at
 
 

@@ -182,4 +182,4 @@ def test_the_estimate_reads_no_weights(rate, monkeypatch):
     monkeypatch.setattr(
         "handpicked.scorers.model.deita.load_model", lambda _: pytest.fail("weights were read")
     )
-    assert "9 rows" in rate("deita-quality").estimate(POOL, None)
+    assert "9 rows" in rate("deita-quality").estimate(POOL, None).sentence

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 import pytest
+from safetensors.numpy import save_file
 
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models import embed as models
@@ -203,10 +204,24 @@ def test_the_progress_is_of_rows_and_reaches_its_total(tmp_path, monkeypatch):
 
 
 def test_the_estimate_names_rows_and_time():
-    assert Embedding().estimate(MemoryPool(ROWS), None).startswith("embedding 40 texts of some ")
-    assert "embedding 2 texts" in Embedding().estimate(MemoryPool(ROWS), [1, 2])
+    assert Embedding().estimate(MemoryPool(ROWS), None).sentence.startswith("embedding 40 texts of some ")
+    assert "embedding 2 texts" in Embedding().estimate(MemoryPool(ROWS), [1, 2]).sentence
     many = MemoryPool([{"prompt": "p", "response": "word " * 300}] * 1500)
-    assert Embedding().estimate(many, None).endswith("about 1 min on two cores")
+    known = Embedding().estimate(many, None)
+    assert known.sentence.endswith("about 85 s on two cores") and known.usd == 0
+    assert known.seconds == pytest.approx(1500 * 256 / 4500, rel=0.01)
+
+
+def test_the_time_of_another_embedder_comes_from_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("handpicked.scorers.lm.forecast.product_rate", lambda _: 1e9)
+    monkeypatch.setattr("handpicked.scorers.lm.forecast.SHARE", 0.5)
+    save_file({"a": np.zeros((100, 50), np.float32)}, tmp_path / "model.safetensors")
+    pool = MemoryPool([{"prompt": "", "response": "x" * 1992}] * 10)
+    found = Embedding(model=str(tmp_path)).estimate(pool, None)
+    assert found.seconds == pytest.approx(2 * 5000 * 5000 / 0.5e9, rel=0.01)
+    assert "at most" in found.sentence
+    elsewhere = Embedding(model="nobody/not-here").estimate(pool, None)
+    assert elsewhere.seconds is None and "speed is unknown" in elsewhere.sentence
 
 
 def test_it_is_a_pool_scorer_whose_identity_is_its_model(tmp_path):

@@ -17,6 +17,7 @@ from handpicked.models.served.mistakes import check_program, server_mistakes
 from handpicked.models.served.options import by_vllm
 from handpicked.progress import Progress
 from handpicked.records import Cost, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, loss_facts
 from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.part_scorer import PartScorer, RowsWork, Scoring
@@ -63,7 +64,7 @@ class LossScorer(PartScorer):
         check_program(self.server)
         return f"{made_of}, {by_vllm(self.server.server_options)}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """See ``PoolScorer``."""
         if self.engine == "transformers":
             return self.lm.estimate(pool, rows, self.passes)

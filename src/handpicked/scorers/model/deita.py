@@ -32,6 +32,7 @@ from handpicked.method import HIDDEN
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, config_of, context_of, made_of, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.forward import logits_at
@@ -97,7 +98,7 @@ class DeitaRating(PartScorer):
         text = self._text()
         return f"{made_of(self.model)}, prompt sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time."""
         encode = self._encoder()
         return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model)
@@ -272,9 +273,13 @@ class DeitaScore(PoolScorer):
         """Those of both."""
         return f"{self.complexity.identity()} {self.quality.identity()}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Both, one after the other."""
-        return f"complexity: {self.complexity.estimate(pool, rows)}; quality: {self.quality.estimate(pool, rows)}"
+        first, second = self.complexity.estimate(pool, rows), self.quality.estimate(pool, rows)
+        sentence = f"complexity: {first.sentence}; quality: {second.sentence}"
+        if first.seconds is None or second.seconds is None:
+            return Forecast(sentence)
+        return Forecast(sentence, first.seconds + second.seconds)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """See ``score_on``: on all devices of this machine."""

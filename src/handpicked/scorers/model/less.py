@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -33,6 +33,7 @@ from handpicked.models.load import load_model, load_tokenizer
 from handpicked.models.quiet import quiet
 from handpicked.models.template import Encoded, Template, load_template
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import config_of, context_of, number_type, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.gradients import AdamStep, Projection, adapter_weights, gradient
@@ -117,7 +118,7 @@ class Less(PartScorer):
             f"target sha256:{self.target.sha256}"
         )
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time, of all states and those of the target included."""
         self.check_target()
         states = find_states(self.checkpoint)
@@ -131,7 +132,7 @@ class Less(PartScorer):
             operations=OPERATIONS,
             more_tokens=len(states) * sum(len(row.ids) for row in encode.targets(self.target)),
         )
-        return f"forward and backward at {len(states)} states: {summary}"
+        return replace(summary, sentence=f"forward and backward at {len(states)} states: {summary.sentence}")
 
     def opened(self) -> LessWork:
         """See ``PartScorer``."""

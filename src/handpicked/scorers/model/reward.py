@@ -27,6 +27,7 @@ from handpicked.models.classifier import (
 from handpicked.models.rendering import render, takes_of
 from handpicked.models.template_source import own_template
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
@@ -68,7 +69,7 @@ class Reward(PartScorer):
         """The model's files or commit; the tokenizer and its template are among them."""
         return f"{classifier_identity(self.model)}, {number_type(self.model)}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time, from the model's configuration and its tokenizer."""
         from transformers import AutoModelForSequenceClassification
 
