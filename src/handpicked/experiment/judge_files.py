@@ -287,7 +287,7 @@ def _one_way(
     verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
 ) -> tuple[list[Verdict], list[Pair]]:
     """Every two models seen from one side: of the named model, else of the one that is
-    ``a`` at their first meeting.
+    ``a`` in their first comparison.
     """
     sides: dict[frozenset[str], str] = {}
     for v in verdicts:

@@ -36,7 +36,7 @@ class JudgePart:
     reasons: tuple[str, ...]
     unread: tuple[tuple[str, int], ...]
     health: Table
-    meetings: tuple[ArmComparison, ...]
+    comparisons: tuple[ArmComparison, ...]
     rules: tuple[Table, ...]
     held_equal: Table
     notes: tuple[str, ...]

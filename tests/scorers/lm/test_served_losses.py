@@ -163,8 +163,8 @@ def test_a_token_that_vllm_calls_impossible_gives_no_value_with_the_reason(model
 
         def impossible(body):
             status, found = plain(body)
-            told = found["choices"][0]["prompt_logprobs"][-1]
-            told[str(body["prompt"][-1])]["logprob"] = -9999.0
+            result = found["choices"][0]["prompt_logprobs"][-1]
+            result[str(body["prompt"][-1])]["logprob"] = -9999.0
             return status, found
 
         vllm.complete = impossible
