@@ -1,5 +1,5 @@
 """A pool scorer that needs no model: it counts words, keeps a journal, and can be
-told to fail after some rows.
+made to fail after some rows.
 """
 
 from __future__ import annotations

@@ -97,18 +97,18 @@ def smallest(tmp_path):
     return file
 
 
-def test_steps_and_learning_rates_are_told_with_their_origin(smallest):
+def test_steps_and_learning_rates_are_reported_with_their_origin(smallest):
     planned = plan(smallest)
-    told = {
+    found = {
         arm.name: (arm.steps, arm.warmup_steps, arm.learning_rate, arm.rate_origin, arm.rate_sum)
         for arm in planned.arms
         if arm.by != "none"
     }
-    assert told["longest"] == (1, 0, 2e-4, "default for lora", 2e-4)
+    assert found["longest"] == (1, 0, 2e-4, "default for lora", 2e-4)
     # 36 rows, three passes of one row a step: ten steps warm up, from 0 to 9 tenths of the peak
-    assert told["shortest"][:4] == (108, 10, 2e-5, "default for full")
-    assert told["shortest"][4] == pytest.approx(2e-5 * (98 + 4.5))
-    assert told["random-s1"] == told["random-s2"] == (2, 0, 1e-3, "as set", pytest.approx(1.5e-3))
+    assert found["shortest"][:4] == (108, 10, 2e-5, "default for full")
+    assert found["shortest"][4] == pytest.approx(2e-5 * (98 + 4.5))
+    assert found["random-s1"] == found["random-s2"] == (2, 0, 1e-3, "as set", pytest.approx(1.5e-3))
     text = text_of(planned)
     assert "peak lr 0.0002 (default for lora): longest" in text
     assert "peak lr 0.001 (as set): random-s1, random-s2" in text

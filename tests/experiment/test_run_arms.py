@@ -244,7 +244,7 @@ def test_scoring_that_arms_share_is_a_stage_of_its_own_with_its_time_and_cost(
     assert "$7.00" in (outcome.folder / "report.md").read_text()
 
 
-def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_anew(
+def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_again(
     folder, tiny_model, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))

@@ -103,7 +103,7 @@ def test_a_model_brings_its_own_template(pool, tiny_model):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "says"),
     [
         ({"template": "chatlm"}, "Did you mean 'chatml'"),
         ({"template": "auto"}, "--model NAME"),
@@ -113,6 +113,6 @@ def test_a_model_brings_its_own_template(pool, tiny_model):
         ({"template": "plain", "tokenizer": "missing.json"}, "no file missing.json"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_read(asked, told):
-    with pytest.raises(ConfigError, match=told):
+def test_mistakes_are_reported_before_anything_is_read(asked, says):
+    with pytest.raises(ConfigError, match=says):
         plan_audit(**asked)

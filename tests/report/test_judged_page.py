@@ -93,7 +93,7 @@ def row(name: str, of: BenchmarkCell, members: tuple[str, ...] = ()) -> Benchmar
     return BenchmarkRow(name, "acc", True, shots, False, False, (), members, (of,))
 
 
-def test_benchmarks_are_told_with_intervals_and_what_broke_off() -> None:
+def test_benchmarks_are_reported_with_intervals_and_what_broke_off() -> None:
     known = Estimate(0.613, 0.55, 0.671, 200, 0, "by documents")
     none = Estimate(None, None, None, 0, 0, "by documents")
     rows = [

@@ -18,6 +18,7 @@ from handpicked.errors import ConfigError
 if TYPE_CHECKING:
     from handpicked.config import JudgeSettings
     from handpicked.experiment.judge_files import Judged
+    from handpicked.records import Pair
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def judge(
 ) -> None:
     """Judge two files of answers in both orders; or replay stored reviews; or calibrate against people."""
     from handpicked.experiment import judge_files as judging
-    from handpicked.experiment.judge_plan import judge_plan
+    from handpicked.experiment.answer_pairs import pairs_of
 
     files = answers or []
     _check(files, stored, calibrate, references, prompts, judges=bool(judge_), dry_run=dry_run)
@@ -112,21 +113,13 @@ def judge(
         judged = judging.calibrate(calibrate, [], out, verdicts=replay)
     else:
         judges = endpoint.judges(judge_ or ["reference-similarity"])
-        if dry_run:
-            pairs, said = judging.pairs_of(files, calibrate, references, prompts)
-            for line in said:
-                say(line)
-            planned = judge_plan(pairs, judges)
-            dry_runs.show(asdict(planned), planned.lines, as_json)
-            return
-        if out is None:
+        if out is None and not dry_run:
             raise ConfigError("-o is missing: the folder for the verdicts.")
-        if batch_write:
-            pairs, said = judging.pairs_of(files, calibrate, references, prompts)
+        if dry_run or batch_write or out is None:
+            pairs, said = pairs_of(files, calibrate, references, prompts)
             for line in said:
                 say(line)
-            written = [str(file) for file in judging.write_batches(pairs, judges, out)]
-            print(json.dumps({"files": written}) if as_json else "\n".join(written))
+            _prepare(pairs, judges, None if dry_run else out, as_json=as_json)
             return
         with bars() as progress:
             if calibrate is not None:
@@ -170,6 +163,21 @@ def _check(
         raise ConfigError("--prompts are the questions of two files of answers, which are not given.")
     if replay is not None and judges:
         raise ConfigError("--judge calls a judge, and --replay reads stored reviews: give one of these.")
+
+
+def _prepare(
+    pairs: Sequence[Pair], judges: Sequence[JudgeSettings], out: Path | None, *, as_json: bool
+) -> None:
+    """Write the batch files into ``out``; None: only print what judging will take."""
+    from handpicked.experiment.judge_files import write_batches
+    from handpicked.experiment.judge_plan import judge_plan
+
+    if out is None:
+        planned = judge_plan(pairs, judges)
+        dry_runs.show(asdict(planned), planned.lines, as_json)
+        return
+    written = [str(file) for file in write_batches(pairs, judges, out)]
+    print(json.dumps({"files": written}) if as_json else "\n".join(written))
 
 
 def _tell(judged: Judged, out: Path | None, *, as_json: bool, replayed: bool) -> None:

@@ -60,7 +60,7 @@ class PromptSettings(Strict):
     limit: Annotated[int, Field(gt=0)] | None = None
     """Only this many prompts, in seeded order."""
     suffix: str | None = None
-    """Text that follows every prompt after a space, for all arms alike, such as ``Answer in one sentence.``
+    """Text that follows every prompt after a space, for every arm, such as ``Answer in one sentence.``
     Training rows stay as they are.
     """
     references: ReferenceSettings | None = None

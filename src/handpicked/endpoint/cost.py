@@ -62,7 +62,7 @@ class Budget:
         self._reserved = 0.0
 
     def reserve(self, request: Request) -> float | None:
-        """Dollars set aside for one attempt, or ``None`` when they do not fit any more."""
+        """Dollars set aside for one attempt, or ``None`` when they no longer fit."""
         limit = self.settings.max_cost
         if limit is None:
             return 0.0

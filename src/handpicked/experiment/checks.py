@@ -296,7 +296,7 @@ def _empty(experiment: Experiment) -> Mistakes:
 def _own_templates(experiment: Experiment) -> set[str]:
     """The names of the chat templates in the tokenizers of the models that are available here.
 
-    Tokenizers are loaded only where a name is not one of ours.
+    Tokenizers are loaded only where a name is not a shipped one.
     """
     named = {experiment.train.template, *(a.train.template for a in experiment.arms.values() if a.train)}
     if named <= {"auto", *SHIPPED}:

@@ -310,7 +310,7 @@ def _evaluation(expanded: Lineup, held_out: Mapping[str | None, Texts]) -> Json:
         texts += texts_of(listed, prompts.references)
     count = sum(sets.values())
     arms = len(experiment.arms)
-    pairs = len(expanded.meetings())
+    pairs = len(expanded.comparisons())
     judges = []
     for settings in evaluate.judges:
         judge = load_judge(settings.name)

@@ -127,7 +127,7 @@ def read_pool(settings: PoolSettings) -> Pool:
 
 
 def read_test_set(settings: PromptSettings) -> list[Prompt]:
-    """The prompts of a test set that lies in files."""
+    """The prompts of a test set that is in files."""
     assert settings.path is not None
     return data.read_prompts(
         settings.path, settings.name, map=settings.map, split=settings.split, config=settings.config

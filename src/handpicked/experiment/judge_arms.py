@@ -23,8 +23,8 @@ def judge_arms(
     job: Job, test_prompts: Sequence[Prompt], answers: Mapping[str, Measured[Completion]]
 ) -> dict[str, Measured[Verdict]]:
     """The verdicts of every judge on every pair of arms to compare, by the judge's name."""
-    meetings = job.lineup.meetings()
-    pairs = _pairs(meetings, test_prompts, answers)
+    comparisons = job.lineup.comparisons()
+    pairs = _pairs(comparisons, test_prompts, answers)
     under_test = sorted({job.lineup.model(name).name for name in answers})
     found: dict[str, Measured[Verdict]] = {}
     waiting: list[str] = []
@@ -55,14 +55,14 @@ def judge_arms(
                 },
                 settings={
                     **result_settings_of_server(settings),
-                    "meetings": meetings,
+                    "meetings": comparisons,
                     "judge": folder.model_dump(mode="json"),
                 },
                 versions=Versions.of(
                     {f"judge by {folder.reads}": folder.version}, _judging_libraries(folder, settings)
                 ),
             )
-        except NotYet as error:  # the batches of the other judges are submitted all the same
+        except NotYet as error:  # the batches of the other judges are submitted anyway
             waiting.append(str(error))
             continue
         file = stage.folder / "verdicts.jsonl"
@@ -87,7 +87,7 @@ def _judging_model(folder: JudgeFolder, settings: JudgeSettings) -> dict[str, st
 
 
 def _pairs(
-    meetings: Sequence[tuple[str, str]],
+    comparisons: Sequence[tuple[str, str]],
     test_prompts: Sequence[Prompt],
     answers: Mapping[str, Measured[Completion]],
 ) -> list[Pair]:
@@ -108,6 +108,6 @@ def _pairs(
             p.category,
             p.reference,
         )
-        for a, b in meetings
+        for a, b in comparisons
         for p in test_prompts
     ]

@@ -98,7 +98,7 @@ def _pool(job: Job, name: str, settings: PoolSettings) -> OpenPool:
         list(reread(settings, selected(stage.folder / "held-out")).examples()) if settings.hold_out else []
     )
     rest = reread(settings, file)
-    identity = digest(file) if stage.earlier else _pool_identity(rest)  # layout 1 hashed its file once more
+    identity = digest(file) if stage.earlier else _pool_identity(rest)  # layout 1 hashed its file again
     return OpenPool(settings, rest, identity, stage, held_out)
 
 

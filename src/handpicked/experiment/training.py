@@ -79,7 +79,7 @@ def _train_arm(job: Job, name: str, subset: Subset | None, trainings: Trainings)
 
 
 class Trainings:
-    """The devices of a run, lent to its trainings one by one or all together.
+    """The devices of a run, assigned to its trainings one by one or all together.
 
     Threads that train arms share one ``turn``: only its holder works in this process. A thread gives it away
     only while it waits for devices, or for the processes that train.

@@ -22,8 +22,8 @@ LEARNED = {
 
 @dataclass(frozen=True)
 class OpenInstruct(Trainer):
-    """open-instruct (github.com/allenai/open-instruct, commit e6c3044). Its finetune.py takes flags and reads
-    no YAML any more.
+    """open-instruct (github.com/allenai/open-instruct, commit e6c3044). Its finetune.py takes flags and no
+    longer reads YAML.
     """
 
     name: ClassVar[str] = "open-instruct"

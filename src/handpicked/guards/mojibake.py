@@ -49,7 +49,7 @@ class Mojibake(Lint):
 
 
 def garbled(text: str) -> str | None:
-    """The first garbled word of a text and what it should be, or what stands around a lost character."""
+    """The first garbled word of a text and what it should be, or what surrounds a lost character."""
     import ftfy
 
     place = text.find(LOST)

@@ -219,7 +219,7 @@ def _alike(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Places of rows of a window that repeat a better one, and of the first of those which they do.
 
-    They are ``kept`` (a flag for each place) no longer. Rows that are not kept are compared with no more.
+    They are ``kept`` (a flag for each place) no longer. Rows that are not kept are compared with no others.
     """
     at = np.arange(len(window))
     new = np.ones(len(window), bool)

@@ -17,7 +17,7 @@ FOLLOWS: Mapping[str, frozenset[str]] = {
     "calls": frozenset(("user", "calls", "tool")),
     "tool": frozenset(("assistant", "calls", "tool")),
 }
-"""What may stand before a turn of each role; "" is the beginning, ``calls`` an assistant's turn that calls
+"""What may come before a turn of each role; "" is the beginning, ``calls`` an assistant's turn that calls
 tools. Calls may follow each other, as results may: parallel calls are written so.
 """
 SHOWN = {"calls": "a tool call", "tool": "a tool result"}
@@ -25,7 +25,7 @@ SHOWN = {"calls": "a tool call", "tool": "a tool result"}
 
 @dataclass(frozen=True)
 class TurnOrder(Lint):
-    """Drops conversations in which two users or two assistants follow each other, a system turn stands in the
+    """Drops conversations in which two users or two assistants follow each other, a system turn is in the
     middle, the assistant speaks first, or anybody else speaks last.
 
     Calls of tools, their results, and an assistant's turn after its own call are in order.

@@ -24,7 +24,7 @@ _TOOL_PROBE = '[{"type": "function", "function": {"name": "callee", "description
 
 @dataclass(frozen=True)
 class Takes:
-    """What a chat template renders of a turn beside its content."""
+    """What a chat template renders of a turn besides its content."""
 
     reasoning: bool = True
     calls: bool = True

@@ -13,10 +13,10 @@ thought is learned with its thought and has no opening: ``encode_prompt(..., tho
 empty thought in a row is not a thought.
 
 Earlier turns are as the template writes them before a later one, which may be without their thoughts. An
-earlier turn is learned only where it stands there exactly as inference would show it; ``Encoded.unlearned``
+earlier turn is learned only where it is there exactly as inference would show it; ``Encoded.unlearned``
 counts the others.
 
-What a turn says beside its content (a thought that the row keeps apart, tool calls, the tools that are
+What a turn says besides its content (a thought that the row keeps apart, tool calls, the tools that are
 declared) is given to the template that takes it. For one that does not, thoughts and calls are written into
 the content (``Message.text``), so that nothing of a response is lost, and ``Template.takes`` says so;
 declared tools cannot be shown then.
@@ -62,7 +62,7 @@ class Encoded:
     """Token ids and labels of one conversation, equally long. A label is the token's id, or
     -100 where it is not learned.
 
-    ``unlearned`` counts the turns that were to be learned but do not stand in the
+    ``unlearned`` counts the turns that were to be learned but do not appear in the
     conversation as inference shows them.
     """
 

@@ -87,10 +87,10 @@ def _rival(c: ArmComparison, results: Results) -> Markup:
     return aside(f"{c.a} against") + " " + name if len(results.candidates) > 1 else name
 
 
-def meeting_figure(meetings: Iterable[ArmComparison]) -> Table:
+def pair_figure(comparisons: Iterable[ArmComparison]) -> Table:
     """Models of a judge without a run against each other."""
     return rate_figure(
-        "Models", [(bold(c.a) + " " + aside("against") + " " + bold(c.b), c) for c in meetings]
+        "Models", [(bold(c.a) + " " + aside("against") + " " + bold(c.b), c) for c in comparisons]
     )
 
 

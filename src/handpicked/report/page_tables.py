@@ -1,4 +1,4 @@
-"""The tables of numbers and words that only the page of a report has, beside those of ``tables``."""
+"""The tables of numbers and words that only the page of a report has, besides those of ``tables``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a report, beside those of ``selected_tables``."""
+"""The tables of a report, besides those of ``selected_tables``."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def assemble(run: RunFacts) -> Results:
 
 
 def _comparisons(run: RunFacts, grouped: ArmVerdicts) -> tuple[ArmComparison, ...]:
-    """Every two arms that met, by each judge."""
+    """Every pair of arms, by each judge."""
     pairs = judged_pairs(grouped.verdicts, run.prompts, run.completions)
     return tuple(
         comparison

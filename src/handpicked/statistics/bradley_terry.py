@@ -26,7 +26,7 @@ def bradley_terry(
     intervals over prompts and seeds.
 
     Bradley and Terry (1952): arm i beats arm j with probability 1 / (1 + exp(s_j - s_i)). Fitted by Hunter's
-    (2004) minorisation-maximisation. A tie is half a win for each. Every two arms that met get one virtual
+    (2004) minorisation-maximisation. A tie is half a win for each. Every pair of arms get one virtual
     tie, so that an unbeaten arm keeps a finite strength. With no verdicts between two groups of arms their
     strengths cannot be compared: then every estimate has no value. ``arm_of`` says of which arm each model is
     a seed (``None``: models are arms). The variance is a sandwich, as the model is a logistic regression
@@ -46,7 +46,7 @@ def bradley_terry(
     np.add.at(wins, (b, a), 1 - worths)
     met = (wins + wins.T) > 0
     if not _connected(met):
-        why = "arms that never met, even through others"
+        why = "arms that were never compared, even through others"
         return {arm: Estimate(None, None, None, len(known), missing, why) for arm in arms}
     strength = _fit(wins + PRIOR * met)
     parts = _influences(strength, a, b, worths, wins + wins.T + 2 * PRIOR * met)

@@ -16,7 +16,7 @@ EXACT_UP_TO = 5_000
 MIN_PAIRS = 20
 """Judged pairs below which no winner is named: with fewer prompts a test over them proves little."""
 LEVEL = 0.05
-"""Corrected p-value below which a decision stands."""
+"""Corrected p-value below which a comparison is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Comparison:
 
 
 def compare(verdicts: Sequence[Verdict], arm_of: Mapping[str, str] | None = None) -> list[Comparison]:
-    """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every two arms that met,
+    """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every pair of arms,
     Holm-corrected.
 
     A prompt counts once, for the side that its verdicts favour on balance, so that several judgements on one
     prompt do not pose as several prompts. ``arm_of`` says of which arm each model is a seed (``None``: models
-    are arms). Where several seeds met, the luck of a training favours one side on all prompts at once, which
+    are arms). Where arms have several seeds, the luck of training favours a side on all prompts at once, which
     no test over prompts can see; then the p-value is that of the win rate over prompts and seeds
     (``estimates.share_p_value``).
     """

@@ -35,7 +35,7 @@ class Rows:
     ``terms`` [n, k], called ``names``, are 0 where both answers are alike and have a root mean square of 1; a
     term that never differs is left out. ``lengths`` [n, 2] are those of ``a`` and ``b`` in characters,
     ``styles`` [n, 4 or 0] the differences in style; ``outcomes`` [n] what a verdict is worth to ``a``, 0 to
-    1. ``models`` are the two that met, which distinguishes the seeds of an arm. ``missing`` counts the verdicts
+    1. ``models`` are the two, which distinguishes the seeds of an arm. ``missing`` counts the verdicts
     left out."""
 
     prompts: tuple[str, ...]

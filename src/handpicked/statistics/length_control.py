@@ -8,7 +8,7 @@ length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model 
 
 and differs in two ways. It lacks the third term: the difficulty of each instruction is fitted there over
 dozens of leaderboard models, which a comparison of two arms does not have. And the lengths enter in a form
-that a few answers that repeat themselves cannot rule (``length_forms``). Style terms beside the length follow
+that a few answers that repeat themselves cannot rule (``length_forms``). Style terms besides length follow
 LMArena's style control (Li, Angelopoulos and Chiang, blog post of August 2024).
 
 Which form is right cannot be seen from the verdicts: several fit nearly as well and differ at equal length,

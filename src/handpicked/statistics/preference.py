@@ -1,7 +1,7 @@
 """Which linguistic features go with being preferred at equal length: an association, not a cause.
 
 For each feature a logistic regression of the verdict on the difference in that feature between the two
-answers, with the difference in length beside it and an intercept for every two arms that met:
+answers, with the difference in length beside it and an intercept for every pair of arms:
 
     logit P(a wins) = pair + slope * length + effect * feature
 

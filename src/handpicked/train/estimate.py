@@ -76,7 +76,7 @@ def model_size(model: ModelSettings) -> ModelSize:
     """The shape of a model, from its configuration alone: the model is built without memory for its weights.
 
     Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's
-    configuration is not to be had.
+    configuration is not available.
     """
     place = resolve(model)
     import torch

@@ -32,7 +32,7 @@ class Inspection:
         return self.session.summary(self.session.file.standing())
 
     def export(self, kind: str) -> str:
-        """Every vote that stands, as ``json`` or ``csv``."""
+        """Every vote that counts, as ``json`` or ``csv``."""
         standing = self.session.file.standing()
         if kind == "csv":
             return as_csv(standing, self.session.known)
@@ -70,7 +70,7 @@ def serve(inspection: Inspection, port: int, open_browser: bool, say: Callable[[
 
 
 def export_to(inspection: Inspection, file: Path) -> None:
-    """Write every vote that stands to a .json or .csv file."""
+    """Write every vote that counts to a .json or .csv file."""
     kind = file.suffix.lower().removeprefix(".")
     if kind not in ("json", "csv"):
         raise ConfigError(f"--export {file}: the name must end in .json or .csv.")

@@ -78,8 +78,8 @@ def test_a_served_judge_says_what_the_same_model_says_here(tiny_model, tmp_path,
         assert (theirs.strict, theirs.summed, theirs.judge) == (mine.strict, mine.summed, mine.judge)
         for one, other in zip(mine.reviews, theirs.reviews, strict=True):
             assert other.preferred == one.preferred and other.reason == one.reason
-            mine_told, told = (letters(review.raw) for review in (one, other))
-            assert told == pytest.approx(mine_told, abs=1e-3) and len(told) > 1
+            mine_told, found = (letters(review.raw) for review in (one, other))
+            assert found == pytest.approx(mine_told, abs=1e-3) and len(found) > 1
             assert other.cost == 0
 
 

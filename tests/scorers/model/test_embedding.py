@@ -75,7 +75,7 @@ def test_the_text_that_is_embedded_is_a_setting(tmp_path, text):
     assert facts == {"limit": 256, "dimensions": 384, "texts that were cut": 0}
 
 
-def test_tokens_read_and_tokens_cut_are_told_of_each_row(tmp_path):
+def test_tokens_read_and_tokens_cut_are_reported_of_each_row(tmp_path):
     long = "word " * 400
     folder = made(
         tmp_path, MemoryPool([{"prompt": "hi", "response": long}, {"prompt": "hi", "response": "you"}])
@@ -111,12 +111,12 @@ def test_a_row_whose_vector_has_no_direction_has_no_embedding_but_a_reason(tmp_p
     monkeypatch.setattr(embedding, "embed", some)
     for _ in range(2):  # the second attempt finds what the first one left
         folder = made(tmp_path, MemoryPool(rows), name="broken")
-        found, told = Embeddings.load(folder), scored(folder)
+        found, result = Embeddings.load(folder), scored(folder)
         assert found.rows.tolist() == [0, 1, 2, 4]
         assert np.allclose(found.vectors, whole.vectors[[0, 1, 2, 4]], atol=1e-5)
-        assert [value is None for value in told["embedding"]] == [False, False, False, True, False, True]
-        assert [place for place, reason in enumerate(told["reason"]) if reason] == [3, 5]
-        assert "no vector with a direction" in told["reason"][3]
+        assert [value is None for value in result["embedding"]] == [False, False, False, True, False, True]
+        assert [place for place, reason in enumerate(result["reason"]) if reason] == [3, 5]
+        assert "no vector with a direction" in result["reason"][3]
 
 
 def test_an_embedder_of_the_hub_is_loaded_by_the_commit_that_its_identity_names(cached_hub, monkeypatch):

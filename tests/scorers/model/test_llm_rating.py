@@ -245,7 +245,7 @@ def test_kill_9_in_the_middle_pays_for_nothing_twice(tmp_path):
     assert table["llm-rating"].to_pylist() == [i % 6 for i in range(120)]
 
 
-def test_the_cost_is_told_first_and_never_passed_over_all_chunks(tmp_path, monkeypatch):
+def test_the_cost_is_reported_first_and_never_passed_over_all_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(llm_rating, "CHUNK", 5)
     prices = {
         "price_in": 0.0,
@@ -269,7 +269,7 @@ def test_the_cost_is_told_first_and_never_passed_over_all_chunks(tmp_path, monke
         assert cost == pytest.approx(20 * 5 / 128), "what all replies cost, those of the cache included"
 
 
-def test_mistakes_are_told_before_anything_is_sent(tmp_path, monkeypatch):
+def test_mistakes_are_reported_before_anything_is_sent(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ConfigError, match="needs the name of the rating model"):
         LLMRating().identity()

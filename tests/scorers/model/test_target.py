@@ -180,12 +180,12 @@ def test_a_tokenizer_without_a_template_is_refused_as_by_ifd(rds, tmp_path):
     shutil.copytree(rds.model.name, tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     model = ModelSettings(name=str(tmp_path / "base"), dtype="float32")
-    told = []
+    messages = []
     for scorer in (replace(rds, model=model), Ifd(LanguageModel(model.name))):
         with pytest.raises(ConfigError, match="has no chat template; choose one of alpaca") as refused:
             scorer.identity()
-        told.append(str(refused.value))
-    assert told[0] == told[1]
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]
     identities = {replace(rds, model=model, template=name).identity() for name in ("alpaca", "vicuna")}
     assert len(identities) == 2, "the text of the template is part of it"
 

@@ -29,7 +29,7 @@ class SoftRate:
 
 @dataclass(frozen=True, slots=True)
 class SeedRate:
-    """The win rate of two models that met, as seeds of their arms."""
+    """The win rate of two models, as seeds of their arms."""
 
     a: str
     b: str
@@ -65,7 +65,7 @@ class ArmComparison:
 
     ``test_set`` is ``all`` or the name of one. ``holm`` is the p-value of the sign test that neither arm is
     better, corrected for all comparisons of the candidates by that judge; ``None`` where nothing was tested.
-    ``seeds`` has every two models that met, where there are several; ``categories`` the same figures by
+    ``seeds`` has every pair of models, where there are several; ``categories`` the same figures by
     category, where prompts have several.
     """
 

@@ -78,7 +78,7 @@ def context_of(config: Any, max_length: int | None = None) -> int:
 
 
 def size_of(model: ModelSettings) -> int:
-    """How many weights the model has beside its vocabulary's."""
+    """How many weights the model has besides those of its vocabulary."""
     config = config_of(model)
     from transformers import AutoModelForCausalLM
 

@@ -16,7 +16,7 @@ from handpicked.scorers.text.words import numbered_words, split_words
 
 @dataclass(frozen=True)
 class PromptOverlap(Scorer):
-    """The first evaluation prompt (label) of which ``n`` words in a row stand in the row's
+    """The first evaluation prompt (label) of which ``n`` words in a row occur in the row's
     prompt or response, or null.
 
     Brown et al. (2020), Language Models are Few-Shot Learners, appendix C, with n = 13. ``exact`` compares
