@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from handpicked.data.cells import kind_name
 from handpicked.data.formats import RowFormat
 from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
 from handpicked.data.spool import given_name
-from handpicked.data.turns import kind_name, said, speaker
+from handpicked.data.turns import said, speaker
 from handpicked.errors import PoolError
 from handpicked.judges.rows import Rows, fields_seen, first_text, rows_of, with_input
 from handpicked.judges.tool_outputs import plain
