@@ -85,18 +85,17 @@ def turns_of(listed: list[Any], field: str) -> list[Message]:
     analysis = ""
     called = False
     for index, turn in enumerate(listed):
-        calls = _is_call(turn)
         for message in read_turn(turn, field, index):
             if _is_analysis(turn) and not message.calls:
                 analysis = "\n".join(part for part in (analysis, message.content, message.reasoning) if part)
             elif analysis and message.role == "assistant" and not message.reasoning:
                 found.append(replace(message, reasoning=analysis))
                 analysis = ""
-            elif calls and called and message.calls:
+            elif called and message.calls and _is_call(turn):
                 found[-1] = replace(found[-1], calls=(*found[-1].calls, *message.calls))
             else:
                 found.append(message)
-        called = calls
+        called = bool(found and found[-1].calls) and _is_call(turn)
     return [*found, Message("assistant", "", reasoning=analysis)] if analysis else found
 
 
@@ -118,12 +117,14 @@ def read_turn(turn: object, field: str, index: int) -> list[Message]:
     user's turn). A question and its answer in one object are two; what a tool returned in the middle of an
     assistant's turn parts it. Raises BadRow.
     """
-    where = f"turn {index + 1} of '{field}'"
     if not isinstance(turn, Mapping):
-        raise BadRow(f"{where} is {kind_name(turn)}, not an object with a role and content")
+        raise BadRow(
+            f"turn {index + 1} of '{field}' is {kind_name(turn)}, not an object with a role and content"
+        )
     whose = speaker(turn)
     if len(turn) == 2 and isinstance(whose, str) and whose in PLAIN and isinstance(text := said(turn), str):
         return [Message(ROLES[whose], text)]  # as most turns are
+    where = f"turn {index + 1} of '{field}'"
     turn = unwrapped(turn)
     whose = speaker(turn)
     if whose is None:
@@ -131,7 +132,7 @@ def read_turn(turn: object, field: str, index: int) -> list[Message]:
     role = role_of(whose)
     if role is None:
         raise BadRow(f"{where} has the unknown role {json.dumps(whose)[:80]}")
-    calls = _word(whose) in CALLERS
+    calls = role == "assistant" and _word(whose) in CALLERS
     return [
         message
         for part in (_between_results(turn) if role == "assistant" else [turn])
@@ -172,8 +173,8 @@ def unwrapped(turn: Turn) -> Turn:
     """A turn without the object that LangChain puts around it: ``{"type": "human", "data": {...}}``, or
     ``{"lc": 1, "id": [..., "HumanMessage"], "kwargs": {...}}``. Its ``additional_kwargs`` are fields, too.
     """
-    inner = next((part for name in ("data", "kwargs") if isinstance(part := turn.get(name), Mapping)), None)
-    if inner is not None and "type" in turn and not any(turn.get(name) for name in SPEAKERS):
+    inner = turn.get("data", turn.get("kwargs"))
+    if isinstance(inner, Mapping) and "type" in turn and not any(turn.get(name) for name in SPEAKERS):
         path = turn.get("id")
         whose = path[-1] if isinstance(path, list) and path else turn["type"]
         turn = inner if any(inner.get(name) for name in SPEAKERS) else {**inner, "role": whose}
@@ -185,14 +186,17 @@ def unwrapped(turn: Turn) -> Turn:
 
 def speaker(turn: Turn) -> object:
     """Whose turn it is; ``None`` where it does not say."""
+    for name in SPEAKERS:
+        if whose := turn.get(name):
+            return whose
     kind = turn.get("type")
-    whose = next((whose for name in SPEAKERS if (whose := turn.get(name))), None)
-    return kind if whose is None and _word(kind) in TYPES else whose
+    return kind if kind and _word(kind) in TYPES else None
 
 
 def role_of(whose: object) -> str | None:
     """The role that a word for a speaker means; ``None`` where it is not known."""
-    return ROLES.get(_word(whose))
+    plain = ROLES.get(whose) if isinstance(whose, str) else None
+    return plain or ROLES.get(_word(whose))
 
 
 def _word(whose: object) -> str:
@@ -204,7 +208,10 @@ def _word(whose: object) -> str:
 
 def said(turn: Turn) -> object:
     """What a turn says: a text, blocks, or ``None``."""
-    return next((turn[name] for name in SAID if turn.get(name) is not None), None)
+    for name in SAID:
+        if (value := turn.get(name)) is not None:
+            return value
+    return None
 
 
 def round_of(turn: Turn) -> tuple[str, str] | None:
