@@ -27,10 +27,10 @@ def put(path, rows):
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".parquet"])
 @pytest.mark.parametrize(
-    ("asked", "told"), [("prompt", "answer"), ("instruction", "output"), ("question", "response")]
+    ("asked", "says"), [("prompt", "answer"), ("instruction", "output"), ("question", "response")]
 )
-def test_plain_files_of_every_kind(tmp_path, suffix, asked, told):
-    rows = [{asked: f"q{i}", told: f"a{i}"} for i in range(3)]
+def test_plain_files_of_every_kind(tmp_path, suffix, asked, says):
+    rows = [{asked: f"q{i}", says: f"a{i}"} for i in range(3)]
     found = read_answers(put(tmp_path / f"mine{suffix}", rows))
     assert [(a.prompt, a.text) for a in found.answers] == [(f"q{i}", f"a{i}") for i in range(3)]
     assert found.name == "mine"

@@ -10,7 +10,8 @@ import pytest
 
 from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, PoolError
-from handpicked.experiment.judge_files import judge_files, pairs_of, refuse_unread
+from handpicked.experiment.answer_pairs import pairs_of
+from handpicked.experiment.judge_files import judge_files, refuse_unread
 from handpicked.experiment.judge_plan import judge_plan
 from handpicked.experiment.judged_text import sentences
 from handpicked.judges.ask import all_requests

@@ -23,7 +23,7 @@ class Benchmark:
     ``size`` counts its rows, ``requests`` those to the model a row, ``prompt_tokens`` and ``new_tokens`` the
     mean of one request (SmolLM2's tokenizer): what a dry run multiplies; answers of ``one_token`` share one
     forward pass. ``free_text`` answers are written in the arm's chat template; everything else is completed
-    as it stands, as published numbers are. ``question`` is the field of a document that asks; empty where a
+    as it is, as published numbers are. ``question`` is the field of a document that asks; empty where a
     document asks nothing but is a text to be completed.
     """
 

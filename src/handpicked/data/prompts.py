@@ -10,9 +10,10 @@ from pathlib import Path
 
 from handpicked.data import document
 from handpicked.data import paths as where_from
+from handpicked.data.cells import BLANK, BadRow, kind_name
 from handpicked.data.formats import Chat, instruction_turn
 from handpicked.data.rows import file_rows
-from handpicked.data.turns import BLANK, BadRow, kind_name, speaker
+from handpicked.data.turns import speaker
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 
@@ -158,7 +159,9 @@ def _further(
 
 def _from_turns(row: Mapping[str, object], field: str, first: bool) -> tuple[list[Message], str | None]:
     turns = row[field]
-    if first and isinstance(turns[0], Mapping) and speaker(turns[0]) is None:  # Arena-Hard's have no role
+    if (
+        first and isinstance(turns, list) and isinstance(turns[0], Mapping) and speaker(turns[0]) is None
+    ):  # Arena-Hard's have no role
         asked = turns[0].get("content")
         if not isinstance(asked, str):
             raise BadRow(f"turn 1 of '{field}' has no text")

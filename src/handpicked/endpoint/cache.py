@@ -91,7 +91,7 @@ class ReplyCache:
             opened.pop_all()
 
     def _execute(self, query: str, values: Sequence[str]) -> list[tuple[str, str]]:
-        """What a query gives; where the file turns out to be damaged it is mended first."""
+        """What a query gives; where the file turns out to be damaged it is repaired first."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
@@ -107,7 +107,7 @@ class ReplyCache:
             try:
                 self._open()
                 if self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                    return  # another process has mended it meanwhile
+                    return  # another process has repaired it meanwhile
                 self._db.close()
             except sqlite3.DatabaseError:
                 pass

@@ -53,7 +53,7 @@ class Fault:
     """Why an attempt failed.
 
     ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429; ``hopeless`` says that no request
-    can succeed; ``maybe_paid`` that the endpoint may charge for it all the same.
+    can succeed; ``maybe_paid`` that the endpoint may charge for it anyway.
     ``said`` is the endpoint's own message; ``alone`` says that it is about this request only; ``answered`` that
     a success came which is no reply.
     """

@@ -148,7 +148,7 @@ def _on_prompts(template: Template, model: str, of: str, prompts: Sequence[Promp
 
 
 def _test_sets(lineup: Lineup) -> Iterator[tuple[str, list[Prompt]]]:
-    """The test sets that lie in files. A held-out part is of a pool, whose rows are
+    """The test sets that are in files. A held-out part is of a pool, whose rows are
     rendered with their prompts.
     """
     for settings in lineup.experiment.evaluate.prompts:

@@ -1,7 +1,7 @@
 """The answers of one arm to the evaluation prompts, in resumable parts.
 
 An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token
-ends nothing (in many models it is the same token). The text is what stands before that token, without
+ends nothing (in many models it is the same token). The text is what comes before that token, without
 surrounding white space.
 """
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from handpicked.data.cells import kind_name, literal
 from handpicked.data.formats import RowFormat
 from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
-from handpicked.data.turns import kind_name, literal, said, speaker, turns_of
+from handpicked.data.turns import said, speaker, turns_of
 from handpicked.errors import PoolError
 from handpicked.judges.questions import unknown_question
 from handpicked.judges.rows import Rows, fields_seen, first_text, with_input
@@ -35,7 +36,8 @@ FAILED = "$ERROR$"
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of a file. ``prompt_id`` is the hash of the prompt's messages, or ``question N`` where a
-    file has no prompts (MT-Bench). ``text`` is without the thought at its start, of which ``thought`` tells.
+    file has no prompts (MT-Bench). ``text`` is without the thought at its start; ``thought`` says whether there
+    was one.
     """
 
     prompt_id: str
@@ -95,11 +97,11 @@ def _plain(fields: Sequence[str], row: Mapping[str, object], _: Mapping[str, str
     turns = _turns(row)
     last = turns[-1] if turns and turns[-1].role == "assistant" else None
     asked = (turns[:-1] if last else turns) if turns else _prompt_of(row)
-    field, told = _told(row, fields)
-    told = told if told is not None or last is None else last.content
-    if not asked or told is None or told == FAILED:
+    field, answer = _answer_text(row, fields)
+    answer = answer if answer is not None or last is None else last.content
+    if not asked or answer is None or answer == FAILED:
         return None
-    thought, text = thought_and_answer(told)
+    thought, text = thought_and_answer(answer)
     return Answer(
         str(row.get("prompt_id") or messages_id(asked)),
         prompt_text(asked),
@@ -150,7 +152,7 @@ def _listed(value: object) -> list[Any]:
     return listed if listed and all(isinstance(turn, Mapping) and speaker(turn) for turn in listed) else []
 
 
-def _told(row: Mapping[str, object], fields: Sequence[str]) -> tuple[str, str | None]:
+def _answer_text(row: Mapping[str, object], fields: Sequence[str]) -> tuple[str, str | None]:
     """The field of the answer and its text. An answer may be empty; it is a text, a list of one, an object with
     a text, the last turn of a conversation, or where there is none of these a number.
     """

@@ -10,7 +10,8 @@ from handpicked.data import paths
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.guards.guard import Guard
 from handpicked.models.light_tokenizer import LightTokenizer
-from handpicked.models.template import SHIPPED, Template, load_template, model_template
+from handpicked.models.template import Template, load_template, model_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.pool_audit.guards import plan_audited
 from handpicked.pool_audit.record import NotAudited
 from handpicked.scorers.scorer import Scorer

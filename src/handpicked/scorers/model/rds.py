@@ -29,6 +29,7 @@ from handpicked.models.load import load_model
 from handpicked.models.template import Encoded, Template, model_template
 from handpicked.models.threads import side_by_side
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import config_of, context_of, made_of, size_of, template_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.model_rows import ModelRow, batches, packed
@@ -100,7 +101,7 @@ class Rds(PartScorer):
         made = f"{made_of(self.model)}, {template_of(self.model, self.template)}"
         return f"{made}, target sha256:{self.target.sha256}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time, those of the target included."""
         template, limit = self.template_and_limit()
         return forecast(
