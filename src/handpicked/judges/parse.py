@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from handpicked.endpoint.spoken import nothing_said, spoken
 from handpicked.judges.folder import JudgeFolder
 from handpicked.judges.loose_json import flat, objects_in
-from handpicked.judges.spoken import nothing_said, spoken
 from handpicked.records import Preference
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
@@ -212,6 +212,9 @@ def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]
         if (match := line.match(part))
         and not re.search(rf"\b(?:{pattern})(?!\w)", match["remark"] or "", re.IGNORECASE)
     ]
+    if not any(map(str.isalnum, marker)):  # such as [[, which closes a sentence as well as a line
+        sign = re.compile(rf"{re.escape(marker)}\s{{0,9}}({pattern})(?!\w)", re.IGNORECASE)
+        found = [(i, match[1].lower()) for i, part in enumerate(lines) for match in sign.finditer(part)]
     if not found:
         found = _in_fields(said, marker, pattern)
     if not found:
@@ -219,7 +222,7 @@ def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]
     place, value = found[-1]
     inside = re.compile(rf"{re.escape(marker)}{AROUND}({pattern})(?!\w)", re.IGNORECASE)
     later = {match[1].lower() for part in lines[place + 1 :] for match in inside.finditer(part)}
-    closes = place >= len(lines) - 1
+    closes = place >= len(lines) - 1 and len({other for i, other in found if i == place}) == 1
     if later - {value} or (len({other for _, other in found}) > 1 and not closes):
         return None, _excerpt(f"several different lines '{marker} ...'", said)
     return value, ""
