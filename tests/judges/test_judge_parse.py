@@ -184,6 +184,8 @@ def test_letter_probabilities_are_added_over_spellings_and_normalised():
     reading = read_letters(logprobs, LETTERS)
     assert reading.scores == pytest.approx((0.75, 0.25))
     assert reading.preferred == "first"
+    raw = [{"\u2581A": math.log(0.3), "A": math.log(0.3), "\u0120B": math.log(0.2)}]
+    assert read_letters(raw, LETTERS).scores == pytest.approx((0.75, 0.25))
     assert read_letters([{"The": -0.1}], LETTERS).preferred is None
     assert "no token probabilities" in (read_letters(None, LETTERS).reason or "")
 

@@ -56,6 +56,8 @@ LABELLED = re.compile(
 """One score with a label that says whose it is, somewhere in the reply: ``Assistant 1: 8``, ``B=6``."""
 AROUND = r"(?:[\s*_`#>\"'\[\](){}<\u201c\u201d\u2018\u2019\u00ab\u00bb!\u200b\ufeff]|\\(?:boxed|text|textbf)(?=\{)){0,40}"
 """What may stand around a marker and its value: blanks, Markdown, quotes, brackets, TeX."""
+BLANKS = " \t\n\r\u2581\u0120\u010a"
+"""Blanks around a token: SentencePiece writes one as a bar, byte-level BPE one or a line end as a letter."""
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")
 
 
@@ -299,8 +301,8 @@ def read_letters(logprobs: Sequence[Mapping[str, float]] | None, judge: JudgeFol
             not logprob <= 0.01
         ):  # by rounding; more is not a logarithm of a probability, and no number neither
             return Reading(None, reason=f"a log-probability of {logprob:g} is above 0")
-        if token.strip() in mass:
-            mass[token.strip()] += math.exp(logprob)
+        if (letter := token.strip(BLANKS)) in mass:
+            mass[letter] += math.exp(logprob)
     total = sum(mass.values())
     if total <= 0:
         return Reading(None, reason=f"neither {' nor '.join(mass)} is among the most likely tokens")
