@@ -104,8 +104,8 @@ def tell_plan(
     assume: str | None = None,
 ) -> None:
     """Print what the experiment will take up to a stage, and the command that starts it."""
-    from handpicked.experiment.dry_run import plan
-    from handpicked.experiment.dry_run_text import text_of
+    from handpicked.experiment.planning.dry_run import plan
+    from handpicked.experiment.planning.dry_run_text import text_of
 
     planned = plan(file, overrides or [], until=until, only=arms, devices=devices, assume=assume)
     dry_runs.show(planned.summary, text_of(planned).split("\n"), as_json)
