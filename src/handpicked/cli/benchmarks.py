@@ -12,7 +12,7 @@ import typer
 
 from handpicked.cli import dry_runs, options
 from handpicked.cli.bars import bars
-from handpicked.cli.experiments import run_until, tell_plan
+from handpicked.cli.experiments import Running
 from handpicked.cli.terminal import next_step, say
 from handpicked.errors import ConfigError
 from handpicked.records import LINE
@@ -115,12 +115,11 @@ def bench(
                 "a model, not for an experiment."
             )
         overrides = [*(set_ or []), *_overrides(benchmark, benchmarks)]
+        running = Running(out, overrides, place.devices, keep_versions, dry_run, as_json)
         if dry_run:
-            tell_plan(Path(subject), overrides, "bench", arm or [], as_json, devices=place.devices)
+            running.plan(Path(subject), "bench", arm)
             return
-        outcome = run_until(
-            Path(subject), out, overrides, "bench", arm or [], keep_versions, devices=place.devices
-        )
+        outcome = running.run(Path(subject), "bench", arm)
         _tell(benching.table_of(outcome.benched, outcome.benchmarks), None, as_json=as_json)
         return
     settings = benchmarks.settings

@@ -83,10 +83,7 @@ def judge(
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(
-            help="The questions, for answers that name them by number only (MT-Bench).",
-            rich_help_panel="Data",
-        ),
+        typer.Option(help="The questions, for answers that name them by number only (MT-Bench)."),
     ] = None,
     batch_write: Annotated[
         bool, typer.Option("--batch-write", help="Only write the batch files; no key is needed.")

@@ -1,4 +1,4 @@
-"""Whether a machine can run an experiment, said without reading its pool or its model."""
+"""Whether a machine can run an experiment, found out without reading its pool or its model."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def render(
 
 
 def takes_of(tokenizer: PreTrainedTokenizerBase, source: str, name: str) -> Takes:
-    """What the template ``source`` shows, found by rendering a turn that says it."""
+    """What the template ``source`` shows, found by rendering a turn that has it."""
 
     def shows(what: str, *messages: Message) -> bool:
         try:

@@ -23,7 +23,7 @@ WIDTH = 1000
 
 def examine(folder: Path, assume: str | None = None) -> list[Finding]:
     """Everything a user may need to know before a run whose results go below ``folder``, on this machine or
-    on one that ``assume`` writes as ``8xH100-80GB``. Reads no pool, asks no hub, and never tells a key.
+    on one that ``assume`` writes as ``8xH100-80GB``. Reads no pool, asks no hub, and never shows a key.
 
     Raises ConfigError where ``assume`` is no machine.
     """
