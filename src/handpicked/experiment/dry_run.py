@@ -289,8 +289,8 @@ def _refinement(expanded: Lineup, name: str, rows: int, pools: Mapping[str | Non
     }
 
 
-def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
-    """Prompts, comparisons, and the judge's calls with their cost; ``reckoned`` are the held-out rows of each
+def _evaluation(expanded: Lineup, held_out: Mapping[str | None, Texts]) -> Json:
+    """Prompts, comparisons, and the judge's calls with their cost; ``held_out`` are the held-out rows of each
     pool.
     """
     experiment = expanded.experiment
@@ -300,9 +300,9 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
     texts = Texts()
     for prompts in evaluate.prompts:
         if prompts.path is None:
-            held_out = expanded.pool(prompts.pool).hold_out
-            sets[prompts.name] = min(held_out, prompts.limit or held_out)
-            texts += reckoned[prompts.pool].of(sets[prompts.name])
+            rows = expanded.pool(prompts.pool).hold_out
+            sets[prompts.name] = min(rows, prompts.limit or rows)
+            texts += held_out[prompts.pool].of(sets[prompts.name])
             continue
         listed = read_test_set(prompts)[: prompts.limit]
         sets[prompts.name] = len(listed)
