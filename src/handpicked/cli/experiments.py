@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunOptions:
     """How an experiment is run or planned, in every command that does it."""
 
     out: Out = None
@@ -71,7 +71,7 @@ def run(
     assume: Annotated[
         str | None, typer.Option(help="With --dry-run: plan for another machine, e.g. 8xH100-80GB.")
     ] = None,
-    running: Running,
+    running: RunOptions,
 ) -> None:
     """Run an experiment from its pool to report.html, or resume it."""
     if assume is not None and not running.dry_run:
@@ -89,7 +89,9 @@ def run(
     next_step(f"open the page above, or vote on pairs of answers: handpicked inspect {outcome.folder}")
 
 
-def train(experiment: ExperimentFile, *, arm: Arms = None, launch: Launch = None, running: Running) -> None:
+def train(
+    experiment: ExperimentFile, *, arm: Arms = None, launch: Launch = None, running: RunOptions
+) -> None:
     """Select and train the arms of an experiment, and stop there."""
     if running.dry_run:
         running.plan(experiment, "train", arm)
@@ -100,7 +102,7 @@ def train(experiment: ExperimentFile, *, arm: Arms = None, launch: Launch = None
         next_step(f"the answers, verdicts and report: handpicked run {experiment} -o {folder}")
 
 
-def generate(experiment: ExperimentFile, *, arm: Arms = None, running: Running) -> None:
+def generate(experiment: ExperimentFile, *, arm: Arms = None, running: RunOptions) -> None:
     """Run until every arm has answered the prompts, and stop there."""
     if running.dry_run:
         running.plan(experiment, "generate", arm)
