@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from handpicked.data.cells import kind_name, literal
 from handpicked.data.formats import RowFormat
 from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
-from handpicked.data.turns import kind_name, literal, said, speaker, turns_of
+from handpicked.data.turns import said, speaker, turns_of
 from handpicked.errors import PoolError
 from handpicked.judges.questions import unknown_question
 from handpicked.judges.rows import Rows, fields_seen, first_text, with_input

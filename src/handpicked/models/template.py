@@ -35,11 +35,12 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
+from handpicked.models.load import embedding_rows, load_tokenizer
 from handpicked.models.rendering import PROBE, Takes, render, takes_of
 from handpicked.models.template_source import FALLBACK, SHIPPED, own_template, own_templates, shipped_template
 from handpicked.records import Message
@@ -47,6 +48,7 @@ from handpicked.records import Message
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from handpicked.config import ModelSettings
     from handpicked.models.sandbox import Rendering
 
 log = logging.getLogger(__name__)
@@ -88,8 +90,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Template:
-    """A chat template with its tokenizer. ``end_id`` is the token that ends a response; make
-    one with ``load_template``.
+    """A chat template with its tokenizer. ``end_id`` is the token that ends a response, ``rows`` the number of
+    tokens that the model has an embedding for (None: not known); make one with ``load_template``, or for a
+    model with ``model_template``.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Template:
     source: str
     prefix: tuple[int, ...]
     end_id: int
+    rows: int | None = None
 
     @functools.cached_property
     def takes(self) -> Takes:
@@ -298,7 +302,32 @@ class Template:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=response)[
             "input_ids"
         ]
+        if self.rows is not None and ids and max(ids) >= self.rows:
+            raise self._refusal(f"it writes {_unknown(self.tokenizer, max(ids), self.rows)}")
         return ids
+
+
+def model_template(name: str, model: ModelSettings) -> Template:
+    """``load_template`` for the tokenizer of a model, whose tokens must be among those that the model knows.
+
+    Raises what ``load_template`` and ``load_tokenizer`` raise, and TrainingError where the model has no
+    embedding for the token that ends a response.
+    """
+    tokenizer, rows = load_tokenizer(model), embedding_rows(model)
+    template = load_template(name, tokenizer)
+    if rows is not None and template.end_id >= rows:
+        raise TrainingError(
+            f"The chat template '{template.name}' ends a response with {_unknown(tokenizer, template.end_id, rows)}. "
+            f"Resize the embeddings of '{model.name}' to its tokenizer (resize_token_embeddings) and save it, or "
+            "choose another train.template."
+        )
+    return replace(template, rows=rows)
+
+
+def _unknown(tokenizer: PreTrainedTokenizerBase, token: int, rows: int) -> str:
+    """A token that the model does not know, in words."""
+    text = tokenizer.convert_ids_to_tokens(token)
+    return f"the token {text} (id {token}), for which the model has no embedding (it has {rows})"
 
 
 def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:

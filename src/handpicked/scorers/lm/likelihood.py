@@ -23,7 +23,7 @@ from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.served import Served
-from handpicked.models.template import Template, load_template
+from handpicked.models.template import Template, model_template
 from handpicked.records import Example, Pool
 from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import made_of, template_of
@@ -160,7 +160,7 @@ class LossWork:
     ) -> None:
         self.lm, self.table, self.wanted, self.reach = lm, table, passes, reach
         tokenizer = load_tokenizer(lm.settings)
-        self.template = load_template(lm.template, tokenizer)
+        self.template = model_template(lm.template, lm.settings)
         answer = 0 if reach is None else 1  # a token of its context that vLLM keeps for one
         self.limit = min(lm.max_length or 1 << 30, _context(lm.settings, tokenizer) - answer)
 

@@ -29,9 +29,9 @@ from handpicked.method import called, read_by
 from handpicked.models.adam_state import AdamState, find_states
 from handpicked.models.digest import sha256_of_file
 from handpicked.models.encode import cut
-from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.load import load_model
 from handpicked.models.quiet import quiet
-from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.template import Encoded, Template, model_template
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import config_of, context_of, number_type, size_of
@@ -271,7 +271,7 @@ class Encoder:
     """Rows and targets as the training of a state reads them."""
 
     def __init__(self, state: AdamState) -> None:
-        self.template: Template = load_template(state.template, load_tokenizer(state.model))
+        self.template: Template = model_template(state.template, state.model)
         self.limit = context_of(config_of(state.model), state.max_length)
 
     def __call__(self, example: Example) -> tuple[ModelRow, Encoded | None]:

@@ -25,8 +25,8 @@ from pydantic import Field
 from handpicked.config import EXECUTION, LATER, ModelSettings
 from handpicked.errors import TrainingError
 from handpicked.method import HIDDEN, called, parts, read_by
-from handpicked.models.load import load_model, load_tokenizer
-from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.load import load_model
+from handpicked.models.template import Encoded, Template, model_template
 from handpicked.models.threads import side_by_side
 from handpicked.records import Better, Cost, Example, Pool
 from handpicked.scorers.forecast import Forecast
@@ -136,7 +136,7 @@ class Rds(PartScorer):
     def template_and_limit(self) -> tuple[Template, int]:
         """The chat template, and the tokens of a row that are read."""
         limit = context_of(config_of(self.model), self.max_length)
-        return load_template(self.template, load_tokenizer(self.model)), limit
+        return model_template(self.template, self.model), limit
 
     def row(self, template: Template, limit: int, example: Example) -> ModelRow:
         """A row as the model reads it."""
