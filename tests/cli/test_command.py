@@ -49,7 +49,7 @@ def test_handpicked_alone_prints_the_help_on_stdout():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_options_stand_in_the_same_groups_everywhere(command):
+def test_options_are_in_the_same_groups_everywhere(command):
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for parameter in COMMANDS[command].params:
         if parameter.param_type_name == "option":

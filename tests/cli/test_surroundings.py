@@ -122,7 +122,7 @@ def test_what_cannot_be_is_refused_in_a_line(pool, tmp_path, line, said, unbuffe
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
-def test_results_are_kept_though_nobody_reads_what_is_said_of_them(pool, tmp_path):
+def test_results_are_kept_though_nobody_reads_what_is_reported_of_them(pool, tmp_path):
     refused(
         shell("handpicked select pool.jsonl --size 5 --measure chars -o out --json > /dev/full", tmp_path),
         "is complete",

@@ -48,7 +48,6 @@ def test_a_kto_tag_of_numbers(tmp_path):
         ("pool.jsonl", "prompt,response\na,b\n", "looks like CSV"),
         ("pool.csv", '[{"prompt":"a","response":"b"}]', "looks like JSON"),
         ("pool.jsonl", json.dumps('{"prompt": "a"}') + "\n", "jq -c fromjson"),
-        ("pool.jsonl", '{"item": {"prompt": "a", "response": "b"}}\n' * 2, "lies in the field 'item'"),
     ],
 )
 def test_what_to_do_is_said(tmp_path, name, text, says):

@@ -8,6 +8,8 @@ from handpicked.data import read
 from handpicked.errors import PoolError
 
 ASK, TELL = {"role": "user", "content": "Tallest tree?"}, {"role": "assistant", "content": "Hyperion."}
+GEMINI = {"role": "user", "parts": [{"text": "Tallest tree?"}]}
+GEMINI_SAYS = {"role": "model", "parts": [{"text": "Hyperion."}]}
 CHOICES = [{"index": 0, "message": TELL, "finish_reason": "stop"}]
 
 
@@ -31,6 +33,17 @@ def pool_of(tmp_path, *rows):
         {"prompt": "Tallest tree?", "choices": [{"index": 0, "text": "Hyperion."}]},
         {"custom_id": "7", "body": {"messages": [ASK, TELL]}},
         {"input": {"messages": [ASK]}, "preferred_output": [TELL], "non_preferred_output": [ASK]},
+        {"request": {"contents": [GEMINI]}, "response": {"candidates": [{"content": GEMINI_SAYS}]}},
+        {"modelInput": {"messages": [ASK]}, "modelOutput": TELL},
+        {"request": {"messages": [ASK]}, "response": {"type": "message", **TELL}},
+        {"input": {"messages": [ASK]}, "output": TELL},
+        {"input": json.dumps({"messages": [ASK]}), "output": json.dumps(TELL)},
+        {"inputs": {"messages": [ASK]}, "outputs": {"message": TELL}},
+        {"inputs": {"question": "Tallest tree?"}, "outputs": {"answer": "Hyperion."}},
+        {"inputs": {"text": "Tallest tree?"}, "output": "Hyperion."},
+        {"input": {"question": "Tallest tree?"}, "expectedOutput": {"answer": "Hyperion."}},
+        {"input": "Tallest tree?", "output": [{"type": "message", **TELL}]},
+        {"request": {"input": "Tallest tree?"}, "response": {"output": [{"type": "message", **TELL}]}},
         {"messages": [ASK], "completion": "Hyperion."},
         {"messages": [ASK], "response": TELL},
         {
@@ -63,6 +76,53 @@ def test_tools_of_a_request_are_kept(tmp_path):
     row = {"request": {"messages": [ASK], "tools": tools}, "response": {"choices": CHOICES}}
     (example,) = pool_of(tmp_path, row).examples()
     assert json.loads(example.messages[0].tools) == tools
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"request": {"messages": [ASK], "system": "Be brief."}, "response": {"choices": CHOICES}},
+        {"input": "Tallest tree?", "instructions": "Be brief.", "output": [{"type": "message", **TELL}]},
+        {
+            "request": {"contents": [GEMINI], "systemInstruction": {"parts": [{"text": "Be brief."}]}},
+            "response": {"candidates": [{"content": GEMINI_SAYS}]},
+        },
+    ],
+)
+def test_the_system_text_of_a_request_is_kept(tmp_path, row):
+    (example,) = pool_of(tmp_path, row).examples()
+    assert [(turn.role, turn.content) for turn in example.messages] == [
+        ("system", "Be brief."), ("user", "Tallest tree?"), ("assistant", "Hyperion."),
+    ]  # fmt: skip
+
+
+def test_the_items_of_a_response_are_its_turns(tmp_path):
+    items = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "A redwood."}]},
+        {"type": "function_call", "call_id": "c", "name": "look_up", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "115 m"},
+        {"type": "message", **TELL},
+    ]
+    pool = pool_of(tmp_path, {"input": "Tallest tree?", "output": items})
+    (example,) = pool.examples()
+    _, call, result, answer = example.messages
+    assert (call.reasoning, call.calls[0].name) == ("A redwood.", "look_up")
+    assert (result.content, answer.content) == ("115 m", "Hyperion.")
+    assert not list(pool.unread())
+
+
+def test_of_two_kinds_of_inputs_in_one_export_both_are_read(tmp_path):
+    rows = [
+        {"id": 1, "input": {"messages": [ASK]}, "output": TELL},
+        {"id": 2, "input": [ASK], "output": TELL},
+    ]
+    assert [example.response for example in pool_of(tmp_path, *rows).examples()] == ["Hyperion."] * 2
+
+
+def test_requests_without_their_answers_are_refused_in_words(tmp_path):
+    rows = [{"custom_id": str(n), "body": {"messages": [ASK]}} for n in range(2)]
+    with pytest.raises(PoolError, match="what was asked, and no answer"):
+        pool_of(tmp_path, *rows)
 
 
 def test_several_choices_and_failed_requests_are_rejected(tmp_path):

@@ -176,6 +176,6 @@ def test_a_templated_text_keeps_thoughts_calls_and_results():
 
 
 def test_rows_of_single_turns_say_what_to_do(tmp_path):
-    row = {"message_id": "1", "parent_id": None, "message_tree_id": "t", "text": "q", "role": "prompter"}
-    with pytest.raises(PoolError, match=r"each row is one turn.*the rows of one 'message_tree_id'"):
+    row = {"id": "1", "session_id": "t", "text": "q", "role": "prompter"}
+    with pytest.raises(PoolError, match=r"each row is one turn.*the rows of one 'session_id'"):
         example_of(tmp_path, row)

@@ -127,7 +127,7 @@ def test_029_of_100_rows_is_29_in_both(tmp_path):
     assert counted(experiment) == {"longest": 29, "random": 57} == selected(experiment, tmp_path / "run")
 
 
-def test_every_arm_that_asks_for_too_many_rows_is_told_by_the_dry_run(tmp_path):
+def test_every_arm_that_asks_for_too_many_rows_is_reported_by_the_dry_run(tmp_path):
     arms = {
         "longest": {"by": "longest", "size": 50},
         "random": {"by": "random", "size": 41},
@@ -137,9 +137,9 @@ def test_every_arm_that_asks_for_too_many_rows_is_told_by_the_dry_run(tmp_path):
     experiment = experiment_of(write_rows(tmp_path / "pool.jsonl", 40), 4, arms)
     with selectable(lineup(experiment)) as pools, pytest.raises(ConfigError) as error:
         arm_rows(lineup(experiment), pools, {None: 36})
-    told = error.value.mistakes
-    assert len(told) == 3 and "arm 'longest': size: 50 rows" in told[0] and "arm 'random'" in told[1]
-    assert "matches the 36 rows of arm 'fine'" in told[2]
+    found = error.value.mistakes
+    assert len(found) == 3 and "arm 'longest': size: 50 rows" in found[0] and "arm 'random'" in found[1]
+    assert "matches the 36 rows of arm 'fine'" in found[2]
 
 
 @pytest.mark.models

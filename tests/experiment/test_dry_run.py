@@ -97,18 +97,18 @@ def smallest(tmp_path):
     return file
 
 
-def test_steps_and_learning_rates_are_told_with_their_origin(smallest):
+def test_steps_and_learning_rates_are_reported_with_their_origin(smallest):
     planned = plan(smallest)
-    told = {
+    found = {
         arm.name: (arm.steps, arm.warmup_steps, arm.learning_rate, arm.rate_origin, arm.rate_sum)
         for arm in planned.arms
         if arm.by != "none"
     }
-    assert told["longest"] == (1, 0, 2e-4, "default for lora", 2e-4)
+    assert found["longest"] == (1, 0, 2e-4, "default for lora", 2e-4)
     # 36 rows, three passes of one row a step: ten steps warm up, from 0 to 9 tenths of the peak
-    assert told["shortest"][:4] == (108, 10, 2e-5, "default for full")
-    assert told["shortest"][4] == pytest.approx(2e-5 * (98 + 4.5))
-    assert told["random-s1"] == told["random-s2"] == (2, 0, 1e-3, "as set", pytest.approx(1.5e-3))
+    assert found["shortest"][:4] == (108, 10, 2e-5, "default for full")
+    assert found["shortest"][4] == pytest.approx(2e-5 * (98 + 4.5))
+    assert found["random-s1"] == found["random-s2"] == (2, 0, 1e-3, "as set", pytest.approx(1.5e-3))
     text = text_of(planned)
     assert "peak lr 0.0002 (default for lora): longest" in text
     assert "peak lr 0.001 (as set): random-s1, random-s2" in text
@@ -161,8 +161,18 @@ def test_an_arm_that_asks_for_no_row_is_a_mistake(smallest):
         plan(smallest, [f"arms.random={nothing}"])
 
 
+def test_a_budget_that_the_first_drawn_row_exceeds_is_a_mistake_as_in_training(smallest):
+    """The shortest row would fit, but the row that training draws first does not."""
+    with pytest.raises(
+        ConfigError, match=r"line 6: arm 'longest': train\.budget_tokens = 60 does not hold even"
+    ) as error:
+        plan(smallest, ["train.budget_tokens=60"])
+    assert "the first that is drawn has" in str(error.value)
+
+
 def test_a_budget_below_an_average_row_is_warned_of(smallest):
-    warned = {arm.name: arm.warnings for arm in plan(smallest, ["train.budget_tokens=60"]).arms}
+    settings = ["train.budget_tokens=27", "model.name=some/llama-7b"]  # its template is not here to encode by
+    warned = {arm.name: arm.warnings for arm in plan(smallest, settings).arms}
     assert any("may hold none of its rows" in one for one in warned["longest"]), warned
 
 

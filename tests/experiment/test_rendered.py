@@ -90,6 +90,7 @@ def test_a_template_that_the_tokenizer_names_can_be_chosen_and_an_unknown_one_is
 def test_prompts_that_any_arms_template_refuses_are_left_out_for_all_and_written_down(folder):
     from handpicked.errors import PoolError
     from handpicked.experiment import stages
+    from handpicked.experiment.evaluation_prompts import evaluation_prompts
     from handpicked.experiment.file import load
     from handpicked.experiment.job import Job
     from handpicked.experiment.lineup import lineup
@@ -99,7 +100,7 @@ def test_prompts_that_any_arms_template_refuses_are_left_out_for_all_and_written
     said: list[str] = []
     with open_run(folder / "run", said.append) as store:
         job = Job(store, lineup(load(write(folder))), SILENT)
-        asked = stages.prompts(job, stages.pools(job))
+        asked = evaluation_prompts(job, stages.pools(job))
         assert all(prompt.messages[0].role == "user" for prompt in asked)
         rejected = (folder / "run" / "prompts-rejected.jsonl").read_text().splitlines()
         assert len(rejected) + len(asked) == 4 and rejected, "two from the file, two held out"
@@ -111,4 +112,4 @@ def test_prompts_that_any_arms_template_refuses_are_left_out_for_all_and_written
         )
         (folder / "prompts.jsonl").write_text(chat(("system", "Be brief."), ("user", "How?")))
         with pytest.raises(PoolError, match="Every evaluation prompt is refused"):
-            stages.prompts(job, stages.pools(job))
+            evaluation_prompts(job, stages.pools(job))

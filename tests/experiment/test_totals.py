@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import handpicked as hp
 from handpicked import experiment
+from handpicked.experiment import speeds
 from handpicked.experiment.dry_run import plan
 from handpicked.experiment.dry_run_text import text_of
+from handpicked.experiment.speeds import CpuSpeed
+from handpicked.scorers.model.embedding import Embedding
 
 pytest.importorskip("transformers", reason="needs the train extra")
 
@@ -21,6 +25,7 @@ FACTOR = 1.5
 SHORT = 5.0
 """Seconds below which a stage is not compared: starting it takes as long."""
 PARTS = {
+    "scoring": "score",
     "training": "train",
     "reference loss": "reference loss",
     "answers": "generate",
@@ -29,23 +34,29 @@ PARTS = {
 """Parts of the plan, and the stages of a run that they estimate."""
 
 
-def planned_again(recorded, folder):
-    """The dry run of a recorded experiment, with the files that it names beside it."""
+def planned_again(recorded, folder, monkeypatch):
+    """The dry run of a recorded experiment, with the files that it names beside it, on the machine that it
+    ran on.
+    """
     for data in SHIPPED.glob("*.jsonl"):
         shutil.copy(data, folder)
     (folder / "e.yaml").write_text(recorded["experiment"])
+    speed = CpuSpeed(speeds.REACHED * recorded["products"], recorded["bytes"])
+    monkeypatch.setattr(speeds, "measured_cpu", lambda devices: speed)
     return plan(folder / "e.yaml")
 
 
 @pytest.mark.models
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
-def test_the_time_is_within_a_factor_of_what_the_run_took(file, tmp_path):
+def test_the_time_is_within_a_factor_of_what_the_run_took(file, tmp_path, monkeypatch):
     recorded = json.loads(file.read_text())
-    planned = planned_again(recorded, tmp_path)
+    planned = planned_again(recorded, tmp_path, monkeypatch)
     took = sum(recorded["seconds"].values())
     assert took / FACTOR < 3600 * planned.hours < took * FACTOR
     hours = {part.name: part.hours for part in planned.parts}
     for part, stage in PARTS.items():
+        if part not in hours:
+            continue
         spent = recorded["seconds"][stage]
         if spent < SHORT and 3600 * hours[part] < SHORT:
             continue
@@ -54,11 +65,11 @@ def test_the_time_is_within_a_factor_of_what_the_run_took(file, tmp_path):
 
 @pytest.mark.models
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
-def test_rows_steps_and_tokens_are_those_of_the_run(file, tmp_path):
+def test_rows_steps_and_tokens_are_those_of_the_run(file, tmp_path, monkeypatch):
     recorded = json.loads(file.read_text())
     if recorded.get("python") != platform.python_version():
         pytest.skip("the documentation of another Python, so another pool, or a run without these counts")
-    for arm in planned_again(recorded, tmp_path).arms:
+    for arm in planned_again(recorded, tmp_path, monkeypatch).arms:
         if arm.by == "none":
             continue
         run = recorded["trained"][arm.name]
@@ -121,7 +132,57 @@ def test_what_is_not_known_makes_the_sum_unknown(paid):
         without_prices
     )
     unknown = plan(paid, ["model.name=some/model"])
-    assert unknown.hours is None and "time unknown: the size of a model is" in text_of(unknown)
+    assert unknown.hours is None
+    assert "In all: at least " in text_of(unknown)
+    assert "(the time of training, reference loss, answers is unknown)" in text_of(unknown)
+
+
+SCORED = """\
+name: scored
+pool: {{path: {pool}}}
+model: {{name: some/llama-7b}}
+arms:
+  base: {{by: none}}
+  spread: {{by: kmeans, size: 10}}
+  central: {{by: k-center, size: 10}}
+  rated:
+    by: llm-rating
+    size: 10
+    score: {{model: m, base_url: "http://127.0.0.1:9/v1", price_in: 0, price_out: 1000, concurrency: 4}}
+evaluate: {{prompts: [{{name: asks, path: {prompts}}}]}}
+"""
+
+
+@pytest.fixture
+def scored(paid):
+    file = paid.with_name("scored.yaml")
+    prompts = paid.with_name("prompts.jsonl")
+    prompts.write_text('{"prompt": "Ask."}\n')
+    file.write_text(SCORED.format(pool=paid.with_name("pool.jsonl"), prompts=prompts))
+    return file
+
+
+def scoring_of(planned):
+    (found,) = [part for part in planned.parts if part.name == "scoring"]
+    return found
+
+
+def test_scoring_by_models_is_in_the_sums_once_for_all_arms_that_share_it(scored):
+    planned = plan(scored)
+    part = scoring_of(planned)
+    embedded = Embedding().estimate(hp.read(scored.with_name("pool.jsonl")), None)
+    assert part.hours == pytest.approx((embedded.seconds + 40 * 4 / 4) / 3600)
+    assert part.usd > 0 and planned.at_most_usd == pytest.approx(part.usd)
+    assert [one["scorer"] for one in planned.scored] == ["embedding", "embedding", "llm-rating"]
+    alone = plan(scored, only=["central"])
+    assert scoring_of(alone).hours == pytest.approx(embedded.seconds / 3600) and scoring_of(alone).usd == 0
+    assert [part.name for part in plan(scored, until="select").parts] == ["scoring"]
+
+
+def test_scoring_takes_an_unknown_time_on_a_machine_that_is_not_here(scored):
+    planned = plan(scored, assume="8xH100")
+    assert scoring_of(planned).hours is None and planned.hours is None
+    assert "(the time of scoring is unknown)" in text_of(planned)
 
 
 @pytest.mark.data

@@ -142,9 +142,9 @@ def test_a_run_that_is_stopped_leaves_no_process_and_goes_on(experiment, tmp_pat
         lambda: len(list(out.glob(".work/model/*/checkpoints/checkpoint-*/trainer_state.json"))) > 1, stopped
     )
     stopped.send_signal(number)
-    _, told = stopped.communicate(timeout=60)
+    _, output = stopped.communicate(timeout=60)
     assert stopped.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     until = time.monotonic() + 20
     while trained_by(out) and time.monotonic() < until:
         time.sleep(0.05)

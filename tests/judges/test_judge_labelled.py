@@ -88,13 +88,16 @@ def test_a_judge_that_says_what_people_say_agrees_fully_and_one_that_likes_the_l
 
 def llmbar(label, first, second, **fields):
     """A row of LLMBar's stored results; a winner is the number of an answer in both orders."""
-    told = {"swap = False": {"winner": first, "completion": ["x", "stop"]}, "swap = True": {"winner": second}}
+    found = {
+        "swap = False": {"winner": first, "completion": ["x", "stop"]},
+        "swap = True": {"winner": second},
+    }
     return {
         "input": "q",
         "output_1": "a",
         "output_2": "b",
         "label": label,
-        "results": [{"prompt": ""}, told],
+        "results": [{"prompt": ""}, found],
         **fields,
     }
 
@@ -114,7 +117,7 @@ def test_llmbars_stored_verdicts_are_held_against_its_labels_with_no_call(tmp_pa
     assert judge.health.unparsed_reasons == {"the stored winner is None": 1}
 
 
-def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own(tmp_path):
+def test_pandalms_verdicts_may_be_next_to_the_labels_or_in_a_file_of_their_own(tmp_path):
     labels = [
         {
             "idx": i,
@@ -126,14 +129,14 @@ def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own
         }
         for i, vote in enumerate([1, 2, 0, 1])
     ]
-    told = [
+    found = [
         {"idx": i, "gpt_result": value, "gpt_reason": "why"}
         for i, value in enumerate(["1", "1", "Tie", "garbage"])
     ]
     (tmp_path / "labels.json").write_text(json.dumps(labels))
-    (tmp_path / "told.json").write_text(json.dumps(told[::-1]))
-    (tmp_path / "both.json").write_text(json.dumps([a | b for a, b in zip(labels, told, strict=True)]))
-    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "told.json").results.judges
+    (tmp_path / "verdicts.json").write_text(json.dumps(found[::-1]))
+    (tmp_path / "both.json").write_text(json.dumps([a | b for a, b in zip(labels, found, strict=True)]))
+    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "verdicts.json").results.judges
     together = calibrate(tmp_path / "both.json", [], tmp_path / "out").results.judges
     assert apart == together
     (judge,) = apart

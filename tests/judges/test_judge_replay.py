@@ -321,7 +321,7 @@ def test_a_failed_game_does_not_count_where_the_pair_was_judged_again(tmp_path):
         {"g1_winner": "error", "g2_winner": "tie"},
     )
     for name, order in (("a", (good, failed)), ("b", (failed, good))):
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **told}) for told in order))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **result}) for result in order))
         found = replay(tmp_path / f"{name}.jsonl")
         assert [v.strict for v in found.verdicts] == ["win"]
         assert "1 failed reviews left out" in found.notes[0]
@@ -340,7 +340,7 @@ def test_arena_hard_shows_the_baseline_first_and_then_the_model(tmp_path):
     assert [r.order for r in found[0].reviews] == ["ba", "ab"]
 
 
-def test_experts_preferences_of_lfqa_are_told_from_one_side(tmp_path):
+def test_experts_preferences_of_lfqa_are_reported_from_one_side(tmp_path):
     rows = [
         {
             "question": f"q{i}", "answer_a": "a", "answer_b": "b", "answer_a_type": one, "answer_b_type": other,

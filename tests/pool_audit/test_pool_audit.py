@@ -48,7 +48,7 @@ def test_lengths_of_each_part(found):
     assert found.measure.name == "words" and not found.measure.tokenizer
 
 
-def test_copies_are_told_with_their_files(found):
+def test_copies_are_reported_with_their_files(found):
     exact, near, prompt = found.copies
     across = (FilePair("second.jsonl", "first.jsonl", 1),)
     assert [(one.kind, one.rows, one.across, one.files) for one in found.copies] == [

@@ -100,16 +100,16 @@ def test_out_holds_the_subset_the_scores_the_rejected_and_the_manifest(tmp_path)
     rejected = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
     assert [one["row"] for one in rejected] == [50, 101]
 
-    told = manifest(tmp_path / "out")
-    assert told["counts"] == {
+    found = manifest(tmp_path / "out")
+    assert found["counts"] == {
         "pool": 102,
         "kept": 10,
         "rejected": 2,
         "dropped": {"not among the 10 longest": 90},
     }
-    assert told["settings"]["measure"] == "words"
-    assert told["command"] == ["handpicked", "select"]
-    for name, digest in told["outputs"].items():
+    assert found["settings"]["measure"] == "words"
+    assert found["command"] == ["handpicked", "select"]
+    for name, digest in found["outputs"].items():
         assert len(digest) == 64 and (tmp_path / "out" / name).exists()
 
 
@@ -183,7 +183,7 @@ def test_length_matched_copies_the_lengths_of_another_subset(tmp_path):
         ({"by": "longest", "size": 1, "guards": ("decontaminate",)}, "name the files of evaluation prompts"),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_and_nothing_is_written(tmp_path, chosen, message):
+def test_mistakes_are_reported_and_nothing_is_written(tmp_path, chosen, message):
     with pytest.raises(ConfigError, match=message):
         pick(MemoryPool([*rows_of(4), None]), settings(**chosen), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -321,8 +321,12 @@ def test_the_audit_counts_what_guards_would_drop_even_when_they_are_off(tmp_path
 def test_truncation_counts_at_the_boundary():
     from handpicked.selection.audit import _cut
 
-    told = _cut([(5, 5), (6, 5), (25, 5)], Truncation(max_length=12, overhead=2))
-    assert (told["cut_and_lose_end_of_text"], told["lose_whole_response"], told["tokens_lost"]) == (2, 1, 21)
+    found = _cut([(5, 5), (6, 5), (25, 5)], Truncation(max_length=12, overhead=2))
+    assert (found["cut_and_lose_end_of_text"], found["lose_whole_response"], found["tokens_lost"]) == (
+        2,
+        1,
+        21,
+    )
 
 
 def test_the_same_settings_give_the_same_bytes(tmp_path):
@@ -430,7 +434,7 @@ def hashes_of_files(out):
 
 
 def test_a_full_disk_is_one_clear_error_and_no_partial_subset(tmp_path, pool_file):
-    # A limit on the size of a file stands in for a full disk where none can be mounted: the write fails in
+    # A limit on the size of a file replaces a full disk where none can be mounted: the write fails in
     # the middle.
     limit = "import resource, sys, os; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); os.execv(sys.argv[1], sys.argv[1:])"
     done = subprocess.run(

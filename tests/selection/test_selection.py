@@ -143,7 +143,7 @@ def test_rows_that_differ_in_their_fields_keep_them_all():
     assert subset.to_arrow().to_pylist() == [rows[0] | {"x": None}, rows[1]]
 
 
-def test_rows_that_fit_no_table_are_told_and_stay_in_the_list():
+def test_rows_that_fit_no_table_are_reported_and_stay_in_the_list():
     rows = [{"prompt": "a", "response": "b", "x": value} for value in (1, "two", [3])]
     subset = hp.select(rows, "full")
     assert subset.to_list() == rows and len(subset.to_pandas()) == 3

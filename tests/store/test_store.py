@@ -180,7 +180,7 @@ def test_half_done_work_of_other_settings_is_not_resumed(tmp_path):
         run.stage("answers/x", check, inputs={}, settings={"a": 2}, versions=V)
 
 
-def test_a_second_run_in_one_folder_is_told_and_stops(tmp_path):
+def test_a_second_run_in_one_folder_is_reported_and_stops(tmp_path):
     with (
         store.open_run(tmp_path / "r"),
         pytest.raises(StoreError, match=rf"in use by process {os.getpid()}"),

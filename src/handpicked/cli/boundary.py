@@ -32,7 +32,7 @@ def main() -> None:
     code = _command()
     if code == INTERRUPTED:  # Typer makes this of Ctrl-C
         _end_at_once()
-    gc.freeze()  # what is left goes with the process: looking through it once more takes a third of a second
+    gc.freeze()  # what is left goes with the process: looking through it again takes a third of a second
     sys.exit(code or 0)
 
 

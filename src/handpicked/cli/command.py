@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 from handpicked.cli.terminal import say
 
 PANELS: Mapping[str, tuple[str, ...]] = {
-    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "data", "limit", "references"),
+    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "encoding", "data", "limit", "references"),
     "Choice of rows": (
         "by", "size", "fraction", "tokens", "measure", "part", "tokenizer", "seed", "guard", "prompts", "scores",
     ),
@@ -23,8 +23,8 @@ PANELS: Mapping[str, tuple[str, ...]] = {
         "base_url", "key_env", "concurrency", "max_cost", "price_in", "price_out", "batch", "batch_write", "force",
     ),
     "Stored reviews and labels": ("replay", "reversed_", "a", "b", "calibrate"),
-    "Where it runs": ("runner", "address", "devices", "keep_versions", "dry_run"),
-    "Results": ("out", "format", "container", "export", "push_to_hub", "compare_measures", "as_json"),
+    "Where it runs": ("runner", "address", "devices", "memory", "keep_versions", "dry_run"),
+    "Results": ("out", "format", "container", "export", "train", "push_to_hub", "compare_measures", "as_json"),
 }  # fmt: skip
 """The groups of options, the same in every command; what is in none of them comes first."""
 
@@ -43,7 +43,7 @@ class Command(TyperCommand):
         panel_of = {name: panel for panel, names in PANELS.items() for name in names}
         for parameter in self.params:
             if parameter.param_type_name == "option" and parameter.name is not None:
-                parameter.rich_help_panel = panel_of.get(parameter.name)  # type: ignore[attr-defined]
+                parameter.rich_help_panel = parameter.rich_help_panel or panel_of.get(parameter.name)  # type: ignore[attr-defined]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments with every old flag replaced by its new name."""

@@ -126,19 +126,15 @@ def run_until(
 
     ``launch`` is that of every arm, instead of the file's.
     """
-    from handpicked.experiment.run import run as run_experiment
+    from handpicked.experiment.run import run_stages
     from handpicked.experiment.start import checked
+    from handpicked.selection.execution import Execution
+    from handpicked.workers import Workers
 
     experiment = checked(file, overrides or [], devices=devices, launch=launch)
     with bars() as progress:
-        return run_experiment(
-            experiment,
-            out,
-            until=until,
-            only=arms,
-            progress=progress,
-            say=say,
-            command=" ".join(sys.argv[1:]),
-            keep_versions=keep_versions,
-            devices=devices,
+        execution = Execution(
+            Workers(devices=devices), keep_versions=keep_versions, say=say, progress=progress
         )
+        command = " ".join(sys.argv[1:])
+        return run_stages(experiment, out, execution, until=until, only=arms, command=command)

@@ -102,7 +102,7 @@ def refused(error: OSError) -> str | None:
     """
     said = error.strerror or str(error)
     if error.filename is None and _was_printing(error):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain again at its end
         return f"standard output could not take everything ({said}). What was written to files is complete."
     if error.errno is None or error.filename is None:
         return None

@@ -12,11 +12,11 @@ from typing import Literal
 
 import pyarrow as pa
 
+from handpicked.data.cells import BadRow
 from handpicked.data.formats import RowFormat, texts, thought_and_answer_of
 from handpicked.data.large import text_column
 from handpicked.data.raw import Damage, Raw, excerpt
 from handpicked.data.turn_columns import tool_turns, turn_roles
-from handpicked.data.turns import BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id
 

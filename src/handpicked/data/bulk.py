@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, TURNS, Reading, column_type
+from handpicked.data.cells import BLANK
 from handpicked.data.formats import NO_INPUT, Pairs
 from handpicked.data.large import text_column
 from handpicked.data.raw import Raw
 from handpicked.data.turn_columns import pair_roles, pair_tool_turns
-from handpicked.data.turns import BLANK
 from handpicked.records.response_parts import MARKED, thought_and_answer
 
 

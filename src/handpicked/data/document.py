@@ -3,6 +3,9 @@
     {"version": 1, "data": [{row}, ...]}      the answer of an API, {"rows": [{"row_idx": 0, "row": {row}}, ...]}
     {"prompt": [...], "response": [...]}      columns; also {"prompt": {"0": ..., "1": ...}, ...}, as pandas writes them
     {"q1": {row}, "q2": {row}}                rows by id, which becomes their field ``id`` where they have none
+    {"c1": [{turn}, {turn}], "c2": [...]}     conversations by id: their turns become the field ``messages``
+    {"data": [{"title": "...", "paragraphs": [{"context": "...", "qas": [{question}]}]}]}    SQuAD: a row a question
+    {"Definition": "...", "Instances": [...]} a task and its instances (Natural Instructions), each of which gets it
 
 Such a value must be parsed whole, so it may have no more bytes than a row.
 """
@@ -14,6 +17,7 @@ from typing import IO, Any
 
 from handpicked.data.lines import CHUNK, json_row
 from handpicked.data.raw import Damage, Raw
+from handpicked.data.turns import is_turn
 from handpicked.errors import PoolError
 
 LISTS = (
@@ -29,6 +33,9 @@ LISTS = (
     "entries",
     "results",
 )
+TASKS = ("Definition", "definition", "instruction")
+"""Fields that hold the task of the instances beside them."""
+QUESTIONS = "the questions about its paragraphs"
 COLUMNS = "its fields read as columns"
 BY_ID = "its values, by their names"
 MOST_KEYS = 200
@@ -66,14 +73,15 @@ def shapes(value: object) -> dict[str, list[Any]]:
     """The lists of rows that a value may be understood as, the likeliest first, each by the words for it."""
     if not isinstance(value, Mapping) or not value:
         return {}
-    found = {COLUMNS: _by_columns(value), BY_ID: _by_id(value)}
+    found = {QUESTIONS: _questions(value), COLUMNS: _by_columns(value), BY_ID: _by_id(value)}
     lists = [
         name
         for name, part in value.items()
         if isinstance(part, list) and part and isinstance(part[0], Mapping)
     ]
-    for name in sorted(lists, key=lambda name: name not in LISTS):
-        found[f"its list '{name}'"] = _unwrapped(value[name])
+    task = next((text for name in TASKS if (text := _text(value.get(name)))), None)
+    for name in sorted(lists, key=lambda name: name.lower() not in LISTS):
+        found[f"its list '{name}'"] = _of_task(_unwrapped(value[name]), task)
     return {shape: part for shape, part in found.items() if part}
 
 
@@ -81,6 +89,33 @@ def _unwrapped(found: list[object]) -> list[object]:
     """The rows of a list; where each lies in a field ``row``, as the hub's viewer gives them, that field."""
     inner = [row.get("row") if isinstance(row, Mapping) else None for row in found]
     return inner if all(isinstance(row, Mapping) for row in inner) else found
+
+
+def _questions(value: Mapping[str, object]) -> list[object]:
+    """The questions of SQuAD's files, each with its paragraph."""
+    return [
+        {"context": part.get("context"), **one}
+        for article in _objects(value.get("data"))
+        for part in _objects(article.get("paragraphs"))
+        for one in _objects(part.get("qas"))
+    ]
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _of_task(rows: list[object], task: str | None) -> list[object]:
+    """The instances of a task, each with its text."""
+    instances = task is not None and all(isinstance(row, Mapping) and "input" in row for row in rows)
+    return [{"instruction": task, **row} for row in rows if isinstance(row, Mapping)] if instances else rows
+
+
+def _text(value: object) -> str | None:
+    """A text, which may be the only one of a list."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, str) else None
 
 
 def _by_columns(value: Mapping[str, object]) -> list[object] | None:
@@ -113,8 +148,15 @@ def _column(part: object) -> Mapping[object, object] | None:
 
 
 def _by_id(value: Mapping[str, object]) -> list[object] | None:
-    """Rows of an object whose values are rows. Its keys become their ``id``."""
-    rows = {key: row for key, row in value.items() if isinstance(row, Mapping) and row}
-    if len(rows) < len(value):
+    """Rows of an object whose values are rows that share a field, or the turns of a conversation each. Its keys
+    become their ``id``.
+    """
+    rows = {key: {"messages": row} if _are_turns(row) else row for key, row in value.items()}
+    objects = {key: row for key, row in rows.items() if isinstance(row, Mapping) and row}
+    if len(objects) < len(value) or not set.intersection(*(set(row) for row in objects.values())):
         return None
-    return [row if "id" in row else {"id": key, **row} for key, row in rows.items()]
+    return [row if "id" in row else {"id": key, **row} for key, row in objects.items()]
+
+
+def _are_turns(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(is_turn, value))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from handpicked.data.cells import Row, absent
+from handpicked.data.blocks import text_of_blocks
+from handpicked.data.cells import BLANK, BadRow, Row, absent, kind_name, literal
 from handpicked.data.formats import RowFormat
-from handpicked.data.turns import BLANK, BadRow, kind_name, literal, read_turn, text_of_blocks
+from handpicked.data.turns import read_turn
 from handpicked.records import Message, ToolCall
 
 UNSAID = ("model_editable_context", "user_editable_context", "reasoning_recap")

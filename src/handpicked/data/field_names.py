@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handpicked.data.turns import REASONING
+from handpicked.data.blocks import REASONING
 
 CHATS = (
     "messages", "conversations", "conversation", "contents", "dialogue", "dialog", "data", "chosen", "chat",
-    "turns", "chat_messages",
+    "turns", "chat_messages", "chat_history", "trajectory", "transcript",
 )  # fmt: skip
-OF_OBJECTS = ("chat", "turns", "chat_messages")
+OF_OBJECTS = ("chat", "turns", "chat_messages", "chat_history", "trajectory", "transcript")
 """Those that are conversations only as lists of turns, and where there is no prompt and response beside them
 (MT-Bench's turns are texts of questions).
 """
-PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
+PROMPTS = (
+    "instruction", "instructions", "prompt", "user_prompt", "question", "query", "user_query", "problem", "input",
+    "user_input", "input_text",
+)  # fmt: skip
 RESPONSES = ("output", "response", "completion", "attempt", "solution", "answer", "chosen")
 """A worked solution comes before the bare answer that it ends in."""
+FURTHER_RESPONSES = (
+    "generated_solution", "canonical_solution", "generation", "best_answer", "long_answer", "correct_answer",
+    "model_response", "assistant_response", "model_output", "output_text", "expected_output", "expectedoutput", "expected",
+    "ideal", "reply",
+)  # fmt: skip
+"""Less usual ones, which are a response only beside a prompt that is a field of its own."""
+PREFERENCES = (
+    ("chosen", "rejected"),
+    ("chosen_response", "rejected_response"),
+    ("accepted", "rejected"),
+    ("preferred", "dispreferred"),
+    ("better", "worse"),
+    ("win", "lose"),
+)
+"""The fields of the better and the worse answer; but for the first, a response only together."""
 PAIRS = (
     ("inputs", "targets"),
     ("input", "target"),
@@ -25,12 +43,27 @@ PAIRS = (
     ("human", "gpt"),
     ("human", "bot"),
     ("q", "a"),
+    ("message_1", "message_2"),
+    ("user_message", "assistant_message"),
+    ("document", "summary"),
+    ("article", "summary"),
+    ("article", "highlights"),
+    ("dialogue", "summary"),
+    ("text", "summary"),
+    ("text", "code"),
+    ("nl", "code"),
+    ("post", "reply"),
+    ("context", "response"),
+    ("src", "tgt"),
 )
 """Fields that are a prompt and a response only together."""
 SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction")
 TOOLS = ("tools", "functions")
 LABELS = ("label", "kto_tag")
-THOUGHTS = (*REASONING, "complex_cot", "thinking_trajectories")
+THOUGHTS = (
+    *REASONING, "complex_cot", "thinking_trajectories", "cot", "chain_of_thought", "think", "thinking_content",
+    "reasoning_trace",
+)  # fmt: skip
 FLAGS = ("on", "off", "true", "false", "yes", "no")
 """What a field says that tells whether a model was to think (Nemotron), and holds no thought."""
 SEVERAL = (
@@ -70,9 +103,15 @@ CONVERSATION_IDS = (
     "dialogue_id",
     "dialog_id",
 )
-INPUTS = {"instruction": ("input", "context"), "question": ("context",)}
+INPUTS = {
+    "instruction": ("input", "context"),
+    "instructions": ("input", "context"),
+    "question": ("context", "passage", "support"),
+}
 
 
 def by_name(fields: Sequence[str]) -> dict[str, str]:
-    """The fields by their names in lower case, without spaces or a byte-order mark around them."""
-    return {field.strip(" \t\ufeff").lower(): field for field in reversed(fields)}
+    """The fields by their names in lower case, without spaces or a byte-order mark around them, and with
+    underscores for the spaces in them.
+    """
+    return {field.strip(" \t\ufeff").lower().replace(" ", "_"): field for field in reversed(fields)}

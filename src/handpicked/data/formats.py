@@ -10,24 +10,26 @@ it cannot. What a row says beside its turns is in ``Beside``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from handpicked.data import templated
-from handpicked.data.cells import Row, absent, known, number, parsed_turns, text_of
-from handpicked.data.turns import (
+from handpicked.data.blocks import text_of_blocks
+from handpicked.data.calls import tools_in
+from handpicked.data.cells import (
     BLANK,
     BadRow,
-    is_turn,
+    Row,
+    absent,
     kind_name,
-    listed_turns,
-    read_turn,
-    round_of,
-    text_of_blocks,
-    tools_in,
-    turns_of,
+    known,
+    number,
+    parsed_turns,
+    text_in,
+    text_of,
     zipped,
 )
+from handpicked.data.turns import is_turn, listed_turns, read_turn, round_of, turns_of, unread_fields
 from handpicked.records import Message, Turns, prompt_text
 
 NO_INPUT = ("nan", "NaN", "<noinput>")
@@ -134,9 +136,19 @@ class RowFormat(ABC):
         """The value of a ``derived`` column."""
         return self.beside.value(row, column)
 
+    @property
+    def has_response_field(self) -> bool:
+        """Whether the response has a field of its own, beside which its thought may have one."""
+        return False
+
     @abstractmethod
     def messages(self, row: Row) -> list[Message]:
         """The row's turns, in order. Raises BadRow saying why it cannot be read."""
+
+    def unread(self, row: Row) -> Iterator[str]:
+        """The fields inside of those that are read which hold something and are not understood."""
+        for name in self.required:
+            yield from (f"{name}[].{field}" for field in unread_fields(row.get(name)))
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,10 @@ class Pairs(RowFormat):
     @property
     def required(self) -> tuple[str, ...]:
         return (self.prompt, self.response)
+
+    @property
+    def has_response_field(self) -> bool:
+        return True
 
     def messages(self, row: Row) -> list[Message]:
         """The row's turns, in order: system, history, prompt with its input after a blank line, response."""
@@ -189,7 +205,8 @@ class Pairs(RowFormat):
     def _prompt_turns(self, question: object, row: Row) -> list[Message]:
         if isinstance(question, list):
             return turns_of(question, self.prompt)
-        text = text_of(question, self.prompt, row)
+        asked = text_in(question) if isinstance(question, Mapping) else None
+        text = text_of(question, self.prompt, row) if asked is None else asked
         further = text_of(row.get(self.input), self.input, row) if self.input is not None else ""
         if further in NO_INPUT:
             further = ""
@@ -224,6 +241,10 @@ class Chat(RowFormat):
     @property
     def required(self) -> tuple[str, ...]:
         return (self.turns,)
+
+    @property
+    def has_response_field(self) -> bool:
+        return self.answer is not None
 
     def messages(self, row: Row) -> list[Message]:
         """The row's turns, in order."""

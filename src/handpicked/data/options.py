@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from handpicked.data.cells import Row, known, number, text_of
+from handpicked.data.cells import BLANK, BadRow, Row, known, literal, number, text_of
 from handpicked.data.field_names import PROMPTS, RESPONSES, by_name
 from handpicked.data.formats import RowFormat, instruction_turn
-from handpicked.data.turns import BLANK, BadRow, literal
 from handpicked.records import Message
 
 QUESTIONS = (

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from handpicked.data import paths as where_from
+from handpicked.data.cells import BLANK, BadRow
 from handpicked.data.formats import Chat, instruction_turn
 from handpicked.data.rows import file_rows
-from handpicked.data.turns import BLANK, BadRow
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 

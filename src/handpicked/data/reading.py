@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from handpicked.data import arrowtypes, columnar, document, objects, spool, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Place, Reading, kind_of
+from handpicked.data.cells import literal
 from handpicked.data.container import Container, sniff
 from handpicked.data.encoding import known_encoding
 from handpicked.data.field_names import PROMPTS
@@ -21,7 +22,6 @@ from handpicked.data.found import Found
 from handpicked.data.pool import File, FilePool
 from handpicked.data.raw import MAX_ROW, Damage, Raw
 from handpicked.data.recognise import recognise
-from handpicked.data.turns import literal
 from handpicked.errors import PoolError
 from handpicked.records import Pool, Turns
 from handpicked.store import writing
@@ -224,10 +224,11 @@ def _recognised(
     path: Path,
     format: str | RowFormat | None,
     map: Mapping[str, str] | None,
+    within: bool = True,
 ) -> tuple[RowFormat, str]:
     if isinstance(format, RowFormat):
         return format, "as the pool that it came from"
-    return recognise(sample, spool.given_name(path), format, map)
+    return recognise(sample, spool.given_name(path), format, map, within)
 
 
 def _document_shape(
@@ -235,19 +236,20 @@ def _document_shape(
 ) -> str | None:
     """Where the only object of a file holds its rows, or ``None`` where it is a row itself.
 
-    Raises PoolError where it is neither, about the likeliest place.
+    Raises PoolError where it is neither: about the row of a file of JSON lines, else about the likeliest place.
     """
     found = document.shapes(row)
     mistakes: list[PoolError] = []
     likely = {**found, "": [row]} if document.COLUMNS in found else {"": [row], **found}
-    for shape, rows in likely.items():
+    for shape, rows in [*likely.items(), ("", [row])]:
+        sample = [one for one in rows[:SAMPLE] if isinstance(one, dict)]
         try:
-            _recognised([one for one in rows[:SAMPLE] if isinstance(one, dict)], path, format, map)
+            _recognised(sample, path, format, map, within=len(mistakes) == len(likely))
         except PoolError as error:
             mistakes.append(PoolError(f"{error} (Looked for in {shape}.)") if shape else error)
         else:
             return shape or None
-    raise mistakes[min(1, len(mistakes) - 1)]
+    raise mistakes[-1] if path.suffix in (".jsonl", ".ndjson") else mistakes[min(1, len(likely) - 1)]
 
 
 def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Sequence[Mapping[str, object]]:

@@ -6,26 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from handpicked.data import templated
-from handpicked.data.cells import Row, absent, known, number, text_of
-from handpicked.data.field_names import INPUTS, PROMPTS, SEVERAL, VERDICTS
-from handpicked.data.formats import Pairs, RowFormat
-from handpicked.data.turns import (
+from handpicked.data.calls import calls_in
+from handpicked.data.cells import (
     BadRow,
-    calls_in,
-    is_turn,
+    Row,
+    absent,
     kind_name,
+    known,
     literal,
-    read_turn,
-    round_of,
-    turns_of,
+    number,
+    text_in,
+    text_of,
     zipped,
 )
+from handpicked.data.field_names import INPUTS, PROMPTS, SEVERAL, VERDICTS
+from handpicked.data.formats import Pairs, RowFormat
+from handpicked.data.turns import is_turn, read_turn, round_of, turns_of
 from handpicked.records import Message
 
-HIGHER = ("overall_score", "score", "rating", "reward", "fine-grained_score")
+HIGHER = ("overall_score", "score", "rating", "reward", "fine-grained_score", "pm_score", "upvotes")
 """The fields of one of several answers that rate it, higher for a better one."""
-TEXTS = ("response", "answer", "text", "content", "completion", "output", "value")
-"""The fields of one of several answers that hold its text."""
 Listed = Sequence[object]
 
 
@@ -98,7 +98,7 @@ class Answers(RowFormat):
         filled = [one for one in listed if known(one) is not None]
         if not filled:
             raise BadRow(f"field '{self.answers}' is an empty list")
-        if any(one != filled[0] for one in filled[1:]) and len({_text(one) for one in filled}) > 1:
+        if any(one != filled[0] for one in filled[1:]) and len({text_in(one) for one in filled}) > 1:
             raise undecided(self.answers, len(filled))
         return self._said(filled[0])
 
@@ -107,7 +107,7 @@ class Answers(RowFormat):
             return turns_of(answer, self.answers)
         if is_turn(answer):
             return read_turn(answer, self.answers, 0)
-        text = _text(answer)
+        text = text_in(answer)
         if text is None:
             raise BadRow(f"an answer in '{self.answers}' is {kind_name(answer)} without a text")
         return [Message("assistant", text)]
@@ -125,7 +125,7 @@ class Answers(RowFormat):
         return [
             (rating, one)
             for one in listed
-            if isinstance(one, Mapping) and _text(one) is not None and (rating := _rating(one)) is not None
+            if isinstance(one, Mapping) and text_in(one) is not None and (rating := _rating(one)) is not None
         ]
 
 
@@ -142,12 +142,14 @@ def listed_answers(value: object) -> list[object] | None:
     if isinstance(value, str):
         value = literal(value)
     if isinstance(value, Mapping):
-        value = zipped(value)
+        value = [value] if text_in(value) is not None else zipped(value)
     return value if isinstance(value, list) else None
 
 
 def several(pairs: Pairs, rows: Sequence[Row], fields: Sequence[str]) -> RowFormat:
-    """``pairs``, or where its response field lists texts the format of several answers."""
+    """``pairs``, or where its response field lists texts, or is an object with a text, the format of several
+    answers.
+    """
     if not any(_texts(row.get(pairs.response)) for row in rows):
         return pairs
     ratings = _ratings(rows, pairs.response, fields)
@@ -160,7 +162,7 @@ def rated(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] |
     for answers in SEVERAL if prompt is not None else ():
         for row in rows:
             one = next(iter(listed_answers(row.get(answers)) or ()), None)
-            if not isinstance(one, Mapping) or "role" in one or _text(one) is None:
+            if not isinstance(one, Mapping) or "role" in one or text_in(one) is None:
                 continue
             rating = next((name for name in (*HIGHER, "rank") if name in one), None)
             if rating is not None:
@@ -191,7 +193,7 @@ def _input(prompt: str, fields: Sequence[str]) -> str | None:
 def _answer_like(value: object) -> bool:
     listed = listed_answers(value)
     return bool(listed) and all(
-        isinstance(one, str) or is_turn(one) or _text(one) is not None or bool(calls_in(one))
+        isinstance(one, str) or is_turn(one) or text_in(one) is not None or bool(calls_in(one))
         for one in listed or ()
         if one is not None
     )
@@ -199,12 +201,14 @@ def _answer_like(value: object) -> bool:
 
 def _texts(value: object) -> bool:
     """Whether a value lists answers, and is no list of turns; a text that looks like a list (code) is one answer."""
+    if isinstance(value, Mapping):
+        return text_in(value) is not None and not is_turn(value) and round_of(value) is None
     return isinstance(value, list) and bool(value) and all(one is None or _alone(one) for one in value)
 
 
 def _alone(one: object) -> bool:
     if isinstance(one, Mapping):
-        return not is_turn(one) and round_of(one) is None and _text(one) is not None and "type" not in one
+        return not is_turn(one) and round_of(one) is None and text_in(one) is not None and "type" not in one
     return isinstance(one, str)
 
 
@@ -222,14 +226,6 @@ def _ratings(rows: Sequence[Row], answers: str, fields: Sequence[str]) -> str | 
         if found and all(isinstance(one, bool) or number(one) is not None for one in found):
             return name
     return None
-
-
-def _text(answer: object) -> str | None:
-    if isinstance(answer, str):
-        return answer
-    if not isinstance(answer, Mapping):
-        return None
-    return next((text for name in TEXTS if isinstance(text := answer.get(name), str)), None)
 
 
 def _rating(answer: Mapping[str, object]) -> float | None:

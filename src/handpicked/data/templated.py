@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from handpicked.data.turns import BLANK, ROLES, turns_of
+from handpicked.data.cells import BLANK
+from handpicked.data.turns import ROLES, turns_of
 from handpicked.records import Message
 
 

@@ -16,7 +16,7 @@ from handpicked.data import copies
 from handpicked.data.batch import Reading
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.text import TextShard
-from handpicked.data.turns import READ, unread_fields
+from handpicked.data.turns import READ
 from handpicked.records import Unread
 
 SAMPLE = 1000
@@ -68,13 +68,7 @@ def _rows(rows: Iterable[object], reading: Reading) -> Counter[str]:
     understood = known(reading)
     names = {name for keys in set(map(tuple, objects)) for name in keys if name not in understood}
     counts = Counter({name: sum(row.get(name) not in EMPTY for row in objects) for name in names})
-    listed = [
-        name
-        for name in reading.format.required
-        if any(type(row.get(name)) is list for row in objects[:SAMPLE])
-    ]
-    for name in listed:
-        counts.update(f"{name}[].{field}" for row in objects for field in unread_fields(row.get(name)))
+    counts.update(name for row in objects for name in reading.format.unread(row))
     return counts
 
 

@@ -17,7 +17,7 @@ from handpicked.train.fit import Fit, fit
 from handpicked.workers.machine import GIB, Machine
 
 TOO_LARGE = 20 * GIB
-"""Bytes of a training beyond which a CPU is too slow to be worth a start, as in the dry run."""
+"""Bytes of a training beyond which a CPU is too slow to start it, as in the dry run."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.experiment.job import read_pool, reread, selected, selection_settings, split
 from handpicked.experiment.lineup import Lineup
 from handpicked.records import Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.selection.guards import windows
 from handpicked.selection.kept_scores import Content, check_enough, rows_to_score
 from handpicked.selection.memory import check_memory
@@ -63,11 +64,22 @@ def _without_held_out(settings: PoolSettings, folder: Path) -> Pool:
 
 
 @dataclass(frozen=True)
+class ArmScoring:
+    """What a scorer by a model takes for an arm. Arms that need the same scores have the same ``work``, which is
+    done once.
+    """
+
+    scorer: str
+    work: str
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
 class ArmRows:
-    """How many rows an arm selects, and in a sentence for each scorer by a model what scoring takes."""
+    """How many rows an arm selects, and what each of its scorers by a model takes."""
 
     rows: int
-    scoring: Mapping[str, str]
+    scoring: tuple[ArmScoring, ...] = ()
 
 
 def arm_rows(
@@ -114,7 +126,7 @@ class _Counting:
         self.experiment, self.pools, self.readable = experiment, pools, readable
         self.passed: dict[object, int | None] = {}
         self.tokenizers: dict[ModelSettings, str | None] = {}
-        self.takes: dict[object, str] = {}
+        self.forecasts: dict[str, Forecast] = {}
         self.contents: dict[str | None, Content] = {}
 
     def arm(self, name: str, arm: ArmSettings) -> ArmRows:
@@ -131,7 +143,7 @@ class _Counting:
         rows = plan.wanted(self.readable[arm.pool], self.passed[key])
         if plan.size != 0 and plan.pool.rows and not rows:
             raise ConfigError("no row would be kept. Change the size, the guards or the pool.")
-        return ArmRows(rows, self._scoring(arm, plan) if plan.scorers else {})
+        return ArmRows(rows, self._scoring(arm, plan) if plan.scorers else ())
 
     def _plan(self, name: str, arm: ArmSettings) -> SelectionPlan:
         """The arm's selection. Where its model, or the arm that it matches, is not there yet,
@@ -163,7 +175,7 @@ class _Counting:
                 self.tokenizers[model] = None  # missing_parts names it; the embedded one counts
         return settings.model_copy(update={"tokenizer": settings.tokenizer or self.tokenizers[model]})
 
-    def _scoring(self, arm: ArmSettings, plan: SelectionPlan) -> dict[str, str]:
+    def _scoring(self, arm: ArmSettings, plan: SelectionPlan) -> tuple[ArmScoring, ...]:
         """What each scorer by a model takes for the rows that it will be given.
 
         Raises:
@@ -175,13 +187,14 @@ class _Counting:
         names = [scorer.name for scorer in plan.scorers]
         check_enough(names, plan.score, chosen, chosen.wanted(plan.size, plan.fraction))
         check_memory(plan, chosen.count)
-        found = {}
+        found = []
         for scorer in plan.scorers:
-            key = (arm.pool, chosen.identity, json.dumps(result_settings(scorer)), scorer.name)
-            if key not in self.takes:
+            work = json.dumps([arm.pool, chosen.identity, scorer.name, result_settings(scorer)])
+            if work not in self.forecasts:
                 try:
-                    self.takes[key] = scorer.estimate(plan.pool, chosen.rows)
+                    self.forecasts[work] = scorer.estimate(plan.pool, chosen.rows)
                 except HandpickedError as error:
-                    self.takes[key] = f"{chosen.count:,} rows; nothing more can be said here: {error}"
-            found[scorer.name] = self.takes[key]
-        return found
+                    said = f"{chosen.count:,} rows; nothing more can be said here: {error}"
+                    self.forecasts[work] = Forecast(said, usd=None)
+            found.append(ArmScoring(scorer.name, work, self.forecasts[work]))
+        return tuple(found)

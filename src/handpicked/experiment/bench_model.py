@@ -22,7 +22,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.report.bench_page import render_bench
 from handpicked.report.tables import benchmark_rows_table
 from handpicked.results.benchmarks import benchmark_table
-from handpicked.results.schema import BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkRow
 from handpicked.store import digest, open_run, write_json, write_text
 from handpicked.workers import THIS_MACHINE, Workers
 

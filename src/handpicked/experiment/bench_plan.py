@@ -8,7 +8,7 @@ from dataclasses import asdict
 from handpicked.bench import planned
 from handpicked.config import BenchSettings, ModelSettings
 from handpicked.errors import ConfigError, HandpickedError
-from handpicked.experiment import speeds
+from handpicked.experiment.speeds import Hardware, forward_hours, guess_size, machine_for
 from handpicked.progress import duration
 from handpicked.records import Json
 from handpicked.train.estimate import model_size
@@ -25,8 +25,9 @@ def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None)
             "Which benchmarks? Give --benchmark, once for each; 'handpicked methods' lists them."
         )
     weights = None if model is None else _weights(model)
+    speed = Hardware.of(machine_for()).speed
     return [
-        {**asdict(one), "hours": None if one.tokens is None else speeds.forward_hours(one.tokens, [weights])}
+        {**asdict(one), "hours": None if one.tokens is None else forward_hours(one.tokens, [weights], speed)}
         for one in planned(names, settings)
     ]
 
@@ -50,5 +51,5 @@ def _weights(name: str) -> int | None:
     try:
         return model_size(ModelSettings(name=name)).weights
     except (HandpickedError, ImportError):
-        guessed = speeds.guess_size(name)
+        guessed = guess_size(name)
         return None if guessed is None else guessed.weights

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from handpicked.bench import planned
 from handpicked.config import Experiment, ModelSettings
 from handpicked.endpoint.cost import price
-from handpicked.errors import HandpickedError, MissingPart
-from handpicked.experiment import speeds as estimate
-from handpicked.experiment.arm_rows import arm_rows, selectable
+from handpicked.errors import HandpickedError
+from handpicked.experiment.arm_rows import ArmScoring, arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.encoded_rows import encoded_costs, encoded_lengths
 from handpicked.experiment.file import load
@@ -29,6 +28,7 @@ from handpicked.experiment.planned_arm import (
     row_costs,
 )
 from handpicked.experiment.rendered import Rendered, rendered, templates
+from handpicked.experiment.speeds import Hardware, Speed, forward_hours, guess_size, machine_for, speed_for
 from handpicked.experiment.totals import (
     Part,
     Sizes,
@@ -43,8 +43,7 @@ from handpicked.experiment.untouched import refused
 from handpicked.judges import load_judge
 from handpicked.records import Json, Pool
 from handpicked.train.estimate import model_size
-from handpicked.workers.devices import parse_devices
-from handpicked.workers.machine import CPU, Machine, assumed, this_machine
+from handpicked.workers.machine import Machine
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
@@ -111,76 +110,97 @@ def plan(
     Raises ConfigError for mistakes in the file, as a run would, and for every arm whose training could not
     move a weight; what this machine lacks is listed instead.
     """
-    machine = _machine(devices, assume)
+    machine = machine_for(devices, assume)
     experiment = load(file, overrides, also=lambda read: [*mistakes(read), *launch_mistakes(read, machine)])
-    missing: list[str] = []
+    hardware, missing = Hardware.of(machine), list[str]()
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
     members = members_of(expanded, only)
     with selectable(expanded) as opened:
         pools = {name: row_costs(pool) for name, pool in opened.items()}
         selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
-        rows = {name: one.rows for name, one in selected.items()}
+        rows = {name: selected[name].rows if name in selected else 0 for name in members}
         known = templates(expanded, _absent(experiment, sizes))
-        likely = _likely(expanded, {name: rows.get(name, 0) for name in members}, opened, pools, known)
+        likely = _likely(expanded, rows, opened, pools, known)
     arms = tuple(
-        _arm(expanded, name, rows.get(name, 0), likely.get(name), pools, sizes, machine) for name in members
+        _arm(expanded, name, rows[name], likely.get(name), pools, sizes, hardware) for name in members
     )
     if found := refused(expanded, arms):
         load(file, overrides, also=lambda _: found)
     held_out = {name: held_out_texts(expanded.pool(name), costs) for name, costs in pools.items()}
-    evaluation = {**_evaluation(expanded, held_out), "benchmarks": _benchmarks(expanded, sizes, machine.gpu)}
-    missing += missing_parts(experiment)
-    if _needs_gpu(arms) and not machine.gpu:
-        most = max(arm.memory_gib or 0 for arm in arms)
-        missing.append(f"There is no GPU here; training needs one with some {most:.0f} GiB.")
-    rates = f"training at {estimate.GPU_FLOPS / 1e12:.0f} TFLOP/s on a GPU, {estimate.CPU_FLOPS / 1e9:.0f} GFLOP/s without"
-    assumed = [
-        rates,
-        "rows, steps and tokens without ~ are counted as training counts them; those with ~ are estimated",
-    ]
-    models = [
-        {"of": name, "name": settings.name, "weights": size.weights if (size := sizes[name][0]) else None}
-        for name, settings in _bases(experiment).items()
-    ]
-    shapes = dict.fromkeys(stated for size, stated in sizes.values() if size is not None)
-    assumed += [f"the model's shape: {stated}" for stated in shapes]
-    listed = [
+    evaluation = {
+        **_evaluation(expanded, held_out),
+        "benchmarks": _benchmarks(expanded, sizes, hardware.speed),
+    }
+    missing += [*missing_parts(experiment), *_missing_gpu(arms, machine)]
+    rewritten = [_refinement(expanded, name, rows[name], pools) for name in members]
+    refined = tuple(part for part in rewritten if part is not None)
+    scoring = {name: selected[name].scoring for name in members if name in selected}
+    forecasts = {one.work: one.forecast for each in scoring.values() for one in each}
+    weights = {name: None if size is None else size.weights for name, (size, _) in sizes.items()}
+    models_of = {name: weights[expanded.experiment.arms[name].model or ""] for name in members}
+    planned_sizes = Sizes(models_of, evaluation["texts"], hardware)
+    work = parts(expanded, arms, evaluation, refined, [*forecasts.values()], planned_sizes, until)
+    listed, models = _pools(expanded, pools), _models(experiment, weights)
+    return DryRun(
+        name=experiment.name,
+        pool=listed[0],
+        model=models[0],
+        arms=arms,
+        evaluation=evaluation,
+        missing=tuple(dict.fromkeys(missing)),
+        assumed=_assumed(sizes, hardware.speed),
+        pools=tuple(listed[1:]),
+        models=tuple(models[1:]),
+        refined=refined,
+        scored=_scored(scoring),
+        rendered=rendered(expanded, _absent(experiment, sizes)),
+        parts=work,
+        hours=total_hours(work),
+        at_most_usd=total_usd(work),
+        machine=machine.name,
+        devices=len(machine.devices),
+    )
+
+
+def _pools(expanded: Lineup, pools: Mapping[str | None, Costs]) -> list[Json]:
+    return [
         {"of": name or "", "path": expanded.pool(name).path, "rows": len(costs)}
         for name, costs in pools.items()
     ]
-    rewritten = [_refinement(expanded, name, rows.get(name, 0), pools) for name in members]
-    refined = tuple(part for part in rewritten if part is not None)
-    scored = tuple(
-        {"arm": name, "scorer": scorer, "takes": takes}
-        for name, one in selected.items()
-        if name in members
-        for scorer, takes in one.scoring.items()
+
+
+def _models(experiment: Experiment, weights: Mapping[str, int | None]) -> list[Json]:
+    return [
+        {"of": name, "name": settings.name, "weights": weights[name]}
+        for name, settings in _bases(experiment).items()
+    ]
+
+
+def _scored(scoring: Mapping[str, Sequence[ArmScoring]]) -> tuple[Json, ...]:
+    return tuple(
+        {"arm": name, "scorer": one.scorer, "takes": one.forecast.sentence}
+        for name, each in scoring.items()
+        for one in each
     )
-    weights = {name: None if size is None else size.weights for name, (size, _) in sizes.items()}
-    models_of = {name: weights[expanded.experiment.arms[name].model or ""] for name in members}
-    work = parts(
-        expanded, arms, evaluation, refined, Sizes(models_of, evaluation["texts"], machine.gpu), until
-    )
-    return DryRun(
-        experiment.name,
-        listed[0],
-        models[0],
-        arms,
-        evaluation,
-        tuple(dict.fromkeys(missing)),
-        tuple(assumed),
-        tuple(listed[1:]),
-        tuple(models[1:]),
-        refined,
-        scored,
-        rendered(expanded, _absent(experiment, sizes)),
-        work,
-        total_hours(work),
-        total_usd(work),
-        machine.name,
-        len(machine.devices),
-    )
+
+
+def _assumed(sizes: Mapping[str, tuple[ModelSize | None, str]], speed: Speed) -> tuple[str, ...]:
+    """What the estimates rest on."""
+    known = [(size, stated) for size, stated in sizes.values() if size is not None]
+    said = [
+        *(speed_for(size.weights, speed).says for size, _ in known),
+        "rows, steps and tokens without ~ are counted as training counts them; those with ~ are estimated",
+        *(f"the model's shape: {stated}" for _, stated in known),
+    ]
+    return tuple(dict.fromkeys(said))
+
+
+def _missing_gpu(arms: Sequence[PlannedArm], machine: Machine) -> list[str]:
+    most = max((arm.memory_gib or 0 for arm in arms), default=0)
+    if machine.gpu or most <= CPU_GIB:
+        return []
+    return [f"There is no GPU here; training needs one with some {most:.0f} GiB."]
 
 
 def _bases(experiment: Experiment) -> dict[str, ModelSettings]:
@@ -201,7 +221,7 @@ def _size(settings: ModelSettings, missing: list[str]) -> tuple[ModelSize | None
         pass  # missing_parts names it
     except HandpickedError as error:
         missing.append(str(error))
-    return estimate.guess_size(settings.name), "guessed from the size in its name"
+    return guess_size(settings.name), "guessed from the size in its name"
 
 
 def _likely(
@@ -242,7 +262,7 @@ def _arm(
     likely: LikelyRows | None,
     pools: Mapping[str | None, Costs],
     sizes: Mapping[str, tuple[ModelSize | None, str]],
-    machine: Machine,
+    hardware: Hardware,
 ) -> PlannedArm:
     arm = expanded.experiment.arms[name]
     costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
@@ -250,7 +270,7 @@ def _arm(
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
     longest = max((response + prompt for response, prompt in costs), default=None)
-    return planned_arm(name, arm, rows, likely, settings, size, longest, machine)
+    return planned_arm(name, arm, rows, likely, settings, size, longest, hardware)
 
 
 def _refinement(expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]) -> Json | None:
@@ -269,8 +289,8 @@ def _refinement(expanded: Lineup, name: str, rows: int, pools: Mapping[str | Non
     }
 
 
-def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
-    """Prompts, comparisons, and the judge's calls with their cost; ``reckoned`` are the held-out rows of each
+def _evaluation(expanded: Lineup, held_out: Mapping[str | None, Texts]) -> Json:
+    """Prompts, comparisons, and the judge's calls with their cost; ``held_out`` are the held-out rows of each
     pool.
     """
     experiment = expanded.experiment
@@ -280,9 +300,9 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
     texts = Texts()
     for prompts in evaluate.prompts:
         if prompts.path is None:
-            held_out = expanded.pool(prompts.pool).hold_out
-            sets[prompts.name] = min(held_out, prompts.limit or held_out)
-            texts += reckoned[prompts.pool].of(sets[prompts.name])
+            rows = expanded.pool(prompts.pool).hold_out
+            sets[prompts.name] = min(rows, prompts.limit or rows)
+            texts += held_out[prompts.pool].of(sets[prompts.name])
             continue
         listed = read_test_set(prompts)[: prompts.limit]
         sets[prompts.name] = len(listed)
@@ -290,7 +310,7 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
         texts += texts_of(listed, prompts.references)
     count = sum(sets.values())
     arms = len(experiment.arms)
-    pairs = len(expanded.meetings())
+    pairs = len(expanded.comparisons())
     judges = []
     for settings in evaluate.judges:
         judge = load_judge(settings.name)
@@ -306,7 +326,9 @@ def _evaluation(expanded: Lineup, reckoned: Mapping[str | None, Texts]) -> Json:
     return {"prompts": sets, "comparisons": pairs, "answers": arms * count, "judges": judges, "texts": texts}
 
 
-def _benchmarks(expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], gpu: bool) -> list[Json]:
+def _benchmarks(
+    expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, str]], speed: Speed
+) -> list[Json]:
     """Documents of each benchmark; its requests, tokens and hours on all arms together."""
     evaluate = expanded.experiment.evaluate
     bases = [sizes[arm.model or ""][0] for arm in expanded.experiment.arms.values()]
@@ -322,20 +344,6 @@ def _benchmarks(expanded: Lineup, sizes: Mapping[str, tuple[ModelSize | None, st
         }
         if one.requests is not None and one.tokens is not None:
             entry |= {"requests": one.requests * len(bases), "tokens": one.tokens * len(bases)}
-            entry["hours"] = estimate.forward_hours(one.tokens, weights, gpu)
+            entry["hours"] = forward_hours(one.tokens, weights, speed)
         found.append(entry)
     return found
-
-
-def _needs_gpu(arms: Sequence[PlannedArm]) -> bool:
-    return any((arm.memory_gib or 0) > CPU_GIB for arm in arms)
-
-
-def _machine(devices: str, assume: str | None) -> Machine:
-    """The machine to plan for; a CPU where torch, which is needed to find GPUs, is missing."""
-    if assume is not None:
-        return assumed(assume)
-    try:
-        return this_machine(parse_devices(devices))
-    except MissingPart:
-        return CPU

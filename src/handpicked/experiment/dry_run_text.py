@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from handpicked.experiment.dry_run import DryRun
 from handpicked.experiment.planned_arm import PlannedArm
+from handpicked.experiment.totals import known_hours
 from handpicked.pages.table import Table, table, text
 from handpicked.progress import duration
 
@@ -137,16 +138,16 @@ def _work_lines(planned: DryRun) -> list[str]:
     """Each part of the work with its time and money, and the sums."""
     rows = [[part.name, part.assumed, _time(part.hours), _money(part.usd)] for part in planned.parts]
     lines = text(table("Work", ["Part", "If", "Time", "Cost at most"], rows, 2), width=150).split("\n")
-    but = ", and the scoring above" if planned.scored else ""
-    hours = (
-        "time unknown: the size of a model is" if planned.hours is None else f"some {_time(planned.hours)}"
-    )
+    known, unknown = known_hours(planned.parts)
+    hours = f"some {_time(known)}"
+    if unknown:
+        hours = f"at least {_time(known)} (the time of {', '.join(unknown)} is unknown)"
     usd = (
         "cost unknown: give price_in and price_out"
         if planned.at_most_usd is None
         else _money(planned.at_most_usd)
     )
-    return [*lines, f"In all: {hours}{but}; {usd}"]
+    return [*lines, f"In all: {hours}; {usd}"]
 
 
 def _money(usd: float | None) -> str:

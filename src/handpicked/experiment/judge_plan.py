@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handpicked.config import JudgeSettings
-from handpicked.endpoint.cost import Expense
+from handpicked.endpoint.cost import REPLY_SECONDS, Expense
 from handpicked.endpoint.cost import estimate as expense_of
 from handpicked.endpoint.request import key_of
 from handpicked.errors import ConfigError, HandpickedError
-from handpicked.experiment import speeds
 from handpicked.judges import judge_label, load_judge, runs_here
 from handpicked.judges.ask import all_requests
 from handpicked.models.served.mistakes import endpoint_mistakes, missing_server
@@ -21,7 +20,7 @@ from handpicked.records import Pair
 class PlannedJudge:
     """One judge: how many pairs it can judge, what it sends at most, and what is missing for it here.
 
-    ``hours`` are reckoned from ``speeds``, ``None`` for a model on this machine; dollars are ``None`` without
+    ``hours`` are estimated from ``REPLY_SECONDS``, ``None`` for a model on this machine; dollars are ``None`` without
     prices.
     """
 
@@ -71,7 +70,7 @@ def _planned(pairs: Sequence[Pair], referenced: int, settings: JudgeSettings) ->
     label = judge_label(folder, settings)
     if runs_here(settings) or settings.server is not None:
         return PlannedJudge(label, len(requests) // 2, None, None, missing_server(settings))
-    hours = len(requests) * speeds.REPLY_SECONDS / settings.concurrency / 3600
+    hours = len(requests) * REPLY_SECONDS / settings.concurrency / 3600
     return PlannedJudge(label, len(requests) // 2, expense_of(requests, settings), hours, _missing(settings))
 
 
@@ -95,6 +94,6 @@ def _line(one: PlannedJudge) -> str:
             f"{one.expense.requests:,} requests, both orders of {one.pairs:,} pairs; some "
             f"{one.expense.prompt_tokens:,} prompt tokens and at most "
             f"{one.expense.reply_tokens:,} reply tokens; "
-            f"{cost}; some {max(1, round(minutes)):,} min at {speeds.REPLY_SECONDS:g} s a reply"
+            f"{cost}; some {max(1, round(minutes)):,} min at {REPLY_SECONDS:g} s a reply"
         )
     return f"judge {one.judge}: {takes}" + (f". Missing: {one.missing}" if one.missing else "")

@@ -12,6 +12,7 @@ from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
 from handpicked.errors import TrainingError
 from handpicked.experiment import speeds as estimate
 from handpicked.experiment.lineup import Lineup
+from handpicked.experiment.speeds import A_GPU, Hardware
 from handpicked.records import Pool
 from handpicked.selection.guards import windows
 from handpicked.tokens.tokenizer import load_counter
@@ -20,14 +21,10 @@ from handpicked.train.estimate import estimate as estimate_training
 from handpicked.train.fit import fit
 from handpicked.train.plan import plan
 from handpicked.train.schedule import schedule, still
-from handpicked.workers.devices import Device
-from handpicked.workers.machine import Machine
 
 if TYPE_CHECKING:
     from handpicked.train.estimate import ModelSize
 
-A_GPU = Machine((Device("cuda"),), None, "a GPU")
-"""The machine to plan for where a model is too large for this CPU."""
 Costs = list[tuple[int, int]]
 """(response tokens, prompt tokens) of every row of a pool."""
 
@@ -42,7 +39,8 @@ class PlannedArm:
     ``steps``, of which ``warmup_steps`` warm up: no weight moves much further. ``shortest_row`` are the
     tokens of the shortest row that it may have. It is started by ``launch`` as ``ranks`` processes, a device
     each, of which each takes ``memory_gib``; ``fits`` is None where the devices' memory is unknown, and
-    ``advice`` says what would fit. ``warnings`` are what makes the result hard to believe.
+    ``advice`` says what would fit. ``refusal`` is why training would refuse these rows, ``warnings`` are what
+    makes the result hard to believe.
     """
 
     name: str
@@ -63,6 +61,7 @@ class PlannedArm:
     ranks: int = 1
     fits: bool | None = None
     advice: str = ""
+    refusal: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -134,30 +133,29 @@ def planned_arm(
     settings: TrainSettings,
     size: ModelSize | None,
     longest_row: int | None,
-    machine: Machine,
+    hardware: Hardware,
 ) -> PlannedArm:
     """The plan of an arm of ``rows`` rows like ``likely``; without memory and time where the
     model's ``size`` is unknown.
 
-    ``longest_row``: tokens of the longest row of its pool, which memory is reckoned by.
+    ``longest_row``: tokens of the longest row of its pool, which decides the memory.
     """
     found = _stepped(_placed(PlannedArm(name, arm.by, rows), likely, settings), likely, settings)
     if size is None:
         return found
-    return _weighed(found, likely.mean, longest_row, settings, size, machine)
+    return _weighed(found, likely.mean, longest_row, settings, size, hardware)
 
 
 def _placed(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> PlannedArm:
     """The arm with the rows that it is trained on, their tokens and optimizer steps: from the training's own
     plan where its rows are known.
     """
-    unfilled: tuple[str, ...] = ()
     if likely.exact:
         try:
             found = plan(likely.lengths, settings, settings.seed)
-            return replace(arm, exact=True, trained_rows=found.rows, tokens=found.tokens, steps=found.steps)
         except TrainingError as error:
-            unfilled = (f"{arm.name}: {error}",)
+            return replace(arm, refusal=str(error))
+        return replace(arm, exact=True, trained_rows=found.rows, tokens=found.tokens, steps=found.steps)
     places = places_of(arm.rows, likely.mean, settings)
     return replace(
         arm,
@@ -165,7 +163,6 @@ def _placed(arm: PlannedArm, likely: LikelyRows, settings: TrainSettings) -> Pla
         trained_rows=min(arm.rows, places),
         tokens=round(places * likely.mean),
         steps=steps_of(places, settings),
-        warnings=unfilled,
     )
 
 
@@ -202,11 +199,12 @@ def _weighed(
     longest_row: int | None,
     settings: TrainSettings,
     size: ModelSize,
-    machine: Machine,
+    hardware: Hardware,
 ) -> PlannedArm:
     """The arm with its start, memory and time on a model of that size."""
-    if not machine.gpu and estimate.on_gpu(size.weights, gpu=False):
-        machine = A_GPU
+    if not hardware.machine.gpu and size.weights > estimate.ON_CPU:
+        hardware = A_GPU
+    machine = hardware.machine
     work = Work(arm.rows, tokens_per_row, longest_row, size)
     start = fit(settings, machine, work)
     found = estimate_training(
@@ -217,7 +215,7 @@ def _weighed(
         sharded=start.kind == "fsdp",
     )
     seconds = estimate.train_seconds(
-        size, settings, arm.tokens, arm.steps, ranks=start.ranks, gpu=machine.gpu
+        size, settings, arm.tokens, arm.steps, ranks=start.ranks, speed=hardware.speed
     )
     return replace(
         arm,
@@ -240,5 +238,7 @@ def stays_untouched(arm: PlannedArm, settings: TrainSettings) -> str | None:
             f"shortest has at least {arm.shortest_row:,} "
             "tokens, so nothing would be trained. Raise it, or lower train.max_length."
         )
+    if arm.refusal:
+        return arm.refusal
     rates = schedule(arm.steps, settings)
     return None if rates.moves else still(rates)

@@ -12,8 +12,7 @@ from handpicked.errors import MissingPart, Refused
 from handpicked.experiment.job import read_pool, read_test_set
 from handpicked.experiment.lineup import Lineup
 from handpicked.models.encode import response_turns
-from handpicked.models.load import load_tokenizer
-from handpicked.models.template import THOUGHT_END, load_template
+from handpicked.models.template import THOUGHT_END, model_template
 from handpicked.records import Prompt
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def templates(lineup: Lineup, absent: Collection[str] = ()) -> dict[tuple[str, s
         model, name = lineup.model(member), lineup.train(member).template
         if (model.name, name) not in found and model.name not in missing:
             try:
-                found[model.name, name] = load_template(name, load_tokenizer(model))
+                found[model.name, name] = model_template(name, model)
             except (MissingPart, ImportError):
                 missing.add(model.name)  # missing_parts names it
     return found
@@ -149,7 +148,7 @@ def _on_prompts(template: Template, model: str, of: str, prompts: Sequence[Promp
 
 
 def _test_sets(lineup: Lineup) -> Iterator[tuple[str, list[Prompt]]]:
-    """The test sets that lie in files. A held-out part is of a pool, whose rows are
+    """The test sets that are in files. A held-out part is of a pool, whose rows are
     rendered with their prompts.
     """
     for settings in lineup.experiment.evaluate.prompts:

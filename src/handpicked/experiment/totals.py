@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handpicked.config import PoolSettings, ReferenceSettings
+from handpicked.endpoint.cost import REPLY_SECONDS
 from handpicked.experiment import speeds
 from handpicked.experiment.lineup import Lineup
 from handpicked.experiment.planned_arm import Costs, PlannedArm
 from handpicked.experiment.references import references
+from handpicked.experiment.speeds import Hardware
 from handpicked.records import Json, Prompt
+from handpicked.scorers.forecast import Forecast
+from handpicked.workers.machine import Machine
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
@@ -76,13 +80,13 @@ def held_out_texts(settings: PoolSettings, costs: Costs) -> Texts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the estimates are computed from: the weights of every arm's model (None: unknown), and the
-    prompts.
+    """What the estimates are computed from: the weights of every arm's model (None: unknown), the prompts, and
+    the hardware.
     """
 
     weights: Mapping[str, int | None]
     texts: Texts
-    gpu: bool
+    hardware: Hardware
 
 
 def parts(
@@ -90,15 +94,21 @@ def parts(
     arms: Sequence[PlannedArm],
     evaluation: Json,
     refined: Sequence[Json],
+    scoring: Sequence[Forecast],
     sizes: Sizes,
     until: Until,
 ) -> tuple[Part, ...]:
-    """The parts of the work up to a stage, in the order in which it is done."""
-    trained = [arm for arm in arms if arm.learning_rate is not None]
-    found = [_refining(refined)] if refined else []
-    if trained:
+    """The parts of the work up to a stage, in the order in which it is done. ``scoring`` are the scores that
+    arms are selected by, each once.
+    """
+    found = [_scoring(scoring, sizes.hardware.machine)] if scoring else []
+    if refined:
+        found.append(_refining(refined))
+    if until == "select":
+        return tuple(found)
+    if trained := [arm for arm in arms if arm.learning_rate is not None]:
         found.append(_training(trained, sizes))
-    if until in ("train", "select"):
+    if until == "train":
         return tuple(found)
     if until != "bench":
         if expanded.experiment.evaluate.reference_loss:
@@ -114,16 +124,30 @@ def parts(
     return tuple(found)
 
 
+def _scoring(forecasts: Sequence[Forecast], machine: Machine) -> Part:
+    seconds = [_spent(forecast, machine) for forecast in forecasts]
+    said = "no score is there yet" + ("" if machine.assumed else "; speed as measured here")
+    return Part("scoring", _hours(seconds), _sum([forecast.usd for forecast in forecasts]), said)
+
+
+def _spent(forecast: Forecast, machine: Machine) -> float | None:
+    """Seconds of a scoring; None where they were measured on another machine."""
+    if forecast.endpoint or forecast.seconds is None:
+        return forecast.seconds
+    return None if machine.assumed else forecast.seconds / len(machine.devices)
+
+
 def _refining(refined: Sequence[Json]) -> Part:
     calls = sum(part["calls"] for part in refined)
     usd = _sum([part["at_most_usd"] for part in refined])
-    said = f"{calls:,} calls of {speeds.REPLY_SECONDS:g} s, 16 at a time; replies of max_tokens"
-    return Part("rewriting", calls * speeds.REPLY_SECONDS / 16 / 3600, usd, said)
+    said = f"{calls:,} calls of {REPLY_SECONDS:g} s, 16 at a time; replies of max_tokens"
+    return Part("rewriting", calls * REPLY_SECONDS / 16 / 3600, usd, said)
 
 
 def _training(arms: Sequence[PlannedArm], sizes: Sizes) -> Part:
     loading = [
-        None if w is None else speeds.load_seconds(w, gpu=sizes.gpu) / 3600 for w in sizes.weights.values()
+        None if w is None else speeds.load_seconds(w, sizes.hardware.speed) / 3600
+        for w in sizes.weights.values()
     ]
     hours = _sum([*(arm.hours for arm in arms), *loading[: len(arms)]])
     return Part("training", hours, 0.0, "the operations a second below")
@@ -135,7 +159,8 @@ def _losses(sizes: Sizes) -> Part:
     seconds = [
         None
         if w is None
-        else speeds.load_seconds(w, gpu=sizes.gpu) + speeds.forward_seconds(w, tokens, gpu=sizes.gpu)
+        else speeds.load_seconds(w, sizes.hardware.speed)
+        + speeds.forward_seconds(w, tokens, sizes.hardware.speed)
         for w in sizes.weights.values()
     ]
     said = f"{texts.prompts:,} references of {texts.reference_tokens:,.0f} tokens in all, for each arm"
@@ -147,8 +172,10 @@ def _answers(expanded: Lineup, sizes: Sizes) -> Part:
     seconds = [
         None
         if w is None
-        else speeds.load_seconds(w, gpu=sizes.gpu)
-        + speeds.generate_seconds(w, sizes.texts.prompts, sizes.texts.prompt_tokens, settings, gpu=sizes.gpu)
+        else speeds.load_seconds(w, sizes.hardware.speed)
+        + speeds.generate_seconds(
+            w, sizes.texts.prompts, sizes.texts.prompt_tokens, settings, sizes.hardware.speed
+        )
         for w in sizes.weights.values()
     ]
     said = f"every answer has {settings.max_new_tokens:,} tokens; less where they end before"
@@ -160,8 +187,8 @@ def _judging(expanded: Lineup, evaluation: Json, sizes: Sizes) -> list[Part]:
     for settings, planned in zip(expanded.experiment.evaluate.judges, evaluation["judges"], strict=True):
         calls = planned["calls"]
         if calls:
-            seconds = calls * speeds.REPLY_SECONDS / settings.concurrency
-            said = f"{calls:,} calls of {speeds.REPLY_SECONDS:g} s, {settings.concurrency} at a time; long replies"
+            seconds = calls * REPLY_SECONDS / settings.concurrency
+            said = f"{calls:,} calls of {REPLY_SECONDS:g} s, {settings.concurrency} at a time; long replies"
         else:
             texts = evaluation["answers"] + sizes.texts.prompts
             seconds = speeds.EMBED_START + texts * speeds.EMBED_SECONDS
@@ -185,6 +212,12 @@ def _sum(values: Sequence[float | None]) -> float | None:
 def total_hours(found: Sequence[Part]) -> float | None:
     """Of all parts; None where one is unknown."""
     return _sum([part.hours for part in found])
+
+
+def known_hours(found: Sequence[Part]) -> tuple[float, list[str]]:
+    """The sum of what is known, and the names of the parts that are not."""
+    unknown = [part.name for part in found if part.hours is None]
+    return sum(part.hours for part in found if part.hours is not None), unknown
 
 
 def total_usd(found: Sequence[Part]) -> float | None:

@@ -19,9 +19,9 @@ from handpicked.experiment.planned_arm import (
     row_costs,
     stays_untouched,
 )
+from handpicked.experiment.speeds import A_GPU
 from handpicked.selection.rounding import share_of
 from handpicked.train.schedule import LEAST_RATE_SUM
-from handpicked.workers.machine import CPU
 
 
 def untouched(expanded: Lineup) -> list[tuple[Location, str]]:
@@ -72,4 +72,4 @@ def _planned(expanded: Lineup, name: str, arm: ArmSettings, pools: Mapping[str |
     requested = share_of(arm.fraction, len(costs)) if arm.fraction is not None else arm.size
     rows = len(costs) if requested is None else min(requested, len(costs))
     likely = arm_likely_rows(expanded, arm, costs, rows, settings.max_length)
-    return planned_arm(name, arm, rows, likely, settings, None, None, CPU)
+    return planned_arm(name, arm, rows, likely, settings, None, None, A_GPU)

@@ -18,7 +18,7 @@ from handpicked.train.schedule import TRANSFORMERS, warmup_steps
 DATA = "data.jsonl"
 """The file of rows in the folder of an export."""
 MODEL = "BASE_MODEL"
-"""What stands in a config where the user names the model."""
+"""The placeholder in a config where the user names the model."""
 
 
 @dataclass(frozen=True)

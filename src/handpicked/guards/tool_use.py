@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from handpicked.data.turns import calls_in
+from handpicked.data.calls import calls_in
 from handpicked.records import Message, ToolCall
 
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
@@ -81,7 +81,7 @@ def _json(text: str) -> object:
 def calls_of(turn: Message) -> tuple[ToolCall, ...]:
     """The calls that a turn makes, also those between ``<tool_call>`` marks in its text.
 
-    One there that is not a call in JSON has no name, and what stands there as its arguments.
+    One there that is not a call in JSON has no name, and what is there as its arguments.
     """
     if turn.role != "assistant" or "<tool_call>" not in turn.content:
         return turn.calls

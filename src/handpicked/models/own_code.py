@@ -1,4 +1,4 @@
-"""Code that lies in a model's own folder is not run, whatever the library that loads the model makes of it."""
+"""Code in a model's own folder is not run, whatever the library that loads the model makes of it."""
 
 from __future__ import annotations
 

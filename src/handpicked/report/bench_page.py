@@ -9,7 +9,7 @@ from handpicked._version import __version__
 from handpicked.pages.shell import shell
 from handpicked.report.figures import Score
 from handpicked.report.page import environment
-from handpicked.results.schema import BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkRow
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,9 @@ from handpicked.report.arm_names import arm_name
 from handpicked.report.control import Rate, control_note, control_rows
 from handpicked.report.headline import headline_comparisons
 from handpicked.report.selected import SelectedView, words
-from handpicked.results.schema import (
-    ArmComparison,
-    People,
-    Ranking,
-    Results,
-)
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison, Ranking
+from handpicked.results.sections.people import People
 from handpicked.statistics.health import Health
 from handpicked.statistics.preference import StylePreference
 
@@ -90,10 +87,10 @@ def _rival(c: ArmComparison, results: Results) -> Markup:
     return aside(f"{c.a} against") + " " + name if len(results.candidates) > 1 else name
 
 
-def meeting_figure(meetings: Iterable[ArmComparison]) -> Table:
+def pair_figure(comparisons: Iterable[ArmComparison]) -> Table:
     """Models of a judge without a run against each other."""
     return rate_figure(
-        "Models", [(bold(c.a) + " " + aside("against") + " " + bold(c.b), c) for c in meetings]
+        "Models", [(bold(c.a) + " " + aside("against") + " " + bold(c.b), c) for c in comparisons]
     )
 
 

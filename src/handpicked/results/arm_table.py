@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from handpicked.records import Completion, Estimate
 from handpicked.results.facts import ArmFacts, Losses, TrainingFacts
-from handpicked.results.schema import ArmSection
+from handpicked.results.sections.arms import ArmSection
 from handpicked.statistics import seeds
 from handpicked.statistics.histogram import summarize
 

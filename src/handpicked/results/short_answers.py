@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from handpicked.records import Completion, Estimate, Prompt
 from handpicked.results.facts import ArmFacts
-from handpicked.results.schema import ShortAnswers
+from handpicked.results.sections.benchmarks import ShortAnswers
 from handpicked.statistics import seeds
 
 MOST_WORDS = 5

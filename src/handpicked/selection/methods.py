@@ -111,7 +111,7 @@ def refuse_unused(by_text: Sequence[str], by_models: Sequence[str], settings: Sc
 def _not_taken(key: str, names: Sequence[str], every: Collection[str]) -> str:
     known = sorted({*EVERY_SCORER_TAKES, *every})
     quoted = " and ".join(f"'{name}'" for name in names)
-    return f"score.{key}: {quoted} has no such setting, only {', '.join(known)}.{did_you_mean(key, known)}"
+    return f"score.{key}: {quoted} has no such setting.{did_you_mean(key, known)}"
 
 
 def scorer_of_column(column: str) -> str | None:

@@ -84,7 +84,7 @@ class SelectionPlan:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read beside
+        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read besides
         the pool, and of the user's files of methods.
         """
         counting = [whole(one) for one in self.texts]

@@ -48,11 +48,11 @@ class Reasons:
         self._first.setdefault(kind, one)
 
     def listed(self) -> list[tuple[Rejected, int]]:
-        """The first row of each reason and how many rows have it, commonest first."""
+        """The first row of each reason and how many rows have it, most common first."""
         return [(self._first[kind], rows) for kind, rows in self._counts.most_common()]
 
     def dropped(self) -> tuple[Dropped, ...]:
-        """The reasons, each with its first row, and their counts, commonest first."""
+        """The reasons, each with its first row, and their counts, most common first."""
         return tuple(Dropped(_where(first, rows), rows) for first, rows in self.listed())
 
 
@@ -70,7 +70,7 @@ def _where(one: Rejected, rows: int) -> str:
 
 
 def rejection_lines(found: Sequence[Dropped]) -> Iterator[str]:
-    """The commonest reasons of rejection, for a terminal."""
+    """The most common reasons of rejection, for a terminal."""
     for part in found[:SHOWN]:
         yield f"  {part.rows:>11,}  rejected: {part.reason}"
     if len(found) > SHOWN:

@@ -115,7 +115,7 @@ def write_json(path: Path, value: object, private: bool = False) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of ours. Raises StoreError when it is damaged."""
+    """A JSON file that handpicked wrote. Raises StoreError when it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

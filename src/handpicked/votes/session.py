@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.records import Json, Outcome
-from handpicked.results.schema import People
+from handpicked.results.sections.people import People
 from handpicked.votes.case import Case, Side, shown_first
 from handpicked.votes.votes import TAGS, Standing, Vote, VoteFile
 

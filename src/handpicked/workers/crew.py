@@ -96,7 +96,7 @@ class Crew(Protocol):
         ...
 
     def start(self, name: str) -> bool:
-        """Start a worker, or replace it. False where none can be started any more."""
+        """Start a worker, or replace it. False where no more can be started."""
         ...
 
     def give(self, name: str, part: Part, following: Part | None) -> None:

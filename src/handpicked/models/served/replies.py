@@ -57,7 +57,7 @@ def replies_from(
 
 
 def served_identity(model: str | None, serving: ServerSettings) -> str:
-    """What replies of a served model depend on beside the requests: its content, number type and options."""
+    """What replies of a served model depend on besides the requests: its content, number type and options."""
     settings = ModelSettings(name=model or "")
     number = str(dtype_of(settings)).removeprefix("torch.")
     return f"{identity(settings)}, {number}, {by_vllm(serving.server_options)}"
