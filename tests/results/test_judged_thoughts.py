@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from handpicked.experiment.stages import _pairs
+from handpicked.experiment.judge_arms import _pairs
 from handpicked.records import Completion, Message, Prompt, Verdict
 from handpicked.results.compared import judged_pairs
 
