@@ -114,7 +114,7 @@ class LLMRating(PoolScorer):
     better: ClassVar[Better] = "high"
     cost: ClassVar[Cost] = "paid API"
     version: ClassVar[int] = (
-        1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
+        2  # raise it with a change of the prompt's use, of cutting, or of how replies are read
     )
 
     def identity(self) -> str:
