@@ -65,7 +65,7 @@ def score(
     if as_json:
         print(json.dumps({"out": str(out), "report": str(out / PAGE), "format": rows.format, **counts}))
     else:
-        _tell(out, rows, part, counts)
+        _show(out, rows, part, counts)
     refuse_no_values(counts, scorer)
     if not as_json:
         next_step(
@@ -74,7 +74,7 @@ def score(
         )
 
 
-def _tell(out: Path, rows: Pool, part: Part, counts: Mapping[str, Any]) -> None:
+def _show(out: Path, rows: Pool, part: Part, counts: Mapping[str, Any]) -> None:
     """Print what was scored, what was rejected and why, and the values."""
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID
