@@ -209,3 +209,15 @@ def test_alpaca_and_dolly_are_all_accounted_for(tmp_path, real_data):
         assert summary.kept == 1000
         assert summary.kept + summary.rejected + sum(part.rows for part in summary.dropped) == rows
         assert len(pq.read_table(tmp_path / name.split(".")[0] / "scores.parquet")) == rows
+
+
+def test_numbers_that_are_texts_are_ranked_as_numbers_and_texts_without_one_are_missing(tmp_path):
+    file = tmp_path / "pool.jsonl"
+    scores = ["3", "10", "9", None, "", "nan", " 8.5 "]
+    rows = [{"prompt": f"ask {i}", "response": "said", "score": score} for i, score in enumerate(scores)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = pick(read(str(file)), settings(by="top", field="score", size=3), tmp_path / "out")
+    assert found.kept == 3
+    told = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()
+    assert [row["row"] for row in told if row["kept"]] == [1, 2, 6]
+    assert [row["row"] for row in told if row["reason"] == "no score: the field is empty"] == [3, 4, 5]

@@ -104,8 +104,8 @@ def bench(
 ) -> None:
     """Run the benchmarks of an experiment's arms, or of one model."""
     from handpicked.experiment import bench_model as benching
-    from handpicked.experiment.bench_plan import bench_lines, bench_plan
     from handpicked.experiment.places import shipped_experiments
+    from handpicked.experiment.planning.bench_plan import bench_lines, bench_plan
 
     shipped = subject in shipped_experiments() and not Path(subject).is_dir()
     if shipped or Path(subject).suffix in (".yaml", ".yml"):

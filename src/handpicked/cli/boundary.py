@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import sys
 
@@ -47,7 +48,7 @@ def _command() -> int | None:
         complain(str(error))
         return NOT_YET if isinstance(error, NotYet) else 2
     except typer.TyperException as error:
-        complain(error.format_message() + _option_hint(error))
+        complain(_sentence(error.format_message()) + _option_hint(error))
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except MemoryError:
@@ -82,9 +83,21 @@ def _end_at_once() -> None:
     os._exit(process.stopped_code())
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
 def _option_hint(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    return f" See '{context.command_path} --help'." if context is not None else ""
+    if context is None:
+        return ""
+    option = getattr(error, "option_name", None)
+    if context.parent is not None and option in {
+        name for one in context.parent.command.params for name in one.opts
+    }:
+        program, _, command = context.command_path.partition(" ")
+        return f" It goes before the command: {program} {option} {command} ..."
+    return f" See '{context.command_path} --help'."
 
 
 def _quiet_libraries() -> None:
@@ -97,4 +110,6 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    for library in ("aws_config", "daft_local_execution"):  # what they warn of is in the error that follows
+        logging.getLogger(library).addHandler(logging.NullHandler())
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -36,8 +36,8 @@ class RunOptions:
         self, file: Path, until: Until, arms: Sequence[str] | None = None, assume: str | None = None
     ) -> None:
         """Print what the experiment will take up to a stage, and the command that starts it."""
-        from handpicked.experiment.dry_run import plan
-        from handpicked.experiment.dry_run_text import text_of
+        from handpicked.experiment.planning.dry_run import plan
+        from handpicked.experiment.planning.dry_run_text import text_of
 
         planned = plan(
             file, self.set_ or [], until=until, only=arms or [], devices=self.devices, assume=assume

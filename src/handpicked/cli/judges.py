@@ -167,7 +167,7 @@ def _prepare(
 ) -> None:
     """Write the batch files into ``out``; None: only print what judging will take."""
     from handpicked.experiment.judge_files import write_batches
-    from handpicked.experiment.judge_plan import judge_plan
+    from handpicked.experiment.planning.judge_plan import judge_plan
 
     if out is None:
         planned = judge_plan(pairs, judges)

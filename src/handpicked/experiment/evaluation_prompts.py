@@ -9,8 +9,8 @@ from dataclasses import replace
 from handpicked.config import PromptSettings
 from handpicked.errors import PoolError
 from handpicked.experiment.job import Job, OpenPool, read_test_set
+from handpicked.experiment.planning.rendered import refusals, templates
 from handpicked.experiment.references import references
-from handpicked.experiment.rendered import refusals, templates
 from handpicked.records import Example, Prompt, messages_id, to_json
 from handpicked.store import write_text
 

@@ -172,4 +172,4 @@ def explanation(entry: Entry) -> str:
         lines += [f"    {one.name} ({shown})", f"        {' '.join(one.about.split())}"]
     if entry.columns and entry.cost != "text":
         lines.append(f"  Every scorer also takes {', '.join(EVERY_SCORER_TAKES)}.")
-    return "\n".join([*lines, "", entry.details, ""])
+    return "\n".join([*lines, "", entry.details, ""]).replace("``", "'")

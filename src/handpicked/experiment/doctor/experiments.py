@@ -11,7 +11,7 @@ from handpicked.errors import HandpickedError
 from handpicked.experiment.checks import missing_parts
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import launch_mistakes
-from handpicked.experiment.speeds import guess_size
+from handpicked.experiment.planning.speeds import guess_size
 from handpicked.train.estimate import Work
 from handpicked.train.fit import Fit, fit
 from handpicked.workers.machine import GIB, Machine
