@@ -35,7 +35,10 @@ def test_a_pool_of_which_no_row_can_be_read(tmp_path, budget):
         pick(pool_of(tmp_path, UNREADABLE), SelectSettings(**budget), tmp_path / "out")
     message = str(caught.value)
     assert "none of the 4 rows of the pool can be read" in message
-    assert "2 rows: turn 1 of 'messages' has the unknown role \"narrator\" (such as pool.jsonl, line 1)" in message
+    assert (
+        "2 rows: turn 1 of 'messages' has the unknown role \"narrator\" (such as pool.jsonl, line 1)"
+        in message
+    )
     assert "1 rows: field 'messages' is an empty list (pool.jsonl, line 3)" in message
     assert "\n" not in message
     assert not (tmp_path / "out" / "manifest.json").exists()
