@@ -11,8 +11,10 @@ from handpicked.config import JudgeSettings
 from handpicked.endpoint import Request, Retry, complete
 from handpicked.endpoint.refusals import FIRST, IN_A_ROW
 from handpicked.errors import EndpointError
+from handpicked.experiment.judge_files import Judged, refuse_unread
 from handpicked.judges import judge
 from handpicked.records import Message, Pair
+from handpicked.results.judgements import Judgements, judgements
 from local_endpoint import Act, local_endpoint
 
 QUICK = Retry(2, 2, 0.01, 0.02)
@@ -227,6 +229,34 @@ def test_a_retry_after_of_nothing_is_not_obeyed_thirty_times_at_once(tmp_path):
         retry = Retry(2, 5, 0.05, 0.1)
         assert complete(asks(1), at(server), tmp_path / "c.sqlite", retry=retry)[0].text == "ok"
     assert time.monotonic() - started > 0.05 + 0.1 + 0.1
+
+
+def test_an_endpoint_that_answers_with_a_page_is_not_said_to_be_silent(tmp_path):
+    page = Act(body=b"<html><title>Sign in</title></html>")
+    with (
+        local_endpoint(lambda *_: page) as server,
+        pytest.raises(EndpointError, match=r"gives no reply that can be used: .*Sign in.*, 2 times"),
+    ):
+        complete(asks(1), at(server), tmp_path / "c.sqlite", retry=QUICK)
+
+
+def test_a_judge_that_reads_one_order_of_every_pair_has_judged_nothing(tmp_path):
+    pairs = [Pair(f"p{i}", f"request {i}", "x", "y", "good", "bad") for i in range(3)]
+
+    def act(body, _):
+        shown = body["messages"][-1]["content"]
+        return (
+            refused("violence", "content_filter")
+            if shown.index("good") > shown.index("bad\n")
+            else Act("8 6")
+        )
+
+    with local_endpoint(act) as server:
+        settings = JudgeSettings(name="scores", model="m", base_url=server.url)
+        found = judge(pairs, settings, tmp_path / "v.jsonl", cache=tmp_path / "c.sqlite")
+    judged = Judged(Judgements(3, judgements(found, pairs), {}), (), tuple(found))
+    with pytest.raises(EndpointError, match=r"not one of 3 verdicts could be read. .*content filter"):
+        refuse_unread(judged)
 
 
 def test_a_seed_is_never_left_out(tmp_path):

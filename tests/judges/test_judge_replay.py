@@ -372,3 +372,65 @@ def test_lfqas_raw_annotations_name_their_sides_and_experts_stay_apart(tmp_path)
         ("expert 8", "human", "model", "lose", "Biology"),
         ("expert 9", "human, fewer votes", "human, more votes", "win", "Biology"),
     ]
+
+
+def replayed(tmp_path, row):
+    (tmp_path / "r.jsonl").write_text(json.dumps(row) + "\n")
+    (verdict,) = replay(tmp_path / "r.jsonl").verdicts
+    return verdict
+
+
+def test_preferences_of_alpaca_farm_name_no_generators_and_a_null_name_is_none(tmp_path):
+    row = {"instruction": "q", "output_1": "one", "output_2": "two", "preference": 2, "annotator_index": 7}
+    verdict = replayed(tmp_path, row)
+    assert (verdict.a, verdict.b, verdict.judge, verdict.strict) == (
+        "output_2",
+        "output_1",
+        "person 7",
+        "win",
+    )
+    verdict = replayed(tmp_path, {**row, "generator_1": None, "generator_2": "mine", "annotator": "j"})
+    assert (verdict.a, verdict.b, verdict.judge) == ("mine", "output_1", "j")
+
+
+@pytest.mark.parametrize(
+    ("winners", "outcome"),
+    [
+        (("model_1", "model_1"), "win"),
+        (("m", "m"), "win"),
+        (("n", "N "), "lose"),
+        (("model_1", "model_2"), "tie"),
+        (("tie", "tie (bothbad)"), "tie"),
+        (("error", "model_1"), "unparsed"),
+        (("model_1", None), "unparsed"),
+    ],
+)
+def test_winners_of_mt_bench_are_places_or_names_and_an_error_is_no_tie(tmp_path, winners, outcome):
+    row = {
+        "question_id": 81,
+        "model_1": "m",
+        "model_2": "n",
+        "g1_winner": winners[0],
+        "g2_winner": winners[1],
+    }
+    assert replayed(tmp_path, row).strict == outcome
+
+
+def test_a_name_that_both_models_have_names_no_winner(tmp_path):
+    row = {"question_id": 81, "model_1": "m", "model_2": "M", "g1_winner": "m", "g2_winner": "m"}
+    assert replayed(tmp_path, row).strict == "unparsed"
+
+
+@pytest.mark.parametrize(
+    ("scores", "outcome"),
+    [
+        (("B > A", "a>b "), "win"),
+        (("A>B", "B>A", "A>B", "B>A"), "lose"),
+        (("B>A", "A>B", "A=B", "A>B"), "tie"),
+        (("B>A", "A>B", "B>A", None), "unparsed"),
+    ],
+)
+def test_all_rounds_of_arena_hard_count_and_blanks_do_not(tmp_path, scores, outcome):
+    games = [{"score": score, "judgment": ""} for score in scores]
+    verdict = replayed(tmp_path, {"question_id": "q", "model": "mine", "judge": "j", "games": games})
+    assert (verdict.strict, len(verdict.reviews)) == (outcome, len(scores))

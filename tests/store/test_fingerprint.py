@@ -237,7 +237,7 @@ def test_stages_name_the_libraries_that_compute_them(monkeypatch):
     _, answers = asked_for("generate", evaluate={"generate": {"engine": "vllm"}})
     assert "vllm" in answers.libraries and "peft" not in answers.libraries
     _, judged = asked_for("judge")
-    assert "sentence-transformers" in judged.libraries and judged.methods == {"judge by similarity": 1}
+    assert "sentence-transformers" in judged.libraries and judged.methods == {"judge by similarity": 2}
     _, refined = asked_for("refine", arm={"refine": {"model": "m"}})
     assert not refined.libraries, "what computes the replies is behind the endpoint"
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from handpicked.cli import surroundings
+from handpicked.cli import process
 from handpicked.cli.commands import app
 from handpicked.cli.terminal import complain
 from handpicked.errors import HandpickedError, NotYet
@@ -23,7 +23,7 @@ NOT_YET = 75
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
     guard_process()
-    surroundings.catch_signals()
+    process.catch_signals()
     # Rows of a pool are many objects and no cycles: looking for these costs a tenth.
     gc.set_threshold(100_000, 20, 20)
     # Arrow's own allocator keeps what each of its threads has freed, a fifth of all memory, and is no faster
@@ -39,7 +39,7 @@ def main() -> None:
 def _command() -> int | None:
     """Run the command in the arguments and return its exit code; a mistake is one line on stderr."""
     try:
-        surroundings.check()
+        process.check()
         _quiet_libraries()
         code: int | None = app(standalone_mode=False, prog_name="handpicked")
         sys.stdout.flush()
@@ -54,16 +54,16 @@ def _command() -> int | None:
     except MemoryError:
         complain("the memory that this process may use is full. Use a smaller pool or a larger machine.")
     except OSError as error:
-        line = surroundings.refused(error)
+        line = process.refused(error)
         if line is None:
             raise
         complain(line)
     except SystemExit as end:  # Typer makes this of a pipe whose reader has gone
         if not isinstance(end.__context__, BrokenPipeError):
             raise
-        complain(surroundings.refused(end.__context__) or str(end.__context__))
+        complain(process.refused(end.__context__) or str(end.__context__))
     except RuntimeError as error:
-        mistake = surroundings.homeless(error)
+        mistake = process.homeless(error)
         if mistake is None:
             raise
         complain(str(mistake))
@@ -80,7 +80,7 @@ def _end_at_once() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
-    os._exit(surroundings.stopped_code())
+    os._exit(process.stopped_code())
 
 
 def _sentence(text: str) -> str:

@@ -60,7 +60,7 @@ def compare(rows: Pool, size: int, tokenizer: str | None, *, as_json: bool) -> N
 
 @dataclass(frozen=True)
 class Subset:
-    """A subset that is written: its folder, the pool that it is of, and what is to be said of it."""
+    """A subset that is written: its folder, the pool that it is of, and what to print."""
 
     out: Path
     rows: Pool

@@ -291,7 +291,8 @@ class _Sender:
         """One request is lost; when nothing but losses comes, the endpoint is away and the call stops."""
         self._lost_in_a_row += 1
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
-            self.fatal = f"{self.base_url} does not answer: {fault.reason}, {attempts} times."
+            what = "gives no reply that can be used" if fault.answered else "does not answer"
+            self.fatal = f"{self.base_url} {what}: {fault.reason}, {attempts} times."
             return None
         return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts, lost=True)
 

@@ -54,7 +54,8 @@ class Fault:
 
     ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429; ``hopeless`` says that no request
     can succeed; ``maybe_paid`` that the endpoint may charge for it anyway.
-    ``said`` is the endpoint's own message; ``alone`` says that it is about this request only.
+    ``said`` is the endpoint's own message; ``alone`` says that it is about this request only; ``answered`` that
+    a success came which is no reply.
     """
 
     reason: str
@@ -65,6 +66,7 @@ class Fault:
     maybe_paid: bool = False
     said: str = ""
     alone: bool = False
+    answered: bool = False
 
 
 def session(settings: Endpoint) -> ClientSession:
@@ -189,5 +191,5 @@ def read_reply(content: str | bytes, seconds: float | None) -> Reply | Fault:
     except Unreadable as error:
         if error.code is not None and not 200 <= error.code < 300:
             return replace(fault_of(error.code, error.said), maybe_paid=True)
-        return Fault(str(error), again=error.again, maybe_paid=True, said=error.said)
+        return Fault(str(error), again=error.again, maybe_paid=True, said=error.said, answered=True)
     return replace(found, seconds=None if seconds is None else round(seconds, 4))

@@ -91,9 +91,9 @@ def _pairs(
     test_prompts: Sequence[Prompt],
     answers: Mapping[str, Measured[Completion]],
 ) -> list[Pair]:
-    """The pairs of answers to compare, joined by prompt id."""
+    """The pairs of answers to compare, without their thoughts, joined by prompt id."""
     texts = {
-        arm: {answer.prompt_id: answer.text for answer in measured.records}
+        arm: {answer.prompt_id: answer.answer for answer in measured.records}
         for arm, measured in answers.items()
     }
     return [

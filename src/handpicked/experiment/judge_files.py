@@ -130,9 +130,8 @@ def refuse_unread(judged: Judged, out: Path | None = None) -> None:
         ConfigError: only because the pairs have no reference, with what can be done instead.
         EndpointError: for any other reason.
     """
-    unread = [
-        entry for entry in judged.results.judges if entry.health.pairs and entry.health.unparsed.value == 1.0
-    ]
+    read = {verdict.judge for verdict in judged.verdicts if verdict.strict != "unparsed"}
+    unread = [entry for entry in judged.results.judges if entry.health.pairs and entry.judge not in read]
     if unread and all(set(entry.health.unparsed_reasons) == {NO_REFERENCE} for entry in unread):
         raise ConfigError(_without_references(unread[0].health.pairs, out))
     failures = [

@@ -236,6 +236,16 @@ def _say_rows(job: Job, name: str, facts: Facts) -> None:
             "out, because the chat template "
             "refuses them; the dry run names them"
         )
+    if facts.get("rows_without_room"):
+        job.store.say(
+            f"model/{name}: {facts['rows_without_room']} of {facts['rows_in_subset']} rows are left out, because "
+            "their prompts leave no room for a response within train.max_length"
+        )
+    if facts.get("rows_truncated"):
+        job.store.say(
+            f"model/{name}: {facts['rows_truncated']} of {facts['rows_used']} rows are cut to "
+            "train.max_length tokens"
+        )
     if facts.get("turns_unlearned"):
         job.store.say(
             f"model/{name}: {facts['turns_unlearned']} earlier turns are not learned, "

@@ -61,7 +61,7 @@ def judged_pairs(
 ) -> list[Pair]:
     """What was judged, as far as both answers are known: the texts that style is counted in."""
     texts_of = {prompt.prompt_id: prompt.text for prompt in prompts}
-    texts = {(answer.arm, answer.prompt_id): answer.text for answer in completions}
+    texts = {(answer.arm, answer.prompt_id): answer.answer for answer in completions}
     met = dict.fromkeys((v.prompt_id, v.a, v.b) for v in verdicts)
     return [
         Pair(prompt, texts_of.get(prompt, ""), a, b, texts[a, prompt], texts[b, prompt])

@@ -88,8 +88,11 @@ class ExplainedRows:
             over = numbers(batch[selector.column], selector.column) > selector.ceiling
             yield f"its {selector.column} is over {selector.ceiling:g}", over
         for name in selector.columns:
-            if batch[name].null_count:
-                yield from self._missing(name, batch, batch[name].is_null())
+            nulls = batch[name].is_null()
+            if name in (getattr(selector, "column", None), getattr(selector, "ranked", None)):
+                nulls = pa.array(np.isnan(numbers(batch[name], name)))  # a text may hold no number either
+            if nulls.true_count:
+                yield from self._missing(name, batch, nulls)
         if getattr(selector, "embeddings", None) is not None:
             yield (
                 "no embedding: none was given for the row",

@@ -120,7 +120,7 @@ def _pairs_of_run(folder: Path) -> dict[Key, Pair]:
     answers = [
         Completion(**line) for file in sorted(folder.glob("answers/*/answers.jsonl")) for line in _lines(file)
     ]
-    texts = {(answer.arm, answer.prompt_id): answer.text for answer in answers}
+    texts = {(answer.arm, answer.prompt_id): answer.answer for answer in answers}
     arms = sorted({answer.arm for answer in answers})
     return {
         (p.prompt_id, a, b): Pair(
