@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from handpicked.data import read
@@ -47,7 +48,10 @@ def test_a_kto_tag_of_numbers(tmp_path):
     [
         ("pool.jsonl", "prompt,response\na,b\n", "looks like CSV"),
         ("pool.csv", '[{"prompt":"a","response":"b"}]', "looks like JSON"),
-        ("pool.jsonl", json.dumps('{"prompt": "a"}') + "\n", "jq -c fromjson"),
+        ("pool.jsonl", json.dumps('{"prompt": "a"}') + "\n", "fromjson pool.jsonl > pool-rows.jsonl"),
+        ("pool.jsonl", '[{"role": "user", "content": "a"}]\n' * 2, "pool.jsonl > pool-rows.jsonl"),
+        ("pool.csv", "exported in May\nprompt,response\na,b\n", "Delete what is above the header"),
+        ("pool.yaml", "- prompt: a\n  response: b\n", "yq -o=json pool.yaml"),
     ],
 )
 def test_what_to_do_is_said(tmp_path, name, text, says):
@@ -59,3 +63,54 @@ def test_a_response_that_is_an_object_is_named(tmp_path):
     rows = [{"instruction": "p", "output": "a"}, {"instruction": "p", "output": {"city": "Oslo"}}]
     (rejected,) = read(put(tmp_path / "pool.json", json.dumps(rows))).rejected()
     assert rejected.reason == "field 'output' is an object, not text"
+
+
+ROW = '{"prompt": "p", "response": "%s"}'
+
+
+@pytest.mark.parametrize("name", ["pool.jsonl", "pool.json"])
+@pytest.mark.parametrize("between", ["", " ", ", "])
+def test_objects_in_one_line_are_rows(tmp_path, name, between):
+    pool = read(put(tmp_path / name, between.join(ROW % text for text in "abc")))
+    assert [one.response for one in pool.examples()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"{ROW % 'a'}{ROW % 'b'}", "several objects share the line"),
+        ("<<<<<<< HEAD", "a merge conflict in Git"),
+        ("=======", "a merge conflict in Git"),
+        ("{'prompt': 'p', 'response': 'a'}", "how Python prints a dictionary"),
+    ],
+)
+def test_why_a_line_among_others_is_rejected(tmp_path, line, says):
+    pool = read(put(tmp_path / "pool.jsonl", f"{ROW % 'x'}\n{line}\n{ROW % 'y'}\n"))
+    assert [one.response for one in pool.examples()] == ["x", "y"]
+    assert [says in one.reason for one in pool.rejected()] == [True]
+
+
+def test_two_byte_order_marks(tmp_path):
+    pool = read(put(tmp_path / "pool.jsonl", f"\ufeff\ufeff{ROW % 'x'}\n{ROW % 'y'}\n"))
+    assert [one.response for one in pool.examples()] == ["x", "y"]
+
+
+def test_quotes_after_a_backslash(tmp_path):
+    text = 'prompt,response\n"say \\"x\\", please","a\\n \\"b\\""\nplain,c\n'
+    pool = read(put(tmp_path / "pool.csv", text))
+    assert [(one.prompt, one.response) for one in pool.examples()] == [
+        ('say "x", please', 'a\\n "b"'),
+        ("plain", "c"),
+    ]
+
+
+def test_a_backslash_before_a_closing_quote_is_text(tmp_path):
+    pool = read(put(tmp_path / "pool.csv", 'prompt,response\n"C:\\","a"\n"D:\\","b"\n'))
+    assert [(one.prompt, one.response) for one in pool.examples()] == [("C:\\", "a"), ("D:\\", "b")]
+
+
+def test_lz4(tmp_path):
+    path = tmp_path / "pool.jsonl.lz4"
+    with pa.output_stream(str(path), compression="lz4") as stream:
+        stream.write(f"{ROW % 'x'}\n{ROW % 'y'}\n".encode())
+    assert [one.response for one in read(path).examples()] == ["x", "y"]

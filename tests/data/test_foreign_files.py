@@ -23,6 +23,18 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614\ns
         (pickle.dumps([{"prompt": "q", "response": "a"}]), "is a pickle"),
         (b"%PDF-1.4\n%\xe2\xe3", "is a PDF"),
         (b"\x93NUMPY\x01\x00v\x00", "is a NumPy array"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Save its sheet as CSV"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive"),
+        (b"Rar!\x1a\x07\x01\x00", "is a RAR archive"),
+        (b"ORC\x00\x01", "is an ORC file"),
+        (b"\x00" * 8 + b"DUCK" + b"\x00" * 9, "is a DuckDB database"),
+        (b"GGUF\x03\x00\x00\x00", "is a model"),
+        (b'@\x00\x00\x00\x00\x00\x00\x00{"w":{}}', "weights of a model"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is XML"),
+        (b"```json\n[]\n```\n", "fenced as Markdown"),
+        (b"404: Not Found", "no such file"),
+        (b"Invalid username or password.", "wanted a login"),
+        (b"| instruction | output |\n|---|---|\n| q | a |\n", "a table in Markdown"),
     ],
 )
 def test_the_kind_is_named(tmp_path, name, content, says):
@@ -42,7 +54,7 @@ def test_a_database_says_how_a_table_becomes_a_csv(tmp_path):
     ("line", "says"),
     [
         ("{'prompt': 'q', 'response': 'a'}", r"json\.dumps"),
-        ('{"prompt": "q", "response": "a"}{"prompt": "q", "response": "b"}', "jq -c"),
+        ('{"prompt": "q", "response": "a"}; {"prompt": "q", "response": "b"}', "Extra data"),
     ],
 )
 def test_rows_that_are_almost_json_lines_say_how_they_become_it(tmp_path, line, says):

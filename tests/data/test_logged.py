@@ -119,6 +119,18 @@ def test_of_two_kinds_of_inputs_in_one_export_both_are_read(tmp_path):
     assert [example.response for example in pool_of(tmp_path, *rows).examples()] == ["Hyperion."] * 2
 
 
+def test_a_record_of_a_request_beside_the_row_is_not_the_row(tmp_path):
+    other = {"role": "assistant", "content": "An oak."}
+    for made in (
+        {"messages": [ASK, other]},
+        {"messages": [ASK], "choices": [{"index": 0, "message": other}]},
+    ):
+        (example,) = pool_of(
+            tmp_path, {"prompt": "Tree?", "response": "Hyperion.", "metadata": made}
+        ).examples()
+        assert (example.prompt, example.response) == ("Tree?", "Hyperion.")
+
+
 def test_requests_without_their_answers_are_refused_in_words(tmp_path):
     rows = [{"custom_id": str(n), "body": {"messages": [ASK]}} for n in range(2)]
     with pytest.raises(PoolError, match="what was asked, and no answer"):

@@ -143,6 +143,15 @@ TEXTS = {
     "<|end_of_role|>q<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>a<|end_of_text|>",
     "Llama 2": "<s>[SYSTEM_PROMPT]be good[/SYSTEM_PROMPT][INST]q[/INST]a</s>",
     "DeepSeek": "<｜begin▁of▁sentence｜>be good<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜>",
+    "Zephyr": "[gMASK]<sop><|system|>\nbe good<|user|>\nq<|assistant|>\na",
+    "MiniMax": "]~!b[]~b]system\nbe good[e~[\n]~b]user\nq[e~[\n]~b]ai\na[e~[\n",
+    "Seed": "<seed:bos>system\nbe good\n<seed:eos><seed:bos>user\nq<seed:eos><seed:bos>assistant\na<seed:eos>",
+    "EXAONE": "[|system|]\nbe good[|endofturn|]\n[|user|]\nq[|endofturn|]\n[|assistant|]\na[|endofturn|]\n",
+    "OpenChat": "<s>be good GPT4 Correct User: q<|end_of_turn|>GPT4 Correct Assistant: a<|end_of_turn|>",
+    "Baize": "be good\n[|Human|] q\n[|AI|] a\n[|Human|] ",
+    "OIG": "be good\n<human>: q\n<bot>: a",
+    "MOSS": "be good\n[Human]: q<eoh>\n[MOSS]: a<eoa>",
+    "User and Assistant": "System: be good\nUser: q\n\nAssistant: a<|endoftext|>",
     "gpt-oss": "<|start|>system<|message|>be good<|end|><|start|>user<|message|>q<|end|>"
     "<|start|>assistant<|channel|>final<|message|>a<|return|>",
 }
@@ -153,6 +162,30 @@ def test_a_text_is_cut_at_the_marks_of_its_template(tmp_path, name):
     found = templated.split(TEXTS[name])
     assert found is not None and found[0] == name
     assert said(example_of(tmp_path, {"text": TEXTS[name]})) == WITH_SYSTEM
+
+
+def test_what_a_tool_returned_is_no_part_of_the_answer():
+    _, turns = templated.split(
+        '<s>[AVAILABLE_TOOLS][{"name": "f"}][/AVAILABLE_TOOLS][INST]q[/INST][TOOL_CALLS][{"name": "f", '
+        '"arguments": {}}]</s>[TOOL_RESULTS]{"content": 1}[/TOOL_RESULTS]a</s>'
+    )
+    assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant"]
+    assert (turns[1].calls, turns[2].content, turns[3].content) == (
+        (ToolCall("f", "{}"),),
+        '{"content": 1}',
+        "a",
+    )
+    assert json.loads(turns[0].tools)[0]["function"] == {"name": "f"}
+    _, turns = templated.split(
+        "<|im_user|>user<|im_middle|>q<|im_end|><|im_assistant|>assistant<|im_middle|>x<|im_end|>"
+        "<|im_system|>f<|im_middle|>## Return of f:0\n2<|im_end|><|im_assistant|>assistant<|im_middle|>a<|im_end|>"
+    )
+    assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_the_mark_of_no_thought_is_no_part_of_the_answer():
+    _, turns = templated.split("<｜User｜>q<｜Assistant｜></think>a<｜end▁of▁sentence｜>")
+    assert turns[-1].content == "a"
 
 
 def test_a_templated_text_keeps_thoughts_calls_and_results():

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from handpicked.data import read
+from handpicked.errors import PoolError
 
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 
@@ -41,6 +42,11 @@ def constructor(kind, **kwargs):
         [{"role": "human", "content": "q"}, {"role": "ai", "content": "a"}],
         [{"role": "USER", "message": "q"}, {"role": "CHATBOT", "message": "a"}],
         [Q, {"role": "agent", "content": "a"}],
+        [{"user": "q"}, {"assistant": "a"}],
+        [["user", "q"], ["assistant", "a"]],
+        [["q", "a"]],
+        [[Q, A]],
+        [None, Q, A],
         [Q, {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "step-start"}]}],
         [Q, {"role": "assistant", "content": None, "refusal": "a"}],
     ],
@@ -164,3 +170,46 @@ def test_an_item_that_is_no_turn_is_named(tmp_path):
     pool = pool_of(tmp_path, {"messages": [Q, {"type": "web_search_call", "status": "completed"}, A]})
     (rejected,) = pool.rejected()
     assert rejected.reason == "turn 2 of 'messages' has no role (its type is \"web_search_call\")"
+
+
+def test_pairs_of_texts_are_rounds(tmp_path):
+    said = turns(tmp_path, ["q", "a"], ["r", "b"])
+    assert [(one.role, one.content) for one in said] == [
+        ("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b"),
+    ]  # fmt: skip
+
+
+def test_a_number_in_a_turn_is_its_text(tmp_path):
+    said = turns(tmp_path, {"role": "user", "content": 6}, {"role": "assistant", "content": 1.5})
+    assert [one.content for one in said] == ["6", "1.5"]
+
+
+@pytest.mark.parametrize("found", [{"degrees": 3}, [{"degrees": 3}, {"degrees": 4}]])
+def test_an_object_that_a_tool_returned_is_kept_as_json(tmp_path, found):
+    said = turns(tmp_path, Q, {"role": "tool", "content": found}, A)
+    assert json.loads(said[1].content) == found
+
+
+@pytest.mark.parametrize("field", ["trajectory", "chat_history", "thread", "our_turns"])
+def test_turns_in_a_field_of_any_name(tmp_path, field):
+    (example,) = pool_of(tmp_path, {"id": 1, field: [Q, A]}).examples()
+    assert (example.prompt, example.response) == ("q", "a")
+
+
+def test_turns_in_two_fields_of_unknown_names_are_not_guessed(tmp_path):
+    with pytest.raises(PoolError, match="no prompt and response"):
+        pool_of(tmp_path, *[{"one": [Q, A], "two": [Q, A]}] * 2)
+
+
+@pytest.mark.parametrize("field", ["history", "chat_history"])
+@pytest.mark.parametrize("before", [[Q, A], [["q", "a"]], [{"user": "q", "assistant": "a"}]])
+def test_the_turns_before_a_question_belong_to_it(tmp_path, field, before):
+    (example,) = pool_of(tmp_path, {"question": "r", "answer": "b", field: before}).examples()
+    assert [(one.role, one.content) for one in example.messages] == [
+        ("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b"),
+    ]  # fmt: skip
+
+
+def test_an_empty_list_is_no_input(tmp_path):
+    (example,) = pool_of(tmp_path, {"instruction": "q", "input": [], "output": "a"}).examples()
+    assert example.prompt == "q"

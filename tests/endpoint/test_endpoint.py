@@ -317,7 +317,7 @@ def test_kill_9_halfway_loses_no_reply_and_pays_for_none_twice(tmp_path):
         ("OPENAI_ORG_ID", "org\nX: y"),
     ],
 )
-def test_odd_surroundings_are_one_line(tmp_path, monkeypatch, variable, value):
+def test_odd_environments_are_one_line(tmp_path, monkeypatch, variable, value):
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv(variable, value)

@@ -16,9 +16,9 @@ from made_benchmarks import write_benchmarks
 from handpicked.errors import ConfigError
 from handpicked.experiment.benched import Benched, questions
 from handpicked.experiment.checks import mistakes
-from handpicked.experiment.dry_run import plan
-from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
+from handpicked.experiment.planning.dry_run import plan
+from handpicked.experiment.planning.dry_run_text import text_of
 from handpicked.experiment.run import run
 from handpicked.scorers.text import root_verb
 

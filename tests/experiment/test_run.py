@@ -31,25 +31,9 @@ pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
 
 WORDS = [
-    "the",
-    "tree",
-    "sees",
-    "a",
-    "stone",
-    "and",
-    "the",
-    "river",
-    "takes",
-    "it",
-    "home",
-    "before",
-    "night",
-    "falls",
-    "over",
-    "every",
-    "quiet",
-    "field",
-]
+    "the", "tree", "sees", "a", "stone", "and", "the", "river", "takes", "it", "home", "before", "night",
+    "falls", "over", "every", "quiet", "field",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

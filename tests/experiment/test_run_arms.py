@@ -21,25 +21,9 @@ pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
 
 WORDS = [
-    "the",
-    "tree",
-    "sees",
-    "a",
-    "stone",
-    "and",
-    "a",
-    "river",
-    "takes",
-    "it",
-    "home",
-    "before",
-    "night",
-    "falls",
-    "over",
-    "every",
-    "quiet",
-    "field",
-]
+    "the", "tree", "sees", "a", "stone", "and", "a", "river", "takes", "it", "home", "before", "night",
+    "falls", "over", "every", "quiet", "field",
+]  # fmt: skip
 
 
 def write_pool(path, topic, rows, seed):

@@ -12,8 +12,8 @@ from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, PoolError
 from handpicked.experiment.answer_pairs import pairs_of
 from handpicked.experiment.judge_files import judge_files, refuse_unread
-from handpicked.experiment.judge_plan import judge_plan
 from handpicked.experiment.judged_text import sentences
+from handpicked.experiment.planning.judge_plan import judge_plan
 from handpicked.judges.ask import all_requests
 from handpicked.judges.folder import load_judge
 

@@ -238,3 +238,10 @@ def test_of_very_many_values_the_later_ones_are_counted_together():
     found = tally.result()
     assert found.top[0] == Value("000000", 2)
     assert sum(one.rows for one in found.top) + found.other_rows == MOST + 6
+
+
+def test_any_data_can_be_audited():
+    rows = [{"prompt": "Say so.", "response": "So."}, {"prompt": "Say so.", "response": ""}]
+    found = hp.audit(rows)
+    assert (found.rows, found.readable, found.rejected) == (2, 1, 1)
+    assert hp.audit(pa.Table.from_pylist(rows)).readable == 1

@@ -106,8 +106,8 @@ def test_the_reasons_are_counted_commonest_first_with_their_first_row(tmp_path):
     outputs = [None, "", "text", "", {"a": 1}, "", None]
     selection = hp.select(write(tmp_path / "pool.jsonl", outputs), size=1)
     assert selection.summary.rejections == (
-        Dropped("the response is empty (pool.jsonl, line 2)", 3),
-        Dropped("field 'output' is null (pool.jsonl, line 1)", 2),
+        Dropped("the response is empty (such as pool.jsonl, line 2)", 3),
+        Dropped("field 'output' is null (such as pool.jsonl, line 1)", 2),
         Dropped("field 'output' is an object, not text (pool.jsonl, line 5)", 1),
     )
 

@@ -238,6 +238,18 @@ def test_what_a_disk_refuses_is_a_sentence_with_the_path(tmp_path, number):
         raise OSError(number, os.strerror(number), "/x/y")
 
 
+def test_the_file_that_was_asked_for_is_named_not_the_one_beside_it(tmp_path, monkeypatch):
+    def refuse(self, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    with pytest.raises(StoreError) as caught:
+        store.write_text(tmp_path / "notes.jsonl", "new")
+    assert str(caught.value) == (
+        f"Cannot write to {tmp_path / 'notes.jsonl'}: it is on a read-only file system. Choose another folder."
+    )
+
+
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path):
     target = tmp_path / "results.json"
     store.write_text(target, "old")

@@ -16,7 +16,7 @@ from made_task import Squares, bytes_of, run
 
 from handpicked.errors import ConfigError, StoreError, WorkerError
 from handpicked.workers import facts_of
-from handpicked.workers.crew import BrokenWorker
+from handpicked.workers.coordinator import BrokenWorker
 from handpicked.workers.parts import cut
 from handpicked.workers.schedule import Schedule
 

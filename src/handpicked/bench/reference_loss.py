@@ -138,7 +138,7 @@ class ServedLossWork:
         return self.task.references[part.first : part.end]
 
     def compute(self, ready: Sequence[tuple[str, Encoded]], step: Callable[[float], None]) -> pa.Table:
-        """See ``workers.Work``. vLLM must write a token more than it is asked about."""
+        """See ``workers.Work``. vLLM must generate a token more than those whose values are wanted."""
         served = self.served
 
         def computed(rows: Sequence[Encoded]) -> list[float]:
@@ -149,7 +149,7 @@ class ServedLossWork:
 
     @cached_property
     def served(self) -> Served:
-        """Reached when it is asked for first."""
+        """Reached at its first use."""
         return self.reach()
 
 

@@ -47,7 +47,7 @@ def audit(
     measure: Annotated[str, typer.Option(help="Lengths in tokens, words, nltk or chars.")] = "tokens",
     tokenizer: options.TokenizerName = None,
     guard: Limits = None,
-    reading: options.Reading,
+    reading: options.ReadingOptions,
     as_json: options.Json = False,
 ) -> None:
     """Show what is in a pool: rejected rows, lengths, turns, what filters would drop, copies, leaks."""

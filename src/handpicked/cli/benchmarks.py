@@ -12,7 +12,7 @@ import typer
 
 from handpicked.cli import dry_runs, options
 from handpicked.cli.bars import bars
-from handpicked.cli.experiments import run_until, tell_plan
+from handpicked.cli.experiments import RunOptions
 from handpicked.cli.terminal import next_step, say
 from handpicked.errors import ConfigError
 from handpicked.records import LINE
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Benchmarks:
+class BenchmarkOptions:
     """How benchmarks are run; see ``config.BenchSettings``."""
 
     data: Annotated[Path | None, typer.Option(help="A folder of benchmark files; else the hub.")] = None
@@ -45,7 +45,7 @@ class Benchmarks:
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelOptions:
     """Where the model is and how it is called, for a model."""
 
     template: Annotated[str, typer.Option(help="The chat template that the model was trained with.")] = "auto"
@@ -92,9 +92,9 @@ def bench(
     ],
     *,
     benchmark: Annotated[list[str] | None, typer.Option(help="A benchmark; may be given again.")] = None,
-    benchmarks: Benchmarks,
-    model: Model,
-    place: options.Place,
+    benchmarks: BenchmarkOptions,
+    model: ModelOptions,
+    place: options.PlaceOptions,
     out: options.Out = None,
     set_: options.Set = None,
     arm: options.Arms = None,
@@ -104,8 +104,8 @@ def bench(
 ) -> None:
     """Run the benchmarks of an experiment's arms, or of one model."""
     from handpicked.experiment import bench_model as benching
-    from handpicked.experiment.bench_plan import bench_lines, bench_plan
     from handpicked.experiment.places import shipped_experiments
+    from handpicked.experiment.planning.bench_plan import bench_lines, bench_plan
 
     shipped = subject in shipped_experiments() and not Path(subject).is_dir()
     if shipped or Path(subject).suffix in (".yaml", ".yml"):
@@ -115,13 +115,12 @@ def bench(
                 "a model, not for an experiment."
             )
         overrides = [*(set_ or []), *_overrides(benchmark, benchmarks)]
+        running = RunOptions(out, overrides, place.devices, keep_versions, dry_run, as_json)
         if dry_run:
-            tell_plan(Path(subject), overrides, "bench", arm or [], as_json, devices=place.devices)
+            running.plan(Path(subject), "bench", arm)
             return
-        outcome = run_until(
-            Path(subject), out, overrides, "bench", arm or [], keep_versions, devices=place.devices
-        )
-        _tell(benching.table_of(outcome.benched, outcome.benchmarks), None, as_json=as_json)
+        outcome = running.run(Path(subject), "bench", arm)
+        _show(benching.table_of(outcome.benched, outcome.benchmarks), None, as_json=as_json)
         return
     settings = benchmarks.settings
     if dry_run:
@@ -136,10 +135,10 @@ def bench(
             tested, benchmark or [], settings, out, progress, say,
             workers=workers, keep_versions=keep_versions,
         )  # fmt: skip
-    _tell(made.benchmarks, out / benching.PAGE, as_json=as_json)
+    _show(made.benchmarks, out / benching.PAGE, as_json=as_json)
 
 
-def _overrides(names: Sequence[str] | None, benchmarks: Benchmarks) -> list[str]:
+def _overrides(names: Sequence[str] | None, benchmarks: BenchmarkOptions) -> list[str]:
     """The options that an experiment takes, as KEY=VALUE."""
     given = {
         "evaluate.benchmarks": names and json.dumps(names),
@@ -149,7 +148,7 @@ def _overrides(names: Sequence[str] | None, benchmarks: Benchmarks) -> list[str]
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
-def _tell(table: Sequence[BenchmarkRow], page: Path | None, *, as_json: bool) -> None:
+def _show(table: Sequence[BenchmarkRow], page: Path | None, *, as_json: bool) -> None:
     """Print the table, refuse one in which a benchmark failed, and say what to do next."""
     from handpicked.experiment.bench_model import refuse_broken, text_of
 

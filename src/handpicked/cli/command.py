@@ -10,9 +10,9 @@ from typer.core import TyperCommand
 from handpicked.cli.terminal import say
 
 PANELS: Mapping[str, tuple[str, ...]] = {
-    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "encoding", "data", "limit", "references"),
+    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "encoding", "data", "limit", "references", "prompts"),
     "Choice of rows": (
-        "by", "size", "fraction", "tokens", "measure", "part", "tokenizer", "seed", "guard", "prompts", "scores",
+        "by", "size", "fraction", "tokens", "measure", "part", "tokenizer", "seed", "guard", "scores",
     ),
     "Settings of methods": (
         "of", "disjoint", "field", "low", "high", "clusters", "take", "threshold", "alpha", "neighbours", "set_",
@@ -43,7 +43,7 @@ class Command(TyperCommand):
         panel_of = {name: panel for panel, names in PANELS.items() for name in names}
         for parameter in self.params:
             if parameter.param_type_name == "option" and parameter.name is not None:
-                parameter.rich_help_panel = parameter.rich_help_panel or panel_of.get(parameter.name)  # type: ignore[attr-defined]
+                parameter.rich_help_panel = panel_of.get(parameter.name)  # type: ignore[attr-defined]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments with every old flag replaced by its new name."""

@@ -35,7 +35,7 @@ def explore(
     notes: Annotated[Path | None, typer.Option(help="File to keep notes in; else one in the folder.")] = None,
     export: Annotated[Path | None, typer.Option(help="Write all notes to a .jsonl file, and stop.")] = None,
     projection: Projection = "pca",
-    reading: options.Reading,
+    reading: options.ReadingOptions,
     as_json: options.Json = False,
 ) -> None:
     """Look at the rows of a pool, at what was selected and why, and at judged pairs."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class JudgeModelOptions:
     """The model of judges that need one, and how it is called; see ``config.JudgeSettings``."""
 
     model: Annotated[str | None, typer.Option(help="The judge's model, for judges that need one.")] = None
@@ -58,7 +58,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Stored:
+class ReplayOptions:
     """Reviews that exist already."""
 
     replay: Annotated[Path | None, typer.Option(help="Stored reviews; no model is called.")] = None
@@ -77,21 +77,18 @@ def judge(
     judge_: Annotated[
         list[str] | None, typer.Option("--judge", help="A shipped judge or a folder; several make a panel.")
     ] = None,
-    endpoint: Endpoint,
+    judge_model: JudgeModelOptions,
     references: Annotated[
         Path | None, typer.Option(help="Good answers to the same prompts, for judges that compare with one.")
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(
-            help="The questions, for answers that name them by number only (MT-Bench).",
-            rich_help_panel="Data",
-        ),
+        typer.Option(help="The questions, for answers that name them by number only (MT-Bench)."),
     ] = None,
     batch_write: Annotated[
         bool, typer.Option("--batch-write", help="Only write the batch files; no key is needed.")
     ] = False,
-    stored: Stored,
+    stored: ReplayOptions,
     calibrate: Annotated[
         Path | None,
         typer.Option(help="Pairs labelled by people; no model is called if it holds verdicts."),
@@ -112,7 +109,7 @@ def judge(
     elif calibrate is not None and not judge_ and (replay is not None or judging.has_verdicts(calibrate)):
         judged = judging.calibrate(calibrate, [], out, verdicts=replay)
     else:
-        judges = endpoint.judges(judge_ or ["reference-similarity"])
+        judges = judge_model.judges(judge_ or ["reference-similarity"])
         if out is None and not dry_run:
             raise ConfigError("-o is missing: the folder for the verdicts.")
         if dry_run or batch_write or out is None:
@@ -128,12 +125,12 @@ def judge(
                 judged = judging.judge_files(
                     files[0], files[1], judges, out, progress, references=references, prompts=prompts
                 )
-    _tell(judged, out, as_json=as_json, replayed=replay is not None)
+    _show(judged, out, as_json=as_json, replayed=replay is not None)
 
 
 def _check(
     files: Sequence[Path],
-    stored: Stored,
+    stored: ReplayOptions,
     calibrate: Path | None,
     references: Path | None,
     prompts: Path | None,
@@ -170,7 +167,7 @@ def _prepare(
 ) -> None:
     """Write the batch files into ``out``; None: only print what judging will take."""
     from handpicked.experiment.judge_files import write_batches
-    from handpicked.experiment.judge_plan import judge_plan
+    from handpicked.experiment.planning.judge_plan import judge_plan
 
     if out is None:
         planned = judge_plan(pairs, judges)
@@ -180,7 +177,7 @@ def _prepare(
     print(json.dumps({"files": written}) if as_json else "\n".join(written))
 
 
-def _tell(judged: Judged, out: Path | None, *, as_json: bool, replayed: bool) -> None:
+def _show(judged: Judged, out: Path | None, *, as_json: bool, replayed: bool) -> None:
     """Print the statistics, refuse verdicts that could not be read, and say what to do next."""
     from handpicked.experiment.judge_files import PAGE, refuse_unread
     from handpicked.records import LINE

@@ -81,7 +81,7 @@ KeepVersions = Annotated[
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """How the files of a pool are read."""
 
     turns: Annotated[Turns, typer.Option(help="Which assistant turns are the response.")] = "last"
@@ -116,7 +116,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceOptions:
     """Where the work is done."""
 
     runner: Annotated[Runner, typer.Option(help="Where to run: here, or on a Ray cluster.")] = "native"

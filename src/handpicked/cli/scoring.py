@@ -31,8 +31,8 @@ def score(
     ] = None,
     tokenizer: options.TokenizerName = None,
     part: options.ResponsePart = "response",
-    reading: options.Reading,
-    place: options.Place,
+    reading: options.ReadingOptions,
+    place: options.PlaceOptions,
     method: options.ScorerOptions,
     set_: options.ScoreSet = None,
     keep_versions: options.KeepVersions = False,
@@ -65,16 +65,25 @@ def score(
     if as_json:
         print(json.dumps({"out": str(out), "report": str(out / PAGE), "format": rows.format, **counts}))
     else:
-        _tell(out, rows, part, counts)
+        _show(out, rows, part, counts)
     refuse_no_values(counts, scorer)
     if not as_json:
-        next_step(
-            f"keep the best rows: handpicked select {shlex.join(pool)} --by top --field "
-            f"{scorer[0]} --size 1000 -o FOLDER"
-        )
+        same = {"--tokenizer": tokenizer, "--model": method.model, "--target": method.target}
+        next_step(_next(pool, scorer, out, [f"{name}={value}" for name, value in same.items() if value]))
 
 
-def _tell(out: Path, rows: Pool, part: Part, counts: Mapping[str, Any]) -> None:
+def _next(pool: list[str], scorers: list[str], out: Path, same: list[str]) -> str:
+    """What to do with the scores: select by the first that has a better end, with the ``same`` options."""
+    from handpicked.catalogue import SCORERS
+
+    ranked = [name for name in scorers if SCORERS.find(name, "scorer").better != "none"]
+    if not ranked:
+        return f"look at the rows and their scores: handpicked explore {shlex.quote(str(out))}"
+    words = ["handpicked", "select", *pool, "--by", ranked[0], *same]
+    return f"keep the best rows: {shlex.join(words)} --size 1000 -o FOLDER"
+
+
+def _show(out: Path, rows: Pool, part: Part, counts: Mapping[str, Any]) -> None:
     """Print what was scored, what was rejected and why, and the values."""
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID

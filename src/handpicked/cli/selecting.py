@@ -13,7 +13,7 @@ from handpicked.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceOptions:
     """Which rows to keep: settings of any method; see ``config.SelectSettings``."""
 
     by: Annotated[str, typer.Option(help="How to select; 'handpicked methods' lists them.")] = "longest"
@@ -65,7 +65,7 @@ class MethodOptions:
 
 
 @dataclass(frozen=True)
-class Written:
+class OutputOptions:
     """How the subset is written."""
 
     format: Annotated[str, typer.Option(help="original, alpaca, sharegpt, messages or trl.")] = "original"
@@ -93,17 +93,17 @@ def select(
     pool: options.PoolFiles,
     *,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the subset.")] = None,
-    choice: Choice,
-    reading: options.Reading,
+    choice: ChoiceOptions,
+    reading: options.ReadingOptions,
     method: MethodOptions,
-    written: Written,
+    output: OutputOptions,
     memory: Annotated[
         str | None,
         typer.Option(
             help="Memory that a selector by embeddings may use, e.g. 16GB; else half of the machine's."
         ),
     ] = None,
-    place: options.Place,
+    place: options.PlaceOptions,
     scorer: options.ScorerOptions,
     compare_measures: Annotated[
         bool, typer.Option("--compare-measures", help="Print how well measures agree.")
@@ -123,18 +123,18 @@ def select(
         raise ConfigError(
             "-o is missing: the folder for the subset. (--compare-measures with --size needs none.)"
         )
-    exports = exporting.exports_of(written.export or [], written.train or [], written.max_length)
+    exports = exporting.exports_of(output.export or [], output.train or [], output.max_length)
     workers = place.workers()
     rows = reading.read(pool)
     if out is None:
         subset.compare(rows, choice.size or 0, choice.tokenizer, as_json=as_json)
         return
-    cut = subset.truncation(written.max_length, written.template, choice.tokenizer)
-    form = subset.Form(written.format, written.container, cut, exports)
+    cut = subset.truncation(output.max_length, output.template, choice.tokenizer)
+    form = subset.Form(output.format, output.container, cut, exports)
     found = subset.write(
         rows, settings, out, reading.turns, form, workers,
         keep_versions=keep_versions, measures=compare_measures,
     )  # fmt: skip
     if push_to_hub is not None:
         subset.upload(out, push_to_hub)
-    found.tell(as_json=as_json)
+    found.show(as_json=as_json)

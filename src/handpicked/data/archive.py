@@ -22,6 +22,13 @@ from handpicked.errors import PoolError, first_line
 from handpicked.store import writing
 
 BLOCK = 8 << 20
+OFFICE = (
+    ("xl/", " It is an Excel workbook: save its sheet as CSV."),
+    ("word/", " It is a Word document, which has no rows."),
+    ("content.xml", " It is a document of OpenOffice: save its sheet as CSV."),
+    ("archive/data.pkl", " It is a checkpoint of PyTorch, not training data."),
+)
+"""What an archive is, by the beginning of the name of a member."""
 PACKED_TAR = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DAMAGED = (
     zipfile.BadZipFile,
@@ -112,15 +119,11 @@ def _unpack(path: Path, members: list[_Member], place: Path) -> None:
     """Copy the data files into a folder aside, which takes its name when all are there."""
     found = [(member, _inside(member.name)) for member in members if is_data(_inside(member.name))]
     if not found:
-        seen = ", ".join(sorted(member.name for member in members)[:5])
-        excel = (
-            " It is an Excel workbook: save its sheet as CSV."
-            if "xl/" in seen or "[Content_Types]" in seen
-            else ""
-        )
+        names = sorted(member.name for member in members)
+        what = next((said for inner, said in OFFICE if any(name.startswith(inner) for name in names)), "")
         raise PoolError(
             f"{path} is an archive without a data file ({', '.join(SUFFIXES)}); it "
-            f"holds {seen or 'nothing'}.{excel}"
+            f"holds {', '.join(names[:5]) or 'nothing'}.{what}"
         )
     with writing(place):
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ def text_of(value: object, field: str | None, row: Row) -> str:
     """A field as text: null (and NaN) is blank, a number is its JSON text, anything else is not text."""
     if isinstance(value, str):
         return value
-    if known(value) is None:
+    if known(value) is None or value == [] or value == {}:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return json.dumps(value)

@@ -8,7 +8,7 @@ from handpicked.data.cells import Row, literal
 from handpicked.data.field_names import CHATS, OF_OBJECTS, PREFERENCES, RESPONSES
 from handpicked.data.formats import Chat, RowFormat
 from handpicked.data.pairs import pairs
-from handpicked.data.turns import SAID, SPEAKERS, is_turn, role_of, round_of, speaker, unwrapped
+from handpicked.data.turns import SAID, SPEAKERS, are_pairs, is_turn, role_of, round_of, speaker, unwrapped
 
 USUAL = (
     "system",
@@ -33,8 +33,11 @@ def chat(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] | 
             continue
         answer = _preferred(fields, field) or _answer_beside(rows, fields, field)
         preferred = f", followed by the answer in '{answer}'" if answer else ""
-        if field in OF_OBJECTS and not (is_turn(turn) and pairs(rows, fields) is None):
+        round_ = round_of(turn) if isinstance(turn, Mapping) else None
+        if field in OF_OBJECTS and not ((is_turn(turn) or round_) and pairs(rows, fields) is None):
             continue
+        if isinstance(turn, list):
+            return Chat(field, field, answer), f"field '{field}' is a list of pairs of texts{preferred}"
         if isinstance(turn, str):
             why = f"field '{field}' is a list of texts, read as user and assistant in turn{preferred}"
             return Chat(field, field, answer), why
@@ -43,16 +46,33 @@ def chat(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] | 
                 "sharegpt", field, answer
             ), f"field '{field}' is a list of turns with from and value{preferred}"
         if isinstance(turn, Mapping) and ("role" in turn or is_turn(turn)):
-            whose = next((name for name in SPEAKERS if name in turn), "type")
-            said = next((name for name in ("parts", *SAID) if name in turn), "content")
+            whose = next((name for name in (*SPEAKERS, "type") if name in turn), "a role")
+            said = next((name for name in ("parts", *SAID) if name in turn), "what it says")
             why = f"field '{field}' is a list of turns with {whose} and {said}{preferred}{_read_as(rows, field)}"
             return Chat("messages", field, answer), why
         rows_of_file = field == "data"  # a file's only object has its rows there
-        both = round_of(turn) if isinstance(turn, Mapping) and not rows_of_file else None
-        if both is not None:
-            why = f"field '{field}' is a list of rounds with {both[0]} and {both[1]}{preferred}"
+        if round_ is not None and not rows_of_file:
+            why = f"field '{field}' is a list of rounds with {round_[0]} and {round_[1]}{preferred}"
             return Chat("rounds", field, answer), why
     return None
+
+
+def some_chat(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] | None:
+    """The only field, of whatever name, that holds lists of turns of which an assistant's is one."""
+    found = [field for field in fields if any(_is_answered(_listed(row.get(field))) for row in rows)]
+    if len(found) != 1:
+        return None
+    return Chat("messages", found[0]), f"field '{found[0]}' is a list of turns"
+
+
+def _is_answered(turns: Sequence[object]) -> bool:
+    return (
+        bool(turns)
+        and all(map(is_turn, turns))
+        and any(
+            role_of(speaker(unwrapped(turn))) == "assistant" for turn in turns if isinstance(turn, Mapping)
+        )
+    )
 
 
 def _preferred(fields: Sequence[str], field: str) -> str | None:
@@ -102,6 +122,7 @@ def _first_turn(rows: Sequence[Row], field: str) -> object:
             value = [value]  # one list for each field of the turns
         if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
             value = value[0]  # the only conversation of a batch
-        if isinstance(value, list) and value and isinstance(value[0], str | Mapping):
-            return value[0]
+        first = next((one for one in value if one is not None), None) if isinstance(value, list) else None
+        if isinstance(first, str | Mapping) or are_pairs(value):
+            return first
     return None

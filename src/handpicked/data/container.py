@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal, cast
 
+from handpicked.data.csv_form import are_escaped, are_quoted, delimiter_of, header_line
 from handpicked.data.encoding import as_utf8, encoding_of
 from handpicked.data.field_names import CHATS, PROMPTS, RESPONSES
 from handpicked.data.foreign_files import foreign_kind
@@ -29,25 +30,27 @@ Kind = Literal[
     "arrow file",
     "arrow stream",
 ]
-Compression = Literal["gzip", "bz2", "zstd", "xz"]
+Compression = Literal["gzip", "bz2", "zstd", "xz", "lz4"]
 
 MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bz2"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\xfd7zXZ\0", "xz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
 )
 HEAD = 1 << 16
+YAML = re.compile(r"\.ya?ml$", re.IGNORECASE)
 TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather")
-PACKED = (".gz", ".zst", ".bz2", ".xz")
+PACKED = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json", "manifest.json")
 
 
 @dataclass(frozen=True)
 class Container:
     """How the rows lie in a file. ``delimiter`` separates the fields of a CSV, in which ``quoted`` fields may
-    be in quotes; ``shape`` says where in a JSON document the rows are; a row of a text file has at most
+    be in quotes, and a quote in one may be ``escaped`` by a backslash instead of doubled; ``shape`` says where in a JSON document the rows are; a row of a text file has at most
     ``max_row`` bytes. ``encoding`` is that of a text file, None for UTF-8.
     """
 
@@ -55,6 +58,7 @@ class Container:
     compression: Compression | None = None
     delimiter: str = ","
     quoted: bool = True
+    escaped: bool = False
     shape: str = ""
     max_row: int = MAX_ROW
     encoding: str | None = None
@@ -129,10 +133,10 @@ def open_bytes(path: Path, compression: Compression | None) -> IO[bytes]:
             return cast("IO[bytes]", bz2.open(path, "rb"))
         if compression == "xz":
             return cast("IO[bytes]", lzma.open(path, "rb"))
-        if compression == "zstd":
+        if compression is not None:
             import pyarrow as pa
 
-            return cast("IO[bytes]", pa.input_stream(str(path), compression="zstd"))
+            return cast("IO[bytes]", pa.input_stream(str(path), compression=compression))
         return path.open("rb")
     except OSError as error:
         raise PoolError(unreadable(path, error)) from error
@@ -182,8 +186,7 @@ def _text_container(
     start = text.lstrip()
     lines = [line for line in text.split("\n")[:50] if line.strip()]
     if suffix in (".csv", ".tsv"):
-        delimiter = _delimiter(text, "\t" if suffix == ".tsv" else ",")
-        return Container("csv", compression, delimiter, _quoted(text, delimiter))
+        return _csv(text, delimiter_of(text, "\t" if suffix == ".tsv" else ","), compression)
     if start.startswith("["):
         many = (
             suffix in (".jsonl", ".ndjson")
@@ -195,53 +198,44 @@ def _text_container(
     if start.startswith("{"):
         if "\n" not in text and re.search(r"\}\r+\s*\{", text):  # lines that end at a bare CR
             return Container("json objects", compression)
-        whole = any(_is_a(dict, line.strip().rstrip(",")) for line in lines) or len(lines) == 1
+        whole = any(_is_a(dict, line.strip().rstrip(",")) for line in lines)
+        whole = whole or (len(lines) == 1 and not _in_a_row(lines[0]))
         if suffix in (".jsonl", ".ndjson"):
-            whole = whole or not _pretty(lines)
+            whole = whole or not (_pretty(lines) or _in_a_row(lines[0]))
         return Container("json lines" if whole else "json objects", compression)
     if suffix in (".jsonl", ".ndjson"):
         return Container("json lines", compression)
-    delimiter = _delimiter(text, ",")
-    header = next(csv.reader([_header(text)], delimiter=delimiter), [])
+    delimiter = delimiter_of(text, ",")
+    header = next(csv.reader([header_line(text)], delimiter=delimiter), [])
     known = {*CHATS, *PROMPTS, *RESPONSES, *fields}
     if len(header) > 1 and any(cell.strip().lower() in known or cell in fields for cell in header):
-        return Container("csv", compression, delimiter, _quoted(text, delimiter))
+        return _csv(text, delimiter, compression)
+    yaml = f" Convert YAML: yq -o=json {path.name} > {path.stem}.json" if YAML.search(path.name) else ""
     raise PoolError(
         f"{path} is not JSON, JSON lines, CSV with a header, Parquet or Arrow: "
         f"it starts with {start[:40]!r}. "
-        f"A pool is a list of rows with fields such as instruction and output."
+        f"A pool is a list of rows with fields such as instruction and output.{yaml}"
     )
 
 
-def _header(text: str) -> str:
-    """The header line of a CSV: the first, or the one after Excel's ``sep=;``."""
-    first, second = (*re.split(r"\r\n|\r|\n", text, maxsplit=2), "")[:2]
-    return second if re.fullmatch(r"sep=.", first, re.IGNORECASE) else first
-
-
-def _delimiter(text: str, default: str) -> str:
-    """The separator that occurs most often in the header line."""
-    header = _header(text)
-    best: str = max(",;\t|", key=header.count)
-    return best if header.count(best) else default
-
-
-def _quoted(text: str, delimiter: str) -> bool:
-    """Whether quotes enclose fields. In a TSV they do not where a field opens with one
-    that no field's end closes.
-    """
-    lines = text.split("\n")[:-1] if text.count("\n") > 1 else text.split("\n")
-    cells = [line.rstrip("\r").split(delimiter) for line in lines if line.strip()]
-    if delimiter != "\t" or len({len(row) for row in cells}) > 1:
-        return True
-    whole = re.compile(r'"(?:[^"]|"")*"')
-    return all(not cell.startswith('"') or whole.fullmatch(cell) for row in cells for cell in row)
+def _csv(text: str, delimiter: str, compression: Compression | None) -> Container:
+    escaped = are_escaped(text, delimiter)
+    return Container("csv", compression, delimiter, escaped or are_quoted(text, delimiter), escaped)
 
 
 def _pretty(lines: list[str]) -> bool:
     """Whether objects are written over several lines each."""
     first = lines[0].strip()
     return len(lines) > 1 and not first.endswith("}") and not lines[1].lstrip().startswith("{")
+
+
+def _in_a_row(line: str) -> bool:
+    """Whether a line begins with a whole object and another one after it."""
+    try:
+        _, end = json.JSONDecoder(strict=False).raw_decode(line.strip())
+    except (ValueError, RecursionError):
+        return False
+    return line.strip()[end:].lstrip(" ,").startswith("{")
 
 
 def _is_a(kind: type, line: str) -> bool:

@@ -23,7 +23,7 @@ RESPONSES = ("output", "response", "completion", "attempt", "solution", "answer"
 FURTHER_RESPONSES = (
     "generated_solution", "canonical_solution", "generation", "best_answer", "long_answer", "correct_answer",
     "model_response", "assistant_response", "model_output", "output_text", "expected_output", "expectedoutput", "expected",
-    "ideal", "reply",
+    "ideal", "reply", "generated_text",
 )  # fmt: skip
 """Less usual ones, which are a response only beside a prompt that is a field of its own."""
 PREFERENCES = (
@@ -57,6 +57,8 @@ PAIRS = (
     ("src", "tgt"),
 )
 """Fields that are a prompt and a response only together."""
+HISTORIES = ("history", "chat_history", "conversation_history")
+"""Fields of the turns before a prompt."""
 SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction")
 TOOLS = ("tools", "functions")
 LABELS = ("label", "kto_tag")

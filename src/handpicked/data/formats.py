@@ -358,7 +358,7 @@ def instruction_turn(instruction: str, further: str) -> Message:
 
 
 def _history(history: object) -> list[Message]:
-    """LLaMA-Factory history: a list of [question, answer] pairs before the current one."""
+    """The turns before the current one: a list of [question, answer] pairs (LLaMA-Factory), or of turns."""
     turns: list[Message] = []
     if isinstance(history, str):
         history = parsed_turns(history, "history") if history.strip(BLANK) else None
@@ -366,6 +366,8 @@ def _history(history: object) -> list[Message]:
         return turns
     if not isinstance(history, list):
         raise BadRow(f"field 'history' is {kind_name(history)}, not a list of [question, answer] pairs")
+    if history and all(isinstance(one, Mapping) for one in history):
+        return turns_of(history, "history")
     for pair in history:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
             raise BadRow("field 'history' is not a list of [question, answer] pairs")

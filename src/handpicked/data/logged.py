@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from handpicked.data.blocks import text_of_blocks
 from handpicked.data.calls import tools_in
 from handpicked.data.cells import BadRow, Row, kind_name, literal
+from handpicked.data.chats import chat
 from handpicked.data.field_names import PROMPTS, RESPONSES, SYSTEMS
 from handpicked.data.formats import RowFormat
+from handpicked.data.pairs import pairs
 from handpicked.data.several import undecided
 from handpicked.data.turns import is_turn, read_turn, role_of, speaker, turns_of
 from handpicked.records import Message
@@ -99,6 +101,9 @@ def logged(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] 
         asked, answered = _places(found)
         if asked is None:
             continue
+        plain = chat(rows, fields) or pairs(rows, fields)
+        if plain is not None and not {asked[0], *(answered or ())[:1]}.intersection(plain[0].fields):
+            return None  # a record of how the row was made lies beside it
         why = f"the turns are in '{'.'.join(asked)}'"
         return Logged("logged", asked, answered), why + (
             f", their answer in '{'.'.join(answered)}'" if answered else ""

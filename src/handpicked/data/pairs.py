@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from handpicked.data.cells import Row
+from handpicked.data.cells import Row, literal
 from handpicked.data.field_names import (
     FURTHER_RESPONSES,
+    HISTORIES,
     INPUTS,
     PAIRS,
     PREFERENCES,
@@ -37,7 +38,7 @@ def pairs(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] |
     read = [real[name] for name in (prompt, further, answer) if name]
     pairs = Pairs(
         _pair_name(prompt, further, answer), real[prompt], real[answer], real[further] if further else None,
-        real.get("history"),
+        next((real[name] for name in HISTORIES if name in real and _are_turns(rows, real[name])), None),
         are_listed(rows, (real[prompt], real[answer])),
     )  # fmt: skip
     if pairs.history:
@@ -45,6 +46,12 @@ def pairs(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] |
     shape = several(pairs, rows, fields)
     lists = "" if shape is pairs else f"; {real[answer]} lists answers"
     return shape, f"rows have the fields {', '.join(read)}{lists}"
+
+
+def _are_turns(rows: Sequence[Row], field: str) -> bool:
+    """Whether a field may hold the turns before a prompt: not where it is a plain text throughout."""
+    values = [value for row in rows if (value := row.get(field)) not in (None, "", [])]
+    return not values or any(not isinstance(one, str) or isinstance(literal(one), list) for one in values)
 
 
 def _says(value: object) -> float:

@@ -11,6 +11,7 @@ STRING_OR_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTAL
 COMMA_THEN_END = re.compile(r"\s*,?\s*[}\]]")
 ROUNDED = re.compile(rb"\d{16}")
 """Where orjson would round an integer that Python's own parser keeps: one of 20 digits or more."""
+CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ", "||||||| ")
 HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
 WINDOWS_1252 = re.compile(
     rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xfd]|[\xdf-\xfd]{2}|[\x82\x84\x91\x93\xab\xbb][\xc0-\xfd]|[\xc0-\xfd][\x92-\x94\xab\xbb]"
@@ -29,7 +30,7 @@ DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value)
 
 def parsed(text: str) -> object:
     """The value of a text, or ``Damage``. A comma after it, and before a closing bracket in it, is let pass."""
-    text = text.removeprefix("\ufeff")
+    text = text.lstrip("\ufeff")
     try:
         return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
@@ -40,7 +41,20 @@ def parsed(text: str) -> object:
                 return DECODER.decode(without_commas(text).rstrip(", \t\r\n"))
             except (ValueError, RecursionError):
                 pass
-        return Damage(broken(error), excerpt(text))
+        return Damage(f"{broken(error)}{_remark(text, error)}", excerpt(text))
+
+
+def _remark(text: str, error: Exception) -> str:
+    """What a line is that is not JSON, where that is known."""
+    if text.startswith(CONFLICT):
+        return ": the mark of a merge conflict in Git, which is not resolved"
+    if isinstance(error, json.JSONDecodeError) and text[error.pos :].lstrip(" \t,").startswith("{"):
+        return (
+            ": several objects share the line, of which each is a row (jq -c . FILE > ROWS.jsonl parts them)"
+        )
+    if text.startswith(("{'", "{ '")):
+        return ": this is how Python prints a dictionary (json.dumps writes JSON)"
+    return ""
 
 
 def without_commas(text: str) -> str:

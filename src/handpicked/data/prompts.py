@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from handpicked.data import document
@@ -159,10 +159,9 @@ def _further(
 
 def _from_turns(row: Mapping[str, object], field: str, first: bool) -> tuple[list[Message], str | None]:
     turns = row[field]
-    if (
-        first and isinstance(turns, list) and isinstance(turns[0], Mapping) and speaker(turns[0]) is None
-    ):  # Arena-Hard's have no role
-        asked = turns[0].get("content")
+    one = turns[0] if isinstance(turns, Sequence) and turns else None
+    if first and isinstance(one, Mapping) and speaker(one) is None:  # Arena-Hard's have no role
+        asked = one.get("content")
         if not isinstance(asked, str):
             raise BadRow(f"turn 1 of '{field}' has no text")
         return [Message("user", asked)], None

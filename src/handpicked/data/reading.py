@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,14 +12,13 @@ from typing import Any, TypeGuard
 from handpicked.data import arrowtypes, columnar, document, objects, spool, stdlib, text
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Place, Reading, kind_of
-from handpicked.data.cells import literal
 from handpicked.data.container import Container, sniff
 from handpicked.data.encoding import known_encoding
-from handpicked.data.field_names import PROMPTS
 from handpicked.data.formats import RowFormat
 from handpicked.data.found import Found
+from handpicked.data.no_objects import no_objects
 from handpicked.data.pool import File, FilePool
-from handpicked.data.raw import MAX_ROW, Damage, Raw
+from handpicked.data.raw import MAX_ROW, Raw
 from handpicked.data.recognise import recognise
 from handpicked.errors import PoolError
 from handpicked.records import Pool, Turns
@@ -261,51 +259,8 @@ def _text_sample(path: Path, container: Container, spans: list[text.Span]) -> Se
     rows = [row for row in head if isinstance(row, dict)]
     rows = rows[: max(1, CELLS // max(map(len, rows), default=1))]
     if not rows:
-        raise PoolError(_no_objects(path, head))
+        raise PoolError(no_objects(path, head))
     return rows
-
-
-def _remedy(excerpt: str) -> str:
-    """What makes rows of this kind JSON lines."""
-    if excerpt.startswith(("{'", "{ '")):
-        return ". This is how Python prints a dictionary: write each row with json.dumps"
-    if "}{" in excerpt and excerpt.startswith("{"):
-        return ". Several objects share a line: jq -c . FILE > pool.jsonl gives each its own"
-    if excerpt[:1] not in "[{" and any(
-        name in PROMPTS for name in re.split(r"[,;\t|]", excerpt.strip().lower())
-    ):
-        return ". It looks like CSV: give the file a name that ends in .csv"
-    return ""
-
-
-def _no_objects(file: Path, head: Sequence[object]) -> str:
-    path = spool.given_name(file)
-    damaged = next((row for row in head if isinstance(row, Damage)), None)
-    if damaged is not None:
-        return (
-            f"{path}: none of its first {len(head)} rows can be parsed; the first: {damaged.reason}: "
-            f"{damaged.excerpt[:60]!r}{_remedy(damaged.excerpt)}"
-        )
-    if not head:
-        return f"{path} holds no rows: an empty list or a header alone"
-    if isinstance(head[0], list) and spool.is_copy(file):
-        return (
-            f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
-            '[{"messages": turns} for turns in rows]'
-        )
-    if isinstance(head[0], list):
-        return (
-            f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
-            f"jq -c '{{messages: .}}' {file.name} > pool.jsonl (jq -c '.[] | {{messages: "
-            ".}' where all are in one list)"
-        )
-    if isinstance(head[0], str) and isinstance(literal(head[0]), Mapping):
-        return f"{path}: each row is JSON inside a text, not an object. Unpack it: jq -c fromjson FILE > pool.jsonl"
-    names = {str: "texts", int: "numbers", float: "numbers"}
-    what = names.get(type(head[0]), "values")
-    return (
-        f"{path} is a list of {what}; each row must be an object with fields such as instruction and output"
-    )
 
 
 def _columnar_sample(

@@ -9,7 +9,7 @@ from handpicked.data import templated
 from handpicked.data.annotated import argilla, label_studio
 from handpicked.data.by_hand import forced, mapped
 from handpicked.data.cells import Row
-from handpicked.data.chats import chat
+from handpicked.data.chats import chat, some_chat
 from handpicked.data.compared import compared
 from handpicked.data.exported import exported
 from handpicked.data.field_names import FLAGS, LABELS, PREFERENCES, RATINGS, SYSTEMS, THOUGHTS, TOOLS, by_name
@@ -153,6 +153,6 @@ def _task(rows: Sequence[Row], fields: Sequence[str]) -> Found | None:
 
 
 WAYS: tuple[Way, ...] = (
-    rated, exported, tree, moss, _task, logged, chat, multiple_choice, instances, pairs, unrated, compared, _templated,
+    rated, exported, tree, moss, _task, logged, chat, multiple_choice, instances, pairs, unrated, compared, _templated, some_chat,
 )  # fmt: skip
 """In the order in which they are tried."""

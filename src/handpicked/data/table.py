@@ -26,9 +26,9 @@ class _Wide(Exception):
 class _Lines:
     """The lines of a CSV file for ``csv.reader``; remembers those of the record that is being read."""
 
-    def __init__(self, stream: IO[bytes], max_row: int, quoted: bool) -> None:
+    def __init__(self, stream: IO[bytes], max_row: int, quoted: bool, escaped: bool) -> None:
         self._chunks = line_chunks(stream, max_row=max_row)
-        self._max_row, self._quoted = max_row, quoted
+        self._max_row, self._quoted, self._escaped = max_row, quoted, escaped
         self._waiting: deque[bytes | bytearray | Oversized] = deque()
         self._last: bytes | bytearray | Oversized = b""
         self.number, self.end = 0, 0
@@ -43,6 +43,12 @@ class _Lines:
     def looks_like_json(self) -> bool:
         """Whether the record begins as a JSON list or object does."""
         return "".join(self._record).lstrip()[:2] in ("[{", '{"', "[\n", "{\n")
+
+    @property
+    def hint(self) -> str:
+        """What may be wrong with the record."""
+        escaped = any('\\"' in line for line in self._record)
+        return ' (a quote inside of a field is written "", not \\")' if escaped else ""
 
     def __iter__(self) -> _Lines:
         return self
@@ -90,6 +96,8 @@ class _Lines:
             self._waiting.extend(_cut(chunk))
             del chunk
         line = self._waiting.popleft()
+        if self._escaped and not isinstance(line, Oversized):
+            line = line.replace(b'\\"', b'""')
         self.number += 1
         self._size += line.size if isinstance(line, Oversized) else len(line)
         return line
@@ -153,13 +161,19 @@ class _Header:
 
 
 def csv_rows(
-    stream: IO[bytes], where: str, delimiter: str, quoted: bool = True, max_row: int = MAX_ROW
+    stream: IO[bytes],
+    where: str,
+    delimiter: str,
+    quoted: bool = True,
+    max_row: int = MAX_ROW,
+    escaped: bool = False,
 ) -> Iterator[Raw]:
-    """The rows of a CSV file with a header; without ``quoted``, a quote is a letter like any other.
+    """The rows of a CSV file with a header; without ``quoted``, a quote is a letter like any other. Where they are
+    ``escaped``, a backslash before a quote in a field stands for a second quote.
 
     Raises PoolError for a header that names a column twice, and for a quote that never closes.
     """
-    source = _Lines(stream, max_row, quoted)
+    source = _Lines(stream, max_row, quoted, escaped)
     reader = _reader(source, delimiter, quoted)
     try:
         cells = next(reader, [])
@@ -192,7 +206,7 @@ def csv_rows(
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise PoolError(_never_closes(where, first, source.number, before + len(rows))) from error
-            row = Damage(f"not valid CSV: {error}")
+            row = Damage(f"not valid CSV: {error}{source.hint}")
         if row is None:
             continue
         if source.bytes_that_are_not_utf8 and not isinstance(row, Damage):

@@ -7,10 +7,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
-from handpicked.data.blocks import REASONING, Content, content_of, is_result, text_of_blocks, thought_in
+from handpicked.data.blocks import (
+    REASONING,
+    RESULT_PARTS,
+    Content,
+    content_of,
+    is_result,
+    text_of_blocks,
+    thought_in,
+)
 from handpicked.data.calls import CALL_IDS, CALLS, call_id, call_in, calls_in, calls_of, tools_in
 from handpicked.data.cells import BLANK, BadRow, json_text, kind_name, literal
 from handpicked.records import Message
@@ -60,23 +68,31 @@ UNLEARNED = ("train", "training", "loss")
 TOOLS = ("tools", "functions")
 """The fields of a system turn, or of a row, that declare tools."""
 READ = frozenset(
-    {*SPEAKERS, *SAID, "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED, *TOOLS,
+    {*SPEAKERS, *SAID, "input", "type", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED, *TOOLS,
      "additional_kwargs"}
 )  # fmt: skip
 """The fields of a turn that are understood."""
-OF_ITEMS = frozenset({"type", "summary", "arguments", "output", "id", "status"})
+BLOCK = frozenset({"type", "text", *RESULT_PARTS})
+"""Fields of which a block has one at least."""
+OF_ITEMS = frozenset({"summary", "arguments", "output", "id", "status"})
 """Those of an item of OpenAI's Responses."""
 
 
 def turns_of(listed: list[Any], field: str) -> list[Message]:
     """A list of turns as messages. Bare texts alternate between user and assistant (LIMA, UltraChat).
 
+    Pairs of texts are a role and what it says, or a question and its answer.
+
     A turn of gpt-oss's channel ``analysis``, or an item ``reasoning`` of OpenAI's Responses, is the thought of
     the assistant's turn after it. Calls that are turns of their own, one after the other, are one turn. Raises
     BadRow.
     """
+    listed = [turn for turn in listed if turn is not None]
     if len(listed) == 1 and isinstance(listed[0], list):
         listed = listed[0]  # the only conversation of a batch
+    if are_pairs(listed):
+        named = all(role_of(whose) for whose, _ in listed)
+        listed = [{"role": one[0], "content": one[1]} for one in listed] if named else [*chain(*listed)]
     if not listed:
         raise BadRow(f"field '{field}' is an empty list")
     if all(isinstance(turn, str) for turn in listed):
@@ -97,6 +113,18 @@ def turns_of(listed: list[Any], field: str) -> list[Message]:
                 found.append(message)
         called = bool(found and found[-1].calls) and _is_call(turn)
     return [*found, Message("assistant", "", reasoning=analysis)] if analysis else found
+
+
+def are_pairs(listed: object) -> bool:
+    """Whether these are two texts each: a question and its answer, or a speaker and what he says."""
+    return (
+        isinstance(listed, list)
+        and bool(listed)
+        and all(
+            isinstance(one, list) and len(one) == 2 and all(isinstance(text, str) for text in one)
+            for one in listed
+        )
+    )
 
 
 def _is_analysis(turn: object) -> bool:
@@ -141,7 +169,8 @@ def read_turn(turn: object, field: str, index: int) -> list[Message]:
 
 
 def _read(turn: Turn, role: str, is_call: bool, where: str) -> list[Message]:
-    content = _content(turn, is_call, where)
+    content = _returned_json(turn) if role == "tool" else None
+    content = content or _content(turn, is_call, where)
     further = turn.get("input")
     known = isinstance(further, str) and content.text.endswith(f"\n\n{further}")  # as ``refine`` writes a row
     name = turn.get("name")
@@ -160,6 +189,16 @@ def _read(turn: Turn, role: str, is_call: bool, where: str) -> list[Message]:
     return [*content.results] if alone else [*content.results, message]
 
 
+def _returned_json(turn: Turn) -> Content | None:
+    """What a tool returned where that is no text and no blocks, but an object of its own."""
+    value = said(turn)
+    listed = value if isinstance(value, list) else [value]
+    objects = bool(listed) and all(
+        isinstance(one, Mapping) and one.keys().isdisjoint(BLOCK) for one in listed
+    )
+    return Content(json_text(value)) if objects else None
+
+
 def _between_results(turn: Turn) -> list[Turn]:
     """The parts of a turn before, between and after what tools returned in the middle of it."""
     field = next((name for name in SAID if turn.get(name) is not None), "")
@@ -170,14 +209,17 @@ def _between_results(turn: Turn) -> list[Turn]:
 
 
 def unwrapped(turn: Turn) -> Turn:
-    """A turn without the object that LangChain puts around it: ``{"type": "human", "data": {...}}``, or
-    ``{"lc": 1, "id": [..., "HumanMessage"], "kwargs": {...}}``. Its ``additional_kwargs`` are fields, too.
+    """A turn without what LangChain puts around it: ``{"type": "human", "data": {...}}``, or
+    ``{"lc": 1, "id": [..., "HumanMessage"], "kwargs": {...}}``. Its ``additional_kwargs`` are fields, too, and
+    ``{"user": "..."}`` has its role as a name.
     """
     inner = turn.get("data", turn.get("kwargs"))
     if isinstance(inner, Mapping) and "type" in turn and not any(turn.get(name) for name in SPEAKERS):
         path = turn.get("id")
         whose = path[-1] if isinstance(path, list) and path else turn["type"]
         turn = inner if any(inner.get(name) for name in SPEAKERS) else {**inner, "role": whose}
+    elif len(turn) == 1 and isinstance(text := turn.get(name := next(iter(turn))), str) and role_of(name):
+        turn = {"role": name, "content": text}
     further = turn.get("additional_kwargs")
     if isinstance(further, Mapping):
         turn = {**turn, **{name: value for name, value in further.items() if not turn.get(name)}}
@@ -261,6 +303,8 @@ def _content(turn: Turn, is_call: bool, where: str) -> Content:
     if isinstance(content, list):
         found = content_of(content, where)
         return Content(found.text, found.reasoning or reasoning, (*found.calls, *calls), found.results)
+    if isinstance(content, int | float) and not isinstance(content, bool) and content == content:
+        return Content(json_text(content), reasoning, calls)
     if content is None and (calls or reasoning or unreadable):
         return Content(unreadable, reasoning, calls)
     raise BadRow(f"{where} has content that is {kind_name(content)}, not text")
@@ -279,7 +323,7 @@ def unread_fields(listed: object) -> Iterator[str]:
         if isinstance(turn, dict) and ("data" in turn or "kwargs" in turn):
             turn = unwrapped(turn)
         if isinstance(turn, dict) and len(turn) > 2 and not turn.keys() <= READ:
-            known = READ if isinstance(turn.get("role"), str) and "type" not in turn else READ | OF_ITEMS
+            known = READ | OF_ITEMS if "type" in turn else READ
             yield from (str(key) for key in turn if key not in known and turn[key] not in (None, "", [], {}))
 
 

@@ -152,7 +152,7 @@ def key_of(settings: Address) -> str:
         return NO_KEY
     raise MissingPart(
         f"No key for {base_url_of(settings)}: the environment variable {settings.key_env} is not set. "
-        f"Export it, or name another variable with key_env."
+        "Export it, or name another variable (--key-env; key_env in a file)."
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from handpicked.config import PromptSettings
 from handpicked.errors import PoolError
 from handpicked.experiment.job import Job, OpenPool, read_test_set
+from handpicked.experiment.planning.rendered import refusals, templates
 from handpicked.experiment.references import references
-from handpicked.experiment.rendered import refusals, templates
 from handpicked.records import Example, Prompt, messages_id, to_json
 from handpicked.store import write_text
 
@@ -82,8 +82,8 @@ def _followed(prompt: Prompt, suffix: str) -> Prompt:
     """The prompt with ``suffix`` at the end of its last turn: another prompt, so its id is another."""
     last = prompt.messages[-1]
     given = f"{last.input} {suffix}" if last.input else ""
-    asked = (*prompt.messages[:-1], replace(last, content=f"{last.content} {suffix}", input=given))
-    return replace(prompt, prompt_id=messages_id(asked), messages=asked)
+    messages = (*prompt.messages[:-1], replace(last, content=f"{last.content} {suffix}", input=given))
+    return replace(prompt, prompt_id=messages_id(messages), messages=messages)
 
 
 def _held_out_prompt(example: Example, test_set: str) -> Prompt:

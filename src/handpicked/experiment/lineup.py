@@ -324,7 +324,7 @@ def members_of(expanded: Lineup, only: Sequence[str]) -> list[str]:
 
     Raises ConfigError for a name that there is not.
     """
-    known = [name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)]
+    known = {name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)}
     for name in only:
         if name not in known:
             hint = did_you_mean(name, known)

@@ -47,7 +47,7 @@ def _servers(job: Job, models: Mapping[str, Trained]) -> Servers:
 
 
 def serving_mistakes(experiment: Experiment) -> list[tuple[Location, str]]:
-    """What is said of a server and means nothing, with its place in the experiment file."""
+    """Settings of a server that have no effect, with their places in the experiment file."""
     return list(_mistakes(experiment))
 
 
@@ -73,7 +73,7 @@ def _mistakes(experiment: Experiment) -> Iterator[tuple[Location, str]]:
 
 
 def missing_for_serving(experiment: Experiment) -> list[str]:
-    """The vLLM that answers are asked of and that is not there, with how to get it. A server that is there
+    """The vLLM that should generate answers and that is not there, with how to get it. A server that is there
     already is not looked for: it may be started once the arms are trained.
     """
     settings = experiment.evaluate.generate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def render(
 
 
 def takes_of(tokenizer: PreTrainedTokenizerBase, source: str, name: str) -> Takes:
-    """What the template ``source`` shows, found by rendering a turn that says it."""
+    """What the template ``source`` shows, found by rendering a turn that has it."""
 
     def shows(what: str, *messages: Message) -> bool:
         try:
@@ -122,3 +122,20 @@ def _declared(messages: Sequence[Message]) -> list[object] | None:
                 found if isinstance(found, list) and all(isinstance(tool, dict) for tool in found) else None
             )
     return None
+
+
+def texts_in(arguments: str) -> Iterator[str]:
+    """The texts of the values in the arguments of a call; those themselves where they are not JSON."""
+    try:
+        waiting = [json.loads(arguments)]
+    except (ValueError, RecursionError):
+        yield arguments
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING
 from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
 from handpicked.models.load import embedding_rows, load_tokenizer
-from handpicked.models.rendering import PROBE, Takes, render, takes_of
+from handpicked.models.rendering import PROBE, Takes, render, takes_of, texts_in
 from handpicked.models.template_source import FALLBACK, SHIPPED, own_template, own_templates, shipped_template
 from handpicked.records import Message
 
@@ -215,7 +215,7 @@ class Template:
                 raise self._refusal(
                     f"it does not show all of a response that calls tools ({part.strip()[:60]!r} is lost)"
                 )
-        for text in (text for call in last.calls for text in _texts_in(call.arguments)):
+        for text in (text for call in last.calls for text in texts_in(call.arguments)):
             if (
                 text not in body
                 and json.dumps(text)[1:-1] not in body
@@ -356,23 +356,6 @@ def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
             f"There is no chat template '{name}'.{did_you_mean(name, ['auto', *SHIPPED, *own])}"
         )
     return Template(name, tokenizer, source, prefix, _end_id(name, tokenizer, source))
-
-
-def _texts_in(arguments: str) -> Iterator[str]:
-    """The texts of the values in the arguments of a call; those themselves where they are not JSON."""
-    try:
-        waiting = [json.loads(arguments)]
-    except (ValueError, RecursionError):
-        yield arguments
-        return
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
 
 
 def _beginning(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

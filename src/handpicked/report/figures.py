@@ -339,13 +339,13 @@ def time_figure(seconds: Mapping[str, float]) -> Table:
 
 @dataclass(frozen=True)
 class Score:
-    """One benchmark of a model. ``asked`` says how: shots, chat. ``reason`` is why it has no score, or what
+    """One benchmark of a model. ``setup`` says how: shots, chat. ``reason`` is why it has no score, or what
     to know of it.
     """
 
     benchmark: str
     metric: str
-    asked: str
+    setup: str
     score: Estimate
     failed: bool
     reason: str
@@ -353,9 +353,9 @@ class Score:
 
     @property
     def remark(self) -> str:
-        """All that is said beside its name."""
+        """Everything that is shown next to its name."""
         metric = f"{self.metric}, " if self.metric else ""
-        return "; ".join([f"{metric}{self.asked}", *self.notes, *([self.reason] if self.reason else [])])
+        return "; ".join([f"{metric}{self.setup}", *self.notes, *([self.reason] if self.reason else [])])
 
 
 def score_figure(scores: Sequence[Score]) -> Table:

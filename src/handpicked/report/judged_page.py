@@ -52,7 +52,7 @@ class ReadPair:
 
 @dataclass(frozen=True)
 class JudgedPage:
-    """What the page says. ``pairs`` are those that are shown, of ``of``; ``said`` tells what was read."""
+    """What the page says. ``pairs`` are those that are shown, of ``of``; ``said`` notes what was read."""
 
     handpicked: str
     headline: str

@@ -245,11 +245,11 @@ def score_table(results: Results) -> Table:
     for one in results.benchmarks:
         by_arm = {cell.arm: cell for cell in one.arms}
         scores = [_score(by_arm[arm.name]) if arm.name in by_arm else Cell(NONE) for arm in results.arms]
-        rows.append([Cell(one.benchmark, _asked(one)), *scores])
+        rows.append([Cell(one.benchmark, _setup(one)), *scores])
     return table("", ["Benchmark", *(arm.name for arm in results.arms)], rows, 1)
 
 
-def _asked(one: BenchmarkRow) -> str:
+def _setup(one: BenchmarkRow) -> str:
     if one.shots is None:
         return f"mean of {len(one.members)}"
     return f"{one.shots}-shot{', in the chat template' if one.chat else ''}"

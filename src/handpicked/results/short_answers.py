@@ -19,7 +19,7 @@ from handpicked.statistics import seeds
 MOST_WORDS = 5
 """Words of a reference up to which its prompt asks for a short answer."""
 LEAST_PROMPTS = 20
-"""Prompts below which nothing is said."""
+"""Prompts below which nothing is reported."""
 
 
 def short_answers(

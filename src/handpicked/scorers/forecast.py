@@ -1,4 +1,4 @@
-"""What scoring a pool will take, said before it begins."""
+"""What scoring a pool will take, estimated before it begins."""
 
 from __future__ import annotations
 

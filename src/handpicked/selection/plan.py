@@ -124,7 +124,7 @@ class SelectionPlan:
         return size
 
     def passed(self) -> int | None:
-        """How many rows the guards let through; None without guards. Reads the pool, and asks no model."""
+        """How many rows the guards let through; None without guards. Reads the pool and runs no model."""
         if not self.guards:
             return None
         scorers = {scorer.name: scorer for guard in self.guards for scorer in guard.scorers}

@@ -17,7 +17,7 @@ def mean(seeds: Sequence[Values], *, share: bool = False, groups: Sequence[int] 
 
     ``seeds`` has one mapping a seed. ``share`` says that values lie from 0 to 1. ``groups`` has a number for
     each mapping, where some of them depend on each other (see ``groups``). ``n`` counts values, ``missing``
-    the ``None`` among them; a seed without any value is said in ``method``.
+    the ``None`` among them; a seed without any value is named in ``method``.
     """
     numbers = groups if groups is not None else range(len(seeds))
     known = [

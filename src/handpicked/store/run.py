@@ -86,8 +86,8 @@ class Run:
         ``versions`` those of its methods and libraries. ``make`` may find files in its work folder: they are
         from an interrupted attempt with the same fingerprint. What it returns is kept in the manifest as
         ``facts``. With ``again`` a stage that is there is made again, from a copy of its files, unless
-        this run has made it already; it stays until the new one is complete. ``shown_as`` is its name in what
-        is said.
+        this run has made it already; it stays until the new one is complete. ``shown_as`` is its name in
+        messages.
         """
         depends = Dependencies(inputs, settings, versions)
         final, work = self.folder / name, self.folder / ".work" / name
@@ -208,7 +208,7 @@ class Run:
         ``LOST``.
 
         Where a finished one lost some, it is made again once in a run, and ``make`` gets their number; it
-        stays as it is if the endpoint is still away. ``shown_as`` is its name in what is said.
+        stays as it is if the endpoint is still away. ``shown_as`` is its name in messages.
         """
         shown = shown_as or name
         once = self.stage(

@@ -63,7 +63,7 @@ class Session:
             return self._state(who, self.file.standing())
 
     def undo(self, body: Mapping[str, object]) -> Json:
-        """Take the annotator's latest vote back and show its pair again, with what was said of it."""
+        """Take the annotator's latest vote back and show its pair again, with the vote that it had."""
         who = annotator(body.get("annotator"))
         sampled = {case.id for case in self.cases}
         with self.lock:

@@ -16,7 +16,7 @@ import pytest
 
 from handpicked.config import JudgeSettings, ServerSettings
 from handpicked.errors import ConfigError, MissingPart, WorkerError
-from handpicked.experiment.judge_plan import judge_plan
+from handpicked.experiment.planning.judge_plan import judge_plan
 from handpicked.judges import judge
 from handpicked.models.served import client
 from handpicked.progress import SILENT

@@ -276,9 +276,8 @@ def test_mistakes_are_reported_before_anything_is_sent(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="needs the name of the rating model"):
         LLMRating().identity()
     away = LLMRating(model="m", base_url="https://api.example.com/v1")
-    for call in (lambda: away.estimate(pool(1), None), lambda: rated(away, pool(1), tmp_path / "w")):
-        with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
-            call()
+    with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
+        rated(away, pool(1), tmp_path / "w")
     with pytest.raises(ConfigError, match=r"nowhere\.txt cannot be read"):
         LLMRating(model="m", prompt="nowhere.txt").identity()
     (tmp_path / "p.txt").write_text("Rate {response}.")
@@ -306,3 +305,13 @@ def test_published_ratings_come_back_exactly_and_rank_the_same_rows_first(tmp_pa
         table = rated(at(server, tmp_path), published, tmp_path / "w")
     assert dict(zip(table["row"].to_pylist(), table["llm-rating"].to_pylist(), strict=True)) == truth
     assert sum(value == 5.0 for value in table["llm-rating"].to_pylist()) == 11
+
+
+def test_the_cost_is_told_without_a_key(monkeypatch, tmp_path):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    scorer = LLMRating(model="gpt-4o", price_in=2.5, price_out=10, cache=str(tmp_path / "c.sqlite"))
+    told = scorer.estimate(pool(20), None).sentence
+    assert told.startswith("20 requests to https://api.openai.com/v1 (gpt-4o)") and "US dollars" in told
+    assert "Missing: No key for https://api.openai.com/v1" in told
+    with pytest.raises(MissingPart, match="No key"):
+        scorer.identity()

@@ -51,9 +51,9 @@ def replies_from(
     if serving.server is None:
         yield complete
         return
-    asked = ArmModel(ModelSettings(name=model or ""), None)
-    with Servers(serving, {NAME: asked}, variables or {}) as servers:
-        yield _Served(servers, asked, folder)
+    arm_model = ArmModel(ModelSettings(name=model or ""), None)
+    with Servers(serving, {NAME: arm_model}, variables or {}) as servers:
+        yield _Served(servers, arm_model, folder)
 
 
 def served_identity(model: str | None, serving: ServerSettings) -> str:

@@ -79,7 +79,7 @@ class LossScorer(PartScorer):
     def score_on(
         self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
     ) -> None:
-        """See ``PoolScorer``. A server is asked from this process, and takes all devices itself."""
+        """See ``PoolScorer``. This process sends the requests to a server, which takes all devices."""
         if self.engine == "transformers":
             super().score_on(workers, pool, rows, work, progress)
             return
@@ -90,7 +90,7 @@ class LossScorer(PartScorer):
 
     @property
     def server(self) -> ServerSettings:
-        """The server that is asked: one that is started here, unless another is named."""
+        """The server to use: one that is started here, unless another is named."""
         return self.serving.model_copy(update={"server": self.serving.server or AUTO})
 
     def _mistakes(self) -> Iterator[str]:

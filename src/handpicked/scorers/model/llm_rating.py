@@ -18,7 +18,7 @@ from handpicked.config import EXECUTION, ServerSettings
 from handpicked.endpoint import Budget, Reply, Request, base_url_of, default_cache, estimate, key_of
 from handpicked.endpoint.cost import REPLY_SECONDS
 from handpicked.endpoint.template import fence, fields, fill, shortened
-from handpicked.errors import ConfigError
+from handpicked.errors import ConfigError, MissingPart
 from handpicked.method import HIDDEN
 from handpicked.models.served.mistakes import check_program, endpoint_mistakes
 from handpicked.models.served.replies import Complete, replies_from, served_identity
@@ -123,10 +123,7 @@ class LLMRating(PoolScorer):
         Raises ConfigError without a model or a usable prompt; MissingPart without a key or the vLLM that is to
         be started, so that nothing begins that could not end.
         """
-        if not self.model:
-            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
-        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
-            raise ConfigError(*(f"score.{said}" for said in wrong))
+        self._check()
         prompt = hashlib.sha256(self._template().encode()).hexdigest()[:16]
         if self.serving.server is None:
             key_of(self)
@@ -136,9 +133,23 @@ class LLMRating(PoolScorer):
             who = served_identity(self.model, self.serving)
         return f"{who}, {self.dimension}, prompt {prompt}"
 
+    def _check(self) -> None:
+        """Raises ConfigError without a model, and for settings of the endpoint that exclude one another."""
+        if not self.model:
+            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
+        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
+            raise ConfigError(*(f"score.{said}" for said in wrong))
+
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
-        """Requests, tokens, dollars and time if nothing is cached, estimated from a sample of the rows."""
-        self.identity()
+        """Requests, tokens, dollars and time if nothing is cached, estimated from a sample of the rows; and what is
+        missing here, such as the key, which the estimate does not need.
+        """
+        self._check()
+        try:
+            self.identity()
+            missing = ""
+        except MissingPart as error:
+            missing = f". Missing: {error}"
         count = pool.rows if rows is None else len(rows)
         every = max(1, -(-count // SAMPLED))
         sample = range(0, pool.rows, every) if rows is None else rows[::every]
@@ -157,7 +168,7 @@ class LLMRating(PoolScorer):
             f"{scale * expense.prompt_tokens:,.0f} prompt "
             f"tokens and at most {scale * expense.reply_tokens:,.0f} reply tokens{dollars}, "
             f"{self.concurrency} at a time; "
-            f"replies that are in the cache cost nothing"
+            f"replies that are in the cache cost nothing{missing}"
         )
         if self.serving.server:
             return Forecast(sentence, endpoint=True)
@@ -203,7 +214,7 @@ class LLMRating(PoolScorer):
                     lost += found.lost
                     if found.cost is not None:
                         costs.append(found.cost)
-        _tell([reason for *_, reason in scored])
+        _log([reason for *_, reason in scored])
         aside.replace(work / REPLIES)
         write_json(work / FACTS, {LOST: lost, "cost": sum(costs) if costs else None})
         write_scores(work, self._table(scored))
@@ -287,7 +298,7 @@ def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
             )
 
 
-def _tell(reasons: Sequence[object]) -> None:
+def _log(reasons: Sequence[object]) -> None:
     """Log how many rows have no rating, and why the first of them has none."""
     without = [reason for reason in reasons if reason is not None]
     if without:

@@ -1,4 +1,4 @@
-"""Whether a machine can run an experiment, said without reading its pool or its model."""
+"""Whether a machine can run an experiment, found out without reading its pool or its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handpicked.errors import HandpickedError
 from handpicked.experiment.checks import missing_parts
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import launch_mistakes
-from handpicked.experiment.speeds import guess_size
+from handpicked.experiment.planning.speeds import guess_size
 from handpicked.train.estimate import Work
 from handpicked.train.fit import Fit, fit
 from handpicked.workers.machine import GIB, Machine
@@ -21,7 +21,7 @@ TOO_LARGE = 20 * GIB
 
 
 @dataclass(frozen=True)
-class Able:
+class Runnable:
     """One experiment on one machine. It ``can`` run where nothing is ``missing`` and every training fits.
 
     ``starts`` says how its largest training is started and what it takes; ``to_fetch`` names data that are
@@ -35,7 +35,7 @@ class Able:
     to_fetch: tuple[str, ...]
 
 
-def able(name: str, machine: Machine) -> Able:
+def runnable(name: str, machine: Machine) -> Runnable:
     """What the experiment ``name`` needs of ``machine``. Memory is for rows as long as they may be, of a model
     of the size that its name says. What is installed here says nothing of a machine that is assumed.
 
@@ -55,7 +55,7 @@ def able(name: str, machine: Machine) -> Able:
     ):
         found.append(f"training takes {(largest.memory or 0) / GIB:.0f} GiB on a CPU: it needs a GPU")
     missing = tuple(dict.fromkeys(" ".join(one.split()) for one in found))
-    return Able(name, not missing, missing, _said(largest), tuple(dict.fromkeys(_to_fetch(experiment))))
+    return Runnable(name, not missing, missing, _said(largest), tuple(dict.fromkeys(_to_fetch(experiment))))
 
 
 def _fits(experiment: Experiment, machine: Machine) -> Iterator[Fit]:

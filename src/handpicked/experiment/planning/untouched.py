@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from handpicked.config import ArmSettings, TrainSettings
 from handpicked.errors import PoolError
-from handpicked.experiment.arm_rows import selectable
 from handpicked.experiment.file import Location
 from handpicked.experiment.lineup import Lineup
-from handpicked.experiment.planned_arm import (
+from handpicked.experiment.planning.arm_rows import selectable
+from handpicked.experiment.planning.planned_arm import (
     Costs,
     PlannedArm,
     arm_likely_rows,
@@ -19,7 +19,7 @@ from handpicked.experiment.planned_arm import (
     row_costs,
     stays_untouched,
 )
-from handpicked.experiment.speeds import A_GPU
+from handpicked.experiment.planning.speeds import A_GPU
 from handpicked.selection.rounding import share_of
 from handpicked.train.schedule import LEAST_RATE_SUM
 

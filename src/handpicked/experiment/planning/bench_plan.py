@@ -8,7 +8,7 @@ from dataclasses import asdict
 from handpicked.bench import planned
 from handpicked.config import BenchSettings, ModelSettings
 from handpicked.errors import ConfigError, HandpickedError
-from handpicked.experiment.speeds import Hardware, forward_hours, guess_size, machine_for
+from handpicked.experiment.planning.speeds import Hardware, forward_hours, guess_size, machine_for
 from handpicked.progress import duration
 from handpicked.records import Json
 from handpicked.train.estimate import model_size

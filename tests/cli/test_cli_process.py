@@ -1,4 +1,4 @@
-"""Odd surroundings of a command: pipes, devices, names, locales, closed and full streams, signals. One line,
+"""Odd environments of a command: pipes, devices, names, locales, closed and full streams, signals. One line,
 exit code 2, nothing overwritten.
 """
 

@@ -87,7 +87,7 @@ def reported(do: Callable[[], Made]) -> Made | Report:
         return bug()
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Workers by name. Each is on a device; a name stays with its device when its worker is replaced."""
 
     @property
@@ -117,8 +117,12 @@ class BrokenWorker(RuntimeError):
         return str(self).strip().splitlines()[-1]
 
 
-def lead(
-    crew: Crew, task: Task, missing: Sequence[Part], releases: dict[str, str], step: Callable[[float], None]
+def coordinate(
+    executor: Executor,
+    task: Task,
+    missing: Sequence[Part],
+    releases: dict[str, str],
+    step: Callable[[float], None],
 ) -> None:
     """Have all ``missing`` parts done.
 
@@ -128,16 +132,16 @@ def lead(
     """
     schedule = Schedule(task, missing)
     idle: list[str] = []
-    deaths = dict.fromkeys(crew.names, 0)
-    counted = dict.fromkeys(crew.names, 0.0)
-    alive = {name for name in list(crew.names)[: len(missing)] if crew.start(name)}
+    deaths = dict.fromkeys(executor.names, 0)
+    counted = dict.fromkeys(executor.names, 0.0)
+    alive = {name for name in list(executor.names)[: len(missing)] if executor.start(name)}
     last = "no worker could be started"
     while not schedule.over:
         if not alive:
             raise WorkerError(
                 f"{task.name}: no worker is left: {last}. Finished work is kept; run the same command again."
             )
-        name, report = crew.report()
+        name, report = executor.report()
         match report:
             case Ready():
                 _check_releases(task, name, report.releases, releases)
@@ -159,19 +163,19 @@ def lead(
                 idle = [one for one in idle if one != name]
                 if not report.dead:
                     idle.append(name)
-                elif deaths[name] >= TRIES or not crew.start(name):
+                elif deaths[name] >= TRIES or not executor.start(name):
                     alive.discard(name)
             case Refused():
                 raise report.error()
             case Bug():
                 raise BrokenWorker(f"{task.name}, {name}:\n{report.traceback}")
-        idle = [name for name in idle if not _given(crew, schedule, name)]
+        idle = [name for name in idle if not _given(executor, schedule, name)]
 
 
-def _given(crew: Crew, schedule: Schedule, name: str) -> bool:
+def _given(executor: Executor, schedule: Schedule, name: str) -> bool:
     part = schedule.take(name)
     if part is not None:
-        crew.give(name, part, schedule.following(name))
+        executor.give(name, part, schedule.following(name))
     return part is not None
 
 

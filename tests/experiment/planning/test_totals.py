@@ -11,10 +11,10 @@ import pytest
 
 import handpicked as hp
 from handpicked import experiment
-from handpicked.experiment import speeds
-from handpicked.experiment.dry_run import plan
-from handpicked.experiment.dry_run_text import text_of
-from handpicked.experiment.speeds import CpuSpeed
+from handpicked.experiment.planning import speeds
+from handpicked.experiment.planning.dry_run import plan
+from handpicked.experiment.planning.dry_run_text import text_of
+from handpicked.experiment.planning.speeds import CpuSpeed
 from handpicked.scorers.model.embedding import Embedding
 
 pytest.importorskip("transformers", reason="needs the train extra")

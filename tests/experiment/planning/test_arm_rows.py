@@ -17,9 +17,9 @@ from handpicked.config import BUNDLED_LM, Experiment
 from handpicked.data import pool as data_pool
 from handpicked.errors import ConfigError, HandpickedError
 from handpicked.experiment import stages
-from handpicked.experiment.arm_rows import arm_rows, selectable
 from handpicked.experiment.job import Job
 from handpicked.experiment.lineup import lineup
+from handpicked.experiment.planning.arm_rows import arm_rows, selectable
 from handpicked.progress import SILENT
 from handpicked.selection import kept_scores as modeled
 from handpicked.selection import plan

@@ -12,14 +12,14 @@ from handpicked.bench import planned
 from handpicked.config import Experiment, ModelSettings
 from handpicked.endpoint.cost import price
 from handpicked.errors import HandpickedError
-from handpicked.experiment.arm_rows import ArmScoring, arm_rows, selectable
 from handpicked.experiment.checks import missing_parts, mistakes
-from handpicked.experiment.encoded_rows import encoded_costs, encoded_lengths
 from handpicked.experiment.file import load
 from handpicked.experiment.job import read_test_set
 from handpicked.experiment.launching import launch_mistakes
 from handpicked.experiment.lineup import Lineup, lineup, members_of
-from handpicked.experiment.planned_arm import (
+from handpicked.experiment.planning.arm_rows import ArmScoring, arm_rows, selectable
+from handpicked.experiment.planning.encoded_rows import encoded_costs, encoded_lengths
+from handpicked.experiment.planning.planned_arm import (
     Costs,
     LikelyRows,
     PlannedArm,
@@ -27,9 +27,16 @@ from handpicked.experiment.planned_arm import (
     planned_arm,
     row_costs,
 )
-from handpicked.experiment.rendered import Rendered, rendered, templates
-from handpicked.experiment.speeds import Hardware, Speed, forward_hours, guess_size, machine_for, speed_for
-from handpicked.experiment.totals import (
+from handpicked.experiment.planning.rendered import Rendered, rendered, templates
+from handpicked.experiment.planning.speeds import (
+    Hardware,
+    Speed,
+    forward_hours,
+    guess_size,
+    machine_for,
+    speed_for,
+)
+from handpicked.experiment.planning.totals import (
     Part,
     Sizes,
     Texts,
@@ -39,7 +46,7 @@ from handpicked.experiment.totals import (
     total_hours,
     total_usd,
 )
-from handpicked.experiment.untouched import refused
+from handpicked.experiment.planning.untouched import refused
 from handpicked.judges import load_judge
 from handpicked.records import Json, Pool
 from handpicked.train.estimate import model_size

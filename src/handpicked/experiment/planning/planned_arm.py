@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from handpicked.config import FEW_STEPS, ArmSettings, TrainSettings
 from handpicked.errors import TrainingError
-from handpicked.experiment import speeds as estimate
 from handpicked.experiment.lineup import Lineup
-from handpicked.experiment.speeds import A_GPU, Hardware
+from handpicked.experiment.planning import speeds as estimate
+from handpicked.experiment.planning.speeds import A_GPU, Hardware
 from handpicked.records import Pool
 from handpicked.selection.guards import windows
 from handpicked.tokens.tokenizer import load_counter

@@ -17,7 +17,7 @@ import numpy as np
 from handpicked.errors import HandpickedError, Refused, TrainingError
 from handpicked.experiment.job import selection_settings
 from handpicked.experiment.lineup import Lineup
-from handpicked.experiment.planned_arm import Costs
+from handpicked.experiment.planning.planned_arm import Costs
 from handpicked.models.encode import response_turns
 from handpicked.records import Pool
 from handpicked.selection.choice import select_by

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handpicked.experiment.dry_run import DryRun
-from handpicked.experiment.planned_arm import PlannedArm
-from handpicked.experiment.totals import known_hours
+from handpicked.experiment.planning.dry_run import DryRun
+from handpicked.experiment.planning.planned_arm import PlannedArm
+from handpicked.experiment.planning.totals import known_hours
 from handpicked.pages.table import Table, table, text
 from handpicked.progress import duration
 

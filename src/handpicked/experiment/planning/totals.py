@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from handpicked.config import PoolSettings, ReferenceSettings
 from handpicked.endpoint.cost import REPLY_SECONDS
-from handpicked.experiment import speeds
 from handpicked.experiment.lineup import Lineup
-from handpicked.experiment.planned_arm import Costs, PlannedArm
+from handpicked.experiment.planning import speeds
+from handpicked.experiment.planning.planned_arm import Costs, PlannedArm
+from handpicked.experiment.planning.speeds import Hardware
 from handpicked.experiment.references import references
-from handpicked.experiment.speeds import Hardware
 from handpicked.records import Json, Prompt
 from handpicked.scorers.forecast import Forecast
 from handpicked.workers.machine import Machine

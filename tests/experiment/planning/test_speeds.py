@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from handpicked.config import GenerateSettings, TrainSettings
-from handpicked.experiment import speeds
-from handpicked.experiment.speeds import CpuSpeed, GpuSpeed, Hardware, machine_for
+from handpicked.experiment.planning import speeds
+from handpicked.experiment.planning.speeds import CpuSpeed, GpuSpeed, Hardware, machine_for
 from handpicked.train.estimate import ModelSize
 
 SLOW, FAST = CpuSpeed(1e10, 1e9), CpuSpeed(2e10, 2e9)

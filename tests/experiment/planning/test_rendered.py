@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from handpicked.errors import TrainingError
-from handpicked.experiment.dry_run import plan
-from handpicked.experiment.dry_run_text import text_of
+from handpicked.experiment.planning.dry_run import plan
+from handpicked.experiment.planning.dry_run_text import text_of
 
 pytest.importorskip("transformers", reason="needs the train extra")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from handpicked.errors import ConfigError
-from handpicked.experiment import untouched as untouched_arms
-from handpicked.experiment.dry_run import plan
-from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
 from handpicked.experiment.lineup import lineup
+from handpicked.experiment.planning import untouched as untouched_arms
+from handpicked.experiment.planning.dry_run import plan
+from handpicked.experiment.planning.dry_run_text import text_of
 from handpicked.experiment.run import run
 
 pytest.importorskip("transformers", reason="needs the train extra")
