@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 from handpicked.data.cells import kind_name, literal
-from handpicked.data.formats import RowFormat
+from handpicked.data.formats import RowFormat, history_turns
 from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
 from handpicked.data.turns import said, speaker, turns_of
@@ -132,23 +132,7 @@ def _prompt_of(row: Mapping[str, object]) -> tuple[Message, ...]:
         return ()
     system = first_text(row, "system", "system_prompt")
     before = [Message("system", system)] if system else []
-    return (*before, *_history(row.get("history")), Message("user", with_input(prompt, row)))
-
-
-def _history(value: object) -> list[Message]:
-    """The turns before the prompt: questions with their answers (LLaMA-Factory), or turns."""
-    if turns := _listed(value):
-        return turns_of(turns, "history")
-    rounds = literal(value) if isinstance(value, str) else value
-    said = [text for both in rounds for text in both] if _are_rounds(rounds) else []
-    return [Message("assistant" if at % 2 else "user", text) for at, text in enumerate(said)]
-
-
-def _are_rounds(value: object) -> TypeGuard[list[list[str]]]:
-    return isinstance(value, list) and all(
-        isinstance(both, list) and len(both) == 2 and all(isinstance(text, str) for text in both)
-        for both in value
-    )
+    return (*before, *history_turns(row.get("history")), Message("user", with_input(prompt, row)))
 
 
 def _turns(row: Mapping[str, Any]) -> tuple[Message, ...]:
