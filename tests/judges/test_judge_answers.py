@@ -290,3 +290,9 @@ def test_a_file_that_lacks_the_system_prompt_pairs_all_the_same(tmp_path):
         ("system: Be kind.\n\nuser: two", "b"),
     ]
     assert both.by_words == 2
+
+
+def test_a_row_in_a_format_of_pools_keeps_its_reference_and_category(tmp_path):
+    row = {"user_input": "ask", "response": "said", "reference": "good", "category": "maths"}
+    (answer,) = read_answers(put(tmp_path / "x.json", [row])).answers
+    assert (answer.prompt, answer.text, answer.reference, answer.category) == ("ask", "said", "good", "maths")

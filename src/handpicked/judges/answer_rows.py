@@ -89,7 +89,15 @@ def _as_in_a_pool(shape: RowFormat, row: Mapping[str, object], _: Mapping[str, s
         return None
     thought, text = thought_and_answer(turns[-1].content)
     asked = turns[:-1]
-    return Answer(messages_id(asked), prompt_text(asked), text, thought=bool(thought), words=_words(asked))
+    return Answer(
+        messages_id(asked),
+        prompt_text(asked),
+        text,
+        category=first_text(row, "category"),
+        reference=first_text(row, "reference", "reference_answer"),
+        thought=bool(thought),
+        words=_words(asked),
+    )
 
 
 def _answer_fields(part: Rows) -> tuple[str, ...]:

@@ -109,9 +109,7 @@ def _wrapped(found: Json) -> list[Any]:
         for name, value in found.items()
         if isinstance(value, list) and len(found) == 1 and name not in TURNS
     ]
-    asks = not {*PROMPTS, *TURNS}.isdisjoint(found)  # then its names are those of fields, and no ids
-    wanted = (document.COLUMNS,) if asks else (document.COLUMNS, document.BY_ID)
-    whole = [shapes[shape] for shape in wanted if shape in shapes]
+    whole = [shapes[shape] for shape in (document.COLUMNS, document.BY_ID) if shape in shapes]
     whole.sort(key=lambda rows: not {*PROMPTS, *TURNS, "question_id"} & set(rows[0]))
     return next(iter([*full, *named, *alone, *whole]), [found])
 
