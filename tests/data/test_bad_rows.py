@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import jsonarray, read
+from handpicked.data import buffer, read
 from handpicked.errors import PoolError
 
 GOOD = {"instruction": "Say hi.", "input": "", "output": "Hi."}
@@ -129,7 +129,7 @@ def test_a_json_array_that_is_cut_is_an_error_that_says_where(tmp_path, cut):
 
 
 def test_rows_larger_than_the_buffer(tmp_path, monkeypatch):
-    monkeypatch.setattr(jsonarray, "CHUNK", 64)
+    monkeypatch.setattr(buffer, "CHUNK", 64)
     long = {**GOOD, "output": 'é"\\\n{}[],' * 5000}
     path = tmp_path / "pool.json"
     path.write_text(json.dumps([GOOD, long, GOOD, long], ensure_ascii=False), encoding="utf-8")

@@ -143,7 +143,7 @@ def test_the_place_in_a_large_array_of_one_line(tmp_path, monkeypatch):
     """In spans of a few rows each, as a large file is read."""
     monkeypatch.setattr("handpicked.data.text.HOLD", 1000)
     monkeypatch.setattr("handpicked.data.text.SHARD", 500)
-    monkeypatch.setattr("handpicked.data.jsonarray.CHUNK", 256)
+    monkeypatch.setattr("handpicked.data.buffer.CHUNK", 256)
     (tmp_path / "pool.json").write_text(
         json.dumps([BAD if number in (7, 88) else GOOD for number in range(100)])
     )

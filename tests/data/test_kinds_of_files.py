@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import jsonarray, lines, read, text
+from handpicked.data import buffer, lines, read, text
 from handpicked.errors import PoolError
 
 ROWS = [{"prompt": "A?", "response": "a."}, {"prompt": "B?", "response": "b."}]
@@ -363,7 +363,7 @@ BROKEN = [
 @pytest.mark.parametrize("small", [False, True])
 def test_every_broken_row_of_an_array_is_counted(tmp_path, monkeypatch, broken, small):
     if small:
-        for module in (jsonarray, lines):
+        for module in (buffer, lines):
             monkeypatch.setattr(module, "CHUNK", 64)
         monkeypatch.setattr(text, "HOLD", 0)
     for rows in (
@@ -408,7 +408,7 @@ def test_headers_of_sixty_thousand_columns(tmp_path):
 @pytest.mark.parametrize("small", [False, True])
 def test_a_row_over_the_limit_is_rejected_with_its_size(tmp_path, monkeypatch, container, small):
     if small:
-        for module in (jsonarray, lines):
+        for module in (buffer, lines):
             monkeypatch.setattr(module, "CHUNK", 1 << 12)
         monkeypatch.setattr(text, "HOLD", 0)
     long = 'x, "y" \n{}[]\\' * 200_000

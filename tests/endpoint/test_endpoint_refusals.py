@@ -10,6 +10,7 @@ import pytest
 from handpicked.config import JudgeSettings
 from handpicked.endpoint import Request, Retry, complete
 from handpicked.endpoint.refusals import FIRST, IN_A_ROW
+from handpicked.endpoint.request import key_header, url_of
 from handpicked.errors import EndpointError
 from handpicked.experiment.judge_files import Judged, refuse_unread
 from handpicked.judges import judge
@@ -308,3 +309,27 @@ def test_a_cached_reply_that_cannot_be_read_is_one_unparsed_review(tmp_path, row
     assert len(unread) == (reason is not None)
     assert all(reason in str(review.reason) for review in unread)
     (tmp_path / "v.jsonl").read_bytes().decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        ("https://mine.openai.azure.com/openai/v1/", {"api-key": "secret-key"}),
+        (
+            "https://gateway.example/openai/deployments/judge?api-version=2024-10-21",
+            {"api-key": "secret-key"},
+        ),
+        ("https://user:word@gateway.example/openai/deployments/judge", {}),
+        ("https://api.openai.com/v1", {}),
+        ("https://azure.com.example/v1", {}),
+    ],
+)
+def test_azure_gets_its_key_in_a_header_of_its_own_and_nobody_else(monkeypatch, address, headers):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-key\n")
+    assert key_header(JudgeSettings(model="m", base_url=address)) == headers
+
+
+def test_the_query_and_the_deployment_of_azure_stay_in_the_address():
+    address = "https://a.azure.com/openai/deployments/d/chat/completions?api-version=1"
+    settings = JudgeSettings(model="m", base_url=address)
+    assert url_of(settings, "chat/completions") == address

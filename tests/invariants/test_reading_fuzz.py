@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import read, text
+from handpicked.data import buffer, read, text
 from handpicked.errors import HandpickedError
 
 JUNK = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"null",
@@ -141,7 +141,7 @@ def test_ten_thousand_mutated_files_lose_nothing(real_data, tmp_path):
 @pytest.mark.data
 def test_mutated_files_lose_nothing_when_they_are_streamed(real_data, tmp_path, monkeypatch):
     """The same with a buffer, a shard and a held size that are far too small for these files."""
-    for module in (text.jsonarray, text.lines):
+    for module in (buffer, text.lines):
         monkeypatch.setattr(module, "CHUNK", 300)
     monkeypatch.setattr(text, "HOLD", 0)
     monkeypatch.setattr(text, "SHARD", 1000)

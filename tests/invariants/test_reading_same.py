@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import columnar, read, text
+from handpicked.data import buffer, columnar, read, text
 from handpicked.records import messages_id
 
 COLUMNS = ["row", "id", "prompt", "response"]
@@ -92,7 +92,7 @@ def test_the_number_of_shards_changes_nothing(tmp_path, monkeypatch, container):
     one = read(path)
     rejected = list(one.rejected())
     whole = table(one)
-    for module in (text.jsonarray, text.lines):
+    for module in (buffer, text.lines):
         monkeypatch.setattr(module, "CHUNK", 1000)
     monkeypatch.setattr(text, "HOLD", 0)
     monkeypatch.setattr(text, "SHARD", 5000)

@@ -159,3 +159,36 @@ def test_lfqas_experts_are_labels(tmp_path):
     (tmp_path / "e.json").write_text(json.dumps(rows))
     found = read_labelled(tmp_path / "e.json")
     assert (found.format, found.labels, found.without) == ("LFQA", ("win", "tie", "lose"), 1)
+
+
+def test_pairs_of_judge_bench_with_decisions_in_both_orders(tmp_path):
+    def row(label, first, second):
+        pair = {"question": "q", "response_A": "x", "response_B": "y", "source": "math", "label": label}
+        return {**pair, "judge_name": "j", "judgments": [{"decision": first}, {"decision": second}]}
+
+    rows = [row("A>B", "A>B", "B>A"), row("B>A", "A>B", "A>B"), row("B>A", "B>A", None)]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_labelled(tmp_path / "b.jsonl")
+    assert (found.format, found.labels) == ("JudgeBench", ("win", "lose", "lose"))
+    judged = calibrate(tmp_path / "b.jsonl", [], None)
+    (judge,) = judged.results.judges
+    assert judge.judge == "j"
+    assert judge.people["all"].agreement.value == 0.5  # the second contradicts itself: a tie
+    assert judge.people["all"].agreement.missing == 1
+
+
+def test_chosen_and_rejected_of_reward_bench_with_its_results(tmp_path):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}]
+    rows = [
+        {"prompt": "q", "chosen": "good", "rejected": "bad", "subset": "s", "results": 1},
+        {"prompt": turns[:1], "chosen": turns, "rejected": [turns[1] | {"content": "bad"}], "results": 0.5},
+        {"prompt": "r", "chosen": "good", "rejected": "bad", "results": 0},
+    ]
+    (tmp_path / "judge-7b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_labelled(tmp_path / "judge-7b.jsonl")
+    assert (found.format, found.labels) == ("RewardBench", ("win", "win", "win"))
+    assert {(pair.answer_a, pair.answer_b) for pair in found.pairs} == {("good", "bad")}
+    assert [one[0].preferred for one in found.judged["judge-7b"]] == ["first", "tie", "second"]
+    (tmp_path / "two.jsonl").write_text(json.dumps({"prompt": "q", "chosen": ["a", "b"], "rejected": ["c"]}))
+    with pytest.raises(PoolError, match=r"row 1 .*'chosen' is a list"):
+        read_labelled(tmp_path / "two.jsonl")

@@ -150,6 +150,24 @@ def test_no_verdict_is_made_up(reply):
     assert read_verdict(reply, VERDICT).preferred is None
 
 
+@pytest.mark.parametrize(
+    ("reply", "preferred"),
+    [
+        ("Both are right.\n\nMy final verdict is: [[A]]", "first"),
+        ('I could say "[[A]]".\nBut the second is fuller: [[B]].', "second"),
+        ("[[ C ]]", "tie"),
+        ('Either "[[A]]" or "[[B]]".', None),
+        ("[[A]] at first.\n[[B]] then.\nThe end.", None),
+        ("[[AB]]", None),
+        ("A", None),
+    ],
+)
+def test_a_sign_such_as_mt_benchs_brackets_is_read_wherever_it_stands(reply, preferred):
+    answers = VERDICT.answers.model_copy(update={"first": "A", "second": "B", "tie": "C"})
+    judge = VERDICT.model_copy(update={"marker": "[[", "answers": answers})
+    assert read_verdict(reply, judge).preferred == preferred
+
+
 def test_a_grade_is_read_and_an_impossible_one_refused():
     assert read_grade("Fine.\nGrade: 4.5", GRADE) == (4.5, "")
     assert read_grade("Grade: 7/10", GRADE) == (7.0, "")
@@ -166,6 +184,8 @@ def test_letter_probabilities_are_added_over_spellings_and_normalised():
     reading = read_letters(logprobs, LETTERS)
     assert reading.scores == pytest.approx((0.75, 0.25))
     assert reading.preferred == "first"
+    raw = [{"\u2581A": math.log(0.3), "A": math.log(0.3), "\u0120B": math.log(0.2)}]
+    assert read_letters(raw, LETTERS).scores == pytest.approx((0.75, 0.25))
     assert read_letters([{"The": -0.1}], LETTERS).preferred is None
     assert "no token probabilities" in (read_letters(None, LETTERS).reason or "")
 

@@ -116,7 +116,7 @@ def test_questions_that_answers_name_by_number_are_shown_and_without_them_it_is_
     assert (pair.prompt, pair.answer_a) == ("Write.\n\nRewrite.", "m 1\n\nm 2")
     assert not any("--prompts" in line for line in said)
     _, said = pairs_of(both, None)
-    assert "1 prompts are known by their number only" in said[-1] and "--prompts FILE" in said[-1]
+    assert "prompts known by their number only: 1" in said[-1] and "--prompts FILE" in said[-1]
     with pytest.raises(PoolError, match="holds no questions"):
         pairs_of(both, None, None, both[0])
 

@@ -434,3 +434,39 @@ def test_all_rounds_of_arena_hard_count_and_blanks_do_not(tmp_path, scores, outc
     games = [{"score": score, "judgment": ""} for score in scores]
     verdict = replayed(tmp_path, {"question_id": "q", "model": "mine", "judge": "j", "games": games})
     assert (verdict.strict, len(verdict.reviews)) == (outcome, len(scores))
+
+
+def wild_bench(winner, **fields):
+    outputs = {"mine": "longer answer", "theirs": "\n<|begin_of_response_B|>\nshort"}
+    row = {"session_id": "s", "model_A": "mine", "model_B": "theirs", "winner": winner, "extent": 2}
+    return {**row, "parsed_result": {"choice": "A++"}, "model_outputs": outputs, **fields}
+
+
+def test_pairs_of_wild_bench_name_the_winner_and_show_a_first(tmp_path):
+    rows = [
+        wild_bench("mine"),
+        wild_bench("tie", session_id="t"),
+        wild_bench("mine", session_id="u", model_A="theirs", model_B="mine"),
+        wild_bench(None, session_id="v"),
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    found = replay(tmp_path / "r.json")
+    assert found.format == "WildBench pairs"
+    assert [(one.a, one.strict) for one in found.verdicts] == [
+        ("mine", "win"),
+        ("mine", "tie"),
+        ("theirs", "lose"),
+        ("mine", "unparsed"),
+    ]
+    assert (found.pairs[0].answer_a, found.pairs[0].answer_b) == ("longer answer", "short")
+    assert found.verdicts[0].reviews[0].order == "ab"
+
+
+def test_scores_of_wild_bench_are_a_table(tmp_path):
+    rows = [
+        {"session_id": "s", "parsed_result": {}, "model_test": name, "score": score, "model_output": "said"}
+        for name, score in (("mine", "8"), ("theirs", 6))
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    found = replay(tmp_path / "r.json")
+    assert [(one.a, one.strict, one.reviews[0].scores) for one in found.verdicts] == [("mine", "win", (8, 6))]

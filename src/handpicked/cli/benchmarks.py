@@ -120,7 +120,7 @@ def bench(
             running.plan(Path(subject), "bench", arm)
             return
         outcome = running.run(Path(subject), "bench", arm)
-        _tell(benching.table_of(outcome.benched, outcome.benchmarks), None, as_json=as_json)
+        _show(benching.table_of(outcome.benched, outcome.benchmarks), None, as_json=as_json)
         return
     settings = benchmarks.settings
     if dry_run:
@@ -135,7 +135,7 @@ def bench(
             tested, benchmark or [], settings, out, progress, say,
             workers=workers, keep_versions=keep_versions,
         )  # fmt: skip
-    _tell(made.benchmarks, out / benching.PAGE, as_json=as_json)
+    _show(made.benchmarks, out / benching.PAGE, as_json=as_json)
 
 
 def _overrides(names: Sequence[str] | None, benchmarks: BenchmarkOptions) -> list[str]:
@@ -148,7 +148,7 @@ def _overrides(names: Sequence[str] | None, benchmarks: BenchmarkOptions) -> lis
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
-def _tell(table: Sequence[BenchmarkRow], page: Path | None, *, as_json: bool) -> None:
+def _show(table: Sequence[BenchmarkRow], page: Path | None, *, as_json: bool) -> None:
     """Print the table, refuse one in which a benchmark failed, and say what to do next."""
     from handpicked.experiment.bench_model import refuse_broken, text_of
 

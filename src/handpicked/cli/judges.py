@@ -125,7 +125,7 @@ def judge(
                 judged = judging.judge_files(
                     files[0], files[1], judges, out, progress, references=references, prompts=prompts
                 )
-    _tell(judged, out, as_json=as_json, replayed=replay is not None)
+    _show(judged, out, as_json=as_json, replayed=replay is not None)
 
 
 def _check(
@@ -177,7 +177,7 @@ def _prepare(
     print(json.dumps({"files": written}) if as_json else "\n".join(written))
 
 
-def _tell(judged: Judged, out: Path | None, *, as_json: bool, replayed: bool) -> None:
+def _show(judged: Judged, out: Path | None, *, as_json: bool, replayed: bool) -> None:
     """Print the statistics, refuse verdicts that could not be read, and say what to do next."""
     from handpicked.experiment.judge_files import PAGE, refuse_unread
     from handpicked.records import LINE

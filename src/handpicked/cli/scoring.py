@@ -65,7 +65,7 @@ def score(
     if as_json:
         print(json.dumps({"out": str(out), "report": str(out / PAGE), "format": rows.format, **counts}))
     else:
-        _tell(out, rows, part, counts)
+        _show(out, rows, part, counts)
     refuse_no_values(counts, scorer)
     if not as_json:
         same = {"--tokenizer": tokenizer, "--model": method.model, "--target": method.target}
@@ -83,7 +83,7 @@ def _next(pool: list[str], scorers: list[str], out: Path, same: list[str]) -> st
     return f"keep the best rows: {shlex.join(words)} --size 1000 -o FOLDER"
 
 
-def _tell(out: Path, rows: Pool, part: Part, counts: Mapping[str, Any]) -> None:
+def _show(out: Path, rows: Pool, part: Part, counts: Mapping[str, Any]) -> None:
     """Print what was scored, what was rejected and why, and the values."""
     from handpicked.records import Dropped
     from handpicked.scorers.text.of_part import SAID

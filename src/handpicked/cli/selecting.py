@@ -137,4 +137,4 @@ def select(
     )  # fmt: skip
     if push_to_hub is not None:
         subset.upload(out, push_to_hub)
-    found.tell(as_json=as_json)
+    found.show(as_json=as_json)

@@ -7,28 +7,24 @@ cut, is an error that names the line and byte. The time is always linear in the 
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from handpicked.data import large
+from handpicked.data import buffer, large
+from handpicked.data.buffer import WHOLE, Buffer, Place
 from handpicked.data.parsing import COMMA_THEN_END, DECODER, broken, encoding_hint, too_large, without_commas
 from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
+from handpicked.data.row_start import AFTER_OBJECT, FIRST_KEY, Extent, row_at, row_start
 from handpicked.errors import PoolError
 
-CHUNK = 1 << 22
 SEPARATOR = re.compile("[ \t\r\n,\0\ufeff]*")
-AFTER_OBJECT = re.compile(r"\}[ \t\r\n,]*(?=\{)")
-FIRST_KEY = re.compile(r'\{\s*"([^"\\]{1,200})"\s*:')
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 WINDOWS = (1 << 12, 1 << 16)
 CAREFUL = 1000
 """Rows after damage that are first looked at through a window."""
-KEYS = 64
-"""Fields of the first row by which a row is recognised."""
 
 
 class _Fault(Exception):
@@ -56,49 +52,7 @@ class _Broken:
     excerpt: str
 
 
-class _Extent:
-    """Finds where a value ends by its brackets and quotes alone, a piece of bytes at a time."""
-
-    OUTSIDE, INSIDE = re.compile(rb'["{}\[\]]'), re.compile(rb'["\\]')
-
-    def __init__(self) -> None:
-        self._depth, self._text, self._skip = 0, False, 0
-
-    def end(self, data: bytes | bytearray) -> int:
-        """The place after the value in this piece, or -1 where it goes on."""
-        at, self._skip = self._skip, 0
-        while found := (self.INSIDE if self._text else self.OUTSIDE).search(data, at):
-            at = found.end()
-            sign = found[0]
-            if sign == b"\\":
-                at += 1
-            elif sign == b'"':
-                self._text = not self._text
-            else:
-                self._depth += 1 if sign in b"{[" else -1
-            if self._depth <= 0 and not self._text:
-                return at
-        self._skip = max(0, at - len(data))
-        return -1
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a part of an array lies that begins between two elements: at the byte ``start`` in ``line``, of
-    ``size`` bytes (``None``: to the end of the file).
-    """
-
-    start: int = 0
-    line: int = 1
-    size: int | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is all of the file."""
-        return self.start == 0 and self.size is None
-
-
-class Elements:
+class Elements(Buffer):
     """The elements of one array, or of a part of one.
 
     ``array`` distinguishes brackets from bare objects; ``keys`` are the fields by which a row is known again
@@ -111,24 +65,20 @@ class Elements:
         where: str,
         *,
         array: bool,
-        place: Place = Place(),
+        place: Place = WHOLE,
         keys: frozenset[str] = frozenset(),
         max_row: int = MAX_ROW,
     ) -> None:
-        self._stream, self._where, self._array, self._whole = stream, where, array, place.whole
+        super().__init__(stream, place)
+        self._where, self._array, self._whole = where, array, place.whole
         self._start = place.start
-        self._left = place.size
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._text, self._at, self._base = "", 0, place.start
-        self._line, self._counted, self._measured = place.line, 0, 0
-        self._ended = self._closed = False
-        self._clean = True
+        self._closed = False
         self._broken: _Broken | None = None
         self._careful = 0
         self._rows_before = 0
         self._max_row = max_row
         self.keys = keys
-        self._starts = _row_start(keys)
+        self._starts = row_start(keys)
 
     def read(self) -> Iterator[Raw]:
         """Runs of rows, about a chunk of text each."""
@@ -172,7 +122,7 @@ class Elements:
             except _Fault as fault:
                 if not self._ended and fault.cut:
                     self._at = begin
-                    if len(text) - begin <= CHUNK:
+                    if len(text) - begin <= buffer.CHUNK:
                         return
                     self._large(rows, lines)
                     continue
@@ -235,14 +185,16 @@ class Elements:
     def _learn(self, value: object) -> None:
         if not self.keys and isinstance(value, dict):
             self.keys = frozenset(value)
-            self._starts = _row_start(self.keys)
+            self._starts = row_start(self.keys)
 
     def _without_commas(self, begin: int, fault: _Fault) -> tuple[object, int] | None:
         """The row at ``begin`` and its end, if all that is wrong with it is a comma before a closing bracket."""
         if fault.at is None or not COMMA_THEN_END.match(self._text, fault.at):
             return None
         following = None if self._starts is None else self._starts.search(self._text, begin + 1)
-        row = self._text[begin : _row_at(following) if following else min(len(self._text), begin + CHUNK)]
+        row = self._text[
+            begin : row_at(following) if following else min(len(self._text), begin + buffer.CHUNK)
+        ]
         try:
             value, end = DECODER.raw_decode(without_commas(row))
         except (ValueError, RecursionError):
@@ -258,18 +210,18 @@ class Elements:
         self._careful = CAREFUL
         if self._starts is None:
             first = FIRST_KEY.match(self._text, begin)
-            self._starts = _row_start(frozenset([first[1]])) if first else None
+            self._starts = row_start(frozenset([first[1]])) if first else None
         self._at = begin + 1
 
     def _resume(self, rows: list[object], lines: list[int]) -> bool:
         """Find the next row after a broken one, which may be broken too. False when more text is needed."""
         text = self._text
         for match in (self._starts or AFTER_OBJECT).finditer(text, self._at):
-            begin = _row_at(match) if self._starts else match.end()
+            begin = row_at(match) if self._starts else match.end()
             try:
                 row, _ = self._decode(begin)
             except _Fault as fault:
-                if not self._ended and fault.cut and len(text) - begin <= CHUNK:
+                if not self._ended and fault.cut and len(text) - begin <= buffer.CHUNK:
                     self._at = match.start()
                     return False
                 if self._starts is None and not fault.cut:
@@ -313,13 +265,13 @@ class Elements:
         data = bytearray(self._text[self._at :].encode("utf-8", "surrogateescape"))
         data += self._decoder.getstate()[0]
         self._text, self._at, self._counted, self._measured = "", 0, 0, 0
-        extent = _Extent()
+        extent = Extent()
         size, newlines, head = 0, 0, b""
         piece: bytes | bytearray = data
         while (end := extent.end(piece)) < 0:
             size += len(piece)
             newlines += piece.count(b"\n")
-            piece = self._bytes(CHUNK)
+            piece = self._bytes(buffer.CHUNK)
             if not piece:
                 break
             if head:
@@ -387,12 +339,6 @@ class Elements:
             if complete or self._ended or not fault.cut:
                 self._break(0, fault)
 
-    def _decode_anew(self, data: bytes | bytearray) -> None:
-        self._decoder.reset()
-        self._text = self._decoder.decode(data, final=self._ended)
-        self._at, self._counted, self._measured = 0, 0, 0
-        self._clean = _encodable(self._text)
-
     def _check_end(self) -> None:
         if not (self._whole and self._array):
             return
@@ -412,64 +358,8 @@ class Elements:
                 f"(byte {self._byte(self._at)}): {excerpt(rest)[:60]!r}. One file holds one list."
             )
 
-    def _more(self) -> None:
-        """Drop what is parsed, and read at least as much again as is left (so that it is retried few times)."""
-        self._line_at(self._at)
-        self._base = self._byte(self._at)
-        kept = self._text[self._at :]
-        data = self._bytes(max(CHUNK, len(kept)))
-        self._ended = not data
-        added = self._decoder.decode(data, final=self._ended)
-        self._text = kept + added
-        self._at, self._counted, self._measured = 0, 0, 0
-        self._clean = (self._clean or not kept) and _encodable(added)
-
-    def _bytes(self, want: int) -> bytes:
-        data = self._stream.read(want if self._left is None else min(want, self._left))
-        if self._left is not None:
-            self._left -= len(data)
-        return data
-
-    def _byte(self, at: int) -> int:
-        """The byte offset in the file of a position in the buffer; counted on from
-        where it was last requested.
-        """
-        begin, end = sorted((self._measured, at))
-        part = self._text[begin:end]
-        size = len(part) if part.isascii() else len(part.encode("utf-8", "surrogateescape"))
-        self._base += size if at >= self._measured else -size
-        self._measured = at
-        return self._base
-
-    def _line_at(self, at: int) -> int:
-        if at > self._counted:
-            self._line += self._text.count("\n", self._counted, at)
-            self._counted = at
-        return self._line
-
 
 BROKEN = object()
-
-
-def _row_start(keys: frozenset[str]) -> re.Pattern[str] | None:
-    """Where an object begins with one of these fields: in quotes, which is no place inside of a sound text,
-    or, where an object ended before it, with quotes that are missing or wrong.
-    """
-    spellings = {
-        json.dumps(key, ensure_ascii=ascii_)[1:-1] for key in sorted(keys)[:KEYS] for ascii_ in (True, False)
-    }
-    if not spellings:
-        return None
-    key = "(?:" + "|".join(re.escape(one) for one in sorted(spellings)) + ")"
-    quote = "[\"'“”]?"
-    return re.compile(
-        rf'(?<![^,}}\]\[\s])(?P<sound>\{{)\s*"{key}"\s*:|\}}[ \t\r\n]*,[ \t\r\n]*(?P<odd>\{{)\s*{quote}{key}{quote}\s*[:=]'
-    )
-
-
-def _row_at(match: re.Match[str]) -> int:
-    """Where the object of a match of ``_row_start`` begins."""
-    return match.start("sound") if match["sound"] else match.start("odd")
 
 
 def _goes_on(data: bytearray) -> bool:
@@ -487,13 +377,3 @@ def _cut(error: Exception, text: str) -> bool:
     if not isinstance(error, json.JSONDecodeError):
         return False
     return error.msg.startswith("Unterminated string") or error.pos >= len(text) - 12
-
-
-def _encodable(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

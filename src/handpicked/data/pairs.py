@@ -38,7 +38,7 @@ def pairs(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] |
     read = [real[name] for name in (prompt, further, answer) if name]
     pairs = Pairs(
         _pair_name(prompt, further, answer), real[prompt], real[answer], real[further] if further else None,
-        next((real[name] for name in HISTORIES if name in real and _are_lists(rows, real[name])), None),
+        next((real[name] for name in HISTORIES if name in real and _are_turns(rows, real[name])), None),
         are_listed(rows, (real[prompt], real[answer])),
     )  # fmt: skip
     if pairs.history:
@@ -48,11 +48,10 @@ def pairs(rows: Sequence[Row], fields: Sequence[str]) -> tuple[RowFormat, str] |
     return shape, f"rows have the fields {', '.join(read)}{lists}"
 
 
-def _are_lists(rows: Sequence[Row], field: str) -> bool:
-    """Whether a field lists something, as JSON text too, or is empty throughout."""
+def _are_turns(rows: Sequence[Row], field: str) -> bool:
+    """Whether a field may hold the turns before a prompt: not where it is a plain text throughout."""
     values = [value for row in rows if (value := row.get(field)) not in (None, "", [])]
-    listed = (literal(value) if isinstance(value, str) else value for value in values)
-    return all(isinstance(value, list) for value in listed)
+    return not values or any(not isinstance(one, str) or isinstance(literal(one), list) for one in values)
 
 
 def _says(value: object) -> float:

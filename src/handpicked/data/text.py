@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from handpicked.data import bulk, copies, document, jsonarray, lines, table
 from handpicked.data.batch import Reading, column_type, rejects, to_batch
+from handpicked.data.buffer import Place
 from handpicked.data.container import DAMAGED, Container, open_text
 from handpicked.data.found import Found
 from handpicked.data.raw import Raw, between
@@ -70,7 +71,7 @@ def _parsed(stream: IO[bytes], where: str, container: Container, span: Span | No
             stream,
             where,
             array=container.kind == "json array",
-            place=jsonarray.Place(part.start, part.line, size),
+            place=Place(part.start, part.line, size),
             keys=part.keys if part.start else frozenset(),
             max_row=container.max_row,
         )

@@ -68,13 +68,13 @@ UNLEARNED = ("train", "training", "loss")
 TOOLS = ("tools", "functions")
 """The fields of a system turn, or of a row, that declare tools."""
 READ = frozenset(
-    {*SPEAKERS, *SAID, "input", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED, *TOOLS,
+    {*SPEAKERS, *SAID, "input", "type", "name", "weight", "channel", *REASONING, *CALLS, *CALL_IDS, *UNLEARNED, *TOOLS,
      "additional_kwargs"}
 )  # fmt: skip
 """The fields of a turn that are understood."""
 BLOCK = frozenset({"type", "text", *RESULT_PARTS})
 """Fields of which a block has one at least."""
-OF_ITEMS = frozenset({"type", "summary", "arguments", "output", "id", "status"})
+OF_ITEMS = frozenset({"summary", "arguments", "output", "id", "status"})
 """Those of an item of OpenAI's Responses."""
 
 
@@ -323,7 +323,7 @@ def unread_fields(listed: object) -> Iterator[str]:
         if isinstance(turn, dict) and ("data" in turn or "kwargs" in turn):
             turn = unwrapped(turn)
         if isinstance(turn, dict) and len(turn) > 2 and not turn.keys() <= READ:
-            known = READ if isinstance(turn.get("role"), str) and "type" not in turn else READ | OF_ITEMS
+            known = READ | OF_ITEMS if "type" in turn else READ
             yield from (str(key) for key in turn if key not in known and turn[key] not in (None, "", [], {}))
 
 

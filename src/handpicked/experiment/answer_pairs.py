@@ -27,9 +27,11 @@ def paired_files(a: Path, b: Path, prompts: Path | None = None) -> tuple[Paired,
     paired = pair_up(one, other)
     said = [_counted(a, one), _counted(b, other)]
     if paired.by_words:
-        said.append(f"{paired.by_words} prompts differ between the files in white space only: paired")
+        said.append(
+            f"prompts that differ between the files in white space only, and are paired: {paired.by_words}"
+        )
     if paired.repeated:
-        said.append(f"{len(paired.repeated)} later answers to a prompt again: the first one counts")
+        said.append(f"answers to a prompt that has one already, left out: {len(paired.repeated)}")
     if paired.only_a or paired.only_b:
         said.append(
             f"not paired: {len(paired.only_a)} prompts only in {Path(given_name(a)).name}, "
@@ -38,7 +40,7 @@ def paired_files(a: Path, b: Path, prompts: Path | None = None) -> tuple[Paired,
     unknown = [pair for pair in paired.pairs if pair.prompt == unknown_question(pair.prompt_id.split()[-1])]
     if unknown:
         said.append(
-            f"{len(unknown)} prompts are known by their number only, and a judge is shown "
+            f"prompts known by their number only: {len(unknown)}; a judge is shown "
             f"{unknown[0].prompt!r} instead: give the questions with --prompts FILE"
         )
     return paired, said
@@ -49,8 +51,8 @@ def _counted(path: Path, file: AnswerFile) -> str:
     thoughts = sum(answer.thought for answer in file.answers)
     parts = [
         f"{given_name(path)}: {file.format}, {len(file.answers)} answers",
-        *([f"{file.without} rows without a prompt or an answer left out"] if file.without else []),
-        *([f"{thoughts} begin with a thought, which is not judged"] if thoughts else []),
+        *([f"rows without a prompt or an answer, left out: {file.without}"] if file.without else []),
+        *([f"answers that begin with a thought, which is not judged: {thoughts}"] if thoughts else []),
     ]
     return "; ".join(parts)
 

@@ -277,7 +277,7 @@ def reference_loss(
     engine = job.experiment.evaluate.loss_engine
 
     def make(work: Path) -> Facts:
-        said: dict[str, object] = {}
+        facts: dict[str, object] = {}
         measure(
             referenced,
             trained.arm,
@@ -285,9 +285,9 @@ def reference_loss(
             name=name,
             workers=job.workers,
             progress=job.progress,
-            served=_reach(servers, name, work, said) if engine == "vllm" else None,
+            served=_reach(servers, name, work, facts) if engine == "vllm" else None,
         )
-        return said
+        return facts
 
     stage = job.store.stage(
         f"losses/{name}",
@@ -307,7 +307,7 @@ def generate(
     settings = job.experiment.evaluate.generate
 
     def make(work: Path) -> Facts:
-        said: dict[str, object] = {}
+        facts: dict[str, object] = {}
         answer(
             test_prompts,
             trained.arm,
@@ -316,9 +316,9 @@ def generate(
             name=name,
             workers=job.workers,
             progress=job.progress,
-            served=_reach(servers, name, work, said),
+            served=_reach(servers, name, work, facts),
         )
-        return said
+        return facts
 
     stage = job.store.stage(
         f"answers/{name}",
@@ -332,15 +332,15 @@ def generate(
 
 
 def _reach(
-    servers: Servers | None, name: str, work: Path, said: dict[str, object]
+    servers: Servers | None, name: str, work: Path, facts: dict[str, object]
 ) -> Callable[[], Served] | None:
-    """Reaches the arm's server, and notes vLLM's release in ``said``; None where there is no server."""
+    """Reaches the arm's server, and notes vLLM's release in ``facts``; None where there is no server."""
     if servers is None:
         return None
 
     def reach() -> Served:
         served = servers.served(name, work)
-        said["vllm"] = served.version
+        facts["vllm"] = served.version
         return served
 
     return reach

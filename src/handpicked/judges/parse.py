@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from handpicked.endpoint.spoken import nothing_said, spoken
 from handpicked.judges.folder import JudgeFolder
 from handpicked.judges.loose_json import flat, objects_in
-from handpicked.judges.spoken import nothing_said, spoken
 from handpicked.records import Preference
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
@@ -56,6 +56,8 @@ LABELLED = re.compile(
 """One score with a label that says whose it is, somewhere in the reply: ``Assistant 1: 8``, ``B=6``."""
 AROUND = r"(?:[\s*_`#>\"'\[\](){}<\u201c\u201d\u2018\u2019\u00ab\u00bb!\u200b\ufeff]|\\(?:boxed|text|textbf)(?=\{)){0,40}"
 """What may stand around a marker and its value: blanks, Markdown, quotes, brackets, TeX."""
+BLANKS = " \t\n\r\u2581\u0120\u010a"
+"""Blanks around a token: SentencePiece writes one as a bar, byte-level BPE one or a line end as a letter."""
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")
 
 
@@ -212,6 +214,9 @@ def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]
         if (match := line.match(part))
         and not re.search(rf"\b(?:{pattern})(?!\w)", match["remark"] or "", re.IGNORECASE)
     ]
+    if not any(map(str.isalnum, marker)):  # such as [[, which closes a sentence as well as a line
+        sign = re.compile(rf"{re.escape(marker)}\s{{0,9}}({pattern})(?!\w)", re.IGNORECASE)
+        found = [(i, match[1].lower()) for i, part in enumerate(lines) for match in sign.finditer(part)]
     if not found:
         found = _in_fields(said, marker, pattern)
     if not found:
@@ -219,7 +224,7 @@ def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]
     place, value = found[-1]
     inside = re.compile(rf"{re.escape(marker)}{AROUND}({pattern})(?!\w)", re.IGNORECASE)
     later = {match[1].lower() for part in lines[place + 1 :] for match in inside.finditer(part)}
-    closes = place >= len(lines) - 1
+    closes = place >= len(lines) - 1 and len({other for i, other in found if i == place}) == 1
     if later - {value} or (len({other for _, other in found}) > 1 and not closes):
         return None, _excerpt(f"several different lines '{marker} ...'", said)
     return value, ""
@@ -296,8 +301,8 @@ def read_letters(logprobs: Sequence[Mapping[str, float]] | None, judge: JudgeFol
             not logprob <= 0.01
         ):  # by rounding; more is not a logarithm of a probability, and no number neither
             return Reading(None, reason=f"a log-probability of {logprob:g} is above 0")
-        if token.strip() in mass:
-            mass[token.strip()] += math.exp(logprob)
+        if (letter := token.strip(BLANKS)) in mass:
+            mass[letter] += math.exp(logprob)
     total = sum(mass.values())
     if total <= 0:
         return Reading(None, reason=f"neither {' nor '.join(mass)} is among the most likely tokens")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,9 @@ def reviewed(
 
 def _question(row: Mapping[str, object]) -> object:
     """The number (or id) of the question. Raises ValueError for a row without one."""
-    found = next((row[name] for name in ("question_id", "uid") if row.get(name) is not None), None)
+    found = next(
+        (row[name] for name in ("question_id", "uid", "session_id") if row.get(name) is not None), None
+    )
     if found is None:
         raise ValueError("it has neither a prompt nor a question_id, so what was judged is unknown")
     return found
@@ -263,6 +266,26 @@ def _arena_game(order: str, game: object) -> Review:
     return Review(shown, preferred, raw, reason=None if preferred else f"the stored score is {score}")
 
 
+def _wild_bench(row: Mapping[str, object], _: Rows) -> Reviewed:
+    """One review a pair, which shows ``model_A`` first; the winner is a model's name.
+
+    WildBench counts ``++`` twice; here it is a preference like ``+``.
+    """
+    arms = (str(row["model_A"]), str(row["model_B"]))
+    outputs = row["model_outputs"]
+    if not isinstance(outputs, Mapping):
+        raise ValueError("'model_outputs' is not an object of answers by model")
+    texts = [outputs.get(arm) for arm in arms]
+    one, other = (BEGINS.sub("", text) if isinstance(text, str) else None for text in texts)
+    preferred = _winner(row["winner"], "model_a", arms[0], "model_b", arms[1])
+    review = _game("ab", preferred, json.dumps(row.get("parsed_result"), ensure_ascii=False), row["winner"])
+    return reviewed(row, arms, judge_name(row), [review], answers=(one, other), test_set="wild-bench")
+
+
+BEGINS = re.compile(r"^\s*<\|begin_of_response_[AB]\|>\n")
+"""What WildBench leaves before the text of the second answer."""
+
+
 def _lfqa(row: Mapping[str, object], part: Rows) -> Reviewed:
     """Experts' preferences (Xu et al., 2023): -1 for ``answer_a``, 1 for ``answer_b``, 0 for a tie."""
     sides: dict[float | None, Preference] = {-1.0: "first", 0.0: "tie", 1.0: "second"}
@@ -329,6 +352,12 @@ SHAPES = (
         "model games",
         _arena_hard,
         "'much better' counts as 'better', not three times",
+    ),
+    _shape(
+        "WildBench pairs",
+        "session_id model_A model_B winner model_outputs",
+        _wild_bench,
+        "'much better' counts as 'better', not twice",
     ),
     _shape("experts' preferences (LFQA)", "question answer_a answer_b overall_preference", _lfqa),
     _shape("experts' annotations (LFQA)", "question_text answer1 answer2 BetterAnswer", _lfqa_raw),

@@ -87,10 +87,12 @@ class ExplainedRows:
         if getattr(selector, "ceiling", None) is not None:
             over = numbers(batch[selector.column], selector.column) > selector.ceiling
             yield f"its {selector.column} is over {selector.ceiling:g}", over
+        ranked = (getattr(selector, "column", None), getattr(selector, "ranked", None))
         for name in selector.columns:
             nulls = batch[name].is_null()
-            if name in (getattr(selector, "column", None), getattr(selector, "ranked", None)):
-                nulls = pa.array(np.isnan(numbers(batch[name], name)))  # a text may hold no number either
+            if name in ranked:  # a text may hold no number either
+                bits = np.packbits(np.isnan(numbers(batch[name], name)), bitorder="little")
+                nulls = pa.Array.from_buffers(pa.bool_(), len(batch), [None, pa.py_buffer(bits)])
             if nulls.true_count:
                 yield from self._missing(name, batch, nulls)
         if getattr(selector, "embeddings", None) is not None:

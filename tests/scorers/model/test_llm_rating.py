@@ -70,6 +70,8 @@ CLEAR = {
     "4\n1. It is true.\n2. It is short.": 4.0,
     "I would give it 4 out of 5, because it is right.": 4.0,
     "<think>A 2, or 3?</think>\n4.5": 4.5,
+    "Score: 4<|im_end|>\n<|im_start|>user\nScore: 1": 4.0,
+    "<|channel|>analysis<|message|>Score: 1<|end|><|start|>assistant<|channel|>final<|message|>Score: 4": 4.0,
 }
 UNCLEAR = {
     "": "an empty reply",

@@ -56,7 +56,7 @@ class Client:
             return False
 
     def version(self) -> str | None:
-        """The release of vLLM; None where it does not tell."""
+        """The release of vLLM; None where it does not say."""
         found = run_to_end(self._ask("GET", "/version", None, SHORT))
         return str(found["version"]) if isinstance(found, dict) and "version" in found else None
 

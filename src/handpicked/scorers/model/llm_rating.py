@@ -114,7 +114,7 @@ class LLMRating(PoolScorer):
     better: ClassVar[Better] = "high"
     cost: ClassVar[Cost] = "paid API"
     version: ClassVar[int] = (
-        1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
+        2  # raise it with a change of the prompt's use, of cutting, or of how replies are read
     )
 
     def identity(self) -> str:
@@ -214,7 +214,7 @@ class LLMRating(PoolScorer):
                     lost += found.lost
                     if found.cost is not None:
                         costs.append(found.cost)
-        _tell([reason for *_, reason in scored])
+        _log([reason for *_, reason in scored])
         aside.replace(work / REPLIES)
         write_json(work / FACTS, {LOST: lost, "cost": sum(costs) if costs else None})
         write_scores(work, self._table(scored))
@@ -298,7 +298,7 @@ def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
             )
 
 
-def _tell(reasons: Sequence[object]) -> None:
+def _log(reasons: Sequence[object]) -> None:
     """Log how many rows have no rating, and why the first of them has none."""
     without = [reason for reason in reasons if reason is not None]
     if without:

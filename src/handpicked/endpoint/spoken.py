@@ -1,4 +1,4 @@
-"""A judge's reply without its reasoning and the tokens of its chat template, with ASCII digits."""
+"""A model's reply without its reasoning and the tokens of its chat template, with ASCII digits."""
 
 from __future__ import annotations
 
@@ -35,9 +35,14 @@ def _after_thoughts(text: str) -> str:
     channels = {match[1]: match.end() for match in CHANNEL.finditer(text)}
     if channels:
         return text[channels["final"] :] if "final" in channels else ""
-    if OPENED.match(text):
-        end = CLOSED.search(text)
-        return text[end.end() :] if end else ""
+    done = 0
+    while opened := OPENED.match(text, done):  # one thought may follow another
+        end = CLOSED.search(text, opened.end())
+        if end is None:
+            return ""
+        done = end.end()
+    if done:
+        return text[done:]
     ends = list(CLOSED_LINE.finditer(text))
     return text[ends[-1].end() :] if ends else text
 
