@@ -33,3 +33,12 @@ def test_select_by_the_same_words_as_the_readme(tmp_path):
         json.loads(line)["instruction"] for line in (tmp_path / "out/selected.jsonl").read_text().splitlines()
     ]
     assert kept == ["26", "27", "28", "29"]
+
+
+def test_every_kind_of_error_is_public():
+    from handpicked import errors
+
+    kinds = {
+        one.__name__ for one in errors.HandpickedError.__subclasses__() if one.__module__ == errors.__name__
+    }
+    assert kinds <= set(hp.__all__)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         PoolError,
         StoreError,
         TrainingError,
+        WorkerError,
     )
     from handpicked.experiment.file import load
     from handpicked.experiment.judge_files import Judged
@@ -85,6 +86,7 @@ __all__ = [
     "Top",
     "TrainingError",
     "Window",
+    "WorkerError",
     "Workers",
     "__version__",
     "audit",
@@ -136,6 +138,7 @@ _HOME = {
     "Top": "selectors.ranked",
     "TrainingError": "errors",
     "Window": "selectors.window",
+    "WorkerError": "errors",
     "Workers": "workers",
     "audit": "pool_audit",
     "calibrate": "experiment.judging",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
 
@@ -124,6 +125,34 @@ def test_a_token_is_reported_and_never_shown(tmp_path: Path, monkeypatch: pytest
     assert found["hub token"].state == "ok" and "HF_TOKEN" in found["hub token"].detail
     assert found["hub"].state == "missing" and "HF_HUB_OFFLINE" in found["hub"].detail
     assert "secret" not in text_of(listed)
+
+
+def test_a_hub_that_does_not_answer_is_not_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    hub = by_name(list(keys_and_hub()))["hub"]
+    assert hub.state == "missing" and hub.detail.startswith(f"{address}: it does not answer (")
+
+
+def test_a_hub_that_answers_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # answers 501 to everything
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        assert by_name(list(keys_and_hub()))["hub"] == Finding(
+            "Hub and keys", "hub", "ok", f"{address}: it answers"
+        )
 
 
 def test_places_name_the_folders_and_what_is_no_folder(

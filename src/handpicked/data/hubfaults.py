@@ -61,6 +61,17 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, (OfflineModeIsEnabled, *silent))
 
 
+def silence(seconds: float) -> str | None:
+    """Why the hub does not answer within ``seconds``; None: it answers, if only to refuse."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=seconds)
+    except hub_errors() as error:
+        return None if status_of(error) is not None else first_line(_as_error(error))
+    return None
+
+
 def message_of(error: BaseException, name: str, revision: str | None = None) -> str:
     """Why the hub did not give the data set ``name`` (at ``revision``), and what to do."""
     from huggingface_hub import constants, get_token

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handpicked.data import hub
+from handpicked.data.hubfaults import silence
 from handpicked.data.named import FOLDER
 from handpicked.data.remote import cache_folder
 from handpicked.experiment.doctor.finding import Finding, found
 from handpicked.secrets import masked
 
+WAIT = 3.0
+"""Seconds that the hub may take to answer."""
 LEAST = 2**31
 """Free bytes below which a disk is said to be nearly full: a 135M model is written in a quarter of them."""
 
@@ -24,16 +27,23 @@ def keys_and_hub() -> Iterator[Finding]:
     there = bool(os.environ.get("OPENAI_API_KEY"))
     said = "set" if there else "not set; only needed for judges and scorers that ask an endpoint"
     yield found("Hub and keys", "OPENAI_API_KEY", there, said)
-    offline = " and ".join(name for name in hub.OFFLINE if os.environ.get(name)) if hub.is_offline() else ""
-    endpoint = masked(constants.ENDPOINT)
-    yield found(
-        "Hub and keys", "hub", not offline, f"{endpoint}{f'; not asked: {offline} is set' * bool(offline)}"
-    )
+    wrong = _why_no_hub()
+    yield found("Hub and keys", "hub", not wrong, f"{masked(constants.ENDPOINT)}: {wrong or 'it answers'}")
     from_variable = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
     token = bool(get_token())
     where = "in HF_TOKEN" if from_variable else f"in {constants.HF_TOKEN_PATH}"
     none = "none; only needed for private and gated repositories: hf auth login"
     yield found("Hub and keys", "hub token", token, f"there is one, {where}" if token else none)
+
+
+def _why_no_hub() -> str | None:
+    """Why the hub cannot be used; None: it answers."""
+    if hub.is_offline():
+        return (
+            f"not asked, because {' and '.join(name for name in hub.OFFLINE if os.environ.get(name))} is set"
+        )
+    wrong = silence(WAIT)
+    return wrong and f"it does not answer ({wrong})"
 
 
 def places(folder: Path) -> Iterator[Finding]:
