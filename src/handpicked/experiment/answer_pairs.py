@@ -24,7 +24,8 @@ def paired_files(a: Path, b: Path, prompts: Path | None = None) -> tuple[Paired,
     said = [_counted(a, one), _counted(b, other)]
     if paired.by_words:
         said.append(
-            f"prompts that differ between the files in white space only, and are paired: {paired.by_words}"
+            f"prompts that differ between the files in white space or the system prompt only, and are paired: "
+            f"{paired.by_words}"
         )
     if paired.repeated:
         said.append(f"answers to a prompt that has one already, left out: {len(paired.repeated)}")
