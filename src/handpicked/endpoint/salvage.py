@@ -2,7 +2,7 @@
 
 The table ``replies`` is WITHOUT ROWID, so its rows lie in the pages of an index B-tree (types 2 and 10 of the
 SQLite file format, https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1). A page that is damaged
-takes its own rows with it and no others, wherever it stood in the tree. Rows that had not left the
+takes its own rows with it and no others, wherever it was in the tree. Rows that had not left the
 write-ahead log are read from there.
 """
 

@@ -203,7 +203,7 @@ def has_verdicts(labelled: Path) -> bool:
 
 
 def _stored(known: Labelled, labelled: Path) -> list[Verdict]:
-    """The verdicts that stand beside people's labels: one a pair and judge, in the order of the pairs."""
+    """The verdicts next to people's labels: one a pair and judge, in the order of the pairs."""
     if not known.judged:
         raise ConfigError(
             f"{given_name(labelled)} holds labels but no verdicts of a judge: name a judge with --judge."

@@ -86,8 +86,8 @@ def near_copies(scores: Scores, threshold: float = 0.8) -> tuple[np.ndarray, np.
 
 @dataclass(frozen=True)
 class Signed:
-    """What is known of the rows that have a signature, in the order of the scores. A row's place there stands
-    for it.
+    """What is known of the rows that have a signature, in the order of the scores. A row's place there names
+    it.
     """
 
     rows: Spilled

@@ -15,7 +15,7 @@ from handpicked.records import Preference
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
 DIGIT = re.compile(r"\d")
 # Every pattern here is read in linear time: what repeats begins where a character before it rules out another
-# beginning, or is bounded; no two repetitions of the same characters stand side by side.
+# beginning, or is bounded; no two repetitions of the same characters are side by side.
 OUT_OF = re.compile(
     r"(?<!\d)(\d{1,20}(?:\.\d{1,20})?)[\s*_]{0,20}(?:/|\(?out of)[\s*_]{0,20}(\d{1,20}(?:\.\d{1,20})?)\b\)?",
     re.IGNORECASE,
@@ -55,7 +55,7 @@ LABELLED = re.compile(
 )
 """One score with a label that says whose it is, somewhere in the reply: ``Assistant 1: 8``, ``B=6``."""
 AROUND = r"(?:[\s*_`#>\"'\[\](){}<\u201c\u201d\u2018\u2019\u00ab\u00bb!\u200b\ufeff]|\\(?:boxed|text|textbf)(?=\{)){0,40}"
-"""What may stand around a marker and its value: blanks, Markdown, quotes, brackets, TeX."""
+"""What may surround a marker and its value: blanks, Markdown, quotes, brackets, TeX."""
 BLANKS = " \t\n\r\u2581\u0120\u010a"
 """Blanks around a token: SentencePiece writes one as a bar, byte-level BPE one or a line end as a letter."""
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")

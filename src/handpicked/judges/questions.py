@@ -13,7 +13,7 @@ NUMBERS = ("question_id", "uid", "id")
 
 
 def unknown_question(number: str) -> str:
-    """What stands for the prompt of a question that is known by its number only."""
+    """The placeholder for the prompt of a question that is known by its number only."""
     return f"MT-Bench question {number}"
 
 

@@ -198,7 +198,7 @@ def _annotator(row: Mapping[str, object]) -> str:
 
 def _mt_bench(row: Mapping[str, object], _: Rows) -> Reviewed:
     """FastChat stores the winner of each game by model; game 1 shows ``model_1`` first, game 2
-    ``model_2``. The answers stand in what the judge was shown, where that is kept.
+    ``model_2``. The answers are in what the judge was shown, where that is kept.
     """
     first = _winner(row["g1_winner"], "model_1", row["model_1"], "model_2", row["model_2"])
     second = swapped(_winner(row["g2_winner"], "model_1", row["model_1"], "model_2", row["model_2"]))

@@ -29,7 +29,7 @@ def write_verdicts(file: Path, verdicts: Iterable[Verdict]) -> None:
 
 
 def holds_verdicts(file: Path) -> bool:
-    """Whether the first line of a file is a verdict of ours."""
+    """Whether the first line of a file is a verdict that handpicked wrote."""
     try:
         with file.open(encoding="utf-8", errors="surrogatepass") as lines:
             verdict_of(json.loads(next(lines, "")))
@@ -39,7 +39,7 @@ def holds_verdicts(file: Path) -> bool:
 
 
 def read_verdicts(file: Path) -> list[Verdict]:
-    """The verdicts of a file of ours. Raises PoolError naming the line that is none."""
+    """The verdicts of a file that handpicked wrote. Raises PoolError naming the line that is none."""
     with file.open(encoding="utf-8", errors="surrogatepass") as lines:
         verdicts = []
         for number, line in enumerate(lines, 1):

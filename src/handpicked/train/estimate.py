@@ -12,7 +12,7 @@ P weights, T trained ones:
 * logits and their gradient: 8 n V in float32 for a vocabulary of V.
 
 Of several devices, each has its own activations and logits. Under DDP each has all the rest, and the
-gradients once more in the buckets that are sent. Under FSDP2 each has its share of the rest, and whole as
+gradients again in the buckets that are sent. Under FSDP2 each has its share of the rest, and whole as
 they compute, with their gradients, two layers and the embeddings with the head (Zhao et al., 2023, arXiv
 2304.11277, section 3: what is gathered is a unit, and the next one on its way).
 

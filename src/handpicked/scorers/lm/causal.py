@@ -49,7 +49,7 @@ def made_of(model: ModelSettings) -> str:
 
 def template_of(model: ModelSettings, template: str) -> str:
     """What a fingerprint says of the chat template: the tokenizer's own, which is among the
-    model's files, or one of ours.
+    model's files, or a shipped one.
 
     Raises ConfigError for ``auto`` where the tokenizer has none, because nobody chose a substitute, and for a
     name that is not a template.

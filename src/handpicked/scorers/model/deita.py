@@ -56,7 +56,7 @@ class DeitaRating(PartScorer):
     """The expected rating of a prompt's complexity or a response's quality, 1 to 6, by
     any causal language model.
 
-    ``prompt`` is a text file to use in place of ours, in which ``{prompt}`` is replaced by the prompt of a
+    ``prompt`` is a text file that replaces the shipped one; in it ``{prompt}`` is replaced by the prompt of a
     row and, for quality, ``{response}`` by its response; the rating is the very next token. A text of more
     than ``max_length`` tokens (None: the model's context) loses the end of what is rated, and the column that
     ends in ``_truncated`` counts it.
