@@ -74,6 +74,8 @@ READ = frozenset(
 """The fields of a turn that are understood."""
 BLOCK = frozenset({"type", "text", *RESULT_PARTS})
 """Fields of which a block has one at least."""
+OF_ROUNDS = frozenset({"system", *(name for both in ROUNDS for name in both)})
+"""Those of a question and its answer in one object."""
 OF_ITEMS = frozenset({"summary", "arguments", "output", "id", "status"})
 """Those of an item of OpenAI's Responses."""
 
@@ -323,7 +325,7 @@ def unread_fields(listed: object) -> Iterator[str]:
         if isinstance(turn, dict) and ("data" in turn or "kwargs" in turn):
             turn = unwrapped(turn)
         if isinstance(turn, dict) and len(turn) > 2 and not turn.keys() <= READ:
-            known = READ | OF_ITEMS if "type" in turn else READ
+            known = READ if speaker(turn) is not None and "type" not in turn else READ | OF_ITEMS | OF_ROUNDS
             yield from (str(key) for key in turn if key not in known and turn[key] not in (None, "", [], {}))
 
 

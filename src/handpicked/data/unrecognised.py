@@ -19,6 +19,11 @@ def unrecognised(rows: Sequence[Mapping[str, object]], fields: list[str], where:
             "and response are not apart in "
             f"it. Take the rows from before they were templated, with a prompt and a response each."
         )
+    if "input_ids" in fields:
+        return (
+            f"{where}: rows are tokens (input_ids), of which a tokenizer made numbers. Take the rows from before that, "
+            "as texts or turns."
+        )
     if answers_alone(rows):
         return (
             f"{where}: rows hold answers without what was asked. Put the 'messages' of each request "
