@@ -220,7 +220,9 @@ BODIES = (
             "HTML": b"<html><body>8 6</body></html>",
             "binary": bytes(range(256)) * 20,
             "two documents": completion("8 6") + completion("8 6"),
-            "a stream of events": b'data: {"choices": [{"delta": {"content": "8 6"}}]}\n\ndata: [DONE]\n\n',
+            "a stream that is cut": b'data: {"choices": [{"delta": {"content": "8 6"}}]}\n\n',
+            "a stream of damaged events": b'data: {"choices": [{"del\n\ndata: [DONE]\n\n',
+            "a stream of other events": b"data: [8]\n\ndata: 8 6\n\ndata: [DONE]\n\n",
             "a number of 5,000 digits": b'{"choices": ' + b"9" * 5_000 + b"}",
             "100,000 levels deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
             "error, a text": {"error": f"overloaded, key {KEY}"},
@@ -233,6 +235,15 @@ BODIES = (
                 "choices": [{"error": {"message": "cut off"}, "message": {"content": "8 6"}}]
             },
         }.items()
+    ),
+    _body(
+        "body: a stream of events",
+        lambda asked: (
+            b"data: "
+            + json.dumps({"choices": [{"delta": {"content": asked.text}}]}).encode()
+            + b"\n\ndata: [DONE]\n\n"
+        ),
+        True,
     ),
     _body("body: UTF-8 with a mark", lambda asked: b"\xef\xbb\xbf" + completion(asked.text), True),
     _body("body: UTF-16", lambda asked: completion(asked.text).decode().encode("utf-16"), True),

@@ -1,5 +1,5 @@
 """A real HTTP server on this machine that speaks OpenAI's files and batches API,
-and fails as it is told to.
+and fails where a test wants it to.
 """
 
 from __future__ import annotations

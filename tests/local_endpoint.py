@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that answers chat completions, and misbehaves as it is told to."""
+"""A real HTTP server on this machine that answers chat completions, and misbehaves where a test wants it to."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class MadePool:
         return (example for example in self.found if wanted is None or example.row in wanted)
 
     def shuffled(self) -> MadePool:
-        """The same conversations at other rows; ``id`` tells them apart."""
+        """The same conversations at other rows; ``id`` distinguishes them."""
         again = random.Random(1).sample(self.found, len(self.found))
         moved = (
             Example(row, one.id, one.messages, one.prompt, one.response, one.source, {})

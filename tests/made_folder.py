@@ -31,7 +31,7 @@ def prompts(n: int) -> list[Prompt]:
 
 
 def verdict(prompt: Prompt, a: str, b: str, outcome: str, judge: str) -> Verdict:
-    """As a judge that saw both orders and told scores gives it."""
+    """As a judge that saw both orders and gave scores."""
     seen = {"win": ("first", "second"), "lose": ("second", "first"), "tie": ("first", "first")}[outcome]
     scores = {"first": (8.0, 5.0), "second": (5.0, 8.0)}
     reviews = tuple(

@@ -23,7 +23,8 @@ from handpicked.results.facts import (
     StageFacts,
     TrainingFacts,
 )
-from handpicked.results.schema import Results, SelectionAudit, to_json
+from handpicked.results.schema import Results, to_json
+from handpicked.results.sections.selected import SelectionAudit
 from handpicked.results.selection_audit import RowSample, selection_audit
 from handpicked.statistics.overlap import overlaps
 

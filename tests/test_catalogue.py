@@ -65,10 +65,10 @@ def test_a_method_is_explained_with_its_settings():
         explained("kmean")
 
 
-def test_all_mistakes_in_the_settings_of_a_method_are_told_at_once():
-    with pytest.raises(ConfigError) as told:
+def test_all_mistakes_in_the_settings_of_a_method_are_reported_at_once():
+    with pytest.raises(ConfigError) as error:
         make(SELECTORS.shipped["kmeans"], "kmeans", {"clusters": 0, "takee": "x", "take": "random"})
-    assert [one.partition(":")[0] for one in told.value.mistakes] == ["takee", "clusters"]
+    assert [one.partition(":")[0] for one in error.value.mistakes] == ["takee", "clusters"]
     made = make(SELECTORS.shipped["kmeans"], "kmeans", {"clusters": "3", "take": "random"})
     assert (made.clusters, made.take, made.seed) == (3, "random", 0)
 

@@ -1,5 +1,5 @@
 """A pool scorer that needs no model: it counts words, keeps a journal, and can be
-told to fail after some rows.
+made to fail after some rows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from handpicked import catalogue
 from handpicked.errors import EndpointError
 from handpicked.progress import Progress
 from handpicked.records import Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.pool_scorer import PoolScorer, write_scores
 from handpicked.store.journal import append, recover
 
@@ -55,8 +56,8 @@ class Words(PoolScorer):
     def identity(self) -> str:
         return f"counted by {self.model}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        return f"{pool.rows if rows is None else len(rows)} rows, no time"
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
+        return Forecast(f"{pool.rows if rows is None else len(rows)} rows, no time", 0.0)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         journal = work / "rows.jsonl"

@@ -11,7 +11,7 @@
     ├── BenchmarkError            a benchmark that failed, after the others are done
     └── NotYet                    nothing is wrong: a batch is still being processed; exit code 75, run it again
 
-Anything else that escapes is a bug of ours (exit code 1).
+Anything else that escapes is a bug in handpicked (exit code 1).
 
 Every message says what, where, why it matters and what to do. ``did_you_mean``
 supplies the last part for names."""

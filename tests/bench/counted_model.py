@@ -1,4 +1,4 @@
-"""A model that notes every part that it is asked, and is killed or refuses where it is told to."""
+"""A model that notes every part that it is asked, and is killed or refuses where a test wants it to."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def test_names_of_lm_eval_are_known():
     check_files(["arc_easy", "mmlu_stem", "leaderboard"], None)
 
 
-def test_averages_stand_for_their_members():
+def test_averages_are_made_of_their_members():
     assert tasks_of(["gsm8k", "avg2"]) == ["gsm8k", *(name for name in AVERAGES["avg2"] if name != "gsm8k")]
     assert set(AVERAGES["avg2"]) - set(AVERAGES["avg1"]) == {"bbh"}
 

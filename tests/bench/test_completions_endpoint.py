@@ -57,8 +57,8 @@ def completions(folder: Path) -> Iterator[str]:
             best = int(logprobs[place].argmax())
             tops.append({str(one): float(logprobs[place, one]) for one in (best, token)})
             of_tokens.append(float(logprobs[place, token]))
-        told = {"token_logprobs": of_tokens, "top_logprobs": tops, "tokens": [str(token) for token in shown]}
-        return {"index": index, "text": tokenizer.decode(shown), "logprobs": told, "finish_reason": "length"}
+        found = {"token_logprobs": of_tokens, "top_logprobs": tops, "tokens": [str(token) for token in shown]}
+        return {"index": index, "text": tokenizer.decode(shown), "logprobs": found, "finish_reason": "length"}
 
     class Handler(JsonHandler):
         def do_POST(self) -> None:
@@ -99,6 +99,6 @@ def test_prompts_are_cut_at_what_the_model_takes(tiny_model, tmp_path):
     assert takes(tokenizer=str(tiny_model), max_length=512) == 512
     knows = tmp_path / "knows"
     shutil.copytree(tiny_model, knows)
-    told = json.loads((knows / "tokenizer_config.json").read_text())
-    (knows / "tokenizer_config.json").write_text(json.dumps(told | {"model_max_length": 300}))
+    found = json.loads((knows / "tokenizer_config.json").read_text())
+    (knows / "tokenizer_config.json").write_text(json.dumps(found | {"model_max_length": 300}))
     assert takes(tokenizer=str(knows)) == 300

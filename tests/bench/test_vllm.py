@@ -46,7 +46,7 @@ def test_the_adapters_rank_is_reported(config, limit, tiny_model, tmp_path):
     assert arguments["max_lora_rank"] == limit and arguments["lora_local_path"] == str(tmp_path)
 
 
-def test_without_an_adapter_nothing_is_said_of_one(tiny_model):
+def test_without_an_adapter_none_is_mentioned(tiny_model):
     assert "max_lora_rank" not in vllm_arguments(ModelSettings(name=str(tiny_model)), None)
 
 

@@ -24,20 +24,22 @@ def test_a_line_tells_how_far_it_is_and_how_long_it_will_take(capfd):
         time.sleep(0.12)
         step(1)
         time.sleep(0.12)
-    told = lines(capfd)
-    assert 2 <= len(told) <= 6
-    assert re.fullmatch(r"train longest: 0 of 4 \(0%\), 0\.\d s so far, time left not known yet", told[0])
-    found = re.fullmatch(r"train longest: 1 of 4 \(25%\), (\d\.\d) s so far, some (\d\.\d) s left", told[-1])
+    output = lines(capfd)
+    assert 2 <= len(output) <= 6
+    assert re.fullmatch(r"train longest: 0 of 4 \(0%\), 0\.\d s so far, time left not known yet", output[0])
+    found = re.fullmatch(
+        r"train longest: 1 of 4 \(25%\), (\d\.\d) s so far, some (\d\.\d) s left", output[-1]
+    )
     assert found and float(found[2]) == pytest.approx(3 * float(found[1]), abs=0.2)
 
 
-def test_work_of_unknown_length_and_work_inside_other_work_are_told_too(capfd):
+def test_work_of_unknown_length_and_work_inside_other_work_are_reported_too(capfd):
     with bars(every=0.05) as progress, progress("score", total=None) as step:
         step(12_345)
         with progress("embed", total=2):
             time.sleep(0.08)
-    told = lines(capfd)
-    assert told[0].startswith("score: 12,345 done, ") and told[1].startswith("embed: 0 of 2 (0%)")
+    output = lines(capfd)
+    assert output[0].startswith("score: 12,345 done, ") and output[1].startswith("embed: 0 of 2 (0%)")
 
 
 def test_short_work_and_its_end_say_nothing(capfd):

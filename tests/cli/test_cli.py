@@ -68,8 +68,8 @@ def test_a_selection_tells_what_a_trainer_would_cut(pool, tmp_path):
     assert (cut["overhead"], cut["rows"]) == (1, 5) and more["overhead"] > 20
     assert 0 < cut["cut_and_lose_end_of_text"] <= more["cut_and_lose_end_of_text"] == 5
     assert plain["agreement"]["tokens"] == {"tokens": 1.0, "nltk": 1.0, "words": 1.0, "chars": 1.0}
-    told = handpicked(*words[:-2], "--max-length", 22).stdout
-    assert "At 22 tokens a trainer cuts" in told
+    output = handpicked(*words[:-2], "--max-length", 22).stdout
+    assert "At 22 tokens a trainer cuts" in output
     alone = handpicked("select", pool, "--size", 5, "--compare-measures", cwd=tmp_path)
     assert alone.returncode == 0 and "nltk" in alone.stdout
     wrong = handpicked(*words, "--max-length", 22, "--template", "alpac")

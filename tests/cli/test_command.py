@@ -49,7 +49,7 @@ def test_handpicked_alone_prints_the_help_on_stdout():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_options_stand_in_the_same_groups_everywhere(command):
+def test_options_are_in_the_same_groups_everywhere(command):
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for parameter in COMMANDS[command].params:
         if parameter.param_type_name == "option":
@@ -159,3 +159,37 @@ def test_a_dry_run_of_scores_starts_nothing_and_ends_with_the_command(pool, tmp_
     assert "20 requests to http://127.0.0.1:9/v1 (m)" in paid.stdout and "US dollars" in paid.stdout
     wrong = handpicked("score", pool, "--scorer", "wrods", "--dry-run", cwd=tmp_path)
     assert wrong.returncode == 2 and "'words'" in wrong.stderr
+
+
+def test_an_option_of_all_commands_after_the_command_is_sent_to_its_place(pool):
+    done = handpicked("select", pool, "--size", "2", "-q", cwd=pool.parent)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "handpicked: No such option: -q. It goes before the command: handpicked -q select ...\n"
+    )
+
+
+def test_a_mistake_of_an_option_is_a_whole_sentence(pool):
+    done = handpicked("select", pool, "--size", "ten", cwd=pool.parent)
+    assert done.returncode == 2
+    assert done.stderr.endswith("integer. See 'handpicked select --help'.\n")
+    assert "Did you mean 'select'" in handpicked("selct").stderr and "?." not in handpicked("selct").stderr
+
+
+@pytest.mark.parametrize(
+    ("scorers", "said"),
+    [
+        (["reading_ease", "repeated_5grams"], "--by repeated_5grams --size 1000 -o FOLDER"),
+        (["reading_ease"], "look at the rows and their scores: handpicked explore scored"),
+    ],
+)
+def test_after_scores_a_selection_by_their_better_end(pool, scorers, said):
+    words = [word for name in scorers for word in ("--scorer", name)]
+    done = handpicked("score", pool, *words, "-o", "scored", cwd=pool.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].endswith(said)
+
+
+def test_settings_of_a_method_are_told_without_markup():
+    shown = handpicked("methods", "ifd").stdout
+    assert "'bundled:NAME', a folder or a hub name." in shown and "`" not in shown

@@ -120,3 +120,29 @@ def test_the_input_of_an_instruction_is_kept_apart_too(tmp_path):
     (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     (again,) = read(tmp_path / "chat.jsonl").examples()
     assert again.messages[0].input == "Guten Tag", "as refine writes a row"
+
+
+@pytest.mark.parametrize(
+    ("content", "prompts"),
+    [
+        ([{"question_id": "a", "turns": [{"content": "ask"}]}], ["ask"]),  # Arena-Hard 0.1
+        (
+            [{"session_id": "s", "conversation_input": [{"role": "user", "content": "ask"}]}],
+            ["ask"],
+        ),  # WildBench
+        ({"version": 1, "questions": [{"prompt": "ask"}]}, ["ask"]),
+        ({"1": {"prompt": "ask"}, "2": {"prompt": "and"}}, ["ask", "and"]),
+        (["ask", "and"], ["ask", "and"]),
+    ],
+)
+def test_wrapped_and_bare_prompts_and_turns_without_a_role(tmp_path, content, prompts):
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    assert [prompt.text for prompt in read_prompts(tmp_path / "p.json", "mine")] == prompts
+
+
+def test_a_prompt_that_is_missing_is_said_to_be_and_a_number_is_a_reference(tmp_path):
+    (tmp_path / "p.json").write_text('[{"prompt": "2+2?", "answer": 4}, {"prompt": NaN}]')
+    (one,) = read_prompts(tmp_path / "p.json", "mine", limit=1)
+    assert one.reference == "4"
+    with pytest.raises(PoolError, match="row 2 of the array: there is no prompt: field 'prompt' is null"):
+        read_prompts(tmp_path / "p.json", "mine")

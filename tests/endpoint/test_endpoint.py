@@ -206,7 +206,7 @@ def test_the_cost_limit_is_never_passed_and_the_next_call_goes_on(tmp_path):
 @pytest.mark.parametrize(
     "act", [Act(usage=None), Act(body=b'{"choices": [{"mess')], ids=["no counts", "half a JSON"]
 )
-def test_a_reply_without_counts_is_reckoned_at_the_most_it_can_have_cost(tmp_path, act):
+def test_a_reply_without_counts_counts_as_the_most_it_can_have_cost(tmp_path, act):
     prices = {"price_in": 0.0, "price_out": 1e6 / 8, "concurrency": 1}  # 8 reply tokens at most: a dollar
     with local_endpoint(lambda *_: act) as server:
         with pytest.raises(EndpointError, match=r"max_cost = 4\.5 US dollars is reached \(4\.00 spent"):
@@ -317,7 +317,7 @@ def test_kill_9_halfway_loses_no_reply_and_pays_for_none_twice(tmp_path):
         ("OPENAI_ORG_ID", "org\nX: y"),
     ],
 )
-def test_odd_surroundings_are_one_line(tmp_path, monkeypatch, variable, value):
+def test_odd_environments_are_one_line(tmp_path, monkeypatch, variable, value):
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv(variable, value)

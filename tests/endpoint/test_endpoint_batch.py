@@ -136,7 +136,7 @@ def test_lines_that_are_cut_short_or_missing_are_asked_again(tmp_path):
         ]
 
 
-def test_a_batch_that_is_refused_says_why_and_the_next_call_submits_it_anew(tmp_path):
+def test_a_batch_that_is_refused_says_why_and_the_next_call_submits_it_again(tmp_path):
     requests, cache, folder = asks("one"), tmp_path / "c.sqlite", tmp_path / "batches"
     with local_batches() as server:
         with pytest.raises(NotYet):
@@ -194,7 +194,7 @@ def test_a_batch_that_could_cost_too_much_is_not_sent(tmp_path):
         assert not server.calls
 
 
-def test_other_requests_in_the_same_folder_start_anew(tmp_path):
+def test_other_requests_in_the_same_folder_start_again(tmp_path):
     cache, folder = tmp_path / "c.sqlite", tmp_path / "batches"
     with local_batches(trouble(expired)) as server:
         server.status = "completed"

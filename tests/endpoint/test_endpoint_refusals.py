@@ -10,9 +10,12 @@ import pytest
 from handpicked.config import JudgeSettings
 from handpicked.endpoint import Request, Retry, complete
 from handpicked.endpoint.refusals import FIRST, IN_A_ROW
+from handpicked.endpoint.request import key_header, url_of
 from handpicked.errors import EndpointError
+from handpicked.experiment.judge_files import Judged, refuse_unread
 from handpicked.judges import judge
 from handpicked.records import Message, Pair
+from handpicked.results.judgements import Judgements, judgements
 from local_endpoint import Act, local_endpoint
 
 QUICK = Retry(2, 2, 0.01, 0.02)
@@ -154,6 +157,109 @@ def test_a_model_that_refuses_either_way_ends_at_once(tmp_path):
     assert len(server.bodies) <= FIRST + 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "System role not supported",
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "Developer instruction is not enabled for models/gemma-3-27b-it",
+    ],
+)
+def test_a_model_without_a_system_role_gets_its_text_before_the_users(tmp_path, words, caplog):
+    def act(body, _):
+        return refused(words) if body["messages"][0]["role"] == "system" else Act("ok")
+
+    asked = [Request((Message("system", "Be fair."), Message("user", f"question {i}")), 8) for i in range(4)]
+    with local_endpoint(act) as server:
+        replies = complete(asked, at(server, concurrency=1), tmp_path / "c.sqlite", retry=QUICK)
+    assert [reply.text for reply in replies] == ["ok"] * 4
+    assert len(server.bodies) == 5
+    assert server.bodies[-1]["messages"] == [{"role": "user", "content": "Be fair.\n\nquestion 3"}]
+    assert "the system prompt before the user's text" in caplog.text
+
+
+def test_a_model_that_only_streams_is_asked_for_a_stream_once_and_for_all(tmp_path):
+    event = json.dumps({"choices": [{"index": 0, "delta": {"content": "ok"}, "finish_reason": "stop"}]})
+
+    def act(body, _):
+        if not body.get("stream"):
+            return refused("This model only support stream mode, please enable the stream parameter.")
+        return Act(body=f"data: {event}\n\ndata: [DONE]\n\n".encode())
+
+    with local_endpoint(act) as server:
+        for _ in range(2):  # the second time from the cache
+            replies = complete(asks(4), at(server, concurrency=1), tmp_path / "c.sqlite", retry=QUICK)
+            assert [reply.text for reply in replies] == ["ok"] * 4
+        assert [bool(body.get("stream")) for body in server.bodies] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "`temperature` may only be set to 1 when thinking is enabled.",
+        "invalid temperature: only 1 is allowed",
+    ],
+)
+def test_other_words_for_a_temperature_that_is_not_accepted(tmp_path, words):
+    with local_endpoint(lambda body, _: refused(words) if "temperature" in body else Act("ok")) as server:
+        assert complete(asks(1), at(server), tmp_path / "c.sqlite", retry=QUICK)[0].text == "ok"
+
+
+def test_an_account_without_credit_is_known_by_the_type_of_the_error(tmp_path):
+    spent = {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": None}
+    act = Act(status=429, body=json.dumps({"error": spent}).encode())
+    with local_endpoint(lambda *_: act) as server, pytest.raises(EndpointError, match="no credit left"):
+        complete(asks(3), at(server, concurrency=1), tmp_path / "c.sqlite", retry=QUICK)
+    assert len(server.bodies) == 1
+
+
+def test_a_created_reply_and_a_whole_address_are_taken(tmp_path):
+    with local_endpoint(lambda *_: Act(status=201, body=Act("ok").content())) as server:
+        settings = JudgeSettings(model="m", base_url=f"{server.url}/chat/completions/")
+        assert complete(asks(1), settings, tmp_path / "c.sqlite", retry=QUICK)[0].text == "ok"
+
+
+def test_a_retry_after_of_nothing_is_not_obeyed_thirty_times_at_once(tmp_path):
+    import time
+
+    with local_endpoint(
+        lambda _, n: Act("ok") if n > 3 else Act(status=429, headers={"Retry-After": "0"})
+    ) as server:
+        started = time.monotonic()
+        retry = Retry(2, 5, 0.05, 0.1)
+        assert complete(asks(1), at(server), tmp_path / "c.sqlite", retry=retry)[0].text == "ok"
+    assert time.monotonic() - started > 0.05 + 0.1 + 0.1
+
+
+def test_an_endpoint_that_answers_with_a_page_is_not_said_to_be_silent(tmp_path):
+    page = Act(body=b"<html><title>Sign in</title></html>")
+    with (
+        local_endpoint(lambda *_: page) as server,
+        pytest.raises(EndpointError, match=r"gives no reply that can be used: .*Sign in.*, 2 times"),
+    ):
+        complete(asks(1), at(server), tmp_path / "c.sqlite", retry=QUICK)
+
+
+def test_a_judge_that_reads_one_order_of_every_pair_has_judged_nothing(tmp_path):
+    pairs = [Pair(f"p{i}", f"request {i}", "x", "y", "good", "bad") for i in range(3)]
+
+    def act(body, _):
+        shown = body["messages"][-1]["content"]
+        return (
+            refused("violence", "content_filter")
+            if shown.index("good") > shown.index("bad\n")
+            else Act("8 6")
+        )
+
+    with local_endpoint(act) as server:
+        settings = JudgeSettings(name="scores", model="m", base_url=server.url)
+        found = judge(pairs, settings, tmp_path / "v.jsonl", cache=tmp_path / "c.sqlite")
+    judged = Judged(Judgements(3, judgements(found, pairs), {}), (), tuple(found))
+    with pytest.raises(EndpointError, match=r"not one of 3 verdicts could be read. .*content filter"):
+        refuse_unread(judged)
+
+
 def test_a_seed_is_never_left_out(tmp_path):
     """Without it several samples would be one request."""
     with (
@@ -203,3 +309,27 @@ def test_a_cached_reply_that_cannot_be_read_is_one_unparsed_review(tmp_path, row
     assert len(unread) == (reason is not None)
     assert all(reason in str(review.reason) for review in unread)
     (tmp_path / "v.jsonl").read_bytes().decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        ("https://mine.openai.azure.com/openai/v1/", {"api-key": "secret-key"}),
+        (
+            "https://gateway.example/openai/deployments/judge?api-version=2024-10-21",
+            {"api-key": "secret-key"},
+        ),
+        ("https://user:word@gateway.example/openai/deployments/judge", {}),
+        ("https://api.openai.com/v1", {}),
+        ("https://azure.com.example/v1", {}),
+    ],
+)
+def test_azure_gets_its_key_in_a_header_of_its_own_and_nobody_else(monkeypatch, address, headers):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-key\n")
+    assert key_header(JudgeSettings(model="m", base_url=address)) == headers
+
+
+def test_the_query_and_the_deployment_of_azure_stay_in_the_address():
+    address = "https://a.azure.com/openai/deployments/d/chat/completions?api-version=1"
+    settings = JudgeSettings(model="m", base_url=address)
+    assert url_of(settings, "chat/completions") == address

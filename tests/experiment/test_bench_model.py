@@ -1,5 +1,5 @@
 """``handpicked bench``: one model's benchmarks, resumed one by one; mistakes and
-breakages told as they are.
+breakages reported as they are.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from made_benchmarks import write_benchmarks
 from handpicked.errors import ConfigError
 from handpicked.experiment.benched import Benched, questions
 from handpicked.experiment.checks import mistakes
-from handpicked.experiment.dry_run import plan
-from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
+from handpicked.experiment.planning.dry_run import plan
+from handpicked.experiment.planning.dry_run_text import text_of
 from handpicked.experiment.run import run
 from handpicked.scorers.text import root_verb
 
@@ -61,15 +61,15 @@ def test_mistakes_are_found_before_any_work(experiment):
 
 def test_a_plan_lists_requests_and_time(experiment):
     planned = plan(experiment)
-    told = planned.evaluation["benchmarks"]
-    assert [(one["benchmark"], one["requests"]) for one in told] == [
+    found = planned.evaluation["benchmarks"]
+    assert [(one["benchmark"], one["requests"]) for one in found] == [
         ("winogrande", 30),
         ("truthfulqa-mc2", 105),
     ]
     assert "bench   winogrande: 30 requests on all arms, " in text_of(planned)
 
 
-def test_the_table_stands_in_the_report(experiment, tmp_path):
+def test_the_table_is_in_the_report(experiment, tmp_path):
     first = run(load(experiment), tmp_path / "run", until="bench", only=["base"])
     assert [(one.arm, one.benchmark) for one in first.benched] == [
         ("base", "winogrande"),

@@ -1,4 +1,4 @@
-"""The doctor tells what is there, what lacks and what is wrong, and never a key."""
+"""The doctor reports what is there, what is missing and what is wrong, and never a key."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def installed(folder: Path, name: str, at: str, *needs: str) -> None:
     (info / "METADATA").write_text("\n".join(lines) + "\n")
 
 
-def test_the_cpu_is_told_with_the_cores_of_this_process() -> None:
+def test_the_cpu_is_reported_with_the_cores_of_this_process() -> None:
     found = by_name(list(devices(machine_here())))
     assert found["CPU"].state == "ok" and f"{cores()} cores" in found["CPU"].detail
     assert found["processes"].detail.startswith(("one ", "scoring"))
 
 
-def test_a_machine_that_is_assumed_is_told_with_its_processes() -> None:
+def test_a_machine_that_is_assumed_is_reported_with_its_processes() -> None:
     found = by_name(list(devices(machine_here("8xH100-80GB"))))
     assert found["assumed"].detail == "8 x H100 80 GB (assumed)"
     assert "start 8" in found["processes"].detail
@@ -50,13 +50,13 @@ def test_a_machine_that_is_assumed_is_told_with_its_processes() -> None:
         machine_here("a big one")
 
 
-def test_the_installed_versions_are_those_that_are_told() -> None:
+def test_the_installed_versions_are_those_reported() -> None:
     pytest.importorskip("torch")
     found = by_name(list(parts()))
     assert f"torch {version('torch')}" in found["extra lm"].detail
 
 
-def test_a_version_out_of_bounds_is_told_with_how_to_get_another(
+def test_a_version_out_of_bounds_is_reported_with_how_to_get_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed(tmp_path, "handpicked", "9.0", "old-part>=2", "fine-part>=1", "absent-part>=1",
@@ -75,7 +75,7 @@ def test_a_version_out_of_bounds_is_told_with_how_to_get_another(
     ]
 
 
-def test_a_note_of_a_cluster_that_died_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_of_a_cluster_that_died_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -88,7 +88,7 @@ def test_a_note_of_a_cluster_that_died_is_told(tmp_path: Path, monkeypatch: pyte
     assert found.state == "wrong" and str(note()) in found.detail and "ray stop" in found.detail
 
 
-def test_a_cluster_that_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_answers_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server greets as gRPC does, which is all that is asked of it."""
     pytest.importorskip("ray")
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -115,7 +115,7 @@ def test_vllm_of_another_python_is_found_on_the_path(tmp_path: Path, monkeypatch
     assert found.state == "ok" and str(command) in found.detail
 
 
-def test_a_token_is_told_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_reported_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -137,7 +137,7 @@ def test_places_name_the_folders_and_what_is_no_folder(
     assert not (tmp_path / "runs").exists() and not (tmp_path / "kept").exists()
 
 
-def test_every_shipped_experiment_is_told_for_an_assumed_machine(tmp_path: Path) -> None:
+def test_every_shipped_experiment_is_reported_for_an_assumed_machine(tmp_path: Path) -> None:
     small = by_name(examine(tmp_path, "1x24GB"))
     large = by_name(examine(tmp_path, "8xH100-80GB"))
     assert small["quickstart"].state == large["quickstart"].state == "ok"
@@ -145,7 +145,7 @@ def test_every_shipped_experiment_is_told_for_an_assumed_machine(tmp_path: Path)
     assert large["llama2-7b-alpaca"].state == "ok" and "FSDP2" in large["llama2-7b-alpaca"].detail
 
 
-def test_several_reasons_stand_on_lines_of_their_own() -> None:
+def test_several_reasons_are_on_separate_lines() -> None:
     listed = text_of(
         [Finding("Experiments", "a", "missing", "one\ntwo"), Finding("Experiments", "b", "ok", "three")]
     )

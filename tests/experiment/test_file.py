@@ -122,6 +122,18 @@ def test_a_mistaken_override_is_named(tmp_path):
     )
 
 
+def test_an_override_of_an_arm_that_there_is_not_makes_none(tmp_path):
+    assert mistakes(tmp_path, GOOD, "arms.longst.size=3") == [
+        "--set arms.longst.size=3: there is no arm 'longst'. Did you mean 'longest'?"
+    ]
+    made = load(
+        write(tmp_path, GOOD), ["arms.words.measure=words", "arms.words.by=longest", "arms.words.size=3"]
+    )
+    assert made.arms["words"].size == 3 and made.arms["words"].by == "longest"
+    whole = load(write(tmp_path, GOOD), ["arms.few={by: longest, size: 3}", "arms.few.size=4"])
+    assert whole.arms["few"].size == 4
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

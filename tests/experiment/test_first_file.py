@@ -57,7 +57,7 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_a_wrong_template_lists_those_that_there_are(tmp_path):
-    with pytest.raises(ConfigError, match=r"choose one of alpaca-small, compare, .*Did you mean 'sizes'\?"):
+    with pytest.raises(ConfigError, match=r"to begin with\. Did you mean 'sizes'\?"):
         write_first("size", tmp_path / "e.yaml")
     assert not list(tmp_path.iterdir())
 
@@ -72,3 +72,9 @@ def test_the_files_are_listed_as_json_alone(tmp_path):
     done = handpicked("init", "--json", cwd=tmp_path)
     assert json.loads(done.stdout) == {"files": ["quickstart.yaml", "experiment.schema.json"]}
     assert done.stderr == ""
+
+
+def test_the_names_that_there_are_are_listed_once(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        write_first("nonsense", tmp_path / "nonsense.yaml")
+    assert str(caught.value).count("quickstart") == 1

@@ -12,10 +12,10 @@ import yaml
 
 from handpicked.errors import ConfigError
 from handpicked.experiment.checks import missing_parts
-from handpicked.experiment.dry_run import plan
-from handpicked.experiment.dry_run_text import text_of
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import TRACKERS, launch_mistakes, launched
+from handpicked.experiment.planning.dry_run import plan
+from handpicked.experiment.planning.dry_run_text import text_of
 from handpicked.train.estimate import GIB
 from handpicked.workers.devices import parse_devices
 from handpicked.workers.machine import CPU, assumed, this_machine

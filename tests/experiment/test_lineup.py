@@ -60,7 +60,7 @@ def test_an_experiment_without_any_of_it_stays_as_it_is(tmp_path):
     assert [arm.name for arm in found.arms] == ["base", "longest", "random", "matched"]
     assert all(arm.members == (arm.name,) for arm in found.arms)
     assert found.candidates == ("longest",)
-    assert found.meetings() == [("longest", "base"), ("longest", "random"), ("longest", "matched")]
+    assert found.comparisons() == [("longest", "base"), ("longest", "random"), ("longest", "matched")]
     assert found.curves() == []
 
 
@@ -90,7 +90,7 @@ def test_the_candidate_of_a_family_is_its_largest_on_every_model_unless_one_is_n
 
 def test_arms_meet_within_their_base_like_meets_like_and_every_size_meets_the_untouched_model(tmp_path):
     found = expand(tmp_path, RICH)
-    small = [pair for pair in found.arm_meetings() if pair[0].split("-")[1] == "small"]
+    small = [pair for pair in found.arm_comparisons() if pair[0].split("-")[1] == "small"]
     assert small == [
         ("longest-small-1000", "base-small"),
         ("longest-small-1000", "full-small"),
@@ -103,7 +103,7 @@ def test_arms_meet_within_their_base_like_meets_like_and_every_size_meets_the_un
         ("matched-small-1000", "base-small"),
     ]
     bases = {member: arm.base for arm in found.arms for member in arm.members}
-    assert all(bases[a] == bases[b] for a, b in found.meetings())
+    assert all(bases[a] == bases[b] for a, b in found.comparisons())
     assert [arm.name for arm in found.curves()[0]] == [
         "longest-small-100", "longest-small-300", "longest-small-1000", "full-small",
     ]  # fmt: skip
@@ -111,14 +111,14 @@ def test_arms_meet_within_their_base_like_meets_like_and_every_size_meets_the_un
 
 def test_every_two_arms_of_a_base_meet_when_all_pairs_are_asked_for(tmp_path):
     found = expand(tmp_path, RICH + "  pairs: all\n")
-    assert len(found.arm_meetings()) == 8 * 7 // 2 + 9 * 8 // 2
+    assert len(found.arm_comparisons()) == 8 * 7 // 2 + 9 * 8 // 2
 
 
 def test_seeds_meet_seed_by_seed_and_an_arm_of_one_model_meets_each(tmp_path):
     text = PLAIN.replace("size: 10, seed: 3", "size: 10, seeds: [1, 2]").replace(
         "by: longest, size: 10", "by: longest, size: 10, seeds: [1, 2]"
     )
-    assert expand(tmp_path, text).meetings() == [
+    assert expand(tmp_path, text).comparisons() == [
         ("longest-s1", "base"), ("longest-s2", "base"), ("longest-s1", "random-s1"), ("longest-s2", "random-s2"),
         ("longest-s1", "matched"), ("longest-s2", "matched"),
     ]  # fmt: skip
@@ -146,7 +146,7 @@ def test_fractions_are_named_by_their_percentage(tmp_path):
     ]
 
 
-def test_all_mistakes_of_arms_are_told_at_once_each_with_its_line(tmp_path):
+def test_all_mistakes_of_arms_are_reported_at_once_each_with_its_line(tmp_path):
     found = mistakes(
         tmp_path,
         """\

@@ -1,4 +1,4 @@
-"""Where an experiment file lies, and what its relative paths begin at."""
+"""Where an experiment file is, and where its relative paths begin."""
 
 from __future__ import annotations
 

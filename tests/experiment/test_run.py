@@ -31,25 +31,9 @@ pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
 
 WORDS = [
-    "the",
-    "tree",
-    "sees",
-    "a",
-    "stone",
-    "and",
-    "the",
-    "river",
-    "takes",
-    "it",
-    "home",
-    "before",
-    "night",
-    "falls",
-    "over",
-    "every",
-    "quiet",
-    "field",
-]
+    "the", "tree", "sees", "a", "stone", "and", "the", "river", "takes", "it", "home", "before", "night",
+    "falls", "over", "every", "quiet", "field",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +223,7 @@ def test_what_is_made_otherwise_since_the_version_before_runs_again_and_says_so(
     assert not any(line.startswith("subset/") for line in said)
 
 
-def test_a_run_of_the_version_before_is_gone_on_with(experiment, finished, tmp_path, monkeypatch):
+def test_a_run_of_the_version_before_is_resumed(experiment, finished, tmp_path, monkeypatch):
     for method in ("TRAIN", "GENERATE", "REFERENCE_LOSS"):
         monkeypatch.setattr(stages, method, 1)  # as if none of them had changed since
     shutil.copytree(finished.folder, tmp_path / "tiny")

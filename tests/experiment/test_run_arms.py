@@ -21,25 +21,9 @@ pytest.importorskip("trl", reason="needs the train extra")
 pytestmark = pytest.mark.models
 
 WORDS = [
-    "the",
-    "tree",
-    "sees",
-    "a",
-    "stone",
-    "and",
-    "a",
-    "river",
-    "takes",
-    "it",
-    "home",
-    "before",
-    "night",
-    "falls",
-    "over",
-    "every",
-    "quiet",
-    "field",
-]
+    "the", "tree", "sees", "a", "stone", "and", "a", "river", "takes", "it", "home", "before", "night",
+    "falls", "over", "every", "quiet", "field",
+]  # fmt: skip
 
 
 def write_pool(path, topic, rows, seed):
@@ -222,7 +206,29 @@ def test_rewritten_responses_are_trained_on_and_both_texts_are_kept(
     assert "Rewriting left rows out" in {banner.title for banner in outcome.results.banners}
 
 
-def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_anew(
+def test_scoring_that_arms_share_is_a_stage_of_its_own_with_its_time_and_cost(
+    folder, tiny_model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path))
+    with local_endpoint(lambda _, count: Act(str(count % 6), usage=(100_000, 50_000))) as endpoint:
+        rating = {"model": "m", "base_url": endpoint.url, "price_in": 1, "price_out": 2}
+        arms = {
+            "rated": {"by": "llm-rating", "size": 8, "score": rating},
+            "few": {"by": "llm-rating", "size": 4, "score": rating},
+        }
+        path = write_experiment(folder, tiny_model, arms={"base": {"by": "none"}, **arms})
+        outcome = run(load(path), tmp_path / "run")
+        assert len(endpoint.bodies) == 35, "40 rows, 5 of them held out, each rated once for both arms"
+    stages = outcome.results.stages
+    (scoring,) = [stage for stage in stages if stage.name == "score llm-rating"]
+    assert scoring.arm == "" and scoring.seconds > 0
+    assert scoring.cost == pytest.approx(35 * (0.1 + 0.1))
+    names = [stage.name for stage in stages]
+    assert names.index("pool") < names.index("score llm-rating") < names.index("select")
+    assert "$7.00" in (outcome.folder / "report.md").read_text()
+
+
+def test_lost_responses_are_asked_for_again_alone_and_the_arm_is_trained_again(
     folder, tiny_model, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("HANDPICKED_CACHE", str(tmp_path / "cache"))

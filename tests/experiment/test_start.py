@@ -37,7 +37,7 @@ def test_a_file_runs_as_far_as_it_is_asked_in_a_folder_of_its_name(file, tmp_pat
     assert again.folder == tmp_path / "other" and len(kept.read_text().splitlines()) == 2
 
 
-def test_every_mistake_is_told_before_any_work(file, tmp_path):
+def test_every_mistake_is_reported_before_any_work(file, tmp_path):
     file.write_text(EXPERIMENT.replace("by: longest", "by: longst").replace("by: random", "by: radnom"))
     with pytest.raises(hp.ConfigError) as caught:
         hp.run(file)

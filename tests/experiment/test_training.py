@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +20,7 @@ import yaml
 from handpicked.errors import TrainingError
 from handpicked.experiment.file import load
 from handpicked.experiment.run import run
+from handpicked.experiment.stages import _say_rows
 
 pytest.importorskip("trl", reason="needs the train extra")
 
@@ -142,9 +145,9 @@ def test_a_run_that_is_stopped_leaves_no_process_and_goes_on(experiment, tmp_pat
         lambda: len(list(out.glob(".work/model/*/checkpoints/checkpoint-*/trainer_state.json"))) > 1, stopped
     )
     stopped.send_signal(number)
-    _, told = stopped.communicate(timeout=60)
+    _, output = stopped.communicate(timeout=60)
     assert stopped.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     until = time.monotonic() + 20
     while trained_by(out) and time.monotonic() < until:
         time.sleep(0.05)
@@ -187,3 +190,15 @@ def test_a_training_that_ended_before_its_run_did_is_not_repeated(experiment, tm
 
 def adapters_of(out: Path, name: str) -> bytes:
     return (out / "model" / name / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def test_rows_that_a_training_cannot_hold_are_told():
+    told: list[str] = []
+    job: Any = SimpleNamespace(store=SimpleNamespace(say=told.append))
+    facts = {"rows_in_subset": 8, "rows_used": 7, "rows_without_room": 1, "rows_truncated": 2}
+    _say_rows(job, "longest", facts)
+    assert told == [
+        "model/longest: 1 of 8 rows are left out, because their prompts leave no room for a response within "
+        "train.max_length",
+        "model/longest: 2 of 7 rows are cut to train.max_length tokens",
+    ]

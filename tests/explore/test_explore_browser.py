@@ -211,7 +211,7 @@ def test_two_annotators_at_once_lose_nothing(page, pool, tmp_path):
     assert (folder / "notes.jsonl").is_file()
 
 
-def test_a_lost_connection_is_told_and_mended(page, pool):
+def test_a_lost_connection_is_reported_and_repaired(page, pool):
     with command(pool) as (process, address):
         page.open(address)
         page.until(lambda: page.opened() == 0)

@@ -16,7 +16,7 @@ from handpicked.explore.index import Index, Reading, index_of
 
 
 def same_rows(index: Index, path) -> None:
-    """Every readable row of the pool is at its place with all that it says, and all others are told."""
+    """Every readable row of the pool is at its place with all that it says, and all others are reported."""
     found = {example.row: example for example in read(path).examples()}
     for row in range(index.rows):
         example = found.get(row)

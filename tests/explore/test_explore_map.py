@@ -77,7 +77,7 @@ def test_without_faiss_there_is_a_map_without_clusters(pool, cache, monkeypatch)
     assert Session(found).about({})["map"]["clusters"] is None
 
 
-def test_damaged_embeddings_are_told_and_the_rows_are_shown(pool, cache):
+def test_damaged_embeddings_are_reported_and_the_rows_are_shown(pool, cache):
     embed(pool, cache)
     for file in cache.rglob("embeddings.npy"):
         file.write_bytes(b"nonsense")

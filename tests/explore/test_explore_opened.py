@@ -122,7 +122,7 @@ def test_a_judged_folder_has_pairs_alone(tmp_path):
         Session(found).rows({})
 
 
-def test_a_pool_that_is_gone_or_given_anew(pool, tmp_path):
+def test_a_pool_that_is_gone_or_replaced(pool, tmp_path):
     folder = selection(pool, tmp_path / "out")
     moved = pool.rename(tmp_path / "moved.jsonl")
     with pytest.raises(ConfigError, match=r"pool\.jsonl is missing.* --pool"):

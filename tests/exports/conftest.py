@@ -80,7 +80,7 @@ class Made:
     """An export on disk, with its rows and its YAML where it has one."""
 
     folder: Path
-    told: Exported
+    exported: Exported
 
     @property
     def rows(self) -> list[dict[str, Any]]:

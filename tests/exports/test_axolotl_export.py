@@ -25,7 +25,7 @@ def test_a_turn_of_weight_0_is_not_learned(export):
     turns = [{"role": role, "content": f"{n}"} for n, role in enumerate(["user", "assistant"] * 3)]
     turns[3]["weight"] = 0
     made = export("axolotl", [{"messages": turns}], "all")
-    assert learned(made.rows[0]) == ["1", "5"] and not made.told.lost
+    assert learned(made.rows[0]) == ["1", "5"] and not made.exported.lost
 
 
 def test_arguments_are_json_text_that_it_reads(export):

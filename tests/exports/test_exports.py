@@ -116,7 +116,7 @@ def test_what_a_trainer_does_not_take_is_counted(export):
     ]
     given[0]["images"] = ["a.png"]
     given[1]["tools"] = "a hammer"
-    lost = export("trl", given).told.lost
+    lost = export("trl", given).exported.lost
     assert list(lost.values()) == [1, 1]
     assert "images" in " ".join(lost) and "not a JSON list" in " ".join(lost)
 
@@ -125,7 +125,7 @@ def test_what_a_trainer_does_not_take_is_counted(export):
 def test_turns_that_a_trainer_cannot_leave_out_are_counted(export, name):
     turns = [{"role": role, "content": f"{n}"} for n, role in enumerate(["user", "assistant"] * 3)]
     turns[3]["weight"] = 0
-    lost = export(name, [{"messages": turns}], "all").told.lost
+    lost = export(name, [{"messages": turns}], "all").exported.lost
     assert [count for reason, count in lost.items() if "learns them too" in reason] == [1]
 
 

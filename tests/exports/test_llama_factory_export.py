@@ -49,7 +49,7 @@ def test_rows_that_it_skips_or_changes_are_counted(export):
     answer = {"role": "assistant", "content": "c"}
     call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
     given = [{"messages": [*odd, answer]}, {"messages": [odd[0], {**answer, "tool_calls": [call]}]}]
-    lost = export("llama-factory", given).told.lost
+    lost = export("llama-factory", given).exported.lost
     assert sorted(lost.values()) == [1, 1]
     assert "do not alternate" in " ".join(lost) and "text beside tool calls" in " ".join(lost)
 

@@ -19,7 +19,7 @@ FLAGS = {
 """Fields of FlatArguments and TokenizerConfig of open-instruct at commit e6c3044 that an export may use."""
 
 
-def started(made, tmp_path, **surroundings):
+def started(made, tmp_path, **environment):
     """The words that train.sh gives to ``accelerate``, by a stand-in that prints them."""
     (tmp_path / "bin").mkdir(exist_ok=True)
     stand_in = tmp_path / "bin/accelerate"
@@ -29,7 +29,7 @@ def started(made, tmp_path, **surroundings):
     environ = {
         "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
         "OPEN_INSTRUCT": f"{tmp_path}/open-instruct",
-        **surroundings,
+        **environment,
     }
     done = subprocess.run(["bash", made.folder / "train.sh"], env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -89,18 +89,18 @@ def test_seeds_decide_samples(model, tmp_path):
     assert first == again != other
 
 
-def test_a_prompt_too_long_for_the_model_is_said(model, tmp_path):
+def test_a_prompt_too_long_for_the_model_is_reported(model, tmp_path):
     long = [Prompt("long", (Message("user", "x" * 600),), "test")]
     with pytest.raises(ConfigError, match="context of 512 tokens"):
         ask(model, tmp_path / "a.jsonl", prompts=long)
 
 
-def test_a_prompt_given_twice_is_said(model, tmp_path):
+def test_a_prompt_given_twice_is_reported(model, tmp_path):
     with pytest.raises(ConfigError, match="twice"):
         ask(model, tmp_path / "a.jsonl", prompts=[PROMPTS[0], PROMPTS[0]])
 
 
-def test_vllm_where_it_is_not_is_said(model, tmp_path):
+def test_vllm_where_it_is_not_is_reported(model, tmp_path):
     try:
         import vllm  # noqa: F401
     except ImportError:

@@ -9,7 +9,7 @@ ASK = turn("user", "What is the weather in Oslo?")
 TAG = '<tool_call>{"name": "w", "arguments": {}}</tool_call>'
 
 
-def test_only_a_turn_that_says_nothing_beside_its_calls(tmp_path):
+def test_only_a_turn_that_says_nothing_besides_its_calls(tmp_path):
     turns = {
         "only calls": calling(call("w"), call("v"), call("w")),
         "blank": calling(call("w"), content="\n"),

@@ -27,8 +27,8 @@ def found(guard, pairs, tmp_path):
 
 def test_every_pair_of_languages(tmp_path):
     names = [(asked, said) for asked in TEXTS for said in TEXTS]
-    told = found(Language(), [(TEXTS[asked], TEXTS[said]) for asked, said in names], tmp_path)
-    assert told == [None if asked == said else f"{said}, asked in {asked}" for asked, said in names]
+    result = found(Language(), [(TEXTS[asked], TEXTS[said]) for asked, said in names], tmp_path)
+    assert result == [None if asked == said else f"{said}, asked in {asked}" for asked, said in names]
 
 
 def test_another_language_that_was_asked_for_passes(tmp_path):
@@ -37,8 +37,8 @@ def test_another_language_that_was_asked_for_passes(tmp_path):
         f"Answer in German. {TEXTS['en']}",
         f"Answer in French. {TEXTS['en']}",
     )
-    told = found(Language(), [(one, TEXTS["de"]) for one in asked], tmp_path)
-    assert told == [None, None, "de, asked in en"]
+    result = found(Language(), [(one, TEXTS["de"]) for one in asked], tmp_path)
+    assert result == [None, None, "de, asked in en"]
 
 
 def test_the_wanted_language(tmp_path):

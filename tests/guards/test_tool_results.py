@@ -68,7 +68,7 @@ def test_sound_conversations_pass(tmp_path):
 def test_what_is_unmatched_is_named(tmp_path):
     rows = [{"messages": turns} for turns, _ in WRONG.values()]
     found = dict(zip(WRONG, findings(ToolResults(), rows, tmp_path), strict=True))
-    assert found == {name: told for name, (_, told) in WRONG.items()}
+    assert found == {name: expected for name, (_, expected) in WRONG.items()}
 
 
 def test_anthropics_blocks(tmp_path):

@@ -189,5 +189,5 @@ def test_run_is_killed(fork, tmp_path: Path, tiny_model: Path):
         "evaluate": {"generate": {"max_new_tokens": 8}, "judges": [{"name": "reference-similarity"}]},
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(written))
-    # fewer than the others: each training is a process of its own, which imports everything anew
+    # fewer than the others: each training is a process of its own, which imports everything again
     killed_often(fork, tmp_path, ["run", str(tmp_path / "tiny.yaml")], kills=max(1, KILLS // 5))

@@ -27,10 +27,10 @@ def put(path, rows):
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".parquet"])
 @pytest.mark.parametrize(
-    ("asked", "told"), [("prompt", "answer"), ("instruction", "output"), ("question", "response")]
+    ("asked", "says"), [("prompt", "answer"), ("instruction", "output"), ("question", "response")]
 )
-def test_plain_files_of_every_kind(tmp_path, suffix, asked, told):
-    rows = [{asked: f"q{i}", told: f"a{i}"} for i in range(3)]
+def test_plain_files_of_every_kind(tmp_path, suffix, asked, says):
+    rows = [{asked: f"q{i}", says: f"a{i}"} for i in range(3)]
     found = read_answers(put(tmp_path / f"mine{suffix}", rows))
     assert [(a.prompt, a.text) for a in found.answers] == [(f"q{i}", f"a{i}") for i in range(3)]
     assert found.name == "mine"
@@ -156,8 +156,11 @@ def test_a_null_answer_is_none_and_two_inputs_are_two_prompts(tmp_path):
     ("row", "says"),
     [
         ({"prompt": "q", "output": ["a", "b"]}, "row 1: 'output' is a list of 2 texts"),
-        ({"messages": [{"role": "user"}], "output": "x"}, "row 1: turn 1 of 'messages' has no text"),
-        ({"messages": ["q"], "output": "x"}, "turn 1 of 'messages' is not an object"),
+        (
+            {"messages": [{"role": "user"}], "output": "x"},
+            "row 1: turn 1 of 'messages' has content that is null",
+        ),
+        ({"messages": [5], "output": "x"}, "turn 1 of 'messages' is a number, not an object"),
         ({"question_id": 1, "choices": [{}]}, "row 1: 'choices' must be a list"),
         ({"question_id": 1, "choices": 5}, "row 1: 'choices' must be a list"),
     ],
@@ -191,3 +194,71 @@ def test_answers_that_are_numbers_objects_and_stored_requests(tmp_path, row, tex
     file.write_text(json.dumps(row) + "\n")
     (answer,) = read_answers(file).answers
     assert (answer.prompt, answer.text) == ("2+3?", text)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]},
+        {
+            "prompt": "q",
+            "generated_text": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+        },
+        {"prompt": "q", "output": "<think>\nhm\n</think>\n\na"},
+        {"prompt": "q", "output": "hm\n</think>\n\na"},
+        {
+            "messages": [
+                {"role": "user", "content": "q"},
+                {
+                    "role": "assistant",
+                    "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}],
+                },
+            ]
+        },
+        {"messages": json.dumps([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])},
+    ],
+)
+def test_turns_of_trl_and_of_pipelines_and_answers_after_a_thought(tmp_path, row):
+    (answer,) = read_answers(put(tmp_path / "x.jsonl", [row])).answers
+    assert (answer.prompt, answer.text) == ("q", "a")
+
+
+def test_what_a_benchmark_calls_answer_is_the_reference_beside_what_a_model_said(tmp_path):
+    rows = [
+        {"question": "q", "answer": "gold", "response": "said"},
+        {"question": "r", "answer": "gold", "response": None},
+    ]
+    found = read_answers(put(tmp_path / "x.json", rows))
+    assert [(one.prompt, one.text, one.reference) for one in found.answers] == [("q", "said", "gold")]
+    assert found.without == 1  # the good answer is not what the model said
+
+
+def test_an_answer_that_failed_in_fastchat_is_none(tmp_path):
+    rows = [
+        {"question_id": number, "model_id": "m", "choices": [{"turns": turns}]}
+        for number, turns in enumerate([["a", "b"], ["$ERROR$", "b"], ["a", None]])
+    ]
+    found = read_answers(put(tmp_path / "x.jsonl", rows))
+    assert [one.text for one in found.answers] == ["a\n\nb"]
+    assert found.without == 2
+
+
+def test_prompts_that_differ_in_white_space_only_pair_unless_two_of_a_file_do(tmp_path):
+    left = [{"prompt": text, "output": "a"} for text in ("one\n", " two  words", "x y", "x  y", "same")]
+    right = [{"prompt": text, "output": "b"} for text in ("same", "one", "two words", "x\ny")]
+    both = pair_up(
+        *(read_answers(put(tmp_path / name, rows)) for name, rows in (("l.json", left), ("r.json", right)))
+    )
+    assert [pair.prompt for pair in both.pairs] == ["one\n", " two  words", "same"]
+    assert both.by_words == 2
+    assert (both.only_a, both.only_b) == (("x y", "x  y"), ("x\ny",))
+
+
+def test_one_stored_request_and_pandas_split_are_rows(tmp_path):
+    asked = {"messages": [{"role": "user", "content": "q"}]}
+    said = {"choices": [{"message": {"role": "assistant", "content": "a"}}]}
+    split = {"columns": ["prompt", "output"], "index": [0], "data": [["q", "a"]]}
+    for row in ({"request": asked, "response": said}, split):
+        (tmp_path / "x.json").write_text(json.dumps(row))
+        (answer,) = read_answers(tmp_path / "x.json").answers
+        assert (answer.prompt, answer.text) == ("q", "a")

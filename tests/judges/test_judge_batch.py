@@ -11,8 +11,8 @@ import pytest
 
 from handpicked.config import Experiment
 from handpicked.errors import NotYet
-from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Measured
+from handpicked.experiment.judge_arms import judge_arms
 from handpicked.experiment.lineup import lineup
 from handpicked.judges import load_judge
 from handpicked.judges.answers import pair_up, read_answers
@@ -114,7 +114,7 @@ def test_in_an_experiment_every_judge_submits_and_the_run_goes_on_when_all_are_d
 
         def verdicts():
             with open_run(tmp_path / "run") as store:
-                return stages.judge(Job(store, lineup(experiment), SILENT), asked, answered_by)
+                return judge_arms(Job(store, lineup(experiment), SILENT), asked, answered_by)
 
         with pytest.raises(NotYet) as submitted:
             verdicts()

@@ -18,7 +18,7 @@ LIMIT = 4
     ("file", "name"),
     [("llmbar_419", "LLMBar"), ("faireval_80", "FairEval"), ("autoj_pairwise_1392", "Auto-J")],
 )
-def test_a_135m_model_does_not_know_what_people_prefer_and_is_told_to_be_unhealthy(
+def test_a_135m_model_does_not_know_what_people_prefer_and_is_reported_as_unhealthy(
     tmp_path, real_data, file, name
 ):
     """It picks the first answer whatever is in it, so that under the strict rule

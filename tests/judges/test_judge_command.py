@@ -24,7 +24,7 @@ def order(tmp_path):
     return tmp_path / "order.json"
 
 
-def test_two_files_of_reviews_are_replayed_and_told_from_the_side_of_the_named_model(order):
+def test_two_files_of_reviews_are_replayed_and_reported_from_the_side_of_the_named_model(order):
     other = order.with_name("reversed.json")
     done = judge("--replay", order, "--reversed", other, "--a", "mine", "--b", "theirs", "--json")
     assert done.returncode == 0, done.stderr

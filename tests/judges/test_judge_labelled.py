@@ -88,13 +88,16 @@ def test_a_judge_that_says_what_people_say_agrees_fully_and_one_that_likes_the_l
 
 def llmbar(label, first, second, **fields):
     """A row of LLMBar's stored results; a winner is the number of an answer in both orders."""
-    told = {"swap = False": {"winner": first, "completion": ["x", "stop"]}, "swap = True": {"winner": second}}
+    found = {
+        "swap = False": {"winner": first, "completion": ["x", "stop"]},
+        "swap = True": {"winner": second},
+    }
     return {
         "input": "q",
         "output_1": "a",
         "output_2": "b",
         "label": label,
-        "results": [{"prompt": ""}, told],
+        "results": [{"prompt": ""}, found],
         **fields,
     }
 
@@ -114,7 +117,7 @@ def test_llmbars_stored_verdicts_are_held_against_its_labels_with_no_call(tmp_pa
     assert judge.health.unparsed_reasons == {"the stored winner is None": 1}
 
 
-def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own(tmp_path):
+def test_pandalms_verdicts_may_be_next_to_the_labels_or_in_a_file_of_their_own(tmp_path):
     labels = [
         {
             "idx": i,
@@ -126,14 +129,14 @@ def test_pandalms_verdicts_may_stand_beside_the_labels_or_in_a_file_of_their_own
         }
         for i, vote in enumerate([1, 2, 0, 1])
     ]
-    told = [
+    found = [
         {"idx": i, "gpt_result": value, "gpt_reason": "why"}
         for i, value in enumerate(["1", "1", "Tie", "garbage"])
     ]
     (tmp_path / "labels.json").write_text(json.dumps(labels))
-    (tmp_path / "told.json").write_text(json.dumps(told[::-1]))
-    (tmp_path / "both.json").write_text(json.dumps([a | b for a, b in zip(labels, told, strict=True)]))
-    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "told.json").results.judges
+    (tmp_path / "verdicts.json").write_text(json.dumps(found[::-1]))
+    (tmp_path / "both.json").write_text(json.dumps([a | b for a, b in zip(labels, found, strict=True)]))
+    apart = calibrate(tmp_path / "labels.json", [], None, verdicts=tmp_path / "verdicts.json").results.judges
     together = calibrate(tmp_path / "both.json", [], tmp_path / "out").results.judges
     assert apart == together
     (judge,) = apart
@@ -156,3 +159,36 @@ def test_lfqas_experts_are_labels(tmp_path):
     (tmp_path / "e.json").write_text(json.dumps(rows))
     found = read_labelled(tmp_path / "e.json")
     assert (found.format, found.labels, found.without) == ("LFQA", ("win", "tie", "lose"), 1)
+
+
+def test_pairs_of_judge_bench_with_decisions_in_both_orders(tmp_path):
+    def row(label, first, second):
+        pair = {"question": "q", "response_A": "x", "response_B": "y", "source": "math", "label": label}
+        return {**pair, "judge_name": "j", "judgments": [{"decision": first}, {"decision": second}]}
+
+    rows = [row("A>B", "A>B", "B>A"), row("B>A", "A>B", "A>B"), row("B>A", "B>A", None)]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_labelled(tmp_path / "b.jsonl")
+    assert (found.format, found.labels) == ("JudgeBench", ("win", "lose", "lose"))
+    judged = calibrate(tmp_path / "b.jsonl", [], None)
+    (judge,) = judged.results.judges
+    assert judge.judge == "j"
+    assert judge.people["all"].agreement.value == 0.5  # the second contradicts itself: a tie
+    assert judge.people["all"].agreement.missing == 1
+
+
+def test_chosen_and_rejected_of_reward_bench_with_its_results(tmp_path):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}]
+    rows = [
+        {"prompt": "q", "chosen": "good", "rejected": "bad", "subset": "s", "results": 1},
+        {"prompt": turns[:1], "chosen": turns, "rejected": [turns[1] | {"content": "bad"}], "results": 0.5},
+        {"prompt": "r", "chosen": "good", "rejected": "bad", "results": 0},
+    ]
+    (tmp_path / "judge-7b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_labelled(tmp_path / "judge-7b.jsonl")
+    assert (found.format, found.labels) == ("RewardBench", ("win", "win", "win"))
+    assert {(pair.answer_a, pair.answer_b) for pair in found.pairs} == {("good", "bad")}
+    assert [one[0].preferred for one in found.judged["judge-7b"]] == ["first", "tie", "second"]
+    (tmp_path / "two.jsonl").write_text(json.dumps({"prompt": "q", "chosen": ["a", "b"], "rejected": ["c"]}))
+    with pytest.raises(PoolError, match=r"row 1 .*'chosen' is a list"):
+        read_labelled(tmp_path / "two.jsonl")

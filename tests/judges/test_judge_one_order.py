@@ -95,7 +95,7 @@ def test_cherrys_reviews_split_into_two_files_give_their_published_score(real_da
         ("alpaca-cherry", "review_reverse", "scores_reverse"),
     ):
         for name in dict.fromkeys(row["test_set"] for row in rows):
-            told = [
+            result = [
                 {
                     "prompt": next(row[field] for field in PROMPTS if row.get(field)),
                     "cherry": row["Answer1"],
@@ -106,7 +106,7 @@ def test_cherrys_reviews_split_into_two_files_give_their_published_score(real_da
                 for row in rows
                 if row["test_set"] == name
             ]
-            put(tmp_path / f"{order}-{name}.json", told if order == "cherry-alpaca" else told[::-1])
+            put(tmp_path / f"{order}-{name}.json", result if order == "cherry-alpaca" else result[::-1])
     found = replay_file(tmp_path, None, a="cherry", b="alpaca").results.judges[0].comparisons[0]
     assert found.a == "cherry"
     assert found.summed.counts == Counts(198, 685, 147, 0)

@@ -44,6 +44,20 @@ VERDICT, GRADE, LETTERS = load_judge("verdict"), load_judge("grade"), load_judge
         ("<think>\nMaybe 5 5?\n6 8\n</think>\n8 7\nThe first.", (8, 7)),
         ("Maybe 5 5?\n</think>\n\n8 7", (8, 7)),
         ("8 7\nThe second closes with </think> for no reason.", (8, 7)),
+        ("8 7<|im_end|>\n<|im_start|>user\n5 5", (8, 7)),
+        ("<|channel|>analysis<|message|>9 1<|end|><|start|>assistant<|channel|>final<|message|>8 7", (8, 7)),
+        ("<scratchpad>\n9 1\n</scratchpad>\n8 7", (8, 7)),
+        ("Rating A: [[8]]\nRating B: [[7]]", (8, 7)),
+        ("Assistant 1: 8\nIt is fuller.\n\nAssistant 2: 7\nIt is shorter.", (8, 7)),
+        ("Assistant 2: 7\nIt is shorter.\n\nAssistant 1: 8\nIt is fuller.", (8, 7)),
+        ("Assistant 1: 8 (out of 10)\nIt is fuller.\nAssistant 2: 7 (out of 10), shorter", (8, 7)),
+        ("助手2：7分，助手1：8分\n第一个更好。", (8, 7)),
+        ("Antwort 1: 8 Punkte\nAntwort 2: 7 Punkte", (8, 7)),
+        ('```json\n{\n  "score_1": 8, // fuller\n  "score_2": 7,\n}\n```', (8, 7)),
+        ('{"score_1": 8, "score_2": 7, "why": "uses {x}\nand 3 and 4"}', (8, 7)),
+        ('{"assistant_1": {"why": "x", "score": 8}, "assistant_2": {"why": "y", "score": 7}}', (8, 7)),
+        ("{'score_1': 8, 'score_2': 7}", (8, 7)),
+        ('{"score_1": 8, "score_2": 7, "why": "The first, which is', (8, 7)),
     ],
 )
 def test_two_scores_are_read(reply, scores):
@@ -66,6 +80,12 @@ def test_two_scores_are_read(reply, scores):
         ("<think>8 7", "ends within its thoughts"),
         ("8\n7\n9", "3 scores instead of two"),
         ("8,5 7", "3 scores instead of two"),
+        ("Assistant 1: 7-8\nAssistant 2: 6, shorter", "no line with two scores"),
+        ("Assistant 1: 3 errors. Assistant 2: 1 error.", "no line with two scores"),
+        ("Criterion 1: 8\nCriterion 2: 6", "no line with two scores"),
+        ("Assistant 1: 8\nx\nAssistant 2: 6\ny\nAssistant 1: 7", "no line with two scores"),
+        ("<|channel|>analysis<|message|>8 6", "ends within its thoughts"),
+        ('{"score_1": 11, "score_2": 7,}', "11 is outside 1 to 10"),
     ],
 )
 def test_what_is_not_two_valid_scores_is_unparsed_with_the_reason(reply, reason):
@@ -97,6 +117,15 @@ def test_every_pair_of_scores_in_tenths_survives(first, second, form):
         ("<think>\nVerdict: first\n</think>\nVerdict: second", "second"),
         ("The answer says 'x'.\nVerdict: **first**\n", "first"),
         ("It contains the line\nVerdict: first\nwhich I ignore.\nVerdict: second", "second"),
+        ("Verdict: first<|eot_id|>assistant\n\nVerdict: second", "first"),
+        ("Verdict: second</s>", "second"),
+        ("**Verdict**: first", "first"),
+        ("My final verdict: [[second]]", "second"),
+        ("Verdict: \\boxed{\\text{tie}}", "tie"),
+        ("## Verdict\n\n**second**", "second"),
+        ("- Verdict: first (it is fuller)", "first"),
+        ("Verdict: first. It is fuller.", "first"),
+        ('```json\n{"why": "fuller", "verdict": "second"}\n```', "second"),
     ],
 )
 def test_a_verdict_is_read_from_its_line(reply, preferred):
@@ -111,16 +140,42 @@ def test_a_verdict_is_read_from_its_line(reply, preferred):
         "Verdict: neither",
         "Verdict: first\nVerdict: second\nand so on",
         "Verdict: first or second",
+        "Verdict: first, or perhaps second",
+        "Verdict: second-best",
+        "Verdict: second\n\nWait. Verdict: first",
+        '{"verdict": "first"}\n{"verdict": "second"}\nand so on',
     ],
 )
 def test_no_verdict_is_made_up(reply):
     assert read_verdict(reply, VERDICT).preferred is None
 
 
+@pytest.mark.parametrize(
+    ("reply", "preferred"),
+    [
+        ("Both are right.\n\nMy final verdict is: [[A]]", "first"),
+        ('I could say "[[A]]".\nBut the second is fuller: [[B]].', "second"),
+        ("[[ C ]]", "tie"),
+        ('Either "[[A]]" or "[[B]]".', None),
+        ("[[A]] at first.\n[[B]] then.\nThe end.", None),
+        ("[[AB]]", None),
+        ("A", None),
+    ],
+)
+def test_a_sign_such_as_mt_benchs_brackets_is_read_wherever_it_stands(reply, preferred):
+    answers = VERDICT.answers.model_copy(update={"first": "A", "second": "B", "tie": "C"})
+    judge = VERDICT.model_copy(update={"marker": "[[", "answers": answers})
+    assert read_verdict(reply, judge).preferred == preferred
+
+
 def test_a_grade_is_read_and_an_impossible_one_refused():
     assert read_grade("Fine.\nGrade: 4.5", GRADE) == (4.5, "")
     assert read_grade("Grade: 7/10", GRADE) == (7.0, "")
+    assert read_grade("**Grade**: [[7,5]]", GRADE) == (7.5, "")
+    assert read_grade("Grade: **7**/10 (good)", GRADE) == (7.0, "")
+    assert "no line" in read_grade("Grade: 7-8", GRADE)[1]
     assert "outside" in read_grade("Grade: 11", GRADE)[1]
+    assert "outside" in read_grade("Grade: -1", GRADE)[1]
     assert "no line" in read_grade("A good one.", GRADE)[1]
 
 
@@ -129,6 +184,8 @@ def test_letter_probabilities_are_added_over_spellings_and_normalised():
     reading = read_letters(logprobs, LETTERS)
     assert reading.scores == pytest.approx((0.75, 0.25))
     assert reading.preferred == "first"
+    raw = [{"\u2581A": math.log(0.3), "A": math.log(0.3), "\u0120B": math.log(0.2)}]
+    assert read_letters(raw, LETTERS).scores == pytest.approx((0.75, 0.25))
     assert read_letters([{"The": -0.1}], LETTERS).preferred is None
     assert "no token probabilities" in (read_letters(None, LETTERS).reason or "")
 

@@ -10,9 +10,10 @@ import pytest
 
 from handpicked.config import JudgeSettings
 from handpicked.errors import ConfigError, PoolError
-from handpicked.experiment.judge_files import judge_files, pairs_of, refuse_unread
-from handpicked.experiment.judge_plan import judge_plan
+from handpicked.experiment.answer_pairs import pairs_of
+from handpicked.experiment.judge_files import judge_files, refuse_unread
 from handpicked.experiment.judged_text import sentences
+from handpicked.experiment.planning.judge_plan import judge_plan
 from handpicked.judges.ask import all_requests
 from handpicked.judges.folder import load_judge
 
@@ -66,7 +67,7 @@ def test_references_for_other_prompts_are_refused(files, tmp_path):
 
 def test_the_plan_counts_what_will_be_asked_and_names_what_is_missing(files, tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    pairs = pairs_of(files, None)
+    pairs, _ = pairs_of(files, None)
     settings = JudgeSettings(name="scores", model="m", price_in=1000, price_out=2000, concurrency=4)
     similar, asked = judge_plan(pairs, [JudgeSettings(), settings]).judges
     assert (similar.pairs, similar.expense) == (0, None) and "--references" in similar.missing
@@ -103,3 +104,27 @@ def test_a_dry_run_sends_nothing_writes_nothing_and_needs_no_folder(files, tmp_p
     )
     assert done.stdout.splitlines()[-1] == "Nothing was started. Start it: handpicked " + " ".join(words)
     assert {path.name for path in tmp_path.iterdir()} == {"good.json", "bad.json", "references.json"}
+
+
+def test_questions_that_answers_name_by_number_are_shown_and_without_them_it_is_said(tmp_path):
+    for name in "mn":
+        row = {"question_id": 81, "model_id": name, "choices": [{"turns": [f"{name} 1", f"{name} 2"]}]}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
+    (tmp_path / "q.jsonl").write_text(json.dumps({"question_id": 81, "turns": ["Write.", "Rewrite."]}))
+    both = [tmp_path / "m.jsonl", tmp_path / "n.jsonl"]
+    (pair,), said = pairs_of(both, None, None, tmp_path / "q.jsonl")
+    assert (pair.prompt, pair.answer_a) == ("Write.\n\nRewrite.", "m 1\n\nm 2")
+    assert not any("--prompts" in line for line in said)
+    _, said = pairs_of(both, None)
+    assert "prompts known by their number only: 1" in said[-1] and "--prompts FILE" in said[-1]
+    with pytest.raises(PoolError, match="holds no questions"):
+        pairs_of(both, None, None, both[0])
+
+
+def test_references_are_joined_across_white_space_and_without_their_thoughts(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.json").write_text(json.dumps([{"prompt": "ask\n", "output": name}]))
+    row = {"prompt": "ask", "response": "<think>\nhm\n</think>\n\ngood"}
+    (tmp_path / "r.json").write_text(json.dumps([row]))
+    (pair,), _ = pairs_of([tmp_path / "a.json", tmp_path / "b.json"], None, tmp_path / "r.json")
+    assert pair.reference == "good"

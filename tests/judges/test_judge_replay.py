@@ -321,7 +321,7 @@ def test_a_failed_game_does_not_count_where_the_pair_was_judged_again(tmp_path):
         {"g1_winner": "error", "g2_winner": "tie"},
     )
     for name, order in (("a", (good, failed)), ("b", (failed, good))):
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **told}) for told in order))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **result}) for result in order))
         found = replay(tmp_path / f"{name}.jsonl")
         assert [v.strict for v in found.verdicts] == ["win"]
         assert "1 failed reviews left out" in found.notes[0]
@@ -340,7 +340,7 @@ def test_arena_hard_shows_the_baseline_first_and_then_the_model(tmp_path):
     assert [r.order for r in found[0].reviews] == ["ba", "ab"]
 
 
-def test_experts_preferences_of_lfqa_are_told_from_one_side(tmp_path):
+def test_experts_preferences_of_lfqa_are_reported_from_one_side(tmp_path):
     rows = [
         {
             "question": f"q{i}", "answer_a": "a", "answer_b": "b", "answer_a_type": one, "answer_b_type": other,
@@ -372,3 +372,101 @@ def test_lfqas_raw_annotations_name_their_sides_and_experts_stay_apart(tmp_path)
         ("expert 8", "human", "model", "lose", "Biology"),
         ("expert 9", "human, fewer votes", "human, more votes", "win", "Biology"),
     ]
+
+
+def replayed(tmp_path, row):
+    (tmp_path / "r.jsonl").write_text(json.dumps(row) + "\n")
+    (verdict,) = replay(tmp_path / "r.jsonl").verdicts
+    return verdict
+
+
+def test_preferences_of_alpaca_farm_name_no_generators_and_a_null_name_is_none(tmp_path):
+    row = {"instruction": "q", "output_1": "one", "output_2": "two", "preference": 2, "annotator_index": 7}
+    verdict = replayed(tmp_path, row)
+    assert (verdict.a, verdict.b, verdict.judge, verdict.strict) == (
+        "output_2",
+        "output_1",
+        "person 7",
+        "win",
+    )
+    verdict = replayed(tmp_path, {**row, "generator_1": None, "generator_2": "mine", "annotator": "j"})
+    assert (verdict.a, verdict.b, verdict.judge) == ("mine", "output_1", "j")
+
+
+@pytest.mark.parametrize(
+    ("winners", "outcome"),
+    [
+        (("model_1", "model_1"), "win"),
+        (("m", "m"), "win"),
+        (("n", "N "), "lose"),
+        (("model_1", "model_2"), "tie"),
+        (("tie", "tie (bothbad)"), "tie"),
+        (("error", "model_1"), "unparsed"),
+        (("model_1", None), "unparsed"),
+    ],
+)
+def test_winners_of_mt_bench_are_places_or_names_and_an_error_is_no_tie(tmp_path, winners, outcome):
+    row = {
+        "question_id": 81,
+        "model_1": "m",
+        "model_2": "n",
+        "g1_winner": winners[0],
+        "g2_winner": winners[1],
+    }
+    assert replayed(tmp_path, row).strict == outcome
+
+
+def test_a_name_that_both_models_have_names_no_winner(tmp_path):
+    row = {"question_id": 81, "model_1": "m", "model_2": "M", "g1_winner": "m", "g2_winner": "m"}
+    assert replayed(tmp_path, row).strict == "unparsed"
+
+
+@pytest.mark.parametrize(
+    ("scores", "outcome"),
+    [
+        (("B > A", "a>b "), "win"),
+        (("A>B", "B>A", "A>B", "B>A"), "lose"),
+        (("B>A", "A>B", "A=B", "A>B"), "tie"),
+        (("B>A", "A>B", "B>A", None), "unparsed"),
+    ],
+)
+def test_all_rounds_of_arena_hard_count_and_blanks_do_not(tmp_path, scores, outcome):
+    games = [{"score": score, "judgment": ""} for score in scores]
+    verdict = replayed(tmp_path, {"question_id": "q", "model": "mine", "judge": "j", "games": games})
+    assert (verdict.strict, len(verdict.reviews)) == (outcome, len(scores))
+
+
+def wild_bench(winner, **fields):
+    outputs = {"mine": "longer answer", "theirs": "\n<|begin_of_response_B|>\nshort"}
+    row = {"session_id": "s", "model_A": "mine", "model_B": "theirs", "winner": winner, "extent": 2}
+    return {**row, "parsed_result": {"choice": "A++"}, "model_outputs": outputs, **fields}
+
+
+def test_pairs_of_wild_bench_name_the_winner_and_show_a_first(tmp_path):
+    rows = [
+        wild_bench("mine"),
+        wild_bench("tie", session_id="t"),
+        wild_bench("mine", session_id="u", model_A="theirs", model_B="mine"),
+        wild_bench(None, session_id="v"),
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    found = replay(tmp_path / "r.json")
+    assert found.format == "WildBench pairs"
+    assert [(one.a, one.strict) for one in found.verdicts] == [
+        ("mine", "win"),
+        ("mine", "tie"),
+        ("theirs", "lose"),
+        ("mine", "unparsed"),
+    ]
+    assert (found.pairs[0].answer_a, found.pairs[0].answer_b) == ("longer answer", "short")
+    assert found.verdicts[0].reviews[0].order == "ab"
+
+
+def test_scores_of_wild_bench_are_a_table(tmp_path):
+    rows = [
+        {"session_id": "s", "parsed_result": {}, "model_test": name, "score": score, "model_output": "said"}
+        for name, score in (("mine", "8"), ("theirs", 6))
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    found = replay(tmp_path / "r.json")
+    assert [(one.a, one.strict, one.reviews[0].scores) for one in found.verdicts] == [("mine", "win", (8, 6))]

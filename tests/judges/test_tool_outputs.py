@@ -63,3 +63,20 @@ def test_one_of_several_answers_must_be_kept(tmp_path):
 def test_an_object_that_is_no_table_of_prompts_is_refused(tmp_path):
     with pytest.raises(PoolError, match="holds no answers in a known format"):
         read(tmp_path, {"name": "x", "owner": "y"})
+
+
+def test_wild_bench_is_paired_by_what_was_asked_not_by_a_models_own_template(tmp_path):
+    row = {"session_id": "s", "chat_history": ["q 1", "said", "q 2"], "output": ["a"]}
+    one = read(tmp_path, {**row, "model_input": "<|user|>q 1", "generator": "m"}, name="m.json")
+    other = read(tmp_path, {**row, "model_input": "n/a", "generator": "n"}, name="n.json")
+    (pair,) = pair_up(one, other).pairs
+    assert pair.prompt == "user: q 1\n\nassistant: said\n\nuser: q 2"
+
+
+def test_a_chat_request_of_lm_eval_is_its_turns_and_likelihoods_are_no_answers(tmp_path):
+    turns = json.dumps([{"role": "user", "content": "q 1"}])
+    row = {**LM_EVAL, "arguments": {"gen_args_0": {"arg_0": turns, "arg_1": {}}}}
+    assert [answer.prompt for answer in read(tmp_path, row).answers] == ["q 1"]
+    chosen = {**LM_EVAL, "arguments": [["q", " a"], ["q", " b"]], "resps": [[[-1.0, False]], [[-2.0, True]]]}
+    with pytest.raises(PoolError, match="log-likelihoods"):
+        read(tmp_path, chosen)

@@ -36,12 +36,12 @@ def test_identity_is_of_the_content_not_of_the_place(tiny_model: Path, tmp_path:
     assert identity(ModelSettings(name=str(copy))) != before
 
 
-def test_a_missing_folder_is_said(tmp_path: Path):
+def test_a_missing_folder_is_reported(tmp_path: Path):
     with pytest.raises(ConfigError, match="no model folder"):
         resolve(ModelSettings(name=str(tmp_path / "nowhere")))
 
 
-def test_a_folder_that_is_no_causal_model_is_said(tmp_path: Path):
+def test_a_folder_that_is_no_causal_model_is_reported(tmp_path: Path):
     (tmp_path / "config.json").write_text(
         json.dumps({"model_type": "bert", "architectures": ["BertForMaskedLM"]})
     )
@@ -62,7 +62,7 @@ def test_pickled_weights_are_never_loaded(tiny_model: Path, tmp_path: Path):
         load_model(ModelSettings(name=str(copy)))
 
 
-def test_a_hub_model_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch):
+def test_a_hub_model_that_cannot_be_had_is_reported(monkeypatch: pytest.MonkeyPatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -90,7 +90,7 @@ def test_weights_that_are_missing_are_named_and_never_made_up(tiny_model: Path, 
         load_model(ModelSettings(name=str(folder)), device_map={"": "cpu"})
 
 
-def test_weights_of_another_shape_are_said(tiny_model: Path, tmp_path: Path):
+def test_weights_of_another_shape_are_reported(tiny_model: Path, tmp_path: Path):
     folder = shutil.copytree(tiny_model, tmp_path / "other")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 24}))
@@ -187,7 +187,7 @@ def test_an_absent_wheel_names_its_pip_command(monkeypatch: pytest.MonkeyPatch):
         resolve(ModelSettings())
 
 
-def test_an_adapter_that_is_not_there_is_said(tiny_model: Path, tmp_path: Path):
+def test_an_adapter_that_is_not_there_is_reported(tiny_model: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match=r"adapter_config\.json"):
         load_model(ModelSettings(name=str(tiny_model)), adapter=tmp_path)
 
@@ -202,7 +202,7 @@ def test_the_number_type_can_be_asked_for(tiny_model: Path):
     )
 
 
-def test_no_network_is_said_at_once(monkeypatch):
+def test_no_network_is_reported_at_once(monkeypatch):
     """The hub's client alone tries for half a minute."""
     from huggingface_hub import constants
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from handpicked.errors import ConfigError, Refused, TrainingError
 from handpicked.models.head import IGNORED
-from handpicked.models.template import SHIPPED, Encoded, Template, load_template
+from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.records import Message
 
 pytest.importorskip("transformers", reason="needs the train extra")
@@ -157,7 +158,7 @@ def test_a_template_without_an_end_token_is_refused(byte_tokenizer, sentencepiec
         load_template("chatml", sentencepiece_tokenizer)
 
 
-def test_a_tokenizer_without_a_template_gets_alpacas_and_it_is_said(sentencepiece_tokenizer, caplog):
+def test_a_tokenizer_without_a_template_gets_alpacas_and_it_is_reported(sentencepiece_tokenizer, caplog):
     assert sentencepiece_tokenizer.chat_template is None
     found = load_template("auto", sentencepiece_tokenizer)
     assert found == load_template("alpaca", sentencepiece_tokenizer) and found.name == "alpaca"
@@ -264,7 +265,7 @@ def test_a_thought_that_only_the_generation_prompt_begins_is_ended_before_a_resp
     assert spans(template, encoded) == ["Iron."]
 
 
-def test_an_earlier_turn_is_learned_only_where_it_stands_as_inference_shows_it(byte_tokenizer):
+def test_an_earlier_turn_is_learned_only_where_it_is_as_inference_shows_it(byte_tokenizer):
     for source in (EMPTY_THOUGHT, BEGUN_THOUGHT, CHANNEL):
         template = like(byte_tokenizer, source)
         encoded = template.encode(TALK, [1, 3])

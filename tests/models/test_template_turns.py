@@ -11,7 +11,8 @@ from chat_templates import BEGUN_THOUGHT, EMPTY_THOUGHT
 
 from handpicked.errors import Refused
 from handpicked.models.head import IGNORED
-from handpicked.models.template import Takes, Template, load_template
+from handpicked.models.rendering import Takes
+from handpicked.models.template import Template, load_template
 from handpicked.records import Message, ToolCall
 
 pytest.importorskip("transformers", reason="needs the train extra")

@@ -7,7 +7,7 @@ from handpicked.pages.table import Cell, markdown, table, text
 TABLE = table("Arms", ["Arm", "By", "Rows"], [["base", "none", "–"], ["longest-1k", "longest", "1,000"]], 2)
 
 
-def test_text_stands_left_and_numbers_right():
+def test_text_is_aligned_left_and_numbers_right():
     assert text(TABLE).splitlines() == [
         "Arms",
         "  Arm         By        Rows",

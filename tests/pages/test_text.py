@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handpicked.pages.text import p_value, percent_interval
+from handpicked.pages.text import compact, p_value, percent_interval
 from handpicked.records import Estimate
 
 
@@ -39,3 +39,11 @@ def test_an_interval_shows_on_which_side_of_50_its_ends_lie(low, high, shown):
 )
 def test_a_p_value_shows_on_which_side_of_the_level_it_lies(p, decided, shown):
     assert p_value(p, decided) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(-1146.3, "−1,146"), (999.6, "1,000"), (54.03, "54"), (0.02134, "0.0213"), (2e-5, "2e−05"), (None, "–")],
+)
+def test_a_compact_number_shows_all_digits_before_the_point(value, shown):
+    assert compact(value) == shown

@@ -1,4 +1,4 @@
-"""Small pools whose audit can be told by hand."""
+"""Small pools whose audit can be computed by hand."""
 
 from __future__ import annotations
 

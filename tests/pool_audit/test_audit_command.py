@@ -49,7 +49,7 @@ def test_a_rule_that_holds_not_gives_0(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_wrong_rule_is_told_before_the_pool_is_looked_for():
+def test_a_wrong_rule_is_reported_before_the_pool_is_looked_for():
     done = handpicked("missing.jsonl", "--fail-on", "duplicate>1%")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Did you mean 'duplicates'?" in done.stderr and "missing.jsonl" not in done.stderr
@@ -77,7 +77,7 @@ def test_the_options_of_select_are_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "says"),
     [
         ("", "is empty"),
         (
@@ -87,17 +87,17 @@ def test_the_options_of_select_are_taken(tmp_path):
         ("no json at all\n", "none of its first 1 rows can be parsed"),
     ],
 )
-def test_a_file_without_a_readable_row(tmp_path, text, told):
+def test_a_file_without_a_readable_row(tmp_path, text, says):
     file = tmp_path / "pool.jsonl"
     file.write_text(text)
     done = handpicked(file, "-o", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr and "Traceback" not in done.stderr
+    assert says in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "says"),
     [
         (("missing.jsonl",), "missing.jsonl"),
         (("--against", "missing.json"), "no such file"),
@@ -112,14 +112,14 @@ def test_a_file_without_a_readable_row(tmp_path, text, told):
         (("--sample", "0"), "--sample"),
     ],
 )
-def test_a_mistake_is_one_line_and_2(tmp_path, words, told):
+def test_a_mistake_is_one_line_and_2(tmp_path, words, says):
     file = write(tmp_path / "pool.jsonl", [pair("a", "b")])
     done = handpicked(file, *words)
-    assert done.returncode == 2 and told in done.stderr, done.stderr
+    assert done.returncode == 2 and says in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 
-def test_a_folder_that_cannot_take_it_is_told_first(tmp_path):
+def test_a_folder_that_cannot_take_it_is_reported_first(tmp_path):
     (tmp_path / "taken").write_text("mine")
     done = handpicked("missing.jsonl", "-o", tmp_path / "taken")
     assert done.returncode == 2 and "is a file" in done.stderr

@@ -10,7 +10,8 @@ from made_pools import pair, two_files, write
 import handpicked as hp
 from handpicked.errors import ConfigError
 from handpicked.models.light_tokenizer import LightTokenizer
-from handpicked.models.template import SHIPPED, load_template
+from handpicked.models.template import load_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.pool_audit.make import make_audit
 from handpicked.pool_audit.plan import plan_audit
 from handpicked.tokens.tokenizer import EMBEDDED
@@ -102,7 +103,7 @@ def test_a_model_brings_its_own_template(pool, tiny_model):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "says"),
     [
         ({"template": "chatlm"}, "Did you mean 'chatml'"),
         ({"template": "auto"}, "--model NAME"),
@@ -112,6 +113,6 @@ def test_a_model_brings_its_own_template(pool, tiny_model):
         ({"template": "plain", "tokenizer": "missing.json"}, "no file missing.json"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_read(asked, told):
-    with pytest.raises(ConfigError, match=told):
+def test_mistakes_are_reported_before_anything_is_read(asked, says):
+    with pytest.raises(ConfigError, match=says):
         plan_audit(**asked)

@@ -63,7 +63,7 @@ def test_the_text_says_what_was_counted(usual):
     assert any("on a random sample of 5 rows" in line for line in audit_lines(sampled))
 
 
-def test_what_was_not_looked_at_is_said(usual):
+def test_what_was_not_looked_at_is_reported(usual):
     lacking = replace(usual, not_audited=(NotAudited("language", "it needs an extra"),))
     assert any("language: not looked at: it needs an extra" in line for line in audit_lines(lacking))
     assert "language was not looked at: it needs an extra" in page(lacking)
@@ -76,7 +76,7 @@ def test_foreign_text_stays_text(hostile):
     assert not any(letter in line for line in audit_lines(hostile) for letter in "\u202e\x1b\n")
 
 
-def test_a_refused_pool_is_said_first(usual):
+def test_a_refused_pool_is_reported_first(usual):
     refused = replace(usual, rendered=replace(usual.rendered, refused=usual.rendered.rows))
     assert "refuses every row that it was tried on" in page(refused)
     assert any("refuses every row" in line for line in audit_lines(refused))

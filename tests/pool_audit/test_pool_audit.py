@@ -48,7 +48,7 @@ def test_lengths_of_each_part(found):
     assert found.measure.name == "words" and not found.measure.tokenizer
 
 
-def test_copies_are_told_with_their_files(found):
+def test_copies_are_reported_with_their_files(found):
     exact, near, prompt = found.copies
     across = (FilePair("second.jsonl", "first.jsonl", 1),)
     assert [(one.kind, one.rows, one.across, one.files) for one in found.copies] == [
@@ -238,3 +238,10 @@ def test_of_very_many_values_the_later_ones_are_counted_together():
     found = tally.result()
     assert found.top[0] == Value("000000", 2)
     assert sum(one.rows for one in found.top) + found.other_rows == MOST + 6
+
+
+def test_any_data_can_be_audited():
+    rows = [{"prompt": "Say so.", "response": "So."}, {"prompt": "Say so.", "response": ""}]
+    found = hp.audit(rows)
+    assert (found.rows, found.readable, found.rejected) == (2, 1, 1)
+    assert hp.audit(pa.Table.from_pylist(rows)).readable == 1

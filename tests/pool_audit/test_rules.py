@@ -56,8 +56,8 @@ def test_a_rule_fails_where_it_holds(audit_of_seven, rule, fails):
 
 def test_a_failure_says_what_was_measured(audit_of_seven):
     plan, audit = audit_of_seven
-    told = failures(audit, parse_rules(["duplicates>1%", "rejected>1"], plan))
-    assert told == [
+    found = failures(audit, parse_rules(["duplicates>1%", "rejected>1"], plan))
+    assert found == [
         "--fail-on duplicates>1%: duplicates is 1 of 7 rows, 14.29%",
         "--fail-on rejected>1: rejected is 2 of 9 rows",
     ]
@@ -73,7 +73,7 @@ def test_everything_that_can_be_named_is_measured(audit_of_seven):
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "says"),
     [
         ("duplicate>1%", "Did you mean 'duplicates'"),
         ("duplicates>", "a rule is NAME>N"),
@@ -87,12 +87,12 @@ def test_everything_that_can_be_named_is_measured(audit_of_seven):
         ("against>1%", "give --against"),
     ],
 )
-def test_a_mistake_in_a_rule(rule, told):
-    with pytest.raises(ConfigError, match=told):
+def test_a_mistake_in_a_rule(rule, says):
+    with pytest.raises(ConfigError, match=says):
         parse_rules([rule], plan_audit())
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     with pytest.raises(ConfigError) as error:
         parse_rules(["a>1", "duplicates>1%", "b>1"], plan_audit())
     assert len(error.value.mistakes) == 2
@@ -111,5 +111,5 @@ def test_what_cannot_be_estimated_fails(audit_of_seven):
     plan, audit = audit_of_seven
     refused = dataclasses.replace(audit.rendered, refused=audit.rendered.rows)
     broken = dataclasses.replace(audit, rendered=refused)
-    (told,) = failures(broken, parse_rules(["cut>50%"], plan))
-    assert "is not known: the template chatml refuses every row" in told
+    (found,) = failures(broken, parse_rules(["cut>50%"], plan))
+    assert "is not known: the template chatml refuses every row" in found

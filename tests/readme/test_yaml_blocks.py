@@ -34,7 +34,7 @@ pytestmark = pytest.mark.models
 DOCS = sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if page.name != "extending.md")
 PAGES = [REPOSITORY / "README.md", *DOCS]  # extending.md's blocks need its own files
 SMALLER = 100
-"""Row counts of the documents are divided by this: a pool of 60 rows stands in for one of thousands."""
+"""Row counts of the documents are divided by this: a pool of 60 rows replaces one of thousands."""
 FEWER = {"hold_out": 4, "limit": 3, "max_new_tokens": 4}
 
 

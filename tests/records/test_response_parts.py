@@ -78,8 +78,8 @@ def test_ids_of_plain_conversations_are_those_of_version_one():
 
     assert id_of(("user", "What is 2+2?"), ("assistant", "Four.")) == "9462cd8199104eca260e717058983d2d"
     thought = "<think>\nx\n</think>\n\ny"
-    told = id_of(("system", "Be brief."), ("user", "é\nü"), ("assistant", thought))
-    assert told == "09727f4bcb94452910c32a153c19d4f7"
+    found = id_of(("system", "Be brief."), ("user", "é\nü"), ("assistant", thought))
+    assert found == "09727f4bcb94452910c32a153c19d4f7"
     long = id_of(("user", "u"), ("tool", "4"), ("assistant", "a" * 3_000_000))
     assert long == "5fe049dc6756e55578369d7b0a1a0748"
 

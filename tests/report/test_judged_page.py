@@ -17,7 +17,7 @@ from handpicked.report import judged_page
 from handpicked.report.bench_page import render_bench
 from handpicked.report.judged_page import render_judged
 from handpicked.results.judgements import Judgements, judgements
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow
 from page_tags import HOSTILE, assert_safe, words
 
 
@@ -93,7 +93,7 @@ def row(name: str, of: BenchmarkCell, members: tuple[str, ...] = ()) -> Benchmar
     return BenchmarkRow(name, "acc", True, shots, False, False, (), members, (of,))
 
 
-def test_benchmarks_are_told_with_intervals_and_what_broke_off() -> None:
+def test_benchmarks_are_reported_with_intervals_and_what_broke_off() -> None:
     known = Estimate(0.613, 0.55, 0.671, 200, 0, "by documents")
     none = Estimate(None, None, None, 0, 0, "by documents")
     rows = [

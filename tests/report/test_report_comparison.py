@@ -17,7 +17,7 @@ def slower() -> Results:
     return from_json(run)
 
 
-def test_runs_that_say_the_same_are_said_to_and_only_what_differs_is_listed() -> None:
+def test_runs_that_say_the_same_are_named_and_only_what_differs_is_listed() -> None:
     text = Tags(render_comparison([usual(), slower()])).text
     assert f"All 2 runs agree: {usual().answer.headline}" in text
     assert "train.learning_rate" in text
@@ -25,7 +25,7 @@ def test_runs_that_say_the_same_are_said_to_and_only_what_differs_is_listed() ->
     assert "quickstart (1)" in text and "quickstart (2)" in text
 
 
-def test_different_judges_and_prompts_are_said_before_any_number() -> None:
+def test_different_judges_and_prompts_are_reported_before_any_number() -> None:
     prompts = replace(unhealthy().prompts[0], digest="of other prompts")
     other = replace(unhealthy(), prompts=(prompts,))
     text = Tags(render_comparison([usual(), other])).text

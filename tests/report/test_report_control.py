@@ -1,4 +1,4 @@
-"""Length and style held equal, groups, and people's votes, as the page and report.md tell them."""
+"""Length and style held equal, groups, and people's votes, as the page and report.md show them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def text_of(page: str) -> str:
 
 def voted(**changes):
     """The usual run after two people have voted on a dozen pairs."""
-    told = verdicts()[:12]
-    pairs = judged_pairs(told, prompts(), completions())
-    known = {(case := Case(pair, (verdict,))).id: case for pair, verdict in zip(pairs, told, strict=True)}
+    found = verdicts()[:12]
+    pairs = judged_pairs(found, prompts(), completions())
+    known = {(case := Case(pair, (verdict,))).id: case for pair, verdict in zip(pairs, found, strict=True)}
     votes = {
         (who, case.id): Vote(
             who,
@@ -49,7 +49,7 @@ def test_a_run_without_votes_says_nothing_of_people():
     assert "People and judge" not in render_markdown(usual())
 
 
-def test_votes_are_told_with_agreement_of_judge_and_people_and_of_people_among_themselves():
+def test_votes_are_reported_with_agreement_of_judge_and_people_and_of_people_among_themselves():
     results = voted()
     page, short = text_of(render(results)), render_markdown(results)
     assert "Do people agree with the judge?" in page
@@ -62,14 +62,14 @@ def test_votes_are_told_with_agreement_of_judge_and_people_and_of_people_among_t
 
 
 def test_a_hostile_annotator_stays_text():
-    told = plain(voted())
-    told["people"]["agreement"][0]["other"] = "<img src=x onerror=alert(1)>|`x`"
-    results = from_json(told)
+    found = plain(voted())
+    found["people"]["agreement"][0]["other"] = "<img src=x onerror=alert(1)>|`x`"
+    results = from_json(found)
     assert "<img" not in render(results)
     assert "<img" not in render_markdown(results).replace("\\<", "")
 
 
-def test_every_headline_comparison_is_told_at_equal_length_and_style_and_by_which_answer_is_longer():
+def test_every_headline_comparison_is_reported_at_equal_length_and_style_and_by_which_answer_is_longer():
     page = text_of(render(usual()))
     rivals = [c for c in usual().comparisons if c.a == CANDIDATE]
     for comparison in rivals:
@@ -81,12 +81,12 @@ def test_every_headline_comparison_is_told_at_equal_length_and_style_and_by_whic
     assert "What the judge rewards" in page
 
 
-def test_test_sets_and_categories_are_told_apart_where_there_are_several():
-    told = [
+def test_test_sets_and_categories_are_separate_where_there_are_several():
+    found = [
         replace(v, test_set=("koala", "vicuna")[i % 2], category=("coding", "writing", "coding")[i % 3])
         for i, v in enumerate(verdicts())
     ]
-    results = made(verdicts=told)
+    results = made(verdicts=found)
     headline = results.comparisons[0]
     assert sorted(headline.categories) == ["coding", "writing"]
     n = {name: group.strict.win_rate.n for name, group in headline.categories.items()}
@@ -101,11 +101,11 @@ def test_test_sets_and_categories_are_told_apart_where_there_are_several():
 
 def with_lengths(*lengths: tuple[int, int]):
     """The made-up run with these lengths of the candidate's and its rivals' answers, in turn."""
-    told = [
+    found = [
         replace(v, length_a=lengths[i % len(lengths)][0], length_b=lengths[i % len(lengths)][1])
         for i, v in enumerate(verdicts())
     ]
-    return made(verdicts=told)
+    return made(verdicts=found)
 
 
 def test_the_range_over_forms_and_the_share_near_equal_length_are_shown():
@@ -135,7 +135,7 @@ def test_a_rate_that_cannot_be_estimated_is_a_reason_in_the_tables():
     assert "| no value |" in row
 
 
-def test_forms_on_both_sides_of_a_half_are_said_beside_the_value():
+def test_forms_on_both_sides_of_a_half_are_reported_beside_the_value():
     results = usual()
     controlled = replace(
         results.comparisons[0].length_controlled,

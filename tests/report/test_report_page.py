@@ -51,8 +51,8 @@ def hostile(text: str) -> Results:
     """The usual results with every text that comes from a model, a pool or a user replaced by ``text``."""
     results = plain(usual())
     results["why"] = results["expected"] = results["pool"]["source"] = results["settings"]["why"] = text
-    told = dict.fromkeys(("stage", "finished", "machine", "python", "handpicked"), text)
-    made = {**told, "versions": {text: text}, "libraries": {text: text}, "kept": [text]}
+    found = dict.fromkeys(("stage", "finished", "machine", "python", "handpicked"), text)
+    made = {**found, "versions": {text: text}, "libraries": {text: text}, "kept": [text]}
     results["provenance"] = {text: [text, {text: text}], "stages": [made]}
     for prompts in results["prompts"]:
         prompts["test_set"] = text
@@ -165,7 +165,7 @@ def test_the_training_section_says_what_training_changed() -> None:
     ]
 
 
-def test_rows_and_turns_that_the_template_took_from_a_training_are_said() -> None:
+def test_rows_and_turns_that_the_template_took_from_a_training_are_reported() -> None:
     results = usual()
     assert not re.search(r"earlier turns were not learned", render(results) + render_markdown(results))
     training = results.arms[1].training

@@ -10,7 +10,7 @@ from handpicked.report import render
 from handpicked.report.markdown import render_markdown
 from handpicked.report.sunburst import sunburst
 from handpicked.results.facts import BenchFacts, InstructionFacts
-from handpicked.results.schema import Instructions
+from handpicked.results.sections.selected import Instructions
 from handpicked.statistics.verb_noun import NounCount, VerbCount, proportion
 from made_run import arms, made, usual
 
@@ -19,7 +19,7 @@ def text_of(page):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page[page.index("<main") :]))
 
 
-def test_a_feature_that_a_subset_has_more_of_is_told_first():
+def test_a_feature_that_a_subset_has_more_of_is_reported_first():
     text = text_of(render(usual()))
     part = text[text.index("How do the subsets differ?") :]
     assert part.index("hedges") < part.index("first person")
@@ -58,7 +58,7 @@ def with_benchmarks():
     return made(benchmarks=facts, instructions=InstructionFacts(None, {}, {}, {"ifeval": verbs}))
 
 
-def test_benchmarks_by_type_are_told_beside_the_win_rates():
+def test_benchmarks_by_type_are_reported_beside_the_win_rates():
     results = with_benchmarks()
     page, short = render(results), render_markdown(results)
     text = text_of(page)
@@ -79,7 +79,7 @@ def test_verbs_of_hostile_questions_stay_text():
     assert "<script>" not in short
 
 
-def test_preference_is_told_as_an_association_with_every_feature_that_could_be_fitted():
+def test_preference_is_reported_as_an_association_with_every_feature_that_could_be_fitted():
     results = usual()
     text = text_of(render(results))
     part = text[text.index("Which style goes with being preferred") :]
@@ -101,18 +101,18 @@ def test_a_sunburst_goes_once_around_and_escapes_words():
     assert sunburst([VerbCount("only", 5, share, ())], ["only"]).count("<path") == 1
 
 
-def test_the_rows_that_were_scored_are_told_where_they_are_not_all():
+def test_the_rows_that_were_scored_are_reported_where_they_are_not_all():
     scored = {"longest": {"sample": 2000}, "random-1": {"prefilter": "longest:5000"}}
     scored["random-2"] = scored["longest"] | scored["random-1"]
     facts = [replace(arm, settings={"score": scored.get(arm.name, {"model": "m"})}) for arm in arms()]
     results = made(arms=facts)
     text, short = text_of(render(results)), render_markdown(results)
-    for told in (
+    for found in (
         "longest: scores were computed for a random sample of 2,000 rows only",
         "random-1: scores were computed for what the prefilter longest:5000 keeps only",
         "random-2: scores were computed for a random sample of 2,000 rows of what the "
         "prefilter longest:5000 keeps only",
     ):
-        assert told in text and told in short
+        assert found in text and found in short
     assert text.count("scores were computed") == short.count("scores were computed") == 3
     assert "scores were computed" not in render(usual()) + render_markdown(usual())

@@ -40,7 +40,7 @@ def test_every_row_has_a_cell_for_every_column() -> None:
         assert {len(row) for row in one.rows} <= {len(one.columns)}
 
 
-def test_notes_stand_in_brackets_and_foreign_text_stays_text() -> None:
+def test_notes_are_in_brackets_and_foreign_text_stays_text() -> None:
     text = markdown(table("T", ["A", "B"], [["<b>|", Cell("1", "0 to 2")]], 1))
     assert text.splitlines()[2:] == ["| A | B |", "| --- | --: |", r"| \<b\>\| | 1 (0 to 2) |"]
     assert markdown(table("T", ["A"], [], 1)) == ""

@@ -10,7 +10,9 @@ import pytest
 import made_run
 from handpicked.records import Completion, Estimate
 from handpicked.results.banners import banners
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow, RefinedRows, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import RefinedRows
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow
 from handpicked.results.short_answers import holds, short_answers, words
 from made_run import CANDIDATE, made, unhealthy, usual
 
@@ -43,7 +45,7 @@ def of(**arms: tuple[int, int]) -> Results:
     )
 
 
-def test_short_answers_that_grow_while_fewer_are_right_are_said_with_their_numbers():
+def test_short_answers_that_grow_while_fewer_are_right_are_reported_with_their_numbers():
     results = of(base=(36, 1), longest=(15, 30))
     text = next(banner.text for banner in results.banners if banner.title == SHORT)
     assert "On 40 prompts" in text and "longest: +29 words, -52 points right" in text
@@ -94,7 +96,7 @@ def test_an_unhealthy_judge_stops_and_a_healthy_one_does_not():
     assert not [banner for banner in usual().banners if banner.level == "stop"]
 
 
-def test_training_that_cut_what_was_selected_is_said_and_training_that_did_not_is_not():
+def test_training_that_cut_what_was_selected_is_reported_and_training_that_did_not_is_not():
     title = "Training cut the responses it was given"
     assert title in titles(usual())
     whole = [
@@ -112,7 +114,7 @@ def trained(steps: int, name: str = CANDIDATE, **changes: Any) -> list[Any]:
     ]
 
 
-def test_few_optimizer_steps_are_said_with_what_they_changed_and_ten_are_not():
+def test_few_optimizer_steps_are_reported_with_what_they_changed_and_ten_are_not():
     results = made(arms=trained(9))
     text = next(banner.text for banner in results.banners if banner.title == "Trained for few steps")
     assert "longest took 9, which changed its weights by 0.063% of their norm (1.2)" in text
@@ -126,13 +128,13 @@ def test_a_change_that_was_not_measured_is_not_invented():
     assert "longest took 1. Such an arm" in text
 
 
-def test_answers_at_the_limit_are_said_and_finished_ones_are_not():
+def test_answers_at_the_limit_are_reported_and_finished_ones_are_not():
     title = "Answers stop at the token limit"
     assert title in titles(usual())
     assert title not in titles(made(completions=[replace(c, finished=True) for c in made_run.completions()]))
 
 
-def test_a_rewriting_that_lost_rows_is_said_with_its_reasons_and_one_that_did_not_is_not():
+def test_a_rewriting_that_lost_rows_is_reported_with_its_reasons_and_one_that_did_not_is_not():
     def refined(lost: int) -> Results:
         facts = RefinedRows(64, 64 - lost, 0, {"an empty reply": lost})
         return made(arms=[replace(a, refined=facts) if a.name == CANDIDATE else a for a in made_run.arms()])

@@ -90,7 +90,7 @@ def test_verbs_of_the_prompts_are_not_hidden_by_a_large_benchmark():
     assert "rhyme" not in rows and "dance" not in rows
 
 
-def test_documents_of_several_benchmarks_are_pooled_and_told_apart():
+def test_documents_of_several_benchmarks_are_pooled_and_distinguished():
     """Documents of one name in two benchmarks are two documents."""
     facts = [
         fact(arm, values, name) for arm, values in (("longest", MINE), ("base", BASE)) for name in ("a", "b")
@@ -173,12 +173,12 @@ def test_the_order_of_documents_and_models_says_nothing():
         for name in ("a", "b")
     ]
     verbs = {"a": VERBS["ifeval"], "b": VERBS["ifeval"]}
-    told = to_json(benchmark_types(facts, lines, "longest", verbs))
+    found = to_json(benchmark_types(facts, lines, "longest", verbs))
     for _ in range(5):
         moved = [replace(one, values=shuffled(one.values, rng)) for one in facts]
         rng.shuffle(moved)
         turned = {name: shuffled(known, rng) for name, known in shuffled(verbs, rng).items()}
-        assert to_json(benchmark_types(moved, lines, "longest", turned)) == told
+        assert to_json(benchmark_types(moved, lines, "longest", turned)) == found
 
 
 def shuffled(values, rng):

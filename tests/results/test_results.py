@@ -138,19 +138,19 @@ def test_a_random_arm_that_is_not_beaten_is_the_honest_headline() -> None:
     assert title not in titles(made(verdicts=judged({"random-1": won, "random-2": won, "base": even})))
 
 
-def test_truncated_training_and_unfinished_answers_are_said_with_their_shares() -> None:
+def test_truncated_training_and_unfinished_answers_are_reported_with_their_shares() -> None:
     texts = {banner.title: banner.text for banner in usual().banners}
     assert "longest 33%" in texts["Training cut the responses it was given"]
     share = sum(not c.finished for c in made_run.completions() if c.arm == CANDIDATE) / 48
     assert f"longest {share:.0%}" in texts["Answers stop at the token limit"]
 
 
-def test_what_training_changed_stands_beside_the_finished_answers() -> None:
+def test_what_training_changed_is_reported_next_to_the_finished_answers() -> None:
     base, longest, *_ = usual().arms
     assert base.training is None and base.finished.value is not None
-    told = longest.training
-    assert (told.token_accuracy, told.token_accuracy_last_pass) == (0.412, 0.437)
-    assert (told.weight_change, told.weight_change_relative, told.rate_sum) == (
+    found = longest.training
+    assert (found.token_accuracy, found.token_accuracy_last_pass) == (0.412, 0.437)
+    assert (found.weight_change, found.weight_change_relative, found.rate_sum) == (
         1.25,
         0.00063,
         0.0031,
@@ -160,11 +160,11 @@ def test_what_training_changed_stands_beside_the_finished_answers() -> None:
 
 
 def test_of_several_seeds_the_mean_of_their_trainings_is_reported() -> None:
-    told = {"random-1": (0.4, 1.0), "random-2": (0.6, None)}
+    found = {"random-1": (0.4, 1.0), "random-2": (0.6, None)}
     seeds = made_run.arms()
     for place, arm in enumerate(seeds):
-        if arm.name in told and arm.training is not None:
-            share, norm = told[arm.name]
+        if arm.name in found and arm.training is not None:
+            share, norm = found[arm.name]
             training = replace(arm.training, token_accuracy=share, weight_change=norm)
             seeds[place] = replace(arm, arm="random", training=training)
     (pooled,) = [arm for arm in made(arms=seeds).arms if arm.name == "random"]
@@ -208,14 +208,14 @@ def longer_wins(tied: int = 8) -> list[Any]:
     return [replace(v, length_a=a, length_b=b) for v, (a, b) in zip(verdicts, lengths, strict=True)]
 
 
-def test_a_win_that_vanishes_at_equal_length_is_said() -> None:
+def test_a_win_that_vanishes_at_equal_length_is_reported() -> None:
     equal = [replace(v, length_a=200, length_b=200) for v in longer_wins()]
     title = "The win vanishes at equal length"
     assert title in titles(made(verdicts=longer_wins()))
     assert title not in titles(made(verdicts=equal))
 
 
-def test_a_win_whose_length_cannot_be_distinguished_is_said_with_the_reason() -> None:
+def test_a_win_whose_length_cannot_be_distinguished_is_reported_with_the_reason() -> None:
     results = made(verdicts=longer_wins(tied=0))
     text = next(b.text for b in results.banners if b.title == "Length cannot be separated from the answer")
     assert text.startswith("Against random-1, only 0 of 48 pairs (0%) are within 20% of equal length")
@@ -225,7 +225,7 @@ def test_a_win_whose_length_cannot_be_distinguished_is_said_with_the_reason() ->
     assert "only 0 of 48 pairs" in comparison.length_controlled.reason
 
 
-def test_a_win_whose_forms_of_control_fall_on_both_sides_is_said() -> None:
+def test_a_win_whose_forms_of_control_fall_on_both_sides_is_reported() -> None:
     results = made(verdicts=longer_wins())
     reason = "length cannot be separated from the answer: forms"
     comparisons = tuple(

@@ -22,8 +22,8 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "results.schema.json"
 
 
 def by_category() -> Results:
-    told = [replace(v, category=("coding", "writing")[i % 2]) for i, v in enumerate(made_run.verdicts())]
-    return made(verdicts=told)
+    found = [replace(v, category=("coding", "writing")[i % 2]) for i, v in enumerate(made_run.verdicts())]
+    return made(verdicts=found)
 
 
 @pytest.mark.parametrize("run", [usual, unhealthy, round_robin, by_category])

@@ -195,7 +195,8 @@ def test_mistakes_are_found_before_any_work(pool, tmp_path, monkeypatch):
         "d": {"by": "kmeans", "size": 3, "score": {"embedder": str(tmp_path)}},
     }
     found = {
-        at[1]: told for at, told in mistakes(Experiment(name="x", pool={"path": str(tmp_path)}, arms=arms))
+        at[1]: result
+        for at, result in mistakes(Experiment(name="x", pool={"path": str(tmp_path)}, arms=arms))
     }
     assert "a" not in found and "field: 'deita' needs this setting" in found["b"]
     assert "'embedding' has no such setting" in found["c"] and "no modules.json" in found["d"]

@@ -105,7 +105,7 @@ def test_only_a_sample_or_a_prefilter_is_scored(pool, tmp_path, wordy):
 
 
 @pytest.mark.parametrize(
-    ("asked", "score", "told"),
+    ("asked", "score", "says"),
     [
         ({"size": 8}, {}, "8 rows are requested, but the pool has 7"),
         ({"size": 7}, {}, "7 rows are requested, but only 6 of the pool can be read"),
@@ -115,12 +115,12 @@ def test_only_a_sample_or_a_prefilter_is_scored(pool, tmp_path, wordy):
         ({"size": 0}, {"prefilter": "longest:0"}, r"nothing to score by wordy: score\.prefilter keeps none"),
     ],
 )  # fmt: skip
-def test_too_few_rows_are_told_before_any_is_scored(pool, tmp_path, asked, score, told):
+def test_too_few_rows_are_reported_before_any_is_scored(pool, tmp_path, asked, score, says):
     settings = SelectSettings(by="wordy", score=score, **asked)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=says):
         pick(pool, settings, tmp_path / "x")
     if asked.get("size") != 8:
-        with pytest.raises(ConfigError, match=told):  # as an arm of an experiment
+        with pytest.raises(ConfigError, match=says):  # as an arm of an experiment
             scores_for(plan_selection(pool, settings))
     assert word_scorer.done == []
 
@@ -186,12 +186,12 @@ def test_a_run_folder_keeps_its_scores_and_says_what_it_takes_first(pool, tmp_pa
     assert first[0].folder.parent == tmp_path / "run" / "scores" and len(word_scorer.done) == 12
 
 
-def test_mistakes_are_told_before_any_work(pool, tmp_path, monkeypatch):
+def test_mistakes_are_reported_before_any_work(pool, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="Did you mean 'wordy'"):
         score_into(pool, ["wordi"], tmp_path / "x")
     with pytest.raises(ConfigError, match="named twice"):
         score_into(pool, ["wordy", "wordy"], tmp_path / "x")
-    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' has no such setting, only model"):
+    with pytest.raises(ConfigError, match=r"score\.target: 'wordy' has no such setting\. Known: .*model"):
         pick(pool, SelectSettings(by="wordy", size=1, score={"target": "t.jsonl"}), tmp_path / "x")
     with pytest.raises(ConfigError, match=r"score\.model: nothing here"):
         pick(pool, SelectSettings(by="longest", size=1, score={"model": "m"}), tmp_path / "x")

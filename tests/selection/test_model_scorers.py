@@ -143,10 +143,10 @@ def test_an_experiment_file_is_checked_before_it_runs(files, tiny_model, arm):
         ({"by": "deita-score", "model": "/no/such/model"}, "no model folder"),
         ({"by": "reward", "model": str(tiny_model), "target": str(target)}, "has no such setting"),
     ):
-        told = " ".join(
+        found = " ".join(
             sentence for place, sentence in mistakes(experiment(pool, score)) if place[0] == "arms"
         )
-        assert wrong in told if wrong else not told, told
+        assert wrong in found if wrong else not found, found
 
 
 def test_a_target_may_be_examples_or_prompts(files, tmp_path):

@@ -20,8 +20,8 @@ def pool_of(tmp_path, rows):
 
 
 UNREADABLE = [
-    {"messages": [{"role": "ai", "content": "x"}]},
-    {"messages": [{"role": "ai", "content": "y"}]},
+    {"messages": [{"role": "narrator", "content": "x"}]},
+    {"messages": [{"role": "narrator", "content": "y"}]},
     {"messages": []},
     {"messages": 5},
 ]
@@ -35,7 +35,10 @@ def test_a_pool_of_which_no_row_can_be_read(tmp_path, budget):
         pick(pool_of(tmp_path, UNREADABLE), SelectSettings(**budget), tmp_path / "out")
     message = str(caught.value)
     assert "none of the 4 rows of the pool can be read" in message
-    assert "2 rows: turn 1 of 'messages' has the unknown role \"ai\" (pool.jsonl, line 1)" in message
+    assert (
+        "2 rows: turn 1 of 'messages' has the unknown role \"narrator\" (such as pool.jsonl, line 1)"
+        in message
+    )
     assert "1 rows: field 'messages' is an empty list (pool.jsonl, line 3)" in message
     assert "\n" not in message
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -66,7 +69,7 @@ def test_the_summary_shows_the_reasons_of_rejection(tmp_path):
     summary = pick(pool_of(tmp_path, [sound, *UNREADABLE]), SelectSettings(by="full"), tmp_path / "out")
     assert (summary.kept, summary.rejected) == (1, 4)
     assert [(part.rows, part.reason) for part in summary.rejections][:1] == [
-        (2, "turn 1 of 'messages' has the unknown role \"ai\" (pool.jsonl, line 2)")
+        (2, "turn 1 of 'messages' has the unknown role \"narrator\" (such as pool.jsonl, line 2)")
     ]
     assert sum(part.rows for part in summary.rejections) == 4
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())

@@ -47,18 +47,18 @@ def test_the_best_rated_rows_are_kept_and_another_size_asks_for_nothing_again(tm
     pool = read(pool_file(tmp_path))
     with local_endpoint(by_number) as server:
         score = ScoreSettings(model="m", base_url=server.url, price_in=1.0, price_out=1.0)
-        told: list[str] = []
+        found: list[str] = []
         summary = pick(
             pool,
             SelectSettings(by="llm-rating", size=3, score=score),
             tmp_path / "out",
-            execution=Execution(say=told.append),
+            execution=Execution(say=found.append),
         )
         assert len(server.bodies) == 12
         more = score.model_copy(update={"concurrency": 2})
         pick(pool, SelectSettings(by="llm-rating", size=5, score=more), tmp_path / "out5")
         assert len(server.bodies) == 12
-    assert any("12 requests to http://127.0.0.1" in line and "US dollars" in line for line in told)
+    assert any("12 requests to http://127.0.0.1" in line and "US dollars" in line for line in found)
     scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pylist()
     assert [row["row"] for row in scores if row["kept"]] == [4, 5, 10]
     assert [row["llm-rating"] for row in scores if row["kept"]] == [4.0, 5.0, 4.0]
@@ -67,7 +67,7 @@ def test_the_best_rated_rows_are_kept_and_another_size_asks_for_nothing_again(tm
     assert (summary.kept, summary.pool) == (3, 12)
 
 
-def test_mistakes_and_a_missing_key_are_told_before_anything_is_asked(tmp_path, monkeypatch):
+def test_mistakes_and_a_missing_key_are_reported_before_anything_is_asked(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     pool = read(pool_file(tmp_path))
 
@@ -96,7 +96,7 @@ LASTING = {
 @pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING)
 def test_a_lost_row_is_null_until_the_same_command_asks_for_it_alone_again(tmp_path, monkeypatch, fault):
     monkeypatch.setattr(Retry, "pause", lambda *_: 0.01)
-    pool, sick, told = read(pool_file(tmp_path)), {3}, []
+    pool, sick, found = read(pool_file(tmp_path)), {3}, []
 
     def act(body, count):
         if number_in(body) == 7:
@@ -107,7 +107,7 @@ def test_a_lost_row_is_null_until_the_same_command_asks_for_it_alone_again(tmp_p
         settings = ScoreSettings(model="m", base_url=server.url, timeout=0.3)
         before = len(server.bodies)
         counts = score_into(
-            pool, ["llm-rating"], tmp_path / "out", settings=settings, execution=Execution(say=told.append)
+            pool, ["llm-rating"], tmp_path / "out", settings=settings, execution=Execution(say=found.append)
         )
         table = pq.read_table(tmp_path / "out" / "scores.parquet")
         return counts, table["llm-rating"].to_pylist(), [number_in(b) for b in server.bodies[before:]]
@@ -118,12 +118,12 @@ def test_a_lost_row_is_null_until_the_same_command_asks_for_it_alone_again(tmp_p
         assert any("times" in reason for reason in counts["reasons"]["llm-rating"])
         assert sorted(set(sent)) == list(range(12))
 
-        told.clear()
+        found.clear()
         counts, ratings, sent = rate()
         assert ratings == [0, 1, 2, None, 4, 5, 0, None, 2, 3, 4, None]  # kept, though the endpoint fails
         assert set(sent) == {3}
-        assert told[0].startswith("llm-rating: requests the replies again that were lost last time (1)")
-        assert "llm-rating: stays as it is" in told[1]
+        assert found[0].startswith("llm-rating: requests the replies again that were lost last time (1)")
+        assert "llm-rating: stays as it is" in found[1]
 
         sick.clear()
         (tmp_path / "cache" / "requests.sqlite").unlink()  # the ratings that are there need it no more
@@ -131,9 +131,9 @@ def test_a_lost_row_is_null_until_the_same_command_asks_for_it_alone_again(tmp_p
         assert ratings == [0, 1, 2, 3, 4, 5, 0, None, 2, 3, 4, None]
         assert sent == [3]
 
-        told.clear()
+        found.clear()
         assert rate()[1:] == (ratings, [])
-        assert told == []
+        assert found == []
 
 
 def command(*words):

@@ -1,4 +1,4 @@
-"""Rejected rows lie in a file: what they are, in which order, and that memory does not hold them."""
+"""Rejected rows are in a file: what they are, in which order, and that memory does not hold them."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 import handpicked as hp
 from handpicked.errors import PoolError
 from handpicked.records import Dropped, Rejected
-from handpicked.selection import reasons, rejected, result
+from handpicked.selection import explained_rows, reasons, rejected
 from handpicked.selection.reasons import Reasons, reasons_of
 from handpicked.selection.rejected import MARK, RejectedRows
 
@@ -84,11 +84,11 @@ def test_memory_does_not_hold_them(tmp_path):
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 100])
-def test_they_stand_at_their_places_among_the_scores_however_many_are_placed_at_a_time(
+def test_they_are_at_their_places_among_the_scores_however_many_are_placed_at_a_time(
     tmp_path, monkeypatch, at_once
 ):
     outputs = [None, None, None, "word " * 3, None, None, "word", None, "word " * 2, "words", *[None] * 7]
-    monkeypatch.setattr(result, "AT_ONCE", at_once)
+    monkeypatch.setattr(explained_rows, "AT_ONCE", at_once)
     selection = hp.select(write(tmp_path / "pool.jsonl", outputs), size=2)
     selection.write(tmp_path / "out")
     scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pylist()
@@ -106,8 +106,8 @@ def test_the_reasons_are_counted_commonest_first_with_their_first_row(tmp_path):
     outputs = [None, "", "text", "", {"a": 1}, "", None]
     selection = hp.select(write(tmp_path / "pool.jsonl", outputs), size=1)
     assert selection.summary.rejections == (
-        Dropped("the response is empty (pool.jsonl, line 2)", 3),
-        Dropped("field 'output' is null (pool.jsonl, line 1)", 2),
+        Dropped("the response is empty (such as pool.jsonl, line 2)", 3),
+        Dropped("field 'output' is null (such as pool.jsonl, line 1)", 2),
         Dropped("field 'output' is an object, not text (pool.jsonl, line 5)", 1),
     )
 
@@ -130,7 +130,7 @@ def test_reasons_that_differ_in_numbers_are_one():
     assert [(one.row, rows) for one, rows in found.listed()] == [(4, 2)] and Reasons().listed() == []
 
 
-def test_a_pool_that_changed_and_a_disorder_are_told(tmp_path):
+def test_a_pool_that_changed_and_a_disorder_are_reported(tmp_path):
     with pytest.raises(PoolError, match="5 of its 5 rows gave no score, but 4 are unreadable now"):
         RejectedRows.found(Changing(5), 0, tmp_path / "rejected.jsonl")
     with pytest.raises(AssertionError, match="not in pool order: 1 after 2"):

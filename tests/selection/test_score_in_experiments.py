@@ -130,7 +130,7 @@ def test_a_field_of_the_pool_goes_before_a_scorer_of_that_name(tmp_path, field):
     assert [line[field] for line in kept if line["kept"]] == [max(line[field] for line in kept)]
 
 
-def test_too_few_rows_are_told_before_any_is_scored(tmp_path, tiny_model):
+def test_too_few_rows_are_reported_before_any_is_scored(tmp_path, tiny_model):
     arm = f"{{by: ifd, fraction: 0.5, score: {{sample: 2, model: {tiny_model}}}}}"
     said: list[str] = []
     with pytest.raises(ConfigError, match=r"5 rows are requested, but score\.sample leaves 2"):

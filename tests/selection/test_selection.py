@@ -143,7 +143,7 @@ def test_rows_that_differ_in_their_fields_keep_them_all():
     assert subset.to_arrow().to_pylist() == [rows[0] | {"x": None}, rows[1]]
 
 
-def test_rows_that_fit_no_table_are_told_and_stay_in_the_list():
+def test_rows_that_fit_no_table_are_reported_and_stay_in_the_list():
     rows = [{"prompt": "a", "response": "b", "x": value} for value in (1, "two", [3])]
     subset = hp.select(rows, "full")
     assert subset.to_list() == rows and len(subset.to_pandas()) == 3
@@ -274,3 +274,44 @@ def test_any_pool_will_do():
 
 def test_rows_are_numbers_of_numpy(subset):
     assert subset.rows.dtype == np.int64
+
+
+def test_one_guard_may_be_given_by_its_name_alone():
+    alone = hp.select(ROWS, size=3, guards="cut-off")
+    assert alone.scores.equals(hp.select(ROWS, size=3, guards=["cut-off"]).scores)
+    with pytest.raises(hp.ConfigError, match=r"there is no guard 'cutoff'\. Did you mean 'cut-off'"):
+        hp.select(ROWS, size=5, guards="cutoff")
+
+
+def test_one_file_of_prompts_may_be_given_alone(tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(json.dumps({"prompt": ROWS[39]["instruction"]}) + "\n")
+    for given in (file, str(file), [file]):
+        assert 39 not in hp.select(ROWS, size=5, guards="decontaminate", prompts=given).rows
+
+
+def test_prompts_that_are_no_files_are_named():
+    with pytest.raises(
+        hp.ConfigError, match="prompts: a list of files is needed, and this holds an object of type dict"
+    ):
+        hp.select(ROWS, size=5, guards="decontaminate", prompts=[{"prompt": "Say."}])
+
+
+def test_a_class_in_place_of_a_selector_is_named():
+    with pytest.raises(
+        hp.ConfigError, match=r"by: Longest is a class. Give an object, Longest\(...\), or a name"
+    ):
+        hp.select(ROWS, hp.Longest, size=5)
+
+
+def test_measures_of_any_data_are_compared():
+    assert hp.compare_measures(ROWS, 5)["tokens"]["words"] == 1
+
+
+def test_a_pool_says_what_it_is(tmp_path):
+    assert repr(hp.read(ROWS)) == "<Pool of 40 rows in the format alpaca: the list>"
+    files = [tmp_path / f"{n}.jsonl" for n in range(5)]
+    for file in files:
+        file.write_text(json.dumps({"prompt": "Say.", "response": "So."}) + "\n")
+    shown = repr(hp.read([str(file) for file in files]))
+    assert shown.startswith("<Pool of 5 rows") and shown.endswith("2.jsonl and 2 other files>")

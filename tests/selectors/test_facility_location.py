@@ -151,7 +151,7 @@ def test_too_many_rows_are_refused_with_the_variant_to_use(monkeypatch):
     assert len(FacilityLocation(neighbours=5, embeddings=embeddings).select(scores, 5)) == 5
 
 
-def test_one_row_stands_for_a_group():
+def test_one_row_represents_a_group():
     near = [[1, 0], [1, 0.1], [1, -0.1]]
     vectors = unit([*([*v, 0, 0] for v in near), *([0, 0, *v] for v in near)])
     scores, embeddings = table(vectors)

@@ -92,7 +92,7 @@ def test_a_byte_less_is_refused_with_what_to_do(maker, monkeypatch):
     assert any(word in line for word in ("fewer", "smaller", "neighbours", "more shards"))
 
 
-def test_what_is_left_beside_the_least_is_told():
+def test_what_is_left_beside_the_least_is_reported():
     selector = KMeans(clusters=3)
     least = selector.needs_of(1000, 16, 3).bytes + ROW * 1000 + LEAST_MEMORY
     assert afford(selector, 1000, 16, 3, int(least) + 77) == pytest.approx(77, abs=1)

@@ -19,7 +19,6 @@ from handpicked.statistics.win_rate import (
     adjusted_win_rate,
     by_group,
     counts,
-    macro_average,
     share_won,
     winning_score,
 )
@@ -71,13 +70,11 @@ def test_seen_from_the_other_side_everything_is_mirrored(outcomes):
         assert left.low <= left.value <= left.high
 
 
-def test_groups_and_their_unweighted_mean():
+def test_verdicts_by_group():
     verdicts = many(8, 0, 2, test_set="small") + [verdict("lose", f"q{i}", test_set="big") for i in range(90)]
     groups = by_group(verdicts, "test_set")
     assert {name: len(group) for name, group in groups.items()} == {"small": 10, "big": 90}
     assert adjusted_win_rate(verdicts).value == pytest.approx(0.08)
-    assert macro_average(list(groups.values())).value == pytest.approx(0.4)
-    assert macro_average([]).value is None
     assert list(by_group(verdicts, "category")) == ["(none)"]
 
 
@@ -100,9 +97,9 @@ def test_holm_steps_down():
 def test_more_comparisons_ask_for_more_evidence_and_a_repeated_prompt_counts_once():
     one = many(15, 0, 5, b="first")
     alone = compare(one)[0]
-    assert alone.decided() == "a"
+    assert alone.wins > alone.losses and alone.adjusted < 0.05
     others = [v for i in range(4) for v in many(10, 0, 10, b=f"other {i}")]
-    assert compare(one + others)[0].decided() == "undecided"
+    assert compare(one + others)[0].adjusted > 0.05
     assert compare(one * 3)[0].p_value == alone.p_value
     assert compare(many(0, 5, 0))[0].p_value is None
 

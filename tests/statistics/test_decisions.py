@@ -15,7 +15,7 @@ from handpicked.records import Estimate, Review, Verdict
 from handpicked.results.answer import decide
 from handpicked.results.banners import banners
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow, ShortAnswers
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow, ShortAnswers
 from handpicked.statistics import seeds
 from handpicked.statistics.compare import compare
 from handpicked.statistics.health import health

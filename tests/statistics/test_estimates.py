@@ -1,4 +1,4 @@
-"""Shares and means: known intervals, what repeated prompts and seeds do to them, and what cannot be told."""
+"""Shares and means: known intervals, what repeated prompts and seeds do to them, and what cannot be estimated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The win rate at equal length and style: known truths, answers that loop, and when it cannot be told."""
+"""The win rate at equal length and style: known truths, answers that loop, and when it cannot be estimated."""
 
 from __future__ import annotations
 
@@ -145,9 +145,9 @@ def test_where_it_cannot_be_estimated_there_is_a_reason_and_no_value(verdicts, w
     assert isinstance(found.win_rate, NotEstimable)
     assert why in found.win_rate.reason
     assert not found.effects and not found.forms and not found.both_sides
-    told = controlled_rate(found)
-    assert (told.value, told.low, told.high, told.range) == (None, None, None, None)
-    assert told.reason and why in told.reason
+    result = controlled_rate(found)
+    assert (result.value, result.low, result.high, result.range) == (None, None, None, None)
+    assert result.reason and why in result.reason
     assert found.win_rate.n + found.win_rate.missing == len(verdicts)
 
 
@@ -172,10 +172,10 @@ def test_forms_on_both_sides_of_a_half_are_reported():
     found = next(one for one in seeds if one.both_sides)
     low, high = min(found.forms.values()), max(found.forms.values())
     assert low < 0.5 < high
-    told = controlled_rate(found)
-    assert told.both_sides and told.value is not None and told.range == (low, high) and told.reason
-    assert "length cannot be separated from the answer" in told.reason
-    assert f"{low:.1%} to {high:.1%}" in told.reason
+    result = controlled_rate(found)
+    assert result.both_sides and result.value is not None and result.range == (low, high) and result.reason
+    assert "length cannot be separated from the answer" in result.reason
+    assert f"{low:.1%} to {high:.1%}" in result.reason
 
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 9000)).filter(any), min_size=2, max_size=40)

@@ -89,5 +89,5 @@ def test_seeds_that_differ_limit_what_prompts_can_settle():
 def test_what_all_seeds_win_on_every_prompt_is_decided():
     verdicts = many(30, 0, 0, seeds=3)
     (found,) = compare(verdicts, arm_of={"x0": "x", "x1": "x", "x2": "x", "y": "y"})
-    assert found.p_value == pytest.approx(2**-29) and found.decided() == "a"
+    assert found.p_value == pytest.approx(2**-29) and found.wins > found.losses
     assert power(verdicts, corrected=found.adjusted).more == 0

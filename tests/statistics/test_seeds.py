@@ -37,7 +37,7 @@ def test_where_only_seeds_differ_the_interval_is_students_over_them():
     assert (found.low, found.high) == pytest.approx((7 / 3 - half, 7 / 3 + half), abs=1e-5)
 
 
-def test_a_seed_without_values_is_said_and_the_others_are_counted():
+def test_a_seed_without_values_is_reported_and_the_others_are_counted():
     values = made(np.random.default_rng(3), 30, 3, seed_sd=1.0)
     gone = [values[0], dict.fromkeys(values[1]), {}]
     found = seeds.mean(gone)

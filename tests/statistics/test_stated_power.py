@@ -80,7 +80,7 @@ def check_over_seeds(world: Judged, rivals: int, n: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "luck", "lead", "rivals"), [(3, 0.0, 0.5, 1), (5, 0.2, 0.9, 2)])
-def test_over_seeds_the_chance_is_what_is_said(count, luck, lead, rivals):
+def test_over_seeds_the_chance_is_the_stated_one(count, luck, lead, rivals):
     check_over_seeds(Judged(100, count, lead, seed_sd=luck), rivals, FAST // 2)
 
 
@@ -97,5 +97,5 @@ def test_every_detectable_win_rate(prompts, ties, rivals):
 @pytest.mark.parametrize("count", [2, 3, 5])
 @pytest.mark.parametrize(("luck", "lead"), [(0.0, 0.3), (0.1, 0.8), (0.4, 1.5)])
 @pytest.mark.parametrize("rivals", [1, 3])
-def test_over_seeds_every_chance_is_what_is_said(count, luck, lead, rivals):
+def test_over_seeds_every_chance_is_the_stated_one(count, luck, lead, rivals):
     check_over_seeds(Judged(100, count, lead, seed_sd=luck), rivals, FULL // 2)

@@ -33,6 +33,7 @@ from handpicked.config import (
 )
 from handpicked.experiment import stages
 from handpicked.experiment.job import Job, Subset, Trained
+from handpicked.experiment.judge_arms import judge_arms
 from handpicked.experiment.lineup import lineup
 from handpicked.experiment.training import Trainings
 from handpicked.guards.lint import Lint
@@ -174,10 +175,10 @@ def asked_for(stage: str, **sections: Any) -> tuple[str, Versions]:
     trained = Trained(ModelSettings(), Path("adapter"), "auto", "hash", None)
     prompts = [Prompt("1", (Message("user", "Why?"),), "p")]
     calls = {
-        "train": lambda: stages.train(job, "longest", subset, Trainings(CPU)),
+        "train": lambda: stages.train(job, "longest", subset, Trainings(CPU).train),
         "refine": lambda: stages.refine(job, "longest", subset),
         "generate": lambda: stages.generate(job, "longest", trained, prompts),
-        "judge": lambda: stages.judge(job, prompts, {}),
+        "judge": lambda: judge_arms(job, prompts, {}),
     }
     with pytest.raises(Asked) as asked:
         calls[stage]()
@@ -236,7 +237,7 @@ def test_stages_name_the_libraries_that_compute_them(monkeypatch):
     _, answers = asked_for("generate", evaluate={"generate": {"engine": "vllm"}})
     assert "vllm" in answers.libraries and "peft" not in answers.libraries
     _, judged = asked_for("judge")
-    assert "sentence-transformers" in judged.libraries and judged.methods == {"judge by similarity": 1}
+    assert "sentence-transformers" in judged.libraries and judged.methods == {"judge by similarity": 2}
     _, refined = asked_for("refine", arm={"refine": {"model": "m"}})
     assert not refined.libraries, "what computes the replies is behind the endpoint"
 

@@ -69,7 +69,7 @@ def test_the_file_has_no_name_to_be_left_behind(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(tmp_path, monkeypatch):
     with Path("/dev/full").open("r+b", buffering=0) as full:
         monkeypatch.setattr(spilled.tempfile, "TemporaryFile", lambda **_: full)
         with pytest.raises(StoreError, match="no space is left"):

@@ -180,7 +180,7 @@ def test_half_done_work_of_other_settings_is_not_resumed(tmp_path):
         run.stage("answers/x", check, inputs={}, settings={"a": 2}, versions=V)
 
 
-def test_a_second_run_in_one_folder_is_told_and_stops(tmp_path):
+def test_a_second_run_in_one_folder_is_reported_and_stops(tmp_path):
     with (
         store.open_run(tmp_path / "r"),
         pytest.raises(StoreError, match=rf"in use by process {os.getpid()}"),
@@ -236,6 +236,18 @@ def test_a_folder_with_files_that_are_not_of_a_run_is_left_alone(tmp_path, name)
 def test_what_a_disk_refuses_is_a_sentence_with_the_path(tmp_path, number):
     with pytest.raises(StoreError, match=r"Cannot write to /x/y: .*\."), store.writing(tmp_path):
         raise OSError(number, os.strerror(number), "/x/y")
+
+
+def test_the_file_that_was_asked_for_is_named_not_the_one_beside_it(tmp_path, monkeypatch):
+    def refuse(self, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    with pytest.raises(StoreError) as caught:
+        store.write_text(tmp_path / "notes.jsonl", "new")
+    assert str(caught.value) == (
+        f"Cannot write to {tmp_path / 'notes.jsonl'}: it is on a read-only file system. Choose another folder."
+    )
 
 
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path):

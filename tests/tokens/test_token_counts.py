@@ -93,7 +93,7 @@ def test_runs_before_digits_are_found_wherever_a_block_ends(monkeypatch, embedde
 
 
 @pytest.mark.parametrize("byte", sorted({0x04, 0x06, 0x13, 0x14, 0x16, 0x1D}))
-def test_texts_with_a_missing_byte_are_told_from_their_neighbours(byte):
+def test_texts_with_a_missing_byte_are_distinguished_from_their_neighbours(byte):
     from handpicked.tokens.fast_count import _rows_with_bytes, text_buffers
 
     texts = ["", "a b\tc\r\n", f"x{chr(byte)}", "", chr(byte), "plain", "caf\u00e9", "\U0001f600", ""]
@@ -191,7 +191,7 @@ def test_a_sentencepiece_model_counts_as_sentencepiece_does(both_ways, tmp_path)
     assert count(loaded, list(PROBE)) == [len(reference.encode(text)) for text in PROBE]
 
 
-def test_names_that_lead_nowhere_are_told_so(tmp_path, monkeypatch):
+def test_names_that_lead_nowhere_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"neither tokenizer\.json nor tokenizer\.model"):
         load_counter(str(tmp_path))
     with pytest.raises(ConfigError, match="no file"):

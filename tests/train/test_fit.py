@@ -62,7 +62,7 @@ def test_a_smaller_micro_batch_is_advised_where_it_is_enough():
     assert "train.micro_batch_size: 1 with train.gradient_checkpointing: true" in found.advice
 
 
-def test_where_nothing_fits_it_is_said():
+def test_where_nothing_fits_it_is_reported():
     found = fit(FULL, assumed("1x4GB"), WORK)
     assert "Nothing that train offers fits there" in found.advice
 

@@ -181,7 +181,7 @@ LONG = SETTINGS.model_copy(update={"epochs": 10.0, "merge": False})
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["second", "all"])
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
-def test_killed_processes_are_told_and_gone_on_from(rows, model, tmp_path, kind, who):
+def test_killed_processes_are_reported_and_resumed(rows, model, tmp_path, kind, who):
     """The weights are those of the same processes when nobody kills them, to the last bit."""
     program = FSDP_ON_CPU if kind == "fsdp" else None
     more = {"program": program} if program else {}
@@ -270,7 +270,7 @@ def test_the_last_words_of_a_process_are_quoted_in_one_line(tmp_path, code, said
     program = tmp_path / "program.py"
     program.write_text(code)
     (tmp_path / "out" / "rows").mkdir(parents=True)
-    with pytest.raises(TrainingError) as told:
+    with pytest.raises(TrainingError) as error:
         run_training(
             Launch("one", parse_devices("cpu")),
             tmp_path / "out" / "rows" / "job.json",
@@ -278,8 +278,8 @@ def test_the_last_words_of_a_process_are_quoted_in_one_line(tmp_path, code, said
             arm="a",
             program=(sys.executable, str(program)),
         )
-    assert said in str(told.value) and "\n" not in str(told.value)
-    assert str(tmp_path / "out" / "train.log") in str(told.value)
+    assert said in str(error.value) and "\n" not in str(error.value)
+    assert str(tmp_path / "out" / "train.log") in str(error.value)
 
 
 def test_a_process_that_dies_ends_one_that_would_wait_for_it_for_ever(tmp_path):

@@ -35,7 +35,7 @@ def test_a_token_takes_five_bytes_and_is_mapped(tmp_path):
     assert all(isinstance(part, np.memmap) for part in (rows.ids, rows.learned, rows.ends))
 
 
-def test_rows_written_anew_leave_those_that_are_mapped_alone(tmp_path):
+def test_rows_written_again_leave_those_that_are_mapped_alone(tmp_path):
     old = write_rows([Encoded([1, 2, 3], [1, 2, 3])], tmp_path)
     write_rows([Encoded([9], [9])], tmp_path)
     assert old[0].ids == [1, 2, 3]

@@ -81,7 +81,7 @@ def test_steps_that_move_nothing_are_refused_with_the_reason():
     refuse_still(schedule(1, TrainSettings(learning_rate=1e-8)))
 
 
-def test_the_default_rate_is_that_of_the_method_and_its_origin_is_said():
+def test_the_default_rate_is_that_of_the_method_and_its_origin_is_reported():
     said = {method: TrainSettings(method=method) for method in ("full", "lora", "qlora")}
     assert {name: one.peak_rate for name, one in said.items()} == {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
     assert said["full"].rate_origin == "default for full" and said["lora"].learning_rate is None

@@ -235,13 +235,13 @@ def test_steps_that_could_move_nothing_are_refused_before_training(rows, model, 
         train(rows, model, settings, tmp_path / "out", arm="a")
 
 
-def test_a_disk_that_is_too_small_is_said_before_training(rows, model, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported_before_training(rows, model, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 99, 1))
     with pytest.raises(StoreError, match="are free"):
         train(rows, model, SETTINGS, tmp_path / "out", arm="a")
 
 
-def test_qlora_without_bitsandbytes_is_said(rows, model, tmp_path):
+def test_qlora_without_bitsandbytes_is_reported(rows, model, tmp_path):
     if find_spec("bitsandbytes"):
         pytest.skip("bitsandbytes is installed")
     with pytest.raises(MissingPart, match="pip install bitsandbytes"):

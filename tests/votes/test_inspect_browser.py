@@ -124,7 +124,7 @@ def test_two_annotators_by_buttons_and_a_page_loaded_again(page, tmp_path):
     assert [event["annotator"] for event in events(folder)] == ["Ann", "Ann", "Bob", "Bob"]
 
 
-def test_a_server_that_is_gone_is_said_and_the_vote_is_not_pretended(page, tmp_path):
+def test_a_server_that_is_gone_is_reported_and_the_vote_is_not_pretended(page, tmp_path):
     folder = run_folder(tmp_path / "run")
     with served(folder) as (process, address):
         page.open(address, "Ann")

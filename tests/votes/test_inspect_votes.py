@@ -1,4 +1,4 @@
-"""The file of votes: appended, durable, torn only where nobody was told that the vote counts."""
+"""The file of votes: appended, durable, torn only where no vote was confirmed."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ for i in range(100):
 """
 
 
-def test_a_disk_that_refuses_is_said_and_the_votes_before_it_stand(file):
+def test_a_disk_that_refuses_is_reported_and_the_votes_before_it_count(file):
     done = subprocess.run([sys.executable, "-c", FULL, str(file.path)], capture_output=True, text=True)
     refused, message = done.stderr.split(" ", 1)
     assert message.startswith(f"Cannot write to {file.path}"), done.stderr

@@ -124,7 +124,7 @@ def test_people_who_always_prefer_the_longer_answer_are_seen_to(tmp_path):
     )
 
 
-def test_exports_hold_every_vote_that_stands(tmp_path):
+def test_exports_hold_every_vote_that_counts(tmp_path):
     folder = run_folder(tmp_path / "run", 4, judges=(JUDGE, "other"))
     inspected = inspection(folder)
     vote_all(inspected, "ann", lambda case: "win")

@@ -1,4 +1,4 @@
-"""A task that squares numbers, notes every part that it begins, and comes to grief as it is told."""
+"""A task that squares numbers, notes every part that it begins, and fails where a test wants it to."""
 
 from __future__ import annotations
 

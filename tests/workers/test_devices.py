@@ -56,9 +56,9 @@ def test_workers_on_the_cpu_need_no_torch(monkeypatch):
     ],
 )
 def test_a_mistake_says_what_to_give(four_gpus, written, said):
-    with pytest.raises(ConfigError, match=said) as told:
+    with pytest.raises(ConfigError, match=said) as error:
         parse_devices(written)
-    assert "\n" not in str(told.value) and "Give" in str(told.value)
+    assert "\n" not in str(error.value) and "Give" in str(error.value)
 
 
 def test_a_machine_without_a_gpu_says_so(monkeypatch):
@@ -85,11 +85,11 @@ def test_workers_on_the_cpu_share_its_cores():
 def test_a_child_has_the_threads_and_devices_of_its_environment():
     """Really started: torch in the child counts no GPU and the stated threads."""
     device = parse_devices(f"cpu:{cores()}")[0]
-    told = subprocess.run(
+    found = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.cuda.device_count(), torch.get_num_threads())"],
         env={**os.environ, **device.environment()},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split() == ["0", "1"]
+    assert found.stdout.split() == ["0", "1"]

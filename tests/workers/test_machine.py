@@ -41,9 +41,9 @@ def test_a_machine_is_written_as_number_name_and_memory(written, number, gigabyt
     ],
 )
 def test_a_mistake_says_how_to_write_it(written, said):
-    with pytest.raises(ConfigError, match=said) as told:
+    with pytest.raises(ConfigError, match=said) as error:
         assumed(written)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_workers_on_this_cpu_share_its_memory():

@@ -79,7 +79,7 @@ def web_port():
 
 
 @pytest.mark.parametrize("form", ["{}", "ray://{}"])
-def test_an_address_that_nobody_is_at_is_told_at_once(no_note, closed_port, form):
+def test_an_address_that_nobody_is_at_is_reported_at_once(no_note, closed_port, form):
     address = form.format(closed_port)
     message, seconds = refusal(lambda: cluster.connect(address))
     assert f"--address {address} does not answer" in message and "--address local" in message
@@ -126,7 +126,7 @@ def test_the_command_ends_with_one_line_before_it_reads(no_note, closed_port, tm
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "does not answer" in done.stderr
 
 
-def test_a_process_that_works_without_ray_is_told_before_anything_is_connected(no_note, silent_port):
+def test_a_process_that_works_without_ray_is_reported_before_anything_is_connected(no_note, silent_port):
     code = (
         "import daft; daft.set_runner_native()\n"
         "from handpicked.data.engine import choose\n"
@@ -199,9 +199,9 @@ def test_a_key_that_an_actor_prints_logs_or_raises_is_hidden(no_note, monkeypatc
     made, _ = request.getfixturevalue("two_nodes")
     task = Squares(tmp_path, mishaps={0: ("shows a key", 9)})
     files = PartFiles.of(task.folder, [task.count], 4)
-    with pytest.raises(BrokenWorker, match=r"nobody takes \*\*\*") as told:
+    with pytest.raises(BrokenWorker, match=r"nobody takes \*\*\*") as error:
         run_parts(task, files, Workers("ray", made.address), SILENT)
-    assert "sk-made" not in str(told.value)
+    assert "sk-made" not in str(error.value)
     logs = "".join(
         log.read_text(errors="replace") for log in Path(os.environ["RAY_TMPDIR"]).rglob("worker-*")
     )
@@ -211,7 +211,7 @@ def test_a_key_that_an_actor_prints_logs_or_raises_is_hidden(no_note, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_mistake_on_a_host_is_told_as_it_was_raised(two_nodes, tmp_path):
+def test_a_mistake_on_a_host_is_reported_as_it_was_raised(two_nodes, tmp_path):
     made, _ = two_nodes
     task = Squares(tmp_path, mishaps={0: ("mistake", 9)})
     files = PartFiles.of(task.folder, [task.count], 4)

@@ -1,5 +1,5 @@
 """Scorers by models over workers: the same files, memory that stays flat, and
-earlier work that is told of.
+earlier work that is reported.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def test_neighbouring_parts_are_read_in_one_sweep():
     assert [rows[0] for rows in asked] == [0, 32]
 
 
-def test_what_an_earlier_version_left_unfinished_is_told_and_removed(tiny_model, tmp_path, monkeypatch):
+def test_what_an_earlier_version_left_unfinished_is_reported_and_removed(tiny_model, tmp_path, monkeypatch):
     from handpicked.config import ScoreSettings
     from handpicked.selection.kept_scores import modeled
 

@@ -16,7 +16,7 @@ from made_task import Squares, bytes_of, run
 
 from handpicked.errors import ConfigError, StoreError, WorkerError
 from handpicked.workers import facts_of
-from handpicked.workers.crew import BrokenWorker
+from handpicked.workers.coordinator import BrokenWorker
 from handpicked.workers.parts import cut
 from handpicked.workers.schedule import Schedule
 
@@ -87,9 +87,9 @@ def test_after_three_tries_one_error_names_part_and_device_and_the_rest_is_kept(
     task = made(tmp_path, mishaps={2: ("killed", 3)})
     with pytest.raises(
         WorkerError, match=r"squares: part 3 \(numbers 9 to 12\) .* 3 times .* cpu:[01]: .*SIGKILL"
-    ) as told:
+    ) as error:
         run(task)
-    assert "\n" not in str(told.value) and "same command" in str(told.value)
+    assert "\n" not in str(error.value) and "same command" in str(error.value)
     done = [path.name for path in (tmp_path / "work").rglob("*.arrow")]
     assert bytes_of(run(task)) == whole
     assert task.begun.count(2) == 4 and max(task.begun.count(int(name[:6])) for name in done) == 1
@@ -120,12 +120,12 @@ def test_a_bug_shows_where_it_was(tmp_path):
 
 def test_a_key_that_a_worker_prints_logs_or_raises_is_hidden(tmp_path, monkeypatch):
     monkeypatch.setenv("MADE_API_KEY", "sk-made-0123456789")
-    with pytest.raises(BrokenWorker, match=r"nobody takes \*\*\*") as told:
+    with pytest.raises(BrokenWorker, match=r"nobody takes \*\*\*") as error:
         run(made(tmp_path, mishaps={0: ("shows a key", 9)}))
     logs = "".join(log.read_text() for log in (tmp_path / "work").rglob(".*.log"))
     for said in ("printed ***", "complained ***", "logged ***"):
         assert said in logs
-    assert "sk-made" not in str(told.value) + logs
+    assert "sk-made" not in str(error.value) + logs
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path):

@@ -23,7 +23,7 @@ class Benchmark:
     ``size`` counts its rows, ``requests`` those to the model a row, ``prompt_tokens`` and ``new_tokens`` the
     mean of one request (SmolLM2's tokenizer): what a dry run multiplies; answers of ``one_token`` share one
     forward pass. ``free_text`` answers are written in the arm's chat template; everything else is completed
-    as it stands, as published numbers are. ``question`` is the field of a document that asks; empty where a
+    as it is, as published numbers are. ``question`` is the field of a document that asks; empty where a
     document asks nothing but is a text to be completed.
     """
 
@@ -65,7 +65,7 @@ LISTED = (
         "acc_norm,none",
         {
             "train": "arc_challenge_train",
-            "validation": "arc_challenge_val(idation)?",
+            "validation": "arc_challenge_val(idation)?|arc_challenge_dev",
             "test": "arc_challenge_test",
         },
         "train",
@@ -116,7 +116,7 @@ LISTED = (
         "truthfulqa_mc2",
         0,
         "acc,none",
-        {"validation": "truthfulqa_mc(_v1)?"},
+        {"validation": "truthfulqa_mc(_v1)?|mc_task|(truthful_?qa_)?multiple_choice_val(idation)?"},
         question="question",
         size=817,
         requests=7,
@@ -131,7 +131,10 @@ LISTED = (
         "winogrande",
         5,
         "acc,none",
-        {"train": "winogrande(_xl)?_train", "validation": "winogrande(_xl)?_val(idation)?"},
+        {
+            "train": r"winogrande(_xl)?_train|winogrande_1\.1_train_xl",
+            "validation": r"winogrande(_xl)?_val(idation)?|winogrande_1\.1_dev",
+        },
         "train",
         size=1267,
         requests=2,
@@ -146,7 +149,7 @@ LISTED = (
         "gsm8k",
         5,
         "exact_match,strict-match",
-        {"train": "gsm8k_train", "test": "gsm8k_test"},
+        {"train": "gsm8k_train|grade_school_math_train", "test": "gsm8k_test|grade_school_math_test"},
         "train",
         short_answer=True,
         question="question",
@@ -180,7 +183,7 @@ LISTED = (
         "ifeval",
         0,
         "prompt_level_strict_acc,none",
-        {"train": "ifeval"},
+        {"train": "ifeval(_train)?|(ifeval_)?input_data"},
         free_text=True,
         question="prompt",
         size=541,

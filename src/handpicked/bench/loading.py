@@ -22,7 +22,7 @@ _NAMED = re.compile(
 
 
 def load_tasks(name: str, data: LocalData | None = None) -> dict[str, Any]:
-    """What ``lm_eval.evaluate`` takes: the tasks and the group of a benchmark of ours, or of
+    """What ``lm_eval.evaluate`` takes: the tasks and the group of one of our benchmarks, or of
     any name that lm-eval knows.
 
     ``data`` puts local rows in the place of the hub's; all else in the definitions stays. Raises MissingPart
@@ -75,7 +75,7 @@ def check_files(tasks: Sequence[str], folder: str | None) -> dict[str, LocalData
 
 
 def _hint(name: str, ours: list[str], known: frozenset[str]) -> str:
-    """The nearest of our names, else of lm-eval's, else all of ours."""
+    """The nearest of our names, else of lm-eval's, else all of them."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return did_you_mean(name, near if near and not difflib.get_close_matches(name, ours, n=1) else ours)
 

@@ -10,11 +10,17 @@ from typing import Any
 
 from handpicked.bench.catalogue import Benchmark
 from handpicked.bench.shapes import SHAPES
+from handpicked.data.container import unpacked_suffix
 from handpicked.data.rows import file_rows
 from handpicked.errors import ConfigError, PoolError
 from handpicked.store import digest
 
 SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
+SHARD = re.compile(r"-00000-of-00001$")
+GENERIC = ("data", "main", "default", "all")
+"""Folders of a data set on the hub that do not name it."""
+WHOLE = "all"
+"""The folder that holds all subjects, beside those of each (MMLU)."""
 Row = dict[str, Any]
 
 
@@ -57,11 +63,11 @@ def find(benchmark: Benchmark, folder: Path) -> LocalData:
     if not folder.is_dir():
         raise ConfigError(f"There is no folder '{folder}' with benchmark data (evaluate.bench.data, --data).")
     found: dict[str, Path] = {}
-    for file in sorted([*folder.glob("*.*"), *folder.glob("*/*.*")]):
+    for file in sorted(file for depth in ("*.*", "*/*.*", "*/*/*.*") for file in folder.glob(depth)):
         split = _split(benchmark, file)
-        if split is None:
+        if split is None or (split in found and file.parent.name != WHOLE == found[split].parent.name):
             continue
-        if split in found:
+        if split in found and not file.parent.name == WHOLE != found[split].parent.name:
             raise ConfigError(
                 f"Two files could be the {split} split of {benchmark.name}: {found[split]} and "
                 f"{file}. Keep one of them in {folder}."
@@ -69,7 +75,7 @@ def find(benchmark: Benchmark, folder: Path) -> LocalData:
         found[split] = file
     evaluated = _evaluated(benchmark)
     if evaluated not in found:
-        names = benchmark.splits[evaluated].replace("(", "[").replace(")?", "]")
+        names = benchmark.splits[evaluated].split("|")[0].replace("(", "[").replace(")?", "]")
         raise ConfigError(
             f"{folder} has no data for {benchmark.name}: no file is called "
             f"{names} with {', '.join(SUFFIXES)}. "
@@ -80,11 +86,18 @@ def find(benchmark: Benchmark, folder: Path) -> LocalData:
 
 
 def _split(benchmark: Benchmark, file: Path) -> str | None:
-    if file.suffix not in SUFFIXES:
+    """The split that a file holds, by its name, or as the hub has it by the name of its folder and its own:
+    ``ARC-Challenge/test-00000-of-00001.parquet``.
+    """
+    if unpacked_suffix(file) not in SUFFIXES:
         return None
-    stem = file.stem.lower().replace("-", "_")
+    stem = SHARD.sub("", file.name.lower()[: file.name.lower().rfind(unpacked_suffix(file))])
+    folder = next(
+        (part for part in reversed(file.absolute().parent.parts) if part.lower() not in GENERIC), ""
+    )
+    names = [name.replace("-", "_") for name in (stem, f"{folder.lower()}_{stem}")]
     for split, pattern in benchmark.splits.items():
-        if re.fullmatch(rf"{pattern}(_\d+)?", stem):
+        if any(re.fullmatch(rf"(?:{pattern})(_\d+)?", name) for name in names):
             return split
     return None
 

@@ -1,4 +1,4 @@
-"""The model under test, wherever it is: opened when it is first asked, once in each process that asks it."""
+"""The model under test, wherever it is: opened when it is first used, once in each process that uses it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from handpicked.workers import THIS_PROCESS, Workers
 
 
 class BenchModel(Protocol):
-    """A model under test. It travels to the workers that ask it, without what it has opened."""
+    """A model under test. It travels to the workers that use it, without what it has opened."""
 
     @property
     def lm(self) -> Any:
@@ -37,7 +37,7 @@ class BenchModel(Protocol):
         ...
 
     def workers(self, wanted: Workers) -> Workers:
-        """Where it is to be asked, of the workers that the user wants."""
+        """Where it is to be run, of the workers that the user wants."""
         ...
 
 
@@ -99,7 +99,7 @@ class VllmModel:
 
 @dataclass(frozen=True)
 class EndpointModel:
-    """A model behind an endpoint, which is asked by this process."""
+    """A model behind an endpoint, which this process sends requests to."""
 
     endpoint: ServedModel
 

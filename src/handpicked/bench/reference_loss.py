@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from handpicked.errors import Refused
 from handpicked.models.head import IGNORED, label_losses
-from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.load import load_model
 from handpicked.models.served import ArmModel, Served
 from handpicked.models.served.logprobs import row_losses as served_losses
-from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.template import Encoded, Template, model_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Message, Prompt
 from handpicked.store.versions import LANGUAGE_MODEL
@@ -64,7 +64,7 @@ def reference_loss(
     Raises ConfigError and MissingPart as loading the model does; StoreError for a
     file that cannot be written.
     """
-    text_of = load_template(arm.template, load_tokenizer(arm.model))
+    text_of = model_template(arm.template, arm.model)
     encoded, refused = _encoded(prompts, text_of, name)
     ids = sorted(encoded, key=lambda prompt_id: (-len(encoded[prompt_id].ids), prompt_id))
     references = [(prompt_id, encoded[prompt_id]) for prompt_id in ids]
@@ -138,7 +138,7 @@ class ServedLossWork:
         return self.task.references[part.first : part.end]
 
     def compute(self, ready: Sequence[tuple[str, Encoded]], step: Callable[[float], None]) -> pa.Table:
-        """See ``workers.Work``. vLLM must write a token more than it is asked about."""
+        """See ``workers.Work``. vLLM must generate a token more than those whose values are wanted."""
         served = self.served
 
         def computed(rows: Sequence[Encoded]) -> list[float]:
@@ -149,7 +149,7 @@ class ServedLossWork:
 
     @cached_property
     def served(self) -> Served:
-        """Reached when it is asked for first."""
+        """Reached at its first use."""
         return self.reach()
 
 

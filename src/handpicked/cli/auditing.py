@@ -32,6 +32,7 @@ Limits = Annotated[
 
 def audit(
     pool: options.PoolFiles,
+    *,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for audit.html and audit.json.")
     ] = None,
@@ -46,24 +47,16 @@ def audit(
     measure: Annotated[str, typer.Option(help="Lengths in tokens, words, nltk or chars.")] = "tokens",
     tokenizer: options.TokenizerName = None,
     guard: Limits = None,
-    turns: options.ResponseTurns = "last",
-    pool_format: options.PoolFormat = None,
-    map_: options.FieldMap = None,
-    max_row_mb: options.MaxRow = 256,
-    split: options.SplitName = None,
-    config: options.ConfigName = None,
-    encoding: options.Encoding = None,
+    reading: options.ReadingOptions,
     as_json: options.Json = False,
 ) -> None:
     """Show what is in a pool: rejected rows, lengths, turns, what filters would drop, copies, leaks."""
-    from handpicked.data import read
     from handpicked.pool_audit.files import check_out, write
     from handpicked.pool_audit.make import make_audit
     from handpicked.pool_audit.plan import plan_audit
     from handpicked.pool_audit.rules import failures, needs_all, parse_rules
     from handpicked.pool_audit.text import lines as audit_lines
     from handpicked.records import to_json
-    from handpicked.settings import mapping_of
 
     plan = plan_audit(
         against=against or (), measure=measure, tokenizer=tokenizer,
@@ -73,10 +66,7 @@ def audit(
     plan = dataclasses.replace(plan, sample=None if needs_all(rules) else sample)
     if out is not None:
         check_out(out)
-    rows = read(
-        pool, format=pool_format, map=mapping_of("--map", map_), turns=turns, max_row_mb=max_row_mb,
-        split=split, config=config, encoding=encoding,
-    )  # fmt: skip
+    rows = reading.read(pool)
     say(f"{rows.format}: {rows.why}")
     with bars() as progress:
         found = make_audit(rows, plan, progress)

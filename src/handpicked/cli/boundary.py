@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import sys
 
 import typer
 
-from handpicked.cli import surroundings
+from handpicked.cli import process
 from handpicked.cli.commands import app
 from handpicked.cli.terminal import complain
 from handpicked.errors import HandpickedError, NotYet
@@ -22,7 +23,7 @@ NOT_YET = 75
 def main() -> None:
     """The entry point: the one boundary where errors become exit codes."""
     guard_process()
-    surroundings.catch_signals()
+    process.catch_signals()
     # Rows of a pool are many objects and no cycles: looking for these costs a tenth.
     gc.set_threshold(100_000, 20, 20)
     # Arrow's own allocator keeps what each of its threads has freed, a fifth of all memory, and is no faster
@@ -31,14 +32,14 @@ def main() -> None:
     code = _command()
     if code == INTERRUPTED:  # Typer makes this of Ctrl-C
         _end_at_once()
-    gc.freeze()  # what is left goes with the process: looking through it once more takes a third of a second
+    gc.freeze()  # what is left goes with the process: looking through it again takes a third of a second
     sys.exit(code or 0)
 
 
 def _command() -> int | None:
     """Run the command in the arguments and return its exit code; a mistake is one line on stderr."""
     try:
-        surroundings.check()
+        process.check()
         _quiet_libraries()
         code: int | None = app(standalone_mode=False, prog_name="handpicked")
         sys.stdout.flush()
@@ -47,22 +48,22 @@ def _command() -> int | None:
         complain(str(error))
         return NOT_YET if isinstance(error, NotYet) else 2
     except typer.TyperException as error:
-        complain(error.format_message() + _option_hint(error))
+        complain(_sentence(error.format_message()) + _option_hint(error))
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except MemoryError:
         complain("the memory that this process may use is full. Use a smaller pool or a larger machine.")
     except OSError as error:
-        line = surroundings.refused(error)
+        line = process.refused(error)
         if line is None:
             raise
         complain(line)
     except SystemExit as end:  # Typer makes this of a pipe whose reader has gone
         if not isinstance(end.__context__, BrokenPipeError):
             raise
-        complain(surroundings.refused(end.__context__) or str(end.__context__))
+        complain(process.refused(end.__context__) or str(end.__context__))
     except RuntimeError as error:
-        mistake = surroundings.homeless(error)
+        mistake = process.homeless(error)
         if mistake is None:
             raise
         complain(str(mistake))
@@ -79,12 +80,24 @@ def _end_at_once() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
-    os._exit(surroundings.stopped_code())
+    os._exit(process.stopped_code())
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _option_hint(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    return f" See '{context.command_path} --help'." if context is not None else ""
+    if context is None:
+        return ""
+    option = getattr(error, "option_name", None)
+    if context.parent is not None and option in {
+        name for one in context.parent.command.params for name in one.opts
+    }:
+        program, _, command = context.command_path.partition(" ")
+        return f" It goes before the command: {program} {option} {command} ..."
+    return f" See '{context.command_path} --help'."
 
 
 def _quiet_libraries() -> None:
@@ -97,4 +110,6 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    for library in ("aws_config", "daft_local_execution"):  # what they warn of is in the error that follows
+        logging.getLogger(library).addHandler(logging.NullHandler())
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

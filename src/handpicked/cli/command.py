@@ -10,9 +10,9 @@ from typer.core import TyperCommand
 from handpicked.cli.terminal import say
 
 PANELS: Mapping[str, tuple[str, ...]] = {
-    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "data", "limit", "references"),
+    "Data": ("pool_format", "map_", "max_row_mb", "turns", "where", "split", "config", "encoding", "data", "limit", "references", "prompts"),
     "Choice of rows": (
-        "by", "size", "fraction", "tokens", "measure", "part", "tokenizer", "seed", "guard", "prompts", "scores",
+        "by", "size", "fraction", "tokens", "measure", "part", "tokenizer", "seed", "guard", "scores",
     ),
     "Settings of methods": (
         "of", "disjoint", "field", "low", "high", "clusters", "take", "threshold", "alpha", "neighbours", "set_",
@@ -23,8 +23,8 @@ PANELS: Mapping[str, tuple[str, ...]] = {
         "base_url", "key_env", "concurrency", "max_cost", "price_in", "price_out", "batch", "batch_write", "force",
     ),
     "Stored reviews and labels": ("replay", "reversed_", "a", "b", "calibrate"),
-    "Where it runs": ("runner", "address", "devices", "keep_versions", "dry_run"),
-    "Results": ("out", "format", "container", "export", "push_to_hub", "compare_measures", "as_json"),
+    "Where it runs": ("runner", "address", "devices", "memory", "keep_versions", "dry_run"),
+    "Results": ("out", "format", "container", "export", "train", "push_to_hub", "compare_measures", "as_json"),
 }  # fmt: skip
 """The groups of options, the same in every command; what is in none of them comes first."""
 

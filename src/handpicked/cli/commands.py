@@ -13,6 +13,7 @@ from handpicked.cli.command import Command
 from handpicked.cli.experiments import generate, run, train
 from handpicked.cli.exploring import explore
 from handpicked.cli.fetching import fetch
+from handpicked.cli.grouped import grouped
 from handpicked.cli.judges import judge
 from handpicked.cli.overview import doctor, methods
 from handpicked.cli.results import inspect, report
@@ -55,4 +56,4 @@ COMMANDS = (
     doctor,
 )  # fmt: skip
 for command in COMMANDS:
-    app.command(cls=Command)(command)
+    app.command(cls=Command)(grouped(command))

@@ -28,29 +28,26 @@ Projection = Annotated[
 
 def explore(
     what: What,
+    *,
     pool: PoolOf = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
     notes: Annotated[Path | None, typer.Option(help="File to keep notes in; else one in the folder.")] = None,
     export: Annotated[Path | None, typer.Option(help="Write all notes to a .jsonl file, and stop.")] = None,
     projection: Projection = "pca",
-    pool_format: options.PoolFormat = None,
-    map_: options.FieldMap = None,
-    turns: options.ResponseTurns = "last",
-    max_row_mb: options.MaxRow = 256,
-    split: options.SplitName = None,
-    config: options.ConfigName = None,
-    encoding: options.Encoding = None,
+    reading: options.ReadingOptions,
     as_json: options.Json = False,
 ) -> None:
     """Look at the rows of a pool, at what was selected and why, and at judged pairs."""
     from handpicked.explore import Wanted, open_wanted, serve
     from handpicked.explore.index import Reading
-    from handpicked.settings import mapping_of
     from handpicked.store import write_text
 
-    reading = Reading(pool_format, mapping_of("--map", map_), turns, max_row_mb, split, config, encoding)
-    wanted = Wanted(tuple(what), tuple(pool or ()), reading, notes, projection)
+    read_as = Reading(
+        reading.pool_format, reading.fields, reading.turns, reading.max_row_mb, reading.split,
+        reading.config, reading.encoding,
+    )  # fmt: skip
+    wanted = Wanted(tuple(what), tuple(pool or ()), read_as, notes, projection)
     with bars() as progress:
         opened = open_wanted(wanted, progress, say)
     if export is not None:

@@ -35,14 +35,12 @@ def methods(
     if name is not None:
         entries = known.explained(name)
         print(
-            json.dumps(list(map(known.as_json, entries)))
-            if as_json
-            else "\n".join(map(known.explanation, entries))
+            json.dumps(list(map(asdict, entries))) if as_json else "\n".join(map(known.explanation, entries))
         )
         return
     found = known.listed()
     if as_json:
-        print(json.dumps({kind: list(map(known.as_json, entries)) for kind, entries in found.items()}))
+        print(json.dumps({kind: list(map(asdict, entries)) for kind, entries in found.items()}))
         return
     print(known.text_of(found))
 

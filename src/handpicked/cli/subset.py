@@ -60,7 +60,7 @@ def compare(rows: Pool, size: int, tokenizer: str | None, *, as_json: bool) -> N
 
 @dataclass(frozen=True)
 class Subset:
-    """A subset that is written: its folder, the pool that it is of, and what is to be said of it."""
+    """A subset that is written: its folder, the pool that it is of, and what to print."""
 
     out: Path
     rows: Pool
@@ -68,10 +68,10 @@ class Subset:
     agreement: Agreement | None
     format: str
 
-    def tell(self, *, as_json: bool) -> None:
+    def show(self, *, as_json: bool) -> None:
         """Print what was kept, as JSON or for a reader."""
         if not as_json:
-            self._tell()
+            self._show()
             page = self.out / PAGE
             next_step(f"look at {page}; to test the rows against random ones: handpicked init compare")
             return
@@ -79,7 +79,7 @@ class Subset:
         agreement = {} if self.agreement is None else {"agreement": self.agreement}
         print(json.dumps({**place, **asdict(self.summary), **agreement}))
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         """What was kept, what was dropped and why, and what to look at before training."""
         summary = self.summary
         say(f"{self.rows.format}: {self.rows.why}")

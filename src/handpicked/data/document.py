@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, Any
 
+from handpicked.data.field_names import CHATS, PREFERENCES, PROMPTS, RESPONSES
 from handpicked.data.lines import CHUNK, json_row
 from handpicked.data.raw import Damage, Raw
 from handpicked.data.turns import is_turn
@@ -33,6 +34,8 @@ LISTS = (
     "entries",
     "results",
 )
+FIELDS = frozenset((*CHATS, *PROMPTS, *RESPONSES, *(name for pair in PREFERENCES for name in pair)))
+"""Names of fields of a row that may hold turns."""
 TASKS = ("Definition", "definition", "instruction")
 """Fields that hold the task of the instances beside them."""
 QUESTIONS = "the questions about its paragraphs"
@@ -151,6 +154,8 @@ def _by_id(value: Mapping[str, object]) -> list[object] | None:
     """Rows of an object whose values are rows that share a field, or the turns of a conversation each. Its keys
     become their ``id``.
     """
+    if FIELDS & value.keys():  # a row, of which every field holds turns: a prompt and its completion (TRL)
+        return None
     rows = {key: {"messages": row} if _are_turns(row) else row for key, row in value.items()}
     objects = {key: row for key, row in rows.items() if isinstance(row, Mapping) and row}
     if len(objects) < len(value) or not set.intersection(*(set(row) for row in objects.values())):

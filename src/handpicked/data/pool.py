@@ -38,6 +38,10 @@ class File:
         return self.found.path
 
 
+NAMED = 3
+"""Files that the ``repr`` of a pool names."""
+
+
 class FilePool:
     """The Pool that ``read`` makes. ``fields`` are the names of the original
     columns that a shard can read; ``given`` is the object that the rows come from, where it was one.
@@ -55,6 +59,11 @@ class FilePool:
         self.turns: Turns = files[0].reading.turns
         self._inputs: list[Json] | None = None
         self._unread: Sequence[Unread] | None = None
+
+    def __repr__(self) -> str:
+        files = ", ".join(dict.fromkeys(file.found.name for file in self.files[:NAMED]))
+        more = f" and {len(self.files) - NAMED:,} other files" if len(self.files) > NAMED else ""
+        return f"<Pool of {self.rows:,} rows in the format {self.format}: {files}{more}>"
 
     @property
     def columnar(self) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from handpicked.data import document
 from handpicked.data import paths as where_from
-from handpicked.data.cells import BLANK, BadRow
+from handpicked.data.cells import BLANK, BadRow, kind_name
 from handpicked.data.formats import Chat, instruction_turn
 from handpicked.data.rows import file_rows
+from handpicked.data.turns import speaker
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 
 log = logging.getLogger(__name__)
 
-CHATS = ("messages", "conversations", "turns", "prompt")
+CHATS = ("messages", "conversations", "conversation_input", "turns", "prompt")
 TEXTS = ("instruction", "prompt", "question", "text", "query", "input")
 REFERENCES = (
     "reference", "reference_answer", "output", "response", "answer", "completion", "best answer", "ground_truth", "target",
@@ -40,7 +44,7 @@ def read_prompts(
 
     Reads the published shapes: ``text`` (Vicuna), ``prompt`` (Koala, Arena-Hard, IFEval), ``Instruction``
     (WizardLM), ``instruction`` with ``instances`` (Self-Instruct) or ``input`` (Alpaca, PandaLM), ``turns``
-    (MT-Bench: the first turn), ``conversations`` (LIMA) and ``messages`` (up to the last assistant turn,
+    (MT-Bench, Arena-Hard: the first turn), ``conversation_input`` (WildBench), ``conversations`` (LIMA) and ``messages`` (up to the last assistant turn,
     which becomes the reference), and any file of prompts with references. ``map`` names fields by hand:
     prompt, input, system, reference, category. A prompt that occurs twice is kept once, since answers are
     joined by ``prompt_id``; that is logged. Raises PoolError for a row without a prompt.
@@ -66,13 +70,30 @@ def read_prompts(
 
 
 def _rows(path: Path, map: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """The rows of the file, each with its place."""
-    for place, row in file_rows(path, (*map.values(), *TEXTS, *CHATS)):
+    """The rows of the file, each with its place; those that a wrapper holds, where it is all there is. A text
+    is a prompt.
+    """
+    fields = (*map.values(), *TEXTS, *CHATS)
+    rows = file_rows(path, fields)
+    first = list(itertools.islice(rows, 2))
+    if len(first) == 1 and isinstance(first[0][1], dict) and not map:
+        place, wrapper = first[0]
+        inner = [] if _asks(wrapper) else document.shapes(wrapper).values()
+        held = next((held for held in inner if isinstance(held[0], dict) and _asks(held[0])), None)
+        first = [(f"{place}, row {number}", one) for number, one in enumerate(held, 1)] if held else first
+    for place, row in itertools.chain(first, rows):
+        if isinstance(row, str) and not map:
+            row = {"prompt": row}
         if not isinstance(row, dict):
             raise PoolError(
                 f"{path}, {place}: a prompt is an object with fields such as prompt or instruction"
             )
         yield place, row
+
+
+def _asks(row: Mapping[str, object]) -> bool:
+    """Whether a row has a field that may hold a prompt."""
+    return not {str(name).lower() for name in row}.isdisjoint((*TEXTS, *CHATS))
 
 
 def _prompt(row: Mapping[str, object], test_set: str, map: Mapping[str, str]) -> Prompt:
@@ -102,6 +123,9 @@ def _prompt_of(
         (real[name] for name in TEXTS if isinstance(row.get(real.get(name, name)), str)), None
     )
     if field is None:
+        empty = next((real[name] for name in (*TEXTS, *CHATS) if name in real), None)
+        if empty is not None:
+            raise BadRow(f"there is no prompt: field '{empty}' is {kind_name(row[empty])}")
         raise BadRow(
             f"no prompt is recognised among the fields {', '.join(map_ for map_ in row)}; "
             "name it, such as prompt=question"
@@ -134,6 +158,13 @@ def _further(
 
 
 def _from_turns(row: Mapping[str, object], field: str, first: bool) -> tuple[list[Message], str | None]:
+    turns = row[field]
+    one = turns[0] if isinstance(turns, Sequence) and turns else None
+    if first and isinstance(one, Mapping) and speaker(one) is None:  # Arena-Hard's have no role
+        asked = one.get("content")
+        if not isinstance(asked, str):
+            raise BadRow(f"turn 1 of '{field}' has no text")
+        return [Message("user", asked)], None
     messages = Chat("prompts", field).messages(row)
     if first:
         return messages[:1], None
@@ -152,6 +183,8 @@ def _named(
     fields = [chosen] if chosen else [real[name] for name in names if name in real]
     for value in map(row.get, fields):
         text = value[0] if isinstance(value, list) and value else value
+        if isinstance(text, int | float) and not isinstance(text, bool) and text == text:
+            return json.dumps(text)
         if isinstance(text, str) and text.strip(BLANK):
             return text
     return None

@@ -272,7 +272,7 @@ def _refuse_expense(requests: Sequence[Request], settings: Endpoint) -> None:
 
 
 def _write(state: State, lines: dict[str, str], folder: Path) -> None:
-    """Write the input files anew: those that were written before and never submitted give way."""
+    """Write the input files again: those that were written before and never submitted are replaced."""
     for old in [batch for batch in state.batches if batch.status == "written"]:
         (folder / old.file).unlink(missing_ok=True)
         state.batches.remove(old)

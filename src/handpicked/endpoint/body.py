@@ -25,7 +25,8 @@ async def read_body(response: ClientResponse) -> bytes:
 
     Raises BodyError when it is larger than ``LARGEST`` or has another compression, regardless of its headers.
     """
-    limit = LARGEST if response.status == 200 else LARGEST_ERROR
+    success = 200 <= response.status < 300
+    limit = LARGEST if success else LARGEST_ERROR
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding in ("", "identity"):
         unpack = None
@@ -40,10 +41,10 @@ async def read_body(response: ClientResponse) -> bytes:
         parts.append(part)
         size += len(part)
         if size > limit:
-            if response.status != 200:
+            if not success:
                 break
             raise BodyError(f"the reply is larger than {limit // 2**20} MB")
-    if unpack is not None and response.status == 200 and not unpack.eof:
+    if unpack is not None and success and not unpack.eof:
         raise BodyError("the reply's compressed body ends too early")
     return b"".join(parts)[:limit]
 

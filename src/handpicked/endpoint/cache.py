@@ -91,7 +91,7 @@ class ReplyCache:
             opened.pop_all()
 
     def _execute(self, query: str, values: Sequence[str]) -> list[tuple[str, str]]:
-        """What a query gives; where the file turns out to be damaged it is mended first."""
+        """What a query gives; where the file turns out to be damaged it is repaired first."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
@@ -107,7 +107,7 @@ class ReplyCache:
             try:
                 self._open()
                 if self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                    return  # another process has mended it meanwhile
+                    return  # another process has repaired it meanwhile
                 self._db.close()
             except sqlite3.DatabaseError:
                 pass
@@ -164,7 +164,9 @@ class ReplyCache:
         row = rows[0] if rows else None
         try:
             fields = json.loads(row[0]) if row else None
-            return None if fields is None else Dialect(fields["limit"], tuple(fields["left_out"]))
+            if fields is None:
+                return None
+            return Dialect(fields["limit"], tuple(fields["left_out"]), fields.get("stream") is True)
         except (ValueError, KeyError, TypeError):
             return None  # it is learnt again
 

@@ -116,6 +116,19 @@ class _Kept:
     model: str
 
 
+def _format(dialect: Dialect) -> str:
+    """A request format in words."""
+    own = [name for name in dialect.left_out if name != "system"]
+    return ", ".join(
+        [
+            dialect.limit,
+            *([f"with its own {' and '.join(own)}"] if own else []),
+            *(["the system prompt before the user's text"] if "system" in dialect.left_out else []),
+            *(["the reply as a stream"] if dialect.stream else []),
+        ]
+    )
+
+
 def _priced(reply: Reply, settings: Endpoint) -> Reply:
     cost = price(reply.prompt_tokens, reply.reply_tokens, settings)
     return reply if cost == reply.cost else replace(reply, cost=cost)
@@ -256,8 +269,7 @@ class _Sender:
             self.dialect = found
             self._tried.add(found)
             self.store.learn(self.kept.address, self.kept.model, found)
-            left_out = f", with its own {' and '.join(found.left_out)}" if found.left_out else ""
-            log.warning("%s wants %s%s: %s", self.settings.model, found.limit, left_out, fault.said)
+            log.warning("%s wants %s: %s", self.settings.model, _format(found), fault.said)
         return True
 
     def _in_other_words(self, request: Request) -> tuple[str, bytes, Reply | None]:
@@ -279,7 +291,8 @@ class _Sender:
         """One request is lost; when nothing but losses comes, the endpoint is away and the call stops."""
         self._lost_in_a_row += 1
         if self._answered == 0 or self._lost_in_a_row >= max(8, self.settings.concurrency):
-            self.fatal = f"{self.base_url} does not answer: {fault.reason}, {attempts} times."
+            what = "gives no reply that can be used" if fault.answered else "does not answer"
+            self.fatal = f"{self.base_url} {what}: {fault.reason}, {attempts} times."
             return None
         return Reply(None, f"{fault.reason}, {attempts} times", attempts=attempts, lost=True)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from handpicked.endpoint.request import Endpoint, Request
 from handpicked.errors import ConfigError
 
+REPLY_SECONDS = 4.0
+"""Seconds until an endpoint has replied, for estimates."""
 BYTES_A_TOKEN = 3
 """English text has about 4 bytes a token; 3 keeps the estimate on the high side."""
 
@@ -60,7 +62,7 @@ class Budget:
         self._reserved = 0.0
 
     def reserve(self, request: Request) -> float | None:
-        """Dollars set aside for one attempt, or ``None`` when they do not fit any more."""
+        """Dollars set aside for one attempt, or ``None`` when they no longer fit."""
         limit = self.settings.max_cost
         if limit is None:
             return 0.0

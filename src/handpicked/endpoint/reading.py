@@ -6,14 +6,22 @@ import json
 from collections.abc import Mapping
 
 from handpicked.endpoint.request import Reply
+from handpicked.endpoint.streamed import is_stream, whole_reply
 from handpicked.secrets import masked, redacted
 from handpicked.store import utf8
 
 WORDS = 300
 """Characters that are kept of what an endpoint says."""
+NO_CREDIT = "insufficient_quota"
+"""How OpenAI marks the refusal of an account without credit."""
 MOST_TOKENS = 10**9
 NO_PROBABILITY = -9999.0
 """How OpenAI writes the natural logarithm of a probability of 0."""
+CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""How endpoints and gateways say that a reply was cut at its limit of tokens."""
+FILTERED = frozenset({"content_filter", "safety", "prohibited_content", "blocklist", "recitation"})
+FAILED = frozenset({"error", "insufficient_system_resource"})
+"""How they say that the model stopped for a fault of theirs."""
 ROUNDED = 0.01
 """How far above 0 rounding may put a log-probability."""
 
@@ -39,33 +47,42 @@ def read_completion(content: str | bytes) -> Reply:
     if not isinstance(body, dict):
         raise Unreadable("the reply is not a chat completion")
     choices = body.get("choices")
-    if not choices and body.get("error"):
-        raise _error(body)
     choice = choices[0] if isinstance(choices, list) and choices else None
-    if isinstance(choice, dict) and choice.get("error"):
-        raise _error(choice)
     message = choice.get("message") if isinstance(choice, dict) else None
+    for of in (choice, body):
+        if isinstance(of, dict) and of.get("error"):
+            raise _error(of)
+    if choice is None:
+        raise _without_choices(body)
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise Unreadable("the reply is not a chat completion")
-    finish = choice.get("finish_reason")
+    finish = str(choice.get("finish_reason") or "").lower()
+    if finish in FAILED:
+        raise Unreadable(f"the endpoint ended the reply with a fault of its own ({finish})")
     text, reason = _text(message, finish)
     usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
+    prompt_tokens, reply_tokens = _tokens_used(counts)
     clean = None if text is None else masked(utf8(text))
     return Reply(
         text=clean,
         reason=None if reason is None else redacted(utf8(reason)),
-        prompt_tokens=token_count(counts.get("prompt_tokens")),
-        reply_tokens=token_count(counts.get("completion_tokens")),
+        prompt_tokens=prompt_tokens,
+        reply_tokens=reply_tokens,
         logprobs=_logprobs(choice.get("logprobs")),
-        finished=finish != "length",
+        finished=finish not in CUT,
         mended=_lone(text) if text is not None else 0,
     )
 
 
 def _json(content: str | bytes) -> object:
     try:
-        return json.loads(content)
+        if isinstance(content, bytes) and is_stream(content):
+            streamed = whole_reply(content)
+            if streamed is None:
+                raise Unreadable("the stream ended before the reply did")
+            return streamed
+        return json.loads(content, strict=False)
     except RecursionError:
         raise Unreadable("the reply is not a chat completion: its JSON is too deep", again=False) from None
     except ValueError:
@@ -74,12 +91,38 @@ def _json(content: str | bytes) -> object:
         raise Unreadable(f"the reply is not a chat completion{shown}") from None
 
 
+def _without_choices(body: Mapping[str, object]) -> Unreadable:
+    """A body without a reply: an error in the shape of vLLM or FastAPI, or none that is known."""
+    if body.get("object") == "error" or ("detail" in body and len(body) == 1):
+        return _error(
+            {"error": {"code": body.get("code"), "message": body.get("message") or body.get("detail")}}
+        )
+    if "choices" in body:
+        return Unreadable("the reply holds no choice, and so no text")
+    begins = _line(_plain(body))[:60]
+    return Unreadable(f"the reply is not a chat completion (it begins {begins!r})")
+
+
+def _tokens_used(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
+    """Tokens of prompt and reply that are paid for. Some endpoints leave those of the reasoning out of the
+    reply's; they are in the total.
+    """
+    prompt = token_count(counts.get("prompt_tokens", counts.get("input_tokens")))
+    reply = token_count(counts.get("completion_tokens", counts.get("output_tokens")))
+    total = token_count(counts.get("total_tokens"))
+    if prompt is None or reply is None or total is None:
+        return prompt, reply
+    return prompt, max(reply, total - prompt)
+
+
 def _error(of: Mapping[str, object]) -> Unreadable:
     """An error object where a reply belongs. Some gateways send it with status 200, the
     true one as its ``code``.
     """
     said, error = _words(of["error"]), of["error"]
     code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and code.isascii() and code.isdigit():
+        code = int(code)
     status = code if isinstance(code, int) and 100 <= code < 600 else None
     return Unreadable(f"the endpoint answered with an error: {said}", said, status)
 
@@ -89,7 +132,7 @@ def _text(message: Mapping[str, object], finish: object) -> tuple[str | None, st
     refusal = message.get("refusal")
     content = message.get("content")
     text = content if isinstance(content, str) else _joined(content)
-    if finish == "content_filter":
+    if finish in FILTERED:
         return None, "the endpoint's content filter cut the reply"
     if text is not None and text.strip():
         return text, None
@@ -98,9 +141,9 @@ def _text(message: Mapping[str, object], finish: object) -> tuple[str | None, st
     if text is None and content is not None:
         raise Unreadable(f"the content of the reply is {_kind(content)}, not text", again=False)
     thought = message.get("reasoning_content") or message.get("reasoning")
-    if thought and finish == "length":
+    if thought and finish in CUT:
         return None, "the model used up max_tokens on its reasoning and wrote no answer: raise max_tokens"
-    if finish == "length":
+    if finish in CUT:
         return None, (
             "the reply was cut at max_tokens before it had any text (a reasoning model may "
             "spend them on its reasoning): "
@@ -123,6 +166,9 @@ def _joined(content: object) -> str | None:
 
 
 def _part(part: object) -> str | None:
+    """The text of a part; none of one that is a thought."""
+    if isinstance(part, dict) and str(part.get("type")).lower().startswith(("think", "reason")):
+        return None
     text = part.get("text") if isinstance(part, dict) else None
     if isinstance(text, dict):
         text = text.get("value")
@@ -190,6 +236,8 @@ def _words(error: object) -> str:
     if not isinstance(error, dict):
         return _line(_plain(error))
     code, message = error.get("code"), error.get("message")
+    if code is None and error.get("type") == NO_CREDIT:
+        code = NO_CREDIT
     text = _plain(message or code or error)
     return _line(f"{_plain(code)}: {text}" if code and message else text)
 

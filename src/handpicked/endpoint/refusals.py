@@ -23,17 +23,43 @@ UNSUPPORTED = (
         "unrecognized",
         "unknown",
     ),
-    *("unexpected", "not permitted", "not allowed", "extra inputs", "not available"),
+    *("unexpected", "not permitted", "not allowed", "extra inputs", "not available", "not enabled"),
+    *("may only be", "only 1 is", "must be 1 ", "must be set to 1", "cannot be set", "must alternate"),
 )
 """Words by which an endpoint refuses a setting altogether, and not only its value."""
 OPTIONAL = ("temperature", "top_p")
+NO_SYSTEM = (
+    "system role",
+    "'system'",
+    '"system"',
+    "system message",
+    "system prompt",
+    "developer instruction",
+    "roles must alternate",
+)
+"""Words by which an endpoint refuses a system prompt, as the chat templates of some models do."""
+STREAM_ONLY = (
+    "only support stream",
+    "only supports stream",
+    "stream must be",
+    "must be true for stream",
+    "set stream to true",
+    "enable the stream",
+    "non-streaming is not",
+    "non-streaming calls",
+    "requires streaming",
+    "streaming is required",
+)
+"""Words by which an endpoint says that it answers by a stream only."""
 
 
 def learnt(fault: Fault, dialect: Dialect, request: Request) -> Dialect | None:
     """The request format that a refusal of ``dialect`` calls for: the other name of the limit, or without a
-    setting that the model does not accept. ``None`` where it names neither.
+    setting or a system prompt that the model does not accept, or by a stream. ``None`` where it names none.
     """
     words = fault.said.lower()
+    if not dialect.stream and any(said in words for said in STREAM_ONLY):
+        return replace(dialect, stream=True)
     if not words or (not any(word in words for word in UNSUPPORTED) and "instead" not in words):
         return None
     if dialect.limit == "max_tokens" and "max_completion_tokens" in words:
@@ -43,6 +69,9 @@ def learnt(fault: Fault, dialect: Dialect, request: Request) -> Dialect | None:
     for name in OPTIONAL:
         if name in words and getattr(request, name) is not None and name not in dialect.left_out:
             return replace(dialect, left_out=(*dialect.left_out, name))
+    asks = any(message.role == "system" for message in request.messages)
+    if asks and "system" not in dialect.left_out and any(said in words for said in NO_SYSTEM):
+        return replace(dialect, left_out=(*dialect.left_out, "system"))
     return None
 
 

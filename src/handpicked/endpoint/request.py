@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -130,7 +130,7 @@ def _parts(url: str) -> SplitResult:
         raise ConfigError(
             f"base_url: {url!r} is not an address of an endpoint; such as http://localhost:8000/v1."
         )
-    return parts._replace(path=parts.path.rstrip("/"))
+    return parts._replace(path=parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/"))
 
 
 def _host(parts: SplitResult) -> str:
@@ -152,7 +152,7 @@ def key_of(settings: Address) -> str:
         return NO_KEY
     raise MissingPart(
         f"No key for {base_url_of(settings)}: the environment variable {settings.key_env} is not set. "
-        f"Export it, or name another variable with key_env."
+        "Export it, or name another variable (--key-env; key_env in a file)."
     )
 
 
@@ -189,6 +189,13 @@ def authorization_of(settings: Address) -> str:
     return f"Basic {basic}"
 
 
+def key_header(settings: Address) -> dict[str, str]:
+    """The header ``api-key``, in which Azure wants the key of a deployment."""
+    parts = _split(settings)
+    azure = (parts.hostname or "").endswith(".azure.com") or "/openai/deployments/" in f"{parts.path}/"
+    return {"api-key": key_of(settings)} if azure and not parts.password else {}
+
+
 Limit = Literal["max_tokens", "max_completion_tokens"]
 
 
@@ -196,10 +203,14 @@ Limit = Literal["max_tokens", "max_completion_tokens"]
 class Dialect:
     """The request format of a model: its name for the limit of the reply, and the settings that it does not
     accept.
+
+    ``system`` among them means that a system prompt goes before the user's text. ``stream``: it only answers by
+    a stream of events.
     """
 
     limit: Limit
     left_out: tuple[str, ...] = ()
+    stream: bool = False
 
 
 def usual_dialect(settings: Address) -> Dialect:
@@ -218,7 +229,10 @@ def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None
         raise ConfigError(f"The endpoint {base_url_of(settings)} needs the name of a model (model: NAME).")
     body: dict[str, object] = {
         "model": utf8(settings.model),
-        "messages": [{"role": utf8(m.role), "content": utf8(m.content)} for m in request.messages],
+        "messages": [
+            {"role": utf8(m.role), "content": utf8(m.content)}
+            for m in (_without_system(request.messages) if "system" in spoken.left_out else request.messages)
+        ],
         spoken.limit: request.max_tokens,
     }
     for name in ("temperature", "top_p", "seed"):
@@ -227,7 +241,17 @@ def payload(request: Request, settings: Endpoint, dialect: Dialect | None = None
             body[name] = value
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+    if spoken.stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
+
+
+def _without_system(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages with the system prompt before the text of the first user's turn."""
+    if len(messages) < 2 or messages[0].role != "system":
+        return messages
+    first = replace(messages[1], content=f"{messages[0].content}\n\n{messages[1].content}")
+    return (first, *messages[2:])
 
 
 def encoded(body: Mapping[str, object]) -> bytes:

@@ -19,8 +19,16 @@ from urllib.request import getproxies, proxy_bypass
 
 from handpicked._version import __version__
 from handpicked.endpoint.body import BodyError, read_body
-from handpicked.endpoint.reading import WORDS, Unreadable, read_completion, said_in
-from handpicked.endpoint.request import Endpoint, Reply, authorization_of, base_url_of, header_value, url_of
+from handpicked.endpoint.reading import NO_CREDIT, WORDS, Unreadable, read_completion, said_in
+from handpicked.endpoint.request import (
+    Endpoint,
+    Reply,
+    authorization_of,
+    base_url_of,
+    header_value,
+    key_header,
+    url_of,
+)
 from handpicked.secrets import protect_address, redacted
 
 if TYPE_CHECKING:
@@ -45,8 +53,9 @@ class Fault:
     """Why an attempt failed.
 
     ``after`` is the server's Retry-After in seconds; ``rate`` marks a 429; ``hopeless`` says that no request
-    can succeed; ``maybe_paid`` that the endpoint may charge for it all the same.
-    ``said`` is the endpoint's own message; ``alone`` says that it is about this request only.
+    can succeed; ``maybe_paid`` that the endpoint may charge for it anyway.
+    ``said`` is the endpoint's own message; ``alone`` says that it is about this request only; ``answered`` that
+    a success came which is no reply.
     """
 
     reason: str
@@ -57,6 +66,7 @@ class Fault:
     maybe_paid: bool = False
     said: str = ""
     alone: bool = False
+    answered: bool = False
 
 
 def session(settings: Endpoint) -> ClientSession:
@@ -81,6 +91,7 @@ def session(settings: Endpoint) -> ClientSession:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"handpicked/{__version__}",
             **account,
+            **key_header(settings),
         },
         proxy=_proxy(base_url_of(settings)),
     )
@@ -110,7 +121,7 @@ async def post(http: ClientSession, settings: Endpoint, body: bytes) -> Reply | 
         return Fault(f"connection failed ({_root(error)})", maybe_paid=True)
     except BodyError as error:
         return Fault(str(error), again=False, maybe_paid=True)
-    if response.status == 200:
+    if 200 <= response.status < 300:
         return read_reply(content, time.perf_counter() - started)
     return _status(response.status, response.headers, content)
 
@@ -125,7 +136,7 @@ def _status(code: int, headers: Mapping[str, str], content: bytes) -> Fault:
 def fault_of(code: int, detail: str, after: float | None = None) -> Fault:
     """What an HTTP status with these words of the endpoint means."""
     reason = f"HTTP {code}"
-    if code in HOPELESS or (code == 429 and "insufficient_quota" in detail):
+    if code in HOPELESS or (code == 429 and NO_CREDIT in detail):
         why = HOPELESS.get(code, "says that the account has no credit left")
         return Fault(reason, again=False, hopeless=f"{why} (HTTP {code}: {detail})")
     if code in RETRIED or code >= 500:
@@ -137,13 +148,13 @@ def fault_of(code: int, detail: str, after: float | None = None) -> Fault:
         why if filtered else f"{reason}: {detail}" if detail else reason,
         again=False,
         said=detail,
-        alone=any(words in lower for words in OF_THIS_REQUEST),
+        alone=code == 413 or any(words in lower for words in OF_THIS_REQUEST),
     )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date); ``None`` when absent or
-    senseless: in the past, or no number at all.
+    senseless: at once, in the past, or no number at all.
     """
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name)
@@ -153,7 +164,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             seconds = float(value) * unit
         except ValueError:
             seconds = _seconds_until(value)
-        if math.isfinite(seconds) and seconds >= 0:
+        if math.isfinite(seconds) and seconds > 0:
             return seconds
     return None
 
@@ -180,5 +191,5 @@ def read_reply(content: str | bytes, seconds: float | None) -> Reply | Fault:
     except Unreadable as error:
         if error.code is not None and not 200 <= error.code < 300:
             return replace(fault_of(error.code, error.said), maybe_paid=True)
-        return Fault(str(error), again=error.again, maybe_paid=True, said=error.said)
+        return Fault(str(error), again=error.again, maybe_paid=True, said=error.said, answered=True)
     return replace(found, seconds=None if seconds is None else round(seconds, 4))

@@ -32,7 +32,7 @@ from handpicked.statistics.overlap import Overlap, overlaps
 from handpicked.store import Facts, Stage, digest, write_json
 from handpicked.store.versions import Versions
 
-# Versions of the stages' own work, beside those of the scorers they use: raised when their files would hold
+# Versions of the stages' own work, besides those of the scorers they use: raised when their files would hold
 # other values.
 LENGTHS = 1
 AUDIT = 1

@@ -22,7 +22,7 @@ from handpicked.progress import SILENT, Progress
 from handpicked.report.bench_page import render_bench
 from handpicked.report.tables import benchmark_rows_table
 from handpicked.results.benchmarks import benchmark_table
-from handpicked.results.schema import BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkRow
 from handpicked.store import digest, open_run, write_json, write_text
 from handpicked.workers import THIS_MACHINE, Workers
 
@@ -96,7 +96,7 @@ def bench(
     keep_versions: bool = False,
 ) -> ModelBenchmarks:
     """Run ``names`` in folder ``out``, or those that are not done there yet; the table is also
-    written to benchmarks.json and report.html. ``workers`` load and ask a model that is not served.
+    written to benchmarks.json and report.html. ``workers`` load and run a model that is not served.
 
     A row for each benchmark and average. Raises ConfigError for unknown names and missing files, PoolError
     for wrong fields, MissingPart for what this machine lacks.

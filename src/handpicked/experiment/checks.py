@@ -21,7 +21,7 @@ from handpicked.experiment.serving import missing_for_serving, serving_mistakes
 from handpicked.judges import load_judge
 from handpicked.models.load import load_tokenizer, resolve
 from handpicked.models.served.mistakes import missing_server
-from handpicked.models.template import SHIPPED, own_templates
+from handpicked.models.template_source import SHIPPED, own_templates
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.guards import plan_guards
 from handpicked.selection.kept_scores import prefilter_of
@@ -296,7 +296,7 @@ def _empty(experiment: Experiment) -> Mistakes:
 def _own_templates(experiment: Experiment) -> set[str]:
     """The names of the chat templates in the tokenizers of the models that are available here.
 
-    Tokenizers are loaded only where a name is not one of ours.
+    Tokenizers are loaded only where a name is not a shipped one.
     """
     named = {experiment.train.template, *(a.train.template for a in experiment.arms.values() if a.train)}
     if named <= {"auto", *SHIPPED}:

@@ -177,7 +177,7 @@ def _override(document: Json, overrides: Sequence[str]) -> dict[Location, str]:
     short for ``pool.path=FILE``.
     """
     origins: dict[Location, str] = {}
-    mistakes = []
+    mistakes = _unknown_arms(document, overrides)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
@@ -206,6 +206,21 @@ def _override(document: Json, overrides: Sequence[str]) -> dict[Location, str]:
     if mistakes:
         raise ConfigError(*mistakes)
     return origins
+
+
+def _unknown_arms(document: Json, overrides: Sequence[str]) -> list[str]:
+    """Overrides of arms that neither the file nor an override of ``arms.NAME`` or ``arms.NAME.by`` makes: a
+    misspelt name would be one more arm.
+    """
+    paths = [(override, override.partition("=")[0].split(".")) for override in overrides]
+    made = {path[1] for _, path in paths if path[0] == "arms" and path[2:] in ([], ["by"]) and path[1:]}
+    there = document.get("arms")
+    known = made | set(there if isinstance(there, dict) else ())
+    return [
+        f"--set {override}: there is no arm '{path[1]}'.{did_you_mean(path[1], known)}"
+        for override, path in paths
+        if path[0] == "arms" and len(path) > 2 and path[1] not in known
+    ]
 
 
 def _assign(target: object, key: str, value: object, override: str, mistakes: list[str]) -> None:

@@ -27,10 +27,7 @@ def write_first(name: str, file: Path) -> list[Path]:
     """
     names = shipped_experiments()
     if name not in names:
-        raise ConfigError(
-            f"There is no experiment '{name}' to begin with: choose one of {', '.join(names)}."
-            f"{did_you_mean(name, names)}"
-        )
+        raise ConfigError(f"There is no experiment '{name}' to begin with.{did_you_mean(name, names)}")
     text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
     texts = {file: SCHEMA_LINE + text}
     for data in sorted(SHIPPED.glob("*.jsonl")):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -22,7 +23,7 @@ from handpicked.experiment.lineup import Lineup
 from handpicked.models.load import resolve
 from handpicked.models.served import ArmModel
 from handpicked.progress import Progress
-from handpicked.records import Example, Pool, Prompt
+from handpicked.records import Example, Pool, Prompt, to_json
 from handpicked.selection.kept_scores import Content
 from handpicked.store import Run, Stage
 from handpicked.workers import THIS_MACHINE, Workers
@@ -67,7 +68,7 @@ class Subset:
     how to read them.
 
     ``refined`` is the stage that rewrote the responses of ``file``; ``folder`` and ``stage`` stay those of
-    the selection. ``scores`` are the stages of the scores by models that it was selected by.
+    the selection. ``scores`` are the stages of the scores by models that it was selected by, by scorer.
     """
 
     folder: Path
@@ -76,7 +77,7 @@ class Subset:
     stage: Stage
     reading: PoolSettings
     refined: Stage | None = None
-    scores: tuple[Stage, ...] = ()
+    scores: Mapping[str, Stage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def read_pool(settings: PoolSettings) -> Pool:
 
 
 def read_test_set(settings: PromptSettings) -> list[Prompt]:
-    """The prompts of a test set that lies in files."""
+    """The prompts of a test set that is in files."""
     assert settings.path is not None
     return data.read_prompts(
         settings.path, settings.name, map=settings.map, split=settings.split, config=settings.config
@@ -173,3 +174,10 @@ def selection_settings(lineup: Lineup, name: str) -> SelectSettings:
     if settings.measure == "tokens" and settings.tokenizer is None:
         settings = settings.model_copy(update={"tokenizer": tokenizer(lineup.model(name))})
     return settings
+
+
+def prompts_identity(test_prompts: Sequence[Prompt]) -> str:
+    """The hash of evaluation prompts."""
+    return hashlib.sha256(
+        "\n".join(to_json(prompt) for prompt in test_prompts).encode("utf-8", "surrogatepass")
+    ).hexdigest()

@@ -15,28 +15,28 @@ from handpicked.errors import ConfigError, EndpointError, NotYet
 from handpicked.experiment.judged_text import sentences, text_of
 from handpicked.experiment.references import referenced
 from handpicked.judges import judge, write_requests, write_verdicts
-from handpicked.judges.answers import pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.outcome import verdict
 from handpicked.judges.replay import replay
 from handpicked.judges.similarity import NO_REFERENCE
 from handpicked.judges.stored import holds_verdicts
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Estimate, Outcome, Pair, Verdict, to_json
+from handpicked.records import Outcome, Pair, Verdict, to_json
 from handpicked.report.judged_page import render_judged
 from handpicked.results.compared import from_first
 from handpicked.results.judgements import Judgements, MeanGrade, judgements
 from handpicked.results.panel import panel
 from handpicked.statistics.calibration import calibration
-from handpicked.statistics.estimates import mean
 from handpicked.store import private_folder, write_json, write_text, writing
 from handpicked.store.foreign import refuse_foreign
 from handpicked.votes import summary as people
 from handpicked.votes.cases import key
 
 if TYPE_CHECKING:
-    from handpicked.judges.grades import Grade, Grades, Item
     from handpicked.judges.labelled import Labelled
+
+from handpicked.experiment.answer_pairs import paired_files
+from handpicked.results.mean_grades import mean_grades
 
 PAGE = "report.html"
 VERDICTS = "verdicts.jsonl"
@@ -71,16 +71,17 @@ def judge_files(
     progress: Progress = SILENT,
     *,
     references: Path | None = None,
+    prompts: Path | None = None,
 ) -> Judged:
     """Judge the answers of two files, paired by prompt, into ``out``: verdicts.jsonl, pairs.jsonl,
     unpaired.json, judgements.json, report.html.
 
-    ``references`` is a file of prompts and good answers, for pairs that have none. Several judges also make a
+    ``references`` is a file of prompts and good answers, for pairs that have none; ``prompts`` one of the
+    questions, for answers that name them by number only. Several judges also make a
     panel. Raises PoolError for files that hold no answers or share no prompt, and what the judges raise.
     """
     _refuse_foreign(out)
-    one, other = read_answers(a), read_answers(b)
-    paired = pair_up(one, other)
+    paired, said = paired_files(a, b, prompts)
     pairs = paired.pairs if references is None else referenced(paired.pairs, str(references))
     verdicts = _judged(pairs, judges, out, [pairs[0].a, pairs[0].b], progress)
     write_verdicts(out / VERDICTS, verdicts)
@@ -88,15 +89,6 @@ def judge_files(
     write_json(
         out / UNPAIRED, {"only_a": paired.only_a, "only_b": paired.only_b, "repeated": paired.repeated}
     )
-    said = [
-        f"{given_name(a)}: {one.format}, {len(one.answers)} answers",
-        f"{given_name(b)}: {other.format}, {len(other.answers)} answers",
-    ]
-    if paired.only_a or paired.only_b:
-        said.append(
-            f"not paired: {len(paired.only_a)} prompts only in {Path(given_name(a)).name}, "
-            f"{len(paired.only_b)} only in {Path(given_name(b)).name}"
-        )
     said.append(read_counts(verdicts))
     panels = panel(verdicts) if len(judges) > 1 else []
     return _finished([*verdicts, *panels], pairs, out, said)
@@ -138,9 +130,8 @@ def refuse_unread(judged: Judged, out: Path | None = None) -> None:
         ConfigError: only because the pairs have no reference, with what can be done instead.
         EndpointError: for any other reason.
     """
-    unread = [
-        entry for entry in judged.results.judges if entry.health.pairs and entry.health.unparsed.value == 1.0
-    ]
+    read = {verdict.judge for verdict in judged.verdicts if verdict.strict != "unparsed"}
+    unread = [entry for entry in judged.results.judges if entry.health.pairs and entry.judge not in read]
     if unread and all(set(entry.health.unparsed_reasons) == {NO_REFERENCE} for entry in unread):
         raise ConfigError(_without_references(unread[0].health.pairs, out))
     failures = [
@@ -248,7 +239,7 @@ def _judged(
                 models_under_test=under_test,
                 cache=out / CACHE,
             )
-        except NotYet as error:  # the batches of the other judges are submitted all the same
+        except NotYet as error:  # the batches of the other judges are submitted anyway
             waiting.append(str(error))
     (out / ".verdicts.jsonl").unlink(missing_ok=True)
     if waiting:
@@ -262,14 +253,6 @@ def write_batches(pairs: Sequence[Pair], judges: Sequence[JudgeSettings], out: P
         return [
             file for settings in judges for file in write_requests(pairs, settings, out, cache=out / CACHE)
         ]
-
-
-def pairs_of(files: Sequence[Path], labelled: Path | None, references: Path | None = None) -> Sequence[Pair]:
-    """The pairs of two files of answers, or the labelled ones of one file; with ``references`` from a file."""
-    pairs: Sequence[Pair] = (
-        read_labelled(labelled).pairs if labelled else pair_up(*(read_answers(file) for file in files)).pairs
-    )
-    return pairs if references is None else referenced(pairs, str(references))
 
 
 def replay_file(
@@ -296,14 +279,14 @@ def replay_file(
         _write_pairs(out, pairs)
     known = {key(v) for v in verdicts if v.length_a + v.length_b > 0}
     texts = [pair for pair in pairs if key(pair) in known]
-    return _finished(verdicts, texts, out, said, _mean_grades(replayed.grades))
+    return _finished(verdicts, texts, out, said, mean_grades(replayed.grades))
 
 
 def _one_way(
     verdicts: Sequence[Verdict], pairs: Sequence[Pair], a: str | None, b: str | None
 ) -> tuple[list[Verdict], list[Pair]]:
     """Every two models seen from one side: of the named model, else of the one that is
-    ``a`` at their first meeting.
+    ``a`` in their first comparison.
     """
     sides: dict[frozenset[str], str] = {}
     for v in verdicts:
@@ -317,32 +300,6 @@ def _one_way(
         for pair in pairs
     ]
     return [from_first(v, sides[frozenset((v.a, v.b))]) for v in verdicts], turned
-
-
-def _mean_grades(grades: Grades) -> dict[str, tuple[MeanGrade, ...]]:
-    """By judge, the models by their mean grade, highest first, with intervals over prompts; ``parts`` are the
-    means of each turn or skill, where there are several.
-    """
-    found = {}
-    for name, table in grades.items():
-        means = {model: _mean_grade(items) for model, items in table.items()}
-        order = sorted(means, key=lambda model: (means[model].value is None, -(means[model].value or 0)))
-        found[name] = tuple(MeanGrade(model, means[model], _by_part(table[model])) for model in order)
-    return found
-
-
-def _mean_grade(items: Mapping[Item, Grade]) -> Estimate:
-    known = [(item.prompt_id, grade.value) for item, grade in items.items() if grade.value is not None]
-    prompts, values = [prompt for prompt, _ in known], [value for _, value in known]
-    return mean(prompts, values, missing=len(items) - len(known))
-
-
-def _by_part(items: Mapping[Item, Grade]) -> dict[str, Estimate]:
-    parts: dict[str, dict[Item, Grade]] = {}
-    for item, grade in items.items():
-        name = item.skill or (f"turn {item.turn}" if item.turn else "")
-        parts.setdefault(name, {})[item] = grade
-    return {name: _mean_grade(part) for name, part in sorted(parts.items())} if len(parts) > 1 else {}
 
 
 def _finished(

@@ -14,7 +14,7 @@ from handpicked.report.judged_tables import (
 )
 from handpicked.results.answer import decide
 from handpicked.results.judgements import JudgeFigures, Judgements
-from handpicked.results.schema import ArmComparison
+from handpicked.results.sections.comparisons import ArmComparison
 from handpicked.statistics.compare import MIN_PAIRS
 from handpicked.statistics.health import Health
 from handpicked.votes import summary as people
@@ -25,7 +25,7 @@ def text_of(results: Judgements) -> str:
     parts = ["\n".join(sentences(results))]
     parts += [text(grade_table(judge, rows)) for judge, rows in results.grades.items()]
     for judge in results.judges:
-        parts += [text(rules_table(meeting)) for meeting in judge.comparisons]
+        parts += [text(rules_table(comparison)) for comparison in judge.comparisons]
         notes = [f"  {note}" for note in held_equal_notes(judge)]
         parts.append("\n".join([text(held_equal_table(judge)), *notes]).strip("\n"))
         parts.append("\n".join([text(health_table(judge)), *_unread(judge.health)]))

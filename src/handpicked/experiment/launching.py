@@ -29,7 +29,7 @@ def launch_mistakes(experiment: Experiment, machine: Machine) -> Mistakes:
 
 
 def launched(experiment: Experiment, launch: str | None) -> Experiment:
-    """The experiment with every arm started by ``launch``; None: as it says itself."""
+    """The experiment with every arm started by ``launch``; None: as in its file."""
     if launch is None:
         return experiment
     arms = {

@@ -67,25 +67,25 @@ class Lineup:
         """The pool of that name; None: the experiment's."""
         return self.experiment.pools[name] if name else self.experiment.pool
 
-    def meetings(self) -> list[tuple[str, str]]:
+    def comparisons(self) -> list[tuple[str, str]]:
         """The members that are to be compared, each candidate's first.
 
-        Two arms that both have seeds meet seed by seed, in their order; the shorter list starts over.
+        Two arms that both have seeds are compared seed by seed, in their order; the shorter list starts over.
         """
         by_name = {arm.name: arm for arm in self.arms}
         found: dict[tuple[str, str], None] = {}
-        for a, b in self.arm_meetings():
+        for a, b in self.arm_comparisons():
             mine, theirs = by_name[a].members, by_name[b].members
             for i in range(max(len(mine), len(theirs))):
                 found[mine[i % len(mine)], theirs[i % len(theirs)]] = None
         return list(found)
 
-    def arm_meetings(self) -> list[tuple[str, str]]:
+    def arm_comparisons(self) -> list[tuple[str, str]]:
         """The arms that are to be compared: only within a base model.
 
-        With ``pairs: all`` every two. Else the candidate meets every other family, and of one with sizes the
-        arm of the same size (all of them where none has it). So that a size curve has one yardstick, every
-        size of a family meets the base model, and so does training on the whole pool.
+        With ``pairs: all`` every two. Else the candidate is compared with every other family, and of one with
+        sizes with the arm of the same size (all of them where none has it). So that a size curve has one
+        yardstick, every size of a family is compared with the base model, as is training on the whole pool.
         """
         found: dict[tuple[str, str], None] = {}
         for candidate in self.candidates:
@@ -324,7 +324,7 @@ def members_of(expanded: Lineup, only: Sequence[str]) -> list[str]:
 
     Raises ConfigError for a name that there is not.
     """
-    known = [name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)]
+    known = {name for arm in expanded.arms for name in (arm.family, arm.name, *arm.members)}
     for name in only:
         if name not in known:
             hint = did_you_mean(name, known)

@@ -4,7 +4,6 @@ settings.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -173,9 +172,4 @@ def explanation(entry: Entry) -> str:
         lines += [f"    {one.name} ({shown})", f"        {' '.join(one.about.split())}"]
     if entry.columns and entry.cost != "text":
         lines.append(f"  Every scorer also takes {', '.join(EVERY_SCORER_TAKES)}.")
-    return "\n".join([*lines, "", entry.details, ""])
-
-
-def as_json(entry: Entry) -> dict[str, object]:
-    """One method as plain JSON."""
-    return dataclasses.asdict(entry)
+    return "\n".join([*lines, "", entry.details, ""]).replace("``", "'")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from handpicked import data
 from handpicked.config import ReferenceSettings
 from handpicked.errors import PoolError
-from handpicked.records import Pair, messages_id
+from handpicked.records import Pair, messages_id, prompt_text
 
 
 def references(settings: ReferenceSettings) -> dict[str, str]:
@@ -28,15 +28,28 @@ def references(settings: ReferenceSettings) -> dict[str, str]:
 
 
 def referenced(pairs: Sequence[Pair], path: str) -> list[Pair]:
-    """The pairs, each that has no reference with that of its prompt in the file ``path``.
+    """The pairs, each that has no reference with that of its prompt in the file ``path``; a prompt that differs
+    in white space only is the same. Thoughts of references are left out.
 
     Raises PoolError for a file that cannot be read, or that holds none of the prompts.
     """
-    known = references(ReferenceSettings(path=path))
-    found = [replace(pair, reference=pair.reference or known.get(pair.prompt_id)) for pair in pairs]
-    if not any(pair.prompt_id in known for pair in pairs):
+    known: dict[str, str] = {}
+    by_words: dict[str, str] = {}
+    for example in data.read(path).examples():
+        asked, good = example.messages[:-1], example.messages[-1].answer
+        known.setdefault(messages_id(asked), good)
+        by_words.setdefault(_words(prompt_text(asked)), good)
+    good_answers = [known.get(pair.prompt_id, by_words.get(_words(pair.prompt))) for pair in pairs]
+    if not any(good is not None for good in good_answers):
         raise PoolError(
             f"{path} holds references for {len(known):,} prompts, and none of them is one of the "
-            f"{len(pairs):,} that were answered. They are joined by the exact text of the prompt."
+            f"{len(pairs):,} that were answered. They are joined by the text of the prompt."
         )
-    return found
+    return [
+        replace(pair, reference=pair.reference or good)
+        for pair, good in zip(pairs, good_answers, strict=True)
+    ]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

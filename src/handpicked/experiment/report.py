@@ -28,7 +28,9 @@ from handpicked.results.facts import (
     StageFacts,
     TrainingFacts,
 )
-from handpicked.results.schema import RefinedRows, Results, SelectionAudit
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import RefinedRows
+from handpicked.results.sections.selected import SelectionAudit
 from handpicked.results.selection_audit import selection_audit
 from handpicked.scorers.text.features import FEATURES
 from handpicked.scorers.text.root_verb import missing
@@ -91,11 +93,7 @@ def report(job: Job, made: Made, command: str) -> Results:
         provenance=provenance(
             made,
             command,
-            [
-                *(stage for subset in made.subsets.values() for stage in subset.scores),
-                *(stage for _, _, stage in ran),
-                *looked.stages,
-            ],
+            [*(stage for _, _, stage in ran), *looked.stages],
         ),
         people=votes_on(job.store.folder, judged_pairs(decided, made.prompts, completions), decided),
         benchmarks=[bench_facts(one) for one in made.benched],
@@ -259,10 +257,16 @@ def _training_facts(facts: Facts, settings: TrainSettings) -> TrainingFacts:
 
 
 def ran_stages(made: Made) -> list[tuple[str, str, Stage]]:
-    """Every stage that ran, with its name and its arm, in the order of the path."""
+    """Every stage that ran, with its name and its arm, in the order of the path. Arms may share scores."""
+    scores = {
+        stage.name: (f"score {scorer}", stage)
+        for subset in made.subsets.values()
+        for scorer, stage in subset.scores.items()
+    }
     ran: list[tuple[str, str, Stage | None]] = [
         ("pool", name or "", pool.stage) for name, pool in made.pools.items()
     ]
+    ran += [(name, "", stage) for name, stage in scores.values()]
     ran += [("select", name, subset.stage) for name, subset in made.subsets.items()]
     ran += [("refine", name, subset.refined) for name, subset in made.subsets.items()]
     ran += [("train", name, trained.stage) for name, trained in made.models.items()]
@@ -274,14 +278,12 @@ def ran_stages(made: Made) -> list[tuple[str, str, Stage]]:
 
 
 def stage_facts(ran: Sequence[tuple[str, str, Stage]], made: Made) -> list[StageFacts]:
-    """Their times and what was paid."""
-    costs: dict[tuple[str, str], float | None] = {
-        ("refine", name): subset.refined.facts["cost"]
-        for name, subset in made.subsets.items()
-        if subset.refined
-    }
-    costs |= {(f"judge {name}", ""): _cost(measured.records) for name, measured in made.verdicts.items()}
-    return [StageFacts(name, arm, stage.seconds, costs.get((name, arm))) for name, arm, stage in ran]
+    """Their times and what was paid, which scoring and rewriting note themselves."""
+    judged = {f"judge {name}": _cost(measured.records) for name, measured in made.verdicts.items()}
+    return [
+        StageFacts(name, arm, stage.seconds, judged.get(name, stage.facts.get("cost")))
+        for name, arm, stage in ran
+    ]
 
 
 def _cost(verdicts: Sequence[Verdict]) -> float | None:

@@ -17,13 +17,16 @@ from handpicked.experiment import benchmarks as benchmarking
 from handpicked.experiment import report as reporting
 from handpicked.experiment import stages
 from handpicked.experiment.benched import Benched
+from handpicked.experiment.evaluation_prompts import evaluation_prompts
 from handpicked.experiment.job import Job, Trained
+from handpicked.experiment.judge_arms import judge_arms
 from handpicked.experiment.lineup import lineup, members_of
 from handpicked.experiment.serving import losses_and_answers
 from handpicked.experiment.start import checked
 from handpicked.experiment.training import train_arms
 from handpicked.progress import Progress, shown
 from handpicked.results.schema import Results
+from handpicked.selection.execution import Execution
 from handpicked.store import open_run, write_json
 from handpicked.workers import Workers
 from handpicked.workers.devices import parse_devices
@@ -64,7 +67,6 @@ def run(
     only: Sequence[str] = (),
     progress: Progress = shown,
     say: Callable[[str], None] = log.info,
-    command: str = "",
     keep_versions: bool = False,
     devices: str = "all",
 ) -> Outcome:
@@ -79,12 +81,26 @@ def run(
     """
     if not isinstance(experiment, Experiment):
         experiment = checked(experiment, devices=devices)
+    execution = Execution(Workers(devices=devices), keep_versions=keep_versions, say=say, progress=progress)
+    return run_stages(experiment, folder, execution, until=until, only=only)
+
+
+def run_stages(
+    experiment: Experiment,
+    folder: str | Path | None,
+    execution: Execution,
+    *,
+    until: Until,
+    only: Sequence[str] = (),
+    command: str = "",
+) -> Outcome:
+    """``run`` for an experiment that is checked already. ``command`` is recorded in the provenance."""
     folder = Path("runs") / experiment.name if folder is None else Path(folder)
     expanded = lineup(experiment)
     arms = members_of(expanded, only)
-    with open_run(folder, say, keep_versions=keep_versions) as store:
+    with open_run(folder, execution.say, keep_versions=execution.keep_versions) as store:
         write_json(folder / "experiment.json", experiment.model_dump(mode="json"))
-        job = Job(store, expanded, progress, Workers(devices=devices))
+        job = Job(store, expanded, execution.progress, execution.workers)
 
         pools = stages.pools(job)
         subsets = stages.subsets(job, pools, arms)
@@ -92,19 +108,20 @@ def run(
             return Outcome(folder, None)
 
         subsets |= {name: stages.refine(job, name, subsets[name]) for name in arms if name in subsets}
-        models = train_arms(job, arms, subsets, this_machine(parse_devices(devices)) if subsets else None)
+        machine = this_machine(parse_devices(execution.workers.devices)) if subsets else None
+        models = train_arms(job, arms, subsets, machine)
         if until == "train":
             return Outcome(folder, None)
 
         if until == "bench":
             return Outcome(folder, None, _benchmarks(job, models), experiment.evaluate.benchmarks)
 
-        prompts = stages.prompts(job, pools)
+        prompts = evaluation_prompts(job, pools)
         losses, answers = losses_and_answers(job, models, prompts)
         if until == "generate":
             return Outcome(folder, None)
 
-        verdicts = stages.judge(job, prompts, answers)
+        verdicts = judge_arms(job, prompts, answers)
         if until == "judge":
             return Outcome(folder, None)
 

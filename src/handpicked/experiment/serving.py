@@ -19,7 +19,7 @@ Losses = dict[str, Measured[Json] | None]
 
 
 def losses_and_answers(
-    job: Job, models: Mapping[str, Trained], asked: Sequence[Prompt]
+    job: Job, models: Mapping[str, Trained], prompts: Sequence[Prompt]
 ) -> tuple[Losses, dict[str, Measured[Completion]]]:
     """The held-out losses and the answers of every arm.
 
@@ -28,16 +28,16 @@ def losses_and_answers(
     """
     evaluate = job.experiment.evaluate
     if evaluate.generate.server is None:
-        losses: Losses = {n: stages.reference_loss(job, n, model, asked) for n, model in models.items()}
-        return losses, {n: stages.generate(job, n, model, asked) for n, model in models.items()}
+        losses: Losses = {n: stages.reference_loss(job, n, model, prompts) for n, model in models.items()}
+        return losses, {n: stages.generate(job, n, model, prompts) for n, model in models.items()}
     answers: dict[str, Measured[Completion]] = {}
     by_server = evaluate.loss_engine == "vllm"
     with _servers(job, models) as servers:
-        losses = {} if by_server else {n: stages.reference_loss(job, n, models[n], asked) for n in models}
+        losses = {} if by_server else {n: stages.reference_loss(job, n, models[n], prompts) for n in models}
         for name in servers.in_order():
             if by_server:
-                losses[name] = stages.reference_loss(job, name, models[name], asked, servers)
-            answers[name] = stages.generate(job, name, models[name], asked, servers)
+                losses[name] = stages.reference_loss(job, name, models[name], prompts, servers)
+            answers[name] = stages.generate(job, name, models[name], prompts, servers)
     return {name: losses[name] for name in models}, {name: answers[name] for name in models}
 
 
@@ -47,7 +47,7 @@ def _servers(job: Job, models: Mapping[str, Trained]) -> Servers:
 
 
 def serving_mistakes(experiment: Experiment) -> list[tuple[Location, str]]:
-    """What is said of a server and means nothing, with its place in the experiment file."""
+    """Settings of a server that have no effect, with their places in the experiment file."""
     return list(_mistakes(experiment))
 
 
@@ -73,7 +73,7 @@ def _mistakes(experiment: Experiment) -> Iterator[tuple[Location, str]]:
 
 
 def missing_for_serving(experiment: Experiment) -> list[str]:
-    """The vLLM that answers are asked of and that is not there, with how to get it. A server that is there
+    """The vLLM that should generate answers and that is not there, with how to get it. A server that is there
     already is not looked for: it may be started once the arms are trained.
     """
     settings = experiment.evaluate.generate

@@ -11,7 +11,7 @@ from handpicked.experiment.checks import missing_parts, mistakes
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import launch_mistakes, launched
 from handpicked.experiment.lineup import lineup
-from handpicked.experiment.untouched import untouched
+from handpicked.experiment.planning.untouched import untouched
 from handpicked.workers.devices import parse_devices
 from handpicked.workers.machine import this_machine
 

@@ -75,11 +75,11 @@ def _say_failed(job: Job, begun: Mapping[str, Future[Trained]], trainings: Train
 
 def _train_arm(job: Job, name: str, subset: Subset | None, trainings: Trainings) -> Trained:
     with trainings.turn:
-        return stages.train(job, name, subset, trainings)
+        return stages.train(job, name, subset, trainings.train)
 
 
 class Trainings:
-    """The devices of a run, lent to its trainings one by one or all together.
+    """The devices of a run, assigned to its trainings one by one or all together.
 
     Threads that train arms share one ``turn``: only its holder works in this process. A thread gives it away
     only while it waits for devices, or for the processes that train.
@@ -92,18 +92,11 @@ class Trainings:
         self._machine = machine
         self._free = list(machine.devices)
 
-    def train(
-        self,
-        rows: Pool,
-        model: ModelSettings,
-        settings: TrainSettings,
-        out: Path,
-        arm: str,
-        job: Job,
-    ) -> TrainResult:
-        """Fine-tune into ``out`` in processes of their own. What an earlier attempt has finished there is
-        taken as it is.
+    def train(self, job: Job, arm: str, rows: Pool, out: Path) -> TrainResult:
+        """Fine-tune the arm's model on ``rows`` into ``out``, in processes of their own. What an earlier
+        attempt has finished there is taken as it is.
         """
+        model, settings = job.lineup.model(arm), job.lineup.train(arm)
         done = read_result(out)
         if done is not None:
             tidy(out)

@@ -2,7 +2,7 @@
 
 JSON lines, archives and compressed Parquet cannot be read from the middle. So each row's texts are written
 once to an Arrow file without compression, with the fields of the row that are not part of its conversation.
-The file lies in ``explore/`` of the cache, in a folder named after the pool's files, their sizes and times.
+The file is in ``explore/`` of the cache, in a folder named after the pool's files, their sizes and times.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ MARKS = ("flag", "note")
 
 
 def pool_columns(index: Index) -> list[Column]:
-    """Prompt, response, lengths in characters, turns, and every field beside the conversation."""
+    """Prompt, response, lengths in characters, turns, and every field outside the conversation."""
     columns: list[Column] = [
         Text("prompt", lambda: index.chunks("prompt")),
         Text("response", lambda: index.chunks("response")),

@@ -44,11 +44,11 @@ def query_of(request: Mapping[str, object]) -> Query:
     )
 
 
-def text_in(request: Mapping[str, object], name: str, longest: int = LONGEST_SEARCH) -> str:
+def text_in(request: Mapping[str, object], name: str) -> str:
     """A text of a request, empty where it has none. Raises ConfigError for what is not text that Arrow takes."""
     found = request.get(name) or ""
-    if not isinstance(found, str) or len(found) > longest:
-        raise ConfigError(f"{name}: a text of at most {longest:,} letters is needed.")
+    if not isinstance(found, str) or len(found) > LONGEST_SEARCH:
+        raise ConfigError(f"{name}: a text of at most {LONGEST_SEARCH:,} letters is needed.")
     try:
         found.encode()
     except UnicodeEncodeError:

@@ -11,7 +11,7 @@ from handpicked.pages.local_page import LocalServer, Site, serve_in_browser, unt
 
 
 def site_of(opened: Opened) -> Site:
-    """The page with what it may ask."""
+    """The page with the requests that it may send."""
     session = Session(opened)
     actions = {
         "rows": session.rows,

@@ -1,4 +1,4 @@
-"""What the page may ask: each question is a request of the server, answered with plain JSON."""
+"""The requests of the page: each is sent to the server, answered with plain JSON."""
 
 from __future__ import annotations
 

@@ -48,23 +48,11 @@ class Axolotl(Trainer):
             "roles_to_train": ["assistant"],
             "train_on_eos": "turn",
         }
-        adapter: dict[str, object] = {}
-        if job.adapter:
-            every = job.targets == ["all-linear"]
-            adapter = {
-                "adapter": one.method,
-                "load_in_4bit": one.method == "qlora",
-                "lora_r": one.lora_rank,
-                "lora_alpha": one.lora_alpha,
-                "lora_dropout": one.lora_dropout,
-                "lora_target_linear": True if every else None,
-                "lora_target_modules": None if every else job.targets,
-            }
         config = yaml_text(
             {
                 f"Made by handpicked. Start it in this folder: {self.command}\n{job.note}": {},
                 "The model to start from: a folder or a name on the hub.": {"base_model": MODEL},
-                "How it is trained." if job.adapter else "Every weight is trained.": adapter,
+                "How it is trained." if job.adapter else "Every weight is trained.": _adapter(job),
                 "The rows, on their responses alone, in the tokenizer's own chat template. Where that ends a "
                 f"turn with another token than the end-of-text one, name it in eot_tokens. {CUT}": {
                     "datasets": [rows],
@@ -96,3 +84,19 @@ class Axolotl(Trainer):
             }
         )
         return {"train.yaml": config}
+
+
+def _adapter(job: Job) -> dict[str, object]:
+    """The adapter; nothing where every weight is trained."""
+    if not job.adapter:
+        return {}
+    every, one = job.targets == ["all-linear"], job.settings
+    return {
+        "adapter": one.method,
+        "load_in_4bit": one.method == "qlora",
+        "lora_r": one.lora_rank,
+        "lora_alpha": one.lora_alpha,
+        "lora_dropout": one.lora_dropout,
+        "lora_target_linear": True if every else None,
+        "lora_target_modules": None if every else job.targets,
+    }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import yaml
 
 Sections = Mapping[str, Mapping[str, object]]
-"""Keys and values by the comment that stands above them."""
+"""Keys and values by the comment above them."""
 
 
 def yaml_text(sections: Sections) -> str:

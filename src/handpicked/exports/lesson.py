@@ -29,7 +29,7 @@ class Lesson:
 
     @property
     def context(self) -> int:
-        """How many turns of an assistant stand between the trained ones, and are not to be learned."""
+        """How many turns of an assistant are between the trained ones, and are not to be learned."""
         first = min(self.trained)
         return sum(
             turn.role == "assistant" and place > first and place not in self.trained

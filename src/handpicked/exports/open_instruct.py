@@ -22,8 +22,8 @@ LEARNED = {
 
 @dataclass(frozen=True)
 class OpenInstruct(Trainer):
-    """open-instruct (github.com/allenai/open-instruct, commit e6c3044). Its finetune.py takes flags and reads
-    no YAML any more.
+    """open-instruct (github.com/allenai/open-instruct, commit e6c3044). Its finetune.py takes flags and no
+    longer reads YAML.
     """
 
     name: ClassVar[str] = "open-instruct"
@@ -54,35 +54,6 @@ class OpenInstruct(Trainer):
 
     def files(self, job: Job) -> Mapping[str, str]:
         """train.sh: finetune.py with its flags."""
-        one = job.settings
-        given: dict[str, object] = {
-            "dataset_transform_fn": [LEARNED[job.turns], "sft_tulu_filter_v1"],
-            "max_seq_length": one.max_length,
-            "packing": one.packing,
-            "per_device_train_batch_size": batch(job)["per_device_train_batch_size"],
-        }
-        if job.adapter:
-            given |= {
-                "use_lora": True,
-                "use_qlora": one.method == "qlora",
-                "lora_rank": one.lora_rank,
-                "lora_alpha": one.lora_alpha,
-                "lora_dropout": one.lora_dropout,
-            }
-        given |= {
-            "num_train_epochs": int(one.epochs),
-            "learning_rate": one.peak_rate,
-            "lr_scheduler_type": job.scheduler,
-            "warmup_ratio": one.warmup_ratio,
-            "weight_decay": one.weight_decay,
-            "gradient_checkpointing": one.gradient_checkpointing,
-            "seed": one.seed,
-            "logging_steps": 1,
-            "do_not_randomize_output_dir": True,
-            "push_to_hub": False,
-            "try_launch_beaker_eval_jobs": False,
-            "try_auto_save_to_beaker": False,
-        }
         where = [
             '--model_name_or_path "$MODEL"',
             '--tokenizer_name_or_path "$MODEL"',
@@ -91,7 +62,7 @@ class OpenInstruct(Trainer):
             '--output_dir "$here/out"',
             f"--gradient_accumulation_steps $(({job.accumulation} / DEVICES))",
         ]
-        words = [*where, *flags(given)]
+        words = [*where, *flags(_given(job))]
         lines = [
             "#!/usr/bin/env bash",
             comment_text(f"Made by handpicked. Start it in this folder: {self.command}\n{job.note}").rstrip(),
@@ -114,3 +85,37 @@ class OpenInstruct(Trainer):
             " \\\n".join(f"    {word}" for word in words),
         ]
         return {"train.sh": "\n".join(lines) + "\n"}
+
+
+def _given(job: Job) -> dict[str, object]:
+    """The flags that are plain values."""
+    one = job.settings
+    given: dict[str, object] = {
+        "dataset_transform_fn": [LEARNED[job.turns], "sft_tulu_filter_v1"],
+        "max_seq_length": one.max_length,
+        "packing": one.packing,
+        "per_device_train_batch_size": batch(job)["per_device_train_batch_size"],
+    }
+    if job.adapter:
+        given |= {
+            "use_lora": True,
+            "use_qlora": one.method == "qlora",
+            "lora_rank": one.lora_rank,
+            "lora_alpha": one.lora_alpha,
+            "lora_dropout": one.lora_dropout,
+        }
+    given |= {
+        "num_train_epochs": int(one.epochs),
+        "learning_rate": one.peak_rate,
+        "lr_scheduler_type": job.scheduler,
+        "warmup_ratio": one.warmup_ratio,
+        "weight_decay": one.weight_decay,
+        "gradient_checkpointing": one.gradient_checkpointing,
+        "seed": one.seed,
+        "logging_steps": 1,
+        "do_not_randomize_output_dir": True,
+        "push_to_hub": False,
+        "try_launch_beaker_eval_jobs": False,
+        "try_auto_save_to_beaker": False,
+    }
+    return given

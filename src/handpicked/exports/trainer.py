@@ -18,7 +18,7 @@ from handpicked.train.schedule import TRANSFORMERS, warmup_steps
 DATA = "data.jsonl"
 """The file of rows in the folder of an export."""
 MODEL = "BASE_MODEL"
-"""What stands in a config where the user names the model."""
+"""The placeholder in a config where the user names the model."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Trainer(Method, ABC):
         """Why its config cannot say these settings, each a sentence."""
         if settings.template != "auto":
             yield (
-                f"template {settings.template!r} cannot be exported: {self.title} is told to use the "
+                f"template {settings.template!r} cannot be exported: {self.title} is set to use the "
                 "tokenizer's own. Leave it out, and set the template in the file that is written."
             )
         if settings.budget_tokens is not None:

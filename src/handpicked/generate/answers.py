@@ -1,7 +1,7 @@
 """The answers of one arm to the evaluation prompts, in resumable parts.
 
 An answer ends at the template's end-of-text token or at one of the model's own end tokens; the padding token
-ends nothing (in many models it is the same token). The text is what stands before that token, without
+ends nothing (in many models it is the same token). The text is what comes before that token, without
 surrounding white space.
 """
 
@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from handpicked.config import GenerateSettings
 from handpicked.errors import ConfigError, Refused
-from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.load import load_model
 from handpicked.models.served import ArmModel, Served
-from handpicked.models.template import Template, load_template
+from handpicked.models.template import Template, model_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Completion, Prompt
 from handpicked.store.versions import LANGUAGE_MODEL
@@ -63,7 +63,7 @@ def generate(
     Refused, naming the prompt, for one that the template refuses; MissingPart, ConfigError as loading the
     model does; StoreError for a file that cannot be written.
     """
-    text_of = load_template(arm.template, load_tokenizer(arm.model))
+    text_of = model_template(arm.template, arm.model)
     requests = [_request(prompt, text_of, settings.thinking) for prompt in prompts]
     _refuse_duplicates(requests)
     # Longest prompts first, prompts of like length together. Ties break by prompt_id, so batches never
@@ -101,7 +101,7 @@ class Answering:
 
     def open(self) -> Work:
         """See ``workers.Task``."""
-        template = load_template(self.arm.template, load_tokenizer(self.arm.model))
+        template = model_template(self.arm.template, self.arm.model)
         if self.served is None:
             return AnsweringWork(self, template)
         from handpicked.generate.served import ServedAnswering

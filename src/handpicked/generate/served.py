@@ -63,7 +63,7 @@ class ServedAnswering:
         return end_tokens(self.task.arm.model, self.template.end_id)
 
     def _body(self, request: GenerationRequest) -> dict[str, object]:
-        """Every setting is said: a server may have others by default, of the model's generation config."""
+        """Every setting is sent: a server may have others by default, of the model's generation config."""
         settings = self.task.settings
         return {
             "prompt": request.ids,

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from handpicked.guards.drop import Drop, Limit
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.compression import CompressionRatio
 from handpicked.selectors.selector import Scores
@@ -24,7 +23,6 @@ class Compressibility(Guard):
 
     name: ClassVar[str] = "compressibility"
     about: ClassVar[str] = "drops responses that compress to a smaller share of their size"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     value: ClassVar[str] = "limit"
     audited: ClassVar[bool] = True

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from handpicked.guards.drop import Drop, Limit
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.ending import CutOff
 from handpicked.selectors.selector import Scores
@@ -19,7 +18,6 @@ class EndsCutOff(Guard):
 
     name: ClassVar[str] = "cut-off"
     about: ClassVar[str] = "drops responses that end in mid-sentence"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
 

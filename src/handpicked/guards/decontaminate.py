@@ -13,7 +13,6 @@ from handpicked.data import read_prompts
 from handpicked.errors import ConfigError
 from handpicked.guards.drop import Drop, Present
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.overlap import PromptOverlap
 from handpicked.selectors.selector import Scores
@@ -34,7 +33,6 @@ class Decontaminate(Guard):
     name: ClassVar[str] = "decontaminate"
     about: ClassVar[str] = "drops rows that share a 13-gram with an evaluation prompt (prompts)"
     source: ClassVar[str] = "GPT-3, Brown et al. 2020, arXiv 2005.14165"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     value: ClassVar[str] = "match"
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from handpicked.guards.drop import Drop, Listed
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.selectors.selector import Scores
 from handpicked.selectors.topk import id_numbers
 from handpicked.store.spilled import in_order, packed, unpacked
@@ -21,7 +20,6 @@ class Duplicates(Guard):
 
     name: ClassVar[str] = "duplicates"
     about: ClassVar[str] = "drops all but the first of exact duplicates"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
 

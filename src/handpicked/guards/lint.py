@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from handpicked.guards.drop import Drop, Present
 from handpicked.guards.guard import Guard
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.selectors.selector import Scores
 
 FINDING = "what is wrong"
@@ -58,9 +57,6 @@ class Finding(Scorer):
 
     listed: ClassVar[bool] = False
     unit: ClassVar[str] = FINDING
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     missing: ClassVar[str] = "nothing was found"
 
     @property

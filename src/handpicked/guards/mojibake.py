@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from handpicked.errors import MissingPart
 from handpicked.guards.lint import Lint, found_in
-from handpicked.records import Cost
 
 LOST = "\ufffd"
 _AS_WINDOWS = "\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
@@ -32,7 +31,6 @@ class Mojibake(Lint):
     name: ClassVar[str] = "mojibake"
     about: ClassVar[str] = "drops rows with text decoded by the wrong encoding (Ã©, â€™) or lost characters"
     source: ClassVar[str] = "ftfy, Speer 2019, doi 10.5281/zenodo.2591652"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     libraries: ClassVar[tuple[str, ...]] = ("ftfy",)
     audited: ClassVar[bool] = True
@@ -51,7 +49,7 @@ class Mojibake(Lint):
 
 
 def garbled(text: str) -> str | None:
-    """The first garbled word of a text and what it should be, or what stands around a lost character."""
+    """The first garbled word of a text and what it should be, or what surrounds a lost character."""
     import ftfy
 
     place = text.find(LOST)

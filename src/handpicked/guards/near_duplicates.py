@@ -14,7 +14,6 @@ from pydantic import Field
 
 from handpicked.guards.drop import Drop, Listed
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_chars import LengthChars
 from handpicked.scorers.text.minhash import PERMUTATIONS, MinHash
@@ -42,7 +41,6 @@ class NearDuplicates(Guard):
     name: ClassVar[str] = "near-duplicates"
     about: ClassVar[str] = "drops all but the longest of near duplicates (MinHash)"
     source: ClassVar[str] = "Broder 1997; Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     value: ClassVar[str] = "limit"
     audited: ClassVar[bool] = True
@@ -221,7 +219,7 @@ def _alike(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Places of rows of a window that repeat a better one, and of the first of those which they do.
 
-    They are ``kept`` (a flag for each place) no longer. Rows that are not kept are compared with no more.
+    They are ``kept`` (a flag for each place) no longer. Rows that are not kept are compared with no others.
     """
     at = np.arange(len(window))
     new = np.ones(len(window), bool)

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from handpicked.errors import MissingPart
 from handpicked.guards.lint import Lint, found_in
-from handpicked.records import Cost
 
 Kind = Literal["e-mail", "phone", "card", "ip"]
 KINDS: tuple[Kind, ...] = ("e-mail", "phone", "card", "ip")
@@ -51,7 +50,6 @@ class Pii(Lint):
 
     name: ClassVar[str] = "pii"
     about: ClassVar[str] = "drops rows with e-mail addresses, phone, card or IP numbers"
-    cost: ClassVar[Cost] = "text"
     needs: ClassVar[str] = "filters"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     libraries: ClassVar[tuple[str, ...]] = ("phonenumbers",)

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from handpicked.errors import ConfigError
 from handpicked.guards.lint import Lint, found_in
-from handpicked.records import Cost
 from handpicked.records.response_parts import thought_and_answer
 
 SHIPPED = Path(__file__).with_name("refusal.txt")
@@ -34,7 +33,6 @@ class Refusal(Lint):
 
     name: ClassVar[str] = "refusal"
     about: ClassVar[str] = "drops responses that refuse or say that an AI wrote them, by a list of phrases"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     value: ClassVar[str] = "phrases"
     audited: ClassVar[bool] = True

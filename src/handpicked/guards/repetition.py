@@ -9,7 +9,6 @@ from pydantic import Field
 
 from handpicked.guards.drop import Drop, Limit
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.repetition import RepeatedNgrams
 from handpicked.selectors.selector import Scores
@@ -28,7 +27,6 @@ class Repetition(Guard):
     name: ClassVar[str] = "repetition"
     about: ClassVar[str] = "drops responses with a larger share of repeated 5-grams (default 0.30)"
     source: ClassVar[str] = "Gopher, Rae et al. 2021, arXiv 2112.11446"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     value: ClassVar[str] = "limit"
     audited: ClassVar[bool] = True

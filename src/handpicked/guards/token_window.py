@@ -12,7 +12,6 @@ from pydantic import Field
 from handpicked.errors import ConfigError
 from handpicked.guards.drop import Drop, Limit
 from handpicked.guards.guard import Guard
-from handpicked.records import Cost
 from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.length_tokens import LengthTokens
 from handpicked.selectors.selector import Scores
@@ -33,7 +32,6 @@ class TokenWindow(Guard):
 
     name: ClassVar[str] = "token-window"
     about: ClassVar[str] = "drops responses outside MIN:MAX tokens"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     value: ClassVar[str] = "MIN:MAX"
 

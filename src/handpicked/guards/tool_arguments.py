@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from handpicked.guards.lint import Lint
 from handpicked.guards.tool_use import calls_of, declared, found_in_turns
-from handpicked.records import Cost, Message, ToolCall
+from handpicked.records import Message, ToolCall
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -42,7 +42,6 @@ class ToolArguments(Lint):
     about: ClassVar[str] = (
         "drops rows with tool calls whose arguments are not JSON or do not fit their schema"
     )
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     libraries: ClassVar[tuple[str, ...]] = ("jsonschema",)
     audited: ClassVar[bool] = True

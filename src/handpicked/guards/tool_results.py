@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from handpicked.guards.lint import Lint
 from handpicked.guards.tool_use import calls_of, found_in_turns
-from handpicked.records import Cost, Message, ToolCall
+from handpicked.records import Message, ToolCall
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,6 @@ class ToolResults(Lint):
 
     name: ClassVar[str] = "tool-results"
     about: ClassVar[str] = "drops rows with a tool result without its call, or a call without its result"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("tool_turns",)

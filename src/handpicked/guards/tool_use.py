@@ -81,7 +81,7 @@ def _json(text: str) -> object:
 def calls_of(turn: Message) -> tuple[ToolCall, ...]:
     """The calls that a turn makes, also those between ``<tool_call>`` marks in its text.
 
-    One there that is not a call in JSON has no name, and what stands there as its arguments.
+    One there that is not a call in JSON has no name, and what is there as its arguments.
     """
     if turn.role != "assistant" or "<tool_call>" not in turn.content:
         return turn.calls

@@ -9,7 +9,6 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.guards.lint import Lint, found_once
-from handpicked.records import Cost
 
 FOLLOWS: Mapping[str, frozenset[str]] = {
     "system": frozenset(("", "system")),
@@ -18,7 +17,7 @@ FOLLOWS: Mapping[str, frozenset[str]] = {
     "calls": frozenset(("user", "calls", "tool")),
     "tool": frozenset(("assistant", "calls", "tool")),
 }
-"""What may stand before a turn of each role; "" is the beginning, ``calls`` an assistant's turn that calls
+"""What may come before a turn of each role; "" is the beginning, ``calls`` an assistant's turn that calls
 tools. Calls may follow each other, as results may: parallel calls are written so.
 """
 SHOWN = {"calls": "a tool call", "tool": "a tool result"}
@@ -26,7 +25,7 @@ SHOWN = {"calls": "a tool call", "tool": "a tool result"}
 
 @dataclass(frozen=True)
 class TurnOrder(Lint):
-    """Drops conversations in which two users or two assistants follow each other, a system turn stands in the
+    """Drops conversations in which two users or two assistants follow each other, a system turn is in the
     middle, the assistant speaks first, or anybody else speaks last.
 
     Calls of tools, their results, and an assistant's turn after its own call are in order.
@@ -34,7 +33,6 @@ class TurnOrder(Lint):
 
     name: ClassVar[str] = "turn-order"
     about: ClassVar[str] = "drops conversations whose turns are out of order"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("turn_roles",)

@@ -8,7 +8,6 @@ from typing import ClassVar
 import pyarrow as pa
 
 from handpicked.guards.lint import Lint, found_in
-from handpicked.records import Cost
 from handpicked.records.response_parts import MARKS, unpaired_mark
 
 
@@ -22,7 +21,6 @@ class UnclosedThink(Lint):
 
     name: ClassVar[str] = "unclosed-think"
     about: ClassVar[str] = "drops responses in which <think> does not close, or closes without opening"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     fault: ClassVar[str] = "the marks of its thought do not pair"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from handpicked.guards.lint import Lint
 from handpicked.guards.tool_use import calls_of, declared, found_in_turns
-from handpicked.records import Cost, Message
+from handpicked.records import Message
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class UndeclaredTool(Lint):
 
     name: ClassVar[str] = "undeclared-tool"
     about: ClassVar[str] = "drops rows that call a tool which they do not declare"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when other rows are dropped
     audited: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("tool_turns",)

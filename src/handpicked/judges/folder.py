@@ -17,9 +17,9 @@ from handpicked.errors import ConfigError, did_you_mean
 GROUP = "handpicked.judges"
 SHIPPED = Path(__file__).parent / "shipped"
 Reads = Literal["scores", "verdict", "letters", "grade", "similarity"]
-VERSIONS: Mapping[Reads, int] = {"scores": 1, "verdict": 1, "letters": 1, "grade": 1, "similarity": 1}
-"""The version of each way of calling and reading a judge. Raise one when the same replies would give other
-verdicts, and only then; the judge's folder itself is hashed.
+VERSIONS: Mapping[Reads, int] = {"scores": 2, "verdict": 2, "letters": 2, "grade": 2, "similarity": 2}
+"""The version of each way of calling and reading a judge. Raise one when the same answers or replies would give
+other verdicts, and only then; the judge's folder itself is hashed. 2: thoughts of answers are not judged.
 """
 NEEDED = {
     "scores": ("prompt", "first", "second"),

@@ -21,13 +21,13 @@ from handpicked.records import Message, Pair, Review, Verdict, messages_id
 
 KNOWN = (
     "tables of scores (model, score and question_id or a prompt; MT-Bench's "
-    "single grades are of this kind, and "
+    "single grades and WildBench's scores are of this kind, and "
     "FLASK's reviews, whose file's name is the model)"
 )
-MODELS = ("model", "model_id", "model_name", "generator")
+MODELS = ("model", "model_id", "model_name", "model_test", "generator")
 SCORES = ("score", "rating", "grade")
-QUESTIONS = ("question_id", "prompt_id", "uid", "idx", "id")
-ANSWERS = ("target_txt", "response", "output", "completion", "answer")
+QUESTIONS = ("question_id", "prompt_id", "uid", "session_id", "idx", "id")
+ANSWERS = ("target_txt", "response", "output", "model_output", "completion", "answer")
 """Fields of the graded text; in FLASK it is ``target_txt``, and ``answer`` is the reference."""
 FAILED = -1.0
 """What FastChat stores for a reply without a grade."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from handpicked.data.cells import kind_name
 from handpicked.errors import PoolError
 from handpicked.judges.review_shapes import reason_of
 from handpicked.judges.rows import Rows, fields_seen, number, rows_of, with_input
@@ -33,7 +34,7 @@ class Labelled:
 
 
 def read_labelled(path: Path, verdicts: Path | None = None) -> Labelled:
-    """Pairs of the user's own or of LLMBar, FairEval, PandaLM, Auto-J or LFQA, from JSON, JSON lines, CSV
+    """Pairs of the user's own or of LLMBar, FairEval, PandaLM, Auto-J, LFQA, JudgeBench or RewardBench, from JSON, JSON lines, CSV
     or Parquet, or a folder of such files. ``verdicts`` is a file of a judge's verdicts on them, joined by
     ``idx`` (PandaLM's results).
 
@@ -164,6 +165,35 @@ def _annotators(row: Mapping[str, object]) -> list[object]:
     return [value for name, value in row.items() if str(name).startswith("annotator")]
 
 
+def _chosen(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
+    """A prompt with the better and the worse answer (RewardBench and other preferences): the first is better."""
+    pair = _pair(
+        said_last(row["prompt"], "prompt"),
+        said_last(row["chosen"], "chosen"),
+        said_last(row["rejected"], "rejected"),
+        row.get("subset") or row.get("category"),
+    )
+    return pair, "win"
+
+
+def said_last(value: object, field: str) -> str:
+    """A text, or what the last of some turns says."""
+    turns = value if isinstance(value, list) and value else [value]
+    last = (
+        turns[-1].get("content") if isinstance(turns[-1], Mapping) else turns[-1] if len(turns) == 1 else None
+    )
+    if not isinstance(last, str):
+        raise ValueError(f"'{field}' is {kind_name(value)} and holds no text or turns")
+    return last
+
+
+def _judge_bench(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
+    """JudgeBench (Tan et al., 2024): the label says which of two responses is right."""
+    pair = _pair(row["question"], row["response_A"], row["response_B"], row.get("source"))
+    names: dict[str, Outcome] = {"A>B": "win", "B>A": "lose"}
+    return pair, names.get(str(row["label"]))
+
+
 def _plain(row: Mapping[str, object]) -> tuple[Pair, Outcome | None]:
     """A pair of the user's own: ``preferred`` is a, b or tie."""
     pair = _pair(row["prompt"], row["answer_a"], row["answer_b"], row.get("category"))
@@ -178,4 +208,6 @@ FORMATS: tuple[tuple[set[str], str, Reader], ...] = (
     ({"prompt", "response 1", "response 2", "label"}, "Auto-J", _autoj),
     ({"question", "answer_a", "answer_b", "overall_preference"}, "LFQA", _lfqa),
     ({"question_text", "answer1", "answer2", "BetterAnswer"}, "LFQA annotations", _lfqa_raw),
+    ({"question", "response_A", "response_B", "label"}, "JudgeBench", _judge_bench),
+    ({"prompt", "chosen", "rejected"}, "RewardBench", _chosen),
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from handpicked.endpoint.spoken import nothing_said, spoken
 from handpicked.judges.folder import JudgeFolder
-from handpicked.judges.spoken import nothing_said, spoken
+from handpicked.judges.loose_json import flat, objects_in
 from handpicked.records import Preference
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
@@ -17,7 +17,8 @@ DIGIT = re.compile(r"\d")
 # Every pattern here is read in linear time: what repeats begins where a character before it rules out another
 # beginning, or is bounded; no two repetitions of the same characters stand side by side.
 OUT_OF = re.compile(
-    r"(?<!\d)(\d{1,20}(?:\.\d{1,20})?)\s{0,20}(?:/|out of)\s{0,20}(\d{1,20}(?:\.\d{1,20})?)\b", re.IGNORECASE
+    r"(?<!\d)(\d{1,20}(?:\.\d{1,20})?)[\s*_]{0,20}(?:/|\(?out of)[\s*_]{0,20}(\d{1,20}(?:\.\d{1,20})?)\b\)?",
+    re.IGNORECASE,
 )
 NUMBERED = re.compile(r"\b(assistant|answer|response|model)\s*#?[12]\b", re.IGNORECASE)
 LABEL = re.compile(
@@ -40,7 +41,23 @@ KEYS = (
 )
 """How the names of the first and of the second score end in JSON: ``score_1``, ``assistant_b``, ``second``.
 """
-OBJECT = re.compile(r"\{[^{}]*\}")
+ANSWERER = (
+    "assistant|answer|response|model|output|candidate|option|score|rating|grade|assistent|antwort|asistente|respuesta"
+    "|r\u00e9ponse|assistente|resposta|risposta|\u043e\u0442\u0432\u0435\u0442|\u0430\u0441\u0441\u0438\u0441\u0442\u0435\u043d\u0442"
+    "|\u52a9\u624b|\u56de\u7b54|\u7b54\u6848|\u56de\u590d|\u30a2\u30b7\u30b9\u30bf\u30f3\u30c8|\ub2f5\ubcc0"
+)
+"""What an answer or its writer is called in a label, in nine languages."""
+LABELLED = re.compile(
+    rf"(?:\b|(?<=\W))(?:(?P<who>{ANSWERER})[\s#_*]{{0,4}}(?P<mark>[12ab])|(?P<letter>[ab]))(?![\w.])"
+    r"(?:[^\x00-\x7f]{0,4}|[*_`]{0,3}\s?(?:score|rating|grade)?)[\s*_`]{0,6}[:=][\s*_`\[(]{0,6}"
+    r"(?P<value>\d{1,4}(?:\.\d{1,4})?)(?=[\s*_`\])]{0,6}(?:$|[,;.|(\n](?!\d)|points?\b|punkte\b|puntos\b|[^\x00-\x7f]))",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""One score with a label that says whose it is, somewhere in the reply: ``Assistant 1: 8``, ``B=6``."""
+AROUND = r"(?:[\s*_`#>\"'\[\](){}<\u201c\u201d\u2018\u2019\u00ab\u00bb!\u200b\ufeff]|\\(?:boxed|text|textbf)(?=\{)){0,40}"
+"""What may stand around a marker and its value: blanks, Markdown, quotes, brackets, TeX."""
+BLANKS = " \t\n\r\u2581\u0120\u010a"
+"""Blanks around a token: SentencePiece writes one as a bar, byte-level BPE one or a line end as a letter."""
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,2},\d{1,2}(?![\d.]|,\d)")
 
 
@@ -62,9 +79,9 @@ def preference(first: float, second: float, margin: float = 0.0) -> Preference:
 
 def read_scores(reply: str, low: float = 1, high: float = 10, margin: float = 0.0) -> Reading:
     """Two scores: in a JSON object; else on the first line that holds scores and labels only, or on two such
-    lines with one score each; else together in prose.
+    lines with one score each; else two with labels that say whose they are, wherever; else together in prose.
 
-    Thoughts before the reply are not read. ``8/10`` and ``8 out of 10`` read as 8 (for any ``high``), and
+    Thoughts before the reply, and what follows the token that ends its turn, are not read. ``8/10`` and ``8 out of 10`` read as 8 (for any ``high``), and
     ``8,5 6,5`` as 8.5 and 6.5. Labels say whose a score is (``Assistant 2: 6, Assistant 1: 8``). One or three
     scores on the line, a score outside [low, high], or two lines that contradict each other make it unparsed.
     """
@@ -74,6 +91,8 @@ def read_scores(reply: str, low: float = 1, high: float = 10, margin: float = 0.
     lines = [_decimal_points(line) for line in _out_of(said, high).splitlines() if line.strip()]
     bare = [_bare(line) for line in lines]
     found = _objects(said) or [numbers for numbers in bare if len(numbers) > 1] or _one_a_line(lines, bare)
+    if not found:
+        found = _labelled(lines)
     if not found:
         found = [_numbers(match[0]) for line in lines for match in PAIR_IN_PROSE.finditer(line)]
     if not found:
@@ -100,18 +119,18 @@ def _objects(said: str) -> list[list[float]]:
     answer, or a list of two.
     """
     found = []
-    for match in OBJECT.finditer(said):
-        try:
-            fields = json.loads(match[0])
-        except (ValueError, RecursionError):
-            continue
-        pairs = [value for value in fields.values() if isinstance(value, list) and len(value) == 2]
-        sides = [[value for name, value in fields.items() if key.search(name)] for key in KEYS]
+    for fields in objects_in(said):
+        scores = [(name, value) for name, value in flat(fields) if _score(value) is not None]
+        pairs = [value for _, value in flat(fields) if isinstance(value, list) and len(value) == 2]
+        sides = [[value for name, value in scores if _is_of(key, name)] for key in KEYS]
         pairs += [[side[0] for side in sides]] if all(len(side) == 1 for side in sides) else []
-        found += [
-            scores for pair in pairs if (scores := [n for value in pair if (n := _score(value)) is not None])
-        ]
+        found += [[n for value in pair if (n := _score(value)) is not None] for pair in pairs]
     return [scores for scores in found if len(scores) == 2]
+
+
+def _is_of(key: re.Pattern[str], path: str) -> bool:
+    """Whether a field, or an object that it is in, is named as one answer's."""
+    return any(key.search(name) for name in path.split("."))
 
 
 def _score(value: object) -> float | None:
@@ -135,6 +154,21 @@ def _one_a_line(lines: Sequence[str], bare: Sequence[Sequence[float]]) -> list[l
     return [_in_order(" ".join(lines[place] for place in single), scores)]
 
 
+def _labelled(lines: Sequence[str]) -> list[list[float]]:
+    """One score of each answer, each with the label of its answer; none where an answer has two different ones."""
+    scores: dict[bool, set[float]] = {True: set(), False: set()}
+    for line in lines:
+        if not DIGIT.search(line) or not (":" in line or "=" in line):
+            continue
+        alone = not LABEL.sub("", LABELLED.sub("", line))
+        for match in LABELLED.finditer(line):
+            if match["who"] or alone:
+                first = (match["mark"] or match["letter"]).lower() in ("1", "a")
+                scores[first].add(float(match["value"]))
+    both = len(scores[True]) == len(scores[False]) == 1
+    return [[*scores[True], *scores[False]]] if both else []
+
+
 def _in_order(line: str, numbers: list[float]) -> list[float]:
     """The two scores with the first answer's first, where the labels name the second one first."""
     named = [(match["mark"] or match["word"]).lower() for match in WHOSE.finditer(line)]
@@ -151,7 +185,11 @@ def _bare(line: str) -> list[float]:
     if not DIGIT.search(line):
         return []
     labelled = NUMBERED.sub(" ", line)
-    return [] if LABEL.sub("", NUMBER.sub("", labelled)) else _in_order(line, _numbers(labelled))
+    numbers = [] if LABEL.sub("", NUMBER.sub("", labelled)) else _numbers(labelled)
+    named = {(match["mark"] or match["word"]).lower() for match in WHOSE.finditer(line)}
+    if len(numbers) == 2 and len(named) == 1:  # two numbers about one answer, such as 7-8
+        return []
+    return _in_order(line, numbers)
 
 
 def _numbers(text: str) -> list[float]:
@@ -159,26 +197,71 @@ def _numbers(text: str) -> list[float]:
 
 
 def read_marked(reply: str, marker: str, pattern: str) -> tuple[str | None, str]:
-    """What follows the marker at the start of a line (bold and quotes aside): (value, "") or (None, reason).
+    """What follows the marker at the start of a line (bold, brackets and quotes aside), or in the field of that
+    name of a JSON object: (value, "") or (None, reason). A remark may follow it, which names no other value.
 
     Several equal ones are one. Where they differ, the one that closes the reply counts, because a reply may
     quote what it argues against; where none closes it, it is unparsed.
     """
-    decoration = r"[\s*_`#>\"']*"
-    line = re.compile(
-        rf"^{decoration}{re.escape(marker)}{decoration}({pattern}){decoration}(?:\.{decoration})?$",
-        re.IGNORECASE,
-    )
     said = spoken(reply)
     if not said.strip():
         return None, nothing_said(reply)
-    lines = [part for part in said.splitlines() if part.strip()]
-    found = [(i, match[1].lower()) for i, part in enumerate(lines) if (match := line.match(part))]
+    lines = _joined([part for part in said.splitlines() if part.strip()], marker)
+    line = _marked_line(marker, pattern)
+    found = [
+        (i, match[1].lower())
+        for i, part in enumerate(lines)
+        if (match := line.match(part))
+        and not re.search(rf"\b(?:{pattern})(?!\w)", match["remark"] or "", re.IGNORECASE)
+    ]
+    if not any(map(str.isalnum, marker)):  # such as [[, which closes a sentence as well as a line
+        sign = re.compile(rf"{re.escape(marker)}\s{{0,9}}({pattern})(?!\w)", re.IGNORECASE)
+        found = [(i, match[1].lower()) for i, part in enumerate(lines) for match in sign.finditer(part)]
+    if not found:
+        found = _in_fields(said, marker, pattern)
     if not found:
         return None, _excerpt(f"no line '{marker} ...'", said)
-    if len({value for _, value in found}) > 1 and found[-1][0] != len(lines) - 1:
+    place, value = found[-1]
+    inside = re.compile(rf"{re.escape(marker)}{AROUND}({pattern})(?!\w)", re.IGNORECASE)
+    later = {match[1].lower() for part in lines[place + 1 :] for match in inside.finditer(part)}
+    closes = place >= len(lines) - 1 and len({other for i, other in found if i == place}) == 1
+    if later - {value} or (len({other for _, other in found}) > 1 and not closes):
         return None, _excerpt(f"several different lines '{marker} ...'", said)
-    return found[-1][1], ""
+    return value, ""
+
+
+def _marked_line(marker: str, pattern: str) -> re.Pattern[str]:
+    stem = marker.rstrip(":").rstrip()
+    colon = rf"{AROUND}:" if marker.endswith(":") else ""
+    return re.compile(
+        rf"^(?:[-+\u2022]|\d\.)?{AROUND}(?:(?:the|my|final|overall)\s{{1,9}}){{0,3}}{AROUND}{re.escape(stem)}{colon}{AROUND}({pattern})"
+        rf"{AROUND}\.?{AROUND}(?P<remark>(?:[,;:(]|(?<=\s)[\u2013\u2014-]|(?<=\.)\s|(?<=\.)[*_]{{1,3}}\s).*)?$",
+        re.IGNORECASE,
+    )
+
+
+def _joined(lines: Sequence[str], marker: str) -> list[str]:
+    """The lines, of which one that holds the marker alone goes on in the next."""
+    alone = re.compile(
+        rf"^{AROUND}{re.escape(marker.rstrip(':').rstrip())}{AROUND}:?{AROUND}$", re.IGNORECASE
+    )
+    joined: list[str] = []
+    for line in lines:
+        if joined and alone.match(joined[-1]):
+            joined[-1] = f"{marker} {line}"
+        else:
+            joined.append(line)
+    return joined
+
+
+def _in_fields(said: str, marker: str, pattern: str) -> list[tuple[int, str]]:
+    """The values of the fields that are called as the marker is, in JSON objects."""
+    name = marker.rstrip(":").strip().lower()
+    values = [
+        str(value).strip() for fields in objects_in(said) for key, value in flat(fields)
+        if key.rpartition(".")[2].strip().lower() == name and isinstance(value, (str, int, float))
+    ]  # fmt: skip
+    return [(0, value.lower()) for value in values if re.fullmatch(pattern, value, re.IGNORECASE)]
 
 
 def read_verdict(reply: str, judge: JudgeFolder) -> Reading:
@@ -195,10 +278,10 @@ def read_verdict(reply: str, judge: JudgeFolder) -> Reading:
 
 def read_grade(reply: str, judge: JudgeFolder) -> tuple[float | None, str]:
     """The marked grade: (value, "") or (None, reason)."""
-    value, reason = read_marked(_out_of(reply, judge.high), judge.marker, r"[-+]?\d+(?:\.\d+)?")
+    value, reason = read_marked(_out_of(reply, judge.high), judge.marker, r"[-+]?\d{1,20}(?:[.,]\d{1,20})?")
     if value is None:
         return None, reason
-    grade = float(value)
+    grade = float(value.replace(",", "."))
     if not judge.low <= grade <= judge.high:
         return None, f"a grade of {grade:g} is outside {judge.low:g} to {judge.high:g}"
     return grade, ""
@@ -218,8 +301,8 @@ def read_letters(logprobs: Sequence[Mapping[str, float]] | None, judge: JudgeFol
             not logprob <= 0.01
         ):  # by rounding; more is not a logarithm of a probability, and no number neither
             return Reading(None, reason=f"a log-probability of {logprob:g} is above 0")
-        if token.strip() in mass:
-            mass[token.strip()] += math.exp(logprob)
+        if (letter := token.strip(BLANKS)) in mass:
+            mass[letter] += math.exp(logprob)
     total = sum(mass.values())
     if total <= 0:
         return Reading(None, reason=f"neither {' nor '.join(mass)} is among the most likely tokens")

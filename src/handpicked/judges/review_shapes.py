@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +89,9 @@ def reviewed(
 
 def _question(row: Mapping[str, object]) -> object:
     """The number (or id) of the question. Raises ValueError for a row without one."""
-    found = next((row[name] for name in ("question_id", "uid") if row.get(name) is not None), None)
+    found = next(
+        (row[name] for name in ("question_id", "uid", "session_id") if row.get(name) is not None), None
+    )
     if found is None:
         raise ValueError("it has neither a prompt nor a question_id, so what was judged is unknown")
     return found
@@ -174,8 +178,11 @@ def _alpaca_eval(row: Mapping[str, object], part: Rows) -> Reviewed:
         review = Review("unknown", preference(*scores), text, scores, None, seconds, cost)
     return reviewed(
         row,
-        (str(row.get("model_dir") or row["generator_2"]), str(row["generator_1"])),
-        str(row.get("annotator") or "alpaca_eval"),
+        (
+            str(row.get("model_dir") or row.get("generator_2") or "output_2"),
+            str(row.get("generator_1") or "output_1"),
+        ),
+        _annotator(row),
         [review],
         prompt=with_input(first_text(row, "instruction") or "", row) or None,
         answers=(row["output_2"], row["output_1"]),
@@ -183,12 +190,18 @@ def _alpaca_eval(row: Mapping[str, object], part: Rows) -> Reviewed:
     )
 
 
+def _annotator(row: Mapping[str, object]) -> str:
+    """Who judged: the annotator of AlpacaEval, or a person of AlpacaFarm by number."""
+    number_ = row.get("annotator_index")
+    return str(row.get("annotator") or (f"person {number_}" if number_ is not None else "alpaca_eval"))
+
+
 def _mt_bench(row: Mapping[str, object], _: Rows) -> Reviewed:
     """FastChat stores the winner of each game by model; game 1 shows ``model_1`` first, game 2
     ``model_2``. The answers stand in what the judge was shown, where that is kept.
     """
-    first = _winner(row["g1_winner"], "model_1", "model_2")
-    second = swapped(_winner(row["g2_winner"], "model_1", "model_2"))
+    first = _winner(row["g1_winner"], "model_1", row["model_1"], "model_2", row["model_2"])
+    second = swapped(_winner(row["g2_winner"], "model_1", row["model_1"], "model_2", row["model_2"]))
     reviews = [
         _game("ab", first, row.get("g1_judgment"), row["g1_winner"]),
         _game("ba", second, row.get("g2_judgment"), row["g2_winner"]),
@@ -202,18 +215,21 @@ def _mt_bench(row: Mapping[str, object], _: Rows) -> Reviewed:
 
 def _vote(row: Mapping[str, object], _: Rows) -> Reviewed:
     """One vote on a pair: MT-Bench's human judgements and the Chatbot Arena conversations."""
-    preferred = _winner(row["winner"], "model_a", "model_b")
+    preferred = _winner(row["winner"], "model_a", row["model_a"], "model_b", row["model_b"])
     review = _game("unknown", preferred, None, row["winner"])
     arms = (str(row["model_a"]), str(row["model_b"]))
     return reviewed(row, arms, judge_name(row), [review], test_set=f"mt-bench turn {row.get('turn', 1)}")
 
 
-def _winner(value: object, a: str, b: str) -> Preference | None:
-    text = str(value).lower()
+def _winner(value: object, a: str, name_a: object, b: str, name_b: object) -> Preference | None:
+    """The winner by its place (``model_a``) or by its name; ``tie`` with what may follow it (``bothbad``)."""
+    text = str(value).strip().lower()
     if text.startswith("tie"):
         return "tie"
-    known: dict[str, Preference] = {a: "first", b: "second"}
-    return known.get(text)
+    firsts, seconds = {a, str(name_a).lower()}, {b, str(name_b).lower()}
+    if firsts & seconds:  # the two models have one name
+        firsts, seconds = {a}, {b}
+    return "first" if text in firsts else "second" if text in seconds else None
 
 
 def _game(order: Order, preferred: Preference | None, raw: object, winner: object) -> Review:
@@ -235,7 +251,8 @@ def _arena_hard(row: Mapping[str, object], _: Rows) -> Reviewed:
     games = row["games"]
     if not isinstance(games, list) or not games:
         raise ValueError("'games' is not a list of games")
-    reviews = [_arena_game(order, game) for order, game in zip(("ba", "ab"), games, strict=False)]
+    orders = itertools.cycle(("ba", "ab"))  # of more rounds each is in both orders
+    reviews = [_arena_game(order, game) for order, game in zip(orders, games, strict=False)]
     arms = (str(row["model"]), str(row.get("baseline") or "baseline"))
     return reviewed(row, arms, judge_name(row), reviews, test_set="arena-hard")
 
@@ -244,9 +261,29 @@ def _arena_game(order: str, game: object) -> Review:
     score = game.get("score") if isinstance(game, Mapping) else None
     judgment = game.get("judgment") if isinstance(game, Mapping) else None
     raw = judgment if isinstance(judgment, str) else json.dumps(judgment, ensure_ascii=False)
-    preferred = LETTERS.get(str(score))
+    preferred = LETTERS.get("".join(str(score).upper().split()))
     shown: Order = "ba" if order == "ba" else "ab"
     return Review(shown, preferred, raw, reason=None if preferred else f"the stored score is {score}")
+
+
+def _wild_bench(row: Mapping[str, object], _: Rows) -> Reviewed:
+    """One review a pair, which shows ``model_A`` first; the winner is a model's name.
+
+    WildBench counts ``++`` twice; here it is a preference like ``+``.
+    """
+    arms = (str(row["model_A"]), str(row["model_B"]))
+    outputs = row["model_outputs"]
+    if not isinstance(outputs, Mapping):
+        raise ValueError("'model_outputs' is not an object of answers by model")
+    texts = [outputs.get(arm) for arm in arms]
+    one, other = (BEGINS.sub("", text) if isinstance(text, str) else None for text in texts)
+    preferred = _winner(row["winner"], "model_a", arms[0], "model_b", arms[1])
+    review = _game("ab", preferred, json.dumps(row.get("parsed_result"), ensure_ascii=False), row["winner"])
+    return reviewed(row, arms, judge_name(row), [review], answers=(one, other), test_set="wild-bench")
+
+
+BEGINS = re.compile(r"^\s*<\|begin_of_response_[AB]\|>\n")
+"""What WildBench leaves before the text of the second answer."""
 
 
 def _lfqa(row: Mapping[str, object], part: Rows) -> Reviewed:
@@ -305,7 +342,7 @@ SHAPES = (
     _shape("both-order reviews", "Answer1 Answer2 review review_reverse", _cherry),
     _shape(
         "AlpacaEval annotations",
-        "instruction output_1 output_2 generator_1 generator_2 preference",
+        "instruction output_1 output_2 preference",
         _alpaca_eval,
     ),
     _shape("MT-Bench pairs", "question_id model_1 model_2 g1_winner g2_winner", _mt_bench),
@@ -315,6 +352,12 @@ SHAPES = (
         "model games",
         _arena_hard,
         "'much better' counts as 'better', not three times",
+    ),
+    _shape(
+        "WildBench pairs",
+        "session_id model_A model_B winner model_outputs",
+        _wild_bench,
+        "'much better' counts as 'better', not twice",
     ),
     _shape("experts' preferences (LFQA)", "question answer_a answer_b overall_preference", _lfqa),
     _shape("experts' annotations (LFQA)", "question_text answer1 answer2 BetterAnswer", _lfqa_raw),

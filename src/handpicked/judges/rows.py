@@ -13,6 +13,7 @@ from typing import Any
 from handpicked.data import document
 from handpicked.data import paths as where_from
 from handpicked.data.container import SUFFIXES, is_data, sniff, unpacked_suffix
+from handpicked.data.logged import logged
 from handpicked.data.rows import file_rows
 from handpicked.data.spool import given_name
 from handpicked.errors import PoolError
@@ -20,7 +21,17 @@ from handpicked.records import Json
 
 ONE_OBJECT = ("json lines", "json objects")
 """Containers whose only value may hold the rows; that of an array is a row."""
-WRAPPERS = ("data", "rows", "examples", "annotations")
+WRAPPERS = (
+    "data",
+    "rows",
+    "examples",
+    "annotations",
+    "results",
+    "samples",
+    "records",
+    "items",
+    "entries",
+)
 PROMPTS = ("text", "prompt", "Instruction", "instruction", "conversations", "question", "query")
 """Fields that hold a prompt, in the order in which they are tried."""
 TURNS = ("messages", "conversations")
@@ -87,14 +98,17 @@ def _wrapped(found: Json) -> list[Any]:
     """The rows in the only object of a file: those of the first usual list that is not empty, or of the only
     list there is, those that columns make or that lie under their ids; else the object itself is the one row.
     """
+    shapes = document.shapes(found)
+    if logged([found], tuple(found)) is not None:
+        return [found]
     named = [found[key] for key in WRAPPERS if isinstance(found.get(key), list)]
-    full = [rows for rows in named if rows]
+    split = shapes.get(document.COLUMNS) if "columns" in found else None  # as pandas writes it
+    full = [split] if split else [rows for rows in named if rows]
     alone = [
         value
         for name, value in found.items()
         if isinstance(value, list) and len(found) == 1 and name not in TURNS
     ]
-    shapes = document.shapes(found)
     whole = [shapes[shape] for shape in (document.COLUMNS, document.BY_ID) if shape in shapes]
     whole.sort(key=lambda rows: not {*PROMPTS, *TURNS, "question_id"} & set(rows[0]))
     return next(iter([*full, *named, *alone, *whole]), [found])

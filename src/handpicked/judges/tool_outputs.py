@@ -36,15 +36,28 @@ def _vllm(row: Row) -> Row:
 
 
 def _lm_eval(row: Row) -> Row:
-    """A line of lm-evaluation-harness's samples: the prompt is the first argument of its request."""
+    """A line of lm-evaluation-harness's samples: the prompt is the first argument of its request, which are
+    turns as JSON where it was made with a chat template.
+    """
     first: object = row.get("arguments")
     while isinstance(first, Mapping | list):
         inner = list(first.values()) if isinstance(first, Mapping) else first
         first = inner[0] if inner else None
     answer: object = row.get("resps")
     while isinstance(answer, list):
+        if _is_likelihood(answer):
+            raise ValueError(
+                "'resps' holds log-likelihoods, as a task of multiple choice has them, and no answer to judge"
+            )
         answer = _only(answer, "resps")
     return {"prompt": first, "answer": answer, "reference": row.get("target")}
+
+
+def _is_likelihood(value: object) -> bool:
+    """Whether a value is a log-likelihood and whether it was the greedy choice, or holds such."""
+    if not isinstance(value, list):
+        return False
+    return (len(value) == 2 and isinstance(value[1], bool)) or any(map(_is_likelihood, value))
 
 
 def _llama_factory(row: Row) -> Row:
@@ -53,7 +66,16 @@ def _llama_factory(row: Row) -> Row:
 
 
 def _wild_bench(row: Row) -> Row:
-    return {**row, "prompt": row.get("model_input")}
+    """What was asked is the history of the chat; ``model_input`` is it in the model's own chat template, or
+    ``n/a``.
+    """
+    history = row.get("chat_history")
+    if isinstance(history, list) and history and all(isinstance(text, str) for text in history):
+        turns = [
+            {"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(history)
+        ]
+        return {**row, "prompt": turns}
+    return {**row, "prompt": history or row.get("model_input")}
 
 
 def _only(values: object, field: str, name: str | None = None) -> object:

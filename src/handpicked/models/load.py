@@ -89,8 +89,8 @@ def dtype_of(settings: ModelSettings) -> torch.dtype:
 
 
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
-    """The model's own tokenizer. One without a padding token pads with end-of-text; masks do not depend on
-    the pad id.
+    """The model's own tokenizer. One without a padding token that the model has an embedding for pads with
+    end-of-text, or else with its first token; masks do not depend on the pad id.
     """
     commit = pinned(settings)
     # A tokenizer of the hub may be that of any model, such as the one behind an endpoint.
@@ -106,9 +106,28 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
             raise ConfigError(
                 f"The tokenizer of '{settings.name}' cannot be loaded: {first_line(error)}"
             ) from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    rows = embedding_rows(settings)
+    if not _is_known(tokenizer.pad_token_id, rows):
+        known = _is_known(tokenizer.eos_token_id, rows)
+        tokenizer.pad_token = tokenizer.eos_token if known else tokenizer.convert_ids_to_tokens(0)
     return tokenizer
+
+
+def _is_known(token: int | None, rows: int | None) -> bool:
+    return token is not None and (rows is None or token < rows)
+
+
+def embedding_rows(settings: ModelSettings) -> int | None:
+    """How many tokens the model has an embedding for, by its configuration; ``None`` where that does not say.
+
+    A tokenizer may have more: tokens were added to it, and the model was not resized.
+    """
+    place = resolve(settings)
+    file = place / "config.json" if isinstance(place, Path) else hub_file(settings)
+    config = json.loads(file.read_text(encoding="utf-8"))
+    text = config.get("text_config")
+    size = config.get("vocab_size", text.get("vocab_size") if isinstance(text, dict) else None)
+    return size if isinstance(size, int) else None
 
 
 def load_model(

@@ -1,4 +1,4 @@
-"""Code that lies in a model's own folder is not run, whatever the library that loads the model makes of it."""
+"""Code in a model's own folder is not run, whatever the library that loads the model makes of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handpicked.errors import MissingPart
 @contextmanager
 def without_own_code(what: str) -> Iterator[None]:
     """Within it no library may import a class from a model's files: that raises MissingPart, which begins with
-    ``what``. Sentence-transformers before 6 imports those of a local folder without being asked to trust it.
+    ``what``. Sentence-transformers before 6 imports those of a local folder without permission to trust it.
     """
     from transformers import dynamic_module_utils
 

@@ -47,7 +47,7 @@ _ASKS_DATE = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 
 
 def dated(source: str) -> str:
-    """``source`` with ``TODAY`` written into it, for a renderer that would ask the clock."""
+    """``source`` with ``TODAY`` written into it, for a renderer that would read the clock."""
     return _ASKS_DATE.sub(lambda found: repr(TODAY.strftime(found[2])), source)
 
 

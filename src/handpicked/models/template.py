@@ -13,10 +13,10 @@ thought is learned with its thought and has no opening: ``encode_prompt(..., tho
 empty thought in a row is not a thought.
 
 Earlier turns are as the template writes them before a later one, which may be without their thoughts. An
-earlier turn is learned only where it stands there exactly as inference would show it; ``Encoded.unlearned``
+earlier turn is learned only where it is there exactly as inference would show it; ``Encoded.unlearned``
 counts the others.
 
-What a turn says beside its content (a thought that the row keeps apart, tool calls, the tools that are
+What a turn says besides its content (a thought that the row keeps apart, tool calls, the tools that are
 declared) is given to the template that takes it. For one that does not, thoughts and calls are written into
 the content (``Message.text``), so that nothing of a response is lost, and ``Template.takes`` says so;
 declared tools cannot be shown then.
@@ -34,36 +34,29 @@ import functools
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from handpicked.errors import ConfigError, Refused, TrainingError, did_you_mean
 from handpicked.models.head import IGNORED
-from handpicked.models.sandbox import render_source
-from handpicked.records import Message, ToolCall
+from handpicked.models.load import embedding_rows, load_tokenizer
+from handpicked.models.rendering import PROBE, Takes, render, takes_of, texts_in
+from handpicked.models.template_source import FALLBACK, SHIPPED, own_template, own_templates, shipped_template
+from handpicked.records import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from handpicked.config import ModelSettings
     from handpicked.models.sandbox import Rendering
 
 log = logging.getLogger(__name__)
-
-SHIPPED = ("alpaca", "chatml", "plain", "vicuna")
-FALLBACK = "alpaca"
-"""What ``auto`` is for a tokenizer without a template: the one that this family of papers trains with."""
 THOUGHT, THOUGHT_END = "<think>", "</think>"
 CLOSED = f"\n{THOUGHT_END}\n\n"
 """What closes a thought that the generation prompt opens, where the response has none."""
 EMPTY_THOUGHT = re.compile(rf"^\s*(?:{THOUGHT})?\s*{THOUGHT_END}\s*")
 OTHERS = "Set train.template to chatml, alpaca, vicuna or plain."
-DEFAULT = "default"
-_PROBE = (Message("user", "question"), Message("assistant", "answer"))
-_THOUGHT_PROBE = "aforethought"
-_CALL_PROBE = ToolCall("callee", '{"place": "hither"}', "callee001", quoted=False)
-_TOOL_PROBE = '[{"type": "function", "function": {"name": "callee", "description": "handpicks", "parameters": {"type": "object", "properties": {"place": {"type": "string", "description": "where"}}}}}]'
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class Encoded:
     """Token ids and labels of one conversation, equally long. A label is the token's id, or
     -100 where it is not learned.
 
-    ``unlearned`` counts the turns that were to be learned but do not stand in the
+    ``unlearned`` counts the turns that were to be learned but do not appear in the
     conversation as inference shows them.
     """
 
@@ -96,18 +89,10 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Takes:
-    """What a chat template renders of a turn beside its content."""
-
-    reasoning: bool = True
-    calls: bool = True
-    tools: bool = True
-
-
-@dataclass(frozen=True)
 class Template:
-    """A chat template with its tokenizer. ``end_id`` is the token that ends a response; make
-    one with ``load_template``.
+    """A chat template with its tokenizer. ``end_id`` is the token that ends a response, ``rows`` the number of
+    tokens that the model has an embedding for (None: not known); make one with ``load_template``, or for a
+    model with ``model_template``.
     """
 
     name: str
@@ -115,6 +100,7 @@ class Template:
     source: str
     prefix: tuple[int, ...]
     end_id: int
+    rows: int | None = None
 
     @functools.cached_property
     def takes(self) -> Takes:
@@ -229,7 +215,7 @@ class Template:
                 raise self._refusal(
                     f"it does not show all of a response that calls tools ({part.strip()[:60]!r} is lost)"
                 )
-        for text in (text for call in last.calls for text in _texts_in(call.arguments)):
+        for text in (text for call in last.calls for text in texts_in(call.arguments)):
             if (
                 text not in body
                 and json.dumps(text)[1:-1] not in body
@@ -278,7 +264,7 @@ class Template:
         """What the template writes between the generation prompt ``before`` and a
         response that has no thought.
         """
-        probe = _PROBE[1]
+        probe = PROBE[1]
         body, _ = self._body((*messages, probe), before)
         opening = body[: body.rfind(probe.content)]
         return opening if opening.strip() else ""  # white space is learned: a model must write it
@@ -316,7 +302,32 @@ class Template:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=response)[
             "input_ids"
         ]
+        if self.rows is not None and ids and max(ids) >= self.rows:
+            raise self._refusal(f"it writes {_unknown(self.tokenizer, max(ids), self.rows)}")
         return ids
+
+
+def model_template(name: str, model: ModelSettings) -> Template:
+    """``load_template`` for the tokenizer of a model, whose tokens must be among those that the model knows.
+
+    Raises what ``load_template`` and ``load_tokenizer`` raise, and TrainingError where the model has no
+    embedding for the token that ends a response.
+    """
+    tokenizer, rows = load_tokenizer(model), embedding_rows(model)
+    template = load_template(name, tokenizer)
+    if rows is not None and template.end_id >= rows:
+        raise TrainingError(
+            f"The chat template '{template.name}' ends a response with {_unknown(tokenizer, template.end_id, rows)}. "
+            f"Resize the embeddings of '{model.name}' to its tokenizer (resize_token_embeddings) and save it, or "
+            "choose another train.template."
+        )
+    return replace(template, rows=rows)
+
+
+def _unknown(tokenizer: PreTrainedTokenizerBase, token: int, rows: int) -> str:
+    """A token that the model does not know, in words."""
+    text = tokenizer.convert_ids_to_tokens(token)
+    return f"the token {text} (id {token}), for which the model has no embedding (it has {rows})"
 
 
 def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
@@ -336,7 +347,7 @@ def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
     if name == "auto":
         source = own_template(tokenizer) or ""
     elif name in SHIPPED:
-        source = _shipped(name, tokenizer)
+        source = shipped_template(name, tokenizer)
         prefix = _beginning(tokenizer)
     elif name in own:
         source = own[name]
@@ -345,153 +356,6 @@ def load_template(name: str, tokenizer: PreTrainedTokenizerBase) -> Template:
             f"There is no chat template '{name}'.{did_you_mean(name, ['auto', *SHIPPED, *own])}"
         )
     return Template(name, tokenizer, source, prefix, _end_id(name, tokenizer, source))
-
-
-def own_templates(tokenizer: PreTrainedTokenizerBase) -> Mapping[str, str]:
-    """The chat templates that a tokenizer brings, by name; one without a name is ``default``."""
-    found = tokenizer.chat_template
-    if isinstance(found, str):
-        return {DEFAULT: found}
-    return dict(found or {})
-
-
-def own_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """The tokenizer's own chat template: the only one it has, or of several the one named
-    ``default``; None: it has none.
-
-    Raises ConfigError where there are several and none is the default.
-    """
-    own = own_templates(tokenizer)
-    if len(own) > 1 and DEFAULT not in own:
-        raise ConfigError(
-            f"This model's tokenizer has the chat templates {', '.join(sorted(own))} and none "
-            f"named {DEFAULT}: name the one to "
-            "use as the template."
-        )
-    return own.get(DEFAULT) or next(iter(own.values()), None)
-
-
-def _shipped(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    source = (files("handpicked.models") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
-    if "eos_token" in source and tokenizer.eos_token is None:
-        raise TrainingError(
-            "This model's tokenizer names no end-of-text token (eos_token), with "
-            f"which the template '{name}' ends a "
-            "response: a model trained this way would never learn to stop. Name one of "
-            "its tokens as eos_token in its "
-            "tokenizer_config.json, or choose a model whose tokenizer has one."
-        )
-    return source
-
-
-def render(
-    tokenizer: PreTrainedTokenizerBase,
-    source: str,
-    messages: Sequence[Message],
-    *,
-    prompt: bool,
-    name: str,
-    takes: Takes = Takes(),
-) -> Rendering:
-    """``messages`` as the template ``source`` writes them; ``prompt`` adds the opening of a response.
-
-    Raises Refused where the template refuses them, Endless where it exceeds the sandbox's bounds.
-    """
-    variables = {
-        **tokenizer.special_tokens_map,
-        "messages": [_turn(message, takes) for message in messages],
-        "tools": _declared(messages),
-        "documents": None,
-        "add_generation_prompt": prompt,
-    }
-    return render_source(source, name, variables)
-
-
-def takes_of(tokenizer: PreTrainedTokenizerBase, source: str, name: str) -> Takes:
-    """What the template ``source`` shows, found by rendering a turn that says it."""
-
-    def shows(what: str, *messages: Message) -> bool:
-        try:
-            return what in render(tokenizer, source, messages, prompt=False, name=name).text
-        except Refused:
-            return False
-
-    question, answer = _PROBE
-    calling = Message("assistant", "", calls=(_CALL_PROBE,))
-    result = Message("tool", "here", call_id=_CALL_PROBE.id, name=_CALL_PROBE.name)
-    return Takes(
-        reasoning=shows(_THOUGHT_PROBE, question, replace(answer, reasoning=_THOUGHT_PROBE)),
-        calls=shows("hither", question, calling) or shows("hither", question, calling, result, answer),
-        tools=shows("handpicks", replace(question, tools=_TOOL_PROBE), answer),
-    )
-
-
-def _turn(message: Message, takes: Takes) -> dict[str, object]:
-    """A turn as a template sees it. Only our Alpaca template asks for the instruction and its input apart."""
-    turn: dict[str, object] = {"role": message.role, "content": message.content}
-    if message.input:
-        turn |= {"instruction": message.instruction, "input": message.input}
-    if message.name:
-        turn["name"] = message.name
-    if message.call_id:
-        turn["tool_call_id"] = message.call_id
-    if not message.reasoning and not message.calls:
-        return turn
-    apart = Message(
-        message.role,
-        message.content,
-        reasoning="" if takes.reasoning else message.reasoning,
-        calls=() if takes.calls else message.calls,
-    )
-    turn["content"] = apart.text
-    if message.reasoning and takes.reasoning:
-        turn |= dict.fromkeys(("reasoning_content", "reasoning", "thinking"), message.reasoning)
-    if message.calls and takes.calls:
-        turn["tool_calls"] = [_called(call) for call in message.calls]
-    return turn
-
-
-def _called(call: ToolCall) -> dict[str, object]:
-    """A call as chat templates want it: its arguments as an object where they are one."""
-    arguments: object = call.arguments
-    try:
-        found = json.loads(call.arguments)
-    except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        arguments = found
-    return {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": arguments}}
-
-
-def _declared(messages: Sequence[Message]) -> list[object] | None:
-    """The tools that the conversation declares, where they are a list of objects."""
-    for message in messages:
-        if message.tools:
-            try:
-                found = json.loads(message.tools)
-            except (ValueError, RecursionError):
-                return None
-            return (
-                found if isinstance(found, list) and all(isinstance(tool, dict) for tool in found) else None
-            )
-    return None
-
-
-def _texts_in(arguments: str) -> Iterator[str]:
-    """The texts of the values in the arguments of a call; those themselves where they are not JSON."""
-    try:
-        waiting = [json.loads(arguments)]
-    except (ValueError, RecursionError):
-        yield arguments
-        return
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
 
 
 def _beginning(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -504,13 +368,13 @@ def _beginning(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 def _end_id(name: str, tokenizer: PreTrainedTokenizerBase, source: str) -> int:
     """The first special token after a response."""
-    text = render(tokenizer, source, _PROBE, prompt=False, name=name).text
-    at = text.rfind(_PROBE[1].content)
+    text = render(tokenizer, source, PROBE, prompt=False, name=name).text
+    at = text.rfind(PROBE[1].content)
     if at < 0:
         raise TrainingError(
             f"The chat template '{name}' does not write the response of a conversation. {OTHERS}"
         )
-    tail = text[at + len(_PROBE[1].content) :]
+    tail = text[at + len(PROBE[1].content) :]
     special = set(tokenizer.all_special_ids) | {
         i for i, t in tokenizer.added_tokens_decoder.items() if t.special
     }

@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column by its head; numbers stand to the right.
+    """A column by its head; numbers are aligned right.
 
     ``chart`` is the style of a column of charts, which only the page has, with an ``axis`` in its head;
     ``label`` what a narrow page shows before each figure, where it has no heads; ``style`` that of a column of

@@ -63,7 +63,11 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def compact(value: float | None) -> str:
-    """Three significant digits, ``0.0213`` or ``2e-05``; a dash for no value."""
+    """Three significant digits, ``0.0213`` or ``2e-05``, and all digits before the point, ``1,146``; a dash for
+    no value.
+    """
+    if value is not None and 999.5 <= abs(value) < 1e9:
+        return number(value)
     return "–" if value is None else f"{value:.3g}".replace("-", "−")
 
 

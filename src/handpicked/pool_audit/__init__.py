@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from handpicked.data import read
 from handpicked.pool_audit.files import write
 from handpicked.pool_audit.make import make_audit
 from handpicked.pool_audit.plan import plan_audit
 from handpicked.pool_audit.record import Audit
-from handpicked.records import Pool
 
 __all__ = ["Audit", "audit", "write"]
 
 
 def audit(
-    pool: Pool,
+    data: Any,
     *,
     against: Sequence[str] = (),
     measure: str = "tokens",
@@ -24,8 +25,9 @@ def audit(
     max_length: int | None = None,
     guards: Sequence[str] = (),
 ) -> Audit:
-    """Look at every row of ``pool`` and say what is in it: rejected rows and why, lengths, turns, sources,
-    what every guard would drop, copies, and what it has in common with other files.
+    """Look at every row of ``data``, a pool or anything that ``read`` takes, and say what is in it: rejected
+    rows and why, lengths, turns, sources, what every guard would drop, copies, and what it has in common with
+    other files.
 
     ``against``: files (folders, globs) of evaluation prompts, or of rows that you already have. ``measure``
     and ``tokenizer`` count lengths. ``template`` is a chat template to try on up to 20,000 rows: a shipped
@@ -45,4 +47,4 @@ def audit(
         max_length=max_length,
         guards=guards,
     )
-    return make_audit(pool, plan)
+    return make_audit(read(data), plan)

@@ -1,4 +1,4 @@
-"""Rows that repeat others, and in which files both stand."""
+"""Rows that repeat others, and in which files both are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the rows of a pool stand in its files, and what they say."""
+"""Where the rows of a pool are in its files, and what they say."""
 
 from __future__ import annotations
 

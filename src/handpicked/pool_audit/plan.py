@@ -10,8 +10,8 @@ from handpicked.data import paths
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.guards.guard import Guard
 from handpicked.models.light_tokenizer import LightTokenizer
-from handpicked.models.load import load_tokenizer
-from handpicked.models.template import SHIPPED, Template, load_template
+from handpicked.models.template import Template, load_template, model_template
+from handpicked.models.template_source import SHIPPED
 from handpicked.pool_audit.guards import plan_audited
 from handpicked.pool_audit.record import NotAudited
 from handpicked.scorers.scorer import Scorer
@@ -82,7 +82,7 @@ def _template(template: str | None, model: str | None, tokenizer: str | None) ->
     unless one is named; without one it is ``plain``, counted by a tokenizer.json.
     """
     if model is not None:
-        return load_template(template or "auto", load_tokenizer(ModelSettings(name=model))), model
+        return model_template(template or "auto", ModelSettings(name=model)), model
     name = template or "plain"
     if name not in SHIPPED:
         raise ConfigError(

@@ -94,7 +94,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The commonest values of ``of``, and what others there are: ``other_rows`` rows of ``others`` further
+    """The most common values of ``of``, and what others there are: ``other_rows`` rows of ``others`` further
     values. ``none`` counts rows without one. Where there are very many values ``others`` is a lower bound.
     """
 
@@ -116,7 +116,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """Turns and roles. ``turns`` are messages a row, the system's included; ``orders`` the commonest orders
+    """Turns and roles. ``turns`` are messages a row, the system's included; ``orders`` the most common orders
     of roles, those of long conversations cut.
     """
 

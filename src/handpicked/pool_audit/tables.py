@@ -70,7 +70,7 @@ def reasons(listed: Sequence[Reason], of: int) -> Table:
 
 
 def commonest(values: Values, of: int) -> Table:
-    """The commonest values, those beside them, and the rows without one."""
+    """The most common values, those beside them, and the rows without one."""
     rows = [(one.value, one.rows) for one in values.top]
     if values.others:
         rows.append((f"{number(values.others)} others", values.other_rows))

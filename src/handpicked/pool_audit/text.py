@@ -100,7 +100,7 @@ def _languages(audit: Audit) -> Iterator[str]:
 
 
 def _values(title: str, values: Values, least: int = 2) -> Iterator[str]:
-    """The commonest values, where there are at least ``least``."""
+    """The most common values, where there are at least ``least``."""
     if len(values.top) + values.others < least:
         return
     yield f"{title}: {len(values.top) + values.others:,}"

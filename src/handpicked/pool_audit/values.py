@@ -40,7 +40,7 @@ class ValueTally:
             self._beyond += rows
 
     def result(self) -> Values:
-        """The commonest values; of equally common ones the first by name."""
+        """The most common values; of equally common ones the first by name."""
         ordered = sorted(self._counts.items(), key=lambda one: (-one[1], one[0]))
         top = tuple(Value(value, rows) for value, rows in ordered[:TOP])
         others = len(ordered) - len(top) + bool(self._beyond)
@@ -71,7 +71,7 @@ class RoleTally:
             self._orders.count(" ".join(cut), rows)
 
     def result(self) -> Conversations:
-        """What was counted; the commonest role first."""
+        """What was counted; the most common role first."""
         roles = tuple(
             Role(role, messages, self._rows[role]) for role, messages in self._messages.most_common()
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handpicked.records.message import Message, prompt_text
+from handpicked.records.response_parts import thought_and_answer
 
 Outcome = Literal["win", "tie", "lose", "unparsed"]
 
@@ -39,6 +40,11 @@ class Completion:
     text: str
     tokens: int | None
     finished: bool
+
+    @property
+    def answer(self) -> str:
+        """The text without the thought at its start: what is judged."""
+        return thought_and_answer(self.text)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class SelectionSummary:
     audit: Mapping[str, Any] = field(default_factory=dict)
     """What each guard would find among the kept rows, their token lengths, and what truncation would cut."""
     rejections: tuple[Dropped, ...] = ()
-    """Why rows were rejected, commonest first."""
+    """Why rows were rejected, most common first."""
     unread: tuple[Unread, ...] = ()
     """What rows hold that is not part of the conversation."""
     exports: Mapping[str, object] = field(default_factory=dict)

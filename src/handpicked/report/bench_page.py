@@ -9,7 +9,7 @@ from handpicked._version import __version__
 from handpicked.pages.shell import shell
 from handpicked.report.figures import Score
 from handpicked.report.page import environment
-from handpicked.results.schema import BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkRow
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ def render_bench(model: str, rows: Sequence[BenchmarkRow], kept: Sequence[str] =
 
 def _scores(row: BenchmarkRow) -> list[Score]:
     if row.members:
-        asked = f"average of {', '.join(row.members)}"
+        setup = f"average of {', '.join(row.members)}"
     else:
-        asked = f"{row.shots or 0}-shot{', as a chat' if row.chat else ''}"
+        setup = f"{row.shots or 0}-shot{', as a chat' if row.chat else ''}"
     if not row.higher_is_better:
-        asked += ", lower is better"
+        setup += ", lower is better"
     return [
-        Score(row.benchmark, row.metric, asked, cell.score, cell.failed, cell.reason or "", row.notes)
+        Score(row.benchmark, row.metric, setup, cell.score, cell.failed, cell.reason or "", row.notes)
         for cell in row.arms
     ]

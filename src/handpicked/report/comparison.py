@@ -12,7 +12,8 @@ from handpicked.pages.shell import shell
 from handpicked.records import Estimate
 from handpicked.report.headline import headline_comparisons
 from handpicked.report.page import environment
-from handpicked.results.schema import ArmComparison, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison
 
 NOT_A_DIFFERENCE = ("name", "why", "cost", "expected")
 """Fields of the experiment that are shown elsewhere on the page."""
@@ -61,7 +62,7 @@ def _same(values: Sequence[object]) -> bool:
 
 
 def _rates(labels: Sequence[str], results: Sequence[Results]) -> dict[str, list[tuple[str, ArmComparison]]]:
-    """For each rival of any run: the runs in which the candidate met it, with the comparison."""
+    """For each rival of any run: the runs that compare the candidate with it, and the comparison."""
     rates: dict[str, list[tuple[str, ArmComparison]]] = {}
     for name, run in zip(labels, results, strict=True):
         label = name if all(judge.healthy for judge in run.judges[:1]) else f"{name}: unhealthy judge"

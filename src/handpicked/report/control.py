@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from handpicked.pages.text import percent
 from handpicked.records import Estimate
-from handpicked.results.schema import ArmComparison, ControlledRate, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison, ControlledRate
 
 Rate = Estimate | ControlledRate
 
@@ -47,7 +48,7 @@ def control_note(rate: Rate) -> str:
 
 
 def near_note(comparison: ArmComparison) -> str:
-    """How many pairs lie near equal length: ``42 of 310 pairs (14%) are within 20% of equal length``; empty
+    """How many pairs are near equal length: ``42 of 310 pairs (14%) are within 20% of equal length``; empty
     where unknown.
     """
     near = comparison.length_controlled.near_equal

@@ -27,12 +27,9 @@ from handpicked.report.arm_names import arm_name
 from handpicked.report.control import Rate, control_note, control_rows
 from handpicked.report.headline import headline_comparisons
 from handpicked.report.selected import SelectedView, words
-from handpicked.results.schema import (
-    ArmComparison,
-    People,
-    Ranking,
-    Results,
-)
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison, Ranking
+from handpicked.results.sections.people import People
 from handpicked.statistics.health import Health
 from handpicked.statistics.preference import StylePreference
 
@@ -90,10 +87,10 @@ def _rival(c: ArmComparison, results: Results) -> Markup:
     return aside(f"{c.a} against") + " " + name if len(results.candidates) > 1 else name
 
 
-def meeting_figure(meetings: Iterable[ArmComparison]) -> Table:
+def pair_figure(comparisons: Iterable[ArmComparison]) -> Table:
     """Models of a judge without a run against each other."""
     return rate_figure(
-        "Models", [(bold(c.a) + " " + aside("against") + " " + bold(c.b), c) for c in meetings]
+        "Models", [(bold(c.a) + " " + aside("against") + " " + bold(c.b), c) for c in comparisons]
     )
 
 
@@ -342,13 +339,13 @@ def time_figure(seconds: Mapping[str, float]) -> Table:
 
 @dataclass(frozen=True)
 class Score:
-    """One benchmark of a model. ``asked`` says how: shots, chat. ``reason`` is why it has no score, or what
+    """One benchmark of a model. ``setup`` says how: shots, chat. ``reason`` is why it has no score, or what
     to know of it.
     """
 
     benchmark: str
     metric: str
-    asked: str
+    setup: str
     score: Estimate
     failed: bool
     reason: str
@@ -356,9 +353,9 @@ class Score:
 
     @property
     def remark(self) -> str:
-        """All that is said beside its name."""
+        """Everything that is shown next to its name."""
         metric = f"{self.metric}, " if self.metric else ""
-        return "; ".join([f"{metric}{self.asked}", *self.notes, *([self.reason] if self.reason else [])])
+        return "; ".join([f"{metric}{self.setup}", *self.notes, *([self.reason] if self.reason else [])])
 
 
 def score_figure(scores: Sequence[Score]) -> Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from handpicked.results.schema import ArmComparison, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.comparisons import ArmComparison
 
 
 def headline_comparisons(results: Results) -> list[ArmComparison]:

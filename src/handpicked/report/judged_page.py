@@ -22,7 +22,7 @@ from handpicked.report.page import environment
 from handpicked.report.tables import outcome_table, people_table
 from handpicked.results.judgements import JudgeFigures, Judgements
 from handpicked.results.samples import MOST_CHARACTERS
-from handpicked.results.schema import ArmComparison
+from handpicked.results.sections.comparisons import ArmComparison
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class JudgePart:
     reasons: tuple[str, ...]
     unread: tuple[tuple[str, int], ...]
     health: Table
-    meetings: tuple[ArmComparison, ...]
+    comparisons: tuple[ArmComparison, ...]
     rules: tuple[Table, ...]
     held_equal: Table
     notes: tuple[str, ...]
@@ -52,7 +52,7 @@ class ReadPair:
 
 @dataclass(frozen=True)
 class JudgedPage:
-    """What the page says. ``pairs`` are those that are shown, of ``of``; ``said`` tells what was read."""
+    """What the page says. ``pairs`` are those that are shown, of ``of``; ``said`` notes what was read."""
 
     handpicked: str
     headline: str
@@ -123,7 +123,7 @@ def _shown(pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> Iterator[ReadP
 
 
 def _headline(sentence: str) -> str:
-    """A result without its figures and reasons, which stand below it."""
+    """A result without its figures and reasons, which are below it."""
     return (
         f"{sentence.partition(' (')[0].partition(', because')[0].partition(': no verdict')[0].rstrip('.')}."
     )

@@ -8,28 +8,28 @@ from handpicked.pages.table import Table, table
 from handpicked.pages.text import number, percent_interval, points, points_interval, signed_interval
 from handpicked.records import Estimate
 from handpicked.report.control import control_note, control_rows, near_note
-from handpicked.results.judgements import Figures, JudgeFigures, MeanGrade, Meeting, RuleFigures
-from handpicked.results.schema import ArmComparison, ControlledRate, RuleRate, SoftRate
+from handpicked.results.judgements import Figures, JudgeFigures, MeanGrade, ModelComparison, RuleFigures
+from handpicked.results.sections.comparisons import ArmComparison, ControlledRate, RuleRate, SoftRate
 from handpicked.statistics.power import Power
 
 Rate = Estimate | ControlledRate
 
 
 def comparisons(judge: JudgeFigures) -> Iterator[ArmComparison]:
-    """Every two models that met, over all prompts and then by test set and category, as the report of a run
+    """Every pair of models, over all prompts and then by test set and category, as the report of a run
     has them.
     """
-    for meeting in judge.comparisons:
-        groups: dict[str, Figures | Meeting] = {"all": meeting}
-        groups |= {f"test set {name}": found for name, found in meeting.test_sets.items()}
-        groups |= {f"category {name}": found for name, found in meeting.categories.items()}
+    for comparison in judge.comparisons:
+        groups: dict[str, Figures | ModelComparison] = {"all": comparison}
+        groups |= {f"test set {name}": found for name, found in comparison.test_sets.items()}
+        groups |= {f"category {name}": found for name, found in comparison.categories.items()}
         for name, found in groups.items():
-            holm = meeting.test.adjusted if name == "all" else None
-            yield _comparison(judge.judge, meeting.a, meeting.b, name, found, holm, meeting.power)
+            holm = comparison.test.adjusted if name == "all" else None
+            yield _comparison(judge.judge, comparison.a, comparison.b, name, found, holm, comparison.power)
 
 
 def _comparison(
-    judge: str, a: str, b: str, of: str, found: Figures | Meeting, holm: float | None, power: Power
+    judge: str, a: str, b: str, of: str, found: Figures | ModelComparison, holm: float | None, power: Power
 ) -> ArmComparison:
     style = found.style_controlled
     return ArmComparison(
@@ -74,11 +74,13 @@ def health_table(judge: JudgeFigures) -> Table:
     return table(f"Judge {judge.judge}", ["Habit", "%", "95%", "n", "Missing"], rows, 1)
 
 
-def rules_table(meeting: Meeting) -> Table:
+def rules_table(comparison: ModelComparison) -> Table:
     """Outcomes and rates of two models under each rule."""
-    rows = [_rule(name, found) for name, found in (("strict", meeting.strict), ("summed", meeting.summed))]
-    if meeting.soft is not None:
-        rows.append(["soft", *[""] * 6, *_soft(meeting.soft)])
+    rows = [
+        _rule(name, found) for name, found in (("strict", comparison.strict), ("summed", comparison.summed))
+    ]
+    if comparison.soft is not None:
+        rows.append(["soft", *[""] * 6, *_soft(comparison.soft)])
     head = [
         "Rule",
         "Win",
@@ -93,7 +95,7 @@ def rules_table(meeting: Meeting) -> Table:
         "n",
     ]
     return table(
-        f"{meeting.a} vs {meeting.b}, by rule (win rate: wins plus half the ties, in %)", head, rows, 1
+        f"{comparison.a} vs {comparison.b}, by rule (win rate: wins plus half the ties, in %)", head, rows, 1
     )
 
 
@@ -125,7 +127,7 @@ def held_equal_table(judge: JudgeFigures) -> Table:
 
 
 def held_equal_notes(judge: JudgeFigures) -> list[str]:
-    """What a reader must know beside these rates: how many pairs are near equal length, why a rate has no
+    """What a reader must know besides these rates: how many pairs are near equal length, why a rate has no
     value, or what other forms of control say.
     """
     near = [note for one in comparisons(judge) if one.test_set == "all" and (note := near_note(one))]

@@ -29,7 +29,9 @@ from handpicked.report.size_chart import Frame, size_chart
 from handpicked.report.sunburst import sunburst
 from handpicked.report.tables import comparison_table, size_table, stage_table, training_table
 from handpicked.results.facts import StageFacts
-from handpicked.results.schema import ArmSection, Ranking, Results, SizeCurve, SizeMeasure
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import ArmSection, SizeCurve, SizeMeasure
+from handpicked.results.sections.comparisons import Ranking
 
 
 def render(results: Results) -> str:

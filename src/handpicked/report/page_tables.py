@@ -1,4 +1,4 @@
-"""The tables of numbers and words that only the page of a report has, beside those of ``tables``."""
+"""The tables of numbers and words that only the page of a report has, besides those of ``tables``."""
 
 from __future__ import annotations
 
@@ -23,16 +23,11 @@ from handpicked.pages.text import (
 from handpicked.records import Estimate
 from handpicked.report.arm_names import arm_name
 from handpicked.report.control import equal_text
-from handpicked.results.schema import (
-    ArmComparison,
-    ArmSection,
-    BenchmarkCell,
-    BenchmarkRow,
-    BenchmarkTypes,
-    Results,
-    SeedSection,
-    SelectionAudit,
-)
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import ArmSection, SeedSection
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow, BenchmarkTypes
+from handpicked.results.sections.comparisons import ArmComparison
+from handpicked.results.sections.selected import SelectionAudit
 from handpicked.statistics.verb_noun import VerbTable
 
 NONE = "–"
@@ -250,11 +245,11 @@ def score_table(results: Results) -> Table:
     for one in results.benchmarks:
         by_arm = {cell.arm: cell for cell in one.arms}
         scores = [_score(by_arm[arm.name]) if arm.name in by_arm else Cell(NONE) for arm in results.arms]
-        rows.append([Cell(one.benchmark, _asked(one)), *scores])
+        rows.append([Cell(one.benchmark, _setup(one)), *scores])
     return table("", ["Benchmark", *(arm.name for arm in results.arms)], rows, 1)
 
 
-def _asked(one: BenchmarkRow) -> str:
+def _setup(one: BenchmarkRow) -> str:
     if one.shots is None:
         return f"mean of {len(one.members)}"
     return f"{one.shots}-shot{', in the chat template' if one.chat else ''}"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from handpicked.pages.text import number
 from handpicked.records import Estimate
-from handpicked.results.schema import ArmSection, FeatureDifference, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import ArmSection
+from handpicked.results.sections.selected import FeatureDifference
 from handpicked.statistics.preference import FeatureEffect
 from handpicked.statistics.verb_noun import VerbTable
 

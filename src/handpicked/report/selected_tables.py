@@ -17,7 +17,9 @@ from handpicked.pages.text import (
     signed_points,
 )
 from handpicked.report.selected import words
-from handpicked.results.schema import BenchmarkTypes, Results, SelectionAudit
+from handpicked.results.schema import Results
+from handpicked.results.sections.benchmarks import BenchmarkTypes
+from handpicked.results.sections.selected import SelectionAudit
 from handpicked.statistics.preference import StylePreference
 from handpicked.statistics.verb_noun import PromptType, VerbTable
 

@@ -15,7 +15,7 @@ TALL = 190
 """Height of the chart, pixels."""
 FLOOR = TALL - 22
 LEFT, RIGHT = 0.12, 0.95
-"""Where the smallest and the largest size stand, as shares of the width; the labels of
+"""Where the smallest and the largest size are, as shares of the width; the labels of
 the values are left of them.
 """
 

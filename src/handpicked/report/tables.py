@@ -1,4 +1,4 @@
-"""The tables of a report, beside those of ``selected_tables``."""
+"""The tables of a report, besides those of ``selected_tables``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from handpicked.pages.text import (
 )
 from handpicked.report.control import control_note, control_rows, equal_text, group_rows
 from handpicked.report.headline import headline_comparisons, headline_first
-from handpicked.results.schema import ArmComparison, ArmSection, BenchmarkRow, People, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.arms import ArmSection
+from handpicked.results.sections.benchmarks import BenchmarkRow
+from handpicked.results.sections.comparisons import ArmComparison
+from handpicked.results.sections.people import People
 
 
 def comparison_table(results: Results) -> Table:
@@ -158,7 +162,7 @@ def control_table(results: Results) -> Table:
         for kind, name, c in [*everything, *group_rows(results, [c for _, _, c in everything])]
         for label, estimate in control_rows(c)
     ]
-    head = ["Comparison", "Prompts", "Win rate", "", "95%", "n", "Note"]
+    head = ["Comparison", "Prompts", "Length", "Win rate", "95%", "n", "Note"]
     return table("Length and style", head, rows, text_columns=3)
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handpicked.records import Estimate
-from handpicked.results.schema import Answer, AnswerKind, ArmComparison, ArmSection
+from handpicked.results.schema import Answer, AnswerKind
+from handpicked.results.sections.arms import ArmSection
+from handpicked.results.sections.comparisons import ArmComparison
 from handpicked.statistics.compare import LEVEL, MIN_PAIRS
 from handpicked.statistics.estimates import lies_above, lies_below
 from handpicked.statistics.health import Health

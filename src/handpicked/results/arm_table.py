@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from handpicked.records import Completion, Estimate
 from handpicked.results.facts import ArmFacts, Losses, TrainingFacts
-from handpicked.results.schema import ArmSection
+from handpicked.results.sections.arms import ArmSection
 from handpicked.statistics import seeds
 from handpicked.statistics.histogram import summarize
 
@@ -71,7 +71,7 @@ def _section(
         answer_tokens=seeds.mean(_by_model(ordered, lambda completion: completion.tokens) or [{}]),
         finished=seeds.mean(finished, share=True),
         unfinished=seeds.mean(unfinished, share=True),
-        empty=sum(not completion.text.strip() for completion in ordered),
+        empty=sum(not completion.answer.strip() for completion in ordered),
     )
 
 

@@ -21,16 +21,9 @@ from handpicked.results.compared import EVERYTHING, compare_arms, judged_pairs, 
 from handpicked.results.facts import PoolFacts, RunFacts
 from handpicked.results.instructions import instructions
 from handpicked.results.samples import samples
-from handpicked.results.schema import (
-    FORMAT,
-    ArmComparison,
-    ArmSection,
-    PoolSection,
-    PromptSet,
-    Ranking,
-    Results,
-    SeedSection,
-)
+from handpicked.results.schema import FORMAT, Results
+from handpicked.results.sections.arms import ArmSection, PoolSection, PromptSet, SeedSection
+from handpicked.results.sections.comparisons import ArmComparison, Ranking
 from handpicked.results.short_answers import short_answers
 from handpicked.results.size_curves import size_curves
 from handpicked.statistics.health import health
@@ -87,7 +80,7 @@ def assemble(run: RunFacts) -> Results:
 
 
 def _comparisons(run: RunFacts, grouped: ArmVerdicts) -> tuple[ArmComparison, ...]:
-    """Every two arms that met, by each judge."""
+    """Every pair of arms, by each judge."""
     pairs = judged_pairs(grouped.verdicts, run.prompts, run.completions)
     return tuple(
         comparison

@@ -13,7 +13,8 @@ from handpicked.config import FEW_STEPS
 from handpicked.records import Estimate
 from handpicked.results.answer import RANDOM, decide
 from handpicked.results.facts import TrainingFacts
-from handpicked.results.schema import ArmComparison, Banner, ControlledRate, Results
+from handpicked.results.schema import Banner, Results
+from handpicked.results.sections.comparisons import ArmComparison, ControlledRate
 from handpicked.statistics.estimates import Z95
 
 TRUNCATED_SHARE = 0.05

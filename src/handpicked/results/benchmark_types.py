@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from handpicked.records import Estimate
 from handpicked.results.benchmarks import Line, paired
 from handpicked.results.facts import BenchFacts
-from handpicked.results.schema import BenchmarkTypes, DocumentType
+from handpicked.results.sections.benchmarks import BenchmarkTypes, DocumentType
 from handpicked.statistics.verb_noun import NONE, WITHOUT, in_order, most_common, proportion, types_of
 
 Verbs = Mapping[str, Mapping[str, "str | None"]]

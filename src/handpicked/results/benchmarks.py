@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from handpicked.records import Estimate
 from handpicked.results.facts import ArmFacts, BenchFacts
-from handpicked.results.schema import BenchmarkCell, BenchmarkRow
+from handpicked.results.sections.benchmarks import BenchmarkCell, BenchmarkRow
 from handpicked.statistics import seeds
 from handpicked.statistics.estimates import Z95, wilson
 

@@ -8,7 +8,14 @@ from typing import Literal
 
 from handpicked.records import Completion, Outcome, Pair, Prompt, Review, Verdict
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import ArmComparison, RankedArm, Ranking, RuleRate, SeedRate, SoftRate
+from handpicked.results.sections.comparisons import (
+    ArmComparison,
+    RankedArm,
+    Ranking,
+    RuleRate,
+    SeedRate,
+    SoftRate,
+)
 from handpicked.statistics.bradley_terry import bradley_terry
 from handpicked.statistics.compare import compare
 from handpicked.statistics.length_control import by_length, length_controlled, style_controlled
@@ -54,7 +61,7 @@ def judged_pairs(
 ) -> list[Pair]:
     """What was judged, as far as both answers are known: the texts that style is counted in."""
     texts_of = {prompt.prompt_id: prompt.text for prompt in prompts}
-    texts = {(answer.arm, answer.prompt_id): answer.text for answer in completions}
+    texts = {(answer.arm, answer.prompt_id): answer.answer for answer in completions}
     met = dict.fromkeys((v.prompt_id, v.a, v.b) for v in verdicts)
     return [
         Pair(prompt, texts_of.get(prompt, ""), a, b, texts[a, prompt], texts[b, prompt])
@@ -71,28 +78,28 @@ def compare_arms(
     arm_of: Mapping[str, str],
     pairs: Sequence[Pair] = (),
 ) -> Iterable[ArmComparison]:
-    """Every two arms that met, over all prompts and then by test set where there are several.
+    """Every pair of arms, over all prompts and then by test set where there are several.
 
     Verdicts name models; ``arm_of`` says of which arm each is a seed. The tests of all ``candidates`` are
     corrected together. The comparison over all prompts holds ``categories`` too. ``pairs`` are the answers,
     for the control of style.
     """
-    meetings: dict[tuple[str, str], list[Verdict]] = {}
+    comparisons: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.judge == judge:
-            meetings.setdefault((arm_of[verdict.a], arm_of[verdict.b]), []).append(verdict)
+            comparisons.setdefault((arm_of[verdict.a], arm_of[verdict.b]), []).append(verdict)
     shown: dict[tuple[str, str], list[Pair]] = {}
     for pair in pairs:
         shown.setdefault((arm_of[pair.a], arm_of[pair.b]), []).append(pair)
-    tested = [v for met, listed in meetings.items() if met[0] in candidates for v in listed]
+    tested = [v for met, listed in comparisons.items() if met[0] in candidates for v in listed]
     tests = {(test.a, test.b): test for test in compare(tested, arm_of=arm_of)}
     made = max(1, sum(test.p_value is not None for test in tests.values()))
-    for a, b in sorted(meetings, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
-        sets = sorted({verdict.test_set for verdict in meetings[a, b]})
+    for a, b in sorted(comparisons, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
+        sets = sorted({verdict.test_set for verdict in comparisons[a, b]})
         texts = shown.get((a, b), [])
         test = tests.get((a, b))
         for test_set in [EVERYTHING, *(sets if len(sets) > 1 else [])]:
-            chosen = [v for v in meetings[a, b] if test_set in (EVERYTHING, v.test_set)]
+            chosen = [v for v in comparisons[a, b] if test_set in (EVERYTHING, v.test_set)]
             corrected = test.adjusted if test and test_set == EVERYTHING else None
             together = made if test and test_set == EVERYTHING else 1
             between = _Between(judge, test_set, a, b)
@@ -171,16 +178,16 @@ def _categories(
 
 
 def by_models(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
-    """The verdicts of every two models that met."""
+    """The verdicts of every pair of models."""
     met: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         met.setdefault((verdict.a, verdict.b), []).append(verdict)
     return met
 
 
-def worths(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, float | None]:
+def worths(verdicts: Sequence[Verdict]) -> dict[str, float | None]:
     """What the verdicts of two models are worth to the first of them, by prompt."""
-    return {v.prompt_id: worth(v, rule) for v in verdicts}
+    return {v.prompt_id: worth(v, "strict") for v in verdicts}
 
 
 def ranking(base: str, judge: str, verdicts: Sequence[Verdict], arm_of: Mapping[str, str]) -> Ranking:

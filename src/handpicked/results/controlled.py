@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handpicked.records import Estimate, NotEstimable
-from handpicked.results.schema import ControlledRate
+from handpicked.results.sections.comparisons import ControlledRate
 from handpicked.statistics.length_control import Controlled
 
 

@@ -14,7 +14,9 @@ from handpicked.records import Completion, Prompt, SelectionSummary, Verdict
 from handpicked.statistics.preference import Answers
 
 if TYPE_CHECKING:
-    from handpicked.results.schema import People, RefinedRows, SelectionAudit
+    from handpicked.results.sections.arms import RefinedRows
+    from handpicked.results.sections.people import People
+    from handpicked.results.sections.selected import SelectionAudit
 
 Lengths: TypeAlias = "Sequence[int | None] | npt.NDArray[np.float64]"
 """Lengths of rows; ``None``, in an array NaN, where a row has none."""

@@ -6,7 +6,7 @@ from handpicked.results.arm_verdicts import ArmVerdicts
 from handpicked.results.benchmark_types import benchmark_types
 from handpicked.results.benchmarks import lines_of
 from handpicked.results.facts import RunFacts
-from handpicked.results.schema import Instructions
+from handpicked.results.sections.selected import Instructions
 from handpicked.statistics.verb_noun import PromptType, by_type, verb_table
 
 

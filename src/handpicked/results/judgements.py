@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from handpicked.records import Estimate, Pair, Verdict
 from handpicked.results.controlled import controlled_rate
-from handpicked.results.schema import ControlledRate, People, SoftRate
+from handpicked.results.sections.comparisons import ControlledRate, SoftRate
+from handpicked.results.sections.people import People
 from handpicked.statistics.agreement import Agreement
 from handpicked.statistics.bradley_terry import bradley_terry
 from handpicked.statistics.compare import Comparison, compare
@@ -65,8 +66,8 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
-    """Two models that met: ``Figures`` over all prompts, by test set and by category, power and test."""
+class ModelComparison:
+    """Two models: ``Figures`` over all prompts, by test set and by category, power and test."""
 
     a: str
     b: str
@@ -85,14 +86,14 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class JudgeFigures:
-    """One judge: its health, every two models that met, and a ranking where there are three or more.
+    """One judge: its health, every pair of models, and a ranking where there are three or more.
 
     ``people`` is how far it agrees with people's labels, over all and by group, where there are labels.
     """
 
     judge: str
     health: Health
-    comparisons: tuple[Meeting, ...]
+    comparisons: tuple[ModelComparison, ...]
     ranking: Mapping[str, Estimate] | None
     people: Mapping[str, Agreement] = field(default_factory=dict)
 
@@ -134,7 +135,7 @@ def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Jud
     tests = {(test.a, test.b): test for test in compare(verdicts)}
     together = max(1, sum(test.p_value is not None for test in tests.values()))
     comparisons = tuple(
-        _meeting(
+        _compared(
             tests[a, b],
             together,
             [v for v in verdicts if (v.a, v.b) == (a, b)],
@@ -147,10 +148,12 @@ def _judge(name: str, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Jud
     )
 
 
-def _meeting(test: Comparison, together: int, verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Meeting:
+def _compared(
+    test: Comparison, together: int, verdicts: Sequence[Verdict], pairs: Sequence[Pair]
+) -> ModelComparison:
     """``together`` comparisons were made at once."""
     found = _figures(verdicts, pairs)
-    return Meeting(
+    return ModelComparison(
         a=test.a,
         b=test.b,
         strict=found.strict,

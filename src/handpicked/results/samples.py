@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from handpicked.records import Completion, Prompt, Verdict
-from handpicked.results.schema import Rival, Sample, SampleAnswer, SampleVerdict
+from handpicked.results.sections.samples import Rival, Sample, SampleAnswer, SampleVerdict
 from handpicked.statistics.health import Health
 
 MOST_CHARACTERS = 6_000_000

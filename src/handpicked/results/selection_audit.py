@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handpicked.results.schema import FeatureDifference, LengthCorrelation, SampledRows, SelectionAudit
+from handpicked.results.sections.selected import (
+    FeatureDifference,
+    LengthCorrelation,
+    SampledRows,
+    SelectionAudit,
+)
 from handpicked.statistics.difference import spearman, standardised
 from handpicked.statistics.overlap import Overlap, shares
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 
 from handpicked.records import Completion, Estimate, Prompt
 from handpicked.results.facts import ArmFacts
-from handpicked.results.schema import ShortAnswers
+from handpicked.results.sections.benchmarks import ShortAnswers
 from handpicked.statistics import seeds
 
 MOST_WORDS = 5
 """Words of a reference up to which its prompt asks for a short answer."""
 LEAST_PROMPTS = 20
-"""Prompts below which nothing is said."""
+"""Prompts below which nothing is reported."""
 
 
 def short_answers(
@@ -39,8 +39,8 @@ def short_answers(
     right: dict[str, dict[str, float | None]] = {}
     for answer in completions:
         if answer.prompt_id in references:
-            said = words(answer.text)
-            lengths.setdefault(answer.arm, {})[answer.prompt_id] = len(answer.text.split())
+            said = words(answer.answer)
+            lengths.setdefault(answer.arm, {})[answer.prompt_id] = len(answer.answer.split())
             right.setdefault(answer.arm, {})[answer.prompt_id] = float(
                 holds(said, references[answer.prompt_id])
             )

@@ -9,7 +9,7 @@ from typing import Literal
 from handpicked.records import Verdict
 from handpicked.results.compared import worths
 from handpicked.results.facts import ArmFacts, BenchFacts
-from handpicked.results.schema import SizeCurve, SizeMeasure
+from handpicked.results.sections.arms import SizeCurve, SizeMeasure
 from handpicked.statistics.seeds import Values
 from handpicked.statistics.size_curve import Say, sentence, size_curve
 

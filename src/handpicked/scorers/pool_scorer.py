@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from handpicked.method import Method
 from handpicked.progress import Progress
 from handpicked.records import Better, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.scorer import Scope
 from handpicked.workers import Workers
 
@@ -63,10 +64,8 @@ class PoolScorer(Method, ABC):
         """
 
     @abstractmethod
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """What scoring will take (time, tokens, dollars), in a sentence, before it
-        begins. Reads no model weights.
-        """
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
+        """What scoring will take (time, tokens, dollars), before it begins. Reads no model weights."""
 
     @abstractmethod
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:

@@ -99,7 +99,7 @@ def _lookup(file: str, name: str, batch: pa.RecordBatch) -> tuple[np.ndarray, pa
 @lru_cache(maxsize=8)
 def _column(file: str, name: str, modified: int) -> tuple[np.ndarray, pa.ChunkedArray]:
     """(rows, values), memory-mapped."""
-    del modified  # part of the cache's key: the file may be made anew
+    del modified  # part of the cache's key: the file may have been rewritten
     with pa.memory_map(file) as source:
         table = pa.ipc.open_file(source).read_all()
     return table["row"].to_numpy(), table[name].combine_chunks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -96,7 +97,7 @@ def select(
     *,
     size: int | None = None,
     fraction: float | None = None,
-    guards: Sequence[GuardEntry] = (),
+    guards: str | Sequence[GuardEntry] = (),
     seed: int | None = None,
     execution: Execution = Execution(),  # noqa: B008  (frozen)
     **settings: Any,
@@ -106,7 +107,7 @@ def select(
     ``data`` is a pool or anything that ``read`` takes: a file, a data frame, a Dataset, dictionaries. ``by``
     is a selector, or the name of one or of a scorer (``"longest"``, ``"ifd"``, ``"./mine.py:Verbose"``), or a
     name with its settings (``{"kmeans": {"clusters": 100}}``). ``guards`` (each ``name``, ``name=value`` or
-    ``{name: settings}``) drop rows first. ``seed`` seeds every random choice of a method given by name.
+    ``{name: settings}``, or the name of one alone) drop rows first. ``seed`` seeds every random choice of a method given by name.
 
     ``settings`` are fields of ``SelectSettings``, such as ``measure``, ``part``, ``tokenizer``, ``prompts``
     (files for the guard ``decontaminate``) and ``score`` (how a scorer computes, as ``ScoreSettings`` or a
@@ -119,14 +120,29 @@ def select(
         ConfigError: a size larger than the number of rows, an unknown name or setting, or a column that
         cannot be ranked. PoolError: ``data`` cannot be read, or rows are requested and none can be read.
     """
-    given = {"size": size, "fraction": fraction, "guards": tuple(guards), **settings}
-    given["prompts"] = [str(prompt) for prompt in settings.get("prompts", ())]
+    named = (guards,) if isinstance(guards, str) else tuple(guards)
+    given = {"size": size, "fraction": fraction, "guards": named, **settings}
+    given["prompts"] = _files(settings.get("prompts", ()))
+    if isinstance(by, type):
+        raise ConfigError(f"by: {by.__name__} is a class. Give an object, {by.__name__}(...), or a name.")
     if isinstance(by, Selector):
         plan = _plan_by(read(data), by, settings_of(SelectSettings, given, ""), seed)
     else:
         given |= {"by": by} if seed is None else {"by": by, "seed": seed}
         plan = plan_selection(read(data), settings_of(SelectSettings, given, ""))
     return select_by(plan, execution=execution)
+
+
+def _files(prompts: Any) -> list[str]:
+    """The files of evaluation prompts, of which one may be given alone."""
+    files = [prompts] if isinstance(prompts, str | os.PathLike) else list(prompts)
+    for file in files:
+        if not isinstance(file, str | os.PathLike):
+            raise ConfigError(
+                f"prompts: a list of files is needed, and this holds an object of type {type(file).__name__}. "
+                "Write the prompts to a file first, one JSON object with a field 'prompt' in each line."
+            )
+    return [os.fspath(file) for file in files]
 
 
 def _plan_by(pool: Pool, selector: Selector, settings: SelectSettings, seed: int | None) -> SelectionPlan:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from handpicked.config import ScoreSettings
 from handpicked.records import Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.pool_scorer import PoolScorer
 from handpicked.selection.kept_scores import Content, check_enough, rows_to_score
 from handpicked.selection.methods import scorers_for
@@ -14,8 +15,8 @@ from handpicked.selection.scoring import check_names
 
 def score_estimates(
     pool: Pool, names: Sequence[str], settings: ScoreSettings, tokenizer: str | None = None
-) -> dict[str, str]:
-    """For each scorer what it will take, in a sentence. Reads the pool; loads no model, sends nothing, writes
+) -> dict[str, Forecast]:
+    """For each scorer what it will take. Reads the pool; loads no model, sends nothing, writes
     nothing.
 
     Raises:
@@ -25,7 +26,8 @@ def score_estimates(
     check_names(names)
     scorers = scorers_for(names, settings, tokenizer)
     by_models = [one for one in scorers if isinstance(one, PoolScorer)]
-    takes = dict.fromkeys(names, f"{pool.rows:,} rows, by their text alone: seconds to minutes, no cost")
+    by_text = Forecast(f"{pool.rows:,} rows, by their text alone: seconds to minutes, no cost")
+    takes = dict.fromkeys(names, by_text)
     if by_models:
         chosen = rows_to_score(pool, settings, tokenizer, Content.of(pool))
         check_enough([one.name for one in by_models], settings, chosen, 0)

@@ -1,4 +1,4 @@
-"""Where and how the work of a selection is done."""
+"""Where and how work is done."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Execution:
-    """Where a selection or scores are computed, and how progress is reported. It does not change the result."""
+    """Where scores, a selection or an experiment are computed, and how progress is reported. It does not change
+    the result.
+    """
 
     workers: Workers = THIS_MACHINE
     """All devices of this machine, some of them, or a Ray cluster."""

@@ -109,7 +109,7 @@ def modeled(
     (``~/.cache/handpicked``). It gets a line on what it will take before the work begins, and says who works.
     ``size`` or ``fraction`` is what is to be selected by them; a prefilter by tokens counts with
     ``tokenizer``; ``content`` is that of the pool where it is known. Where the scorer lost rows (``LOST``),
-    these are scored once more, and the scores stay as they are if that fails.
+    these are scored again, and the scores stay as they are if that fails.
 
     Raises:
         ConfigError: fewer rows to score than are to be selected;
@@ -191,7 +191,7 @@ def _modeled(
 
     def make(work: Path, lost: int) -> Mapping[str, Any]:
         if not lost:
-            stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows)}")
+            stores.say(f"{scorer.name}: {scorer.estimate(pool, chosen.rows).sentence}")
         if scorer.forget_earlier(work):
             stores.say(
                 f"{scorer.name}: the unfinished work of an earlier version of handpicked "

@@ -42,15 +42,10 @@ def measure(name: str, tokenizer: str | None = None) -> Scorer:
 
 def text_scorer(name: str, tokenizer: str | None = None) -> Scorer | None:
     """The text scorer of that name, or ``None``: then it is a scorer by a model, or a column of the pool."""
-    found = scorer_class(name)
+    found = SCORERS.get(name)
     if found is None or not issubclass(found, Scorer):
         return None
     return make(found, name, _counted(found, tokenizer))
-
-
-def scorer_class(name: str) -> type[AnyScorer] | None:
-    """The class of the scorer of that name, or ``None``: then it is a column of the pool."""
-    return SCORERS.get(name)
 
 
 def _counted(scorer: type[AnyScorer], tokenizer: str | None) -> dict[str, str]:
@@ -111,7 +106,7 @@ def refuse_unused(by_text: Sequence[str], by_models: Sequence[str], settings: Sc
 def _not_taken(key: str, names: Sequence[str], every: Collection[str]) -> str:
     known = sorted({*EVERY_SCORER_TAKES, *every})
     quoted = " and ".join(f"'{name}'" for name in names)
-    return f"score.{key}: {quoted} has no such setting, only {', '.join(known)}.{did_you_mean(key, known)}"
+    return f"score.{key}: {quoted} has no such setting.{did_you_mean(key, known)}"
 
 
 def scorer_of_column(column: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The templates of the pages that stand beside a subset and beside scores."""
+"""The templates of the pages written with a subset and with scores."""
 
 from __future__ import annotations
 

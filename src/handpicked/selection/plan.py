@@ -84,7 +84,7 @@ class SelectionPlan:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read beside
+        """Hashes of the tokenizer that was named, by which lengths are counted, of what guards read besides
         the pool, and of the user's files of methods.
         """
         counting = [whole(one) for one in self.texts]
@@ -124,7 +124,7 @@ class SelectionPlan:
         return size
 
     def passed(self) -> int | None:
-        """How many rows the guards let through; None without guards. Reads the pool, and asks no model."""
+        """How many rows the guards let through; None without guards. Reads the pool and runs no model."""
         if not self.guards:
             return None
         scorers = {scorer.name: scorer for guard in self.guards for scorer in guard.scorers}

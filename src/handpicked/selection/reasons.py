@@ -48,12 +48,12 @@ class Reasons:
         self._first.setdefault(kind, one)
 
     def listed(self) -> list[tuple[Rejected, int]]:
-        """The first row of each reason and how many rows have it, commonest first."""
+        """The first row of each reason and how many rows have it, most common first."""
         return [(self._first[kind], rows) for kind, rows in self._counts.most_common()]
 
     def dropped(self) -> tuple[Dropped, ...]:
-        """The reasons, each with its first row, and their counts, commonest first."""
-        return tuple(Dropped(_where(first), rows) for first, rows in self.listed())
+        """The reasons, each with its first row, and their counts, most common first."""
+        return tuple(Dropped(_where(first, rows), rows) for first, rows in self.listed())
 
 
 def reasons_of(rejected: Iterable[Rejected]) -> Reasons:
@@ -64,12 +64,13 @@ def reasons_of(rejected: Iterable[Rejected]) -> Reasons:
     return found
 
 
-def _where(one: Rejected) -> str:
-    return f"{one.reason} ({Path(one.file).name}, {one.place})"
+def _where(one: Rejected, rows: int) -> str:
+    """The reason of ``rows`` rows with the place of the first, ``one``."""
+    return f"{one.reason} ({'such as ' if rows > 1 else ''}{Path(one.file).name}, {one.place})"
 
 
 def rejection_lines(found: Sequence[Dropped]) -> Iterator[str]:
-    """The commonest reasons of rejection, for a terminal."""
+    """The most common reasons of rejection, for a terminal."""
     for part in found[:SHOWN]:
         yield f"  {part.rows:>11,}  rejected: {part.reason}"
     if len(found) > SHOWN:
@@ -94,7 +95,7 @@ def unread_lines(found: Sequence[Unread], rows: int, format: str = "original") -
 def none_readable(why: Reasons, done: str = "selected") -> PoolError:
     """What to raise where no row of a pool can be read; ``done`` is what was to be done with them."""
     described = "; ".join(
-        f"{rows:,} rows: {_where(first)}{_shown(first.excerpt)}" for first, rows in why.listed()[:SHOWN]
+        f"{rows:,} rows: {_where(first, rows)}{_shown(first.excerpt)}" for first, rows in why.listed()[:SHOWN]
     )
     return PoolError(
         f"none of the {why.rows:,} rows of the pool can be read, so nothing is {done}. {described}"

@@ -74,7 +74,7 @@ class RejectedRows(Sequence[Rejected]):
         return f"<{len(self):,} rejected rows>"
 
     def copy_to(self, folder: Path) -> None:
-        """Write ``rejected.jsonl`` into ``folder``, unless it lies there already."""
+        """Write ``rejected.jsonl`` into ``folder``, unless it is there already."""
         if self.file != folder / NAME:
             shutil.copyfile(self.file, folder / NAME)
 

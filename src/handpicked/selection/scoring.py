@@ -72,7 +72,7 @@ class Scored:
 
     @cached_property
     def rejected(self) -> RejectedRows:
-        """The rows that could not be read, in pool order: a sequence whose lines lie in a file. Raises
+        """The rows that could not be read, in pool order: a sequence whose lines are in a file. Raises
         PoolError where the pool changed since it was scored.
         """
         return RejectedRows.found(self.pool, self.scored.rows, self.scored.file.with_name(REJECTED))

@@ -15,7 +15,7 @@ from handpicked.statistics.histogram import EDGES
 MOST = 1_000_000
 """Values of a column that are looked at; of a larger pool every second, third or n-th row."""
 BINS = 40
-"""Bins of equal width between the 1st and the 99th percentile; the outer ones hold what lies beyond."""
+"""Bins of equal width between the 1st and the 99th percentile; the outer ones hold the rest."""
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 
 

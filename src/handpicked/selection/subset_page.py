@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one filter would drop of the kept rows: how many, by which rule, and the commonest it found."""
+    """What one filter would drop of the kept rows: how many, by which rule, and the most common findings."""
 
     filter: str
     rows: int
@@ -181,7 +181,7 @@ def _sampled(selection: Selection, at_hand: Pool, places: Sequence[int]) -> tupl
 
 
 def _at_places(pool: Pool) -> Iterator[int]:
-    """Characters of responses at places that lie evenly over the pool."""
+    """Characters of responses at places spread evenly over the pool."""
     step = max(1, len(pool.shards) // PLACES)
     for shard in pool.shards[::step][:PLACES]:
         for batch in islice(shard.read(["response"]), 1):

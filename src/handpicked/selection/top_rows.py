@@ -18,7 +18,7 @@ MOST = 1 << 30
 """Bytes put aside beyond which no more are: the subset is then read from the pool."""
 SPARE = 4
 """One in so many of the rows that are wanted may be known beyond them before those that can
-no longer win are let go.
+no longer win are dropped.
 """
 
 

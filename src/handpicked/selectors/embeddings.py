@@ -149,7 +149,7 @@ class Candidates:
         return 4 * len(self) * self.embeddings.dimensions
 
     def afford(self, selector: Selector, size: int) -> float:
-        """The bytes beside what the selector needs at the least that it may take.
+        """The bytes besides what the selector needs at the least that it may take.
 
         Raises:
             ConfigError: it needs more than it may take. Nothing has been read by then.
@@ -220,7 +220,7 @@ def _read(scores: Scores, columns: Sequence[str]) -> list[np.ndarray]:
 
 
 def afford(selector: Selector, rows: int, dimensions: int, size: int, memory: int | None) -> float:
-    """What ``memory`` (bytes; None: half of what this machine has) leaves beside the least that the selector
+    """What ``memory`` (bytes; None: half of what this machine has) leaves besides the least that the selector
     needs for so many embeddings.
 
     Raises:

@@ -17,7 +17,6 @@ class Full(Selector):
     name: ClassVar[str] = "full"
     about: ClassVar[str] = "every readable row"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()
 
     @property

@@ -79,7 +79,7 @@ def _better(
 
 
 def neighbours_need(rows: int, dimensions: int, count: int) -> float:
-    """Bytes that finding ``count`` neighbours and turning the graph round take at the least, beside the index
+    """Bytes that finding ``count`` neighbours and turning the graph round take at least, besides the index
     (a block of rows at a time).
     """
     count, vector = min(count, rows), 4 * dimensions

@@ -41,7 +41,6 @@ class Random(Selector):
     name: ClassVar[str] = "random"
     about: ClassVar[str] = "a seeded random subset, independent of the order of the pool"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray:

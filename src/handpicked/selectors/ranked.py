@@ -47,7 +47,6 @@ class Longest(Selector):
     about: ClassVar[str] = "the rows with the longest responses"
     source: ClassVar[str] = "Shen 2024, arXiv 2402.06094"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,7 +73,6 @@ class Shortest(Selector):
     name: ClassVar[str] = "shortest"
     about: ClassVar[str] = "the rows with the shortest responses"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -105,7 +103,6 @@ class Top(Selector):
     name: ClassVar[str] = "top"
     about: ClassVar[str] = "the rows with the highest value of a column (field)"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -149,7 +146,6 @@ class Bottom(Selector):
     name: ClassVar[str] = "bottom"
     about: ClassVar[str] = "the rows with the lowest value of a column (field)"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

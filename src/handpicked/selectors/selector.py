@@ -127,7 +127,7 @@ class Selector(Method, ABC):
 
     def needs_of(self, rows: int, dimensions: int, size: int) -> Needs:
         """What it needs at the least to choose ``size`` of ``rows`` by embeddings of ``dimensions`` numbers,
-        beside the program and a row's number, id, place and value. More makes it faster and changes no choice.
+        besides the program and a row's number, id, place and value. More makes it faster and changes nothing.
         """
         del rows, dimensions, size
         return Needs(0)

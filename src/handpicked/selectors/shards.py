@@ -59,7 +59,7 @@ class ShardChoices:
     shard, in the order taken.
 
     ``places`` is the file (.npy) of all rows' places in the embeddings, shard after shard, and ``bounds`` is
-    where each begins and the last ends. ``room`` are the bytes that a worker may take beside the least.
+    where each begins and the last ends. ``room`` are the bytes that a worker may take besides the least.
     """
 
     embeddings: Embeddings

@@ -33,7 +33,6 @@ class Steady(Selector):
     cost: ClassVar[Cost] = "model forward"
     needs: ClassVar[str] = "lm; demo for the bundled model"
     version: ClassVar[int] = 1  # raise it when other rows are chosen
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     def select(self, scores: Scores, size: int) -> np.ndarray:
         batches = list(scores.batches(self.columns))

@@ -114,13 +114,19 @@ def id_numbers(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return pairs[:, 0], pairs[:, 1]
 
 
+NO_VALUE = ("", "nan", "none", "null", "n/a", "na")
+"""Texts that say that there is no number, in small letters."""
+
+
 def numbers(values: pa.Array, column: str) -> np.ndarray:
-    """The values of a column as float64, NaN where there is none.
+    """The values of a column as float64, NaN where there is none; texts that are numbers count as such.
 
     Raises:
         ConfigError: the column does not hold numbers.
     """
     kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.array([_number(text, column) for text in values.to_pylist()], np.float64)
     if not (
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
@@ -130,3 +136,15 @@ def numbers(values: pa.Array, column: str) -> np.ndarray:
         raise ConfigError(f"field: the column {column!r} holds {kind}, no numbers; it cannot be ranked.")
     found: np.ndarray = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return found
+
+
+def _number(text: str | None, column: str) -> float:
+    if text is None or text.strip().lower() in NO_VALUE:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(
+            f"field: the column {column!r} holds text, no numbers (such as {text[:40]!r}); it cannot be ranked. "
+            "Choose rows that have one with --where, or another column."
+        ) from None

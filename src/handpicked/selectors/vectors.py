@@ -53,8 +53,8 @@ class Runs:
         return self._end - self._begin == len(self)
 
     def reordered(self, order: np.ndarray, room: float) -> Runs:
-        """The vectors at ``order`` of these, ``room`` bytes of them held. Those held here are let go, unless
-        they are all.
+        """The vectors at ``order`` of these, ``room`` bytes of them held. Those held here are freed, unless all
+        are held.
         """
         if self.whole:
             return Runs(self._buffer.__getitem__, order, self.shape[1], room)
@@ -80,7 +80,7 @@ class Runs:
         end = min(end, len(self))
         self._begin = self._end = 0
         if len(self._buffer) < end - begin:
-            self._buffer = np.empty((0, self.shape[1]), np.float32)  # freed before it is made anew
+            self._buffer = np.empty((0, self.shape[1]), np.float32)  # freed before it is made again
             self._buffer = np.empty((end - begin, self.shape[1]), np.float32)
         self._gathered(self._places[begin:end], self._buffer)
         self._begin, self._end = begin, end

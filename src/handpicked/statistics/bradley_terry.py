@@ -12,7 +12,7 @@ from handpicked.records import Estimate, Verdict
 from handpicked.statistics.crossed import crossed
 from handpicked.statistics.estimates import over
 from handpicked.statistics.seeds import numbered
-from handpicked.statistics.win_rate import Rule, worth
+from handpicked.statistics.win_rate import worth
 
 PRIOR = 0.5
 STEPS = 10_000
@@ -20,13 +20,13 @@ CLOSE = 1e-9
 
 
 def bradley_terry(
-    verdicts: Sequence[Verdict], rule: Rule = "strict", arm_of: Mapping[str, str] | None = None
+    verdicts: Sequence[Verdict], arm_of: Mapping[str, str] | None = None
 ) -> dict[str, Estimate]:
     """Strength of each arm in natural-log units, mean 0, strongest first, with
     intervals over prompts and seeds.
 
     Bradley and Terry (1952): arm i beats arm j with probability 1 / (1 + exp(s_j - s_i)). Fitted by Hunter's
-    (2004) minorisation-maximisation. A tie is half a win for each. Every two arms that met get one virtual
+    (2004) minorisation-maximisation. A tie is half a win for each. Every pair of arms get one virtual
     tie, so that an unbeaten arm keeps a finite strength. With no verdicts between two groups of arms their
     strengths cannot be compared: then every estimate has no value. ``arm_of`` says of which arm each model is
     a seed (``None``: models are arms). The variance is a sandwich, as the model is a logistic regression
@@ -34,7 +34,7 @@ def bradley_terry(
     """
     name_of = {model: model for v in verdicts for model in (v.a, v.b)} if arm_of is None else arm_of
     arms = list(dict.fromkeys(name_of[model] for v in verdicts for model in (v.a, v.b)))
-    known = [(v, value) for v in verdicts if (value := worth(v, rule)) is not None]
+    known = [(v, value) for v in verdicts if (value := worth(v, "strict")) is not None]
     missing = len(verdicts) - len(known)
     if not known:
         return {arm: Estimate(None, None, None, 0, missing, "no verdicts") for arm in arms}
@@ -46,7 +46,7 @@ def bradley_terry(
     np.add.at(wins, (b, a), 1 - worths)
     met = (wins + wins.T) > 0
     if not _connected(met):
-        why = "arms that never met, even through others"
+        why = "arms that were never compared, even through others"
         return {arm: Estimate(None, None, None, len(known), missing, why) for arm in arms}
     strength = _fit(wins + PRIOR * met)
     parts = _influences(strength, a, b, worths, wins + wins.T + 2 * PRIOR * met)

@@ -6,20 +6,16 @@ from collections.abc import Sequence
 
 from handpicked.records import Outcome, Verdict
 from handpicked.statistics.agreement import Agreement, agree
-from handpicked.statistics.win_rate import Rule, outcome
 
 
-def calibration(
-    verdicts: Sequence[Verdict], labels: Sequence[Outcome], rule: Rule = "strict"
-) -> dict[str, Agreement]:
+def calibration(verdicts: Sequence[Verdict], labels: Sequence[Outcome]) -> dict[str, Agreement]:
     """Agreement and kappa with people's labels (one a verdict, in their order): over
     all, then for each test set.
 
     ``decided`` leaves out pairs that either side calls a tie: how often the judge picks the winner that
     people picked. Raises ValueError when there are not as many labels as verdicts.
     """
-    said = [outcome(v, rule) for v in verdicts]
-    rows = list(zip(verdicts, said, labels, strict=True))
+    rows = [(v, v.strict, label) for v, label in zip(verdicts, labels, strict=True)]
     groups: dict[str, list[tuple[Outcome, Outcome]]] = {"all": [], "decided": []}
     for verdict, judged, label in rows:
         groups["all"].append((judged, label))

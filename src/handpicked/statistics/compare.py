@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from handpicked.records import Verdict
 from handpicked.statistics.crossed import of_mean
 from handpicked.statistics.estimates import share_p_value
-from handpicked.statistics.win_rate import Rule, parsed
+from handpicked.statistics.win_rate import parsed
 
 EXACT_UP_TO = 5_000
 
 MIN_PAIRS = 20
 """Judged pairs below which no winner is named: with fewer prompts a test over them proves little."""
 LEVEL = 0.05
-"""Corrected p-value below which a decision stands."""
+"""Corrected p-value below which a comparison is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +35,14 @@ class Comparison:
     p_value: float | None
     adjusted: float | None
 
-    def decided(self, level: float = 0.05) -> Literal["a", "b", "undecided"]:
-        """Which arm is better at this level after correction."""
-        if self.adjusted is None or self.adjusted >= level:
-            return "undecided"
-        return "a" if self.wins > self.losses else "b"
 
-
-def compare(
-    verdicts: Sequence[Verdict], rule: Rule = "strict", arm_of: Mapping[str, str] | None = None
-) -> list[Comparison]:
-    """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every two arms that met,
+def compare(verdicts: Sequence[Verdict], arm_of: Mapping[str, str] | None = None) -> list[Comparison]:
+    """The exact sign test (Conover, 1999, section 3.4; McNemar's) for every pair of arms,
     Holm-corrected.
 
     A prompt counts once, for the side that its verdicts favour on balance, so that several judgements on one
     prompt do not pose as several prompts. ``arm_of`` says of which arm each model is a seed (``None``: models
-    are arms). Where several seeds met, the luck of a training favours one side on all prompts at once, which
+    are arms). Where arms have several seeds, the luck of training favours a side on all prompts at once, which
     no test over prompts can see; then the p-value is that of the win rate over prompts and seeds
     (``estimates.share_p_value``).
     """
@@ -59,14 +50,14 @@ def compare(
     for v in verdicts:
         a, b = (v.a, v.b) if arm_of is None else (arm_of[v.a], arm_of[v.b])
         met.setdefault((a, b), []).append(v)
-    tests = [(pair, *_test(listed, rule)) for pair, listed in met.items()]
+    tests = [(pair, *_test(listed)) for pair, listed in met.items()]
     adjusted = holm({pair: p for pair, _, _, p in tests if p is not None})
     return [Comparison(*pair, wins, losses, p, adjusted.get(pair)) for pair, wins, losses, p in tests]
 
 
-def _test(verdicts: Sequence[Verdict], rule: Rule) -> tuple[int, int, float | None]:
+def _test(verdicts: Sequence[Verdict]) -> tuple[int, int, float | None]:
     """Prompts won and lost on balance, and the p-value."""
-    prompts, values, seeds = parsed(verdicts, rule)
+    prompts, values, seeds = parsed(verdicts, "strict")
     balance = balances(prompts, values).values()
     wins, losses = sum(value > 0 for value in balance), sum(value < 0 for value in balance)
     if len(set(seeds)) < 2 or len(set(values)) == 1:  # where all are alike no variance is seen

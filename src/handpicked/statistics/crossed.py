@@ -56,7 +56,7 @@ class Crossed:
         """Half the width of the interval that leaves out ``level``; infinite for one prompt."""
         return self._halves(np.ones(1), level)[0]
 
-    def sides(self, level: float = LEVEL) -> tuple[float, float]:
+    def sides(self) -> tuple[float, float]:
         """How far the interval reaches below and above the estimate: farther on the side
         where values have a long tail.
 
@@ -66,9 +66,9 @@ class Crossed:
         """
         if self.prompts < 2:
             return math.inf, math.inf
-        t = two_sided(level, self.prompts - 1)
+        t = two_sided(LEVEL, self.prompts - 1)
         below, above = max(t, _untwisted(t, self.skewness)), max(t, -_untwisted(-t, self.skewness))
-        halves = self._halves(np.array([below, above]) / t, level)
+        halves = self._halves(np.array([below, above]) / t, LEVEL)
         return halves[0], halves[1]
 
     def p_value(self, distance: float) -> float:

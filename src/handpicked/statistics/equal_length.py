@@ -35,7 +35,7 @@ class Rows:
     ``terms`` [n, k], called ``names``, are 0 where both answers are alike and have a root mean square of 1; a
     term that never differs is left out. ``lengths`` [n, 2] are those of ``a`` and ``b`` in characters,
     ``styles`` [n, 4 or 0] the differences in style; ``outcomes`` [n] what a verdict is worth to ``a``, 0 to
-    1. ``models`` are the two that met, which distinguishes the seeds of an arm. ``missing`` counts the verdicts
+    1. ``models`` are the two, which distinguishes the seeds of an arm. ``missing`` counts the verdicts
     left out."""
 
     prompts: tuple[str, ...]
@@ -71,12 +71,12 @@ def length_rows(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Rows:
     return _rows(kept, [()] * len(kept), (), len(verdicts))
 
 
-def style_rows(verdicts: Sequence[Verdict], pairs: Sequence[Pair], rule: Rule = "strict") -> Rows:
+def style_rows(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Rows:
     """The length, then every style. Verdicts that none of ``pairs`` belongs to are missing."""
     answers = {(p.prompt_id, p.a, p.b): (p.answer_a, p.answer_b) for p in pairs}
     kept, styles = [], []
     for v in verdicts:
-        value, texts = worth(v, rule), answers.get((v.prompt_id, v.a, v.b))
+        value, texts = worth(v, "strict"), answers.get((v.prompt_id, v.a, v.b))
         if value is not None and texts is not None and has_lengths(v):
             kept.append((v, value))
             styles.append(style_differences(*texts))

@@ -8,7 +8,7 @@ length-controlled win rate (Dubois et al., 2024, arXiv 2404.04475), whose model 
 
 and differs in two ways. It lacks the third term: the difficulty of each instruction is fitted there over
 dozens of leaderboard models, which a comparison of two arms does not have. And the lengths enter in a form
-that a few answers that repeat themselves cannot rule (``length_forms``). Style terms beside the length follow
+that a few answers that repeat themselves cannot rule (``length_forms``). Style terms besides length follow
 LMArena's style control (Li, Angelopoulos and Chiang, blog post of August 2024).
 
 Which form is right cannot be seen from the verdicts: several fit nearly as well and differ at equal length,
@@ -82,13 +82,13 @@ def length_controlled(verdicts: Sequence[Verdict], rule: Rule = "strict") -> Con
     return controlled(length_rows(verdicts, rule))
 
 
-def style_controlled(verdicts: Sequence[Verdict], pairs: Sequence[Pair], rule: Rule = "strict") -> Controlled:
+def style_controlled(verdicts: Sequence[Verdict], pairs: Sequence[Pair]) -> Controlled:
     """The win rate at equal length and equal use of headings, lists, bold and code blocks.
 
     Counts enter as (a - b) / (a + b), 0 where neither has any. ``pairs`` are what was judged; verdicts that
     none of them belongs to are missing.
     """
-    return controlled(style_rows(verdicts, pairs, rule))
+    return controlled(style_rows(verdicts, pairs))
 
 
 def controlled(rows: Rows) -> Controlled:
@@ -120,7 +120,7 @@ def _as_rate(log_odds: Estimate) -> Estimate:
     return replace(log_odds, value=value, low=low, high=high)
 
 
-def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, Estimate]:
+def by_length(verdicts: Sequence[Verdict]) -> dict[str, Estimate]:
     """The adjusted win rate of ``a`` where its answer is ``longer``, ``shorter`` and ``equal``ly long."""
     groups: dict[str, list[Verdict]] = {"longer": [], "shorter": [], "equal": []}
     for v in verdicts:
@@ -128,4 +128,4 @@ def by_length(verdicts: Sequence[Verdict], rule: Rule = "strict") -> dict[str, E
             groups[
                 "longer" if v.length_a > v.length_b else "shorter" if v.length_a < v.length_b else "equal"
             ].append(v)
-    return {name: adjusted_win_rate(group, rule) for name, group in groups.items()}
+    return {name: adjusted_win_rate(group) for name, group in groups.items()}

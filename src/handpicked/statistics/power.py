@@ -22,7 +22,7 @@ import numpy.typing as npt
 from handpicked.records import Verdict
 from handpicked.statistics.compare import LEVEL, MIN_PAIRS, balances
 from handpicked.statistics.crossed import Crossed, half_width, of_mean
-from handpicked.statistics.win_rate import Rule, parsed
+from handpicked.statistics.win_rate import parsed
 
 WANTED = 0.8
 MOST = 10_000_000
@@ -53,19 +53,13 @@ class Power:
     reason: str | None = None
 
 
-def power(
-    verdicts: Sequence[Verdict],
-    rule: Rule = "strict",
-    *,
-    comparisons: int = 1,
-    corrected: float | None = None,
-) -> Power:
+def power(verdicts: Sequence[Verdict], *, comparisons: int = 1, corrected: float | None = None) -> Power:
     """Power of the decision between two arms; several models on a side are seeds of one arm.
 
     ``comparisons`` are those made at once. ``corrected`` is the corrected p-value of this one, where it is
     known: if it decides, ``more`` is 0.
     """
-    prompts, values, seeds = parsed(verdicts, rule)
+    prompts, values, seeds = parsed(verdicts, "strict")
     n = len(set(prompts))
     if n < 2:
         return Power(n, None, None, None, comparisons, "fewer than two prompts have a verdict")

@@ -1,7 +1,7 @@
 """Which linguistic features go with being preferred at equal length: an association, not a cause.
 
 For each feature a logistic regression of the verdict on the difference in that feature between the two
-answers, with the difference in length beside it and an intercept for every two arms that met:
+answers, with the difference in length beside it and an intercept for every pair of arms:
 
     logit P(a wins) = pair + slope * length + effect * feature
 
@@ -30,7 +30,7 @@ from handpicked.statistics.estimates import over
 from handpicked.statistics.length_forms import CHOSEN, FORMS, robust_scale
 from handpicked.statistics.logistic import fit
 from handpicked.statistics.seeds import numbered
-from handpicked.statistics.win_rate import Rule, worth
+from handpicked.statistics.win_rate import worth
 
 LENGTH = "length"
 ENOUGH = 10
@@ -75,7 +75,6 @@ def preference(
     verdicts: Sequence[Verdict],
     answers: Answers,
     features: Sequence[str],
-    rule: Rule = "strict",
     *,
     fixed: Container[str] | None = None,
 ) -> StylePreference:
@@ -88,7 +87,7 @@ def preference(
     kept = [
         (v, value)
         for v in verdicts
-        if (value := worth(v, rule)) is not None
+        if (value := worth(v, "strict")) is not None
         and v.length_a + v.length_b > 0
         and (v.a, v.prompt_id) in answers
         and (v.b, v.prompt_id) in answers

@@ -17,7 +17,7 @@ def mean(seeds: Sequence[Values], *, share: bool = False, groups: Sequence[int] 
 
     ``seeds`` has one mapping a seed. ``share`` says that values lie from 0 to 1. ``groups`` has a number for
     each mapping, where some of them depend on each other (see ``groups``). ``n`` counts values, ``missing``
-    the ``None`` among them; a seed without any value is said in ``method``.
+    the ``None`` among them; a seed without any value is named in ``method``.
     """
     numbers = groups if groups is not None else range(len(seeds))
     known = [
@@ -66,12 +66,13 @@ def differences(a: Sequence[Values], b: Sequence[Values]) -> list[dict[str, floa
 
 
 def groups(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[int]:
-    """The number of the seed that each meeting of two models counts as: those that
+    """The number of the seed that each comparison of two models counts as: those that
     share a model count as one.
 
-    So three seeds that meet two, of which one meets two of them, are two. A model that is ``fixed``, the one
-    training of its arm, is shared without that, and so is one that is a whole side. Meetings of fixed models
-    alone count as one. Where everything is shared, the meetings count by the side of fewer models.
+    So three seeds compared with two, of which one is compared with two of them, are two. A model that is
+    ``fixed``, the one training of its arm, is shared without that, and so is one that is a whole side.
+    Comparisons of fixed models alone count as one. Where everything is shared, the comparisons count by the
+    side of fewer models.
     """
     sides = [column for column in zip(*met, strict=True) if len(set(column)) > 1]
     varied = [[None if model in fixed else model for model in column] for column in sides]
@@ -97,7 +98,7 @@ def groups(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[i
 
 
 def numbered(met: Sequence[tuple[str, str]], fixed: Container[str] = ()) -> list[int]:
-    """``groups`` for meetings that occur many times, as verdicts name them: all alike where they
+    """``groups`` for comparisons that occur many times, as verdicts name them: all alike where they
     are of the same two models.
     """
     kinds = list(dict.fromkeys(met))

@@ -11,7 +11,6 @@ of one order; averaging both takes a constant position bias out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,9 +18,8 @@ from typing import Literal
 import numpy as np
 
 from handpicked.records import Estimate, Outcome, Verdict
-from handpicked.statistics import crossed, estimates
+from handpicked.statistics import estimates
 from handpicked.statistics.seeds import numbered
-from handpicked.statistics.student import two_sided
 
 Rule = Literal["strict", "summed", "soft"]
 WORTH: dict[Outcome, float | None] = {"win": 1.0, "tie": 0.5, "lose": 0.0, "unparsed": None}
@@ -108,7 +106,7 @@ def winning_score(verdicts: Sequence[Verdict], rule: Rule = "summed") -> Estimat
     return Estimate(2 * half.value, 2 * half.low, 2 * half.high, half.n, half.missing, half.method)
 
 
-def standard_error(verdicts: Sequence[Verdict], rule: Rule = "strict") -> float | None:
+def standard_error(verdicts: Sequence[Verdict], rule: Rule) -> float | None:
     """Standard error of the adjusted win rate, 0 to 1: sample standard deviation over the root of N, as
     AlpacaEval's.
 
@@ -117,37 +115,6 @@ def standard_error(verdicts: Sequence[Verdict], rule: Rule = "strict") -> float 
     """
     _, worths, _ = parsed(verdicts, rule)
     return float(np.std(worths, ddof=1) / np.sqrt(len(worths))) if len(worths) > 1 else None
-
-
-def macro_average(parts: Sequence[Sequence[Verdict]], rule: Rule = "strict") -> Estimate:
-    """The unweighted mean of the groups' adjusted win rates, with Welch's (1947) t interval over
-    the prompts of each group.
-
-    Groups with nothing parsed are left out and their verdicts counted as missing. No interval
-    where a group has one prompt.
-    """
-    found = [(parsed(group, rule), len(group)) for group in parts]
-    n = sum(len(worths) for (_, worths, _), _ in found)
-    missing = sum(size for _, size in found) - n
-    known = [(prompts, worths) for (prompts, worths, _), _ in found if worths]
-    if not known:
-        return Estimate(None, None, None, 0, missing, "nothing to average")
-    means = [sum(worths) / len(worths) for _, worths in known]
-    value = sum(means) / len(means)
-    if any(len(set(prompts)) == 1 for prompts, _ in known):
-        return Estimate(value, None, None, n, missing, "a group with one prompt: no interval")
-    half = _welch([crossed.of_mean(prompts, worths) for prompts, worths in known])
-    method = f"mean of {len(means)} groups, Welch's t interval over the prompts within each"
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half), n, missing, method)
-
-
-def _welch(strata: Sequence[crossed.Crossed]) -> float:
-    """Half the width of the interval of the mean of independent means: 0 where none of them varies."""
-    variance = sum(one.over_prompts for one in strata)
-    if variance == 0:
-        return 0.0
-    df = variance**2 / sum(one.over_prompts**2 / (one.prompts - 1) for one in strata)
-    return two_sided(crossed.LEVEL, max(1, int(df))) * math.sqrt(variance) / len(strata)
 
 
 def by_group(verdicts: Sequence[Verdict], group: Literal["test_set", "category"]) -> dict[str, list[Verdict]]:

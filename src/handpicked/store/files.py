@@ -21,17 +21,20 @@ from handpicked.secrets import masked
 _DISK_REASONS = {
     errno.ENOSPC: "no space is left on the disk. Free some, then run the same command again: finished work is kept.",
     errno.EDQUOT: "your disk quota is used up. Free some, then run the same command again: finished work is kept.",
-    errno.EROFS: "it is on a read-only file system. Choose another folder with -o.",
-    errno.EACCES: "you may not write there. Choose another folder with -o, or change its permissions.",
-    errno.EPERM: "you may not write there. Choose another folder with -o, or change its permissions.",
-    errno.ENOTDIR: "part of that path is a file, not a folder. Choose another folder with -o.",
-    errno.EISDIR: "a folder of that name is in the way. Move it, or choose another folder with -o.",
-    errno.EEXIST: "a file of that name is in the way. Choose another folder with -o.",
-    errno.ENAMETOOLONG: "a name in that path is too long for this system. Choose another folder with -o.",
-    errno.ELOOP: "links in that path lead to themselves. Choose another folder with -o.",
-    errno.EIO: "the device has failed. Choose another folder with -o, and check the disk.",
+    errno.EROFS: "it is on a read-only file system. Choose another folder.",
+    errno.EACCES: "you may not write there. Choose another folder, or change its permissions.",
+    errno.EPERM: "you may not write there. Choose another folder, or change its permissions.",
+    errno.ENOTDIR: "part of that path is a file, not a folder. Choose another folder.",
+    errno.EISDIR: "a folder of that name is in the way. Move it, or choose another folder.",
+    errno.EEXIST: "a file of that name is in the way. Choose another folder.",
+    errno.ENAMETOOLONG: "a name in that path is too long for this system. Choose another folder.",
+    errno.ELOOP: "links in that path lead to themselves. Choose another folder.",
+    errno.EIO: "the device has failed. Choose another folder, and check the disk.",
     errno.EFBIG: "the file would exceed the size limit of this system or of this process.",
 }
+
+PART = ".part"
+"""How the name of a file ends that is written aside."""
 
 
 @contextmanager
@@ -43,7 +46,8 @@ def writing(path: Path) -> Iterator[None]:
         reason = _DISK_REASONS.get(error.errno or 0)
         if reason is None:
             raise
-        raise StoreError(f"Cannot write to {error.filename or path}: {reason}") from error
+        named = str(error.filename or path)
+        raise StoreError(f"Cannot write to {path if named.endswith(PART) else named}: {reason}") from error
 
 
 def private_folder(path: Path) -> None:
@@ -80,7 +84,7 @@ def write_text(path: Path, text: str, private: bool = False) -> None:
         if private:
             private_folder(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
         try:
             if private:
                 aside.unlink(missing_ok=True)
@@ -111,7 +115,7 @@ def write_json(path: Path, value: object, private: bool = False) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of ours. Raises StoreError when it is damaged."""
+    """A JSON file that handpicked wrote. Raises StoreError when it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

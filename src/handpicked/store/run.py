@@ -85,9 +85,9 @@ class Run:
         ``inputs`` are hashes of what it reads, ``settings`` the arguments that its result depends on,
         ``versions`` those of its methods and libraries. ``make`` may find files in its work folder: they are
         from an interrupted attempt with the same fingerprint. What it returns is kept in the manifest as
-        ``facts``. With ``again`` a stage that is there is made once more, from a copy of its files, unless
-        this run has made it already; it stays until the new one is complete. ``shown_as`` is its name in what
-        is said.
+        ``facts``. With ``again`` a stage that is there is made again, from a copy of its files, unless
+        this run has made it already; it stays until the new one is complete. ``shown_as`` is its name in
+        messages.
         """
         depends = Dependencies(inputs, settings, versions)
         final, work = self.folder / name, self.folder / ".work" / name
@@ -109,7 +109,7 @@ class Run:
         return self._make(name, shown_as or name, make, depends, final if again else None)
 
     def _stays(self, shown: str, manifest: Json, depends: Dependencies) -> Sequence[str] | None:
-        """None where the stage must be made anew, else the differences in versions that are kept."""
+        """None where the stage must be made again, else the differences in versions that are kept."""
         now = depends.recorded
         if manifest["fingerprint"] == depends.fingerprint:
             return ()
@@ -208,7 +208,7 @@ class Run:
         ``LOST``.
 
         Where a finished one lost some, it is made again once in a run, and ``make`` gets their number; it
-        stays as it is if the endpoint is still away. ``shown_as`` is its name in what is said.
+        stays as it is if the endpoint is still away. ``shown_as`` is its name in messages.
         """
         shown = shown_as or name
         once = self.stage(
@@ -260,7 +260,7 @@ class Run:
 
 
 def _of_today(before: Json, now: Json) -> Json:
-    """The settings of layout 1 without those that count no more."""
+    """The settings of layout 1 without those that no longer count."""
     return {
         key: _of_today(value, now[key]) if isinstance(value, dict) and isinstance(now[key], dict) else value
         for key, value in before.items()

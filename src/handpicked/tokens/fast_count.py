@@ -243,7 +243,7 @@ def _is_space(data: np.ndarray) -> np.ndarray:
 
 
 def _run_correction(run: bytes, reference: Counts) -> int:
-    """Tokens of a white-space run kept whole, less its tokens when its last character stands apart."""
+    """Tokens of a white-space run kept whole, less its tokens when its last character is separate."""
     whole, head, last = reference(
         pa.array([run.decode(), run[:-1].decode(), run[-1:].decode()], pa.large_string())
     )

@@ -1,4 +1,4 @@
-"""Estimates the memory and time of a training for the dry run, before any weight is loaded.
+"""Estimates the memory, steps and tokens of a training for the dry run, before any weight is loaded.
 
 Steps and tokens are those of ``plan`` for rows of a given mean length. Memory is, in bytes, with
 P weights, T trained ones:
@@ -62,9 +62,7 @@ class Work:
 
 @dataclass(frozen=True)
 class TrainEstimate:
-    """``tokens`` over all epochs; ``memory`` in bytes on each device; ``seconds`` is
-    ``None`` without a stated speed, which is that of all devices together.
-    """
+    """``tokens`` over all epochs; ``memory`` in bytes on each device."""
 
     rows: int
     places: int
@@ -72,14 +70,13 @@ class TrainEstimate:
     tokens: int
     trained_weights: int
     memory: int
-    seconds: float | None
 
 
 def model_size(model: ModelSettings) -> ModelSize:
     """The shape of a model, from its configuration alone: the model is built without memory for its weights.
 
     Raises ConfigError and MissingPart as ``resolve`` does; MissingPart too when a hub model's
-    configuration is not to be had.
+    configuration is not available.
     """
     place = resolve(model)
     import torch
@@ -110,15 +107,14 @@ def estimate(
     settings: TrainSettings,
     *,
     bytes_per_weight: float = 2,
-    tokens_per_second: float | None = None,
     ranks: int = 1,
     sharded: bool = False,
 ) -> TrainEstimate:
     """What the training will take.
 
     Memory is that of the heaviest batch: of the longest rows, or of packed ones. ``bytes_per_weight`` is 2
-    for bfloat16 and 4 for float32; the method overrides it where it fixes the type. ``tokens_per_second`` is
-    a measured speed of the machine that will train, on ``ranks`` devices; ``sharded``: by FSDP2.
+    for bfloat16 and 4 for float32; the method overrides it where it fixes the type. ``ranks`` devices train;
+    ``sharded``: by FSDP2.
     """
     size, length = work.size, min(work.tokens_per_row, settings.max_length)
     places = places_of(work.rows, length, settings)
@@ -140,15 +136,13 @@ def estimate(
     elif ranks > 1:
         state += 4 * trained
     memory = state + activations + 8 * batch * size.vocabulary
-    tokens = round(places * length)
     return TrainEstimate(
         rows=min(work.rows, places),
         places=places,
         steps=steps_of(places, settings),
-        tokens=tokens,
+        tokens=round(places * length),
         trained_weights=trained,
         memory=round(memory),
-        seconds=tokens / tokens_per_second if tokens_per_second else None,
     )
 
 

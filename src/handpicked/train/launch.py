@@ -22,7 +22,7 @@ from handpicked.train.words import WATCHED, clear_words, why_it_died
 from handpicked.workers.devices import VISIBLE, Device
 
 LAUNCHES = ("auto", "one", "ddp", "fsdp")
-"""What ``train.launch`` may be, beside the file of an Accelerate config."""
+"""What ``train.launch`` may be, besides the file of an Accelerate config."""
 FSDP2 = {
     "ACCELERATE_USE_FSDP": "true",
     "FSDP_VERSION": "2",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ACCURACY, LEARNED = "token_accuracy", "learned_tokens"
-"""What the log of a step has beside its loss: the share of its learned tokens that the model
+"""What the log of a step has besides its loss: the share of its learned tokens that the model
 ranked first, and their number.
 """
 

@@ -59,9 +59,10 @@ def plan(lengths: Sequence[int], settings: TrainSettings, seed: int) -> Training
             order.append(row)
             tokens += lengths[row]
         if not order:
+            first = lengths[next(_passes(len(lengths), seed))]
             raise TrainingError(
-                f"train.budget_tokens = {settings.budget_tokens} does not hold even one row (the first has "
-                f"{max(lengths)} tokens or less). Raise it, or lower train.max_length."
+                f"train.budget_tokens = {settings.budget_tokens:,} does not hold even one row: the first that is "
+                f"drawn has {first:,} tokens. Raise it, or lower train.max_length."
             )
     size = settings.batch_size
     steps = (

@@ -13,8 +13,8 @@ import numpy as np
 
 from handpicked.config import ModelSettings, TrainSettings
 from handpicked.errors import PoolError, TrainingError
-from handpicked.models.load import identity, load_tokenizer
-from handpicked.models.template import Encoded, load_template
+from handpicked.models.load import identity
+from handpicked.models.template import Encoded, model_template
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Example, Json
 from handpicked.store import read_json, write_json, writing
@@ -77,7 +77,7 @@ def prepare(
     not there, StoreError for a folder that cannot be written.
     """
     seed = settings.seed if seed is None else seed
-    template = load_template(settings.template, load_tokenizer(model))
+    template = model_template(settings.template, model)
     with writing(folder), progress(f"tokenise {arm}", total=total) as step:
         rows = encode(examples, template, settings.max_length, folder, step)
         planned = plan(rows.rows.lengths.tolist(), settings, seed)

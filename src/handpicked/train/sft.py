@@ -126,7 +126,7 @@ def train(
 
 
 def tidy(out: Path) -> None:
-    """Remove what a training in ``out`` that has come to its end needs no more: checkpoints, encoded rows."""
+    """Remove what a training in ``out`` that is finished no longer needs: checkpoints, encoded rows."""
     for name in (CHECKPOINTS, FOLDER):
         shutil.rmtree(out / name, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from handpicked.records import LINE
-from handpicked.results.schema import People
+from handpicked.results.sections.people import People
 from handpicked.votes.case import Case
 from handpicked.votes.votes import TAGS, Standing, Vote
 

@@ -11,7 +11,8 @@ from handpicked.errors import ConfigError, PoolError
 from handpicked.judges import read_verdicts
 from handpicked.pages.local_page import serve_in_browser, until_ctrl_c
 from handpicked.records import Completion, Json, Message, Pair, Prompt, Verdict
-from handpicked.results.schema import People, Results
+from handpicked.results.schema import Results
+from handpicked.results.sections.people import People
 from handpicked.store import read_json, write_text
 from handpicked.votes import Case, InspectServer, Session, VoteFile, sample
 from handpicked.votes.cases import Key, join, key
@@ -31,7 +32,7 @@ class Inspection:
         return self.session.summary(self.session.file.standing())
 
     def export(self, kind: str) -> str:
-        """Every vote that stands, as ``json`` or ``csv``."""
+        """Every vote that counts, as ``json`` or ``csv``."""
         standing = self.session.file.standing()
         if kind == "csv":
             return as_csv(standing, self.session.known)
@@ -69,7 +70,7 @@ def serve(inspection: Inspection, port: int, open_browser: bool, say: Callable[[
 
 
 def export_to(inspection: Inspection, file: Path) -> None:
-    """Write every vote that stands to a .json or .csv file."""
+    """Write every vote that counts to a .json or .csv file."""
     kind = file.suffix.lower().removeprefix(".")
     if kind not in ("json", "csv"):
         raise ConfigError(f"--export {file}: the name must end in .json or .csv.")
@@ -119,7 +120,7 @@ def _pairs_of_run(folder: Path) -> dict[Key, Pair]:
     answers = [
         Completion(**line) for file in sorted(folder.glob("answers/*/answers.jsonl")) for line in _lines(file)
     ]
-    texts = {(answer.arm, answer.prompt_id): answer.text for answer in answers}
+    texts = {(answer.arm, answer.prompt_id): answer.answer for answer in answers}
     arms = sorted({answer.arm for answer in answers})
     return {
         (p.prompt_id, a, b): Pair(

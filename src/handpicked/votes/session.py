@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from handpicked.errors import ConfigError, did_you_mean
 from handpicked.records import Json, Outcome
-from handpicked.results.schema import People
+from handpicked.results.sections.people import People
 from handpicked.votes.case import Case, Side, shown_first
 from handpicked.votes.votes import TAGS, Standing, Vote, VoteFile
 
@@ -63,7 +63,7 @@ class Session:
             return self._state(who, self.file.standing())
 
     def undo(self, body: Mapping[str, object]) -> Json:
-        """Take the annotator's latest vote back and show its pair again, with what was said of it."""
+        """Take the annotator's latest vote back and show its pair again, with the vote that it had."""
         who = annotator(body.get("annotator"))
         sampled = {case.id for case in self.cases}
         with self.lock:

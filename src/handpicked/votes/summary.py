@@ -9,7 +9,7 @@ from pathlib import Path
 from handpicked.pages.table import text
 from handpicked.records import Estimate, Outcome, Pair, Verdict
 from handpicked.report.tables import outcome_table, people_table
-from handpicked.results.schema import Annotator, People, PeopleComparison, RaterAgreement, VoteCounts
+from handpicked.results.sections.people import Annotator, People, PeopleComparison, RaterAgreement, VoteCounts
 from handpicked.statistics.agreement import Agreement, agree, among
 from handpicked.statistics.estimates import share
 from handpicked.votes import TAGS, Case, Standing, VoteFile

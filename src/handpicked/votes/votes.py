@@ -77,7 +77,7 @@ class VoteFile:
         self._append({"event": "unveil", "annotator": annotator, "cases": list(cases), "time": _now()})
 
     def standing(self) -> Standing:
-        """What the file says now. Raises PoolError naming a line that is not an event of ours."""
+        """What the file says now. Raises PoolError naming a line that is not an event of a vote."""
         found = Standing()
         for number, line in events(self.path):
             try:

@@ -3,7 +3,7 @@
 ``run_parts`` has a ``Task`` done where ``Workers`` says; what every part gave is in ``PartFiles``.
 """
 
-from handpicked.workers.crew import BrokenWorker
+from handpicked.workers.coordinator import BrokenWorker
 from handpicked.workers.parts import Part, PartFiles, Task, Work, facts_of, with_facts
 from handpicked.workers.run import THIS_MACHINE, THIS_PROCESS, Workers, run_parts
 

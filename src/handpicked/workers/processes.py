@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from handpicked.secrets import guard_process
-from handpicked.workers.crew import Bug, Finished, Ready, Report, Step, Trouble, bug, lead, reported
+from handpicked.workers.coordinator import (
+    Bug,
+    Finished,
+    Ready,
+    Report,
+    Step,
+    Trouble,
+    bug,
+    coordinate,
+    reported,
+)
 from handpicked.workers.devices import Device
 from handpicked.workers.parts import Part, PartFiles, Task
 from handpicked.workers.worker import Worker, releases
@@ -34,12 +44,12 @@ def run_processes(
     devices: Sequence[Device],
     step: Callable[[float], None],
 ) -> None:
-    """Have the missing parts done by one process a device. Raises as ``crew.lead`` does."""
-    crew = Processes(task, files, {device.name: device for device in devices})
+    """Have the missing parts done by one process a device. Raises as ``coordinator.coordinate`` does."""
+    executor = Processes(task, files, {device.name: device for device in devices})
     try:
-        lead(crew, task, missing, releases(task.libraries), step)
+        coordinate(executor, task, missing, releases(task.libraries), step)
     finally:
-        crew.stop()
+        executor.stop()
 
 
 @dataclass
@@ -54,11 +64,11 @@ class Processes:
 
     @property
     def names(self) -> Sequence[str]:
-        """See ``Crew``."""
+        """See ``Executor``."""
         return list(self.devices)
 
     def start(self, name: str) -> bool:
-        """See ``Crew``."""
+        """See ``Executor``."""
         paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         environment = {**os.environ, **self.devices[name].environment(), "PYTHONPATH": paths}
         with self._log(name).open("ab") as log:
@@ -75,11 +85,11 @@ class Processes:
         return True
 
     def give(self, name: str, part: Part, following: Part | None) -> None:
-        """See ``Crew``."""
+        """See ``Executor``."""
         _send(self._running[name].stdin, (part, following))
 
     def report(self) -> tuple[str, Report]:
-        """See ``Crew``."""
+        """See ``Executor``."""
         return self._reports.get()
 
     def stop(self) -> None:

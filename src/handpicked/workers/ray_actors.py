@@ -16,7 +16,7 @@ import pyarrow as pa
 from handpicked.data.cluster import connect
 from handpicked.errors import WorkerError
 from handpicked.secrets import guard_process, redacted
-from handpicked.workers.crew import Bug, Finished, Ready, Report, Trouble, lead, reported
+from handpicked.workers.coordinator import Bug, Finished, Ready, Report, Trouble, coordinate, reported
 from handpicked.workers.parts import Part, PartFiles, Task
 from handpicked.workers.worker import Worker, releases
 
@@ -28,19 +28,19 @@ def run_on_ray(
     address: str | None,
     step: Callable[[float], None],
 ) -> None:
-    """Have the missing parts done by actors of the cluster at ``address``. Raises as ``crew.lead`` and
+    """Have the missing parts done by actors of the cluster at ``address``. Raises as ``coordinator.coordinate`` and
     ``cluster.connect`` do, and WorkerError for a cluster without a free host.
     """
     connect(address)
-    crew = Actors(task, files, _seats())
-    if not crew.seats:
+    executor = Actors(task, files, _seats())
+    if not executor.seats:
         raise WorkerError(
             f"{task.name}: no host of the Ray cluster has a CPU for workers ('ray status' shows why)."
         )
     try:
-        lead(crew, task, missing, releases(task.libraries), step)
+        coordinate(executor, task, missing, releases(task.libraries), step)
     finally:
-        crew.stop()
+        executor.stop()
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Actors:
 
     @property
     def names(self) -> Sequence[str]:
-        """See ``Crew``."""
+        """See ``Executor``."""
         return list(self.seats)
 
     def start(self, name: str) -> bool:
-        """See ``Crew``: not on a host that is gone."""
+        """See ``Executor``: not on a host that is gone."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -104,11 +104,11 @@ class Actors:
         return True
 
     def give(self, name: str, part: Part, following: Part | None) -> None:
-        """See ``Crew``."""
+        """See ``Executor``."""
         self._waiting[self._actors[name].do.remote(part, following)] = name, part
 
     def report(self) -> tuple[str, Report]:
-        """See ``Crew``."""
+        """See ``Executor``."""
         import ray
 
         (done,), _ = ray.wait(list(self._waiting), num_returns=1)

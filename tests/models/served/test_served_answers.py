@@ -71,7 +71,7 @@ def test_greedy_answers_are_those_of_transformers(model, adapter, tmp_path):
     assert [body["model"] for body in vllm.asked] == [model.name] * len(PROMPTS) + ["arm"] * len(PROMPTS)
 
 
-def test_prompts_are_the_token_ids_of_training_and_every_setting_is_said(model, tmp_path):
+def test_prompts_are_the_token_ids_of_training_and_every_setting_is_reported(model, tmp_path):
     hot = HERE.model_copy(update={"temperature": 0.7, "top_p": 0.9, "seed": 3})
     with running(LocalVllm(model.name)) as vllm:
         first = ask(tmp_path / "a.jsonl", model, None, vllm.url + "/v1/", settings=hot)
@@ -137,19 +137,19 @@ def test_a_server_that_is_not_needed_is_not_asked(model, tmp_path):
     )
 
 
-def test_no_server_is_said(model, tmp_path):
+def test_no_server_is_reported(model, tmp_path):
     with pytest.raises(EndpointError, match=r"There is no vLLM at http://127.0.0.1:9: connection failed"):
         ask(tmp_path / "a.jsonl", model, None, "http://127.0.0.1:9/v1")
 
 
-def test_a_server_of_another_model_is_said(model, tmp_path):
+def test_a_server_of_another_model_is_reported(model, tmp_path):
     with running(LocalVllm("/models/other")) as vllm:
         with pytest.raises(EndpointError, match=r"serves '/models/other' .*, not .*tiny-model"):
             ask(tmp_path / "a.jsonl", model, None, vllm.url)
         assert not vllm.asked
 
 
-def test_a_model_that_is_gone_by_then_is_said(model, tmp_path):
+def test_a_model_that_is_gone_by_then_is_reported(model, tmp_path):
     with running(LocalVllm(model.name)) as vllm:
         served = reach(vllm.url, model)
         vllm.model = "/models/other"
@@ -157,7 +157,7 @@ def test_a_model_that_is_gone_by_then_is_said(model, tmp_path):
             generate(PROMPTS, ArmModel(model), HERE, tmp_path / "a.jsonl", name="arm", served=lambda: served)
 
 
-def test_an_adapter_that_a_server_lacks_is_loaded_or_the_way_is_said(model, adapter, tmp_path):
+def test_an_adapter_that_a_server_lacks_is_loaded_or_the_way_is_reported(model, adapter, tmp_path):
     with running(LocalVllm(model.name)) as vllm:
         with pytest.raises(EndpointError, match=r"does not load it .*--enable-lora"):
             ask(tmp_path / "a.jsonl", model, adapter, vllm.url)
@@ -166,13 +166,13 @@ def test_an_adapter_that_a_server_lacks_is_loaded_or_the_way_is_said(model, adap
     assert there == ask(tmp_path / "b.jsonl", model, adapter, None)
 
 
-def test_a_prompt_too_long_for_the_server_is_said(model, tmp_path):
+def test_a_prompt_too_long_for_the_server_is_reported(model, tmp_path):
     long = [Prompt("long", (Message("user", "x" * 600),), "test")]
     with running(LocalVllm(model.name)) as vllm, pytest.raises(ConfigError, match="context of 512 tokens"):
         ask(tmp_path / "a.jsonl", model, None, vllm.url, long)
 
 
-def test_an_old_server_that_tells_no_token_ids_is_said(model, tmp_path):
+def test_an_old_server_without_token_ids_is_reported(model, tmp_path):
     with running(LocalVllm(model.name)) as vllm:
         plain = vllm.complete
         vllm.complete = lambda body: plain({**body, "return_token_ids": False})

@@ -16,7 +16,7 @@ import pytest
 
 from handpicked.config import JudgeSettings, ServerSettings
 from handpicked.errors import ConfigError, MissingPart, WorkerError
-from handpicked.experiment.judge_plan import judge_plan
+from handpicked.experiment.planning.judge_plan import judge_plan
 from handpicked.judges import judge
 from handpicked.models.served import client
 from handpicked.progress import SILENT
@@ -78,8 +78,8 @@ def test_a_served_judge_says_what_the_same_model_says_here(tiny_model, tmp_path,
         assert (theirs.strict, theirs.summed, theirs.judge) == (mine.strict, mine.summed, mine.judge)
         for one, other in zip(mine.reviews, theirs.reviews, strict=True):
             assert other.preferred == one.preferred and other.reason == one.reason
-            mine_told, told = (letters(review.raw) for review in (one, other))
-            assert told == pytest.approx(mine_told, abs=1e-3) and len(told) > 1
+            mine_told, found = (letters(review.raw) for review in (one, other))
+            assert found == pytest.approx(mine_told, abs=1e-3) and len(found) > 1
             assert other.cost == 0
 
 
@@ -148,8 +148,9 @@ def test_the_rater_is_named_by_its_content_and_not_by_its_address(tiny_model, tm
     assert "by vLLM --quantization=fp8, accuracy" in other.identity(), "its replies are kept apart"
     (by_settings,) = scorers_for(["llm-rating"], score_settings({"model": str(tiny_model), "server": "auto"}))
     assert by_settings.identity() == named
-    assert "a vLLM server that is started here" in scorer.estimate(
-        MemoryPool([{"prompt": "a", "response": "b"}]), None
+    assert (
+        "a vLLM server that is started here"
+        in scorer.estimate(MemoryPool([{"prompt": "a", "response": "b"}]), None).sentence
     )
 
 

@@ -1,4 +1,4 @@
-"""``server: auto``: a server is started when it is needed, waited for, told of when it dies, and gone
+"""``server: auto``: a server is started when it is needed, waited for, reported when it dies, and gone
 afterwards.
 """
 
@@ -162,7 +162,7 @@ def test_the_server_is_gone_when_its_parent_is_ended(number, tiny_model, tmp_pat
     assert soon(lambda: gone(server))
 
 
-def test_a_python_without_vllm_is_said_with_what_to_install(tmp_path, monkeypatch):
+def test_a_python_without_vllm_is_reported_with_what_to_install(tmp_path, monkeypatch):
     without = tmp_path / "python"
     without.write_text(f"#!/bin/sh\nexec '{sys.executable}' -S -I \"$@\"\n")
     without.chmod(0o755)

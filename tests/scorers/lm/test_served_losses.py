@@ -149,7 +149,7 @@ def test_what_is_done_is_kept_and_not_paid_again_when_a_server_fails_for_good(
     same_values(scored(made, tmp_path / "here"), there)
 
 
-def test_a_server_that_tells_no_log_probabilities_is_said(model, tmp_path):
+def test_a_server_without_log_probabilities_is_reported(model, tmp_path):
     with running(LocalVllm(model)) as vllm:
         plain = vllm.complete
         vllm.complete = lambda body: plain({**body, "prompt_logprobs": None})
@@ -163,8 +163,8 @@ def test_a_token_that_vllm_calls_impossible_gives_no_value_with_the_reason(model
 
         def impossible(body):
             status, found = plain(body)
-            told = found["choices"][0]["prompt_logprobs"][-1]
-            told[str(body["prompt"][-1])]["logprob"] = -9999.0
+            result = found["choices"][0]["prompt_logprobs"][-1]
+            result[str(body["prompt"][-1])]["logprob"] = -9999.0
             return status, found
 
         vllm.complete = impossible
@@ -173,12 +173,12 @@ def test_a_token_that_vllm_calls_impossible_gives_no_value_with_the_reason(model
     assert {line["perplexity"] for line in there} == {None}
 
 
-def test_no_server_is_said(model, tmp_path):
+def test_no_server_is_reported(model, tmp_path):
     with pytest.raises(EndpointError, match=r"There is no vLLM at http://127.0.0.1:9: connection failed"):
         scored(by("http://127.0.0.1:9/v1", Perplexity(LanguageModel(model))), tmp_path / "work")
 
 
-def test_a_row_that_the_server_has_no_room_for_is_said_with_what_to_do(model, tmp_path):
+def test_a_row_that_the_server_has_no_room_for_is_reported_with_what_to_do(model, tmp_path):
     with running(LocalVllm(model)) as vllm:
         small = [{**card, "max_model_len": 40} for card in vllm.cards()]
         vllm.cards = lambda: small
@@ -235,7 +235,7 @@ def test_settings_that_mean_nothing_together_are_named(settings, said, model):
         made(model=model, **settings).identity()
 
 
-def test_a_wrong_engine_and_a_scorer_that_knows_no_server_are_told():
+def test_a_wrong_engine_and_a_scorer_that_knows_no_server_are_reported():
     with pytest.raises(ConfigError, match=r"score\.engine: cannot be 'vlm'\. Did you mean 'vllm'"):
         made(engine="vlm")
     with pytest.raises(ConfigError, match=r"score\.engine: 't-shirt' has no such setting"):
@@ -250,8 +250,11 @@ def test_a_vllm_that_is_not_there_is_named_before_any_work(model, tmp_path, monk
 
 def test_the_estimate_says_who_computes(model):
     pool = MemoryPool(ROWS)
-    assert "by a vLLM server that is started here" in made(model=model, engine="vllm").estimate(pool, None)
-    at = made(model=model, engine="vllm", server="http://gpu:8000").estimate(pool, None)
+    assert (
+        "by a vLLM server that is started here"
+        in made(model=model, engine="vllm").estimate(pool, None).sentence
+    )
+    at = made(model=model, engine="vllm", server="http://gpu:8000").estimate(pool, None).sentence
     assert "by vLLM at http://gpu:8000" in at and "10 rows" in at
 
 

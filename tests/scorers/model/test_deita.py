@@ -106,7 +106,7 @@ def test_what_is_cut_is_the_end_of_the_response_and_the_question_stays(rate, mod
     assert no_room is None and "no room for the response" in reasons[1]
 
 
-def test_a_cut_spares_whatever_stands_after_the_response(rate, model, tmp_path):
+def test_a_cut_spares_whatever_comes_after_the_response(rate, model, tmp_path):
     text = "R: {response} P: {prompt} Q:"
     pool = MadePool((example(0, "what is seven? " * 10, "y" * 600),))
     (value,), (cut,), _ = run(rate("deita-quality", text), tmp_path / "work", pool)
@@ -182,4 +182,4 @@ def test_the_estimate_reads_no_weights(rate, monkeypatch):
     monkeypatch.setattr(
         "handpicked.scorers.model.deita.load_model", lambda _: pytest.fail("weights were read")
     )
-    assert "9 rows" in rate("deita-quality").estimate(POOL, None)
+    assert "9 rows" in rate("deita-quality").estimate(POOL, None).sentence

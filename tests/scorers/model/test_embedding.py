@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 import pytest
+from safetensors.numpy import save_file
 
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models import embed as models
@@ -74,7 +75,7 @@ def test_the_text_that_is_embedded_is_a_setting(tmp_path, text):
     assert facts == {"limit": 256, "dimensions": 384, "texts that were cut": 0}
 
 
-def test_tokens_read_and_tokens_cut_are_told_of_each_row(tmp_path):
+def test_tokens_read_and_tokens_cut_are_reported_of_each_row(tmp_path):
     long = "word " * 400
     folder = made(
         tmp_path, MemoryPool([{"prompt": "hi", "response": long}, {"prompt": "hi", "response": "you"}])
@@ -110,12 +111,12 @@ def test_a_row_whose_vector_has_no_direction_has_no_embedding_but_a_reason(tmp_p
     monkeypatch.setattr(embedding, "embed", some)
     for _ in range(2):  # the second attempt finds what the first one left
         folder = made(tmp_path, MemoryPool(rows), name="broken")
-        found, told = Embeddings.load(folder), scored(folder)
+        found, result = Embeddings.load(folder), scored(folder)
         assert found.rows.tolist() == [0, 1, 2, 4]
         assert np.allclose(found.vectors, whole.vectors[[0, 1, 2, 4]], atol=1e-5)
-        assert [value is None for value in told["embedding"]] == [False, False, False, True, False, True]
-        assert [place for place, reason in enumerate(told["reason"]) if reason] == [3, 5]
-        assert "no vector with a direction" in told["reason"][3]
+        assert [value is None for value in result["embedding"]] == [False, False, False, True, False, True]
+        assert [place for place, reason in enumerate(result["reason"]) if reason] == [3, 5]
+        assert "no vector with a direction" in result["reason"][3]
 
 
 def test_an_embedder_of_the_hub_is_loaded_by_the_commit_that_its_identity_names(cached_hub, monkeypatch):
@@ -203,10 +204,24 @@ def test_the_progress_is_of_rows_and_reaches_its_total(tmp_path, monkeypatch):
 
 
 def test_the_estimate_names_rows_and_time():
-    assert Embedding().estimate(MemoryPool(ROWS), None).startswith("embedding 40 texts of some ")
-    assert "embedding 2 texts" in Embedding().estimate(MemoryPool(ROWS), [1, 2])
+    assert Embedding().estimate(MemoryPool(ROWS), None).sentence.startswith("embedding 40 texts of some ")
+    assert "embedding 2 texts" in Embedding().estimate(MemoryPool(ROWS), [1, 2]).sentence
     many = MemoryPool([{"prompt": "p", "response": "word " * 300}] * 1500)
-    assert Embedding().estimate(many, None).endswith("about 1 min on two cores")
+    known = Embedding().estimate(many, None)
+    assert known.sentence.endswith("about 85 s on two cores") and known.usd == 0
+    assert known.seconds == pytest.approx(1500 * 256 / 4500, rel=0.01)
+
+
+def test_the_time_of_another_embedder_comes_from_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("handpicked.scorers.lm.forecast.product_rate", lambda _: 1e9)
+    monkeypatch.setattr("handpicked.scorers.lm.forecast.SHARE", 0.5)
+    save_file({"a": np.zeros((100, 50), np.float32)}, tmp_path / "model.safetensors")
+    pool = MemoryPool([{"prompt": "", "response": "x" * 1992}] * 10)
+    found = Embedding(model=str(tmp_path)).estimate(pool, None)
+    assert found.seconds == pytest.approx(2 * 5000 * 5000 / 0.5e9, rel=0.01)
+    assert "at most" in found.sentence
+    elsewhere = Embedding(model="nobody/not-here").estimate(pool, None)
+    assert elsewhere.seconds is None and "speed is unknown" in elsewhere.sentence
 
 
 def test_it_is_a_pool_scorer_whose_identity_is_its_model(tmp_path):

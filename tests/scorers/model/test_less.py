@@ -268,7 +268,7 @@ def test_the_estimate_reads_no_weights(less, monkeypatch):
     monkeypatch.setattr(
         "handpicked.scorers.model.less.load_model", lambda *_: pytest.fail("weights were read")
     )
-    assert "at 2 states" in less.estimate(POOL, None)
+    assert "at 2 states" in less.estimate(POOL, None).sentence
 
 
 @pytest.mark.parametrize("cosine", [0.0, 0.5, 0.9])

@@ -209,7 +209,7 @@ def test_all_answers_are_scored_where_the_pool_was_read_so(lm, tmp_path):
     assert both[0]["perplexity_tokens"] == len("second one") + len("first")
 
 
-def test_a_model_that_is_none_is_told_at_once(tiny_model, tmp_path):
+def test_a_model_that_is_none_is_reported_at_once(tiny_model, tmp_path):
     with pytest.raises(ConfigError, match="no model folder"):
         Ifd(LanguageModel(str(tmp_path / "nothing"))).identity()
     encoder = tmp_path / "encoder"

@@ -24,7 +24,7 @@ from handpicked.progress import SILENT
 from handpicked.scorers.lm.rating import read_rating
 from handpicked.scorers.model import llm_rating
 from handpicked.scorers.model.llm_rating import LLMRating
-from handpicked.scorers.pool_scorer import SCORES, PoolScorer
+from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer
 from local_endpoint import Act, local_endpoint
 from memory_pool import MemoryPool
 
@@ -70,6 +70,8 @@ CLEAR = {
     "4\n1. It is true.\n2. It is short.": 4.0,
     "I would give it 4 out of 5, because it is right.": 4.0,
     "<think>A 2, or 3?</think>\n4.5": 4.5,
+    "Score: 4<|im_end|>\n<|im_start|>user\nScore: 1": 4.0,
+    "<|channel|>analysis<|message|>Score: 1<|end|><|start|>assistant<|channel|>final<|message|>Score: 4": 4.0,
 }
 UNCLEAR = {
     "": "an empty reply",
@@ -245,7 +247,7 @@ def test_kill_9_in_the_middle_pays_for_nothing_twice(tmp_path):
     assert table["llm-rating"].to_pylist() == [i % 6 for i in range(120)]
 
 
-def test_the_cost_is_told_first_and_never_passed_over_all_chunks(tmp_path, monkeypatch):
+def test_the_cost_is_reported_first_and_never_passed_over_all_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(llm_rating, "CHUNK", 5)
     prices = {
         "price_in": 0.0,
@@ -253,25 +255,29 @@ def test_the_cost_is_told_first_and_never_passed_over_all_chunks(tmp_path, monke
         "concurrency": 1,
     }  # at most 1 dollar a request, 5/128 in truth
     with local_endpoint(lambda *_: Act("3")) as server:
-        told = at(server, tmp_path, **prices).estimate(pool(20), None)
-        assert told.startswith("20 requests to http://127.0.0.1")
-        assert "0.00 to 20.00 US dollars" in told
+        expected = at(server, tmp_path, **prices).estimate(pool(20), None)
+        assert expected.sentence.startswith("20 requests to http://127.0.0.1")
+        assert "0.00 to 20.00 US dollars" in expected.sentence
+        assert expected.usd == pytest.approx(20) and expected.seconds == 20 * 4
+        assert expected.endpoint, "more devices here do not make it faster"
+        assert at(server, tmp_path).estimate(pool(20), None).usd is None, "prices are unknown"
         assert not server.bodies
         with pytest.raises(EndpointError, match=r"max_cost = 1\.2 US dollars is reached"):
             rated(at(server, tmp_path, max_cost=1.2, **prices), pool(20), tmp_path / "w")
         assert len(server.bodies) == 6  # 6 * 5 / 128 dollars are spent, and another could have cost 1
-        assert rated(at(server, tmp_path), pool(20), tmp_path / "w")["llm-rating"].null_count == 0
+        assert rated(at(server, tmp_path, **prices), pool(20), tmp_path / "w")["llm-rating"].null_count == 0
         assert len(server.bodies) == 20
+        cost = json.loads((tmp_path / "w" / FACTS).read_text())["cost"]
+        assert cost == pytest.approx(20 * 5 / 128), "what all replies cost, those of the cache included"
 
 
-def test_mistakes_are_told_before_anything_is_sent(tmp_path, monkeypatch):
+def test_mistakes_are_reported_before_anything_is_sent(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ConfigError, match="needs the name of the rating model"):
         LLMRating().identity()
     away = LLMRating(model="m", base_url="https://api.example.com/v1")
-    for call in (lambda: away.estimate(pool(1), None), lambda: rated(away, pool(1), tmp_path / "w")):
-        with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
-            call()
+    with pytest.raises(MissingPart, match="OPENAI_API_KEY is not set"):
+        rated(away, pool(1), tmp_path / "w")
     with pytest.raises(ConfigError, match=r"nowhere\.txt cannot be read"):
         LLMRating(model="m", prompt="nowhere.txt").identity()
     (tmp_path / "p.txt").write_text("Rate {response}.")
@@ -299,3 +305,13 @@ def test_published_ratings_come_back_exactly_and_rank_the_same_rows_first(tmp_pa
         table = rated(at(server, tmp_path), published, tmp_path / "w")
     assert dict(zip(table["row"].to_pylist(), table["llm-rating"].to_pylist(), strict=True)) == truth
     assert sum(value == 5.0 for value in table["llm-rating"].to_pylist()) == 11
+
+
+def test_the_cost_is_told_without_a_key(monkeypatch, tmp_path):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    scorer = LLMRating(model="gpt-4o", price_in=2.5, price_out=10, cache=str(tmp_path / "c.sqlite"))
+    told = scorer.estimate(pool(20), None).sentence
+    assert told.startswith("20 requests to https://api.openai.com/v1 (gpt-4o)") and "US dollars" in told
+    assert "Missing: No key for https://api.openai.com/v1" in told
+    with pytest.raises(MissingPart, match="No key"):
+        scorer.identity()

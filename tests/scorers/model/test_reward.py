@@ -120,8 +120,9 @@ def test_the_estimate_names_rows_tokens_and_time_without_weights(reward, monkeyp
     monkeypatch.setattr(
         "handpicked.scorers.model.reward.load_classifier", lambda _: pytest.fail("weights were read")
     )
-    told = reward.estimate(POOL, None)
-    assert "11 rows" in told and "tokens" in told and "on this" in told
+    found = reward.estimate(POOL, None)
+    assert "11 rows" in found.sentence and "tokens" in found.sentence and "on this" in found.sentence
+    assert found.seconds > 0 and found.usd == 0
 
 
 def test_the_weights_are_part_of_the_identity(reward, tiny_model, tmp_path):

@@ -180,12 +180,12 @@ def test_a_tokenizer_without_a_template_is_refused_as_by_ifd(rds, tmp_path):
     shutil.copytree(rds.model.name, tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     model = ModelSettings(name=str(tmp_path / "base"), dtype="float32")
-    told = []
+    messages = []
     for scorer in (replace(rds, model=model), Ifd(LanguageModel(model.name))):
         with pytest.raises(ConfigError, match="has no chat template; choose one of alpaca") as refused:
             scorer.identity()
-        told.append(str(refused.value))
-    assert told[0] == told[1]
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]
     identities = {replace(rds, model=model, template=name).identity() for name in ("alpaca", "vicuna")}
     assert len(identities) == 2, "the text of the template is part of it"
 
@@ -208,7 +208,7 @@ def test_the_target_is_part_of_the_identity_but_its_text_of_no_manifest(rds):
 
 def test_the_estimate_reads_no_weights(rds, monkeypatch):
     monkeypatch.setattr("handpicked.scorers.model.rds.load_model", lambda _: pytest.fail("weights were read"))
-    assert "14 rows" in rds.estimate(POOL, None)
+    assert "14 rows" in rds.estimate(POOL, None).sentence
 
 
 def test_a_missing_model_is_an_error(tmp_path):
@@ -264,5 +264,8 @@ def test_target_similarity_is_the_embedders_cosine(tmp_path):
     assert reasons[2] == "the response is empty" and (values[2], ranks[2], cut[2]) == (None, None, None)
     assert (ranks[1], ranks[4]) == (1, 2), "the plant target chooses first, then the loan target"
     assert cut[3] > 100 and cut[0] == 0
-    assert "5 texts" in scorer.estimate(pool, None) and "2 targets" in scorer.estimate(pool, None)
+    assert (
+        "5 texts" in scorer.estimate(pool, None).sentence
+        and "2 targets" in scorer.estimate(pool, None).sentence
+    )
     assert {file.name for file in tmp_path.iterdir()} == {FACTS, SCORES}

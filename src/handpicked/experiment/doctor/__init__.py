@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from handpicked.errors import HandpickedError, first_line
-from handpicked.experiment.able import able
 from handpicked.experiment.doctor.devices import devices, machine_here
+from handpicked.experiment.doctor.experiments import runnable
 from handpicked.experiment.doctor.finding import Finding
 from handpicked.experiment.doctor.libraries import clashes, parts
 from handpicked.experiment.doctor.places import keys_and_hub, places
@@ -23,7 +23,7 @@ WIDTH = 1000
 
 def examine(folder: Path, assume: str | None = None) -> list[Finding]:
     """Everything a user may need to know before a run whose results go below ``folder``, on this machine or
-    on one that ``assume`` writes as ``8xH100-80GB``. Reads no pool, asks no hub, and never tells a key.
+    on one that ``assume`` writes as ``8xH100-80GB``. Reads no pool, asks no hub, and never shows a key.
 
     Raises ConfigError where ``assume`` is no machine.
     """
@@ -42,7 +42,7 @@ def _experiments(machine: Machine) -> Iterator[Finding]:
     """Every experiment that comes with handpicked: whether the machine can run it."""
     for name in shipped_experiments():
         try:
-            one = able(name, machine)
+            one = runnable(name, machine)
         except HandpickedError as error:
             yield Finding("Experiments", name, "wrong", first_line(error))
             continue

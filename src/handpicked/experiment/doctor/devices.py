@@ -15,7 +15,7 @@ SECTION = "Devices"
 
 def machine_here(assume: str | None = None) -> Machine:
     """This machine with all of its devices, or the one that ``assume`` writes as ``8xH100-80GB``. Without
-    torch, which alone could tell of a GPU, a CPU. Raises ConfigError.
+    torch, which alone could find a GPU, a CPU. Raises ConfigError.
     """
     if assume is not None:
         return assumed(assume)

@@ -11,7 +11,7 @@ State = Literal["ok", "missing", "wrong"]
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at. ``missing`` is only a lack where it is needed; ``wrong`` will fail or
-    mislead. ``detail`` says what is there, or what to do; several reasons stand on lines of their own.
+    mislead. ``detail`` says what is there, or what to do; several reasons are on separate lines.
     """
 
     section: str

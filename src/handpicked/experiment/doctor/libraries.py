@@ -111,7 +111,7 @@ def _outside(owner: str) -> Iterator[Finding]:
 
 
 def _for_here(one: Requirement) -> bool:
-    """Whether an extra of ours asks for it on this system."""
+    """Whether one of our extras asks for it on this system."""
     extras = importlib.metadata.metadata(SELF).get_all("Provides-Extra") or []
     return one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras)
 

@@ -18,7 +18,7 @@ LEAST = 2**31
 
 
 def keys_and_hub() -> Iterator[Finding]:
-    """Which services can be asked."""
+    """Which services can be reached."""
     from huggingface_hub import constants, get_token
 
     there = bool(os.environ.get("OPENAI_API_KEY"))

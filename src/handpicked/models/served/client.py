@@ -33,7 +33,7 @@ PAUSES = (1.0, 2.0, 4.0)
 @dataclass(frozen=True)
 class Card:
     """A model that a server offers: its name, the folder or name on the hub it comes from, and its context in
-    tokens (None: not said).
+    tokens (None: unknown).
     """
 
     name: str
@@ -56,7 +56,7 @@ class Client:
             return False
 
     def version(self) -> str | None:
-        """The release of vLLM; None where it does not tell."""
+        """The release of vLLM; None where it does not say."""
         found = run_to_end(self._ask("GET", "/version", None, SHORT))
         return str(found["version"]) if isinstance(found, dict) and "version" in found else None
 
@@ -139,7 +139,7 @@ class Client:
             return await _send(http, method, f"{self.url}{path}", body, seconds)
 
     def _session(self) -> ClientSession:
-        """A session that keeps nothing; a server on this machine is asked without any proxy."""
+        """A session that keeps nothing; a server on this machine is reached without any proxy."""
         from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
         key = header_value(KEY)

@@ -1,4 +1,4 @@
-"""Runs a command and ends it, with all that it has started, once whoever asked for it is gone.
+"""Runs a command and ends it, with all that it has started, once the process that asked for it is gone.
 
     python keeper.py COMMAND...
 

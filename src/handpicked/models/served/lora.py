@@ -1,4 +1,4 @@
-"""What vLLM must be said of LoRA adapters."""
+"""The options of vLLM for LoRA adapters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from handpicked.models.pickles import checked_adapter
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The limits of an adapter's rank that vLLM can be said."""
+"""The limits of an adapter's rank that vLLM takes."""
 
 
 def rank_limit(adapter: Path) -> int:

@@ -1,4 +1,4 @@
-"""What is said of a server and means nothing, before anything is started."""
+"""Settings of a server that have no effect, found before anything is started."""
 
 from __future__ import annotations
 

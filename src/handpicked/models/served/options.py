@@ -1,8 +1,11 @@
-"""Which options of ``vllm serve`` may change an answer."""
+"""Which settings of a vLLM server, and which options of ``vllm serve``, may change an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from handpicked.config import ServerSettings, result_settings
+from handpicked.records import Json
 
 EXECUTION = frozenset({
     "tensor-parallel-size", "tp", "data-parallel-size", "dp", "pipeline-parallel-size", "pp",
@@ -11,6 +14,15 @@ EXECUTION = frozenset({
     "disable-log-stats", "max-loras", "max-cpu-loras",
 })  # fmt: skip
 """Options that say how work is spread, how much memory it takes and what is logged."""
+
+
+def result_settings_of_server(settings: ServerSettings) -> Json:
+    """``config.result_settings`` of a section that may use a server, with only the options that count."""
+    found: Json = result_settings(settings)
+    found["server_options"] = counting_options(settings.server_options)
+    if not found["server_options"]:
+        del found["server_options"]  # earlier versions had none
+    return found
 
 
 def by_vllm(options: Sequence[str]) -> str:

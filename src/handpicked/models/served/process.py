@@ -36,7 +36,7 @@ class Process:
     handle: subprocess.Popen[bytes]
 
     def death(self) -> str | None:
-        """Why it does not answer any more; None while it runs."""
+        """Why it no longer answers; None while it runs."""
         code = self.handle.poll()
         if code is None:
             return None
@@ -55,7 +55,7 @@ class Process:
 
 
 def program(python: str | None, model: str) -> list[str]:
-    """How vLLM is told to serve ``model``: by the Python at ``python``, or by ``vllm`` on PATH. Raises
+    """The command by which vLLM serves ``model``: by the Python at ``python``, or by ``vllm`` on PATH. Raises
     MissingPart, which says how to get it, where it is not there.
     """
     if python is None:

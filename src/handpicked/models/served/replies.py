@@ -51,13 +51,13 @@ def replies_from(
     if serving.server is None:
         yield complete
         return
-    asked = ArmModel(ModelSettings(name=model or ""), None)
-    with Servers(serving, {NAME: asked}, variables or {}) as servers:
-        yield _Served(servers, asked, folder)
+    arm_model = ArmModel(ModelSettings(name=model or ""), None)
+    with Servers(serving, {NAME: arm_model}, variables or {}) as servers:
+        yield _Served(servers, arm_model, folder)
 
 
 def served_identity(model: str | None, serving: ServerSettings) -> str:
-    """What replies of a served model depend on beside the requests: its content, number type and options."""
+    """What replies of a served model depend on besides the requests: its content, number type and options."""
     settings = ModelSettings(name=model or "")
     number = str(dtype_of(settings)).removeprefix("torch.")
     return f"{identity(settings)}, {number}, {by_vllm(serving.server_options)}"

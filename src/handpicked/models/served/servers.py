@@ -1,4 +1,4 @@
-"""The vLLM servers of a run: started when an arm first asks, one at a time, or one that is there already."""
+"""The vLLM servers of a run: started when an arm first needs one, one at a time, or one that runs already."""
 
 from __future__ import annotations
 
@@ -94,46 +94,46 @@ class Servers:
         Raises MissingPart without vLLM; WorkerError where the server dies or does not answer in time;
         EndpointError where a served one does not answer or serves another model.
         """
-        asked = self.arms[arm]
+        arm_model = self.arms[arm]
         if self.settings.server == AUTO:
-            client = self._started(asked, folder)
-            name = asked.folder if asked.adapter is None else arm
+            client = self._started(arm_model, folder)
+            name = arm_model.folder if arm_model.adapter is None else arm
             card = next((card for card in client.cards() if card.name == name), None)
         else:
             client = Client(root_of(self.settings.server or ""))
-            card = _there(client, asked)
+            card = _there(client, arm_model)
         if card is None:
             raise EndpointError(f"vLLM at {client.url} does not serve '{arm}', for which it was started.")
         context = card.context or next((one.context for one in client.cards() if one.context), 1 << 30)
         return Served(client, card.name, context, client.version())
 
-    def _started(self, asked: ArmModel, folder: Path) -> Client:
-        if self._running is not None and self._running[0] == asked.folder:
+    def _started(self, arm_model: ArmModel, folder: Path) -> Client:
+        if self._running is not None and self._running[0] == arm_model.folder:
             process = self._running[1]
             return Client(process.url, process.death)
         self.close()
-        words = [*program(self.settings.server_python, asked.folder), *self._options(asked)]
+        words = [*program(self.settings.server_python, arm_model.folder), *self._options(arm_model)]
         _free_devices()
-        self.say(f"vllm serve {asked.folder} is started; its log is {folder / LOG}")
+        self.say(f"vllm serve {arm_model.folder} is started; its log is {folder / LOG}")
         folder.mkdir(parents=True, exist_ok=True)
         process = start(words, folder / LOG, self.settings.server_python, self.variables)
-        self._running = asked.folder, process
+        self._running = arm_model.folder, process
         client = Client(process.url, process.death)
         wait_until(process, client.healthy, self.settings.server_wait)
         return client
 
-    def _options(self, asked: ArmModel) -> Iterator[str]:
+    def _options(self, arm_model: ArmModel) -> Iterator[str]:
         """The command line for a model and the adapters of all arms on it. The user's options come last."""
         yield from ("--load-format", "safetensors", "--generation-config", "vllm")
-        yield from ("--dtype", str(dtype_of(asked.model)).removeprefix("torch."))
-        if (commit := pinned(asked.model)) is not None:
+        yield from ("--dtype", str(dtype_of(arm_model.model)).removeprefix("torch."))
+        if (commit := pinned(arm_model.model)) is not None:
             yield from ("--revision", commit, "--tokenizer-revision", commit)
-        if asked.model.trust_remote_code:
+        if arm_model.model.trust_remote_code:
             yield "--trust-remote-code"
         adapters = {
             name: checked_adapter(arm.adapter).absolute()
             for name, arm in self.arms.items()
-            if arm.adapter is not None and arm.folder == asked.folder
+            if arm.adapter is not None and arm.folder == arm_model.folder
         }
         if adapters:
             yield from ("--enable-lora", "--max-lora-rank", str(max(map(rank_limit, adapters.values()))))
@@ -147,19 +147,19 @@ def root_of(url: str) -> str:
     return url.strip().rstrip("/").removesuffix("/v1")
 
 
-def _there(client: Client, asked: ArmModel) -> Card:
-    """What a running server calls the arm's model. An adapter that it lacks it is asked to load."""
+def _there(client: Client, arm_model: ArmModel) -> Card:
+    """What a running server calls the arm's model. It is made to load an adapter that it lacks."""
     cards = client.cards()
-    base = next((card for card in cards if _same(card, asked)), None)
+    base = next((card for card in cards if _same(card, arm_model)), None)
     if base is None:
         offered = ", ".join(f"'{card.name}' ({card.root})" for card in cards)
         raise EndpointError(
-            f"vLLM at {client.url} serves {offered}, not {asked.model.name}. Serve that model there, or set "
-            "server: auto, which serves the model that is needed."
+            f"vLLM at {client.url} serves {offered}, not {arm_model.model.name}. Serve that model there, or "
+            "set server: auto, which serves the model that is needed."
         )
-    if asked.adapter is None:
+    if arm_model.adapter is None:
         return base
-    folder = str(checked_adapter(asked.adapter).absolute())
+    folder = str(checked_adapter(arm_model.adapter).absolute())
     found = next((card for card in cards if card.root == folder), None)
     if found is None:
         client.load_adapter(folder, folder)
@@ -167,10 +167,10 @@ def _there(client: Client, asked: ArmModel) -> Card:
     return found
 
 
-def _same(card: Card, asked: ArmModel) -> bool:
-    if is_folder(asked.model.name) or asked.folder.startswith("/"):
-        return Path(card.root).expanduser() == Path(asked.folder)
-    return asked.model.name in (card.root, card.name)
+def _same(card: Card, arm_model: ArmModel) -> bool:
+    if is_folder(arm_model.model.name) or arm_model.folder.startswith("/"):
+        return Path(card.root).expanduser() == Path(arm_model.folder)
+    return arm_model.model.name in (card.root, card.name)
 
 
 def _free_devices() -> None:

@@ -9,7 +9,8 @@ from handpicked.config import ModelSettings
 from handpicked.errors import ConfigError, MissingPart, first_line
 from handpicked.method import parts
 from handpicked.models.load import dtype_of, identity, load_tokenizer, pinned, resolve
-from handpicked.models.template import SHIPPED, load_template, own_templates
+from handpicked.models.template import load_template
+from handpicked.models.template_source import SHIPPED, own_templates
 from handpicked.scorers.lm.forecast import weights_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def context_of(config: Any, max_length: int | None = None) -> int:
 
 
 def size_of(model: ModelSettings) -> int:
-    """How many weights the model has beside its vocabulary's."""
+    """How many weights the model has besides those of its vocabulary."""
     config = config_of(model)
     from transformers import AutoModelForCausalLM
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from handpicked.config import ModelSettings
 from handpicked.models.load import device, dtype_of
 from handpicked.records import Example, Pool
+from handpicked.scorers.forecast import Forecast
 
 if TYPE_CHECKING:
     import torch
@@ -42,8 +43,8 @@ def forecast(
     *,
     operations: float = 2,
     more_tokens: int = 0,
-) -> str:
-    """A sentence: rows, tokens, time.
+) -> Forecast:
+    """Rows, tokens and time.
 
     ``tokens_of`` counts the tokens that the model reads of a row; ``weights`` are those of ``weights_of``;
     ``operations`` are those a weight and a token (2 forward, about 6 with the backward pass); ``more_tokens``
@@ -52,11 +53,21 @@ def forecast(
     found, count = sampled(pool, rows)
     tokens = round(sum(map(tokens_of, found)) / max(1, len(found)) * count) + more_tokens
     seconds = operations * weights * tokens / (SHARE * product_rate(dtype_of(model)))
-    return (
+    sentence = (
         f"about {tokens:,} tokens in {count:,} rows, through {model.name} of {weights / 1e6:,.1f} million "
         "weights beside its vocabulary: about "
         f"{in_words(seconds)} on this {device()}"
     )
+    return Forecast(sentence, seconds)
+
+
+def most_seconds(weights: int, tokens: int) -> float:
+    """The most time that a pass of float32 over ``tokens`` takes here, by a model with so many weights, those
+    of its vocabulary included.
+    """
+    import torch
+
+    return 2 * weights * tokens / (SHARE * product_rate(torch.float32))
 
 
 def product_rate(dtype: torch.dtype) -> float:

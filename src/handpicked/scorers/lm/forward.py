@@ -79,7 +79,7 @@ def token_losses(
     """The negative log-likelihood, in nats, of every labelled token, row by row: float32 [n].
 
     ``ids`` and ``labels`` [batch, length] as in ``models.head.label_losses``, which gives the same values;
-    ``embedded`` [batch, length, width] stands in for the embeddings of ``ids``; ``prefix`` comes before every
+    ``embedded`` [batch, length, width] replaces the embeddings of ``ids``; ``prefix`` comes before every
     row.
     """
     import torch

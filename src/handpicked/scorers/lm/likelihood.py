@@ -23,8 +23,9 @@ from handpicked.config import BUNDLED_LM, ModelSettings
 from handpicked.errors import ConfigError, MissingPart
 from handpicked.models.load import device, dtype_of, load_model, load_tokenizer, pinned, resolve
 from handpicked.models.served import Served
-from handpicked.models.template import Template, load_template
+from handpicked.models.template import Template, model_template
 from handpicked.records import Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import made_of, template_of
 from handpicked.scorers.lm.forecast import characters, in_words, product_rate, stored_weights
 from handpicked.scorers.lm.losses import Losses
@@ -79,7 +80,7 @@ class LanguageModel:
         _check_weights(place, self.model)
         return f"{made_of(self.settings)}, {template_of(self.settings, self.template)}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, times: int = 1) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, times: int = 1) -> Forecast:
         """Tokens and time of ``passes`` passes over the rows, all that ``times`` times over.
 
         Tokens are guessed from characters, speed is tried out here.
@@ -88,20 +89,21 @@ class LanguageModel:
         tokens *= times
         weights = stored_weights(resolve(self.settings))
         if not weights or not count:
-            return f"{count:,} rows through {self.model}"
+            return Forecast(f"{count:,} rows through {self.model}", None if count else 0.0)
         seconds = 2 * weights * tokens / (0.7 * product_rate(dtype_of(self.settings)))
         compiling = "; compiling first takes half a minute or more" if self.compile else ""
-        return (
+        sentence = (
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} of "
             f"{weights / 1e6:,.0f}M weights: about "
             f"{in_words(seconds)} on this {device()}{compiling}. Ctrl-C keeps what is "
             "done; the same command continues."
         )
+        return Forecast(sentence, seconds)
 
-    def served_estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, where: str) -> str:
+    def served_estimate(self, pool: Pool, rows: Sequence[int] | None, passes: int, where: str) -> Forecast:
         """Tokens of ``passes`` passes by the server ``where``, whose speed is not known."""
         count, tokens = _guessed(pool, rows, passes)
-        return (
+        return Forecast(
             f"{count:,} rows, some {tokens / 1e6:,.1f}M tokens, through {self.model} by {where}. Ctrl-C keeps "
             "what is done; the same command continues."
         )
@@ -158,7 +160,7 @@ class LossWork:
     ) -> None:
         self.lm, self.table, self.wanted, self.reach = lm, table, passes, reach
         tokenizer = load_tokenizer(lm.settings)
-        self.template = load_template(lm.template, tokenizer)
+        self.template = model_template(lm.template, lm.settings)
         answer = 0 if reach is None else 1  # a token of its context that vLLM keeps for one
         self.limit = min(lm.max_length or 1 << 30, _context(lm.settings, tokenizer) - answer)
 

@@ -17,10 +17,10 @@ from handpicked.models.served.mistakes import check_program, server_mistakes
 from handpicked.models.served.options import by_vllm
 from handpicked.progress import Progress
 from handpicked.records import Cost, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.likelihood import BUNDLED, LM_PART, LanguageModel, loss_facts
 from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.part_scorer import PartScorer, RowsWork, Scoring
-from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import THIS_PROCESS, Workers
 from handpicked.workers.devices import visible
@@ -40,7 +40,6 @@ class LossScorer(PartScorer):
     serving: ServerSettings = field(default=ServerSettings(), metadata=SERVER)
     passes: ClassVar[int] = 1
     """Passes over a row."""
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
     part_rows: ClassVar[int] = LM_PART
@@ -65,7 +64,7 @@ class LossScorer(PartScorer):
         check_program(self.server)
         return f"{made_of}, {by_vllm(self.server.server_options)}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """See ``PoolScorer``."""
         if self.engine == "transformers":
             return self.lm.estimate(pool, rows, self.passes)
@@ -80,7 +79,7 @@ class LossScorer(PartScorer):
     def score_on(
         self, workers: Workers, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress
     ) -> None:
-        """See ``PoolScorer``. A server is asked from this process, and takes all devices itself."""
+        """See ``PoolScorer``. This process sends the requests to a server, which takes all devices."""
         if self.engine == "transformers":
             super().score_on(workers, pool, rows, work, progress)
             return
@@ -91,7 +90,7 @@ class LossScorer(PartScorer):
 
     @property
     def server(self) -> ServerSettings:
-        """The server that is asked: one that is started here, unless another is named."""
+        """The server to use: one that is started here, unless another is named."""
         return self.serving.model_copy(update={"server": self.serving.server or AUTO})
 
     def _mistakes(self) -> Iterator[str]:

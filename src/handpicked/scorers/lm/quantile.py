@@ -14,7 +14,7 @@ def quantile(arrays: Callable[[], Iterable[np.ndarray]], share: float) -> float 
     ``arrays`` gives them, float32 and not negative, as often as it is called: twice. Numbers that are not
     negative are in the order of their bits, so that counts of the upper half of the bits show in which of
     65,536 bins a number of some rank is, and counts of the lower half which number of the bin it is. Memory:
-    a megabyte, beside one array.
+    a megabyte, besides one array.
     """
     upper = np.zeros(1 << 16, np.int64)
     for array in arrays():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from handpicked.endpoint.spoken import nothing_said, spoken
+
 LOWEST, HIGHEST, STEP = 0.0, 5.0, 0.5
 NUMBER = re.compile(r"(?<![\w.,])[-+]?[0-9]+(?:[.,][0-9]+)?(?:\s?½)?(?![\w%]|[.,][0-9])|(?<!\w)½")
 OUT_OF = re.compile(
@@ -12,7 +14,6 @@ OUT_OF = re.compile(
 )
 LABEL = r"""\b(?:the|my|a|overall|final|score|rating|grade|value|response|answer|stars?|points?|is|of|for|and|i|rate|give|it|as)\b
 |[\s:=,;|/*_`\#"'\-–—().\[\]{}]"""
-OPENED, CLOSED = "<think>", "</think>"
 SHOWN = 120
 MOST_SHOWN = 5
 
@@ -26,11 +27,9 @@ def read_rating(reply: str, dimension: str, finished: bool = True) -> tuple[floa
     to 5 or between the half points, a number in mid-prose, a thought (``<think>``) that does not end, or a
     reply that was cut (``finished`` false) within its number give none.
     """
-    text = reply.rpartition(CLOSED)[2]  # reasoning models that think aloud
+    text = spoken(reply)
     if not text.strip():
-        return None, "an empty reply"
-    if OPENED in text:
-        return None, _because("the reply ends within its thought", reply)
+        return None, _because(nothing_said(reply), reply) if reply.strip() else nothing_said(reply)
     lines = text.strip().splitlines()
     labels = re.compile(rf"{LABEL}|\b{re.escape(dimension)}\b", re.IGNORECASE | re.VERBOSE)
     found = [numbers for line in lines if (numbers := _bare(line, labels))]

@@ -23,7 +23,7 @@ NEVER = -9999.0
 @dataclass
 class ServedPasses:
     """One pass a row, or with ``alone`` two: also over the response without its prompt, after the token
-    ``beginning``. ``reach`` gives the server, and is called when there is something to ask.
+    ``beginning``. ``reach`` gives the server, and is called when there is something to send.
     """
 
     reach: Callable[[], Served]

@@ -32,13 +32,13 @@ from handpicked.method import HIDDEN
 from handpicked.models.load import load_model, load_tokenizer
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, config_of, context_of, made_of, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.forward import logits_at
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
 from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, SCORES, PoolScorer, read_scores, write_scores
-from handpicked.scorers.scorer import Scope
 from handpicked.store import read_json, write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import Workers
@@ -79,7 +79,6 @@ class DeitaRating(PartScorer):
     needs: ClassVar[str] = "lm, a scorer model"
     unit: ClassVar[str] = "points, 1 to 6"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
@@ -99,7 +98,7 @@ class DeitaRating(PartScorer):
         text = self._text()
         return f"{made_of(self.model)}, prompt sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time."""
         encode = self._encoder()
         return forecast(pool, rows, lambda one: len(encode(one).ids), size_of(self.model), self.model)
@@ -253,7 +252,6 @@ class DeitaScore(PoolScorer):
     )
     unit: ClassVar[str] = "points squared, 1 to 36"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
@@ -275,9 +273,13 @@ class DeitaScore(PoolScorer):
         """Those of both."""
         return f"{self.complexity.identity()} {self.quality.identity()}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Both, one after the other."""
-        return f"complexity: {self.complexity.estimate(pool, rows)}; quality: {self.quality.estimate(pool, rows)}"
+        first, second = self.complexity.estimate(pool, rows), self.quality.estimate(pool, rows)
+        sentence = f"complexity: {first.sentence}; quality: {second.sentence}"
+        if first.seconds is None or second.seconds is None:
+            return Forecast(sentence)
+        return Forecast(sentence, first.seconds + second.seconds)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """See ``score_on``: on all devices of this machine."""

@@ -13,11 +13,13 @@ import pyarrow as pa
 from handpicked.config import BUNDLED_EMBEDDER, LATER
 from handpicked.method import called
 from handpicked.models.embed import dimensions, embed, embedder, embedder_identity, tokens_read
-from handpicked.records import Better, Cost, Example, Json, Pool
+from handpicked.models.load import device, is_folder
+from handpicked.records import Cost, Example, Json, Pool
+from handpicked.scorers.forecast import Forecast
+from handpicked.scorers.lm.forecast import in_words, most_seconds, stored_weights
 from handpicked.scorers.lm.vectors import NO_DIRECTION, NumberType, directed, vectors_of, with_vectors
 from handpicked.scorers.part_scorer import PartScorer, summed
 from handpicked.scorers.pool_scorer import FACTS, write_tables
-from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json, writing
 from handpicked.store.versions import EMBEDDER
 from handpicked.workers import PartFiles, with_facts
@@ -68,8 +70,6 @@ class Embedding(PartScorer):
     needs: ClassVar[str] = "embed; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = ("embedding", "embedding_cut")
     unit: ClassVar[str] = "tokens read"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "embedding"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = EMBEDDER
@@ -83,21 +83,23 @@ class Embedding(PartScorer):
         """Numbers of a vector, where the files of the model say it."""
         return dimensions(self.model)
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """Rows, tokens and, for the bundled model, the time on two cores."""
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
+        """Rows, tokens and time: of the bundled model on two cores as measured, of another at most, by the
+        weights of its files, where they are here.
+        """
         count, tokens = 0, 0
         for row in _texts(pool, rows, self.text):
             count += 1
             tokens += _guess(row.text, 256 if self.model == BUNDLED_EMBEDDER else None)
         summary = f"embedding {count:,} texts of some {tokens:,} tokens"
-        if self.model != BUNDLED_EMBEDDER:
-            return f"{summary} by {self.model}; the bundled model does {TOKENS_PER_SECOND:,} tokens a second on two cores"
-        minutes = tokens / TOKENS_PER_SECOND / 60
-        return (
-            f"{summary}: about {minutes:,.0f} min on two cores"
-            if minutes >= 1
-            else f"{summary}: under a minute"
-        )
+        if self.model == BUNDLED_EMBEDDER:
+            seconds = tokens / TOKENS_PER_SECOND
+            return Forecast(f"{summary}: about {in_words(seconds)} on two cores", seconds)
+        weights = stored_weights(Path(self.model).expanduser() if is_folder(self.model) else self.model)
+        if not weights:
+            return Forecast(f"{summary} by {self.model}, whose speed is unknown")
+        seconds = most_seconds(weights, tokens)
+        return Forecast(f"{summary} by {self.model}: at most {in_words(seconds)} on this {device()}", seconds)
 
     def opened(self) -> EmbeddingWork:
         """See ``PartScorer``."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -29,10 +29,11 @@ from handpicked.method import called, read_by
 from handpicked.models.adam_state import AdamState, find_states
 from handpicked.models.digest import sha256_of_file
 from handpicked.models.encode import cut
-from handpicked.models.load import load_model, load_tokenizer
+from handpicked.models.load import load_model
 from handpicked.models.quiet import quiet
-from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.template import Encoded, Template, model_template
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import config_of, context_of, number_type, size_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.gradients import AdamStep, Projection, adapter_weights, gradient
@@ -47,7 +48,6 @@ from handpicked.scorers.lm.model_rows import (
 from handpicked.scorers.lm.target import TargetSet, encode_example, encode_target
 from handpicked.scorers.part_scorer import PartScorer
 from handpicked.scorers.pool_scorer import FACTS, write_tables
-from handpicked.scorers.scorer import Scope
 from handpicked.store import write_json
 from handpicked.store.versions import LANGUAGE_MODEL
 from handpicked.workers import PartFiles
@@ -97,7 +97,6 @@ class Less(PartScorer):
     values: ClassVar[tuple[str, str]] = ("less", "less_truncated")
     unit: ClassVar[str] = "cosine"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model backward"
     version: ClassVar[int] = 2  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = (*LANGUAGE_MODEL, "peft")
@@ -119,7 +118,7 @@ class Less(PartScorer):
             f"target sha256:{self.target.sha256}"
         )
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time, of all states and those of the target included."""
         self.check_target()
         states = find_states(self.checkpoint)
@@ -133,7 +132,7 @@ class Less(PartScorer):
             operations=OPERATIONS,
             more_tokens=len(states) * sum(len(row.ids) for row in encode.targets(self.target)),
         )
-        return f"forward and backward at {len(states)} states: {summary}"
+        return replace(summary, sentence=f"forward and backward at {len(states)} states: {summary.sentence}")
 
     def opened(self) -> LessWork:
         """See ``PartScorer``."""
@@ -272,7 +271,7 @@ class Encoder:
     """Rows and targets as the training of a state reads them."""
 
     def __init__(self, state: AdamState) -> None:
-        self.template: Template = load_template(state.template, load_tokenizer(state.model))
+        self.template: Template = model_template(state.template, state.model)
         self.limit = context_of(config_of(state.model), state.max_length)
 
     def __call__(self, example: Example) -> tuple[ModelRow, Encoded | None]:

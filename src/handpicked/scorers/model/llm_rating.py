@@ -16,17 +16,18 @@ from pydantic import Field
 
 from handpicked.config import EXECUTION, ServerSettings
 from handpicked.endpoint import Budget, Reply, Request, base_url_of, default_cache, estimate, key_of
+from handpicked.endpoint.cost import REPLY_SECONDS
 from handpicked.endpoint.template import fence, fields, fill, shortened
-from handpicked.errors import ConfigError
+from handpicked.errors import ConfigError, MissingPart
 from handpicked.method import HIDDEN
 from handpicked.models.served.mistakes import check_program, endpoint_mistakes
 from handpicked.models.served.replies import Complete, replies_from, served_identity
 from handpicked.progress import Progress
 from handpicked.records import Better, Cost, Example, Message, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.rating import read_rating
 from handpicked.scorers.lm.serving import SERVER
 from handpicked.scorers.pool_scorer import FACTS, PoolScorer, write_scores
-from handpicked.scorers.scorer import Scope
 from handpicked.secrets import masked
 from handpicked.store import LOST, private_file, utf8, write_json
 from handpicked.workers import Workers
@@ -48,13 +49,14 @@ SAMPLED = 2_000
 @dataclass(frozen=True, slots=True)
 class Rated:
     """A rating, or why there is none; and the reply as it came, ``None`` where none came:
-    ``lost`` where one may come yet.
+    ``lost`` where one may come yet. ``cost`` is in US dollars, ``None`` where no prices are given.
     """
 
     rating: float | None
     reason: str | None
     reply: str | None = None
     lost: bool = False
+    cost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,10 @@ class LLMRating(PoolScorer):
     values: ClassVar[tuple[str, ...]] = (NAME, CUT)
     unit: ClassVar[str] = "points (0 to 5)"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "paid API"
     version: ClassVar[int] = (
-        1  # raise it with a change of the prompt's use, of cutting, or of how replies are read
+        2  # raise it with a change of the prompt's use, of cutting, or of how replies are read
     )
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     def identity(self) -> str:
         """Model, address, and the hash of the prompt.
@@ -123,10 +123,7 @@ class LLMRating(PoolScorer):
         Raises ConfigError without a model or a usable prompt; MissingPart without a key or the vLLM that is to
         be started, so that nothing begins that could not end.
         """
-        if not self.model:
-            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
-        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
-            raise ConfigError(*(f"score.{said}" for said in wrong))
+        self._check()
         prompt = hashlib.sha256(self._template().encode()).hexdigest()[:16]
         if self.serving.server is None:
             key_of(self)
@@ -136,9 +133,23 @@ class LLMRating(PoolScorer):
             who = served_identity(self.model, self.serving)
         return f"{who}, {self.dimension}, prompt {prompt}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
-        """Requests, tokens and dollars if nothing is cached, reckoned from a sample of the rows."""
-        self.identity()
+    def _check(self) -> None:
+        """Raises ConfigError without a model, and for settings of the endpoint that exclude one another."""
+        if not self.model:
+            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
+        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
+            raise ConfigError(*(f"score.{said}" for said in wrong))
+
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
+        """Requests, tokens, dollars and time if nothing is cached, estimated from a sample of the rows; and what is
+        missing here, such as the key, which the estimate does not need.
+        """
+        self._check()
+        try:
+            self.identity()
+            missing = ""
+        except MissingPart as error:
+            missing = f". Missing: {error}"
         count = pool.rows if rows is None else len(rows)
         every = max(1, -(-count // SAMPLED))
         sample = range(0, pool.rows, every) if rows is None else rows[::every]
@@ -152,13 +163,17 @@ class LLMRating(PoolScorer):
             else f", {scale * expense.low:.2f} to {scale * expense.high:.2f} US dollars"
         )
         where = "a vLLM server that is started here" if self.serving.server else base_url_of(self)
-        return (
+        sentence = (
             f"{count:,} requests to {where} ({self.model}): about "
             f"{scale * expense.prompt_tokens:,.0f} prompt "
             f"tokens and at most {scale * expense.reply_tokens:,.0f} reply tokens{dollars}, "
             f"{self.concurrency} at a time; "
-            f"replies that are in the cache cost nothing"
+            f"replies that are in the cache cost nothing{missing}"
         )
+        if self.serving.server:
+            return Forecast(sentence, endpoint=True)
+        high = None if expense.high is None else scale * expense.high
+        return Forecast(sentence, count * REPLY_SECONDS / self.concurrency, high, endpoint=True)
 
     def score(self, pool: Pool, rows: Sequence[int] | None, work: Path, progress: Progress) -> None:
         """See ``score_on``: with all devices of this machine."""
@@ -177,6 +192,7 @@ class LLMRating(PoolScorer):
         """
         self.identity()
         budget, scored, lost = Budget(self), [], 0
+        costs = []
         earlier, aside = _earlier(work / REPLIES), work / f".{REPLIES}.part"
         aside.unlink(missing_ok=True)
         private_file(aside)
@@ -196,9 +212,11 @@ class LLMRating(PoolScorer):
                     )
                     scored.append((example.row, found.rating, float(cut), found.reason))
                     lost += found.lost
-        _tell([reason for *_, reason in scored])
+                    if found.cost is not None:
+                        costs.append(found.cost)
+        _log([reason for *_, reason in scored])
         aside.replace(work / REPLIES)
-        write_json(work / FACTS, {LOST: lost})
+        write_json(work / FACTS, {LOST: lost, "cost": sum(costs) if costs else None})
         write_scores(work, self._table(scored))
 
     def _table(self, scored: Sequence[tuple[int, float | None, float, str | None]]) -> pa.Table:
@@ -232,8 +250,9 @@ class LLMRating(PoolScorer):
 
     def _read(self, reply: Reply) -> Rated:
         if reply.text is None:
-            return Rated(None, reply.reason, lost=reply.lost)
-        return Rated(*read_rating(reply.text, self.dimension, reply.finished), reply.text)
+            return Rated(None, reply.reason, lost=reply.lost, cost=reply.cost)
+        rating, reason = read_rating(reply.text, self.dimension, reply.finished)
+        return Rated(rating, reason, reply.text, cost=reply.cost)
 
     def _request(self, example: Example, template: str) -> Request:
         prompt, response = (shortened(text, self.max_chars) for text in (example.prompt, example.response))
@@ -275,11 +294,11 @@ def _earlier(file: Path) -> Iterator[tuple[int, Rated]]:
         for found in map(json.loads, lines):
             yield (
                 found["row"],
-                Rated(**{name: found[name] for name in ("rating", "reason", "reply", "lost")}),
+                Rated(found["rating"], found["reason"], found["reply"], found["lost"], found.get("cost")),
             )
 
 
-def _tell(reasons: Sequence[object]) -> None:
+def _log(reasons: Sequence[object]) -> None:
     """Log how many rows have no rating, and why the first of them has none."""
     without = [reason for reason in reasons if reason is not None]
     if without:

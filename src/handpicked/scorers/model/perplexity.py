@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better
 from handpicked.scorers.lm.likelihood import LossPasses
 from handpicked.scorers.lm.loss_scorer import LossScorer, Reach
 from handpicked.scorers.lm.losses import Losses
@@ -35,7 +34,6 @@ class Perplexity(LossScorer):
     needs: ClassVar[str] = "lm; demo for the bundled model"
     values: ClassVar[tuple[str, ...]] = ("perplexity", "perplexity_tokens", "perplexity_truncated")
     unit: ClassVar[str] = "perplexity per token"
-    better: ClassVar[Better] = "none"
     version: ClassVar[int] = 2  # raise it when a value changes
 
     def work(self, reach: Reach | None) -> RowsWork[Any]:

@@ -25,10 +25,11 @@ from pydantic import Field
 from handpicked.config import EXECUTION, LATER, ModelSettings
 from handpicked.errors import TrainingError
 from handpicked.method import HIDDEN, called, parts, read_by
-from handpicked.models.load import load_model, load_tokenizer
-from handpicked.models.template import Encoded, Template, load_template
+from handpicked.models.load import load_model
+from handpicked.models.template import Encoded, Template, model_template
 from handpicked.models.threads import side_by_side
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import config_of, context_of, made_of, size_of, template_of
 from handpicked.scorers.lm.forecast import forecast
 from handpicked.scorers.lm.model_rows import ModelRow, batches, packed
@@ -100,7 +101,7 @@ class Rds(PartScorer):
         made = f"{made_of(self.model)}, {template_of(self.model, self.template)}"
         return f"{made}, target sha256:{self.target.sha256}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time, those of the target included."""
         template, limit = self.template_and_limit()
         return forecast(
@@ -135,7 +136,7 @@ class Rds(PartScorer):
     def template_and_limit(self) -> tuple[Template, int]:
         """The chat template, and the tokens of a row that are read."""
         limit = context_of(config_of(self.model), self.max_length)
-        return load_template(self.template, load_tokenizer(self.model)), limit
+        return model_template(self.template, self.model), limit
 
     def row(self, template: Template, limit: int, example: Example) -> ModelRow:
         """A row as the model reads it."""

@@ -24,13 +24,14 @@ from handpicked.models.classifier import (
     load_classifier_tokenizer,
     resolve_classifier,
 )
-from handpicked.models.template import own_template, render, takes_of
+from handpicked.models.rendering import render, takes_of
+from handpicked.models.template_source import own_template
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.causal import TRAINED_FOR_IT, number_type
 from handpicked.scorers.lm.forecast import forecast, weights_of
 from handpicked.scorers.lm.model_rows import Compute, ModelRow, ModelRowsWork, packed, truncation_facts
 from handpicked.scorers.part_scorer import PartScorer
-from handpicked.scorers.scorer import Scope
 from handpicked.store.versions import LANGUAGE_MODEL
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ class Reward(PartScorer):
     values: ClassVar[tuple[str, ...]] = ("reward", "reward_truncated")
     unit: ClassVar[str] = "reward"
     better: ClassVar[Better] = "high"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = LANGUAGE_MODEL
@@ -69,7 +69,7 @@ class Reward(PartScorer):
         """The model's files or commit; the tokenizer and its template are among them."""
         return f"{classifier_identity(self.model)}, {number_type(self.model)}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time, from the model's configuration and its tokenizer."""
         from transformers import AutoModelForSequenceClassification
 

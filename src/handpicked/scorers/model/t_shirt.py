@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from handpicked.records import Better, Cost, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.likelihood import BUNDLED, LanguageModel, LossPasses, LossWork, loss_facts
 from handpicked.scorers.lm.losses import LARGEST, Losses
 from handpicked.scorers.lm.noise import Noise
@@ -77,10 +78,12 @@ class TShirt(PartScorer):
         """See ``PoolScorer``."""
         return self.lm.identity()
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """See ``PoolScorer``."""
         summary = self.lm.estimate(pool, rows, passes=2, times=1 + self.neighbours)
-        return f"{summary} (score.neighbours=0 does the row alone)" if self.neighbours else summary
+        if not self.neighbours:
+            return summary
+        return replace(summary, sentence=f"{summary.sentence} (score.neighbours=0 does the row alone)")
 
     def opened(self) -> LossWork:
         """See ``PartScorer``."""

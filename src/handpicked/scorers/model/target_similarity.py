@@ -8,7 +8,7 @@ taken in round robin over the targets, as for ``rds``, but with sentence embeddi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from handpicked.config import BUNDLED_EMBEDDER, LATER
 from handpicked.method import called, read_by
 from handpicked.models.embed import embed
 from handpicked.records import Better, Cost, Example, Pool
+from handpicked.scorers.forecast import Forecast
 from handpicked.scorers.lm.resemblance import (
     ROWS,
     Compared,
@@ -77,9 +78,10 @@ class TargetSimilarity(PartScorer):
         """The embedder's files or commit, and the target's content."""
         return f"{self._embedding.identity()}, target sha256:{self.target.sha256}"
 
-    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> str:
+    def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Tokens and time; the few targets come on top."""
-        return f"{self._embedding.estimate(pool, rows)}, and {len(self.target):,} targets"
+        of_rows = self._embedding.estimate(pool, rows)
+        return replace(of_rows, sentence=f"{of_rows.sentence}, and {len(self.target):,} targets")
 
     def opened(self) -> SimilarityWork:
         """See ``PartScorer``."""

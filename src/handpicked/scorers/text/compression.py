@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,7 @@ class CompressionRatio(Scorer):
     about: ClassVar[str] = "the rows whose responses compress least"
     unit: ClassVar[str] = "bytes per compressed byte"
     better: ClassVar[Better] = "low"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
-    libraries: ClassVar[tuple[str, ...]] = ()
-    columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the response is empty"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:

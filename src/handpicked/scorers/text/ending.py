@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 
 TAIL = 2000
 """Characters of the end that are looked at."""
@@ -47,12 +47,8 @@ class CutOff(Scorer):
     about: ClassVar[str] = "the rows whose responses end like a sentence"
     unit: ClassVar[str] = "1 or 0"
     better: ClassVar[Better] = "low"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
-    columns: ClassVar[tuple[str, ...]] = ("response",)
-    missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         return pa.array(

@@ -18,8 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.lexical_diversity import LexicalDiversity
 from handpicked.scorers.text.prose import count_words, prose
 from handpicked.scorers.text.readability import ReadingEase, Sentences
@@ -66,12 +65,8 @@ class Rate(Scorer):
         "bold": "spans in bold",
     }
     unit: ClassVar[str] = "per 100 words"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the response has no words outside of code"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
@@ -89,12 +84,8 @@ class CodeShare(Scorer):
     name: ClassVar[str] = "code"
     about: ClassVar[str] = "share of the characters in fenced code"
     unit: ClassVar[str] = "share of the characters, 0 to 1"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the response is empty"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,8 @@ class LengthChars(Scorer):
     unit: ClassVar[str] = "characters"
     better: ClassVar[Better] = "high"
     measure: ClassVar[bool] = True
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
-    columns: ClassVar[tuple[str, ...]] = ("response",)
-    missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         return pc.cast(pc.utf8_length(batch["response"]), pa.int64())

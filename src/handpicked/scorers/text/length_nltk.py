@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
     from nltk.tokenize.destructive import NLTKWordTokenizer
@@ -46,12 +46,8 @@ class LengthNltk(Scorer):
     unit: ClassVar[str] = "NLTK word tokens"
     better: ClassVar[Better] = "high"
     measure: ClassVar[bool] = True
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("nltk",)
-    columns: ClassVar[tuple[str, ...]] = ("response",)
-    missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         return pa.array(

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 from handpicked.tokens.tokenizer import load_counter
 
 
@@ -28,12 +28,8 @@ class LengthTokens(Scorer):
     unit: ClassVar[str] = "tokens"
     better: ClassVar[Better] = "high"
     measure: ClassVar[bool] = True
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("gigatoken", "sentencepiece", "tokenizers")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
-    missing: ClassVar[str] = "the row has no response"
 
     @property
     def recorded(self) -> dict[str, object]:

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,8 @@ class LengthWords(Scorer):
     unit: ClassVar[str] = "words"
     better: ClassVar[Better] = "high"
     measure: ClassVar[bool] = True
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
-    columns: ClassVar[tuple[str, ...]] = ("response",)
-    missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         return pa.array(

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.prose import prose
 from handpicked.scorers.text.words import split_words
 
@@ -34,12 +33,8 @@ class LexicalDiversity(Scorer):
     about: ClassVar[str] = "different words per word, over a moving window of 25"
     source: ClassVar[str] = "Covington and McFall 2010, J. Quantitative Linguistics 17(2)"
     unit: ClassVar[str] = "different words per word, 0 to 1"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
 
     @property
     def missing(self) -> str:  # type: ignore[override]  # it depends on a field

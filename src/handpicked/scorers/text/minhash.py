@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from handpicked.errors import MissingPart
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.words import beginnings, hashed_words
 
 PERMUTATIONS = 128
@@ -33,9 +32,6 @@ class MinHash(Scorer):
     name: ClassVar[str] = "minhash"
     listed: ClassVar[bool] = False
     unit: ClassVar[str] = "signature"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow", "rensa")
     columns: ClassVar[tuple[str, ...]] = ("prompt", "response")

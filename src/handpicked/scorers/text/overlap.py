@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.words import numbered_words, split_words
 
 
 @dataclass(frozen=True)
 class PromptOverlap(Scorer):
-    """The first evaluation prompt (label) of which ``n`` words in a row stand in the row's
+    """The first evaluation prompt (label) of which ``n`` words in a row occur in the row's
     prompt or response, or null.
 
     Brown et al. (2020), Language Models are Few-Shot Learners, appendix C, with n = 13. ``exact`` compares
@@ -32,9 +31,6 @@ class PromptOverlap(Scorer):
 
     listed: ClassVar[bool] = False
     unit: ClassVar[str] = "label of the prompt"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
     columns: ClassVar[tuple[str, ...]] = ("prompt", "response")

@@ -8,8 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,7 @@ class PromptHash(Scorer):
     name: ClassVar[str] = "prompt_hash"
     about: ClassVar[str] = "which rows answer the same prompt: a hash, by which best-response groups them"
     unit: ClassVar[str] = "hash"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
-    libraries: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ("prompt",)
     missing: ClassVar[str] = "the row has no prompt"
 

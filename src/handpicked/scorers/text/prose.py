@@ -25,7 +25,7 @@ def count_words(texts: pa.Array) -> np.ndarray:
     starts = ~blank
     starts[1:] &= blank[:-1]
     begins = offsets[:-1][offsets[:-1] < offsets[1:]]
-    starts[begins] = ~blank[begins]  # a text begins anew, regardless of the end of the one before
+    starts[begins] = ~blank[begins]  # a text begins again, regardless of the end of the one before
     sums = np.r_[0, np.cumsum(starts)]
     counts: np.ndarray = sums[offsets[1:]] - sums[offsets[:-1]]
     return counts

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.prose import prose
 from handpicked.scorers.text.words import split_words
 
@@ -61,13 +60,8 @@ class Sentences(Scorer):
     name: ClassVar[str] = "sentences"
     about: ClassVar[str] = "number of sentences"
     unit: ClassVar[str] = "sentences"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
-    missing: ClassVar[str] = "the row has no response"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         missing = batch["response"].is_null().to_numpy(zero_copy_only=False)
@@ -87,12 +81,8 @@ class ReadingEase(Scorer):
     about: ClassVar[str] = "Flesch's reading ease of English text, in points"
     source: ClassVar[str] = "Flesch 1948, J. Applied Psychology 32(3)"
     unit: ClassVar[str] = "points of Flesch's scale"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
     missing: ClassVar[str] = "the response has no English words outside of code"
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:

