@@ -52,6 +52,7 @@ def test_a_kto_tag_of_numbers(tmp_path):
         ("pool.jsonl", json.dumps('{"prompt": "a"}') + "\n", "fromjson pool.jsonl > pool-rows.jsonl"),
         ("pool.jsonl", '[{"role": "user", "content": "a"}]\n' * 2, "pool.jsonl > pool-rows.jsonl"),
         ("pool.csv", "exported in May\nprompt,response\na,b\n", "Delete what is above the header"),
+        ("pool.jsonl", '{"prompt": "a", "topic": "b"}\n' * 2, "a prompt is, and no response is, recognised"),
         ("pool.yaml", "- prompt: a\n  response: b\n", "yq -o=json pool.yaml"),
     ],
 )

@@ -192,8 +192,10 @@ def _read(turn: Turn, role: str, is_call: bool, where: str) -> list[Message]:
 
 
 def _returned_json(turn: Turn) -> Content | None:
-    """What a tool returned where that is no text and no blocks, but an object of its own."""
+    """What a tool returned where that is no text and no blocks, but nothing, or an object of its own."""
     value = said(turn)
+    if value is None and not calls_of(turn)[0]:
+        return Content("")
     listed = value if isinstance(value, list) else [value]
     objects = bool(listed) and all(
         isinstance(one, Mapping) and one.keys().isdisjoint(BLOCK) for one in listed
