@@ -10,6 +10,7 @@ import pytest
 
 from handpicked.errors import PoolError
 from handpicked.judges.answers import pair_up, read_answers
+from handpicked.records import messages_id
 
 
 def put(path, rows):
@@ -262,3 +263,36 @@ def test_one_stored_request_and_pandas_split_are_rows(tmp_path):
         (tmp_path / "x.json").write_text(json.dumps(row))
         (answer,) = read_answers(tmp_path / "x.json").answers
         assert (answer.prompt, answer.text) == ("q", "a")
+
+
+def test_system_prompts_and_history_belong_to_the_prompt_as_in_pools(tmp_path):
+    from handpicked import data
+
+    row = {"instruction": "and then?", "input": "", "output": "said", "system": "Be kind."}
+    rows = [row, {**row, "history": [["first?", "this"]]}, {**row, "history": str([["first?", "that"]])}]
+    file = put(tmp_path / "x.json", rows)
+    found = read_answers(file)
+    assert len({answer.prompt_id for answer in found.answers}) == 3
+    assert found.answers[0].prompt == "system: Be kind.\n\nuser: and then?"
+    assert "first?" in found.answers[1].prompt and "this" in found.answers[1].prompt
+    pool = [messages_id(example.messages[:-1]) for example in data.read(str(file)).examples()]
+    assert [answer.prompt_id for answer in found.answers][:2] == pool[:2]
+
+
+def test_a_file_that_lacks_the_system_prompt_pairs_all_the_same(tmp_path):
+    with_it = [{"system": "Be kind.", "prompt": text, "output": "a"} for text in ("one", "two")]
+    without = [{"prompt": text, "output": "b"} for text in ("two", "one")]
+    both = pair_up(
+        *(read_answers(put(tmp_path / n, r)) for n, r in (("l.json", with_it), ("r.json", without)))
+    )
+    assert [(pair.prompt, pair.answer_b) for pair in both.pairs] == [
+        ("system: Be kind.\n\nuser: one", "b"),
+        ("system: Be kind.\n\nuser: two", "b"),
+    ]
+    assert both.by_words == 2
+
+
+def test_a_row_in_a_format_of_pools_keeps_its_reference_and_category(tmp_path):
+    row = {"user_input": "ask", "response": "said", "reference": "good", "category": "maths"}
+    (answer,) = read_answers(put(tmp_path / "x.json", [row])).answers
+    assert (answer.prompt, answer.text, answer.reference, answer.category) == ("ask", "said", "good", "maths")

@@ -128,3 +128,8 @@ def test_references_are_joined_across_white_space_and_without_their_thoughts(tmp
     (tmp_path / "r.json").write_text(json.dumps([row]))
     (pair,), _ = pairs_of([tmp_path / "a.json", tmp_path / "b.json"], None, tmp_path / "r.json")
     assert pair.reference == "good"
+    for name in "ab":
+        row = {"system": "Be kind.", "prompt": "ask", "output": name}
+        (tmp_path / f"{name}.json").write_text(json.dumps([row]))
+    (pair,), _ = pairs_of([tmp_path / "a.json", tmp_path / "b.json"], None, tmp_path / "r.json")
+    assert (pair.prompt, pair.reference) == ("system: Be kind.\n\nuser: ask", "good")

@@ -6,13 +6,9 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
 from handpicked.errors import PoolError
-
-if TYPE_CHECKING:
-    pass
-
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

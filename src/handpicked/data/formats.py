@@ -199,7 +199,7 @@ class Pairs(RowFormat):
 
     def asked(self, row: Row, turns: list[Message] | None = None) -> list[Message]:
         """The turns before the response: the history and the prompt, or ``turns`` in its place."""
-        before = _history(row.get(self.history)) if self.history is not None else []
+        before = history_turns(row.get(self.history)) if self.history is not None else []
         return [*before, *(turns or self._prompt_turns(known(row.get(self.prompt)), row))]
 
     def _prompt_turns(self, question: object, row: Row) -> list[Message]:
@@ -357,8 +357,10 @@ def instruction_turn(instruction: str, further: str) -> Message:
     return Message("user", instruction or further)
 
 
-def _history(history: object) -> list[Message]:
-    """The turns before the current one: a list of [question, answer] pairs (LLaMA-Factory), or of turns."""
+def history_turns(history: object) -> list[Message]:
+    """The turns before the current one: a list of [question, answer] pairs (LLaMA-Factory), or of turns.
+    Raises BadRow.
+    """
     turns: list[Message] = []
     if isinstance(history, str):
         history = parsed_turns(history, "history") if history.strip(BLANK) else None

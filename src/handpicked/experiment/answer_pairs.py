@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from handpicked.data.spool import given_name
 from handpicked.experiment.references import referenced
@@ -12,9 +11,6 @@ from handpicked.judges.answers import AnswerFile, Paired, pair_up, read_answers
 from handpicked.judges.labelled import read_labelled
 from handpicked.judges.questions import read_questions, unknown_question
 from handpicked.records import Pair
-
-if TYPE_CHECKING:
-    pass
 
 
 def paired_files(a: Path, b: Path, prompts: Path | None = None) -> tuple[Paired, list[str]]:
@@ -28,7 +24,8 @@ def paired_files(a: Path, b: Path, prompts: Path | None = None) -> tuple[Paired,
     said = [_counted(a, one), _counted(b, other)]
     if paired.by_words:
         said.append(
-            f"prompts that differ between the files in white space only, and are paired: {paired.by_words}"
+            f"prompts that differ between the files in white space or the system prompt only, and are paired: "
+            f"{paired.by_words}"
         )
     if paired.repeated:
         said.append(f"answers to a prompt that has one already, left out: {len(paired.repeated)}")

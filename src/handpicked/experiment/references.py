@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,7 +30,7 @@ def references(settings: ReferenceSettings) -> dict[str, str]:
 
 def referenced(pairs: Sequence[Pair], path: str) -> list[Pair]:
     """The pairs, each that has no reference with that of its prompt in the file ``path``; a prompt that differs
-    in white space only is the same. Thoughts of references are left out.
+    only in white space or its system prompt is the same. Thoughts of references are left out.
 
     Raises PoolError for a file that cannot be read, or that holds none of the prompts.
     """
@@ -51,5 +52,13 @@ def referenced(pairs: Sequence[Pair], path: str) -> list[Pair]:
     ]
 
 
+SYSTEM = re.compile(r"\Asystem: .*?\n\n(?=user: )", re.DOTALL)
+"""The system prompt at the beginning of a prompt's text."""
+
+
 def _words(text: str) -> str:
-    return " ".join(text.split())
+    """A prompt's text without its system prompt, with single blanks."""
+    asked, with_system = SYSTEM.subn("", text)
+    if with_system and "\n\nassistant: " not in asked:
+        asked = asked.removeprefix("user: ")
+    return " ".join(asked.split())

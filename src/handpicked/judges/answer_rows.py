@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from handpicked.data.cells import kind_name, literal
-from handpicked.data.formats import RowFormat
+from handpicked.data.formats import RowFormat, history_turns
 from handpicked.data.logged import logged
 from handpicked.data.recognise import recognise
 from handpicked.data.turns import said, speaker, turns_of
@@ -47,6 +47,9 @@ class Answer:
     category: str | None = None
     reference: str | None = None
     thought: bool = False
+    words: str = ""
+    """What a user asked, without the system prompt and with single blanks: prompts that agree in it are paired
+    where nothing else decides."""
 
 
 Reader = Callable[[Mapping[str, object], Mapping[str, str]], "Answer | None"]
@@ -85,7 +88,16 @@ def _as_in_a_pool(shape: RowFormat, row: Mapping[str, object], _: Mapping[str, s
     if turns[-1].role != "assistant" or not turns[:-1]:
         return None
     thought, text = thought_and_answer(turns[-1].content)
-    return Answer(messages_id(turns[:-1]), prompt_text(turns[:-1]), text, thought=bool(thought))
+    asked = turns[:-1]
+    return Answer(
+        messages_id(asked),
+        prompt_text(asked),
+        text,
+        category=first_text(row, "category"),
+        reference=first_text(row, "reference", "reference_answer"),
+        thought=bool(thought),
+        words=_words(asked),
+    )
 
 
 def _answer_fields(part: Rows) -> tuple[str, ...]:
@@ -110,7 +122,12 @@ def _plain(fields: Sequence[str], row: Mapping[str, object], _: Mapping[str, str
         first_text(row, "category"),
         first_text(row, "reference", "reference_answer", *(("answer",) if field != "answer" else ())),
         bool(thought),
+        _words(asked),
     )
+
+
+def _words(asked: Sequence[Message]) -> str:
+    return " ".join(prompt_text([turn for turn in asked if turn.role != "system"]).split())
 
 
 def _prompt_of(row: Mapping[str, object]) -> tuple[Message, ...]:
@@ -119,7 +136,11 @@ def _prompt_of(row: Mapping[str, object]) -> tuple[Message, ...]:
     if turns:
         return tuple(turns_of(turns, "prompt"))
     prompt = first_text(row, *PROMPT_NAMES)
-    return () if prompt is None else (Message("user", with_input(prompt, row)),)
+    if prompt is None:
+        return ()
+    system = first_text(row, "system", "system_prompt")
+    before = [Message("system", system)] if system else []
+    return (*before, *history_turns(row.get("history")), Message("user", with_input(prompt, row)))
 
 
 def _turns(row: Mapping[str, Any]) -> tuple[Message, ...]:

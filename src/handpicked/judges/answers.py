@@ -35,7 +35,7 @@ class Paired:
     only_b: tuple[str, ...]
     repeated: tuple[str, ...]
     by_words: int = 0
-    """Pairs whose prompts are equal in all but white space."""
+    """Pairs whose prompts are equal in all but white space and the system prompt."""
 
 
 def read_answers(path: Path, prompts: Mapping[str, str] | None = None) -> AnswerFile:
@@ -98,7 +98,8 @@ def _read(
 def pair_up(a: AnswerFile, b: AnswerFile) -> Paired:
     """Answers to the same prompt, in the order of ``a``. Of several answers to one prompt the first counts.
 
-    Prompts that only differ in white space are the same where no other of their files has these words. Raises
+    Prompts that only differ in white space or the system prompt are the same where no other of their files has
+    these words. Raises
     PoolError when nothing pairs.
     """
     left, again_left = _by_prompt(a)
@@ -133,7 +134,7 @@ def _by_words(answers: Mapping[str, Answer], known: Mapping[str, Answer]) -> dic
     found: dict[str, list[str]] = {}
     for key, answer in answers.items():
         if key not in known:
-            found.setdefault(" ".join(answer.prompt.split()), []).append(key)
+            found.setdefault(answer.words or answer.prompt, []).append(key)
     return found
 
 

@@ -183,12 +183,3 @@ def test_scoring_takes_an_unknown_time_on_a_machine_that_is_not_here(scored):
     planned = plan(scored, assume="8xH100")
     assert scoring_of(planned).hours is None and planned.hours is None
     assert "(the time of scoring is unknown)" in text_of(planned)
-
-
-@pytest.mark.data
-@pytest.mark.models
-def test_the_recorded_run_of_alpaca_small_took_about_as_long(real_data, monkeypatch):
-    """28 minutes of stage time on two cores (docs/results.md)."""
-    monkeypatch.setenv("HANDPICKED_DATA", str(real_data))
-    planned = plan(Path("alpaca-small"), [f"pool={real_data / 'sft/alpaca_52k.parquet'}"])
-    assert 28 / FACTOR < 60 * planned.hours < 28 * FACTOR

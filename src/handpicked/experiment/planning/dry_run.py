@@ -55,6 +55,7 @@ from handpicked.workers.machine import Machine
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
     from handpicked.models.template import Template
+    from handpicked.scorers.forecast import Forecast
     from handpicked.train.estimate import ModelSize
 
 REFINE_PROMPT_TOKENS = 250
@@ -122,45 +123,31 @@ def plan(
     hardware, missing = Hardware.of(machine), list[str]()
     expanded = lineup(experiment)
     sizes = {name: _size(settings, missing) for name, settings in _bases(experiment).items()}
-    members = members_of(expanded, only)
-    with selectable(expanded) as opened:
-        pools = {name: row_costs(pool) for name, pool in opened.items()}
-        selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
-        rows = {name: selected[name].rows if name in selected else 0 for name in members}
-        known = templates(expanded, _absent(experiment, sizes))
-        likely = _likely(expanded, rows, opened, pools, known)
-    arms = tuple(
-        _arm(expanded, name, rows[name], likely.get(name), pools, sizes, hardware) for name in members
-    )
+    counted = _counted(expanded, members_of(expanded, only), sizes)
+    arms = tuple(_arm(expanded, name, counted, sizes, hardware) for name in counted.rows)
     if found := refused(expanded, arms):
         load(file, overrides, also=lambda _: found)
-    held_out = {name: held_out_texts(expanded.pool(name), costs) for name, costs in pools.items()}
-    evaluation = {
-        **_evaluation(expanded, held_out),
-        "benchmarks": _benchmarks(expanded, sizes, hardware.speed),
-    }
-    missing += [*missing_parts(experiment), *_missing_gpu(arms, machine)]
-    rewritten = [_refinement(expanded, name, rows[name], pools) for name in members]
-    refined = tuple(part for part in rewritten if part is not None)
-    scoring = {name: selected[name].scoring for name in members if name in selected}
-    forecasts = {one.work: one.forecast for each in scoring.values() for one in each}
+    evaluation = _evaluation(expanded, counted.pools)
+    evaluation["benchmarks"] = _benchmarks(expanded, sizes, hardware.speed)
+    refined = _refined(expanded, counted)
     weights = {name: None if size is None else size.weights for name, (size, _) in sizes.items()}
-    models_of = {name: weights[expanded.experiment.arms[name].model or ""] for name in members}
+    models_of = {name: weights[expanded.experiment.arms[name].model or ""] for name in counted.rows}
     planned_sizes = Sizes(models_of, evaluation["texts"], hardware)
-    work = parts(expanded, arms, evaluation, refined, [*forecasts.values()], planned_sizes, until)
-    listed, models = _pools(expanded, pools), _models(experiment, weights)
+    work = parts(expanded, arms, evaluation, refined, counted.forecasts, planned_sizes, until)
+    pools, models = _pools(expanded, counted.pools), _models(experiment, weights)
+    missing += [*missing_parts(experiment), *_missing_gpu(arms, machine)]
     return DryRun(
         name=experiment.name,
-        pool=listed[0],
+        pool=pools[0],
         model=models[0],
         arms=arms,
         evaluation=evaluation,
         missing=tuple(dict.fromkeys(missing)),
         assumed=_assumed(sizes, hardware.speed),
-        pools=tuple(listed[1:]),
+        pools=tuple(pools[1:]),
         models=tuple(models[1:]),
         refined=refined,
-        scored=_scored(scoring),
+        scored=counted.scored,
         rendered=rendered(expanded, _absent(experiment, sizes)),
         parts=work,
         hours=total_hours(work),
@@ -168,6 +155,45 @@ def plan(
         machine=machine.name,
         devices=len(machine.devices),
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What was counted in the pools: their rows' tokens; of each arm its rows, which rows these likely are, and
+    what its scorers by models take.
+    """
+
+    pools: Mapping[str | None, Costs]
+    rows: Mapping[str, int]
+    likely: Mapping[str, LikelyRows]
+    scoring: Mapping[str, Sequence[ArmScoring]]
+
+    @property
+    def forecasts(self) -> list[Forecast]:
+        """Those of all scorers, each once where arms share its scores."""
+        return [*{one.work: one.forecast for each in self.scoring.values() for one in each}.values()]
+
+    @property
+    def scored(self) -> tuple[Json, ...]:
+        """What they take, arm by arm."""
+        return tuple(
+            {"arm": name, "scorer": one.scorer, "takes": one.forecast.sentence}
+            for name, each in self.scoring.items()
+            for one in each
+        )
+
+
+def _counted(
+    expanded: Lineup, members: Sequence[str], sizes: Mapping[str, tuple[ModelSize | None, str]]
+) -> _Counted:
+    with selectable(expanded) as opened:
+        pools = {name: row_costs(pool) for name, pool in opened.items()}
+        selected = arm_rows(expanded, opened, {name: len(costs) for name, costs in pools.items()})
+        rows = {name: selected[name].rows if name in selected else 0 for name in members}
+        known = templates(expanded, _absent(expanded.experiment, sizes))
+        likely = _likely(expanded, rows, opened, pools, known)
+    scoring = {name: selected[name].scoring for name in members if name in selected}
+    return _Counted(pools, rows, likely, scoring)
 
 
 def _pools(expanded: Lineup, pools: Mapping[str | None, Costs]) -> list[Json]:
@@ -182,14 +208,6 @@ def _models(experiment: Experiment, weights: Mapping[str, int | None]) -> list[J
         {"of": name, "name": settings.name, "weights": weights[name]}
         for name, settings in _bases(experiment).items()
     ]
-
-
-def _scored(scoring: Mapping[str, Sequence[ArmScoring]]) -> tuple[Json, ...]:
-    return tuple(
-        {"arm": name, "scorer": one.scorer, "takes": one.forecast.sentence}
-        for name, each in scoring.items()
-        for one in each
-    )
 
 
 def _assumed(sizes: Mapping[str, tuple[ModelSize | None, str]], speed: Speed) -> tuple[str, ...]:
@@ -265,19 +283,22 @@ def _likely(
 def _arm(
     expanded: Lineup,
     name: str,
-    rows: int,
-    likely: LikelyRows | None,
-    pools: Mapping[str | None, Costs],
+    counted: _Counted,
     sizes: Mapping[str, tuple[ModelSize | None, str]],
     hardware: Hardware,
 ) -> PlannedArm:
-    arm = expanded.experiment.arms[name]
-    costs, (size, _) = pools[arm.pool], sizes[arm.model or ""]
+    arm, likely = expanded.experiment.arms[name], counted.likely.get(name)
+    costs, (size, _) = counted.pools[arm.pool], sizes[arm.model or ""]
     if likely is None:
         return PlannedArm(name, arm.by)
     settings = expanded.train(name)
     longest = max((response + prompt for response, prompt in costs), default=None)
-    return planned_arm(name, arm, rows, likely, settings, size, longest, hardware)
+    return planned_arm(name, arm, counted.rows[name], likely, settings, size, longest, hardware)
+
+
+def _refined(expanded: Lineup, counted: _Counted) -> tuple[Json, ...]:
+    found = [_refinement(expanded, name, rows, counted.pools) for name, rows in counted.rows.items()]
+    return tuple(part for part in found if part is not None)
 
 
 def _refinement(expanded: Lineup, name: str, rows: int, pools: Mapping[str | None, Costs]) -> Json | None:
@@ -296,10 +317,8 @@ def _refinement(expanded: Lineup, name: str, rows: int, pools: Mapping[str | Non
     }
 
 
-def _evaluation(expanded: Lineup, held_out: Mapping[str | None, Texts]) -> Json:
-    """Prompts, comparisons, and the judge's calls with their cost; ``held_out`` are the held-out rows of each
-    pool.
-    """
+def _evaluation(expanded: Lineup, pools: Mapping[str | None, Costs]) -> Json:
+    """Prompts, comparisons, and the judge's calls with their cost."""
     experiment = expanded.experiment
     evaluate = experiment.evaluate
     sets: dict[str, int] = {}
@@ -309,7 +328,8 @@ def _evaluation(expanded: Lineup, held_out: Mapping[str | None, Texts]) -> Json:
         if prompts.path is None:
             rows = expanded.pool(prompts.pool).hold_out
             sets[prompts.name] = min(rows, prompts.limit or rows)
-            texts += held_out[prompts.pool].of(sets[prompts.name])
+            held_out = held_out_texts(expanded.pool(prompts.pool), pools[prompts.pool])
+            texts += held_out.of(sets[prompts.name])
             continue
         listed = read_test_set(prompts)[: prompts.limit]
         sets[prompts.name] = len(listed)
