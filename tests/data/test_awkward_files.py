@@ -1,11 +1,12 @@
 """Files that are nearly right: read, or refused with what to do."""
 
+import gzip
 import json
 
 import pyarrow as pa
 import pytest
 
-from handpicked.data import read
+from handpicked.data import lines, read
 from handpicked.errors import PoolError
 
 
@@ -51,6 +52,7 @@ def test_a_kto_tag_of_numbers(tmp_path):
         ("pool.jsonl", json.dumps('{"prompt": "a"}') + "\n", "fromjson pool.jsonl > pool-rows.jsonl"),
         ("pool.jsonl", '[{"role": "user", "content": "a"}]\n' * 2, "pool.jsonl > pool-rows.jsonl"),
         ("pool.csv", "exported in May\nprompt,response\na,b\n", "Delete what is above the header"),
+        ("pool.jsonl", '{"prompt": "a", "topic": "b"}\n' * 2, "a prompt is, and no response is, recognised"),
         ("pool.yaml", "- prompt: a\n  response: b\n", "yq -o=json pool.yaml"),
     ],
 )
@@ -114,3 +116,53 @@ def test_lz4(tmp_path):
     with pa.output_stream(str(path), compression="lz4") as stream:
         stream.write(f"{ROW % 'x'}\n{ROW % 'y'}\n".encode())
     assert [one.response for one in read(path).examples()] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'prompt, response\n"q, r", "a ""b"""\n"s", "c"\n',
+        '\n\nprompt,response\n"q, r","a ""b"""\ns,c\n',
+        'prompt;response\n"q, r"; "a ""b"""\n"s"; "c"\n',
+    ],
+)
+def test_spaces_after_commas_and_lines_before_the_header(tmp_path, text):
+    pool = read(put(tmp_path / "pool.csv", text))
+    assert [(one.prompt, one.response) for one in pool.examples()] == [("q, r", 'a "b"'), ("s", "c")]
+
+
+def test_a_space_that_begins_a_field_is_kept(tmp_path):
+    pool = read(put(tmp_path / "pool.csv", "prompt,response\nq, a\nr, b\n"))
+    assert [one.response for one in pool.examples()] == [" a", " b"]
+
+
+def test_a_large_record_in_each_form(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "CHUNK", 64)
+    long = "word " * 40
+    for text in (
+        f'prompt, response\n"q, r", "{long} ""b"""\n"s", "c"\n',
+        f'prompt,response\n"q, r","{long} \\"b\\""\n"s","c"\n',
+    ):
+        pool = read(put(tmp_path / "pool.csv", text))
+        assert [one.response for one in pool.examples()] == [f'{long} "b"', "c"]
+
+
+@pytest.mark.parametrize("inner", ["gzip", "Parquet"])
+def test_what_is_packed_twice_says_so(tmp_path, inner):
+    path = tmp_path / "pool.jsonl.gz"
+    held = gzip.compress(b"{}") if inner == "gzip" else b"PAR1\0\0"
+    path.write_bytes(gzip.compress(held))
+    with pytest.raises(PoolError, match=f"is {inner} packed with gzip"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ([{"prompt": "p", "response": "a"}], "each row is a list of rows"),
+        ({"input_ids": [1, 2], "labels": [1, 2]}, "rows are tokens"),
+    ],
+)
+def test_rows_of_another_kind_say_what_they_are(tmp_path, row, says):
+    with pytest.raises(PoolError, match=says):
+        read(put(tmp_path / "pool.jsonl", f"{json.dumps(row)}\n" * 2))

@@ -23,6 +23,8 @@ ASKED = "Largest planet?\n\nA. Mars\nB. Jupiter\nC. Venus"
         {"choices": ["Mars", "Jupiter", "Venus"], "answer": "1"},
         {"choices": ["Mars", "Jupiter", "Venus"], "answer": 1.0},
         {"options": ["Mars", "Jupiter", "Venus"], "answer": "(B)"},
+        {"options": ["A)Mars", "B)Jupiter", "C)Venus"], "correct": "B"},
+        {"options": ["A. Mars", "B. Jupiter", "C. Venus"], "answer": "B. Jupiter"},
         {"options": {"A": "Mars", "B": "Jupiter", "C": "Venus"}, "answer": "Jupiter"},
         {"choices": {"text": ["Mars", "Jupiter", "Venus"], "label": ["A", "B", "C"]}, "answerKey": "B"},
         {"A": "Mars", "B": "Jupiter", "C": "Venus", "answer": "B"},

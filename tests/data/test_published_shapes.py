@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from handpicked.data import read
@@ -294,3 +296,18 @@ def test_rows_in_two_fields_are_not_guessed(tmp_path):
     row = {"prompt": "q", "response": "a"}
     with pytest.raises(PoolError, match="no prompt and response"):
         pool_of(tmp_path, *[{"one": row, "two": row}] * 2)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_rounds_and_instances_are_no_losses(tmp_path, suffix):
+    kinds = (
+        {"instruction": "q", "instances": [{"input": "i", "output": "a"}]},
+        {"conversation": [{"system": "s", "input": "q", "output": "a"}]},
+    )
+    for number, row in enumerate(kinds):
+        path = tmp_path / f"pool{number}.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(pa.Table.from_pylist([row, row]), path)
+        else:
+            path.write_text(f"{json.dumps(row)}\n" * 2)
+        assert not unread(read(path))

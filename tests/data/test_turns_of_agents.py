@@ -196,6 +196,12 @@ def test_turns_in_a_field_of_any_name(tmp_path, field):
     assert (example.prompt, example.response) == ("q", "a")
 
 
+def test_a_tool_that_returned_nothing_costs_no_row(tmp_path):
+    call = {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]}
+    result = turns(tmp_path, Q, call, {"role": "tool", "tool_call_id": "1", "content": None}, A)[2]
+    assert (result.role, result.content, result.call_id) == ("tool", "", "1")
+
+
 def test_turns_in_two_fields_of_unknown_names_are_not_guessed(tmp_path):
     with pytest.raises(PoolError, match="no prompt and response"):
         pool_of(tmp_path, *[{"one": [Q, A], "two": [Q, A]}] * 2)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from handpicked.data.csv_form import are_escaped, are_quoted, delimiter_of, header_line
+from handpicked.data.csv_form import USUAL, CsvForm, csv_form, delimiter_of, header_line
 from handpicked.data.encoding import as_utf8, encoding_of
 from handpicked.data.field_names import CHATS, PROMPTS, RESPONSES
 from handpicked.data.foreign_files import foreign_kind
@@ -39,6 +39,7 @@ MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\xfd7zXZ\0", "xz"),
     (b"\x04\x22\x4d\x18", "lz4"),
 )
+OF_COLUMNS = ((b"PAR1", "Parquet"), (b"ARROW1", "Arrow"))
 HEAD = 1 << 16
 YAML = re.compile(r"\.ya?ml$", re.IGNORECASE)
 TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
@@ -49,16 +50,13 @@ NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_di
 
 @dataclass(frozen=True)
 class Container:
-    """How the rows lie in a file. ``delimiter`` separates the fields of a CSV, in which ``quoted`` fields may
-    be in quotes, and a quote in one may be ``escaped`` by a backslash instead of doubled; ``shape`` says where in a JSON document the rows are; a row of a text file has at most
+    """How the rows lie in a file. ``form`` is that of a CSV; ``shape`` says where in a JSON document the rows are; a row of a text file has at most
     ``max_row`` bytes. ``encoding`` is that of a text file, None for UTF-8.
     """
 
     kind: Kind
     compression: Compression | None = None
-    delimiter: str = ","
-    quoted: bool = True
-    escaped: bool = False
+    form: CsvForm = USUAL
     shape: str = ""
     max_row: int = MAX_ROW
     encoding: str | None = None
@@ -175,9 +173,15 @@ def _head(path: Path) -> tuple[bytes, Compression | None]:
         return start, None
     try:
         with open_bytes(path, compression) as stream:
-            return stream.read(HEAD), compression
+            head = stream.read(HEAD)
     except DAMAGED as error:
         raise PoolError(f"{path} is not a valid {compression} file: {error}") from error
+    inside = next((name for magic, name in (*MAGIC, *OF_COLUMNS) if head.startswith(magic)), None)
+    if inside is not None:
+        raise PoolError(
+            f"{path} is {inside} packed with {compression}. Unpack it once, and read what is in it."
+        )
+    return head, compression
 
 
 def _text_container(
@@ -186,7 +190,7 @@ def _text_container(
     start = text.lstrip()
     lines = [line for line in text.split("\n")[:50] if line.strip()]
     if suffix in (".csv", ".tsv"):
-        return _csv(text, delimiter_of(text, "\t" if suffix == ".tsv" else ","), compression)
+        return Container("csv", compression, csv_form(text, "\t" if suffix == ".tsv" else ","))
     if start.startswith("["):
         many = (
             suffix in (".jsonl", ".ndjson")
@@ -209,18 +213,13 @@ def _text_container(
     header = next(csv.reader([header_line(text)], delimiter=delimiter), [])
     known = {*CHATS, *PROMPTS, *RESPONSES, *fields}
     if len(header) > 1 and any(cell.strip().lower() in known or cell in fields for cell in header):
-        return _csv(text, delimiter, compression)
+        return Container("csv", compression, csv_form(text, delimiter))
     yaml = f" Convert YAML: yq -o=json {path.name} > {path.stem}.json" if YAML.search(path.name) else ""
     raise PoolError(
         f"{path} is not JSON, JSON lines, CSV with a header, Parquet or Arrow: "
         f"it starts with {start[:40]!r}. "
         f"A pool is a list of rows with fields such as instruction and output.{yaml}"
     )
-
-
-def _csv(text: str, delimiter: str, compression: Compression | None) -> Container:
-    escaped = are_escaped(text, delimiter)
-    return Container("csv", compression, delimiter, escaped or are_quoted(text, delimiter), escaped)
 
 
 def _pretty(lines: list[str]) -> bool:

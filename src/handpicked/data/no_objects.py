@@ -10,6 +10,7 @@ from handpicked.data import spool
 from handpicked.data.cells import literal
 from handpicked.data.field_names import PROMPTS
 from handpicked.data.raw import Damage
+from handpicked.data.turns import is_turn
 
 
 def no_objects(file: Path, head: Sequence[object]) -> str:
@@ -27,6 +28,11 @@ def no_objects(file: Path, head: Sequence[object]) -> str:
         return (
             f"{path}: each row is a list, not an object with fields. Where it is a list of turns, name it: "
             '[{"messages": turns} for turns in rows]'
+        )
+    if isinstance(head[0], list) and all(isinstance(one, Mapping) and not is_turn(one) for one in head[0]):
+        return (
+            f"{path}: each row is a list of rows. Make each a row: jq -c '.[]' {file.name} > {file.stem}-rows.jsonl "
+            "(jq -c '.[][]' where all are in one list)"
         )
     if isinstance(head[0], list):
         return (
@@ -50,7 +56,7 @@ def _remedy(excerpt: str, reason: str, suffix: str) -> str:
     """What makes rows of this kind JSON lines."""
     if excerpt.startswith(("{'", "{ '")) and "Python" not in reason:
         return ". This is how Python prints a dictionary: write each row with json.dumps"
-    if suffix in (".csv", ".tsv"):
+    if suffix in (".csv", ".tsv") and reason.endswith(("header has 1", "header has 0")):
         return ". Is its first line the header? Delete what is above the header"
     if excerpt[:1] not in "[{" and any(
         name in PROMPTS for name in re.split(r"[,;\t|]", excerpt.strip().lower())

@@ -37,6 +37,8 @@ APART = re.compile(r"(?i:option|choice|opt|op|ending|sol)[_ ]?([a-h]|\d)|([A-H])
 """The name of a field that holds one option."""
 NO_COMMA = re.compile(r"(?<=['\"])\s+(?=['\"])")
 """What numpy writes between the texts of a list (``datasets`` does so in a CSV)."""
+MARK = re.compile(r"\(?([A-Z])[).:]\s*")
+"""The label that a list of options may write before each (AQuA)."""
 LEAST = 0.9
 """The part of the first rows whose answer must be one of their options."""
 Option = tuple[str, str]
@@ -86,7 +88,9 @@ class Options(RowFormat):
 
 def _by_text(answer: object, listed: Sequence[Option]) -> int | None:
     said = answer.strip(BLANK) if isinstance(answer, str) else None
-    return next((place for place, (_, text) in enumerate(listed) if text.strip(BLANK) == said), None)
+    texts = [text.strip(BLANK) for _, text in listed]
+    unmarked = said if said is None or said in texts else MARK.sub("", said, count=1)
+    return texts.index(unmarked) if unmarked in texts else None
 
 
 def _by_label(answer: object, listed: Sequence[Option]) -> int | None:
@@ -179,11 +183,15 @@ def _labelled(value: object) -> list[Option]:
         return []
     if all(isinstance(one, Mapping) and "label" in one and "text" in one for one in value):
         return [(str(one["label"]), str(one["text"])) for one in value]
-    return (
-        [(ascii_uppercase[place], str(text)) for place, text in enumerate(value)]
-        if all(map(_plain, value))
-        else []
-    )
+    if not all(map(_plain, value)):
+        return []
+    found = [MARK.match(str(text)) for text in value]
+    marked = all(one and one[1] == letter for one, letter in zip(found, ascii_uppercase, strict=False))
+    texts = [
+        str(text)[one.end() :] if marked and one else str(text)
+        for text, one in zip(value, found, strict=True)
+    ]
+    return list(zip(ascii_uppercase, texts, strict=False))
 
 
 def _plain(value: object) -> bool:

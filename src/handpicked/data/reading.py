@@ -192,9 +192,11 @@ def _survey_text(
     try:
         spans = text.spans(path, container)
     except PoolError:
-        if container.delimiter != "\t" or not container.quoted:
+        if container.form.delimiter != "\t" or not container.form.quoted:
             raise
-        container = replace(container, quoted=False)  # a quote that never closes is a letter
+        container = replace(
+            container, form=replace(container.form, quoted=False)
+        )  # a quote that never closes is a letter
         spans = text.spans(path, container)
     sample = _text_sample(path, container, spans)
     where = ""

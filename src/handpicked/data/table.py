@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from handpicked.data import lines
+from handpicked.data.csv_form import CsvForm
 from handpicked.data.lines import Oversized, line_chunks
 from handpicked.data.parsing import encoding_hint, too_large
 from handpicked.data.raw import MAX_ROW, Damage, Raw, excerpt
@@ -26,9 +27,9 @@ class _Wide(Exception):
 class _Lines:
     """The lines of a CSV file for ``csv.reader``; remembers those of the record that is being read."""
 
-    def __init__(self, stream: IO[bytes], max_row: int, quoted: bool, escaped: bool) -> None:
+    def __init__(self, stream: IO[bytes], max_row: int, form: CsvForm) -> None:
         self._chunks = line_chunks(stream, max_row=max_row)
-        self._max_row, self._quoted, self._escaped = max_row, quoted, escaped
+        self._max_row, self._form = max_row, form
         self._waiting: deque[bytes | bytearray | Oversized] = deque()
         self._last: bytes | bytearray | Oversized = b""
         self.number, self.end = 0, 0
@@ -82,7 +83,7 @@ class _Lines:
             else:
                 record = line
             del line
-            if not (odd and self._quoted):
+            if not (odd and self._form.quoted):
                 break
             try:
                 self._last = self._next()
@@ -96,7 +97,7 @@ class _Lines:
             self._waiting.extend(_cut(chunk))
             del chunk
         line = self._waiting.popleft()
-        if self._escaped and not isinstance(line, Oversized):
+        if self._form.escaped and not isinstance(line, Oversized):
             line = line.replace(b'\\"', b'""')
         self.number += 1
         self._size += line.size if isinstance(line, Oversized) else len(line)
@@ -160,23 +161,15 @@ class _Header:
         }
 
 
-def csv_rows(
-    stream: IO[bytes],
-    where: str,
-    delimiter: str,
-    quoted: bool = True,
-    max_row: int = MAX_ROW,
-    escaped: bool = False,
-) -> Iterator[Raw]:
-    """The rows of a CSV file with a header; without ``quoted``, a quote is a letter like any other. Where they are
-    ``escaped``, a backslash before a quote in a field stands for a second quote.
+def csv_rows(stream: IO[bytes], where: str, form: CsvForm, max_row: int = MAX_ROW) -> Iterator[Raw]:
+    """The rows of a CSV file with a header.
 
     Raises PoolError for a header that names a column twice, and for a quote that never closes.
     """
-    source = _Lines(stream, max_row, quoted, escaped)
-    reader = _reader(source, delimiter, quoted)
+    source = _Lines(stream, max_row, form)
+    reader = _reader(source, form)
     try:
-        cells = next(reader, [])
+        cells = next(filter(None, reader), [])
         if 0 < len(cells) <= 2 and cells[0].lower().startswith("sep=") and not "".join(cells[1:]):
             cells = next(reader, [])  # Excel's own hint, which is not a header
         header = _Header(cells, where)
@@ -199,8 +192,8 @@ def csv_rows(
         except StopIteration:
             break
         except _Wide:
-            row = _wide(source, header, delimiter, quoted)
-            reader = _reader(source, delimiter, quoted)
+            row = _wide(source, header, form)
+            reader = _reader(source, form)
             if row is None:
                 raise PoolError(_never_closes(where, first, source.number, before + len(rows))) from None
         except csv.Error as error:
@@ -225,14 +218,12 @@ def csv_rows(
     yield Raw(rows, places, source.end)
 
 
-def _reader(source: _Lines, delimiter: str, quoted: bool) -> Iterator[list[str]]:
+def _reader(source: _Lines, form: CsvForm) -> Iterator[list[str]]:
     csv.field_size_limit(sys.maxsize)
-    if not quoted:
-        return csv.reader(source, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
-    return csv.reader(source, delimiter=delimiter, strict=True)
+    return form.reader(source)
 
 
-def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> object:
+def _wide(source: _Lines, header: _Header, form: CsvForm) -> object:
     """The row of a record that outgrew a chunk, or ``None`` where its quote never closes."""
     record = source.rest_of_wide_record()
     if not isinstance(record, bytearray):
@@ -242,7 +233,7 @@ def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> obje
         if record.endswith(ending):
             del record[-1:]
     try:
-        cells = _cells(record, delimiter.encode(), quoted)
+        cells = _cells(record, form)
     except UnicodeDecodeError:
         shown = excerpt(record[:1000].decode("utf-8", "replace"))
         return Damage(f"it holds bytes that are not UTF-8{encoding_hint(record)}", shown)
@@ -253,17 +244,20 @@ def _wide(source: _Lines, header: _Header, delimiter: str, quoted: bool) -> obje
     return header.row(cells)
 
 
-def _cells(record: bytearray, delimiter: bytes, quoted: bool) -> list[str] | None:
+def _cells(record: bytearray, form: CsvForm) -> list[str] | None:
     """The fields of a record whose quotes are even; ``None`` where one goes on after its closing quote.
 
     Raises:
         UnicodeDecodeError: a field is not UTF-8.
     """
-    if not quoted:
+    delimiter = form.delimiter.encode()
+    if not form.quoted:
         return [cell.decode() for cell in record.split(delimiter)]
     found: list[str] = []
     at = 0
     while True:
+        while form.spaced and record.startswith(b" ", at):
+            at += 1
         if record.startswith(b'"', at):
             end = record.find(b'"', at + 1)
             while end >= 0 and record.startswith(b'""', end):

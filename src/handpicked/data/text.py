@@ -61,9 +61,7 @@ def _parsed(stream: IO[bytes], where: str, container: Container, span: Span | No
     if container.kind == "json lines":
         yield from lines.json_lines(stream, part.start, part.line, size, container.max_row)
     elif container.kind == "csv":
-        yield from table.csv_rows(
-            stream, where, container.delimiter, container.quoted, container.max_row, container.escaped
-        )
+        yield from table.csv_rows(stream, where, container.form, container.max_row)
     elif container.kind == "json document":
         yield document.rows(document.load(stream, where, container.max_row), container.shape)
     else:

@@ -74,6 +74,8 @@ READ = frozenset(
 """The fields of a turn that are understood."""
 BLOCK = frozenset({"type", "text", *RESULT_PARTS})
 """Fields of which a block has one at least."""
+OF_ROUNDS = frozenset({"system", *(name for both in ROUNDS for name in both)})
+"""Those of a question and its answer in one object."""
 OF_ITEMS = frozenset({"summary", "arguments", "output", "id", "status"})
 """Those of an item of OpenAI's Responses."""
 
@@ -190,8 +192,10 @@ def _read(turn: Turn, role: str, is_call: bool, where: str) -> list[Message]:
 
 
 def _returned_json(turn: Turn) -> Content | None:
-    """What a tool returned where that is no text and no blocks, but an object of its own."""
+    """What a tool returned where that is no text and no blocks, but nothing, or an object of its own."""
     value = said(turn)
+    if value is None and not calls_of(turn)[0]:
+        return Content("")
     listed = value if isinstance(value, list) else [value]
     objects = bool(listed) and all(
         isinstance(one, Mapping) and one.keys().isdisjoint(BLOCK) for one in listed
@@ -323,7 +327,7 @@ def unread_fields(listed: object) -> Iterator[str]:
         if isinstance(turn, dict) and ("data" in turn or "kwargs" in turn):
             turn = unwrapped(turn)
         if isinstance(turn, dict) and len(turn) > 2 and not turn.keys() <= READ:
-            known = READ | OF_ITEMS if "type" in turn else READ
+            known = READ if speaker(turn) is not None and "type" not in turn else READ | OF_ITEMS | OF_ROUNDS
             yield from (str(key) for key in turn if key not in known and turn[key] not in (None, "", [], {}))
 
 

@@ -16,7 +16,7 @@ from handpicked.data import copies
 from handpicked.data.batch import Reading
 from handpicked.data.columnar import ColumnarShard
 from handpicked.data.text import TextShard
-from handpicked.data.turns import READ
+from handpicked.data.turns import OF_ROUNDS, READ
 from handpicked.records import Unread
 
 SAMPLE = 1000
@@ -101,7 +101,7 @@ def _group(group: Any, understood: frozenset[str]) -> Counter[str]:
         filled = column.num_values - (column.statistics.null_count if known_nulls else 0)
         name, rows = top, filled if not inner else group.num_rows * bool(filled)
         if top in understood:
-            if len(inner) < 3 or inner[0] != "list" or inner[2] in READ:
+            if len(inner) < 3 or inner[0] != "list" or inner[2] in READ | OF_ROUNDS:
                 continue
             name, rows = f"{top}[].{inner[2]}", filled
         counts[name] = max(counts[name], rows)

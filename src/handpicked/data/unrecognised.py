@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from handpicked.data.field_names import CHATS, CONVERSATION_IDS, PROMPTS, RESPONSES, TEMPLATED
+from handpicked.data.field_names import CHATS, CONVERSATION_IDS, PROMPTS, RESPONSES, TEMPLATED, by_name
 from handpicked.data.logged import answers_alone, requests_alone
 from handpicked.data.raw import excerpt
 from handpicked.errors import did_you_mean
@@ -18,6 +18,11 @@ def unrecognised(rows: Sequence[Mapping[str, object]], fields: list[str], where:
             f"{where}: each row is one finished text, in field 'text'{_template(rows)}: prompt "
             "and response are not apart in "
             f"it. Take the rows from before they were templated, with a prompt and a response each."
+        )
+    if "input_ids" in fields:
+        return (
+            f"{where}: rows are tokens (input_ids), of which a tokenizer made numbers. Take the rows from before that, "
+            "as texts or turns."
         )
     if answers_alone(rows):
         return (
@@ -40,11 +45,19 @@ def unrecognised(rows: Sequence[Mapping[str, object]], fields: list[str], where:
     )
     guess = next((text for text in guesses if text.startswith(" Did")), "")
     return (
-        f"{where}: no prompt and response are recognised among the fields "
+        f"{where}: {_lacking(fields)} recognised among the fields "
         f"{_listing(fields) or '(none)'}.{guess} "
         f"Name them, such as --map prompt=question,response=answer (in Python "
         'map={"prompt": "question", "response": "answer"}).'
     )
+
+
+def _lacking(fields: Sequence[str]) -> str:
+    """What rows with these fields have not."""
+    names = by_name(fields)
+    if any(name in names for name in PROMPTS):
+        return "a prompt is, and no response is,"
+    return "no prompt and response are"
 
 
 def _single_turns(rows: Sequence[Mapping[str, object]], fields: list[str]) -> str | None:
