@@ -14,7 +14,7 @@ from handpicked.judges.folder import load_judge
 CODE = """
 from pathlib import Path
 
-from handpicked.data.formats import Chat, Pairs
+from handpicked.data.formats.row_format import Chat, Pairs
 
 quiz = Pairs("quiz", prompt="ask", response="reply")
 talk = Chat("talk", turns="spoken")

@@ -95,7 +95,7 @@ def test_a_place_that_cannot_be_reached(monkeypatch):
 
 
 def test_a_file_that_changes_under_the_pool(tmp_path, monkeypatch):
-    from handpicked.data import text
+    from handpicked.data.files import text
 
     monkeypatch.setattr(text, "HOLD", 0)
     path = tmp_path / "pool.jsonl"

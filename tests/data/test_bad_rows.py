@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import buffer, read
+from handpicked.data import read
+from handpicked.data.files import buffer
 from handpicked.errors import PoolError
 
 GOOD = {"instruction": "Say hi.", "input": "", "output": "Hi."}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from handpicked.data import copies, read, remote, text
+from handpicked.data import copies, read, remote
+from handpicked.data.files import text
 from handpicked.errors import PoolError
 
 

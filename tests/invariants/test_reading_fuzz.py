@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import buffer, read, text
+from handpicked.data import read
+from handpicked.data.files import buffer, text
 from handpicked.errors import HandpickedError
 
 JUNK = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"null",

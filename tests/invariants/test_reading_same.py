@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handpicked.data import buffer, columnar, read, text
+from handpicked.data import read
+from handpicked.data.files import buffer, columnar, text
 from handpicked.records import messages_id
 
 COLUMNS = ["row", "id", "prompt", "response"]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handpicked.data import read
-from handpicked.data.columnar import ColumnarShard
+from handpicked.data.files.columnar import ColumnarShard
 from handpicked.selection import select
 from handpicked.selection.top_rows import TopRows
 from handpicked.selectors.ranked import Bottom, Longest, Shortest, Top
@@ -159,7 +159,7 @@ def written(pool, selector, size, out):
 
 @pytest.mark.parametrize("selector", [Longest(), Shortest("words"), Top("chars"), Bottom("chars")])
 def test_the_pool_is_read_once_and_the_bytes_are_those_of_reading_it_twice(parquet, monkeypatch, selector):
-    monkeypatch.setattr("handpicked.data.columnar.SHARD", 1 << 10)
+    monkeypatch.setattr("handpicked.data.files.columnar.SHARD", 1 << 10)
     with monkeypatch.context() as patch:
         patch.setattr("handpicked.selection.top_rows.MOST", -1)
         twice = written(parquet / "texts.parquet", selector, 500, parquet / "twice")

@@ -236,7 +236,8 @@ def test_actors_choose_the_same_rows_by_shards(two_nodes, tmp_path, memory):
 SCORED_THERE = """
 import sys
 from pathlib import Path
-from handpicked.data import read, text
+from handpicked.data import read
+from handpicked.data.files import text
 from handpicked.data.engine import choose
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT

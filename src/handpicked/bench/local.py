@@ -10,8 +10,8 @@ from typing import Any
 
 from handpicked.bench.catalogue import Benchmark
 from handpicked.bench.shapes import SHAPES
-from handpicked.data.container import unpacked_suffix
-from handpicked.data.rows import file_rows
+from handpicked.data.files.container import unpacked_suffix
+from handpicked.data.files.rows import file_rows
 from handpicked.errors import ConfigError, PoolError
 from handpicked.store import digest
 

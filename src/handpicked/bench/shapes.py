@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handpicked.data.cells import literal
+from handpicked.data.formats.cells import literal
 
 Row = Mapping[str, Any]
 LETTERS = "ABCDEFGHIJ"

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.data.raw import Damage, excerpt
+from handpicked.data.files.raw import Damage, excerpt
 from handpicked.errors import PoolError
 
 PER_SECOND = {"s": 0, "ms": 3, "us": 6, "ns": 9}

@@ -12,10 +12,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-from handpicked.data.cells import BadRow
-from handpicked.data.formats import RowFormat, texts, thought_and_answer_of
-from handpicked.data.large import text_column
-from handpicked.data.raw import Damage, Raw, excerpt
+from handpicked.data.files.large import text_column
+from handpicked.data.files.raw import Damage, Raw, excerpt
+from handpicked.data.formats.cells import BadRow
+from handpicked.data.formats.row_format import RowFormat, texts, thought_and_answer_of
 from handpicked.data.turn_columns import tool_turns, turn_roles
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Example, Message, Rejected, Turns, messages_id

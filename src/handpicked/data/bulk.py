@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
 from handpicked.data.batch import CONVERT, DERIVED, TURNS, Reading, column_type
-from handpicked.data.cells import BLANK
-from handpicked.data.formats import NO_INPUT, Pairs
-from handpicked.data.large import text_column
-from handpicked.data.raw import Raw
+from handpicked.data.files.large import text_column
+from handpicked.data.files.raw import Raw
+from handpicked.data.formats.cells import BLANK
+from handpicked.data.formats.row_format import NO_INPUT, Pairs
 from handpicked.data.turn_columns import pair_roles, pair_tool_turns
 from handpicked.records.response_parts import MARKED, thought_and_answer
 

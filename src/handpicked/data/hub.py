@@ -20,8 +20,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from handpicked.data import layout
-from handpicked.data.archive import PACKED_TAR
-from handpicked.data.container import SUFFIXES, is_data, unpacked_suffix
+from handpicked.data.files.archive import PACKED_TAR
+from handpicked.data.files.container import SUFFIXES, is_data, unpacked_suffix
 from handpicked.data.found import Found
 from handpicked.data.hubfaults import cause_of, hub_errors, is_out_of_reach, message_of
 from handpicked.data.remote import cache_folder

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from handpicked.data.container import is_data
-from handpicked.data.safe_yaml import checked
+from handpicked.data.files.container import is_data
+from handpicked.data.files.safe_yaml import checked
 from handpicked.errors import PoolError, did_you_mean
 
 CARD = "README.md"

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from handpicked.data import hub
-from handpicked.data.container import DAMAGED
+from handpicked.data.files.container import DAMAGED
 from handpicked.data.found import Found
 from handpicked.data.remote import cache_folder
 from handpicked.errors import PoolError, did_you_mean, first_line

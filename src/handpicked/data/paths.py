@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handpicked.data import hub, layout, named
-from handpicked.data.archive import unpacked
-from handpicked.data.container import SUFFIXES
+from handpicked.data.files.archive import unpacked
+from handpicked.data.files.container import SUFFIXES
 from handpicked.data.found import Found
 from handpicked.data.remote import fetch, is_remote
 from handpicked.data.spool import given_name, spooled

@@ -9,12 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from handpicked.data import batch, unread
-from handpicked.data.columnar import ColumnarShard
-from handpicked.data.container import Container, unreadable
+from handpicked.data.files.columnar import ColumnarShard
+from handpicked.data.files.container import Container, unreadable
+from handpicked.data.files.raw import between
+from handpicked.data.files.text import TextShard
 from handpicked.data.found import Found
 from handpicked.data.objects import Given
-from handpicked.data.raw import between
-from handpicked.data.text import TextShard
 from handpicked.errors import PoolError
 from handpicked.records import AtHand, Example, Json, Rejected, Turns, Unread
 

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from handpicked.data import document
 from handpicked.data import paths as where_from
-from handpicked.data.cells import BLANK, BadRow, kind_name
-from handpicked.data.formats import Chat, instruction_turn
-from handpicked.data.rows import file_rows
-from handpicked.data.turns import speaker
+from handpicked.data.files import document
+from handpicked.data.files.rows import file_rows
+from handpicked.data.formats.cells import BLANK, BadRow, kind_name
+from handpicked.data.formats.row_format import Chat, instruction_turn
+from handpicked.data.formats.turns import speaker
 from handpicked.errors import PoolError, did_you_mean
 from handpicked.records import Message, Prompt, messages_id
 

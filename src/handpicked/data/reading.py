@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from handpicked.data import arrowtypes, columnar, document, objects, spool, stdlib, text
+from handpicked.data import arrowtypes, objects, spool, stdlib
 from handpicked.data import paths as where_from
 from handpicked.data.batch import Kind, Place, Reading, kind_of
-from handpicked.data.container import Container, sniff
-from handpicked.data.encoding import known_encoding
-from handpicked.data.formats import RowFormat
+from handpicked.data.files import columnar, document, text
+from handpicked.data.files.container import Container, sniff
+from handpicked.data.files.encoding import known_encoding
+from handpicked.data.files.no_objects import no_objects
+from handpicked.data.files.raw import MAX_ROW, Raw
+from handpicked.data.formats.recognise import recognise
+from handpicked.data.formats.row_format import RowFormat
 from handpicked.data.found import Found
-from handpicked.data.no_objects import no_objects
 from handpicked.data.pool import File, FilePool
-from handpicked.data.raw import MAX_ROW, Raw
-from handpicked.data.recognise import recognise
 from handpicked.errors import PoolError
 from handpicked.records import Pool, Turns
 from handpicked.store import writing

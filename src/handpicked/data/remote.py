@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from handpicked.data import layout
-from handpicked.data.container import is_data
 from handpicked.data.etag import etag_of
+from handpicked.data.files.container import is_data
 from handpicked.data.found import Found
 from handpicked.errors import PoolError, first_line
 from handpicked.store import write_text

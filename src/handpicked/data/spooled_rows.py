@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from handpicked.data import arrowtypes
-from handpicked.data.columnar import BATCH_BYTES, ROWS
+from handpicked.data.files.columnar import BATCH_BYTES, ROWS
 from handpicked.data.write import finite, json_line
 from handpicked.errors import PoolError, first_line
 from handpicked.records import Example

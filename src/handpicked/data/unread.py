@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from handpicked.data import copies
 from handpicked.data.batch import Reading
-from handpicked.data.columnar import ColumnarShard
-from handpicked.data.text import TextShard
-from handpicked.data.turns import OF_ROUNDS, READ
+from handpicked.data.files.columnar import ColumnarShard
+from handpicked.data.files.text import TextShard
+from handpicked.data.formats.turns import OF_ROUNDS, READ
 from handpicked.records import Unread
 
 SAMPLE = 1000

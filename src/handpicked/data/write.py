@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handpicked.data import large
+from handpicked.data.files import large
 from handpicked.data.shapes import SHAPES, carried
 from handpicked.data.written_tables import (
     one_schema,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from handpicked.data.columnar import ColumnarShard
-from handpicked.data.raw import between
+from handpicked.data.files.columnar import ColumnarShard
+from handpicked.data.files.raw import between
 from handpicked.errors import MissingPart, PoolError
 from handpicked.records import AtHand, Pool
 
@@ -183,7 +183,7 @@ def write_datasets(path: Path, tables: Iterator[pa.Table], pool: FilePool, origi
 
 def _schema(pool: FilePool) -> pa.Schema:
     """The one schema of all files of a Parquet or Arrow pool, with the wider type where they differ."""
-    from handpicked.data import columnar
+    from handpicked.data.files import columnar
 
     schemas = [columnar.groups(file.path, file.container)[0] for file in pool.files]
     if len(schemas) == 1:

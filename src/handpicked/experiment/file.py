@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from handpicked.config import Experiment, PromptSettings
-from handpicked.data.safe_yaml import checked
+from handpicked.data.files.safe_yaml import checked
 from handpicked.errors import ConfigError, did_you_mean, first_line
 from handpicked.experiment import lineup as arms
 from handpicked.experiment.places import beside, experiment_file

@@ -9,7 +9,7 @@ from pathlib import Path
 from yaml import YAMLError
 
 from handpicked.config import Experiment, TrainSettings
-from handpicked.data.safe_yaml import checked
+from handpicked.data.files.safe_yaml import checked
 from handpicked.errors import did_you_mean, first_line
 from handpicked.experiment.file import Location
 from handpicked.train.fit import even_ranks

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from handpicked.data.calls import calls_in
+from handpicked.data.formats.calls import calls_in
 from handpicked.records import Message, ToolCall
 
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)

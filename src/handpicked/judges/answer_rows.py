@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from handpicked.data.cells import kind_name, literal
-from handpicked.data.formats import RowFormat, history_turns
-from handpicked.data.logged import logged
-from handpicked.data.recognise import recognise
-from handpicked.data.turns import said, speaker, turns_of
+from handpicked.data.formats.cells import kind_name, literal
+from handpicked.data.formats.logged import logged
+from handpicked.data.formats.recognise import recognise
+from handpicked.data.formats.row_format import RowFormat, history_turns
+from handpicked.data.formats.turns import said, speaker, turns_of
 from handpicked.errors import PoolError
 from handpicked.judges.questions import unknown_question
 from handpicked.judges.rows import Rows, fields_seen, first_text, with_input

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from handpicked.data.cells import kind_name
+from handpicked.data.formats.cells import kind_name
 from handpicked.errors import PoolError
 from handpicked.judges.review_shapes import reason_of
 from handpicked.judges.rows import Rows, fields_seen, number, rows_of, with_input

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handpicked.data import document
 from handpicked.data import paths as where_from
-from handpicked.data.container import SUFFIXES, is_data, sniff, unpacked_suffix
-from handpicked.data.logged import logged
-from handpicked.data.rows import file_rows
+from handpicked.data.files import document
+from handpicked.data.files.container import SUFFIXES, is_data, sniff, unpacked_suffix
+from handpicked.data.files.rows import file_rows
+from handpicked.data.formats.logged import logged
 from handpicked.data.spool import given_name
 from handpicked.errors import PoolError
 from handpicked.records import Json

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from handpicked.catalogue import GUARDS
-from handpicked.data.large import text_column
+from handpicked.data.files.large import text_column
 from handpicked.data.turn_columns import tool_turns, turn_roles
 from handpicked.errors import MissingPart
 from handpicked.guards.guard import Guard

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handpicked.data.raw import excerpt
+from handpicked.data.files.raw import excerpt
 from handpicked.data.shapes import is_carried
 from handpicked.errors import ConfigError, HandpickedError, PoolError
 from handpicked.records import Dropped, Rejected, Unread

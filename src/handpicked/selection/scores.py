@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handpicked.data.columnar import ColumnarShard
 from handpicked.data.engine import map_shards
+from handpicked.data.files.columnar import ColumnarShard
 from handpicked.errors import PoolError
 from handpicked.progress import SILENT, Progress
 from handpicked.records import Pool, Shard

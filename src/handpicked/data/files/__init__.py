@@ -1,0 +1,1 @@
+"""The files that rows are in: containers, encodings, and how their raw rows are read."""
