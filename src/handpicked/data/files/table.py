@@ -168,18 +168,7 @@ def csv_rows(stream: IO[bytes], where: str, form: CsvForm, max_row: int = MAX_RO
     """
     source = _Lines(stream, max_row, form)
     reader = _reader(source, form)
-    try:
-        cells = next(filter(None, reader), [])
-        if 0 < len(cells) <= 2 and cells[0].lower().startswith("sep=") and not "".join(cells[1:]):
-            cells = next(reader, [])  # Excel's own hint, which is not a header
-        header = _Header(cells, where)
-    except (csv.Error, _Wide) as error:
-        hint = (
-            ". It looks like JSON: give the file a name that ends in .json" if source.looks_like_json else ""
-        )
-        raise PoolError(
-            f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}{hint}"
-        ) from error
+    header = _header(reader, source, where)
     rows: list[object] = []
     places: list[int] = []
     begun, before = source.end, 0
@@ -216,6 +205,22 @@ def csv_rows(stream: IO[bytes], where: str, form: CsvForm, max_row: int = MAX_RO
             rows, places = [], []  # a large row is not kept here while it is worked on
             yield run.pop()
     yield Raw(rows, places, source.end)
+
+
+def _header(reader: Iterator[list[str]], source: _Lines, where: str) -> _Header:
+    """The first record that is not blank."""
+    try:
+        cells = next(filter(None, reader), [])
+        if 0 < len(cells) <= 2 and cells[0].lower().startswith("sep=") and not "".join(cells[1:]):
+            cells = next(reader, [])  # Excel's own hint, which is not a header
+        return _Header(cells, where)
+    except (csv.Error, _Wide) as error:
+        hint = (
+            ". It looks like JSON: give the file a name that ends in .json" if source.looks_like_json else ""
+        )
+        raise PoolError(
+            f"{where}: the CSV header cannot be parsed: {error or 'it is too long'}{hint}"
+        ) from error
 
 
 def _reader(source: _Lines, form: CsvForm) -> Iterator[list[str]]:
