@@ -21,6 +21,7 @@ from handpicked.errors import ConfigError
 from handpicked.experiment import stages
 from handpicked.experiment.file import load
 from handpicked.experiment.run import run
+from handpicked.judges import folder as judges
 from handpicked.results.schema import from_json
 from handpicked.store import digest
 from local_batches import answered, local_batches
@@ -226,6 +227,7 @@ def test_what_is_made_otherwise_since_the_version_before_runs_again_and_says_so(
 def test_a_run_of_the_version_before_is_resumed(experiment, finished, tmp_path, monkeypatch):
     for method in ("TRAIN", "GENERATE", "REFERENCE_LOSS"):
         monkeypatch.setattr(stages, method, 1)  # as if none of them had changed since
+    monkeypatch.setattr(judges, "VERSIONS", dict.fromkeys(judges.VERSIONS, 1))
     shutil.copytree(finished.folder, tmp_path / "tiny")
     as_layout_1(tmp_path / "tiny")
     said: list[str] = []
