@@ -171,6 +171,7 @@ def csv_rows(stream: IO[bytes], where: str, form: CsvForm, max_row: int = MAX_RO
     header = _header(reader, source, where)
     rows: list[object] = []
     places: list[int] = []
+    cells: list[str] = []
     begun, before = source.end, 0
     while True:
         source.start_record()
