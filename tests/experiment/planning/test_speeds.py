@@ -17,7 +17,7 @@ SMALL = ModelSize(100_000_000, 10, 512, 2048, 32_000, 1_000_000)
 def test_a_cpu_is_measured_by_products_and_by_the_weights_it_reads(monkeypatch):
     monkeypatch.setattr(speeds, "_fastest", lambda work: work() is None or 0.001)
     one, half = speeds.measured_cpu(), speeds.measured_cpu(2)
-    assert one.operations == pytest.approx(0.6 * 2 * 1024 * 768 * 768 / 0.001)
+    assert one.operations == pytest.approx(0.75 * 2 * 1024 * 768 * 768 / 0.001)
     assert one.bytes == pytest.approx(4 * 40 * 1536 * 576 / 0.001)
     assert half.operations == one.operations / 2 and half.bytes == one.bytes / 2
 
@@ -37,11 +37,11 @@ def test_twice_the_speed_takes_half_the_time_beside_start_and_loading():
         for speed in (SLOW, FAST)
     ]
     assert trained[0] == pytest.approx(2 * trained[1])
-    assert trained[0] == pytest.approx(4 * 1e8 * 6000 / 1e10 + 24 * 5 * 4e8 / 1e9)
+    assert trained[0] == pytest.approx(4 * 1e8 * 6000 / 1e10 + 24 * 20 * 4e8 / 1e9)
     answers = GenerateSettings(max_new_tokens=10, batch_size=4)
     slow, fast = (speeds.generate_seconds(10**8, 8, 100, answers, speed) for speed in (SLOW, FAST))
     assert slow == pytest.approx(2 * fast)
-    assert slow == pytest.approx(20 * (1.8 * 4e8 / 1e9 + 2e8 * 4 / 1e10) + 2e8 * 100 / 1e10)
+    assert slow == pytest.approx(20 * (3.3 * 4e8 / 1e9 + 2e8 * 4 / 1e10) + 2e8 * 100 / 1e10)
     assert speeds.forward_hours(3600, [10**8, 10**8], SLOW) == pytest.approx(2 * 0.02, abs=1e-3)
     assert speeds.forward_hours(3600, [10**8, None], SLOW) is None
 
