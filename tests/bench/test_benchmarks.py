@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -209,6 +210,18 @@ def test_files_that_are_none_are_refused(text, said, tmp_path):
     (tmp_path / "gsm8k_test.jsonl").write_text(text)
     with pytest.raises(PoolError, match=said):
         check_files(["gsm8k"], str(tmp_path))
+
+
+def test_of_a_file_and_a_packed_copy_of_it_the_plain_one_is_read(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    plain = tmp_path / "b" / "gsm8k_test.jsonl"
+    plain.write_text('{"question": "1 + 1?", "answer": "#### 2"}\n')
+    packed = tmp_path / "a" / "gsm8k_test.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert find(BENCHMARKS["gsm8k"], tmp_path).files["test"] == plain
+    plain.unlink()
+    assert find(BENCHMARKS["gsm8k"], tmp_path).files["test"] == packed
 
 
 def test_missing_and_ambiguous_files(files, tmp_path):

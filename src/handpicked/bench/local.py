@@ -65,11 +65,12 @@ def find(benchmark: Benchmark, folder: Path) -> LocalData:
     found: dict[str, Path] = {}
     for file in sorted(file for depth in ("*.*", "*/*.*", "*/*/*.*") for file in folder.glob(depth)):
         split = _split(benchmark, file)
-        if split is None or (split in found and file.parent.name != WHOLE == found[split].parent.name):
+        other = None if split is None else found.get(split)
+        if split is None or (other is not None and _rank(other) < _rank(file)):
             continue
-        if split in found and not file.parent.name == WHOLE != found[split].parent.name:
+        if other is not None and _rank(other) == _rank(file):
             raise ConfigError(
-                f"Two files could be the {split} split of {benchmark.name}: {found[split]} and "
+                f"Two files could be the {split} split of {benchmark.name}: {other} and "
                 f"{file}. Keep one of them in {folder}."
             )
         found[split] = file
@@ -83,6 +84,11 @@ def find(benchmark: Benchmark, folder: Path) -> LocalData:
         )
     identity = " ".join(f"{split}:{digest(file)}" for split, file in sorted(found.items()))
     return LocalData(benchmark, found, evaluated, _shots_from(benchmark, found, evaluated), identity)
+
+
+def _rank(file: Path) -> tuple[bool, bool]:
+    """Of two files of a split the lower one is read: all subjects before one, a plain file before a packed one."""
+    return file.parent.name != WHOLE, file.suffix not in SUFFIXES
 
 
 def _split(benchmark: Benchmark, file: Path) -> str | None:
