@@ -20,14 +20,6 @@ COMMAND = [sys.executable, "-m", "handpicked"]
 SIZE = ("--size", "5", "--measure", "chars")
 
 
-@pytest.fixture
-def pool(tmp_path):
-    path = tmp_path / "pool.jsonl"
-    rows = [{"prompt": f"question {i}", "response": "word " * (i + 1)} for i in range(20)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def shell(line, cwd, **environment):
     """A line of bash in which ``handpicked`` is this checkout's."""
     command = f'handpicked() {{ {" ".join(COMMAND)} "$@"; }}; {line}'

@@ -29,14 +29,6 @@ def handpicked(*words, cwd=None, **environment):
     )
 
 
-@pytest.fixture
-def pool(tmp_path):
-    path = tmp_path / "pool.jsonl"
-    rows = [{"prompt": f"question {i}", "response": "word " * (i + 1)} for i in range(20)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def options(command):
     return {flag for parameter in COMMANDS[command].params for flag in parameter.opts}
 

@@ -81,8 +81,8 @@ def read_scores(reply: str, low: float = 1, high: float = 10, margin: float = 0.
     """Two scores: in a JSON object; else on the first line that holds scores and labels only, or on two such
     lines with one score each; else two with labels that say whose they are, wherever; else together in prose.
 
-    Thoughts before the reply, and what follows the token that ends its turn, are not read. ``8/10`` and ``8 out of 10`` read as 8 (for any ``high``), and
-    ``8,5 6,5`` as 8.5 and 6.5. Labels say whose a score is (``Assistant 2: 6, Assistant 1: 8``). One or three
+    Thoughts before the reply, and what follows the token that ends its turn, are not read. ``8/10`` and
+    ``8 out of 10`` read as 8 (for any ``high``), and ``8,5 6,5`` as 8.5 and 6.5. Labels say whose a score is (``Assistant 2: 6, Assistant 1: 8``). One or three
     scores on the line, a score outside [low, high], or two lines that contradict each other make it unparsed.
     """
     said = spoken(reply)

@@ -18,7 +18,7 @@ from typing import IO, Any
 from handpicked.data.files.lines import CHUNK, json_row
 from handpicked.data.files.raw import Damage, Raw
 from handpicked.data.formats.field_names import CHATS, PREFERENCES, PROMPTS, RESPONSES
-from handpicked.data.formats.turns import is_turn
+from handpicked.data.formats.turns import are_turns
 from handpicked.errors import PoolError
 
 LISTS = (
@@ -154,14 +154,12 @@ def _by_id(value: Mapping[str, object]) -> list[object] | None:
     """Rows of an object whose values are rows that share a field, or the turns of a conversation each. Its keys
     become their ``id``.
     """
-    if FIELDS & value.keys():  # a row, of which every field holds turns: a prompt and its completion (TRL)
+    if any(
+        are_turns(value[name]) for name in FIELDS & value.keys()
+    ):  # a row, of which every field holds turns: a prompt and its completion (TRL)
         return None
-    rows = {key: {"messages": row} if _are_turns(row) else row for key, row in value.items()}
+    rows = {key: {"messages": row} if are_turns(row) else row for key, row in value.items()}
     objects = {key: row for key, row in rows.items() if isinstance(row, Mapping) and row}
     if len(objects) < len(value) or not set.intersection(*(set(row) for row in objects.values())):
         return None
     return [row if "id" in row else {"id": key, **row} for key, row in objects.items()]
-
-
-def _are_turns(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(is_turn, value))

@@ -21,7 +21,7 @@ from handpicked.data.formats.field_names import PROMPTS, RESPONSES, SYSTEMS
 from handpicked.data.formats.pairs import pairs
 from handpicked.data.formats.row_format import RowFormat
 from handpicked.data.formats.several import undecided
-from handpicked.data.formats.turns import is_turn, read_turn, role_of, speaker, turns_of
+from handpicked.data.formats.turns import are_turns, is_turn, read_turn, role_of, speaker, turns_of
 from handpicked.records import Message
 
 DEPTH = 4
@@ -205,7 +205,7 @@ def _of(request: Row, name: str) -> object:
 def _are_turns(value: object) -> bool:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
-    return isinstance(value, list) and bool(value) and all(map(is_turn, value))
+    return are_turns(value)
 
 
 def _answered(value: object) -> bool:

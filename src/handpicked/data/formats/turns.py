@@ -338,6 +338,11 @@ def listed_turns(value: object) -> object:
     return found if listed and all(map(is_turn, listed)) else value
 
 
+def are_turns(value: object) -> bool:
+    """Whether a value is a list of turns, and not an empty one."""
+    return isinstance(value, list) and bool(value) and all(map(is_turn, value))
+
+
 def is_turn(value: object) -> bool:
     """Whether a value is an object with a role and something said."""
     if not isinstance(value, Mapping):

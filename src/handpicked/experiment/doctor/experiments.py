@@ -11,13 +11,10 @@ from handpicked.errors import HandpickedError
 from handpicked.experiment.checks import missing_parts
 from handpicked.experiment.file import load
 from handpicked.experiment.launching import launch_mistakes
-from handpicked.experiment.planning.speeds import guess_size
+from handpicked.experiment.planning.speeds import CPU_MEMORY, guess_size
 from handpicked.train.estimate import Work
 from handpicked.train.fit import Fit, fit
 from handpicked.workers.machine import GIB, Machine
-
-TOO_LARGE = 20 * GIB
-"""Bytes of a training beyond which a CPU is too slow to start it, as in the dry run."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def runnable(name: str, machine: Machine) -> Runnable:
         not machine.gpu
         and largest is not None
         and largest.fits is not False
-        and (largest.memory or 0) > TOO_LARGE
+        and (largest.memory or 0) > CPU_MEMORY
     ):
         found.append(f"training takes {(largest.memory or 0) / GIB:.0f} GiB on a CPU: it needs a GPU")
     missing = tuple(dict.fromkeys(" ".join(one.split()) for one in found))

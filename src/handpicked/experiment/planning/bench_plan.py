@@ -25,9 +25,14 @@ def bench_plan(names: Sequence[str], settings: BenchSettings, model: str | None)
             "Which benchmarks? Give --benchmark, once for each; 'handpicked methods' lists them."
         )
     weights = None if model is None else _weights(model)
-    speed = Hardware.of(machine_for()).speed
+    speed = None if weights is None else Hardware.of(machine_for()).speed
     return [
-        {**asdict(one), "hours": None if one.tokens is None else forward_hours(one.tokens, [weights], speed)}
+        {
+            **asdict(one),
+            "hours": None
+            if one.tokens is None or speed is None
+            else forward_hours(one.tokens, [weights], speed),
+        }
         for one in planned(names, settings)
     ]
 

@@ -29,6 +29,7 @@ from handpicked.experiment.planning.planned_arm import (
 )
 from handpicked.experiment.planning.rendered import Rendered, rendered, templates
 from handpicked.experiment.planning.speeds import (
+    CPU_MEMORY,
     Hardware,
     Speed,
     forward_hours,
@@ -50,7 +51,7 @@ from handpicked.experiment.planning.untouched import refused
 from handpicked.judges import load_judge
 from handpicked.records import Json, Pool
 from handpicked.train.estimate import model_size
-from handpicked.workers.machine import Machine
+from handpicked.workers.machine import GIB, Machine
 
 if TYPE_CHECKING:
     from handpicked.experiment.run import Until
@@ -62,8 +63,6 @@ REFINE_PROMPT_TOKENS = 250
 """Tokens of a rewriting prompt beside the row's own, about as many as in the shipped one."""
 CONFIGURED = "its configuration"
 """Where a model's shape is from, when its files are here."""
-CPU_GIB = 20
-"""Memory of one arm, in GiB, beyond which a missing GPU is reported."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ def _assumed(sizes: Mapping[str, tuple[ModelSize | None, str]], speed: Speed) ->
 
 def _missing_gpu(arms: Sequence[PlannedArm], machine: Machine) -> list[str]:
     most = max((arm.memory_gib or 0 for arm in arms), default=0)
-    if machine.gpu or most <= CPU_GIB:
+    if machine.gpu or most * GIB <= CPU_MEMORY:
         return []
     return [f"There is no GPU here; training needs one with some {most:.0f} GiB."]
 

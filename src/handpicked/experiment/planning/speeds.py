@@ -7,8 +7,7 @@ Frozen weights save a third of these six, recomputed activations add a third.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from handpicked.config import GenerateSettings, TrainSettings
 from handpicked.errors import MissingPart
 from handpicked.train.estimate import ModelSize
 from handpicked.workers.devices import Device, parse_devices
-from handpicked.workers.machine import CPU, Machine, assumed, this_machine
+from handpicked.workers.machine import CPU, GIB, Machine, assumed, fastest, this_machine
 
 REACHED = 0.75
 """Share of the fastest matrix products that training and forward passes reach on a CPU."""
@@ -27,6 +26,8 @@ STEP_READS, PASS_READS = 3.3, 20.0
 
 ON_CPU = 1_000_000_000
 """Weights beyond which work without a GPU is unrealistic: times are then those of a GPU."""
+CPU_MEMORY = 20 * GIB
+"""Bytes of one training beyond which a CPU is too slow for it: a missing GPU is reported."""
 VLLM_STEP = 0.01
 """Overhead in seconds of a decoding step on a GPU in vLLM."""
 VLLM_BATCH = 256
@@ -37,8 +38,6 @@ EMBED_START, EMBED_SECONDS = 0.5, 0.014
 """Seconds to load the embedder, and to embed a text of some hundred tokens on two CPU cores."""
 REPORT_SECONDS = 11.0
 """Seconds for the audit of the subsets and the report."""
-MEASURED = 0.2
-"""Seconds that each of the two measurements of a CPU takes."""
 
 
 class Speed(Protocol):
@@ -123,21 +122,11 @@ def measured_cpu(devices: int = 1) -> CpuSpeed:
     """The speed of one of ``devices`` equal parts of this CPU, as busy as it is now."""
     many = np.ones((1024, 768), np.float32)
     square = np.ones((768, 768), np.float32)
-    operations = 2 * many.size * 768 / _fastest(lambda: many @ square)
+    operations = 2 * many.size * 768 / fastest(lambda: many @ square)
     one = np.ones(576, np.float32)
     weights = np.ones((40, 1536, 576), np.float32)  # 142 MB, more than a cache holds
-    read = weights.nbytes / _fastest(lambda: [matrix @ one for matrix in weights])
+    read = weights.nbytes / fastest(lambda: [matrix @ one for matrix in weights])
     return CpuSpeed(REACHED * operations / devices, read / devices)
-
-
-def _fastest(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of several tries: what the others take longer is other work's."""
-    took: list[float] = []
-    while len(took) < 5 or sum(took) < MEASURED:
-        started = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - started)
-    return min(took)
 
 
 def machine_for(devices: str = "all", assume: str | None = None) -> Machine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TEMPLATE_TOKENS = 30
 """Tokens that a chat template adds to a prompt."""
 TOKENS_A_WORD = 1.6
-"""Letters in a token, in text with code."""
+"""In text with code."""
 LETTERS_A_TOKEN = 4
 
 
@@ -145,41 +145,39 @@ def _refining(refined: Sequence[Json]) -> Part:
 
 
 def _training(arms: Sequence[PlannedArm], sizes: Sizes) -> Part:
-    loading = [
-        None if w is None else speeds.load_seconds(w, sizes.hardware.speed) / 3600
-        for w in sizes.weights.values()
-    ]
+    loading = _of_each(sizes, lambda weights: speeds.load_seconds(weights, sizes.hardware.speed) / 3600)
     hours = _sum([*(arm.hours for arm in arms), *loading[: len(arms)]])
     return Part("training", hours, 0.0, "the operations a second below")
 
 
 def _losses(sizes: Sizes) -> Part:
-    texts = sizes.texts
+    texts, speed = sizes.texts, sizes.hardware.speed
     tokens = texts.prompt_tokens + texts.reference_tokens
-    seconds = [
-        None
-        if w is None
-        else speeds.load_seconds(w, sizes.hardware.speed)
-        + speeds.forward_seconds(w, tokens, sizes.hardware.speed)
-        for w in sizes.weights.values()
-    ]
+    seconds = _of_each(
+        sizes,
+        lambda weights: speeds.load_seconds(weights, speed) + speeds.forward_seconds(weights, tokens, speed),
+    )
     said = f"{texts.prompts:,} references of {texts.reference_tokens:,.0f} tokens in all, for each arm"
     return Part("reference loss", _hours(seconds), 0.0, said)
 
 
 def _answers(expanded: Lineup, sizes: Sizes) -> Part:
-    settings = expanded.experiment.evaluate.generate
-    seconds = [
-        None
-        if w is None
-        else speeds.load_seconds(w, sizes.hardware.speed)
-        + speeds.generate_seconds(
-            w, sizes.texts.prompts, sizes.texts.prompt_tokens, settings, sizes.hardware.speed
-        )
-        for w in sizes.weights.values()
-    ]
+    settings, speed = expanded.experiment.evaluate.generate, sizes.hardware.speed
+    prompts, tokens = sizes.texts.prompts, sizes.texts.prompt_tokens
+    seconds = _of_each(
+        sizes,
+        lambda weights: (
+            speeds.load_seconds(weights, speed)
+            + speeds.generate_seconds(weights, prompts, tokens, settings, speed)
+        ),
+    )
     said = f"every answer has {settings.max_new_tokens:,} tokens; less where they end before"
     return Part("answers", _hours(seconds), 0.0, said)
+
+
+def _of_each(sizes: Sizes, time: Callable[[int], float]) -> list[float | None]:
+    """The time by every arm's model; None for one of unknown size."""
+    return [None if weights is None else time(weights) for weights in sizes.weights.values()]
 
 
 def _judging(expanded: Lineup, evaluation: Json, sizes: Sizes) -> list[Part]:

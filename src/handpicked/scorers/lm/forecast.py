@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from handpicked.config import ModelSettings
 from handpicked.models.load import device, dtype_of
 from handpicked.records import Example, Pool
 from handpicked.scorers.forecast import Forecast
+from handpicked.workers.machine import fastest
 
 if TYPE_CHECKING:
     import torch
@@ -79,12 +79,8 @@ def product_rate(dtype: torch.dtype) -> float:
     size = 4096 if device() == "cuda" else 768
     left = torch.ones(1024, size, dtype=dtype, device=device())
     right = torch.ones(size, size, dtype=dtype, device=device())
-    best = math.inf
-    for _ in range(5):
-        started = time.perf_counter()
-        float((left @ right)[0, 0])  # waits for the device
-        best = min(best, time.perf_counter() - started)
-    return 2 * 1024 * size * size / best
+    # Reading a number waits for the device.
+    return 2 * 1024 * size * size / fastest(lambda: float((left @ right)[0, 0]))
 
 
 def weights_of(build: Callable[[], Any]) -> int:

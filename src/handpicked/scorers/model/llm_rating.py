@@ -123,7 +123,10 @@ class LLMRating(PoolScorer):
         Raises ConfigError without a model or a usable prompt; MissingPart without a key or the vLLM that is to
         be started, so that nothing begins that could not end.
         """
-        self._check()
+        if not self.model:
+            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
+        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
+            raise ConfigError(*(f"score.{said}" for said in wrong))
         prompt = hashlib.sha256(self._template().encode()).hexdigest()[:16]
         if self.serving.server is None:
             key_of(self)
@@ -133,18 +136,10 @@ class LLMRating(PoolScorer):
             who = served_identity(self.model, self.serving)
         return f"{who}, {self.dimension}, prompt {prompt}"
 
-    def _check(self) -> None:
-        """Raises ConfigError without a model, and for settings of the endpoint that exclude one another."""
-        if not self.model:
-            raise ConfigError(f"score.model: {NAME} needs the name of the rating model at its endpoint.")
-        if wrong := [said for _, said in endpoint_mistakes(self, self.serving)]:
-            raise ConfigError(*(f"score.{said}" for said in wrong))
-
     def estimate(self, pool: Pool, rows: Sequence[int] | None) -> Forecast:
         """Requests, tokens, dollars and time if nothing is cached, estimated from a sample of the rows; and what is
         missing here, such as the key, which the estimate does not need.
         """
-        self._check()
         try:
             self.identity()
             missing = ""
